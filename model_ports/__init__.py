@@ -1,0 +1,1 @@
+"""Flax ports of genomic foundation models, and the means to load and verify them."""

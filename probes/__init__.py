@@ -1,0 +1,1 @@
+"""Probe heads on frozen embeddings: few-shot sampling, joint fits, metrics. Pure JAX, no files."""
