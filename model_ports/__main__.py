@@ -1,0 +1,96 @@
+"""`python -m model_ports list` and `python -m model_ports verify DIR...`."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from model_ports import catalog
+from model_ports.verify import Difference, Verdict, verify
+
+
+def list_models(_: argparse.Namespace) -> int:
+    """Prints the 40 models: family, size, licence of the weights, and whether the port is there."""
+    table = Table(box=None)
+    table.add_column("model", no_wrap=True)
+    table.add_column("family")
+    table.add_column("parameters", justify="right")
+    table.add_column("width", justify="right")
+    table.add_column("weights' licence")
+    table.add_column("port")
+    for entry in catalog.entries().values():
+        table.add_row(
+            entry.id,
+            entry.family,
+            f"{entry.params / 1e6:,.0f}M",
+            str(entry.width),
+            entry.licence["weights"] or "not stated",
+            "yes" if entry.ported else "not yet",
+        )
+    console = Console(width=max(120, Console().width))
+    console.print(table)
+    models = catalog.entries().values()
+    console.print(f"{sum(entry.ported for entry in models)} of {len(models)} models are ported")
+    return 0
+
+
+def verify_folders(arguments: argparse.Namespace) -> int:
+    """Checks fixture folders, a line each; 1 if any fails."""
+    failed = False
+    for folder in arguments.folders:
+        try:
+            verdict = verify(folder)
+        except (ValueError, FileNotFoundError) as error:
+            print(f"{folder} FAIL: {error}", flush=True)
+            failed = True
+            continue
+        print(_line(verdict), flush=True)
+        failed |= not verdict.passed
+    return int(failed)
+
+
+def _line(verdict: Verdict) -> str:
+    found = [d for d in verdict.presets.values() if isinstance(d, Difference)]
+    hidden = [d.hidden for d in found if d.hidden is not None]
+    words = [
+        verdict.model_id,
+        "tokens=" + ("differ" if any(d.tokens for d in found) else "ok"),
+        f"hidden={max(hidden):.1e}" if hidden else "hidden=none",
+        f"pooled={max((d.pooled for d in found), default=float('nan')):.1e}",
+        f"tol={verdict.tolerance:.0e}",
+        "keys=" + {None: "none", "": "ok"}.get(verdict.keys, "differ"),
+        "PASS" if verdict.passed else "FAIL",
+    ]
+    notes = [f"  {name}: {d.tokens}" for name, d in _with_tokens(verdict)]
+    notes += [f"  {name}: {d}" for name, d in verdict.presets.items() if isinstance(d, str)]
+    notes += [f"  keys: {verdict.keys}"] if verdict.keys else []
+    return "\n".join([" ".join(words), *notes])
+
+
+def _with_tokens(verdict: Verdict) -> list[tuple[str, Difference]]:
+    found = [(n, d) for n, d in verdict.presets.items() if isinstance(d, Difference)]
+    return [(name, d) for name, d in found if d.tokens]
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "list": list_models,
+    "verify": verify_folders,
+}
+
+
+def main() -> int:
+    """Runs a command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m model_ports", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the 40 models and their ports")
+    checked = commands.add_parser("verify", help="check ports against conformance fixtures")
+    checked.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    arguments = parser.parse_args()
+    return COMMANDS[arguments.command](arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The catalog: what is known of each model, one JSON file a model in `data/`.
+
+Adding a model of a known family adds one file here and no code.
+"""
+
+import difflib
+import functools
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Literal
+
+PresetName = Literal["corrected", "published"]
+
+BATCHINGS = {
+    "masked": "bucketed: padding is hidden from the model by its mask",
+    "causal": "bucketed: padding stands on the right, where a causal model cannot see it",
+    "exact": "records of one token length run together, without padding",
+    "fixed": "every record is padded to `max_tokens`, which is part of the model",
+    "input-order": "batches of records in input order, padded to their longest, which they see",
+}
+
+
+class CatalogError(ValueError):
+    """A model or preset that the catalog does not hold, or that cannot be computed."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How records become embeddings.
+
+    Attributes:
+        max_tokens: Longest input in tokens, special tokens included; None: no limit.
+        pooling: A name of `pooling.POOLINGS`.
+        batching: A name of `BATCHINGS`.
+        padding_side: Where padding stands in a batch, 'right' or 'left'.
+        masked: Whether the model is given the attention mask.
+        reason: Why the published preset differs from the corrected one.
+    """
+
+    max_tokens: int | None
+    pooling: str
+    batching: str
+    padding_side: Literal["right", "left"] = "right"
+    masked: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of the catalog.
+
+    Attributes:
+        id: GENEB's model id.
+        paper_name: The name in the paper's tables.
+        family: Module of `model_ports.families` that computes it.
+        labels: architecture, tokenization, params and pretraining, as the paper's fourth version.
+        labels_paper_v1: Labels that the paper's first version gives otherwise.
+        params: Parameter count as published.
+        width: Width D of the pooled embedding at full size.
+        source: kind, repo, revision and url of the authors' checkpoint.
+        licence: Licences of weights and code; None where none is stated.
+        known_defects: What is wrong with the published extractor.
+        tokenizer: `kind` of `tokenizers.KINDS` and its options.
+        presets: The fields of `Preset` by preset name, or `same_as_corrected` or `unavailable`
+            with the reason.
+        config: The full-size checkpoint's config.json.
+    """
+
+    id: str
+    paper_name: str
+    family: str
+    labels: Mapping[str, str]
+    labels_paper_v1: Mapping[str, str]
+    params: int
+    width: int
+    source: Mapping[str, str | None]
+    licence: Mapping[str, str | None]
+    known_defects: tuple[str, ...]
+    tokenizer: Mapping[str, Any]
+    presets: Mapping[str, Mapping[str, Any]]
+    config: Mapping[str, Any]
+
+    @property
+    def ported(self) -> bool:
+        """Whether the family's port exists."""
+        return importlib.util.find_spec(f"model_ports.families.{self.family}") is not None
+
+    def preset(self, name: PresetName) -> Preset:
+        """Returns the preset of that name.
+
+        Raises:
+            CatalogError: The published embedding of this model cannot be computed.
+        """
+        fields = self.presets[name]
+        if "unavailable" in fields:
+            raise CatalogError(
+                f"model '{self.id}': preset '{name}' cannot be computed: {fields['unavailable']}; "
+                "use preset 'corrected'"
+            )
+        if "same_as_corrected" in fields:
+            fields = self.presets["corrected"]
+        return Preset(**fields)
+
+
+@functools.cache
+def entries() -> Mapping[str, Entry]:
+    """Returns all models by id, the largest first."""
+    found = []
+    for file in (resources.files("model_ports") / "data").iterdir():
+        if file.name.endswith(".json"):
+            fields = json.loads(file.read_text(encoding="utf-8"))
+            fields["known_defects"] = tuple(fields["known_defects"])
+            found.append(Entry(**fields))
+    return {entry.id: entry for entry in sorted(found, key=lambda e: (-e.params, e.id))}
+
+
+def get(model_id: str) -> Entry:
+    """Returns the entry of a model.
+
+    Raises:
+        CatalogError: No such model; names the nearest ids.
+    """
+    known = entries()
+    if model_id not in known:
+        near = difflib.get_close_matches(model_id, known, n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise CatalogError(f"model '{model_id}' is not in the catalog{hint}")
+    return known[model_id]

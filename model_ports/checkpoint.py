@@ -1,0 +1,309 @@
+"""Checkpoints: the authors' tensors by name, and the one loader that fills any port with them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors import safe_open
+
+_MIB = 2**20
+
+# Only methods that NumPy arrays and JAX tracers share: T, reshape, swapaxes, indexing.
+Layout = Callable[[Any], Any]
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, incomplete or does not fit its config."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Where a tensor of the checkpoint goes.
+
+    Attributes:
+        source: Tensor name; each `{}` stands for a number (of a layer, an expert) and the tensors
+            found are stacked over it, in rising order, on new leading axes.
+        path: Dotted path of the parameter in the module.
+        layout: Change of one tensor's layout before stacking, such as `transpose`.
+        only: Numbers of the first `{}` that this rule is for; None: all.
+    """
+
+    source: str
+    path: str
+    layout: Layout | None = None
+    only: frozenset[int] | None = None
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Tensors of the checkpoint that the embedding does not need.
+
+    Attributes:
+        pattern: Regular expression that matches whole tensor names.
+        reason: Why they are not read.
+    """
+
+    pattern: str
+    reason: str
+
+
+def transpose(tensor: Any) -> Any:
+    """PyTorch's linear weight [out, in] as Flax's kernel [in, out]."""
+    return tensor.T
+
+
+def linear_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:
+    """Rules for PyTorch linear layers: checkpoint name -> module path, both without suffix."""
+    kernels = [Weight(f"{a}.weight", f"{b}.kernel", transpose) for a, b in places.items()]
+    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
+    return (*kernels, *biases)
+
+
+def norm_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:
+    """Rules for PyTorch LayerNorm, or RMSNorm without `bias`: checkpoint name -> module path."""
+    scales = [Weight(f"{a}.weight", f"{b}.scale") for a, b in places.items()]
+    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
+    return (*scales, *biases)
+
+
+@dataclass(frozen=True)
+class Tensors(Mapping[str, tuple[int, ...]]):
+    """The tensors of a folder of safetensors files: shapes by name, contents on request."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    files: Mapping[str, Path]
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        return self.shapes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def read(self, name: str) -> np.ndarray:
+        """Returns one tensor in its stored dtype (bfloat16 as ml_dtypes has it)."""
+        with safe_open(self.files[name], framework="numpy") as file:
+            return file.get_tensor(name)
+
+
+def open_checkpoint(folder: Path) -> Tensors:
+    """Opens the safetensors files of a checkpoint folder without reading their tensors.
+
+    Raises:
+        CheckpointError: No folder, no file, a malformed file, or a tensor that two files hold.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such checkpoint folder")
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise CheckpointError(f"{folder}: no .safetensors file")
+    shapes, files = {}, {}
+    for path in paths:
+        try:
+            with safe_open(path, framework="numpy") as file:
+                for name in file.keys():  # noqa: SIM118 (safe_open is not iterable)
+                    if name in files:
+                        raise CheckpointError(
+                            f"tensor '{name}' stands in {files[name].name} and in {path.name}; "
+                            "keep one set of weight files in the folder"
+                        )
+                    files[name] = path
+                    shapes[name] = tuple(file.get_slice(name).get_shape())
+        except CheckpointError:
+            raise
+        except Exception as error:  # safetensors raises a bare SafetensorError and OSErrors
+            raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
+    return Tensors(shapes, files)
+
+
+def fingerprint(folder: Path) -> str:
+    """Returns a digest that tells this folder's config, tokenizer and weights from others.
+
+    Small files count whole; of each weight file its size, first and last MiB, so that a
+    checkpoint of many GB takes milliseconds.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}:".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_MIB))
+            file.seek(max(0, size - _MIB))
+            digest.update(file.read(_MIB))
+    return digest.hexdigest()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Returns the folder's config.json.
+
+    Raises:
+        CheckpointError: It is missing or not a JSON object.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder}: no config.json") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: holds a {type(config).__name__}, not an object")
+    return config
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A parameter's sources in the order they are stacked.
+
+    Attributes:
+        sources: Tensor names, row-major over the stacking axes.
+        stack: Lengths of the stacking axes; () for a single tensor.
+        layout: Change of each tensor's layout.
+        shape: Shape of the parameter.
+    """
+
+    sources: tuple[str, ...]
+    stack: tuple[int, ...]
+    layout: Layout | None
+    shape: tuple[int, ...]
+
+
+def plan(
+    rules: Iterable[Weight | Ignored],
+    shapes: Mapping[str, Sequence[int]],
+    parameters: Mapping[str, Sequence[int]],
+) -> dict[str, Fill]:
+    """Assigns every tensor of a checkpoint to a parameter, by names and shapes alone.
+
+    Args:
+        rules: The family's table.
+        shapes: Shape of each tensor of the checkpoint.
+        parameters: Shape of each parameter of the module, by dotted path.
+
+    Returns:
+        A `Fill` for every parameter.
+
+    Raises:
+        CheckpointError: Lists every tensor without a rule, every parameter without a tensor,
+            and every shape that differs.
+    """
+    errors, fills, seen = [], {}, set()
+    ignored = []
+    for rule in rules:
+        if isinstance(rule, Ignored):
+            ignored.append(re.compile(rule.pattern))
+            continue
+        matches = _matches(rule, shapes)
+        seen.update(matches.values())
+        if rule.path not in parameters:
+            errors.append(f"rule for '{rule.source}': the module has no parameter '{rule.path}'")
+        elif rule.path in fills:
+            errors.append(f"parameter '{rule.path}' has two rules")
+        elif matches:
+            fill, problem = _fill(rule, matches, shapes, tuple(parameters[rule.path]))
+            fills[rule.path] = fill
+            errors.extend(problem)
+    for name in shapes:
+        if name not in seen and not any(pattern.fullmatch(name) for pattern in ignored):
+            errors.append(f"tensor '{name}' {list(shapes[name])} has no place in the module")
+    for path in parameters:
+        if path not in fills:
+            errors.append(f"parameter '{path}' {list(parameters[path])} has no tensor")
+    if errors:
+        raise CheckpointError(
+            f"the checkpoint does not fit its config, {len(errors)} differences:\n  "
+            + "\n  ".join(errors)
+        )
+    return fills
+
+
+def _matches(rule: Weight, names: Iterable[str]) -> dict[tuple[int, ...], str]:
+    pattern = re.compile(re.escape(rule.source).replace(r"\{\}", r"(\d+)"))
+    found = {}
+    for name in names:
+        match = pattern.fullmatch(name)
+        if match:
+            index = tuple(map(int, match.groups()))
+            if rule.only is None or index[0] in rule.only:
+                found[index] = name
+    return dict(sorted(found.items()))
+
+
+def _fill(
+    rule: Weight,
+    matches: Mapping[tuple[int, ...], str],
+    shapes: Mapping[str, Sequence[int]],
+    expected: tuple[int, ...],
+) -> tuple[Fill, list[str]]:
+    axes = list(zip(*matches, strict=True))
+    stack = tuple(len(set(axis)) for axis in axes)
+    errors = []
+    if np.prod(stack, dtype=int) != len(matches):
+        errors.append(f"tensors '{rule.source}': some of the {stack} numbered ones are missing")
+    inner = expected[len(stack) :]
+    for name in matches.values():
+        shape = _shape_after(rule.layout, shapes[name])
+        if shape != inner:
+            errors.append(
+                f"tensor '{name}' {list(shapes[name])} becomes {list(shape)}, "
+                f"but parameter '{rule.path}' takes {list(inner)}"
+            )
+    if stack != expected[: len(stack)]:
+        errors.append(
+            f"tensors '{rule.source}': {list(stack)} are there, "
+            f"but parameter '{rule.path}' takes {list(expected[: len(stack)])}"
+        )
+    return Fill(tuple(matches.values()), stack, rule.layout, expected), errors
+
+
+def _shape_after(layout: Layout | None, shape: Sequence[int]) -> tuple[int, ...]:
+    if layout is None:
+        return tuple(shape)
+    try:
+        return jax.eval_shape(layout, jax.ShapeDtypeStruct(tuple(shape), jnp.float32)).shape
+    except (TypeError, ValueError, IndexError):
+        return ()
+
+
+def parameter_shapes(abstract: nnx.State) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each parameter of a module's state by dotted path."""
+    return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(abstract)}
+
+
+def load(tensors: Tensors, fills: Mapping[str, Fill], abstract: nnx.State, dtype: Any) -> nnx.State:
+    """Reads the tensors that `plan` assigned into a module's state.
+
+    Args:
+        tensors: The open checkpoint.
+        fills: The result of `plan`.
+        abstract: State of the module built under `nnx.eval_shape`.
+        dtype: Floating parameters are cast to it.
+
+    Returns:
+        The state with arrays on the default device.
+
+    Raises:
+        CheckpointError: A tensor holds a NaN or an infinity.
+    """
+    filled = []
+    for path, leaf in nnx.to_flat_state(abstract):
+        fill = fills[".".join(map(str, path))]
+        array = np.empty(fill.shape, dtype)
+        rows = array.reshape(len(fill.sources), *fill.shape[len(fill.stack) :])
+        for row, name in zip(rows, fill.sources, strict=True):
+            tensor = tensors.read(name)
+            row[...] = tensor if fill.layout is None else fill.layout(tensor)
+            if not np.isfinite(np.sum(row, dtype=np.float64)):
+                raise CheckpointError(f"tensor '{name}' holds a NaN or an infinity")
+        filled.append((path, leaf.replace(jnp.asarray(array))))
+    return nnx.from_flat_state(filled)

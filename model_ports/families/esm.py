@@ -1,0 +1,205 @@
+"""ESM encoders over k-mers: the Nucleotide Transformers and Agro-NT.
+
+Pre-norm blocks and a final norm (Lin et al. 2023, ESM-2; Dalla-Torre et al. 2023). The first
+generation has learned positions and a GELU feed-forward with biases (ESM-1b), the v2 models
+rotary positions and a SwiGLU feed-forward without. Original: transformers 4.32 modeling_esm.py
+with the feed-forward of InstaDeep's repositories.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers import (
+    attend,
+    embed,
+    layer_norm,
+    linear,
+    rotary,
+    scan_layers,
+    split_heads,
+    stack_layers,
+)
+from model_ports.port import FINAL, Hidden, Inputs
+
+_TRAINED_MASK_SHARE = 0.15 * 0.8  # of the tokens in pretraining; see `token_dropout` in ESM
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fields of config.json that the computation depends on."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    positions: int
+    epsilon: float
+    rotary: bool
+    gated: bool
+    token_dropout: bool
+    pad_id: int
+    mask_id: int
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads the checkpoint's config.json."""
+        return cls(
+            vocab_size=fields["vocab_size"],
+            hidden_size=fields["hidden_size"],
+            intermediate_size=fields["intermediate_size"],
+            layers=fields["num_hidden_layers"],
+            heads=fields["num_attention_heads"],
+            positions=fields["max_position_embeddings"],
+            epsilon=fields["layer_norm_eps"],
+            rotary=fields["position_embedding_type"] == "rotary",
+            gated="add_bias_fnn" in fields,  # a field of the v2 repositories' own code alone
+            token_dropout=fields["token_dropout"],
+            pad_id=fields["pad_token_id"],
+            mask_id=fields["mask_token_id"],
+        )
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention with biases, rotary on queries and keys where configured."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        width = config.hidden_size
+        self.config = config
+        self.query = linear(width, width, rngs=rngs)
+        self.key = linear(width, width, rngs=rngs)
+        self.value = linear(width, width, rngs=rngs)
+        self.output = linear(width, width, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array) -> Array:
+        query, key, value = (
+            split_heads(project(x), self.config.heads)
+            for project in (self.query, self.key, self.value)
+        )
+        if self.config.rotary:
+            positions = jnp.arange(x.shape[1])
+            query, key = rotary(query, positions), rotary(key, positions)
+        return self.output(attend(query, key, value, mask))
+
+
+class FeedForward(nnx.Module):
+    """GELU with biases, or SwiGLU without; the gate is the first half of `up`."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.gated = config.gated
+        inner = config.intermediate_size
+        bias = not config.gated
+        self.up = linear(config.hidden_size, inner * (1 + config.gated), bias=bias, rngs=rngs)
+        self.down = linear(inner, config.hidden_size, bias=bias, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        x = self.up(x)
+        if self.gated:
+            gate, x = jnp.split(x, 2, axis=-1)
+            return self.down(jax.nn.silu(gate) * x)
+        return self.down(jax.nn.gelu(x, approximate=False))
+
+
+class Block(nnx.Module):
+    """Pre-norm attention and feed-forward."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.attention_norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
+        self.attention = Attention(config, rngs=rngs)
+        self.feed_forward_norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
+        self.feed_forward = FeedForward(config, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array) -> Array:
+        x = x + self.attention(self.attention_norm(x), mask)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class Model(nnx.Module):
+    """The encoder; `attention_mask` is required."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        self.tokens = embed(config.vocab_size, config.hidden_size, rngs=rngs)
+        if not config.rotary:
+            self.positions = embed(config.positions, config.hidden_size, rngs=rngs)
+        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        self.norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        x = self.tokens(ids)
+        if self.config.token_dropout:
+            x = self._token_dropout(x, ids, mask)
+        if not self.config.rotary:
+            content = ids != self.config.pad_id
+            position = jnp.cumsum(content, axis=1) * content + self.config.pad_id
+            x = x + self.positions(position)
+        x = x * mask[..., None].astype(x.dtype)
+        x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
+        return Hidden(states | {FINAL: self.norm(x)})
+
+    def _token_dropout(self, x: Array, ids: Array, mask: Array) -> Array:
+        # In pretraining 12 % of the embeddings were zero: ESM rescales to the share seen then.
+        is_mask = ids == self.config.mask_id
+        share = jnp.sum(is_mask & mask, axis=1) / jnp.maximum(jnp.sum(mask, axis=1), 1)
+        scale = (1 - _TRAINED_MASK_SHARE) / (1 - share)
+        return jnp.where(is_mask[..., None], 0, x) * scale[:, None, None].astype(x.dtype)
+
+
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    layer = "esm.encoder.layer.{}"
+    attention = {
+        f"{layer}.attention.self.query": "blocks.attention.query",
+        f"{layer}.attention.self.key": "blocks.attention.key",
+        f"{layer}.attention.self.value": "blocks.attention.value",
+        f"{layer}.attention.output.dense": "blocks.attention.output",
+    }
+    feed_forward = {
+        f"{layer}.intermediate.dense": "blocks.feed_forward.up",
+        f"{layer}.output.dense": "blocks.feed_forward.down",
+    }
+    norms = {
+        f"{layer}.attention.LayerNorm": "blocks.attention_norm",
+        f"{layer}.LayerNorm": "blocks.feed_forward_norm",
+        "esm.encoder.emb_layer_norm_after": "norm",
+    }
+    positions = "esm.embeddings.position_embeddings.weight"
+    return (
+        Weight("esm.embeddings.word_embeddings.weight", "tokens.embedding"),
+        Ignored(positions.replace(".", r"\."), "positions are rotary")
+        if config.rotary
+        else Weight(positions, "positions.embedding"),
+        *linear_weights(attention),
+        *linear_weights(feed_forward, bias=not config.gated),
+        *norm_weights(norms),
+        Ignored(r"lm_head\..*", "masked-language-model head"),
+        Ignored(r"esm\.contact_head\..*", "contact head"),
+        Ignored(r"esm\.embeddings\.position_ids", "the numbers 0, 1, 2, ..."),
+        Ignored(r".*\.rotary_embeddings\.inv_freq", "computed from the head width"),
+    )
+
+
+# Megatron's split (Shoeybi et al. 2019): heads and inner features over `model`.
+SHARDING = (
+    (r"blocks\.attention\.(query|key|value)\.kernel", (None, None, "model")),
+    (r"blocks\.attention\.(query|key|value)\.bias", (None, "model")),
+    (r"blocks\.attention\.output\.kernel", (None, "model", None)),
+    (r"blocks\.feed_forward\.up\.kernel", (None, None, "model")),
+    (r"blocks\.feed_forward\.up\.bias", (None, "model")),
+    (r"blocks\.feed_forward\.down\.kernel", (None, "model", None)),
+)
+
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}

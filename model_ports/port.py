@@ -1,0 +1,276 @@
+"""The port contract: a family's module, a model's tokenizer and preset, and what joins them.
+
+records --tokenize--> ids --collate--> inputs --embed--> pooled vectors [B, D]
+"""
+
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from model_ports import catalog, checkpoint
+from model_ports.pooling import POOLINGS
+from model_ports.tokenizers import Tokenizer, build_tokenizer
+
+FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
+
+Inputs = Mapping[str, Any]  # input_ids int32 [B, L], attention_mask bool [B, L]
+
+
+class Hidden(NamedTuple):
+    """Hidden states of a batch.
+
+    Attributes:
+        states: By tap, [B, L', D]: 0 the embedding output, i the output of block i, -1 the final
+            hidden state.
+        mask: Which rows are meaningful, bool [B, L']; None from a model whose rows are those of
+            the input.
+    """
+
+    states: dict[int, Array]
+    mask: Any = None
+
+
+class Family(Protocol):
+    """What a module of `model_ports.families` offers.
+
+    Attributes:
+        Config: Frozen dataclass with `from_json(config.json) -> Config` and `vocab_size`.
+        Model: `nnx.Module`; `Model(config, rngs=...)` builds it with its stated random weights,
+            `model(inputs, taps)` returns `Hidden`. `inputs` lacks `attention_mask` where the
+            preset gives the model none.
+        SHARDING: Pairs of a regular expression over dotted parameter paths and the mesh axis of
+            each dimension; the first that matches counts, none means replicated.
+        TINY: Fields of config.json that make the family's tiny random model.
+    """
+
+    Config: Any
+    Model: Any
+    SHARDING: Sequence[tuple[str, tuple[str | None, ...]]]
+    TINY: Mapping[str, Any]
+
+    def weights(self, config: Any) -> Sequence[checkpoint.Weight | checkpoint.Ignored]:
+        """Returns where each tensor of the checkpoint goes."""
+        ...
+
+
+def family(name: str) -> Family:
+    """Returns the family's module.
+
+    Raises:
+        CatalogError: The family is not ported yet.
+    """
+    try:
+        return importlib.import_module(f"model_ports.families.{name}")  # pyright: ignore
+    except ModuleNotFoundError as error:
+        if error.name != f"model_ports.families.{name}":
+            raise
+        raise catalog.CatalogError(f"family '{name}' is not ported yet") from None
+
+
+@dataclass(frozen=True)
+class Port:
+    """A model ready to embed under one preset.
+
+    Attributes:
+        entry: The catalog's entry.
+        preset: Limits, pooling and batching in force.
+        config: The family's config.
+        tokenizer: The model's tokenizer.
+        graphdef: Structure of the module.
+        state: Its parameters.
+        dtype: Dtype of parameters and computation, 'float32' or 'bfloat16'.
+        weights_id: What tells these weights from others: source, revision or seed, and content.
+    """
+
+    entry: catalog.Entry
+    preset: catalog.Preset
+    config: Any
+    tokenizer: Tokenizer
+    graphdef: nnx.GraphDef
+    state: nnx.State
+    dtype: str
+    weights_id: str
+
+
+def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
+    """Returns a family's module as structure and shapes, without memory for its parameters."""
+    module = nnx.eval_shape(lambda: family(name).Model(config, rngs=nnx.Rngs(0)))
+    return nnx.split(module)
+
+
+def load_port(
+    model_id: str, folder: Path, preset: catalog.PresetName = "corrected", dtype: str = "float32"
+) -> Port:
+    """Loads a port from a checkpoint folder: config.json, tokenizer files, safetensors.
+
+    A conformance fixture (meta.json with `check`) is a checkpoint too, with its own limits.
+
+    Raises:
+        CatalogError: Unknown model, unported family, or a preset that cannot be computed.
+        CheckpointError: The folder's files are missing or do not fit each other.
+        TokenizerError: Likewise of the tokenizer's files.
+    """
+    entry = catalog.get(model_id)
+    config = family(entry.family).Config.from_json(checkpoint.read_config(folder))
+    graphdef, abstract = abstract_model(entry.family, config)
+    tensors = checkpoint.open_checkpoint(folder)
+    fills = checkpoint.plan(
+        family(entry.family).weights(config), tensors, checkpoint.parameter_shapes(abstract)
+    )
+    return Port(
+        entry=entry,
+        preset=_preset_of(entry, preset, folder),
+        config=config,
+        tokenizer=build_tokenizer(folder, entry.tokenizer),
+        graphdef=graphdef,
+        state=checkpoint.load(tensors, fills, abstract, jnp.dtype(dtype)),
+        dtype=dtype,
+        weights_id=f"sha256:{checkpoint.fingerprint(folder)}",
+    )
+
+
+def random_port(
+    model_id: str,
+    folder: Path | None = None,
+    preset: catalog.PresetName = "corrected",
+    *,
+    tiny: bool = False,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Port:
+    """Builds a port with random weights: the untrained control.
+
+    The weights are those of the family's own initialisers (normal matrices of standard deviation
+    0.02, unit scales and zero biases unless the family says otherwise), from `nnx.Rngs(seed)`.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Where tokenizer files lie, for tokenizers that need files.
+        preset: Preset name.
+        tiny: The family's tiny config instead of the full-size one.
+        seed: Seed of the weights.
+        dtype: Dtype of parameters and computation.
+
+    Raises:
+        CatalogError: Unknown model, unported family, or a preset that cannot be computed.
+        TokenizerError: A tokenizer file is missing.
+    """
+    entry = catalog.get(model_id)
+    kind = family(entry.family)
+    config = kind.Config.from_json({**entry.config, **(kind.TINY if tiny else {})})
+
+    @jax.jit
+    def create() -> nnx.State:
+        state = nnx.state(kind.Model(config, rngs=nnx.Rngs(seed)))
+        return jax.tree.map(lambda leaf: leaf.astype(dtype), state)
+
+    return Port(
+        entry=entry,
+        preset=entry.preset(preset),
+        config=config,
+        tokenizer=build_tokenizer(folder, entry.tokenizer),
+        graphdef=abstract_model(entry.family, config)[0],
+        state=create(),
+        dtype=dtype,
+        weights_id=f"random:{'tiny' if tiny else 'full'}:{seed}",
+    )
+
+
+def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> catalog.Preset:
+    preset = entry.preset(name)
+    meta = folder / "meta.json"
+    if meta.is_file():
+        check = json.loads(meta.read_text(encoding="utf-8")).get("check")
+        if check and check.get(name):
+            return replace(preset, max_tokens=check[name]["max_tokens"])
+    return preset
+
+
+def tokenize(port: Port, sequences: Sequence[str]) -> list[np.ndarray]:
+    """Returns each record's int32 token ids, cut to the preset's limit.
+
+    Raises:
+        ValueError: A record holds a token that has no row in the model's embedding.
+    """
+    encoded = port.tokenizer.encode(sequences, port.preset.max_tokens)
+    for index, ids in enumerate(encoded):
+        if ids.size and ids.max() >= port.config.vocab_size:
+            raise ValueError(
+                f"model '{port.entry.id}': record {index} has token id {ids.max()}, "
+                f"but the model has {port.config.vocab_size} rows; remove special tokens from it"
+            )
+    return encoded
+
+
+def padded_length(port: Port, longest: int) -> int:
+    """Returns the length that a batch whose longest record has `longest` tokens needs at least."""
+    if port.preset.batching == "fixed":
+        assert port.preset.max_tokens is not None
+        return port.preset.max_tokens
+    return longest
+
+
+def collate(port: Port, encoded: Sequence[np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Pads token ids to one static shape.
+
+    Args:
+        port: Gives the padding id and side.
+        encoded: Token ids of B records, none longer than `length`.
+        length: L.
+
+    Returns:
+        `input_ids` int32 [B, L] and `attention_mask` bool [B, L].
+    """
+    ids = np.full((len(encoded), length), port.tokenizer.pad_id, np.int32)
+    mask = np.zeros((len(encoded), length), bool)
+    for row, tokens in enumerate(encoded):
+        start = length - len(tokens) if port.preset.padding_side == "left" else 0
+        ids[row, start : start + len(tokens)] = tokens
+        mask[row, start : start + len(tokens)] = True
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def forward(
+    port: Port, state: nnx.State, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)
+) -> Hidden:
+    """Hidden states of a batch, and the mask of their meaningful rows (never None); traceable.
+
+    Float32 matrix products are computed in full float32 on every device.
+    """
+    given = dict(inputs)
+    if not port.preset.masked:
+        del given["attention_mask"]
+    precision = "highest" if port.dtype == "float32" else "default"
+    with jax.default_matmul_precision(precision):
+        hidden = nnx.merge(port.graphdef, state)(given, taps)
+    mask = inputs["attention_mask"] if hidden.mask is None else hidden.mask
+    return Hidden(hidden.states, mask)
+
+
+def embedder(
+    port: Port, tap: int = FINAL, pooling: str | None = None
+) -> Callable[[nnx.State, Inputs], Array]:
+    """Returns the compiled embedding function: `(state, inputs) -> float32 [B, D]`.
+
+    Args:
+        port: The model; its state is an argument of the function, so that nothing is baked in.
+        tap: Which hidden state is pooled.
+        pooling: A name of `POOLINGS`; None: the preset's.
+    """
+    pool = POOLINGS[pooling or port.preset.pooling]
+
+    @jax.jit
+    def embed(state: nnx.State, inputs: Inputs) -> Array:
+        hidden = forward(port, state, inputs, (tap,))
+        return pool(hidden.states[tap], hidden.mask)
+
+    return embed

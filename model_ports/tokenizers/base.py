@@ -1,0 +1,45 @@
+"""What every tokenizer offers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+
+class TokenizerError(ValueError):
+    """A tokenizer file is missing or malformed."""
+
+
+class Tokenizer(Protocol):
+    """Turns records into token ids."""
+
+    @property
+    def pad_id(self) -> int:
+        """Id that fills a padded row."""
+        ...
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """Returns the int32 ids of each record, special tokens included, without padding.
+
+        Args:
+            sequences: Records as the task files hold them.
+            max_tokens: Records are cut to this many ids, special tokens counted; None: no limit.
+        """
+        ...
+
+
+def require_file(folder: Path | None, name: str) -> Path:
+    """Returns the path of a tokenizer file.
+
+    Raises:
+        TokenizerError: It is not there; says where it is looked for.
+    """
+    if folder is None:
+        raise TokenizerError(
+            f"{name} is needed to tokenize, with random weights too: "
+            "put the model's tokenizer files into its folder under checkpoints_dir"
+        )
+    if not (folder / name).is_file():
+        raise TokenizerError(f"{folder}: no {name}; copy it from the model's repository")
+    return folder / name

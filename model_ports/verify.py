@@ -1,0 +1,173 @@
+"""Conformance: a port against a fixture of the original code's inputs and outputs.
+
+A fixture folder holds a tiny checkpoint, `cases.json` (records), `golden.npz` (arrays),
+`meta.json` (tolerances and which arrays to compare, per preset) and the full-size checkpoint's
+`full_config.json` and `full_keys.json` (tensor shapes).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import numpy as np
+
+from model_ports import catalog, checkpoint
+from model_ports.port import (
+    FINAL,
+    POOLINGS,
+    Port,
+    abstract_model,
+    collate,
+    family,
+    forward,
+    load_port,
+    padded_length,
+    tokenize,
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Largest differences between a port and its fixture under one preset.
+
+    Attributes:
+        tokens: Problem of the token ids; '' where they are equal.
+        hidden: Largest absolute difference of the final hidden states; None: not recorded.
+        pooled: Likewise of the pooled embeddings.
+        excess: Largest difference beyond the fixture's tolerance; at most 0 passes.
+    """
+
+    tokens: str
+    hidden: float | None
+    pooled: float
+    excess: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of one fixture folder.
+
+    Attributes:
+        model_id: GENEB's model id.
+        presets: Difference by preset; a text says why a preset was not computed.
+        tolerance: The fixture's absolute tolerance of pooled embeddings.
+        keys: Problem of the full-size tensor list; '' where all fit, None where there is none.
+    """
+
+    model_id: str
+    presets: Mapping[str, Difference | str]
+    tolerance: float
+    keys: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was checked agrees."""
+        found = [d for d in self.presets.values() if isinstance(d, Difference)]
+        agree = all(not d.tokens and d.excess <= 0 for d in found)
+        return bool(found) and agree and not self.keys
+
+
+def verify(folder: Path) -> Verdict:
+    """Compares a port with a fixture folder.
+
+    Raises:
+        CatalogError, CheckpointError, TokenizerError: The fixture cannot be loaded.
+        FileNotFoundError: A file of the fixture is missing.
+    """
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    sequences = json.loads((folder / "cases.json").read_text(encoding="utf-8"))["sequences"]
+    check = meta["check"]
+    presets: dict[str, Difference | str] = {}
+    with np.load(folder / "golden.npz") as arrays:
+        for name in ("corrected", "published"):
+            if check[name] is None:
+                presets[name] = meta.get("published_reason") or check["published_reason"]
+                continue
+            port = load_port(meta["geneb_model_id"], folder, cast(catalog.PresetName, name))
+            presets[name] = _compare(port, sequences, check, check[name], arrays)
+    return Verdict(meta["geneb_model_id"], presets, check["pooled_atol"], verify_keys(folder))
+
+
+def verify_keys(folder: Path) -> str | None:
+    """Checks the full-size tensor list against the full-size module, without its memory.
+
+    Returns:
+        '' where every tensor has its place and every parameter its tensor, the differences where
+        not, None where the folder holds no list.
+    """
+    if not (folder / "full_keys.json").is_file():
+        return None
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
+    shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
+    name = catalog.get(meta["geneb_model_id"]).family
+    config = family(name).Config.from_json(fields)
+    _, abstract = abstract_model(name, config)
+    try:
+        checkpoint.plan(family(name).weights(config), shapes, checkpoint.parameter_shapes(abstract))
+    except checkpoint.CheckpointError as error:
+        return str(error)
+    return ""
+
+
+def _compare(
+    port: Port,
+    sequences: Sequence[str],
+    check: Mapping[str, Any],
+    names: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+) -> Difference:
+    encoded = tokenize(port, sequences)
+    lengths = np.array([len(ids) for ids in encoded])
+    in_batch = port.preset.batching == "input-order"
+    groups = [list(range(len(encoded)))]
+    if port.preset.batching == "exact":
+        groups = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
+    run = jax.jit(lambda state, inputs: forward(port, state, inputs))
+    golden_ids = arrays[names["input"]]
+    golden_mask = None if names["mask"] is None else arrays[names["mask"]].astype(bool)
+    hidden: dict[int, np.ndarray] = {}
+    pooled: dict[int, np.ndarray] = {}
+    for group in groups:
+        length = padded_length(port, int(lengths[group].max()))
+        inputs = collate(port, [encoded[row] for row in group], length)
+        result = run(port.state, inputs)
+        states = result.states[FINAL]
+        vectors = POOLINGS[port.preset.pooling](states, result.mask)
+        for i, row in enumerate(group):
+            mine = slice(None) if in_batch else np.asarray(inputs["attention_mask"][i])
+            theirs = slice(None) if in_batch or golden_mask is None else golden_mask[row]
+            ids, expected = inputs["input_ids"][i][mine], golden_ids[row][theirs]
+            if not np.array_equal(ids, expected):
+                problem = f"record {row}: {ids.tolist()} instead of {expected.tolist()}"
+                return Difference(problem, None, float("nan"), float("inf"))
+            pooled[row] = np.asarray(vectors[i])
+            hidden[row] = np.asarray(states[i], np.float32)[np.asarray(result.mask[i])]
+
+    rtol = check["rtol"]
+    rows = range(len(encoded))
+    pooled_off, excess = _distance(
+        np.stack([pooled[row] for row in rows]), arrays[names["pooled"]], check["pooled_atol"], rtol
+    )
+    hidden_off = None
+    if names["hidden"] is not None:
+        hidden_off = 0.0
+        for row in rows:
+            expected = arrays[names["hidden"]][row]
+            expected = expected if golden_mask is None else expected[golden_mask[row]]
+            off, over = _distance(hidden[row], expected, check["hidden_atol"], rtol)
+            hidden_off, excess = max(off, hidden_off), max(excess, over)
+    return Difference("", hidden_off, pooled_off, excess)
+
+
+def _distance(
+    found: np.ndarray, expected: np.ndarray, atol: float, rtol: float
+) -> tuple[float, float]:
+    """Largest |a - b|, and largest |a - b| - (atol + rtol |b|); a shape or NaN is infinite."""
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf"), float("inf")
+    difference = np.abs(found.astype(np.float64) - expected)
+    return float(difference.max()), float((difference - atol - rtol * np.abs(expected)).max())

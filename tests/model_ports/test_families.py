@@ -1,0 +1,138 @@
+"""Every ported family against the original code's fixtures, and what each port promises."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from model_ports import catalog
+from model_ports.port import (
+    abstract_model,
+    collate,
+    embedder,
+    family,
+    forward,
+    load_port,
+    padded_length,
+    tokenize,
+)
+from model_ports.verify import Difference, verify
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+FIXTURES = sorted(path.name for path in GOLDEN.iterdir() if (path / "meta.json").is_file())
+PORTED = [entry.id for entry in catalog.entries().values() if entry.ported]
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def records(model_id: str) -> list[str]:
+    cases = json.loads((GOLDEN / model_id / "cases.json").read_text())
+    return cases["sequences"]
+
+
+def test_every_port_has_a_fixture():
+    assert set(FIXTURES) == set(PORTED)
+
+
+@pytest.mark.parametrize("model_id", FIXTURES)
+def test_agrees_with_the_original_code(model_id: str):
+    verdict = verify(GOLDEN / model_id)
+    assert verdict.passed, verdict
+    assert verdict.keys == ""
+    available = {
+        n for n, fields in catalog.get(model_id).presets.items() if "unavailable" not in fields
+    }
+    checked = {n for n, d in verdict.presets.items() if isinstance(d, Difference)}
+    assert checked <= available
+
+
+@pytest.mark.parametrize("model_id", FIXTURES)
+def test_every_layer_agrees_with_the_original_code(model_id: str):
+    port = load_port(model_id, GOLDEN / model_id)
+    with np.load(GOLDEN / model_id / "golden.npz") as arrays:
+        check = json.loads((GOLDEN / model_id / "meta.json").read_text())["check"]
+        corrected = check["corrected"]
+        if "all_hidden" not in arrays or corrected["hidden"] != "hidden" or not corrected["mask"]:
+            pytest.skip("the fixture holds no hidden states of all layers of the corrected preset")
+        golden, mask = arrays["all_hidden"], arrays[corrected["mask"]].astype(bool)
+    if golden.shape[1] != len(mask):
+        pytest.skip("the fixture's hidden states of all layers are of other records")
+    encoded = tokenize(port, records(model_id))
+    inputs = collate(port, encoded, padded_length(port, max(map(len, encoded))))
+    taps = (*range(len(golden) - 1), -1)
+    states = jax.jit(lambda state, x: forward(port, state, x, taps))(port.state, inputs).states
+    for tap, expected in zip(taps, golden, strict=True):
+        found = np.asarray(states[tap])[inputs["attention_mask"]]
+        np.testing.assert_allclose(
+            found,
+            expected[mask],
+            rtol=check["rtol"],
+            atol=2 * check["hidden_atol"],
+            err_msg=f"{tap}",
+        )
+
+
+@pytest.mark.parametrize("model_id", FIXTURES)
+def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
+    port = load_port(model_id, GOLDEN / model_id)
+    encoded = tokenize(port, records(model_id))
+    embed = embedder(port)
+
+    def run(rows: list[int], extra: int) -> np.ndarray:
+        longest = max(len(encoded[row]) for row in rows)
+        length = padded_length(port, longest + extra)
+        return np.asarray(embed(port.state, collate(port, [encoded[row] for row in rows], length)))
+
+    alone = np.concatenate([run([row], 0) for row in range(len(encoded))])
+    groups = [list(range(len(encoded)))]
+    extra = 3
+    if port.preset.batching == "exact":
+        lengths = [len(ids) for ids in encoded]
+        groups = [[i for i, n in enumerate(lengths) if n == length] for length in set(lengths)]
+        extra = 0
+    for group in groups:
+        together = run(group, extra)
+        scale = np.abs(alone[group]).max(axis=1, keepdims=True)
+        assert (np.abs(together - alone[group]) / scale).max() <= 1e-5
+
+
+@pytest.mark.parametrize("model_id", FIXTURES)
+def test_bfloat16_stays_close_to_float32(model_id: str):
+    vectors = {}
+    for dtype in ("float32", "bfloat16"):
+        port = load_port(model_id, GOLDEN / model_id, dtype=dtype)
+        encoded = tokenize(port, records(model_id))
+        longest = max(map(len, encoded))
+        rows = range(len(encoded))
+        if port.preset.batching == "exact":
+            rows = [row for row in rows if len(encoded[row]) == longest]
+        inputs = collate(port, [encoded[row] for row in rows], padded_length(port, longest))
+        vectors[dtype] = np.asarray(embedder(port)(port.state, inputs), np.float64)
+    a, b = vectors["float32"], vectors["bfloat16"]
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosine.min() >= 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_id", PORTED)
+def test_full_size_forward_exports_for_every_platform(model_id: str):
+    entry = catalog.get(model_id)
+    preset = entry.preset("corrected")
+    config = family(entry.family).Config.from_json(entry.config)
+    graphdef, abstract = abstract_model(entry.family, config)
+    assert sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(abstract)) > 1e6
+    length = preset.max_tokens if preset.batching == "fixed" else min(512, preset.max_tokens or 512)
+    fixture = load_port(model_id, GOLDEN / model_id)
+    port = replace(fixture, config=config, graphdef=graphdef, preset=preset)
+    inputs = {
+        name: jax.ShapeDtypeStruct(array.shape, array.dtype)
+        for name, array in collate(port, [np.zeros(1, np.int32)], length).items()
+    }
+    exported = jax.export.export(embedder(port), platforms=PLATFORMS)(abstract, inputs)
+    assert exported.platforms == PLATFORMS
+    (vector,) = exported.out_avals
+    assert vector.shape == (1, entry.width)
+    assert vector.dtype == jnp.float32
