@@ -1,0 +1,146 @@
+"""The benchmark's definition: 100 tasks in 13 categories, regimes, seeds, metrics, data revision."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from importlib import resources
+
+CUSTOM = "custom"  # category and suite of a task that is not in the benchmark
+
+_SUITES = (  # by prefix of the label; the longer first
+    ("NT-rev ", "NT-rev"),
+    ("NT ", "NT"),
+    ("GUE", "GUE"),
+    ("GB ", "GB"),
+    ("PGB ", "PGB"),
+    ("iPro ", "iPro"),
+    ("4mC ", "4mC"),
+    ("iDNA ", "iDNA"),
+    ("iDHS ", "iDHS"),
+)
+
+# The 13 tasks of the paper's probe-stability study (appendix E), by label.
+_STABILITY = (
+    "GUE-emp H3K4me1",
+    "iPro GM12878",
+    "GB human enhancers cohn",
+    "4mC E.coli 4mC",
+    "NT splice sites all",
+    "PGB lncrna.z mays",
+    "GUE mouse 0",
+    "GUE human tf 0",
+    "GUE virus species 40",
+    "GB human ensembl regulatory",
+    "GUE phage fragments",
+    "GB demo coding vs intergenomic seqs",
+    "iDHS DNase I",
+)
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A task by name.
+
+    Attributes:
+        id: Its name in files and submissions.
+        label: Its short name.
+        category: One of the 13, or 'custom'.
+        suite: Where it comes from: NT, NT-rev, GUE, GB, PGB, iPro, 4mC, iDNA, iDHS, or 'custom'.
+    """
+
+    id: str
+    label: str
+    category: str
+    suite: str
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """GENEB as its authors publish it (arXiv 2606.04525).
+
+    Attributes:
+        schema_version: Of a submission.
+        harness_version: Of the authors' harness.
+        regimes: 'full', '10shot', '1shot'.
+        seeds: Of the few-shot rows.
+        metrics: Names in a submission; the first is the main one.
+        categories: In the paper's order.
+        tasks: Likewise.
+        dataset_repo: Data set on the hub.
+        dataset_revision: Its pinned revision.
+    """
+
+    schema_version: str
+    harness_version: str
+    regimes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    metrics: tuple[str, ...]
+    categories: tuple[str, ...]
+    tasks: tuple[TaskInfo, ...]
+    dataset_repo: str
+    dataset_revision: str
+
+
+def _load() -> Benchmark:
+    file = resources.files("geneb_jax") / "data" / "benchmark.json"
+    fields = json.loads(file.read_text(encoding="utf-8"))
+    return Benchmark(
+        schema_version=fields["schema_version"],
+        harness_version=fields["harness_version"],
+        regimes=tuple(fields["regimes"]),
+        seeds=tuple(fields["protocol"]["seeds"]),
+        metrics=tuple(fields["metrics"]),
+        categories=tuple(fields["category_order"]),
+        tasks=tuple(TaskInfo(**task, suite=_suite(task["label"])) for task in fields["tasks"]),
+        dataset_repo=fields["dataset"]["repo_id"],
+        dataset_revision=fields["dataset"]["revision"],
+    )
+
+
+def _suite(label: str) -> str:
+    return next(suite for prefix, suite in _SUITES if label.startswith(prefix))
+
+
+GENEB = _load()
+
+
+def _groups() -> dict[str, tuple[TaskInfo, ...]]:
+    """Everything that a selection can name, in lower case."""
+    groups: dict[str, tuple[TaskInfo, ...]] = {"all": GENEB.tasks}
+    for category in GENEB.categories:
+        groups[category] = tuple(t for t in GENEB.tasks if t.category == category)
+    groups["sentinel"] = tuple(groups[category][0] for category in GENEB.categories)
+    for _, suite in _SUITES:
+        groups[suite] = tuple(t for t in GENEB.tasks if t.suite == suite)
+    for task in GENEB.tasks:
+        groups[task.id] = groups[task.label] = (task,)
+    groups["stability"] = tuple(groups[label][0] for label in _STABILITY)
+    return {name.lower(): tasks for name, tasks in groups.items()}
+
+
+_GROUPS = _groups()
+
+
+def select_tasks(selection: str) -> tuple[TaskInfo, ...]:
+    """Returns the tasks that a comma list names, each once, in the benchmark's order.
+
+    Args:
+        selection: Task ids, labels, categories, suites, 'sentinel' (the first task of each
+            category), 'stability' (the paper's appendix E) or 'all'; upper and lower case count
+            alike.
+
+    Raises:
+        ValueError: Lists every unknown name with the nearest valid ones.
+    """
+    names = [name.strip() for name in selection.split(",") if name.strip()]
+    unknown = [name for name in names if name.lower() not in _GROUPS]
+    if unknown or not names:
+        raise ValueError("\n".join(map(_unknown, unknown)) or "no task is named")
+    chosen = {task.id for name in names for task in _GROUPS[name.lower()]}
+    return tuple(task for task in GENEB.tasks if task.id in chosen)
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), _GROUPS, n=3, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"'{name}' is no task, category or suite{hint}"

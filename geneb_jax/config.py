@@ -1,0 +1,231 @@
+"""The run's config: its fields, their defaults, and the check of all of them at once."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import ml_collections
+
+from geneb_jax.benchmark import GENEB
+from model_ports.catalog import PresetName
+
+PRESETS = ("corrected", "published")
+SOLVERS = ("geneb", "converged")
+PROBES = ("logistic",)
+DTYPES = ("float32", "bfloat16")
+
+
+class ConfigError(ValueError):
+    """Everything that is wrong with a run's config, one problem a line."""
+
+    def __init__(self, problems: Iterable[str]):
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A checked config; see `default_config` for the fields' meaning."""
+
+    models: tuple[str, ...]
+    tasks: str
+    tasks_dir: Path | None
+    checkpoints_dir: Path | None
+    preset: PresetName
+    published_batch_size: int
+    solver: str
+    shots: tuple[int | None, ...]
+    seeds: tuple[int, ...]
+    probes: tuple[str, ...]
+    C: tuple[float, ...]
+    dtype: str
+    batch_tokens: int
+    max_train: int
+    save_predictions: bool
+    skip_unavailable: bool
+
+
+def default_config() -> ml_collections.ConfigDict:
+    """Returns every field with its default; those that hold several take a comma list."""
+    config = ml_collections.ConfigDict()
+    # kmer-1 .. kmer-6, a model id, ID:random, ID:random:tiny, embeddings:DIR; or all 40.
+    config.models = "all"
+    # Task ids, labels, categories, suites, sentinel, stability, synthetic; or all.
+    config.tasks = "all"
+    # Folder of TASK.csv or TASK/{train,test}.csv; '' takes the pinned revision from the hub.
+    config.tasks_dir = ""
+    # Folder with one checkpoint folder a model id; '' takes the pinned revisions from the hub.
+    config.checkpoints_dir = ""
+    config.preset = "corrected"
+    config.published_batch_size = 8
+    config.solver = "geneb"
+    config.regimes = "full,10shot,1shot"
+    config.seeds = ",".join(map(str, GENEB.seeds))
+    config.probes = "logistic"
+    config.C = "1.0"
+    config.dtype = "float32"
+    # Tokens of a batch, padding included; 0 chooses by device.
+    config.batch_tokens = 0
+    # Stratified, seeded subsample of the train split above this many rows; 0 keeps all.
+    config.max_train = 0
+    config.save_predictions = False
+    # Leave out models that cannot be run instead of refusing to start.
+    config.skip_unavailable = False
+    return config
+
+
+def regime_name(shots: int | None) -> str:
+    """Returns the regime as scores.csv names it: 'full' or '10shot'."""
+    return "full" if shots is None else f"{shots}shot"
+
+
+def parse_config(config: ml_collections.ConfigDict) -> Settings:
+    """Checks every field.
+
+    Raises:
+        ConfigError: Lists every unknown field and every value that is not valid.
+    """
+    problems: list[str] = []
+    known = default_config()
+    for name in config:
+        if name not in known:
+            problems.append(unknown_field(name))
+
+    def field(name: str, parse: Callable[[str, Any], Any]) -> Any:
+        try:
+            return parse(name, config[name] if name in config else known[name])
+        except ValueError as error:
+            problems.append(str(error))
+            return None
+
+    fields = {name: field(name, parse) for name, parse in _FIELDS.items()}
+    if problems:
+        raise ConfigError(problems)
+    return Settings(**cast(dict[str, Any], fields | {"shots": fields.pop("regimes")}))
+
+
+def unknown_field(name: str) -> str:
+    """Returns what to say of a field that the config does not have."""
+    return f"config.{name}: no such field{_nearest(name, default_config())}"
+
+
+def _nearest(value: str, valid: Iterable[str]) -> str:
+    valid = list(valid)
+    near = difflib.get_close_matches(str(value), valid, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; valid: {', '.join(valid)}"
+
+
+def _items(name: str, value: Any) -> tuple[Any, ...]:
+    """The items of a comma list, a tuple or a single value, without repeats."""
+    items = value.split(",") if isinstance(value, str) else value
+    items = items if isinstance(items, Iterable) else (items,)
+    stripped = [item.strip() if isinstance(item, str) else item for item in items]
+    kept = tuple(dict.fromkeys(item for item in stripped if item != ""))
+    if not kept:
+        raise ValueError(f"config.{name} is empty; name at least one")
+    return kept
+
+
+def _one_of(valid: tuple[str, ...]) -> Callable[[str, Any], str]:
+    def parse(name: str, value: Any) -> str:
+        if value not in valid:
+            raise ValueError(f"config.{name}: {value!r} is not valid{_nearest(value, valid)}")
+        return value
+
+    return parse
+
+
+def _some_of(valid: tuple[str, ...]) -> Callable[[str, Any], tuple[str, ...]]:
+    def parse(name: str, value: Any) -> tuple[str, ...]:
+        return tuple(_one_of(valid)(name, item) for item in _items(name, value))
+
+    return parse
+
+
+def _at_least(low: int) -> Callable[[str, Any], int]:
+    def parse(name: str, value: Any) -> int:
+        number = _number(name, value, int)
+        if number < low:
+            raise ValueError(f"config.{name}: {value} is below {low}")
+        return number
+
+    return parse
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        what = "an integer" if kind is int else "a number"
+        raise ValueError(f"config.{name}: {value!r} is not {what}") from None
+
+
+def _seeds(name: str, value: Any) -> tuple[int, ...]:
+    seeds = tuple(_number(name, item, int) for item in _items(name, value))
+    for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"config.{name}: seed {seed} is not in 0 .. 2**32 - 1")
+    return seeds
+
+
+def _strengths(name: str, value: Any) -> tuple[float, ...]:
+    strengths = tuple(_number(name, item, float) for item in _items(name, value))
+    for strength in strengths:
+        if not 0 < strength < float("inf"):
+            raise ValueError(f"config.{name}: {strength} is not a positive number")
+    return strengths
+
+
+def _regimes(name: str, value: Any) -> tuple[int | None, ...]:
+    shots: list[int | None] = []
+    for regime in _items(name, value):
+        match = re.fullmatch(r"([1-9]\d*)shot", regime)
+        if regime != "full" and not match:
+            raise ValueError(
+                f"config.{name}: {regime!r} is not valid"
+                f"{_nearest(regime, GENEB.regimes)} (any number of shots, such as 5shot, is)"
+            )
+        shots.append(int(match.group(1)) if match else None)
+    return tuple(shots)
+
+
+def _directory(name: str, value: Any) -> Path | None:
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"config.{name}: {value}: no such folder")
+    return path
+
+
+def _text(name: str, value: Any) -> str:
+    return ",".join(_items(name, value))
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"config.{name}: {value!r} is not True or False")
+    return value
+
+
+_FIELDS: dict[str, Callable[[str, Any], Any]] = {
+    "models": _items,
+    "tasks": _text,
+    "tasks_dir": _directory,
+    "checkpoints_dir": _directory,
+    "preset": _one_of(PRESETS),
+    "published_batch_size": _at_least(1),
+    "solver": _one_of(SOLVERS),
+    "regimes": _regimes,
+    "seeds": _seeds,
+    "probes": _some_of(PROBES),
+    "C": _strengths,
+    "dtype": _one_of(DTYPES),
+    "batch_tokens": _at_least(0),
+    "max_train": _at_least(0),
+    "save_predictions": _flag,
+    "skip_unavailable": _flag,
+}

@@ -1,0 +1,165 @@
+"""One run from a config: everything is checked first, then computed, then written."""
+
+import importlib.metadata
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+import pandas as pd
+from absl import logging
+from rich.console import Console
+
+from geneb_jax.benchmark import GENEB, TaskInfo, select_tasks
+from geneb_jax.config import ConfigError, Settings, parse_config
+from geneb_jax.evaluation import Clock, evaluate
+from geneb_jax.hub import fetch_tasks
+from geneb_jax.models import ModelSpec, parse_models, read_embeddings
+from geneb_jax.scores import sanitise, write_json
+from geneb_jax.submission import write_submission
+from geneb_jax.summary import print_table, save_heatmap
+from geneb_jax.synthetic import synthetic_tasks
+from geneb_jax.tasks import Task, find_tasks, fingerprint, read_task, subsample_train
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "pandas", "tokenizers", "safetensors")
+
+
+def run(
+    config: ml_collections.ConfigDict, workdir: Path, console: Console | None = None
+) -> pd.DataFrame:
+    """Evaluates the config's models on its tasks.
+
+    Args:
+        config: See `config.default_config`.
+        workdir: Takes all results; a restart in it skips finished model-task pairs.
+        console: Shows progress and the final table; None: standard output.
+
+    Returns:
+        The scores table, as workdir/scores.csv holds it.
+
+    Raises:
+        ConfigError: Lists everything that is wrong with config, models and tasks.
+    """
+    console = console or Console()
+    clock: Clock = {}
+    start = time.monotonic()
+    settings = parse_config(config)
+    specs, tasks = check(settings)
+    clock["read and check"] = time.monotonic() - start
+    _use_compilation_cache(workdir)
+
+    scores, identities = evaluate(settings, specs, tasks, workdir, console, clock)
+
+    for spec in specs:
+        if write_submission(spec, scores, workdir) is None:
+            logging.warning("%s: no row follows GENEB's protocol: no submission", spec.name)
+    save_heatmap(scores, workdir / "figures")
+    clock["total"] = time.monotonic() - start
+    write_json(workdir / "run.json", _provenance(config, identities, tasks, clock))
+    print_table(scores, console)
+    console.print(f"results: {workdir}")
+    return scores
+
+
+def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
+    """Resolves models and tasks and reads the tasks.
+
+    Raises:
+        ConfigError: Lists every model and task that cannot be run.
+    """
+    specs, model_problems = parse_models(settings.models, settings.checkpoints_dir, settings.preset)
+    if settings.skip_unavailable and specs:
+        for problem in model_problems:
+            logging.warning("left out: %s", problem)
+        model_problems = []
+    names = [sanitise(spec.name) for spec in specs]
+    for name in {name for name in names if names.count(name) > 1}:
+        model_problems.append(f"config.models: several models would write to '{name}'")
+    tasks, task_problems = _read_tasks(settings)
+    for spec in specs:
+        for task in tasks if spec.kind == "embeddings" and spec.folder else ():
+            try:
+                read_embeddings(spec.folder, task)
+            except ValueError as error:
+                model_problems.append(f"config.models: {error}")
+    if model_problems or task_problems:
+        raise ConfigError([*model_problems, *task_problems])
+    return specs, tasks
+
+
+def _read_tasks(settings: Settings) -> tuple[list[Task], list[str]]:
+    if settings.tasks == "synthetic":
+        tasks, problems = list(synthetic_tasks()), []
+    else:
+        try:
+            folder, wanted = _find_tasks(settings)
+        except ValueError as error:
+            return [], [str(error)]
+        tasks, problems = [], []
+        for info in wanted:
+            try:
+                tasks.append(read_task(folder, info))
+            except ValueError as error:
+                problems.append(str(error))
+    if settings.max_train:
+        tasks = [subsample_train(task, settings.max_train) for task in tasks]
+    return tasks, problems
+
+
+def _find_tasks(settings: Settings) -> tuple[Path, Sequence[TaskInfo]]:
+    """Returns the folder of the task files and the tasks to read there."""
+    folder = settings.tasks_dir
+    if folder is None:
+        wanted = select_tasks(settings.tasks)
+        return fetch_tasks([task.id for task in wanted]), wanted
+    found = find_tasks(folder)
+    if not found:
+        raise ValueError(f"config.tasks_dir: {folder} holds no task")
+    if settings.tasks == "all":
+        return folder, list(found.values())
+    custom = {name.strip() for name in settings.tasks.split(",")} & set(found)
+    others = [name for name in settings.tasks.split(",") if name.strip() not in custom]
+    wanted = {task.id: task for task in (select_tasks(",".join(others)) if others else ())}
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        logging.warning("not in %s: %s", folder, ", ".join(missing))
+    chosen = [task for name, task in found.items() if name in wanted or name in custom]
+    if not chosen:
+        raise ValueError(f"config.tasks: {folder} holds none of {settings.tasks}")
+    return folder, chosen
+
+
+def _use_compilation_cache(workdir: Path) -> None:
+    """Keeps compiled programs in the workdir, small ones too, so that a restart compiles none."""
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(workdir.absolute() / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _provenance(
+    config: ml_collections.ConfigDict,
+    identities: dict[str, Any],
+    tasks: Sequence[Task],
+    clock: Clock,
+) -> dict[str, Any]:
+    return {
+        "config": config.to_dict(),
+        "geneb_jax": importlib.metadata.version("geneb-jax"),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "benchmark": {"harness_version": GENEB.harness_version, "data": GENEB.dataset_revision},
+        "models": identities,
+        "tasks": {
+            task.info.id: {
+                "category": task.info.category,
+                "synthetic": task.synthetic,
+                "train": {"rows": len(task.train.labels), "sha256": fingerprint(task.train)},
+                "test": {"rows": len(task.test.labels), "sha256": fingerprint(task.test)},
+            }
+            for task in tasks
+        },
+        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.items()},
+    }

@@ -1,0 +1,150 @@
+"""The scores table: one row a model, task, regime, probe, strength and seed."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from geneb_jax.benchmark import CUSTOM, GENEB
+
+KEY_COLUMNS = (
+    "model",
+    "preset",
+    "dtype",
+    "tap",
+    "pooling",
+    "task",
+    "category",
+    "regime",
+    "probe",
+    "solver",
+    "standardised",
+    "class_weight",
+    "C",
+    "seed",
+)
+METRIC_COLUMNS = ("MCC", "accuracy", "macro_F1")
+_UNIQUE = [column for column in KEY_COLUMNS if column != "category"]
+_TEXT_COLUMNS = [c for c in KEY_COLUMNS if c not in ("standardised", "C", "seed")]
+
+# A head that follows GENEB's protocol: what a submission and the main table report.
+PROTOCOL = {
+    "probe": "logistic",
+    "solver": "geneb",
+    "standardised": False,
+    "class_weight": "none",
+    "C": 1.0,
+}
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Reads a scores table; floats come back exactly."""
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys(_TEXT_COLUMNS, str),
+        na_values=[""],
+        keep_default_na=False,
+        float_precision="round_trip",
+    )
+
+
+def write_scores(scores: pd.DataFrame, path: Path) -> None:
+    """Writes a scores table, numbers in the shortest form that reads back exactly."""
+    write_whole(path, scores.to_csv(index=False, lineterminator="\n").encode())
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes a JSON file in the order of its keys."""
+    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there in full or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def canonical_json(content: object) -> str:
+    """Returns one text for equal contents, whatever the order of their keys."""
+    return json.dumps(content, sort_keys=True)
+
+
+def sanitise(name: str) -> str:
+    """Returns a file name for a model or task: runs of other characters become one '_'."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "unnamed"
+
+
+def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Returns both tables' rows; a row of `new` replaces the old one with its key."""
+    both = pd.concat([old, new], ignore_index=True)
+    return both.drop_duplicates(_UNIQUE, keep="last", ignore_index=True)
+
+
+def arrange(scores: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """Sorts rows by model, task in the benchmark's order, and the rest of the key.
+
+    Args:
+        scores: Rows with unique keys.
+        models: Models that come first, in this order; others follow by name.
+    """
+    model_rank = {name: (0, i, name) for i, name in enumerate(models)}
+    task_rank = {task.id: (0, i, task.id) for i, task in enumerate(GENEB.tasks)}
+    regime_rank = {regime: (0, i) for i, regime in enumerate(GENEB.regimes)}
+
+    def rank(column: pd.Series) -> pd.Series:
+        if column.name == "model":
+            return column.map(lambda m: model_rank.get(m, (1, 0, m)))
+        if column.name == "task":
+            return column.map(lambda t: task_rank.get(t, (1, 0, t)))
+        if column.name == "regime":
+            shots = column.str.removesuffix("shot")
+            return shots.map(lambda s: regime_rank.get(s, (1, -int(s)) if s.isdigit() else (0, 0)))
+        return column
+
+    return scores.sort_values(_UNIQUE, key=rank, kind="stable", ignore_index=True)
+
+
+def protocol_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of heads that follow GENEB's protocol."""
+    keep = pd.Series(True, index=scores.index)
+    for column, value in PROTOCOL.items():
+        keep &= scores[column] == value
+    return scores[keep]
+
+
+def task_means(scores: pd.DataFrame, by: Iterable[str] = ("model",)) -> pd.DataFrame:
+    """Means over seeds: one row per `by`, regime, task."""
+    groups = [*by, "regime", "category", "task"]
+    return scores.groupby(groups, sort=False)[list(METRIC_COLUMNS)].mean().reset_index()
+
+
+def category_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean MCC per model and regime (rows) and category (columns, the benchmark's order)."""
+    means = task_means(scores)
+    table = means.pivot_table(
+        index=["model", "regime"], columns="category", values="MCC", sort=False
+    )
+    order = [category for category in (*GENEB.categories, CUSTOM) if category in table]
+    return table[order]
+
+
+def macro_micro(scores: pd.DataFrame) -> pd.DataFrame:
+    """Macro and micro MCC per model and regime.
+
+    Macro is the mean of the category means, micro the mean over tasks; custom tasks are in
+    neither.
+
+    Returns:
+        Columns model, regime, macro, micro, tasks.
+    """
+    means = task_means(scores)
+    means = means[means["category"] != CUSTOM]
+    rows = []
+    for (model, regime), group in means.groupby(["model", "regime"], sort=False):
+        macro = group.groupby("category")["MCC"].mean().mean()
+        rows.append((model, regime, macro, group["MCC"].mean(), len(group)))
+    return pd.DataFrame(rows, columns=["model", "regime", "macro", "micro", "tasks"])

@@ -1,0 +1,105 @@
+"""What a person sees at the end of a run: the printed table and the heat map."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.scores import category_means, macro_micro, protocol_rows
+
+
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows that the table and the figure show.
+
+    These are the heads of GENEB's protocol; where a run has none, those of the table's first
+    probe, solver and strength.
+    """
+    rows = protocol_rows(scores)
+    if not rows.empty or scores.empty:
+        return rows
+    columns = ["probe", "solver", "standardised", "class_weight", "C"]
+    return scores[(scores[columns] == scores[columns].iloc[0]).all(axis=1)]
+
+
+def print_table(scores: pd.DataFrame, console: Console) -> None:
+    """Prints macro and micro MCC per model and regime, the best model first."""
+    rows = headline(scores)
+    averages = macro_micro(rows)
+    regimes = list(dict.fromkeys(averages["regime"]))
+    wide = averages.pivot(index="model", columns="regime")
+    if not regimes:
+        console.print("no benchmark task was scored: macro and micro averages do not exist")
+        return
+    wide = wide.sort_values(("macro", regimes[0]), ascending=False)
+    head = rows.iloc[0]
+    table = Table(
+        title=f"MCC, mean over seeds ({head['probe']}, solver {head['solver']}, C={head['C']:g})",
+        caption="macro: mean of the category means; micro: mean over tasks",
+    )
+    table.add_column("model", no_wrap=True)
+    for regime in regimes:
+        table.add_column(f"{regime}\nmacro", justify="right")
+        table.add_column("\nmicro", justify="right")
+    table.add_column("tasks", justify="right")
+    for model, row in wide.iterrows():
+        cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
+        table.add_row(str(model), *cells, f"{row['tasks'].max():.0f}")
+    console.print(table)
+    custom = rows[rows["category"] == CUSTOM]
+    if not custom.empty:
+        means = custom.groupby(["model", "regime", "task"], sort=False)["MCC"].mean()
+        console.print("custom tasks, in no average:")
+        for place, mcc in means.items():
+            console.print("  " + "  ".join(map(str, place)) + f"  {mcc:.3f}")  # pyright: ignore
+
+
+def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draws the mean MCC of each model and category, a panel a regime.
+
+    Returns:
+        The paths of `category_heatmap.png` and `.svg`.
+    """
+    means = category_means(headline(scores))
+    regimes = list(dict.fromkeys(means.index.get_level_values("regime")))
+    models = list(dict.fromkeys(means.index.get_level_values("model")))
+    columns = [category for category in (*GENEB.categories, CUSTOM) if category in means]
+    height = 1.9 + 0.3 * len(models)
+    figure, axes = plt.subplots(
+        len(regimes),
+        1,
+        figsize=(2.6 + 0.62 * len(columns), height * len(regimes)),
+        squeeze=False,
+        layout="constrained",
+    )
+    image = None
+    for axis, regime in zip(axes[:, 0], regimes, strict=True):
+        panel = means.xs(regime, level="regime").reindex(models)[columns].to_numpy(float)
+        image = axis.imshow(panel, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        axis.set_title(regime, loc="left", fontsize=10)
+        axis.set_yticks(range(len(models)), models, fontsize=8)
+        axis.set_xticks(range(len(columns)), columns, rotation=35, ha="right", fontsize=8)
+        for (i, j), value in _cells(panel):
+            colour = "black" if value > 0.6 else "white"
+            axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    if image is not None:
+        figure.colorbar(image, ax=axes, label="MCC", shrink=0.6)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"category_heatmap.{kind}" for kind in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return paths
+
+
+def _cells(panel):
+    for i, row in enumerate(panel):
+        for j, value in enumerate(row):
+            if value == value:
+                yield (i, j), value
