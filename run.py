@@ -3,6 +3,7 @@
 python run.py --config=configs/quickstart.py --workdir=runs/quickstart
 """
 
+import logging as stdlib_logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from geneb_jax.config import ConfigError, default_config, unknown_field
 from geneb_jax.run import run
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The run's config.", lock_config=False)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the results.")
-flags.mark_flags_as_required(["config", "workdir"])
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the results.", required=True)
+flags.mark_flag_as_required("config")
 
 
 def parse_flags(arguments: Sequence[str]) -> list[str]:
@@ -34,6 +35,7 @@ def parse_flags(arguments: Sequence[str]) -> list[str]:
 def main(_: Sequence[str]) -> None:
     """Runs the config."""
     logging.set_verbosity(logging.INFO)
+    stdlib_logging.getLogger("jax").setLevel(stdlib_logging.WARNING)
     try:
         run(_CONFIG.value, Path(_WORKDIR.value))
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The benchmark's definition: 100 tasks in 13 categories, regimes, seeds, metrics, data revision."""
+"""The benchmark's definition: tasks, categories, regimes, seeds, metrics, data revision."""
 
 import difflib
 import json

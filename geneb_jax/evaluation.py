@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as ProgressBars
 from rich.progress import Task as Bar
+from rich.table import Column
 from rich.text import Text
 
 from geneb_jax import cells
@@ -95,7 +96,7 @@ def _evaluate_model(
     """Scores one model on the tasks that are not finished; each is on disk before the next."""
     name = model.spec.name
     bars = ProgressBars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(overflow="ellipsis", ratio=1)),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
@@ -191,13 +192,13 @@ def write_predictions(path: Path, task: Task, heads: Sequence[HeadScore]) -> Non
     """
     named = pd.DataFrame([_head_columns(head) for head in heads]).iloc[:, :7]
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        labels=task.test.labels,
-        predictions=np.stack([head.predictions for head in heads]),
-        scores=np.stack([head.scores for head in heads]),
-        **{name: np.array(column.tolist()) for name, column in named.items()},
-    )
+    arrays = {
+        "labels": task.test.labels,
+        "predictions": np.stack([head.predictions for head in heads]),
+        "scores": np.stack([head.scores for head in heads]),
+        **{str(name): np.array(column.tolist()) for name, column in named.items()},
+    }
+    np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
     write_whole(path, buffer.getvalue())
 
 

@@ -1,5 +1,6 @@
 """From a model of the config to the features of each task: where ports and tasks meet."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from geneb_jax.models import ModelSpec, read_embeddings
 from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
 from geneb_jax.tasks import Task
-from model_ports.port import FINAL, Port, load_port, random_port
+from model_ports.port import FINAL, Port, check_port, load_port, random_port
+from model_ports.tokenizers import build_tokenizer
 
 # Features of one task: float32 [N_train, D] and [N_test, D].
 Features = Callable[[Task], tuple[np.ndarray, np.ndarray]]
@@ -78,6 +80,26 @@ def open_model(spec: ModelSpec, settings: Settings) -> Model:
         "pooling": preset.pooling,
     }
     return Model(spec, columns, identity, port)
+
+
+def check_model(spec: ModelSpec, tasks: Sequence[Task]) -> list[str]:
+    """Returns what would keep a model from running, found without its weights."""
+    problems = []
+
+    def attempt(check: Callable[[], object]) -> None:
+        try:
+            check()
+        except ValueError as error:
+            problems.append(f"config.models: '{spec.name}': {error}")
+
+    if spec.kind == "checkpoint" and spec.folder:
+        attempt(functools.partial(check_port, spec.model_id, spec.folder))
+    if spec.kind in ("random", "tiny") and spec.entry:
+        attempt(functools.partial(build_tokenizer, spec.folder, spec.entry.tokenizer))
+    if spec.kind == "embeddings" and spec.folder:
+        for task in tasks:
+            attempt(functools.partial(read_embeddings, spec.folder, task))
+    return problems
 
 
 def prepare_features(

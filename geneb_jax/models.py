@@ -21,6 +21,8 @@ from model_ports import catalog
 
 MAX_K = 6
 
+Kind = Literal["kmer", "checkpoint", "random", "tiny", "embeddings"]
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -35,7 +37,7 @@ class ModelSpec:
     """
 
     name: str
-    kind: Literal["kmer", "checkpoint", "random", "tiny", "embeddings"]
+    kind: Kind
     model_id: str = ""
     folder: Path | None = None
     k: int = 0
@@ -81,7 +83,7 @@ def _parse(name: str, checkpoints_dir: Path | None, preset: catalog.PresetName) 
             raise ValueError(f"'{name}': k-mers have k = 1 .. {MAX_K}")
         return ModelSpec(name, "kmer", k=k)
     model_id, _, variant = name.partition(":")
-    kinds = {"": "checkpoint", "random": "random", "random:tiny": "tiny"}
+    kinds: dict[str, Kind] = {"": "checkpoint", "random": "random", "random:tiny": "tiny"}
     if variant not in kinds:
         raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
     if model_id not in catalog.entries():

@@ -15,8 +15,9 @@ from rich.console import Console
 from geneb_jax.benchmark import GENEB, TaskInfo, select_tasks
 from geneb_jax.config import ConfigError, Settings, parse_config
 from geneb_jax.evaluation import Clock, evaluate
+from geneb_jax.features import check_model
 from geneb_jax.hub import fetch_tasks
-from geneb_jax.models import ModelSpec, parse_models, read_embeddings
+from geneb_jax.models import ModelSpec, parse_models
 from geneb_jax.scores import sanitise, write_json
 from geneb_jax.submission import write_submission
 from geneb_jax.summary import print_table, save_heatmap
@@ -42,7 +43,7 @@ def run(
     Raises:
         ConfigError: Lists everything that is wrong with config, models and tasks.
     """
-    console = console or Console()
+    console = console or _console()
     clock: Clock = {}
     start = time.monotonic()
     settings = parse_config(config)
@@ -63,6 +64,12 @@ def run(
     return scores
 
 
+def _console() -> Console:
+    """A terminal as it is; a file or pipe wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
     """Resolves models and tasks and reads the tasks.
 
@@ -79,11 +86,7 @@ def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
         model_problems.append(f"config.models: several models would write to '{name}'")
     tasks, task_problems = _read_tasks(settings)
     for spec in specs:
-        for task in tasks if spec.kind == "embeddings" and spec.folder else ():
-            try:
-                read_embeddings(spec.folder, task)
-            except ValueError as error:
-                model_problems.append(f"config.models: {error}")
+        model_problems += check_model(spec, tasks)
     if model_problems or task_problems:
         raise ConfigError([*model_problems, *task_problems])
     return specs, tasks
@@ -133,7 +136,7 @@ def _find_tasks(settings: Settings) -> tuple[Path, Sequence[TaskInfo]]:
 
 def _use_compilation_cache(workdir: Path) -> None:
     """Keeps compiled programs in the workdir, small ones too, so that a restart compiles none."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
         jax.config.update("jax_compilation_cache_dir", str(workdir.absolute() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

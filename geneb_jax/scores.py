@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -91,19 +91,20 @@ def arrange(scores: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
         scores: Rows with unique keys.
         models: Models that come first, in this order; others follow by name.
     """
-    model_rank = {name: (0, i, name) for i, name in enumerate(models)}
-    task_rank = {task.id: (0, i, task.id) for i, task in enumerate(GENEB.tasks)}
-    regime_rank = {regime: (0, i) for i, regime in enumerate(GENEB.regimes)}
+    tasks = [task.id for task in GENEB.tasks]
+
+    def position(order: Sequence[str], name: str) -> tuple[int, str]:
+        return (order.index(name) if name in order else len(order), name)
+
+    ranks: dict[str, Callable[[str], tuple[int, str]]] = {
+        "model": lambda name: position(models, name),
+        "task": lambda name: position(tasks, name),
+        "regime": lambda name: position(GENEB.regimes, name),
+    }
 
     def rank(column: pd.Series) -> pd.Series:
-        if column.name == "model":
-            return column.map(lambda m: model_rank.get(m, (1, 0, m)))
-        if column.name == "task":
-            return column.map(lambda t: task_rank.get(t, (1, 0, t)))
-        if column.name == "regime":
-            shots = column.str.removesuffix("shot")
-            return shots.map(lambda s: regime_rank.get(s, (1, -int(s)) if s.isdigit() else (0, 0)))
-        return column
+        by = ranks.get(str(column.name))
+        return column.map({name: by(name) for name in column.unique()}) if by else column
 
     return scores.sort_values(_UNIQUE, key=rank, kind="stable", ignore_index=True)
 
@@ -116,9 +117,9 @@ def protocol_rows(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[keep]
 
 
-def task_means(scores: pd.DataFrame, by: Iterable[str] = ("model",)) -> pd.DataFrame:
-    """Means over seeds: one row per `by`, regime, task."""
-    groups = [*by, "regime", "category", "task"]
+def task_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds: one row per model, regime, task."""
+    groups = ["model", "regime", "category", "task"]
     return scores.groupby(groups, sort=False)[list(METRIC_COLUMNS)].mean().reset_index()
 
 

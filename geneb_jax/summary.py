@@ -7,12 +7,14 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from geneb_jax.benchmark import CUSTOM, GENEB
-from geneb_jax.scores import category_means, macro_micro, protocol_rows
+from geneb_jax.scores import category_means, macro_micro, protocol_rows, task_means
+from geneb_jax.synthetic import SYNTHETIC_PREFIX
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
@@ -41,23 +43,26 @@ def print_table(scores: pd.DataFrame, console: Console) -> None:
     head = rows.iloc[0]
     table = Table(
         title=f"MCC, mean over seeds ({head['probe']}, solver {head['solver']}, C={head['C']:g})",
-        caption="macro: mean of the category means; micro: mean over tasks",
+        caption="macro: mean of the category means; micro: mean over tasks" + _data_note(rows),
     )
-    table.add_column("model", no_wrap=True)
+    table.add_column("model", overflow="fold", min_width=20)
     for regime in regimes:
-        table.add_column(f"{regime}\nmacro", justify="right")
-        table.add_column("\nmicro", justify="right")
-    table.add_column("tasks", justify="right")
+        table.add_column(f"{regime}\nmacro", justify="right", no_wrap=True)
+        table.add_column("\nmicro", justify="right", no_wrap=True)
+    table.add_column("tasks", justify="right", no_wrap=True)
     for model, row in wide.iterrows():
         cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
         table.add_row(str(model), *cells, f"{row['tasks'].max():.0f}")
     console.print(table)
-    custom = rows[rows["category"] == CUSTOM]
+    custom = task_means(rows[rows["category"] == CUSTOM])
     if not custom.empty:
-        means = custom.groupby(["model", "regime", "task"], sort=False)["MCC"].mean()
         console.print("custom tasks, in no average:")
-        for place, mcc in means.items():
-            console.print("  " + "  ".join(map(str, place)) + f"  {mcc:.3f}")  # pyright: ignore
+        for row in custom.to_dict("records"):
+            console.print(f"  {row['model']}  {row['task']}  {row['regime']}  {row['MCC']:.3f}")
+
+
+def _data_note(scores: pd.DataFrame) -> str:
+    return "; synthetic tasks" if scores["task"].str.startswith(SYNTHETIC_PREFIX).any() else ""
 
 
 def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
@@ -85,9 +90,12 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
         axis.set_title(regime, loc="left", fontsize=10)
         axis.set_yticks(range(len(models)), models, fontsize=8)
         axis.set_xticks(range(len(columns)), columns, rotation=35, ha="right", fontsize=8)
-        for (i, j), value in _cells(panel):
+        for i, j in np.argwhere(np.isfinite(panel)):
+            value = panel[i, j]
             colour = "black" if value > 0.6 else "white"
             axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    if note := _data_note(scores).lstrip("; "):
+        figure.suptitle(note, fontsize=9)
     if image is not None:
         figure.colorbar(image, ax=axes, label="MCC", shrink=0.6)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,10 +104,3 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
         figure.savefig(path, dpi=150)
     plt.close(figure)
     return paths
-
-
-def _cells(panel):
-    for i, row in enumerate(panel):
-        for j, value in enumerate(row):
-            if value == value:
-                yield (i, j), value

@@ -11,6 +11,8 @@ import numpy as np
 from geneb_jax.benchmark import TaskInfo
 from geneb_jax.tasks import Split, Task
 
+SYNTHETIC_PREFIX = "synthetic_"  # of the ids
+
 _BASES = np.array(list("ACGT"))
 _IUPAC = {
     "A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT",
@@ -189,6 +191,6 @@ def _generate(recipe: _Recipe, seed: int) -> Task:
     for size in (recipe.train, recipe.test):
         labels = rng.permutation(np.arange(size) % recipe.classes)
         splits.append(Split([recipe.generate(rng, int(label)) for label in labels], labels))
-    name = f"synthetic_{recipe.name}"
+    name = f"{SYNTHETIC_PREFIX}{recipe.name}"
     info = TaskInfo(name, f"synthetic {recipe.name}", recipe.category, "synthetic")
     return Task(info, *splits, synthetic=True)

@@ -89,7 +89,7 @@ def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
     splits = {}
     for name in _SPLITS:
         rows = [frame[frame["split"] == name] for frame in frames]
-        text = [sequence for frame in rows for sequence in frame["text"]]
+        text: list[str] = [sequence for frame in rows for sequence in frame["text"].tolist()]
         labels = [frame["label"].to_numpy(np.int64) for frame in rows]
         splits[name] = Split(text, np.concatenate(labels) if labels else np.zeros(0, np.int64))
     if not problems:
@@ -218,7 +218,8 @@ def subsample_train(task: Task, max_train: int) -> Task:
         kept.append(rng.choice(np.flatnonzero(labels == label), wanted, replace=False))
     rows = np.sort(np.concatenate(kept))
     logging.info("task '%s': %d of %d train rows are used", task.info.id, len(rows), len(labels))
-    train = Split([task.train.sequences[row] for row in rows], labels[rows])
+    sequences = task.train.sequences
+    train = Split([sequences[int(row)] for row in rows], labels[rows])
     return replace(task, train=train)
 
 

@@ -107,6 +107,39 @@ def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
     return nnx.split(module)
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """A checkpoint folder whose tensors have their places."""
+
+    config: Any
+    graphdef: nnx.GraphDef
+    abstract: nnx.State
+    tensors: checkpoint.Tensors
+    fills: Mapping[str, checkpoint.Fill]
+    tokenizer: Tokenizer
+
+
+def _fit(entry: catalog.Entry, folder: Path) -> _Fit:
+    config = family(entry.family).Config.from_json(checkpoint.read_config(folder))
+    graphdef, abstract = abstract_model(entry.family, config)
+    tensors = checkpoint.open_checkpoint(folder)
+    fills = checkpoint.plan(
+        family(entry.family).weights(config), tensors, checkpoint.parameter_shapes(abstract)
+    )
+    return _Fit(
+        config, graphdef, abstract, tensors, fills, build_tokenizer(folder, entry.tokenizer)
+    )
+
+
+def check_port(model_id: str, folder: Path) -> None:
+    """Checks all of a checkpoint but its tensors' contents, in milliseconds to seconds.
+
+    Raises:
+        CatalogError, CheckpointError, TokenizerError: See `load_port`.
+    """
+    _fit(catalog.get(model_id), folder)
+
+
 def load_port(
     model_id: str, folder: Path, preset: catalog.PresetName = "corrected", dtype: str = "float32"
 ) -> Port:
@@ -120,19 +153,14 @@ def load_port(
         TokenizerError: Likewise of the tokenizer's files.
     """
     entry = catalog.get(model_id)
-    config = family(entry.family).Config.from_json(checkpoint.read_config(folder))
-    graphdef, abstract = abstract_model(entry.family, config)
-    tensors = checkpoint.open_checkpoint(folder)
-    fills = checkpoint.plan(
-        family(entry.family).weights(config), tensors, checkpoint.parameter_shapes(abstract)
-    )
+    fit = _fit(entry, folder)
     return Port(
         entry=entry,
         preset=_preset_of(entry, preset, folder),
-        config=config,
-        tokenizer=build_tokenizer(folder, entry.tokenizer),
-        graphdef=graphdef,
-        state=checkpoint.load(tensors, fills, abstract, jnp.dtype(dtype)),
+        config=fit.config,
+        tokenizer=fit.tokenizer,
+        graphdef=fit.graphdef,
+        state=checkpoint.load(fit.tensors, fit.fills, fit.abstract, jnp.dtype(dtype)),
         dtype=dtype,
         weights_id=f"sha256:{checkpoint.fingerprint(folder)}",
     )

@@ -1,0 +1,79 @@
+import pytest
+
+from geneb_jax.config import ConfigError, default_config, parse_config, regime_name
+
+
+def parsed(**fields):
+    config = default_config()
+    config.update(fields)
+    return parse_config(config)
+
+
+def test_defaults_are_genebs_protocol():
+    settings = parsed()
+    assert settings.shots == (None, 10, 1)
+    assert settings.seeds == (13, 17, 42, 123, 997)
+    assert settings.C == (1.0,)
+    assert (settings.solver, settings.preset, settings.dtype) == ("geneb", "corrected", "float32")
+    assert settings.models == ("all",)
+    assert settings.tasks_dir is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("C", "0.1,1", (0.1, 1.0)),
+        ("C", (0.01, 1, 100), (0.01, 1.0, 100.0)),
+        ("C", 2, (2.0,)),
+        ("seeds", "1, 2,1", (1, 2)),
+        ("models", "kmer-4,kmer-6", ("kmer-4", "kmer-6")),
+    ],
+)
+def test_lists_are_commas_tuples_or_one_value(field, value, expected):
+    config = default_config()
+    with config.unlocked():
+        config[field] = value
+    found = getattr(parse_config(config), field)
+    assert found == expected
+    assert [type(item) for item in found] == [type(item) for item in expected]
+
+
+def test_regimes_name_their_shots():
+    assert parsed(regimes="5shot,full,100shot").shots == (5, None, 100)
+    assert [regime_name(shots) for shots in (None, 10)] == ["full", "10shot"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("preset", "publishd", ["config.preset", "'publishd'", "published"]),
+        ("solver", "exact", ["config.solver", "geneb, converged"]),
+        ("regimes", "full,0shot", ["config.regimes", "'0shot'", "10shot"]),
+        ("regimes", "few", ["'few'"]),
+        ("seeds", "13,x", ["config.seeds", "'x'", "integer"]),
+        ("seeds", "-1", ["seed -1"]),
+        ("C", "0", ["config.C", "0.0", "positive"]),
+        ("C", "nan", ["config.C", "nan"]),
+        ("models", " ,", ["config.models is empty"]),
+        ("tasks_dir", "/does/not/exist", ["config.tasks_dir", "/does/not/exist"]),
+        ("batch_tokens", -5, ["config.batch_tokens", "-5"]),
+        ("dtype", "float16", ["config.dtype", "bfloat16"]),
+        ("probes", "logistik", ["config.probes", "logistic"]),
+    ],
+)
+def test_bad_values_are_named_with_the_valid_ones(field, value, words):
+    with pytest.raises(ConfigError) as error:
+        parsed(**{field: value})
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_everything_wrong_is_reported_at_once():
+    config = default_config()
+    config.sedes = "1"
+    config.preset = "x"
+    config.C = "-1"
+    with pytest.raises(ConfigError) as error:
+        parse_config(config)
+    assert len(error.value.problems) == 3
+    assert "did you mean seeds" in error.value.problems[0]
