@@ -50,7 +50,7 @@ class Settings:
 
 def default_config() -> ml_collections.ConfigDict:
     """Returns every field with its default; those that hold several take a comma list."""
-    config = ml_collections.ConfigDict()
+    config = ml_collections.ConfigDict(type_safe=False)  # a list may be text, tuple or number
     # kmer-1 .. kmer-6, a model id, ID:random, ID:random:tiny, embeddings:DIR; or all 40.
     config.models = "all"
     # Task ids, labels, categories, suites, sentinel, stability, synthetic; or all.

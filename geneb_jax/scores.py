@@ -28,6 +28,12 @@ KEY_COLUMNS = (
 METRIC_COLUMNS = ("MCC", "accuracy", "macro_F1")
 _UNIQUE = [column for column in KEY_COLUMNS if column != "category"]
 _TEXT_COLUMNS = [c for c in KEY_COLUMNS if c not in ("standardised", "C", "seed")]
+_PARSERS = {  # of the other columns; those not named here hold floats
+    "standardised": "True".__eq__,
+    "converged": "True".__eq__,
+    "seed": int,
+    "iterations": int,
+}
 
 # A head that follows GENEB's protocol: what a submission and the main table report.
 PROTOCOL = {
@@ -41,13 +47,11 @@ PROTOCOL = {
 
 def read_scores(path: Path) -> pd.DataFrame:
     """Reads a scores table; floats come back exactly."""
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys(_TEXT_COLUMNS, str),
-        na_values=[""],
-        keep_default_na=False,
-        float_precision="round_trip",
-    )
+    scores = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in scores:
+        if column not in _TEXT_COLUMNS:
+            scores[column] = scores[column].map(_PARSERS.get(str(column), float))
+    return scores
 
 
 def write_scores(scores: pd.DataFrame, path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ def test_ladder_rises_in_small_steps_to_the_limit(limit):
     assert ladder == sorted(ladder)
     # Another limit only cuts the ladder: no length below it is padded otherwise.
     assert ladder[:-1] == bucket_lengths(10**5)[: len(ladder) - 1]
-    for shorter, longer in zip(ladder[1:], ladder[2:], strict=False):
+    for shorter, longer in itertools.pairwise(ladder):
         assert longer <= 1.25 * shorter + 8
 
 
@@ -67,10 +68,8 @@ def test_only_what_is_missing_is_embedded_and_old_rows_stay(tmp_path):
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_input_order_sees_the_padding_of_its_batch(tmp_path, side):
     # Unmasked, so that padding counts; one batch is one call of the model.
-    preset = replace(
-        PORT.preset, batching="input-order", padding_side=side, pooling="mean-all-rows"
-    )
-    port = replace(PORT, preset=preset)
+    fields = {"batching": "input-order", "padding_side": side, "pooling": "mean-all-rows"}
+    port = replace(PORT, preset=replace(PORT.preset, **fields))
     store = Store(tmp_path)
     keys = embed_in_order(port, RECORDS, store, 4)
     found = store.get(keys)
