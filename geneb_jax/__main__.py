@@ -2,8 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -13,18 +15,17 @@ from rich.table import Table
 from geneb_jax.benchmark import GENEB, select_tasks
 from geneb_jax.tasks import describe, find_tasks, read_task
 
-_FORMATS = {"smallest class": "{:.0%}", "largest class": "{:.0%}"}
-_SHA_SHOWN = 12
+_LENGTHS = ("min", "median", "max")
+_DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")
+_SHA_SHOWN = 12  # digits; --csv writes all
 
 
 def show_tasks(arguments: argparse.Namespace) -> int:
     """Prints the tasks of a folder, or the benchmark's definition without one."""
     if arguments.tasks_dir is None:
         chosen = select_tasks(arguments.tasks)
-        rows = [
-            {"id": t.id, "label": t.label, "category": t.category, "suite": t.suite} for t in chosen
-        ]
-        _print(pd.DataFrame(rows))
+        rows = [asdict(task) for task in chosen]
+        _print(rows)
         print(f"{len(rows)} of {len(GENEB.tasks)} tasks; --tasks_dir DIR describes data at hand")
         return 0
     found = find_tasks(arguments.tasks_dir)
@@ -37,34 +38,40 @@ def show_tasks(arguments: argparse.Namespace) -> int:
             rows.append(describe(read_task(arguments.tasks_dir, info)))
         except ValueError as error:
             problems.append(str(error))
-    table = pd.DataFrame(rows)
     if arguments.csv:
-        table.to_csv(arguments.csv, index=False)
+        pd.DataFrame(rows).to_csv(arguments.csv, index=False)
     if rows:
-        _print(table)
+        _print([_compact(row) for row in rows])
     print(f"{len(rows)} tasks in {arguments.tasks_dir}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return int(bool(problems) or not rows)
 
 
-def _print(frame: pd.DataFrame) -> None:
-    """Prints a frame wide enough that no cell is cut, digests shortened."""
+def _compact(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's description in few columns."""
+    return {
+        "id": row["id"],
+        "category": row["category"],
+        "train": row["train"],
+        "test": row["test"],
+        "classes": row["classes"],
+        "share of\nclasses": f"{row['smallest class']:.0%}-{row['largest class']:.0%}",
+        "length\nmin/median/max": "/".join(str(row[f"{w} length"]) for w in _LENGTHS),
+        "duplicates in train/\ntest/across": "/".join(str(row[name]) for name in _DUPLICATES),
+        "sha256\ntrain": row["train sha256"][:_SHA_SHOWN],
+        "\ntest": row["test sha256"][:_SHA_SHOWN],
+    }
+
+
+def _print(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows as wide as they need, so that no cell is cut."""
     table = Table(box=None, pad_edge=False)
-    numeric = frame.select_dtypes("number").columns
-    for column in frame:
-        heading = str(column).replace(" ", "\n")
-        table.add_column(heading, justify="right" if column in numeric else "left", no_wrap=True)
-    for row in frame.to_dict("records"):
-        table.add_row(*(_cell(str(column), value) for column, value in row.items()))
-    console = Console()
-    console = Console(width=max(console.width, console.measure(table).maximum))
-    console.print(table)
-
-
-def _cell(column: str, value: object) -> str:
-    if column.endswith("sha256"):
-        return str(value)[:_SHA_SHOWN]
-    return _FORMATS.get(column, "{}").format(value)
+    for column, value in rows[0].items():
+        table.add_column(column, justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    width = Console(width=10**4).measure(table).maximum
+    Console(width=width).print(table)
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {"tasks": show_tasks}

@@ -51,7 +51,7 @@ def _fetch(repo: str, revision: str, kind: str, patterns: list[str], field: str)
         folder = snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise HubError(
-            f"{repo} at revision {revision[:8]} cannot be fetched: {error}; "
+            f"{repo} at revision {revision[:8]} cannot be fetched: {str(error).splitlines()[0]}; "
             f"without a network, name a folder with {field}"
         ) from error
     return Path(folder)

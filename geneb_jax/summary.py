@@ -75,11 +75,12 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
     regimes = list(dict.fromkeys(means.index.get_level_values("regime")))
     models = list(dict.fromkeys(means.index.get_level_values("model")))
     columns = [category for category in (*GENEB.categories, CUSTOM) if category in means]
+    longest = max(map(len, models))
     height = 1.9 + 0.3 * len(models)
     figure, axes = plt.subplots(
         len(regimes),
         1,
-        figsize=(2.6 + 0.62 * len(columns), height * len(regimes)),
+        figsize=(1.8 + 0.07 * longest + 0.62 * len(columns), height * len(regimes)),
         squeeze=False,
         layout="constrained",
     )

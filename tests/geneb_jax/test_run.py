@@ -1,0 +1,239 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from geneb_jax import evaluation
+from geneb_jax.config import ConfigError, default_config
+from geneb_jax.kmer import kmer_frequencies
+from geneb_jax.run import run
+from geneb_jax.scores import read_scores
+from geneb_jax.synthetic import synthetic_tasks
+from geneb_jax.tasks import fingerprint
+from probes import metrics
+
+ROOT = Path(__file__).parents[2]
+NT = "nucleotide-transformer-v2-50m-3mer-multi-species"
+TASKS = {  # file name -> rows of a synthetic task
+    "leannmlindsey_GUE_mouse_3": synthetic_tasks()[6],
+    "iDHS-EL_DNase_I": synthetic_tasks()[12],
+    "mine": synthetic_tasks()[2],
+}
+
+
+@pytest.fixture(scope="module")
+def tasks_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks")
+    for name, task in TASKS.items():
+        rows = [
+            (sequence, label, split)
+            for split, part in (("train", task.train), ("test", task.test))
+            for sequence, label in zip(part.sequences[:80], part.labels[:80], strict=True)
+        ]
+        table = pd.DataFrame(rows, columns=["text", "label", "split"])
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def config(tasks_dir, **fields):
+    made = default_config()
+    made.update(
+        {"models": f"kmer-3,{NT}:random:tiny", "tasks_dir": str(tasks_dir), "seeds": "13,17"}
+        | fields
+    )
+    return made
+
+
+def quiet(made, workdir):
+    return run(made, workdir, Console(quiet=True))
+
+
+@pytest.fixture(scope="module")
+def finished(tasks_dir, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("finished")
+    seeds = ",".join(map(str, default_config().seeds.split(",")))
+    quiet(config(tasks_dir, save_predictions=True, seeds=seeds), workdir)
+    return workdir
+
+
+def test_a_run_writes_what_it_promises(finished, tasks_dir):
+    scores = read_scores(finished / "scores.csv")
+    assert len(scores) == 2 * 3 * 3 * 5
+    assert scores["MCC"].between(-1, 1).all()
+    assert list(scores.columns[:5]) == ["model", "preset", "dtype", "tap", "pooling"]
+    assert set(scores["category"]) == {"Mouse Enh.", "Chromatin Acc.", "custom"}
+
+    submission = json.loads((finished / "submissions" / "kmer-3.json").read_text())
+    assert set(submission["results"]) == {"full", "10shot", "1shot"}
+    assert set(submission["results"]["full"]) == set(TASKS) - {"mine"}
+    rows = scores.query("model == 'kmer-3' and regime == '1shot' and task == 'iDHS-EL_DNase_I'")
+    cell = submission["results"]["1shot"]["iDHS-EL_DNase_I"]
+    assert cell["MCC"] == round(rows["MCC"].mean(), 4)
+
+    record = json.loads((finished / "run.json").read_text())
+    assert record["config"]["tasks_dir"] == str(tasks_dir)
+    assert record["models"][f"{NT}:random:tiny"]["weights"] == "random:tiny:0"
+    assert len(record["tasks"]["mine"]["train"]["sha256"]) == 64
+    assert record["seconds"]["total"] > 0
+    for kind in ("png", "svg"):
+        assert (finished / "figures" / f"category_heatmap.{kind}").stat().st_size > 1000
+
+
+def test_predictions_give_the_scores_again(finished):
+    scores = read_scores(finished / "scores.csv").query("model == 'kmer-3' and task == 'mine'")
+    with np.load(finished / "predictions" / "kmer-3" / "mine.npz") as arrays:
+        classes = np.unique(arrays["labels"])
+        confusion = metrics.confusion_matrix(
+            np.searchsorted(classes, arrays["labels"]),
+            np.searchsorted(classes, arrays["predictions"]),
+            len(classes),
+        )
+        found = dict(zip(zip(arrays["regime"], arrays["seed"], strict=True),
+                         metrics.mcc(confusion), strict=True))  # fmt: skip
+        assert arrays["scores"].shape == (*arrays["predictions"].shape, 3)
+    for row in scores.to_dict("records"):
+        assert found[row["regime"], row["seed"]] == row["MCC"]
+
+
+def test_the_same_run_gives_the_same_bytes(finished, tasks_dir, tmp_path):
+    seeds = default_config().seeds
+    quiet(config(tasks_dir, seeds=seeds), tmp_path)
+    assert (tmp_path / "scores.csv").read_bytes() == (finished / "scores.csv").read_bytes()
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tasks_dir, tmp_path, monkeypatch):
+    made = config(tasks_dir)
+    quiet(made, tmp_path / "whole")
+
+    def dies_after(count):
+        calls = iter(range(count))
+        real = evaluation.evaluate_task
+
+        def evaluate_task(*arguments, **options):
+            if next(calls, None) is None:
+                raise KilledError
+            return real(*arguments, **options)
+
+        return evaluate_task
+
+    for count in (2, 3):
+        with monkeypatch.context() as patch:
+            patch.setattr(evaluation, "evaluate_task", dies_after(count))
+            with pytest.raises(KilledError):
+                quiet(made, tmp_path / "killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "evaluate_task", dies_after(1))
+        quiet(made, tmp_path / "killed")  # five of six pairs were finished
+        patch.setattr(evaluation, "evaluate_task", dies_after(0))
+        quiet(made, tmp_path / "killed")  # nothing is left to do
+    whole, killed = (tmp_path / name / "scores.csv" for name in ("whole", "killed"))
+    assert whole.read_bytes() == killed.read_bytes()
+
+
+def test_more_heads_in_the_same_workdir_are_added(tasks_dir, tmp_path):
+    one = quiet(config(tasks_dir, models="kmer-3", C="1"), tmp_path)
+    both = quiet(config(tasks_dir, models="kmer-3", C="0.1,1", regimes="full"), tmp_path)
+    kept = both[both["C"] == 1.0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, one)
+    assert set(both[both["C"] == 0.1]["regime"]) == {"full"}
+
+
+def test_changed_rows_are_scored_anew(tasks_dir, tmp_path):
+    made = config(tasks_dir, models="kmer-3", regimes="full", tasks="iDHS")
+    before = quiet(made, tmp_path)
+    made.max_train = 40
+    after = quiet(made, tmp_path)
+    assert len(before) == len(after)
+    assert (before["objective"] != after["objective"]).all()
+
+
+def test_embeddings_of_somebody_else_are_probed_alike(tasks_dir, tmp_path):
+    for name in TASKS:
+        table = pd.read_csv(tasks_dir / f"{name}.csv")
+        splits = {
+            split: kmer_frequencies(rows["text"].tolist(), 3)
+            for split, rows in table.groupby("split")
+        }
+        np.savez(tmp_path / f"{name}.npz", **splits)
+    models = f"kmer-3,embeddings:{tmp_path}"
+    scores = quiet(config(tasks_dir, models=models, regimes="full,1shot"), tmp_path / "run")
+    ours, theirs = (group for _, group in scores.groupby("model", sort=False))
+    columns = ["task", "regime", "seed", "MCC", "objective"]
+    np.testing.assert_array_equal(ours[columns].to_numpy(), theirs[columns].to_numpy())
+
+
+def test_a_fixture_is_a_checkpoint(tasks_dir, tmp_path):
+    made = config(
+        tasks_dir, models=NT, regimes="full", checkpoints_dir=str(ROOT / "tests" / "golden")
+    )
+    scores = quiet(made, tmp_path)
+    assert set(scores["model"]) == {NT}
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["models"][NT]["weights"].startswith("sha256:")
+    assert record["models"][NT]["preset"]["max_tokens"] == 24
+
+
+def test_tasks_are_those_of_the_folder_and_the_selection(tasks_dir, tmp_path):
+    made = config(tasks_dir, models="kmer-1", regimes="full", tasks="Mouse Enh.,mine,Promoters")
+    scores = quiet(made, tmp_path)
+    assert set(scores["task"]) == {"leannmlindsey_GUE_mouse_3", "mine"}
+
+
+def test_everything_wrong_is_reported_before_anything_starts(tasks_dir, tmp_path):
+    (tasks_dir / "broken.csv").write_text("text,label,split\nA,x,train\n")
+    made = config(tasks_dir, models="kmer-9,kmer-2,embeddings:/nowhere")
+    try:
+        with pytest.raises(ConfigError) as error:
+            quiet(made, tmp_path / "run")
+    finally:
+        (tasks_dir / "broken.csv").unlink()
+    text = str(error.value)
+    assert all(word in text for word in ("kmer-9", "/nowhere", "task 'broken'", "label 'x'"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_skip_unavailable_leaves_out_what_cannot_run(tasks_dir, tmp_path):
+    made = config(tasks_dir, models="kmer-1,kmer-9", regimes="full", skip_unavailable=True)
+    assert set(quiet(made, tmp_path)["model"]) == {"kmer-1"}
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "run.py", "--config=configs/full.py", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_command_line_answers_an_unknown_field_with_the_nearest(tmp_path):
+    done = command(f"--workdir={tmp_path}", "--config.sedes=1", "--config.modls=x")
+    assert done.returncode == 1
+    assert "config.sedes: no such field; did you mean seeds" in done.stderr
+    assert "config.modls" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_command_line_takes_comma_lists(tasks_dir, tmp_path):
+    done = command(
+        f"--workdir={tmp_path}", f"--config.tasks_dir={tasks_dir}", "--config.tasks=iDHS",
+        "--config.models=kmer-1,kmer-2", "--config.regimes=full,10shot", "--config.C=0.1,1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    scores = read_scores(tmp_path / "scores.csv")
+    assert len(scores) == 2 * 2 * 2 * 5
+    assert "kmer-2" in done.stdout
+
+
+def test_fingerprints_in_run_json_are_the_tasks(finished):
+    record = json.loads((finished / "run.json").read_text())
+    task = TASKS["mine"]
+    part = type(task.train)(task.train.sequences[:80], task.train.labels[:80])
+    assert record["tasks"]["mine"]["train"]["sha256"] == fingerprint(part)
