@@ -1,0 +1,81 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "model_ports", *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def fixture(tmp_path):
+    return Path(shutil.copytree(GOLDEN / NAME, tmp_path / "fixture"))
+
+
+def rewrite(folder, name, change):
+    arrays = dict(np.load(folder / "golden.npz"))
+    arrays[name] = change(arrays[name])
+    np.savez(folder / "golden.npz", **arrays)
+
+
+def test_list_names_forty_models():
+    done = command("list")
+    assert done.returncode == 0
+    assert NAME in done.stdout
+    assert "of 40 models are ported" in done.stdout
+
+
+def test_verify_prints_a_line_a_folder(fixture):
+    done = command("verify", fixture)
+    assert done.returncode == 0, done.stdout + done.stderr
+    words = done.stdout.split()
+    assert words[0] == NAME
+    assert words[1] == "tokens=ok"
+    assert words[-2:] == ["keys=ok", "PASS"]
+
+
+def shift(array):
+    return array + 0.001
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: rewrite(f, "pooled_normalized", shift), "FAIL"),
+        (lambda f: rewrite(f, "pooled_reference", shift), "FAIL"),
+        (lambda f: rewrite(f, "hidden", shift), "FAIL"),
+        (lambda f: rewrite(f, "input_ids", lambda ids: ids + (ids == ids.max())), "tokens=differ"),
+    ],
+)
+def test_verify_fails_where_anything_differs(fixture, change, words):
+    change(fixture)
+    done = command("verify", fixture)
+    assert done.returncode == 1
+    assert words in done.stdout
+
+
+def test_verify_fails_where_a_full_size_tensor_has_no_place(fixture):
+    keys = json.loads((fixture / "full_keys.json").read_text())
+    keys["tensors"]["esm.extra"] = [3]
+    (fixture / "full_keys.json").write_text(json.dumps(keys))
+    done = command("verify", fixture)
+    assert done.returncode == 1
+    assert "keys=differ FAIL" in done.stdout
+    assert "esm.extra" in done.stdout
+
+
+def test_verify_names_what_it_cannot_read(tmp_path):
+    done = command("verify", tmp_path)
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stdout
