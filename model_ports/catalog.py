@@ -8,7 +8,7 @@ import functools
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
 
@@ -67,6 +67,7 @@ class Entry:
         presets: The fields of `Preset` by preset name, or `same_as_corrected` or `unavailable`
             with the reason.
         config: The full-size checkpoint's config.json.
+        unstated: Facts that the computation needs and config.json leaves out, as further fields.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Entry:
     tokenizer: Mapping[str, Any]
     presets: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
+    unstated: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ported(self) -> bool:

@@ -280,14 +280,27 @@ def parameter_shapes(abstract: nnx.State) -> dict[str, tuple[int, ...]]:
     return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(abstract)}
 
 
-def load(tensors: Tensors, fills: Mapping[str, Fill], abstract: nnx.State, dtype: Any) -> nnx.State:
+def cast_dtype(path: str, dtype: Any, float32: Sequence[str]) -> Any:
+    """Returns the dtype of a parameter: float32 where a pattern of `float32` matches its path."""
+    kept = any(re.fullmatch(pattern, path) for pattern in float32)
+    return np.dtype(np.float32) if kept else np.dtype(dtype)
+
+
+def load(
+    tensors: Tensors,
+    fills: Mapping[str, Fill],
+    abstract: nnx.State,
+    dtype: Any,
+    float32: Sequence[str] = (),
+) -> nnx.State:
     """Reads the tensors that `plan` assigned into a module's state.
 
     Args:
         tensors: The open checkpoint.
         fills: The result of `plan`.
         abstract: State of the module built under `nnx.eval_shape`.
-        dtype: Floating parameters are cast to it.
+        dtype: Parameters are cast to it.
+        float32: Patterns of the paths of parameters that stay float32.
 
     Returns:
         The state with arrays on the default device.
@@ -297,13 +310,14 @@ def load(tensors: Tensors, fills: Mapping[str, Fill], abstract: nnx.State, dtype
     """
     filled = []
     for path, leaf in nnx.to_flat_state(abstract):
-        fill = fills[".".join(map(str, path))]
-        array = np.empty(fill.shape, dtype)
+        name = ".".join(map(str, path))
+        fill = fills[name]
+        array = np.empty(fill.shape, cast_dtype(name, dtype, float32))
         rows = array.reshape(len(fill.sources), *fill.shape[len(fill.stack) :])
-        for row, name in zip(rows, fill.sources, strict=True):
-            tensor = tensors.read(name)
+        for row, source in zip(rows, fill.sources, strict=True):
+            tensor = tensors.read(source)
             row[...] = tensor if fill.layout is None else fill.layout(tensor)
             if not np.isfinite(np.sum(row, dtype=np.float64)):
-                raise CheckpointError(f"tensor '{name}' holds a NaN or an infinity")
+                raise CheckpointError(f"tensor '{source}' holds a NaN or an infinity")
         filled.append((path, leaf.replace(jnp.asarray(array))))
     return nnx.from_flat_state(filled)

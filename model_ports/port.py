@@ -43,18 +43,22 @@ class Family(Protocol):
     """What a module of `model_ports.families` offers.
 
     Attributes:
-        Config: Frozen dataclass with `from_json(config.json) -> Config` and `vocab_size`.
+        Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, and
+            `max_tokens`: the longest input its position table allows; None: no limit. The fields
+            are those of config.json and of the catalog's `unstated`.
         Model: `nnx.Module`; `Model(config, rngs=...)` builds it with its stated random weights,
             `model(inputs, taps)` returns `Hidden`. `inputs` lacks `attention_mask` where the
             preset gives the model none.
         SHARDING: Pairs of a regular expression over dotted parameter paths and the mesh axis of
             each dimension; the first that matches counts, none means replicated.
+        FLOAT32: Patterns of the paths of parameters that stay float32 in a bfloat16 port.
         TINY: Fields of config.json that make the family's tiny random model.
     """
 
     Config: Any
     Model: Any
     SHARDING: Sequence[tuple[str, tuple[str | None, ...]]]
+    FLOAT32: Sequence[str]
     TINY: Mapping[str, Any]
 
     def weights(self, config: Any) -> Sequence[checkpoint.Weight | checkpoint.Ignored]:
@@ -101,6 +105,16 @@ class Port:
     weights_id: str
 
 
+def read_config(entry: catalog.Entry, fields: Mapping[str, Any]) -> Any:
+    """Returns the family's config from the fields of a checkpoint's config.json."""
+    try:
+        return family(entry.family).Config.from_json({**fields, **entry.unstated})
+    except KeyError as error:
+        raise checkpoint.CheckpointError(
+            f"model '{entry.id}': config.json has no field {error}"
+        ) from error
+
+
 def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
     """Returns a family's module as structure and shapes, without memory for its parameters."""
     module = nnx.eval_shape(lambda: family(name).Model(config, rngs=nnx.Rngs(0)))
@@ -120,7 +134,7 @@ class _Fit:
 
 
 def _fit(entry: catalog.Entry, folder: Path) -> _Fit:
-    config = family(entry.family).Config.from_json(checkpoint.read_config(folder))
+    config = read_config(entry, checkpoint.read_config(folder))
     graphdef, abstract = abstract_model(entry.family, config)
     tensors = checkpoint.open_checkpoint(folder)
     fills = checkpoint.plan(
@@ -160,7 +174,9 @@ def load_port(
         config=fit.config,
         tokenizer=fit.tokenizer,
         graphdef=fit.graphdef,
-        state=checkpoint.load(fit.tensors, fit.fills, fit.abstract, jnp.dtype(dtype)),
+        state=checkpoint.load(
+            fit.tensors, fit.fills, fit.abstract, jnp.dtype(dtype), family(entry.family).FLOAT32
+        ),
         dtype=dtype,
         weights_id=f"sha256:{checkpoint.fingerprint(folder)}",
     )
@@ -194,12 +210,12 @@ def random_port(
     """
     entry = catalog.get(model_id)
     kind = family(entry.family)
-    config = kind.Config.from_json({**entry.config, **(kind.TINY if tiny else {})})
+    config = read_config(entry, {**entry.config, **(kind.TINY if tiny else {})})
 
     @jax.jit
     def create() -> nnx.State:
         state = nnx.state(kind.Model(config, rngs=nnx.Rngs(seed)))
-        return jax.tree.map(lambda leaf: leaf.astype(dtype), state)
+        return cast_state(state, dtype, kind.FLOAT32)
 
     return Port(
         entry=entry,
@@ -211,6 +227,15 @@ def random_port(
         dtype=dtype,
         weights_id=f"random:{'tiny' if tiny else 'full'}:{seed}",
     )
+
+
+def cast_state(state: nnx.State, dtype: str, float32: Sequence[str]) -> nnx.State:
+    """Casts a module's parameters, but for those whose paths match a pattern of `float32`."""
+    flat = []
+    for path, leaf in nnx.to_flat_state(state):
+        wanted = checkpoint.cast_dtype(".".join(map(str, path)), jnp.dtype(dtype), float32)
+        flat.append((path, leaf.replace(leaf[...].astype(wanted))))
+    return nnx.from_flat_state(flat)
 
 
 def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> catalog.Preset:
@@ -227,10 +252,17 @@ def tokenize(port: Port, sequences: Sequence[str]) -> list[np.ndarray]:
     """Returns each record's int32 token ids, cut to the preset's limit.
 
     Raises:
-        ValueError: A record holds a token that has no row in the model's embedding.
+        ValueError: A record holds a token that has no row in the model's embedding, or is longer
+            than the model's position table.
     """
     encoded = port.tokenizer.encode(sequences, port.preset.max_tokens)
+    limit = port.config.max_tokens
     for index, ids in enumerate(encoded):
+        if limit is not None and len(ids) > limit:
+            raise ValueError(
+                f"model '{port.entry.id}': record {index} has {len(ids)} tokens, "
+                f"but the model has {limit} positions; cut it"
+            )
         if ids.size and ids.max() >= port.config.vocab_size:
             raise ValueError(
                 f"model '{port.entry.id}': record {index} has token id {ids.max()}, "

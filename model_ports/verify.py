@@ -25,6 +25,7 @@ from model_ports.port import (
     forward,
     load_port,
     padded_length,
+    read_config,
     tokenize,
 )
 
@@ -104,7 +105,7 @@ def verify_keys(folder: Path) -> str | None:
     fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
     shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
     name = catalog.get(meta["geneb_model_id"]).family
-    config = family(name).Config.from_json(fields)
+    config = read_config(catalog.get(meta["geneb_model_id"]), fields)
     _, abstract = abstract_model(name, config)
     try:
         checkpoint.plan(family(name).weights(config), shapes, checkpoint.parameter_shapes(abstract))

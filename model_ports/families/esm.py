@@ -21,7 +21,8 @@ from model_ports.layers import (
     embed,
     layer_norm,
     linear,
-    rotary,
+    rotary_table,
+    rotate,
     scan_layers,
     split_heads,
     stack_layers,
@@ -47,6 +48,11 @@ class Config:
     token_dropout: bool
     pad_id: int
     mask_id: int
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Longest input that the position table allows: its first rows are below `pad_id`."""
+        return None if self.rotary else self.positions - self.pad_id - 1
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
@@ -84,8 +90,8 @@ class Attention(nnx.Module):
             for project in (self.query, self.key, self.value)
         )
         if self.config.rotary:
-            positions = jnp.arange(x.shape[1])
-            query, key = rotary(query, positions), rotary(key, positions)
+            table = rotary_table(x.shape[1], query.shape[-1])
+            query, key = rotate(query, table), rotate(key, table)
         return self.output(attend(query, key, value, mask))
 
 
@@ -196,6 +202,8 @@ SHARDING = (
     (r"blocks\.feed_forward\.up\.bias", (None, "model")),
     (r"blocks\.feed_forward\.down\.kernel", (None, "model", None)),
 )
+
+FLOAT32 = ()
 
 TINY = {
     "hidden_size": 32,

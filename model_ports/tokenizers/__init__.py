@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from model_ports.tokenizers.base import Tokenizer, TokenizerError
+from model_ports.tokenizers.character import character_tokenizer
+from model_ports.tokenizers.json_file import json_tokenizer
 from model_ports.tokenizers.kmer import kmer_tokenizer
 
 # Each makes a tokenizer from the checkpoint's folder (None: random weights without files) and
 # the options that the catalog states.
 KINDS: Mapping[str, Callable[[Path | None, Mapping[str, Any]], Tokenizer]] = {
     "kmer": kmer_tokenizer,
+    "json": json_tokenizer,
+    "character": character_tokenizer,
 }
 
 

@@ -125,7 +125,7 @@ def test_bad_folders_are_named(tmp_path):
         checkpoint.read_config(tmp_path)
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "a.safetensors")
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "b.safetensors")
-    with pytest.raises(CheckpointError, match="stands in a.safetensors and in b.safetensors"):
+    with pytest.raises(CheckpointError, match=r"stands in a\.safetensors and in b\.safetensors"):
         open_checkpoint(tmp_path)
     (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-5])
     with pytest.raises(CheckpointError, match=r"b\.safetensors: not a readable"):

@@ -14,10 +14,10 @@ from model_ports.port import (
     abstract_model,
     collate,
     embedder,
-    family,
     forward,
     load_port,
     padded_length,
+    read_config,
     tokenize,
 )
 from model_ports.verify import Difference, verify
@@ -121,7 +121,7 @@ def test_bfloat16_stays_close_to_float32(model_id: str):
 def test_full_size_forward_exports_for_every_platform(model_id: str):
     entry = catalog.get(model_id)
     preset = entry.preset("corrected")
-    config = family(entry.family).Config.from_json(entry.config)
+    config = read_config(entry, entry.config)
     graphdef, abstract = abstract_model(entry.family, config)
     assert sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(abstract)) > 1e6
     length = preset.max_tokens if preset.batching == "fixed" else min(512, preset.max_tokens or 512)

@@ -1,0 +1,215 @@
+"""BERT encoders (Devlin et al. 2019): GENA-LM, GROVER, MutBERT and DeepGene's RoFormer stage.
+
+What they differ in, by config.json: the norm stands behind each sublayer (post) or before it
+(pre, AIRI's modeling_bert.py), positions are learned or rotary, in halves (MutBERT) or
+interleaved (RoFormer, Su et al. 2021).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers import (
+    ACTIVATIONS,
+    attend,
+    embed,
+    layer_norm,
+    linear,
+    rotary_table,
+    rotate,
+    scan_layers,
+    split_heads,
+    stack_layers,
+)
+from model_ports.port import FINAL, Hidden, Inputs
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fields of config.json that the computation depends on."""
+
+    prefix: str
+    vocab_size: int
+    type_vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    activation: str
+    epsilon: float
+    pre_norm: bool
+    last_norm: bool
+    learned_positions: int | None
+    rotary_base: float | None
+    interleaved: bool
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Longest input that the position table allows."""
+        return self.learned_positions
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads the checkpoint's config.json."""
+        roformer = fields["model_type"] == "roformer"
+        base = 10000.0 if roformer else fields.get("rope_theta")
+        pre_norm = fields.get("pre_layer_norm", False)
+        return cls(
+            prefix="roformer" if roformer else "bert",
+            vocab_size=fields["vocab_size"],
+            type_vocab_size=fields["type_vocab_size"],
+            hidden_size=fields["hidden_size"],
+            intermediate_size=fields["intermediate_size"],
+            layers=fields["num_hidden_layers"],
+            heads=fields["num_attention_heads"],
+            activation=fields["hidden_act"],
+            epsilon=fields["layer_norm_eps"],
+            pre_norm=pre_norm,
+            last_norm=fields.get("last_layer_norm", pre_norm),
+            learned_positions=fields["max_position_embeddings"] if base is None else None,
+            rotary_base=base,
+            interleaved=roformer,
+        )
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention with biases, rotary on queries and keys where configured."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        width = config.hidden_size
+        self.config = config
+        self.query = linear(width, width, rngs=rngs)
+        self.key = linear(width, width, rngs=rngs)
+        self.value = linear(width, width, rngs=rngs)
+        self.output = linear(width, width, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array) -> Array:
+        query, key, value = (
+            split_heads(project(x), self.config.heads)
+            for project in (self.query, self.key, self.value)
+        )
+        if self.config.rotary_base is not None:
+            table = self._table(x.shape[1], query.shape[-1], self.config.rotary_base)
+            query = rotate(query, table, self.config.interleaved)
+            key = rotate(key, table, self.config.interleaved)
+        return self.output(attend(query, key, value, mask))
+
+    def _table(self, length: int, width: int, base: float) -> tuple[Array, Array]:
+        if not self.config.interleaved:
+            return rotary_table(length, width, base)
+        # RoFormer computes its table in float64 and rounds the sines and cosines.
+        angles = np.arange(length)[:, None] * base ** (-np.arange(0, width, 2) / width)
+        return jnp.float32(np.cos(angles)), jnp.float32(np.sin(angles))
+
+
+class Block(nnx.Module):
+    """Attention and feed-forward, each with a residual and a norm before or behind it."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        width, inner = config.hidden_size, config.intermediate_size
+        self.attention = Attention(config, rngs=rngs)
+        self.attention_norm = layer_norm(width, config.epsilon, rngs=rngs)
+        self.up = linear(width, inner, rngs=rngs)
+        self.down = linear(inner, width, rngs=rngs)
+        self.feed_forward_norm = layer_norm(width, config.epsilon, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array) -> Array:
+        if self.config.pre_norm:
+            x = x + self.attention(self.attention_norm(x), mask)
+            return x + self._feed_forward(self.feed_forward_norm(x))
+        x = self.attention_norm(x + self.attention(x, mask))
+        return self.feed_forward_norm(x + self._feed_forward(x))
+
+    def _feed_forward(self, x: Array) -> Array:
+        return self.down(ACTIVATIONS[self.config.activation](self.up(x)))
+
+
+class Model(nnx.Module):
+    """The encoder; `attention_mask` is required."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        width = config.hidden_size
+        self.tokens = embed(config.vocab_size, width, rngs=rngs)
+        self.types = embed(config.type_vocab_size, width, rngs=rngs)
+        if config.learned_positions is not None:
+            self.positions = embed(config.learned_positions, width, rngs=rngs)
+        self.embedding_norm = layer_norm(width, config.epsilon, rngs=rngs)
+        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        if config.last_norm:
+            self.norm = layer_norm(width, config.epsilon, rngs=rngs)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        x = self.tokens(ids) + self.types(jnp.zeros_like(ids))
+        if self.config.learned_positions is not None:
+            # A bucket may be padded beyond the table; what padding holds there is never seen.
+            last = self.config.learned_positions - 1
+            x = x + self.positions(jnp.minimum(jnp.arange(ids.shape[1]), last))
+        x = self.embedding_norm(x).astype(self.blocks.up.kernel.dtype)
+        x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
+        return Hidden(states | {FINAL: self.norm(x) if self.config.last_norm else x})
+
+
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    embeddings, layer = f"{config.prefix}.embeddings", f"{config.prefix}.encoder.layer.{{}}"
+    linears = {
+        f"{layer}.attention.self.query": "blocks.attention.query",
+        f"{layer}.attention.self.key": "blocks.attention.key",
+        f"{layer}.attention.self.value": "blocks.attention.value",
+        f"{layer}.attention.output.dense": "blocks.attention.output",
+        f"{layer}.intermediate.dense": "blocks.up",
+        f"{layer}.output.dense": "blocks.down",
+    }
+    norms = {
+        f"{embeddings}.LayerNorm": "embedding_norm",
+        # AIRI's "post_attention_ln" is the norm before the feed-forward.
+        f"{layer}.{'pre_attention_ln' if config.pre_norm else 'attention.output.LayerNorm'}": (
+            "blocks.attention_norm"
+        ),
+        f"{layer}.{'post_attention_ln' if config.pre_norm else 'output.LayerNorm'}": (
+            "blocks.feed_forward_norm"
+        ),
+    }
+    if config.last_norm:
+        norms[f"{config.prefix}.encoder.last_layer_ln"] = "norm"
+    learned = config.learned_positions is not None
+    return (
+        Weight(f"{embeddings}.word_embeddings.weight", "tokens.embedding"),
+        Weight(f"{embeddings}.token_type_embeddings.weight", "types.embedding"),
+        *([Weight(f"{embeddings}.position_embeddings.weight", "positions.embedding")] * learned),
+        *linear_weights(linears),
+        *norm_weights(norms),
+        Ignored(r"cls\..*", "pretraining heads"),
+        Ignored(r"bert\.pooler\..*", "pooler: the embedding is a mean"),
+        Ignored(r"bert\.embeddings\.position_ids", "the numbers 0, 1, 2, ..."),
+    )
+
+
+# Megatron's split (Shoeybi et al. 2019): heads and inner features over `model`.
+SHARDING = (
+    (r"blocks\.attention\.(query|key|value)\.kernel", (None, None, "model")),
+    (r"blocks\.attention\.(query|key|value)\.bias", (None, "model")),
+    (r"blocks\.attention\.output\.kernel", (None, "model", None)),
+    (r"blocks\.up\.kernel", (None, None, "model")),
+    (r"blocks\.up\.bias", (None, "model")),
+    (r"blocks\.down\.kernel", (None, "model", None)),
+)
+
+# The rows summed for a token may nearly cancel, and the norm behind magnifies what is left.
+FLOAT32 = (r"(tokens|types|positions)\.embedding",)
+
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}

@@ -1,0 +1,45 @@
+"""One id a character, by a table that the catalog states."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CharacterTokenizer:
+    """Looks each character up; nothing is stripped, merged or folded."""
+
+    table: np.ndarray  # int32 [256], by Latin-1 code
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad_id: int
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """See `Tokenizer.encode`; cut on the right, prefix and suffix are kept."""
+        special = len(self.prefix) + len(self.suffix)
+        limit = None if max_tokens is None else max_tokens - special
+        encoded = []
+        for sequence in sequences:
+            # A character beyond Latin-1 becomes '?', which no table knows.
+            codes = np.frombuffer(sequence[:limit].encode("latin-1", "replace"), np.uint8)
+            encoded.append(np.concatenate([self.prefix, self.table[codes], self.suffix]))
+        return [ids.astype(np.int32) for ids in encoded]
+
+
+def character_tokenizer(_: Path | None, options: Mapping[str, Any]) -> CharacterTokenizer:
+    """Builds the tokenizer from the catalog alone.
+
+    Args:
+        options: `letters` maps strings of characters to the id that each has, `unknown` is the
+            id of all others, `pad` that of padding; optionally `prefix` and `suffix`, lists of
+            ids around the record.
+    """
+    table = np.full(256, options["unknown"], np.int32)
+    for letters, token in options["letters"].items():
+        table[list(letters.encode("latin-1"))] = token
+    return CharacterTokenizer(
+        table, tuple(options.get("prefix", ())), tuple(options.get("suffix", ())), options["pad"]
+    )

@@ -1,0 +1,83 @@
+"""Tokenizers that a checkpoint's tokenizer.json describes, run by the Rust library `tokenizers`."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer as RustTokenizer
+
+from model_ports.tokenizers.base import TokenizerError, require_file
+
+_CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
+
+
+def _upper_else_n(sequence: str) -> str:
+    return re.sub("[^ACGT]", "N", sequence.strip().upper())
+
+
+# What some extractors do to a record before tokenizing it.
+LETTERS: Mapping[str, Callable[[str], str]] = {
+    "as-is": lambda sequence: sequence,
+    "upper-ACGT-else-N": _upper_else_n,
+}
+
+
+@dataclass(frozen=True)
+class JsonTokenizer:
+    """A tokenizer.json with the special tokens of its template, or a prefix in their place."""
+
+    tokenizer: RustTokenizer
+    letters: Callable[[str], str]
+    prefix: tuple[int, ...]
+    pad_id: int
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """See `Tokenizer.encode`; cut on the right, the template's closing tokens are kept."""
+        if max_tokens is None:
+            self.tokenizer.no_truncation()
+        else:
+            self.tokenizer.enable_truncation(max_tokens - len(self.prefix))
+        encoded = []
+        for start in range(0, len(sequences), _CHUNK):
+            texts = [self.letters(sequence) for sequence in sequences[start : start + _CHUNK]]
+            # With a prefix of its own, the template's special tokens are left out.
+            batch = self.tokenizer.encode_batch_fast(texts, add_special_tokens=not self.prefix)
+            encoded += [np.array([*self.prefix, *encoding.ids], np.int32) for encoding in batch]
+        return encoded
+
+
+def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonTokenizer:
+    """Builds the tokenizer from the folder's tokenizer.json.
+
+    Args:
+        folder: The checkpoint's folder.
+        options: `pad`, the padding token; optionally `letters`, a name of `LETTERS`, and
+            `prefix`, tokens put in front instead of the template's.
+
+    Raises:
+        TokenizerError: The file is missing, malformed, or lacks a token.
+    """
+    path = require_file(folder, "tokenizer.json")
+    try:
+        tokenizer = RustTokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exceptions
+        raise TokenizerError(f"{path}: not a tokenizer file: {error}") from error
+    # Padding and truncation that the file carries would override those of the port.
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+
+    def token_id(token: str) -> int:
+        found = tokenizer.token_to_id(token)
+        if found is None:
+            raise TokenizerError(f"{path}: no token '{token}'; take the model's own file")
+        return found
+
+    return JsonTokenizer(
+        tokenizer,
+        LETTERS[options.get("letters", "as-is")],
+        tuple(map(token_id, options.get("prefix", ()))),
+        token_id(options["pad"]),
+    )
