@@ -60,9 +60,18 @@ def transpose(tensor: Any) -> Any:
     return tensor.T
 
 
-def linear_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:
-    """Rules for PyTorch linear layers: checkpoint name -> module path, both without suffix."""
-    kernels = [Weight(f"{a}.weight", f"{b}.kernel", transpose) for a, b in places.items()]
+def linear_weights(
+    places: Mapping[str, str], *, bias: bool = True, transposed: bool = True
+) -> tuple[Weight, ...]:
+    """Rules for linear layers: checkpoint name -> module path, both without suffix.
+
+    Args:
+        places: The names.
+        bias: Whether the layers have biases.
+        transposed: Whether kernels are stored [out, in], as PyTorch's linear layers have them.
+    """
+    layout = transpose if transposed else None
+    kernels = [Weight(f"{a}.weight", f"{b}.kernel", layout) for a, b in places.items()]
     biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
     return (*kernels, *biases)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from model_ports.tokenizers.base import Tokenizer, TokenizerError
 from model_ports.tokenizers.character import character_tokenizer
+from model_ports.tokenizers.dna_gpt import dna_gpt_tokenizer
+from model_ports.tokenizers.generator import generator_tokenizer
 from model_ports.tokenizers.json_file import json_tokenizer
 from model_ports.tokenizers.kmer import kmer_tokenizer
 
@@ -15,6 +17,8 @@ KINDS: Mapping[str, Callable[[Path | None, Mapping[str, Any]], Tokenizer]] = {
     "kmer": kmer_tokenizer,
     "json": json_tokenizer,
     "character": character_tokenizer,
+    "generator": generator_tokenizer,
+    "dna-gpt": dna_gpt_tokenizer,
 }
 
 

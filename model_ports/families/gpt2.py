@@ -1,0 +1,176 @@
+"""GPT-2 decoders: GPT2-Gene (transformers' layout) and DNA-GPT (torch layout, no biases).
+
+Pre-norm blocks, learned positions, tanh GELU (Radford et al. 2019; Zhang et al. 2023, DNAGPT).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers import (
+    ACTIVATIONS,
+    attend,
+    embed,
+    linear,
+    scan_layers,
+    stack_layers,
+)
+from model_ports.port import FINAL, Hidden, Inputs
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes, and what the two codes differ in.
+
+    Attributes:
+        bias: Linear layers and norms have biases.
+        transposed: Kernels are stored [out, in], as torch's linear layers have them.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    positions: int
+    activation: str
+    epsilon: float
+    bias: bool
+    transposed: bool
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Longest input that the position table allows."""
+        return self.positions
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads config.json: GPT-2's, or the arguments of DNA-GPT's code under their names."""
+        if "embedding_dim" in fields:
+            return cls(
+                vocab_size=fields["vocab_size"],
+                hidden_size=fields["embedding_dim"],
+                intermediate_size=4 * fields["embedding_dim"],
+                layers=fields["num_layers"],
+                heads=fields["num_heads"],
+                positions=fields["max_len"],
+                activation="gelu_new",
+                epsilon=1e-5,
+                bias=fields["bias"],
+                transposed=True,
+            )
+        return cls(
+            vocab_size=fields["vocab_size"],
+            hidden_size=fields["n_embd"],
+            intermediate_size=fields["n_inner"] or 4 * fields["n_embd"],
+            layers=fields["n_layer"],
+            heads=fields["n_head"],
+            positions=fields["n_positions"],
+            activation=fields["activation_function"],
+            epsilon=fields["layer_norm_epsilon"],
+            bias=True,
+            transposed=False,
+        )
+
+
+def _norm(config: Config, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    return nnx.LayerNorm(
+        config.hidden_size,
+        epsilon=config.epsilon,
+        use_bias=config.bias,
+        use_fast_variance=False,
+        rngs=rngs,
+    )
+
+
+class Block(nnx.Module):
+    """Causal attention and feed-forward, each behind a LayerNorm."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        width, inner, bias = config.hidden_size, config.intermediate_size, config.bias
+        self.attention_norm = _norm(config, rngs)
+        self.qkv = linear(width, 3 * width, bias=bias, rngs=rngs)
+        self.output = linear(width, width, bias=bias, rngs=rngs)
+        self.feed_forward_norm = _norm(config, rngs)
+        self.up = linear(width, inner, bias=bias, rngs=rngs)
+        self.down = linear(inner, width, bias=bias, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array | None) -> Array:
+        qkv = self.qkv(self.attention_norm(x))
+        qkv = qkv.reshape(*qkv.shape[:2], 3, self.config.heads, -1)
+        mixed = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], mask, causal=True)
+        x = x + self.output(mixed)
+        y = self.up(self.feed_forward_norm(x))
+        return x + self.down(ACTIVATIONS[self.config.activation](y))
+
+
+class Model(nnx.Module):
+    """The decoder."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        self.tokens = embed(config.vocab_size, config.hidden_size, rngs=rngs)
+        self.positions = embed(config.positions, config.hidden_size, rngs=rngs)
+        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        self.norm = _norm(config, rngs)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+        # A bucket may be padded beyond the table; what padding holds there is never seen.
+        position = jnp.minimum(jnp.arange(ids.shape[1]), self.config.positions - 1)
+        x = self.tokens(ids) + self.positions(position)
+        x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
+        return Hidden(states | {FINAL: self.norm(x)})
+
+
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    layer = "transformer.h.{}"
+    linears = {
+        f"{layer}.attn.c_attn": "blocks.qkv",
+        f"{layer}.attn.c_proj": "blocks.output",
+        f"{layer}.mlp.c_fc": "blocks.up",
+        f"{layer}.mlp.c_proj": "blocks.down",
+    }
+    norms = {
+        f"{layer}.ln_1": "blocks.attention_norm",
+        f"{layer}.ln_2": "blocks.feed_forward_norm",
+        "transformer.ln_f": "norm",
+    }
+    return (
+        Weight("transformer.wte.weight", "tokens.embedding"),
+        Weight("transformer.wpe.weight", "positions.embedding"),
+        *linear_weights(linears, bias=config.bias, transposed=config.transposed),
+        *norm_weights(norms, bias=config.bias),
+        Ignored(r"lm_head\.weight", "language-model head"),
+        Ignored(r"(.*\.attn\.(bias|masked_bias))", "the causal mask"),
+        Ignored(r"(number_embedding|mlm_head|num_regression)\..*", "heads and numeric inputs"),
+    )
+
+
+# The fused projection holds queries, keys and values one after the other, which a split of its
+# columns would tear apart: it is sharded over its rows.
+SHARDING = (
+    (r"blocks\.qkv\.kernel", (None, "model", None)),
+    (r"blocks\.output\.kernel", (None, "model", None)),
+    (r"blocks\.up\.kernel", (None, None, "model")),
+    (r"blocks\.up\.bias", (None, "model")),
+    (r"blocks\.down\.kernel", (None, "model", None)),
+)
+
+FLOAT32 = ()
+
+# The fields of both codes; each reads its own.
+TINY = {
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 4,
+    "num_layers": 2,
+    "num_heads": 4,
+}

@@ -1,0 +1,164 @@
+"""OLMo decoders: Omni-DNA.
+
+Pre-norm blocks with fused projections, rotary positions and SwiGLU whose second half is the
+gate (Groeneveld et al. 2024). Original: the ai2-olmo package, not transformers' later Olmo.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers import (
+    attend,
+    embed,
+    linear,
+    rotary_table,
+    rotate,
+    scan_layers,
+    stack_layers,
+)
+from model_ports.port import FINAL, Hidden, Inputs
+
+_EPSILON = 1e-5  # the package's default, which config.json does not state
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fields of config.json that the computation depends on."""
+
+    vocab_size: int
+    hidden_size: int
+    fused_size: int
+    layers: int
+    heads: int
+    norm: str
+    affine: bool
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Rotary positions have no table that ends."""
+        return None
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads the checkpoint's config.json.
+
+        Raises:
+            ValueError: The config asks for a variant that this port does not compute.
+        """
+        computed = {
+            "activation_type": ("swiglu",),
+            "block_type": ("sequential",),
+            "layer_norm_type": ("rms", "default"),
+            "alibi": (False,),
+            "rope": (True,),
+            "include_bias": (False,),
+            "bias_for_layer_norm": (False,),
+            "attention_layer_norm": (False,),
+            "multi_query_attention": (False, None),
+            "n_kv_heads": (None, fields["n_heads"]),
+            "clip_qkv": (None,),
+        }
+        for name, valid in computed.items():
+            if fields[name] not in valid:
+                raise ValueError(f"config.json: {name}={fields[name]} is not computed by this port")
+        return cls(
+            vocab_size=fields["embedding_size"] or fields["vocab_size"],
+            hidden_size=fields["d_model"],
+            fused_size=fields["mlp_hidden_size"] or fields["mlp_ratio"] * fields["d_model"],
+            layers=fields["n_layers"],
+            heads=fields["n_heads"],
+            norm=fields["layer_norm_type"],
+            affine=fields["layer_norm_with_affine"],
+        )
+
+
+def _norm(config: Config, rngs: nnx.Rngs) -> nnx.Module:
+    if config.norm == "rms":
+        return nnx.RMSNorm(config.hidden_size, epsilon=_EPSILON, use_scale=config.affine, rngs=rngs)
+    return nnx.LayerNorm(
+        config.hidden_size,
+        epsilon=_EPSILON,
+        use_scale=config.affine,
+        use_bias=False,
+        use_fast_variance=False,
+        rngs=rngs,
+    )
+
+
+class Block(nnx.Module):
+    """Causal attention and gated feed-forward, each behind a norm."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.heads = config.heads
+        width, fused = config.hidden_size, config.fused_size
+        self.attention_norm = _norm(config, rngs)
+        self.qkv = linear(width, 3 * width, bias=False, rngs=rngs)
+        self.output = linear(width, width, bias=False, rngs=rngs)
+        self.feed_forward_norm = _norm(config, rngs)
+        self.up = linear(width, fused, bias=False, rngs=rngs)
+        self.down = linear(fused // 2, width, bias=False, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array | None) -> Array:
+        qkv = self.qkv(self.attention_norm(x))
+        qkv = qkv.reshape(*qkv.shape[:2], 3, self.heads, -1)
+        table = rotary_table(x.shape[1], qkv.shape[-1])
+        query, key = rotate(qkv[:, :, 0], table), rotate(qkv[:, :, 1], table)
+        x = x + self.output(attend(query, key, qkv[:, :, 2], mask, causal=True))
+        value, gate = jnp.split(self.up(self.feed_forward_norm(x)), 2, axis=-1)
+        return x + self.down(jax.nn.silu(gate) * value)
+
+
+class Model(nnx.Module):
+    """The decoder."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.tokens = embed(config.vocab_size, config.hidden_size, rngs=rngs)
+        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        self.norm = _norm(config, rngs)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        mask = inputs.get("attention_mask")
+        x = self.tokens(inputs["input_ids"])
+        x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
+        return Hidden(states | {FINAL: self.norm(x)})
+
+
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    layer = "model.transformer.blocks.{}"
+    linears = {
+        f"{layer}.att_proj": "blocks.qkv",
+        f"{layer}.attn_out": "blocks.output",
+        f"{layer}.ff_proj": "blocks.up",
+        f"{layer}.ff_out": "blocks.down",
+    }
+    norms = {
+        f"{layer}.attn_norm": "blocks.attention_norm",
+        f"{layer}.ff_norm": "blocks.feed_forward_norm",
+        "model.transformer.ln_f": "norm",
+    }
+    return (
+        Weight("model.transformer.wte.weight", "tokens.embedding"),
+        *linear_weights(linears, bias=False),
+        *norm_weights(norms if config.affine else {}, bias=False),
+        Ignored(r"model\.transformer\.ff_out\.weight", "language-model head"),
+    )
+
+
+# The fused projections hold their parts one after the other, which a split of their columns
+# would tear apart: they are sharded over their rows.
+SHARDING = (
+    (r"blocks\.(qkv|up)\.kernel", (None, "model", None)),
+    (r"blocks\.(output|down)\.kernel", (None, "model", None)),
+)
+
+FLOAT32 = ()
+
+TINY = {"d_model": 32, "n_layers": 2, "n_heads": 4}

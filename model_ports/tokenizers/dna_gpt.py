@@ -1,0 +1,65 @@
+"""DNA-GPT's k-mer tokenizer, a pure rule."""
+
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_RESERVED = [f"<{letter}>" for letter in "0123456789+-*/=&|!MBPRIKLOQSUVWYXZ"]
+_ALPHABET = "NAGCT"  # the order of the digits
+_PREFIX = "<R>"
+_UNKNOWN = 0
+
+
+@dataclass(frozen=True)
+class DnaGptTokenizer:
+    """Chunks of k letters from the left behind `<R>`; a record in brackets' form is reserved.
+
+    Text is split at `<` and `>`. A part whose bracketed form is a reserved token becomes it, so
+    a record of the one letter R is read as `<R>`; others are cut into chunks, the last of which
+    may be shorter: a token where the vocabulary is dynamic, unknown where not.
+    """
+
+    ids: Mapping[str, int]
+    k: int
+    pad_id: int
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """See `Tokenizer.encode`; cut on the right, the prefix counted."""
+        encoded = []
+        for sequence in sequences:
+            ids = [self.ids[_PREFIX]]
+            for part in filter(None, re.split("[<>]", sequence)):
+                ids += self._part(part)
+            while ids[-1] == self.pad_id:  # the record P, which the original masks as padding
+                ids.pop()
+            encoded.append(np.array(ids[:max_tokens], np.int32))
+        return encoded
+
+    def _part(self, part: str) -> list[int]:
+        if f"<{part}>" in self.ids:
+            return [self.ids[f"<{part}>"]]
+        chunks = (part[i : i + self.k] for i in range(0, len(part), self.k))
+        return [self.ids.get(chunk, _UNKNOWN) for chunk in chunks]
+
+
+def dna_gpt_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> DnaGptTokenizer:
+    """Builds the tokenizer.
+
+    Args:
+        folder: The checkpoint's folder; `tokenizer` of its config.json wins over the options.
+        options: `k`, and `dynamic_kmer`: whether shorter chunks are tokens too.
+    """
+    if folder is not None and (folder / "config.json").is_file():
+        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        options = {**options, **fields.get("tokenizer", {})}
+    k = options["k"]
+    sizes = range(1, k + 1) if options["dynamic_kmer"] else (k,)
+    kmers = ("".join(m) for size in sizes for m in itertools.product(_ALPHABET, repeat=size))
+    ids = {token: i for i, token in enumerate([*_RESERVED, *kmers])}
+    return DnaGptTokenizer(ids, k, ids["<P>"])

@@ -1,0 +1,77 @@
+"""GENERator's k-mer tokenizer, with the input that GENEB's extractor hands to it."""
+
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_ports.tokenizers.base import TokenizerError
+
+_FRAME = 6  # records are trimmed to its multiples, whatever k is
+_BOS = "<s>"
+_SPECIALS = 32  # the first ids; DNA never gives one of those without a name here
+_NAMED = ("<oov>", _BOS, "</s>", "<pad>", "<mask>")
+
+
+@dataclass(frozen=True)
+class GeneratorTokenizer:
+    """k-mers scanned from the left, behind two BOS tokens.
+
+    The extractor drops the letters beyond a multiple of six and writes `<s>` in front, and the
+    tokenizer adds another. A piece is a special token, k upper-case letters, the longest shorter
+    run of them, or one other character; what the vocabulary lacks is `<oov>`.
+    """
+
+    ids: Mapping[str, int]
+    pattern: re.Pattern[str]
+    pad_id: int
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """See `Tokenizer.encode`; cut on the right."""
+        find, get, unknown = self.pattern.findall, self.ids.get, self.ids["<oov>"]
+        bos, encoded = self.ids[_BOS], []
+        for sequence in sequences:
+            pieces = find(sequence[: len(sequence) // _FRAME * _FRAME])
+            ids = [bos, bos, *(get(piece, unknown) for piece in pieces)]
+            encoded.append(np.array(ids[:max_tokens], np.int32))
+        return encoded
+
+
+def generator_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> GeneratorTokenizer:
+    """Builds the tokenizer from vocab.txt (lines 'piece id'), or from the vocabulary's rule.
+
+    Args:
+        folder: The checkpoint's folder, or None.
+        options: `k`, used where the folder has no tokenizer_config.json that states it.
+
+    Raises:
+        TokenizerError: A line of vocab.txt is not 'piece id', or a needed piece is missing.
+    """
+    k = options["k"]
+    ids = {token: i for i, token in enumerate(_NAMED)}
+    if folder is not None and (folder / "tokenizer_config.json").is_file():
+        k = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("k", k)
+    if folder is not None and (folder / "vocab.txt").is_file():
+        lines = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+        ids = dict(_entry(folder / "vocab.txt", line) for line in lines if line.strip())
+        missing = [token for token in _NAMED if token not in ids]
+        if missing:
+            raise TokenizerError(f"{folder / 'vocab.txt'}: no {', '.join(missing)}")
+    else:
+        kmers = map("".join, itertools.product("ATCG", repeat=k))
+        ids |= {kmer: _SPECIALS + i for i, kmer in enumerate(kmers)}
+    specials = [re.escape(token) for token in ids if token.startswith("<")]
+    pieces = rf"{'|'.join(specials)}|[A-Z]{{1,{k}}}|."
+    return GeneratorTokenizer(ids, re.compile(pieces, re.DOTALL), ids["<pad>"])
+
+
+def _entry(path: Path, line: str) -> tuple[str, int]:
+    piece, _, number = line.partition(" ")
+    if not number.strip().isdigit():
+        raise TokenizerError(f"{path}: line {line!r} is not 'piece id'")
+    return piece, int(number)
