@@ -1,5 +1,6 @@
 """Checkpoints: the authors' tensors by name, and the one loader that fills any port with them."""
 
+import functools
 import hashlib
 import json
 import re
@@ -85,10 +86,15 @@ def norm_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weigh
 
 @dataclass(frozen=True)
 class Tensors(Mapping[str, tuple[int, ...]]):
-    """The tensors of a folder of safetensors files: shapes by name, contents on request."""
+    """The tensors of a checkpoint folder: shapes by name, contents on request.
+
+    Attributes:
+        shapes: Shape of each tensor.
+        readers: Reads each tensor in its stored dtype (bfloat16 as ml_dtypes has it).
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
-    files: Mapping[str, Path]
+    readers: Mapping[str, Callable[[], np.ndarray]]
 
     def __getitem__(self, name: str) -> tuple[int, ...]:
         return self.shapes[name]
@@ -100,39 +106,89 @@ class Tensors(Mapping[str, tuple[int, ...]]):
         return len(self.shapes)
 
     def read(self, name: str) -> np.ndarray:
-        """Returns one tensor in its stored dtype (bfloat16 as ml_dtypes has it)."""
-        with safe_open(self.files[name], framework="numpy") as file:
-            return file.get_tensor(name)
+        """Returns one tensor."""
+        return self.readers[name]()
 
 
 def open_checkpoint(folder: Path) -> Tensors:
-    """Opens the safetensors files of a checkpoint folder without reading their tensors.
+    """Opens the weight files of a checkpoint folder without reading their tensors.
+
+    Safetensors files count where there are any; otherwise PyTorch's (.bin, .pt, .pth, .ckpt),
+    which need the extra `convert`.
 
     Raises:
         CheckpointError: No folder, no file, a malformed file, or a tensor that two files hold.
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such checkpoint folder")
-    paths = sorted(folder.glob("*.safetensors"))
+    paths, open_file = sorted(folder.glob("*.safetensors")), _open_safetensors
     if not paths:
-        raise CheckpointError(f"{folder}: no .safetensors file")
-    shapes, files = {}, {}
+        paths = sorted(p for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+        open_file = _open_torch
+    if not paths:
+        raise CheckpointError(f"{folder}: no weight file (.safetensors, .bin, .pt, .pth, .ckpt)")
+    shapes, readers, owner = {}, {}, {}
     for path in paths:
+        for name, (shape, reader) in open_file(path).items():
+            if name in owner:
+                raise CheckpointError(
+                    f"tensor '{name}' stands in {owner[name]} and in {path.name}; "
+                    "keep one set of weight files in the folder"
+                )
+            shapes[name], readers[name], owner[name] = shape, reader, path.name
+    return Tensors(shapes, readers)
+
+
+_Opened = dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]]
+
+
+def _open_safetensors(path: Path) -> _Opened:
+    def read(name: str) -> np.ndarray:
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor(name)
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {
+                name: (tuple(file.get_slice(name).get_shape()), functools.partial(read, name))
+                for name in file.keys()  # noqa: SIM118 (safe_open is not iterable)
+            }
+    except Exception as error:  # the library raises a bare SafetensorError, and OSErrors
+        raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
+
+
+def _open_torch(path: Path) -> _Opened:
+    """Opens a pickled checkpoint with torch's weights-only loader, which runs no code of it."""
+    try:
+        import torch  # noqa: PLC0415 (an optional extra)
+    except ImportError as error:
+        raise CheckpointError(
+            f"{path}: PyTorch is needed to read it; install the extra 'convert'"
+        ) from error
+
+    def read(tensor: torch.Tensor) -> np.ndarray:
+        tensor = tensor.detach().contiguous()  # strides of the file may be of any order
+        if tensor.dtype == torch.bfloat16:
+            return tensor.view(torch.int16).numpy().view(jnp.bfloat16)
+        return tensor.numpy()
+
+    try:
         try:
-            with safe_open(path, framework="numpy") as file:
-                for name in file.keys():  # noqa: SIM118 (safe_open is not iterable)
-                    if name in files:
-                        raise CheckpointError(
-                            f"tensor '{name}' stands in {files[name].name} and in {path.name}; "
-                            "keep one set of weight files in the folder"
-                        )
-                    files[name] = path
-                    shapes[name] = tuple(file.get_slice(name).get_shape())
-        except CheckpointError:
-            raise
-        except Exception as error:  # safetensors raises a bare SafetensorError and OSErrors
-            raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
-    return Tensors(shapes, files)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # files of PyTorch before 1.6 cannot be mapped
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch errors alike
+        raise CheckpointError(f"{path}: not a readable PyTorch weight file: {error}") from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
+    return {
+        name: (tuple(tensor.shape), functools.partial(read, tensor))
+        for name, tensor in content.items()
+        if isinstance(tensor, torch.Tensor)
+    }
 
 
 def fingerprint(folder: Path) -> str:
