@@ -51,7 +51,7 @@ class Config:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
         """Reads config.json: GPT-2's, or the arguments of DNA-GPT's code under their names."""
-        if "embedding_dim" in fields:
+        if fields.get("model_type") != "gpt2":
             return cls(
                 vocab_size=fields["vocab_size"],
                 hidden_size=fields["embedding_dim"],
@@ -169,6 +169,7 @@ FLOAT32 = ()
 # The fields of both codes; each reads its own.
 TINY = {
     "n_embd": 32,
+    "embedding_dim": 32,
     "n_layer": 2,
     "n_head": 4,
     "num_layers": 2,

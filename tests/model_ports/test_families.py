@@ -17,6 +17,7 @@ from model_ports.port import (
     forward,
     load_port,
     padded_length,
+    random_port,
     read_config,
     tokenize,
 )
@@ -114,6 +115,20 @@ def test_bfloat16_stays_close_to_float32(model_id: str):
     a, b = vectors["float32"], vectors["bfloat16"]
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert cosine.min() >= 0.999
+
+
+@pytest.mark.parametrize("model_id", PORTED)
+def test_tiny_random_model_embeds(model_id: str):
+    port = random_port(model_id, GOLDEN / model_id, tiny=True, seed=1)
+    assert sum(leaf.size for leaf in jax.tree.leaves(port.state)) < 1e7
+    encoded = tokenize(port, ["ACGTTAGCCA" * 6, "TTGACA" * 4])
+    rows = [collate(port, [ids], padded_length(port, len(ids))) for ids in encoded]
+    embed = embedder(port)
+    first, second = (np.asarray(embed(port.state, inputs))[0] for inputs in rows)
+    assert np.isfinite(first).all()
+    assert not np.allclose(first, second)
+    other = random_port(model_id, GOLDEN / model_id, tiny=True, seed=2)
+    assert not np.allclose(first, embed(other.state, rows[0])[0])
 
 
 @pytest.mark.slow

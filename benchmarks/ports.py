@@ -1,0 +1,96 @@
+"""What do the ports promise, in numbers?
+
+    python -m benchmarks.ports
+
+For each ported model, on its conformance fixture: how much a record's corrected embedding
+changes with batch and bucket (relative to its largest entry, float32), and the lowest cosine
+between its bfloat16 and float32 embeddings. Then the compile time of NT-2.5B-MS's program at
+three depths.
+"""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from model_ports import catalog
+from model_ports.port import (
+    Port,
+    abstract_model,
+    collate,
+    embedder,
+    load_port,
+    padded_length,
+    read_config,
+    tokenize,
+)
+
+FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
+DEEP = "nucleotide-transformer-2.5b-multi-species"
+DEPTHS = (8, 16, 32)
+SHAPE = (8, 128)
+
+
+def embeddings(port: Port, encoded: list[np.ndarray], groups: list[list[int]], extra: int):
+    """Embeds records in groups, each padded by `extra` tokens; float64 [N, D]."""
+    embed = embedder(port)
+    found = {}
+    for rows in groups:
+        longest = max(len(encoded[row]) for row in rows)
+        inputs = collate(port, [encoded[row] for row in rows], padded_length(port, longest + extra))
+        found |= dict(zip(rows, np.asarray(embed(port.state, inputs), np.float64), strict=True))
+    return np.stack([found[row] for row in range(len(encoded))])
+
+
+def measure(model_id: str) -> tuple[float, float]:
+    """Largest relative change with batch and bucket, and lowest bfloat16 cosine."""
+    folder = FIXTURES / model_id
+    records = json.loads((folder / "cases.json").read_text())["sequences"]
+    port = load_port(model_id, folder)
+    encoded = tokenize(port, records)
+    alone = [[row] for row in range(len(encoded))]
+    exact = port.preset.batching == "exact"
+    together = alone if exact else [list(range(len(encoded)))]
+    a = embeddings(port, encoded, alone, 0)
+    b = embeddings(port, encoded, together, 0 if exact else 3)
+    change = np.max(np.abs(a - b).max(1) / np.abs(a).max(1))
+    c = embeddings(load_port(model_id, folder, dtype="bfloat16"), encoded, together, 0)
+    cosine = (a * c).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(c, axis=1)
+    return float(change), float(cosine.min())
+
+
+def compile_seconds(model_id: str, depth: int) -> float:
+    """Time to compile the full-size forward at another depth, weights abstract."""
+    entry = catalog.get(model_id)
+    config = read_config(entry, {**entry.config, "num_hidden_layers": depth})
+    graphdef, abstract = abstract_model(entry.family, config)
+    fixture = load_port(model_id, FIXTURES / model_id)
+    port = replace(fixture, config=config, graphdef=graphdef, preset=entry.preset("corrected"))
+    rows, length = SHAPE
+    inputs = {
+        name: jax.ShapeDtypeStruct(array.shape, array.dtype)
+        for name, array in collate(port, [np.zeros(1, np.int32)] * rows, length).items()
+    }
+    lowered = embedder(port).lower(abstract, inputs)  # pyright: ignore (a jitted function)
+    start = time.perf_counter()
+    lowered.compile()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Prints both tables."""
+    print(f"{'model':50s} {'change':>8s} {'bf16 cosine':>12s}")
+    for entry in catalog.entries().values():
+        if entry.ported:
+            change, cosine = measure(entry.id)
+            print(f"{entry.id:50s} {change:8.1e} {cosine:12.5f}", flush=True)
+    print(f"\ncompile time of {DEEP}, batch {SHAPE[0]} x {SHAPE[1]} tokens")
+    for depth in DEPTHS:
+        print(f"{depth:3d} layers {compile_seconds(DEEP, depth):6.2f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
