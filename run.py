@@ -39,7 +39,7 @@ def main(_: Sequence[str]) -> None:
     try:
         run(_CONFIG.value, Path(_WORKDIR.value))
     except ConfigError as error:
-        sys.exit(f"nothing was started; {len(error.problems)} problems:\n{error}")
+        sys.exit(f"nothing was started:\n{error}")
 
 
 if __name__ == "__main__":

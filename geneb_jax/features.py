@@ -10,7 +10,7 @@ import numpy as np
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding import default_batch_tokens, embed_in_order, embed_records
-from geneb_jax.hub import fetch_checkpoint
+from geneb_jax.hub import checkpoint_source, fetch_checkpoint
 from geneb_jax.kmer import kmer_frequencies
 from geneb_jax.models import ModelSpec, read_embeddings
 from geneb_jax.scores import canonical_json, sanitise
@@ -92,6 +92,8 @@ def check_model(spec: ModelSpec, tasks: Sequence[Task]) -> list[str]:
         except ValueError as error:
             problems.append(f"config.models: '{spec.name}': {error}")
 
+    if spec.kind == "checkpoint" and not spec.folder:
+        attempt(functools.partial(checkpoint_source, spec.model_id))
     if spec.kind == "checkpoint" and spec.folder:
         attempt(functools.partial(check_port, spec.model_id, spec.folder))
     if spec.kind in ("random", "tiny") and spec.entry:

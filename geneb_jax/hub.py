@@ -12,7 +12,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from geneb_jax.benchmark import GENEB
 from model_ports import catalog
 
-_CHECKPOINT_FILES = ("*.json", "*.txt", "*.safetensors")
+_CHECKPOINT_FILES = ["*.json", "*.txt", "*.safetensors"]
+_TORCH_FILES = ["*.bin"]
 
 
 class HubError(ValueError):
@@ -30,11 +31,11 @@ def fetch_tasks(task_ids: Iterable[str]) -> Path:
     return _fetch(repo, revision, "dataset", patterns, "config.tasks_dir")
 
 
-def fetch_checkpoint(model_id: str) -> Path:
-    """Fetches a model's config, tokenizer and safetensors files; returns their folder.
+def checkpoint_source(model_id: str) -> tuple[str, str]:
+    """Returns the repository and pinned revision of a model on the hub.
 
     Raises:
-        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+        HubError: Its checkpoint lies elsewhere.
     """
     source = catalog.get(model_id).source
     repo, revision = source["repo"], source["revision"]
@@ -43,7 +44,23 @@ def fetch_checkpoint(model_id: str) -> Path:
             f"model '{model_id}': its checkpoint is not on the hub but at {source['url']}; "
             "fetch it by hand and name its folder with config.checkpoints_dir"
         )
-    return _fetch(repo, revision, "model", list(_CHECKPOINT_FILES), "config.checkpoints_dir")
+    return repo, revision
+
+
+def fetch_checkpoint(model_id: str) -> Path:
+    """Fetches a model's config, tokenizer and weight files; returns their folder.
+
+    PyTorch weight files are fetched only where there are no safetensors.
+
+    Raises:
+        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+    """
+    repo, revision = checkpoint_source(model_id)
+    field = "config.checkpoints_dir"
+    folder = _fetch(repo, revision, "model", _CHECKPOINT_FILES, field)
+    if not any(folder.glob("*.safetensors")):
+        folder = _fetch(repo, revision, "model", _TORCH_FILES, field)
+    return folder
 
 
 def _fetch(repo: str, revision: str, kind: str, patterns: list[str], field: str) -> Path:
