@@ -1,6 +1,7 @@
 """What several families share: stacked layers, rotary positions, attention, activations."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -55,6 +56,78 @@ def scan_layers(
     if outputs is not None:
         states |= {tap: outputs[tap - 1] for tap in inner}
     return x, states
+
+
+def scan_mixed(
+    stacks: Sequence[Any],
+    order: Sequence[tuple[int, int]],
+    x: Array,
+    apply: Callable[[Any, Array], Array],
+    taps: tuple[int, ...],
+) -> tuple[Array, dict[int, Array]]:
+    """Runs layers of several kinds in any order; compile time grows with the kinds only.
+
+    Args:
+        stacks: The stacked layers of each kind.
+        order: For each layer, its kind and its place in that kind's stack.
+        x: Hidden states [B, L, D] that enter the first layer.
+        apply: One layer's computation, `apply(layer, x) -> x`, whatever its kind.
+        taps: As for `scan_layers`.
+
+    Returns:
+        As `scan_layers`.
+    """
+    inner = [tap for tap in taps if tap > 0]
+    states = {0: x} if 0 in taps else {}
+    parts = [nnx.split(stack) for stack in stacks]
+
+    def run(kind: int, place: Array, x: Array) -> Array:
+        structure, state = parts[kind]
+        layer = nnx.merge(structure, jax.tree.map(lambda leaf: leaf[place], state))
+        return apply(layer, x)
+
+    branches = [functools.partial(run, kind) for kind in range(len(stacks))]
+
+    def step(x: Array, layer: tuple[Array, Array]) -> tuple[Array, Array | None]:
+        x = jax.lax.switch(layer[0], branches, layer[1], x)
+        return x, x if inner else None
+
+    kinds, places = (jnp.array(column) for column in zip(*order, strict=True))
+    x, outputs = jax.lax.scan(step, x, (kinds, places))
+    if outputs is not None:
+        states |= {tap: outputs[tap - 1] for tap in inner}
+    return x, states
+
+
+def causal_fft_convolution(x: Array, filters: Array) -> Array:
+    """y[t] = sum_{s <= t} filters[t - s] x[s] for each channel, by FFT in float32.
+
+    Args:
+        x: [B, L, D].
+        filters: [L, D].
+
+    Returns:
+        float32 [B, L, D].
+    """
+    length = x.shape[1]
+    # Twice the length: the circular convolution of the padded arrays is the linear one.
+    spectrum = jnp.fft.rfft(x.astype(jnp.float32), 2 * length, axis=1)
+    spectrum = spectrum * jnp.fft.rfft(filters.astype(jnp.float32), 2 * length, axis=0)
+    return jnp.fft.irfft(spectrum, 2 * length, axis=1)[:, :length]
+
+
+def short_causal_convolution(x: Array, kernel: Array, bias: Array) -> Array:
+    """y[t] = bias + sum_j kernel[:, j] x[t - W + 1 + j] for each channel.
+
+    Args:
+        x: [B, L, D].
+        kernel: [D, W].
+        bias: [D].
+    """
+    width = kernel.shape[1]
+    padded = jnp.pad(x, ((0, 0), (width - 1, 0), (0, 0)))
+    taps = (padded[:, j : j + x.shape[1]] * kernel[:, j] for j in range(width))
+    return sum(taps, bias)
 
 
 def linear(

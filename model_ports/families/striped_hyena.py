@@ -1,0 +1,272 @@
+"""StripedHyena: Evo-1 (Nguyen et al. 2024), gated long convolutions with some attention blocks.
+
+The filters are sums of exponentials, given by poles and residues. Original: the repository
+togethercomputer/evo-1-131k-base. Causal, without a mask.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Weight, linear_weights
+from model_ports.layers import (
+    attend,
+    causal_fft_convolution,
+    embed,
+    linear,
+    rotary_table,
+    rotate,
+    scan_mixed,
+    short_causal_convolution,
+    stack_layers,
+)
+from model_ports.port import FINAL, Hidden, Inputs
+
+_PARTS = 3  # two gates and the value, or query, key and value
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fields of config.json that the computation depends on."""
+
+    vocab_size: int
+    width: int
+    inner: int
+    heads: int
+    convolution_layers: tuple[int, ...]
+    attention_layers: tuple[int, ...]
+    max_tokens: int
+    states: int
+    short_width: int
+    rotary_base: float
+    rotary_scaling: float
+    epsilon: float
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads the checkpoint's config.json.
+
+        Raises:
+            ValueError: The config asks for a variant that this port does not compute.
+        """
+        computed = {
+            "mlp_activation": "gelu",
+            "hyena_filter_groups": 1,
+            "proj_groups": 1,
+            "column_split_hyena": True,
+            "column_split": False,
+            "final_norm": True,
+            "qkv_proj_bias": True,
+            "mha_out_proj_bias": True,
+            "short_filter_bias": True,
+        }
+        for name, value in computed.items():
+            if fields[name] != value:
+                raise ValueError(f"config.json: {name}={fields[name]} is not computed by this port")
+        interpolated = fields["use_interpolated_rotary_pos_emb"]
+        return cls(
+            vocab_size=fields["vocab_size"],
+            width=fields["hidden_size"],
+            inner=fields["inner_mlp_size"],
+            heads=fields["num_attention_heads"],
+            convolution_layers=tuple(fields["hyena_layer_idxs"]),
+            attention_layers=tuple(fields["attn_layer_idxs"]),
+            max_tokens=fields["max_seqlen"],
+            states=fields["state_size"],
+            short_width=fields["short_filter_length"],
+            rotary_base=fields["rotary_emb_base"],
+            rotary_scaling=fields["rotary_emb_scaling_factor"] if interpolated else 1.0,
+            epsilon=fields["eps"],
+        )
+
+    @property
+    def order(self) -> tuple[tuple[int, int], ...]:
+        """Kind (0 convolution, 1 attention) and place among its kind, layer by layer."""
+        kinds = (self.convolution_layers, self.attention_layers)
+        places = {
+            layer: (kind, place)
+            for kind, layers in enumerate(kinds)
+            for place, layer in enumerate(layers)
+        }
+        return tuple(places[layer] for layer in sorted(places))
+
+
+class RootMeanSquareNorm(nnx.Module):
+    """scale * x / (rms(x) + epsilon): epsilon stands outside the root, unlike elsewhere."""
+
+    def __init__(self, config: Config):
+        self.epsilon = config.epsilon
+        self.scale = nnx.Param(jnp.ones(config.width))
+
+    def __call__(self, x: Array) -> Array:
+        wide = x.astype(jnp.float32)
+        root = jnp.sqrt(jnp.mean(wide * wide, axis=-1, keepdims=True))
+        return (wide / (root + self.epsilon)).astype(x.dtype) * self.scale[...]
+
+
+class FeedForward(nnx.Module):
+    """Gated feed-forward with the exact GELU."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.norm = RootMeanSquareNorm(config)
+        self.gate = linear(config.width, config.inner, bias=False, rngs=rngs)
+        self.up = linear(config.width, config.inner, bias=False, rngs=rngs)
+        self.down = linear(config.inner, config.width, bias=False, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        y = self.norm(x)
+        return x + self.down(jax.nn.gelu(self.gate(y), approximate=False) * self.up(y))
+
+
+class ConvolutionBlock(nnx.Module):
+    """Short convolution, gate, modal long convolution, gate."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        width = config.width
+        normal = nnx.initializers.normal(0.02)
+        self.norm = RootMeanSquareNorm(config)
+        self.project = linear(width, _PARTS * width, rngs=rngs)
+        self.short_kernel = nnx.Param(normal(rngs.params(), (_PARTS * width, config.short_width)))
+        self.short_bias = nnx.Param(jnp.zeros(_PARTS * width))
+        # Real and imaginary parts; random filters decay by half in 1, 2, 4, ... tokens.
+        decay = 0.5 ** (0.5 ** jnp.arange(config.states, dtype=jnp.float32))
+        poles = jnp.stack([decay, jnp.zeros_like(decay)], axis=-1)
+        self.poles = nnx.Param(jnp.broadcast_to(poles, (width, config.states, 2)))
+        self.residues = nnx.Param(normal(rngs.params(), (width, config.states, 2)))
+        self.skip = nnx.Param(jnp.ones(width))
+        self.output = linear(width, width, rngs=rngs)
+        self.feed_forward = FeedForward(config, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        y = short_causal_convolution(
+            self.project(self.norm(x)), self.short_kernel[...], self.short_bias[...]
+        )
+        # Channels are split inside each head, not in three contiguous thirds.
+        y = y.reshape(*y.shape[:2], self.config.heads, _PARTS, -1)
+        gate, inner_gate, value = (y[:, :, :, i].reshape(x.shape) for i in range(_PARTS))
+        value = value * inner_gate
+        mixed = causal_fft_convolution(value, self._filters(x.shape[1])).astype(x.dtype)
+        mixed = (mixed + value * self.skip[...].astype(x.dtype)) * gate
+        return self.feed_forward(x + self.output(mixed))
+
+    def _filters(self, length: int) -> Array:
+        """Re sum_k residue_k pole_k^t, float32 [length, D]."""
+        poles, residues = (
+            jax.lax.complex(part[..., 0], part[..., 1])
+            for part in (self.poles[...], self.residues[...])
+        )
+        logarithms, time = jnp.log(poles), jnp.arange(length, dtype=jnp.float32)[:, None]
+
+        def add(total: Array, mode: tuple[Array, Array]) -> tuple[Array, None]:
+            logarithm, residue = mode
+            return total + (residue * jnp.exp(time * logarithm)).real, None
+
+        start = jnp.zeros((length, self.config.width), jnp.float32)
+        return jax.lax.scan(add, start, (logarithms.T, residues.T))[0]
+
+
+class AttentionBlock(nnx.Module):
+    """Causal attention with interpolated rotary positions."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        self.norm = RootMeanSquareNorm(config)
+        self.qkv = linear(config.width, _PARTS * config.width, rngs=rngs)
+        self.output = linear(config.width, config.width, rngs=rngs)
+        self.feed_forward = FeedForward(config, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        qkv = self.qkv(self.norm(x))
+        qkv = qkv.reshape(*qkv.shape[:2], _PARTS, self.config.heads, -1)
+        half = qkv.shape[-1] // 2
+        # Computed in float32: the checkpoint's own frequencies are rounded to bfloat16.
+        exponents = jnp.arange(half, dtype=jnp.float32) / half
+        frequencies = self.config.rotary_base**-exponents / self.config.rotary_scaling
+        table = rotary_table(x.shape[1], 2 * half, frequencies=frequencies)
+        query, key = rotate(qkv[:, :, 0], table), rotate(qkv[:, :, 1], table)
+        mixed = attend(query, key, qkv[:, :, 2], None, causal=True)
+        return self.feed_forward(x + self.output(mixed))
+
+
+class Model(nnx.Module):
+    """The decoder."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        self.tokens = embed(config.vocab_size, config.width, rngs=rngs)
+        self.convolutions = stack_layers(
+            lambda rngs: ConvolutionBlock(config, rngs=rngs), len(config.convolution_layers), rngs
+        )
+        self.attentions = stack_layers(
+            lambda rngs: AttentionBlock(config, rngs=rngs), len(config.attention_layers), rngs
+        )
+        self.norm = RootMeanSquareNorm(config)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        x = self.tokens(inputs["input_ids"])
+        stacks = (self.convolutions, self.attentions)
+        x, states = scan_mixed(stacks, self.config.order, x, lambda block, x: block(x), taps)
+        return Hidden(states | {FINAL: self.norm(x)})
+
+
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    layer = "backbone.blocks.{}"
+    rules: list[Weight | Ignored] = [
+        Weight("backbone.embedding_layer.weight", "tokens.embedding"),
+        Weight("backbone.norm.scale", "norm.scale"),
+        *linear_weights({f"{layer}.projections": "convolutions.project"}),
+        *linear_weights({f"{layer}.out_filter_dense": "convolutions.output"}),
+        *linear_weights({f"{layer}.inner_mha_cls.Wqkv": "attentions.qkv"}),
+        *linear_weights({f"{layer}.inner_mha_cls.out_proj": "attentions.output"}),
+        Weight(
+            f"{layer}.filter.short_filter_weight", "convolutions.short_kernel", lambda w: w[:, 0]
+        ),
+        Weight(f"{layer}.filter.short_filter_bias", "convolutions.short_bias"),
+        Weight(f"{layer}.filter.poles", "convolutions.poles", lambda p: p[:, :, 0]),
+        Weight(f"{layer}.filter.residues", "convolutions.residues", lambda r: r[:, :, 0]),
+        Weight(f"{layer}.filter.D", "convolutions.skip"),
+        Ignored(r".*\.rotary_emb\.inv_freq", "rounded: the original recomputes them"),
+    ]
+    kinds = {
+        "convolutions": config.convolution_layers,
+        "attentions": config.attention_layers,
+    }
+    for stack, layers in kinds.items():
+        only = frozenset(layers)
+        places = {"l1": "gate", "l2": "up", "l3": "down"}
+        linears = {f"{layer}.mlp.{a}": f"{stack}.feed_forward.{b}" for a, b in places.items()}
+        rules += [
+            replace(rule, only=only)
+            for rule in (
+                *linear_weights(linears, bias=False),
+                Weight(f"{layer}.pre_norm.scale", f"{stack}.norm.scale"),
+                Weight(f"{layer}.post_norm.scale", f"{stack}.feed_forward.norm.scale"),
+            )
+        ]
+    return tuple(rules)
+
+
+SHARDING = (
+    (r".*\.feed_forward\.(gate|up)\.kernel", (None, None, "model")),
+    (r".*\.feed_forward\.down\.kernel", (None, "model", None)),
+    (r"convolutions\.(project|output)\.kernel", (None, "model", None)),
+    (r"attentions\.(qkv|output)\.kernel", (None, "model", None)),
+)
+
+FLOAT32 = (r"convolutions\.(poles|residues|skip)",)
+
+TINY = {
+    "hidden_size": 32,
+    "inner_mlp_size": 64,
+    "num_attention_heads": 4,
+    "hyena_layer_idxs": [0, 2],
+    "attn_layer_idxs": [1],
+    "max_seqlen": 1024,
+}
