@@ -1,0 +1,209 @@
+"""Caduceus and PlantCaduceus (Schiff et al. 2024): bidirectional Mamba, with strands or without.
+
+With `rcps` the model runs on a record and on its reverse complement, sharing parameters, and
+after every layer the two strands change places: that is what the original's fused code does,
+though not what the paper says. Original: modeling_caduceus.py of kuleshov-group's repositories.
+No mask reaches the original; given one here, padding behind a record has no effect.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers import (
+    embed,
+    linear,
+    scan_layers,
+    short_causal_convolution,
+    stack_layers,
+)
+from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.scans import reverse_records, selective_scan
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fields of config.json that the computation depends on.
+
+    Attributes:
+        strands: Whether the reverse complement runs beside the record.
+        complement: Id of each id's complement.
+    """
+
+    vocab_size: int
+    width: int
+    inner: int
+    states: int
+    rank: int
+    convolution: int
+    layers: int
+    epsilon: float
+    strands: bool
+    complement: tuple[int, ...]
+
+    @property
+    def max_tokens(self) -> int | None:
+        """There is no position table."""
+        return None
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads the checkpoint's config.json.
+
+        Raises:
+            ValueError: The config asks for a variant that this port does not compute.
+        """
+        scan = fields["ssm_cfg"]
+        computed = {
+            "bidirectional": True,
+            "bidirectional_strategy": "add",
+            "bidirectional_weight_tie": True,
+            "fused_add_norm": True,
+            "rms_norm": True,
+        }
+        for name, value in computed.items():
+            if fields[name] != value:
+                raise ValueError(f"config.json: {name}={fields[name]} is not computed by this port")
+        rank = scan["dt_rank"]
+        rows = math.ceil(fields["vocab_size"] / fields["pad_vocab_size_multiple"])
+        return cls(
+            vocab_size=rows * fields["pad_vocab_size_multiple"],
+            width=fields["d_model"],
+            inner=scan["expand"] * fields["d_model"],
+            states=scan["d_state"],
+            rank=math.ceil(fields["d_model"] / 16) if rank == "auto" else rank,
+            convolution=scan["d_conv"],
+            layers=fields["n_layer"],
+            epsilon=fields["norm_epsilon"],
+            strands=fields["rcps"],
+            complement=tuple(
+                fields["complement_map"][key] for key in sorted(fields["complement_map"], key=int)
+            ),
+        )
+
+
+class Direction(nnx.Module):
+    """What the two directions do not share: convolution, step sizes and scan."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        inner, states = config.inner, config.states
+        normal = nnx.initializers.normal(0.02)
+        self.kernel = nnx.Param(normal(rngs.params(), (inner, config.convolution)))
+        self.bias = nnx.Param(jnp.zeros(inner))
+        self.project = linear(inner, config.rank + 2 * states, bias=False, rngs=rngs)
+        self.step = linear(config.rank, inner, rngs=rngs)
+        decay = jnp.log(jnp.arange(1, states + 1, dtype=jnp.float32))
+        self.log_decay = nnx.Param(jnp.broadcast_to(decay, (inner, states)))
+        self.skip = nnx.Param(jnp.ones(inner))
+
+    def __call__(self, x: Array) -> Array:
+        """Maps [B, L, inner] to float32 [B, L, inner]."""
+        x = jax.nn.silu(short_causal_convolution(x, self.kernel[...], self.bias[...]))
+        states, rank = self.config.states, self.config.rank
+        low, b, c = jnp.split(self.project(x), (rank, rank + states), axis=-1)
+        wide = x.astype(jnp.float32)
+        dt = jax.nn.softplus(self.step(low.astype(jnp.float32)))
+        y = selective_scan(wide, dt, -jnp.exp(self.log_decay[...]), b, c)
+        return y + self.skip[...] * wide
+
+
+class Block(nnx.Module):
+    """RMSNorm and bidirectional Mamba; the residual stream is float32."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.norm = nnx.RMSNorm(config.width, epsilon=config.epsilon, rngs=rngs)
+        self.input = linear(config.width, 2 * config.inner, bias=False, rngs=rngs)
+        self.forward = Direction(config, rngs=rngs)
+        self.backward = Direction(config, rngs=rngs)
+        self.output = linear(config.inner, config.width, bias=False, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array | None) -> Array:
+        u, gate = jnp.split(self.input(self.norm(x).astype(self.input.kernel.dtype)), 2, axis=-1)
+        y = self.forward(u) + reverse_records(self.backward(reverse_records(u, mask)), mask)
+        y = (y * jax.nn.silu(gate.astype(jnp.float32))).astype(u.dtype)
+        return x + self.output(y).astype(jnp.float32)
+
+
+class Model(nnx.Module):
+    """The encoder. With strands, rows 0 .. B - 1 are the records, B .. 2B - 1 the complements."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        self.tokens = embed(config.vocab_size, config.width, rngs=rngs)
+        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        self.norm = nnx.RMSNorm(config.width, epsilon=config.epsilon, rngs=rngs)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+        if not self.config.strands:
+            x = self.tokens(ids).astype(jnp.float32)
+            x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
+            return Hidden(states | {FINAL: self.norm(x)})
+
+        complement = reverse_records(jnp.array(self.config.complement)[ids], mask)
+        x = self.tokens(jnp.concatenate([ids, complement])).astype(jnp.float32)
+        both = None if mask is None else jnp.concatenate([mask, mask])
+
+        def apply(block: Block, x: Array) -> Array:
+            own, other = jnp.split(x, 2)
+            return block(_reverse_complement(jnp.concatenate([other, own]), both), both)
+
+        def join(x: Array) -> Array:
+            own, other = jnp.split(x, 2)
+            return jnp.concatenate([own, _reverse_complement(other, mask)], axis=-1)
+
+        x, states = scan_layers(self.blocks, x, apply, taps)
+        states = {tap: join(state) for tap, state in states.items()}
+        return Hidden(states | {FINAL: join(self.norm(x))})
+
+
+def _reverse_complement(x: Array, mask: Array | None) -> Array:
+    """Turns the record around and its channels with it."""
+    return reverse_records(x, mask)[..., ::-1]
+
+
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    backbone = "caduceus.backbone"
+    words = f"{backbone}.embeddings.word_embeddings" + (".embedding" if config.strands else "")
+    layer = f"{backbone}.layers.{{}}"
+    mixer = f"{layer}.mixer" + (".submodule" if config.strands else "")
+    rules: list[Weight | Ignored] = [
+        Weight(f"{words}.weight", "tokens.embedding"),
+        *norm_weights({f"{layer}.norm": "blocks.norm", f"{backbone}.norm_f": "norm"}, bias=False),
+        *linear_weights({f"{mixer}.mamba_fwd.in_proj": "blocks.input"}, bias=False),
+        *linear_weights({f"{mixer}.mamba_fwd.out_proj": "blocks.output"}, bias=False),
+        Ignored(r".*\.mamba_rev\.(in|out)_proj\.weight", "the forward direction's own"),
+        Ignored(r".*\.complement_map", "config.json states it"),
+        Ignored(r"lm_head\..*", "language-model head, tied to the embedding"),
+    ]
+    for source, path in (("mamba_fwd", "forward"), ("mamba_rev", "backward")):
+        here, there = f"{mixer}.{source}", f"blocks.{path}"
+        rules += [
+            Weight(f"{here}.conv1d.weight", f"{there}.kernel", lambda w: w[:, 0]),
+            Weight(f"{here}.conv1d.bias", f"{there}.bias"),
+            *linear_weights({f"{here}.x_proj": f"{there}.project"}, bias=False),
+            *linear_weights({f"{here}.dt_proj": f"{there}.step"}),
+            Weight(f"{here}.A_log", f"{there}.log_decay"),
+            Weight(f"{here}.D", f"{there}.skip"),
+        ]
+    return tuple(rules)
+
+
+# The inner channels' projections hold parts one after the other: rows are sharded.
+SHARDING = (
+    (r"blocks\.(input|output)\.kernel", (None, "model", None)),
+    (r"blocks\.(forward|backward)\.project\.kernel", (None, "model", None)),
+)
+
+FLOAT32 = (r"blocks\.(forward|backward)\.(log_decay|skip|step\..*)",)
+
+TINY = {"d_model": 32, "n_layer": 2}

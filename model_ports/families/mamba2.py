@@ -1,0 +1,215 @@
+"""eccDNAMamba (Liu et al. 2025): two Mamba-2 stacks, one on the record turned around.
+
+The original masks its residual stream after every layer, but padding before a record (in the
+stack that runs backwards) still acts on it. Given `attention_mask`, records are turned around
+in place here and padding has no effect; without it, the batch is computed as the original does.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers import (
+    embed,
+    linear,
+    scan_layers,
+    short_causal_convolution,
+    stack_layers,
+)
+from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.scans import reverse_records, state_space_duality
+
+_EPSILON = 1e-5
+_WIDENING, _MULTIPLE = 4, 128  # of the feed-forward, where config.json does not state its width
+_DEFAULTS = {"d_state": 128, "headdim": 64, "expand": 2, "d_conv": 4}  # mamba_ssm's Mamba2
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fields of config.json that the computation depends on; many others are left-overs."""
+
+    vocab_size: int
+    width: int
+    inner: int
+    states: int
+    head_width: int
+    convolution: int
+    feed_forward: int
+    layers: int
+    pad_id: int
+
+    @property
+    def heads(self) -> int:
+        """Heads of a mixer."""
+        return self.inner // self.head_width
+
+    @property
+    def max_tokens(self) -> int | None:
+        """There is no position table."""
+        return None
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads the checkpoint's config.json."""
+        width, scan = fields["d_model"], _DEFAULTS | fields["ssm_cfg"]
+        multiple = fields["pad_vocab_size_multiple"]
+        widened = math.ceil(_WIDENING * width / _MULTIPLE) * _MULTIPLE
+        return cls(
+            vocab_size=math.ceil(fields["vocab_size"] / multiple) * multiple,
+            width=width,
+            inner=scan["expand"] * width,
+            states=scan["d_state"],
+            head_width=scan["headdim"],
+            convolution=scan["d_conv"],
+            feed_forward=fields.get("intermediate_size") or widened,
+            layers=fields["n_layer"],
+            pad_id=fields["pad_token_id"],
+        )
+
+
+def _norm(width: int, rngs: nnx.Rngs) -> nnx.RMSNorm:
+    return nnx.RMSNorm(width, epsilon=_EPSILON, rngs=rngs)
+
+
+class Mixer(nnx.Module):
+    """Mamba-2 with one group: one projection, one convolution, gated norm."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        inner, states, heads = config.inner, config.states, config.heads
+        mixed = inner + 2 * states
+        normal = nnx.initializers.normal(0.02)
+        self.input = linear(config.width, inner + mixed + heads, bias=False, rngs=rngs)
+        self.kernel = nnx.Param(normal(rngs.params(), (mixed, config.convolution)))
+        self.bias = nnx.Param(jnp.zeros(mixed))
+        self.step_bias = nnx.Param(jnp.zeros(heads))
+        self.log_decay = nnx.Param(jnp.zeros(heads))
+        self.skip = nnx.Param(jnp.ones(heads))
+        self.norm = _norm(inner, rngs)
+        self.output = linear(inner, config.width, bias=False, rngs=rngs)
+
+    def __call__(self, u: Array) -> Array:
+        inner, states, heads = self.config.inner, self.config.states, self.config.heads
+        mixed = inner + 2 * states
+        gate, mix, step = jnp.split(self.input(u), (inner, inner + mixed), axis=-1)
+        mix = jax.nn.silu(short_causal_convolution(mix, self.kernel[...], self.bias[...]))
+        x, b, c = jnp.split(mix.astype(jnp.float32), (inner, inner + states), axis=-1)
+        x = x.reshape(*x.shape[:2], heads, -1)
+        dt = jax.nn.softplus(step.astype(jnp.float32) + self.step_bias[...])
+        y = state_space_duality(x, dt, -jnp.exp(self.log_decay[...]), b, c)
+        y = (y + self.skip[...][:, None] * x).reshape(*u.shape[:2], inner)
+        y = self.norm(y * jax.nn.silu(gate.astype(jnp.float32)))  # the gate comes first
+        return self.output(y.astype(u.dtype))
+
+
+class Block(nnx.Module):
+    """Mixer and gated feed-forward behind RMSNorms; the residual stream is float32."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.mixer_norm = _norm(config.width, rngs)
+        self.mixer = Mixer(config, rngs=rngs)
+        self.feed_forward_norm = _norm(config.width, rngs)
+        self.up = linear(config.width, 2 * config.feed_forward, bias=False, rngs=rngs)
+        self.down = linear(config.feed_forward, config.width, bias=False, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array) -> Array:
+        dtype = self.up.kernel.dtype
+        x = x + self.mixer(self.mixer_norm(x).astype(dtype)).astype(jnp.float32)
+        value, gate = jnp.split(self.up(self.feed_forward_norm(x).astype(dtype)), 2, axis=-1)
+        x = x + self.down(value * jax.nn.silu(gate)).astype(jnp.float32)
+        return x * mask[..., None]
+
+
+class Stack(nnx.Module):
+    """The blocks of one direction and their final norm."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        self.norm = _norm(config.width, rngs)
+
+    def __call__(
+        self, x: Array, mask: Array, taps: tuple[int, ...]
+    ) -> tuple[Array, dict[int, Array]]:
+        x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
+        return self.norm(x), states
+
+
+class Model(nnx.Module):
+    """The encoder. A tap inside holds both directions side by side, [B, L, 2 D]."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        self.tokens = embed(config.vocab_size, config.width, rngs=rngs)
+        self.forward = Stack(config, rngs=rngs)
+        self.backward = Stack(config, rngs=rngs)
+        self.output = linear(2 * config.width, config.width, bias=False, rngs=rngs)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        ids, records = inputs["input_ids"], inputs.get("attention_mask")
+        mask = ids != self.config.pad_id if records is None else records
+        x = self.tokens(ids).astype(jnp.float32)
+        own, own_states = self.forward(x, mask.astype(x.dtype), taps)
+        turned = reverse_records(mask, records).astype(x.dtype)
+        other, other_states = self.backward(reverse_records(x, records), turned, taps)
+
+        def join(own: Array, other: Array) -> Array:
+            return jnp.concatenate([own, reverse_records(other, records)], axis=-1)
+
+        states = {tap: join(own_states[tap], other_states[tap]) for tap in own_states}
+        return Hidden(
+            states | {FINAL: self.output(join(own, other).astype(self.output.kernel.dtype))}
+        )
+
+
+def weights(_: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    rules: list[Weight | Ignored] = [
+        Weight("token_embedding.weight", "tokens.embedding"),
+        *linear_weights({"lm_head_proj": "output"}, bias=False),
+        Ignored(r"mamba_(for|back)ward\.backbone\.embedding\.weight", "never used"),
+        Ignored(r"mamba_(for|back)ward\.lm_head\.weight", "language-model heads"),
+    ]
+    for direction in ("forward", "backward"):
+        backbone = f"mamba_{direction}.backbone"
+        layer, block = f"{backbone}.layers.{{}}", f"{direction}.blocks"
+        linears = {
+            f"{layer}.mixer.in_proj": f"{block}.mixer.input",
+            f"{layer}.mixer.out_proj": f"{block}.mixer.output",
+            f"{layer}.mlp.fc1": f"{block}.up",
+            f"{layer}.mlp.fc2": f"{block}.down",
+        }
+        norms = {
+            f"{layer}.norm": f"{block}.mixer_norm",
+            f"{layer}.norm2": f"{block}.feed_forward_norm",
+            f"{layer}.mixer.norm": f"{block}.mixer.norm",
+            f"{backbone}.norm_f": f"{direction}.norm",
+        }
+        mixer = f"{layer}.mixer"
+        rules += [
+            *linear_weights(linears, bias=False),
+            *norm_weights(norms, bias=False),
+            Weight(f"{mixer}.conv1d.weight", f"{block}.mixer.kernel", lambda w: w[:, 0]),
+            Weight(f"{mixer}.conv1d.bias", f"{block}.mixer.bias"),
+            Weight(f"{mixer}.dt_bias", f"{block}.mixer.step_bias"),
+            Weight(f"{mixer}.A_log", f"{block}.mixer.log_decay"),
+            Weight(f"{mixer}.D", f"{block}.mixer.skip"),
+        ]
+    return tuple(rules)
+
+
+# The fused projections hold their parts one after the other: rows are sharded.
+SHARDING = (
+    (r".*\.mixer\.(input|output)\.kernel", (None, "model", None)),
+    (r".*\.(up|down)\.kernel", (None, "model", None)),
+)
+
+FLOAT32 = (r".*\.mixer\.(step_bias|log_decay|skip)",)
+
+TINY = {"d_model": 32, "n_layer": 2, "ssm_cfg": {"d_state": 16, "headdim": 16}}

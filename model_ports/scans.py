@@ -1,0 +1,115 @@
+"""Recurrences of state-space models, bounded in memory."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+_CHUNK = 32  # steps whose states [B, chunk, D, N] are held at once
+
+
+def selective_scan(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Array:
+    """Mamba's selective scan (Gu and Dao 2023), in float32.
+
+    h_t = exp(dt_t a) h_{t-1} + dt_t b_t x_t,   y_t = sum_n c_t[n] h_t[:, n],   h before 0 is 0.
+
+    Chunks follow one another; inside a chunk the states come from an associative scan, so that
+    the states of the whole length never stand in memory.
+
+    Args:
+        x: Input [B, L, D].
+        dt: Step sizes [B, L, D], positive.
+        a: [D, N], negative.
+        b: [B, L, N].
+        c: [B, L, N].
+
+    Returns:
+        float32 [B, L, D].
+    """
+    batch, length, width = x.shape
+    count = -(-length // _CHUNK)
+    steps = [array.astype(jnp.float32) for array in (x, dt, b, c)]
+    # A step of size 0 keeps the state: padding to whole chunks changes nothing before it.
+    steps = [jnp.pad(s, ((0, 0), (0, count * _CHUNK - length), (0, 0))) for s in steps]
+    chunks = [s.reshape(batch, count, _CHUNK, -1).swapaxes(0, 1) for s in steps]
+    a = a.astype(jnp.float32)
+
+    def combine(left: tuple[Array, Array], right: tuple[Array, Array]) -> tuple[Array, Array]:
+        return left[0] * right[0], left[1] * right[0] + right[1]
+
+    def advance(h: Array, chunk: list[Array]) -> tuple[Array, Array]:
+        x, dt, b, c = chunk
+        decay = jnp.exp(dt[..., None] * a)
+        gain = (dt * x)[..., None] * b[:, :, None, :]
+        decay, states = jax.lax.associative_scan(combine, (decay, gain), axis=1)
+        states = states + decay * h[:, None]
+        return states[:, -1], jnp.sum(states * c[:, :, None, :], axis=-1)
+
+    start = jnp.zeros((batch, width, a.shape[1]), jnp.float32)
+    _, y = jax.lax.scan(advance, start, chunks)
+    return y.swapaxes(0, 1).reshape(batch, -1, width)[:, :length]
+
+
+def state_space_duality(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Array:
+    """Mamba-2's scan (Dao and Gu 2024), in float32: one decay a head, states of D x N.
+
+    S_t = exp(dt_t a) S_{t-1} + dt_t x_t b_t',   y_t = S_t c_t,   S before 0 is 0.
+
+    Inside a chunk the sum over earlier tokens is a masked matrix product, between chunks the
+    state is carried.
+
+    Args:
+        x: Input [B, L, H, D].
+        dt: Step sizes [B, L, H], positive.
+        a: [H], negative.
+        b: [B, L, N].
+        c: [B, L, N].
+
+    Returns:
+        float32 [B, L, H, D].
+    """
+    batch, length, heads, width = x.shape
+    count = -(-length // _CHUNK)
+    exact = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+
+    def split(array: Array) -> Array:
+        array = array.astype(jnp.float32)
+        padding = [(0, 0)] * array.ndim
+        padding[1] = (0, count * _CHUNK - length)  # a step of size 0 keeps the state
+        array = jnp.pad(array, padding)
+        return array.reshape(batch, count, _CHUNK, *array.shape[2:]).swapaxes(0, 1)
+
+    earlier = jnp.tril(jnp.ones((_CHUNK, _CHUNK), bool))[:, :, None]
+
+    def advance(state: Array, chunk: tuple[Array, ...]) -> tuple[Array, Array]:
+        x, dt, b, c = chunk
+        total = jnp.cumsum(dt * a, axis=1)  # log of the decay since the chunk began
+        gap = total[:, :, None] - total[:, None]  # [B, t, u, H]
+        decay = jnp.exp(jnp.where(earlier, gap, -jnp.inf))
+        weight = exact("btn,bun->btu", c, b)[..., None] * decay * dt[:, None]
+        y = exact("btuh,buhd->bthd", weight, x)
+        y += exact("bthn,bhdn->bthd", c[:, :, None] * jnp.exp(total)[..., None], state)
+        left = jnp.exp(total[:, -1:] - total) * dt
+        state = state * jnp.exp(total[:, -1])[..., None, None]
+        return state + exact("buhd,bun->bhdn", x * left[..., None], b), y
+
+    start = jnp.zeros((batch, heads, width, b.shape[-1]), jnp.float32)
+    _, y = jax.lax.scan(advance, start, tuple(map(split, (x, dt, b, c))))
+    return y.swapaxes(0, 1).reshape(batch, -1, heads, width)[:, :length]
+
+
+def reverse_records(x: Array, mask: Array | None) -> Array:
+    """Turns each record's tokens around, padding behind them left where it is.
+
+    Args:
+        x: [B, L, ...].
+        mask: True for a record's tokens, which stand on the left, [B, L]; None: all are.
+    """
+    if mask is None:
+        return x[:, ::-1]
+    position = jnp.arange(x.shape[1])
+    size = jnp.sum(mask, axis=1, keepdims=True)
+    index = jnp.where(position < size, size - 1 - position, position)
+    index = index.reshape(*index.shape, *(1 for _ in x.shape[2:]))
+    return jnp.take_along_axis(x, index, axis=1)

@@ -1,0 +1,90 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_ports.layers import causal_fft_convolution, short_causal_convolution
+from model_ports.scans import reverse_records, selective_scan, state_space_duality
+
+
+def recurrence(x, dt, a, b, c):
+    """Step by step, in float64."""
+    h, y = np.zeros((len(x), *a.shape)), []
+    for t in range(x.shape[1]):
+        h = np.exp(dt[:, t, :, None] * a) * h
+        h += (dt[:, t] * x[:, t])[..., None] * b[:, t, None, :]
+        y.append((h * c[:, t, None, :]).sum(-1))
+    return np.stack(y, axis=1)
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 2048])
+def test_selective_scan_is_the_recurrence(length):
+    rng = np.random.default_rng(length)
+    x, b, c = (rng.normal(size=(2, length, n)) for n in (5, 4, 4))
+    dt = rng.uniform(0.001, 1, size=(2, length, 5))
+    a = -np.exp(rng.normal(size=(5, 4)))
+    found = selective_scan(*(jnp.asarray(v, jnp.float32) for v in (x, dt, a, b, c)))
+    assert found.dtype == jnp.float32
+    expected = recurrence(x, dt, a, b, c)
+    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 2048])
+def test_state_space_duality_is_the_recurrence(length):
+    rng = np.random.default_rng(length)
+    x = rng.normal(size=(2, length, 3, 5))
+    b, c = (rng.normal(size=(2, length, 4)) for _ in range(2))
+    dt = rng.uniform(0.001, 1, size=(2, length, 3))
+    a = -np.exp(rng.normal(size=3))
+    found = state_space_duality(*(jnp.asarray(v, jnp.float32) for v in (x, dt, a, b, c)))
+    state, expected = np.zeros((2, 3, 5, 4)), []
+    for t in range(length):
+        state = np.exp(dt[:, t] * a)[..., None, None] * state
+        state += (dt[:, t, :, None] * x[:, t])[..., None] * b[:, t, None, None]
+        expected.append((state * c[:, t, None, None]).sum(-1))
+    expected = np.stack(expected, axis=1)
+    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_scan_never_holds_the_states_of_the_whole_length():
+    shapes = {}
+    for length in (1024, 4096):
+        arguments = [jnp.zeros((1, length, n)) for n in (64, 64, 16, 16)]
+        x, dt, b, c = arguments
+        compiled = jax.jit(selective_scan).lower(x, dt, jnp.zeros((64, 16)), b, c).compile()
+        shapes[length] = compiled.memory_analysis().temp_size_in_bytes
+    assert shapes[4096] < 4096 * 64 * 16 * 4 / 2
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5))
+def test_records_turn_around_in_place(sizes):
+    x = np.arange(len(sizes) * 9 * 2).reshape(len(sizes), 9, 2)
+    mask = np.arange(9) < np.array(sizes)[:, None]
+    found = np.asarray(reverse_records(jnp.asarray(x), jnp.asarray(mask)))
+    for row, size in enumerate(sizes):
+        np.testing.assert_array_equal(found[row, :size], x[row, :size][::-1])
+        np.testing.assert_array_equal(found[row, size:], x[row, size:])
+    whole = reverse_records(jnp.asarray(x), None)
+    np.testing.assert_array_equal(whole, x[:, ::-1])
+
+
+@pytest.mark.parametrize("length", [1, 7, 2048])
+def test_long_convolution_is_the_sum(length):
+    rng = np.random.default_rng(length)
+    x, filters = rng.normal(size=(2, length, 3)), rng.normal(size=(length, 3))
+    expected = np.stack(
+        [[np.convolve(x[i, :, d], filters[:, d])[:length] for d in range(3)] for i in range(2)]
+    ).swapaxes(1, 2)
+    found = causal_fft_convolution(jnp.asarray(x, jnp.float32), jnp.asarray(filters, jnp.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_short_convolution_is_the_sum():
+    rng = np.random.default_rng(0)
+    x, kernel, bias = rng.normal(size=(2, 6, 3)), rng.normal(size=(3, 4)), rng.normal(size=3)
+    found = short_causal_convolution(*(jnp.asarray(v, jnp.float32) for v in (x, kernel, bias)))
+    padded = np.pad(x, ((0, 0), (3, 0), (0, 0)))
+    expected = [bias + sum(kernel[:, j] * padded[:, t + j] for j in range(4)) for t in range(6)]
+    np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-5)
