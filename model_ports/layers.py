@@ -220,6 +220,7 @@ def attend(
     mask: Array | None,
     *,
     causal: bool = False,
+    allowed: Array | None = None,
     bias: Array | None = None,
 ) -> Array:
     """Scaled dot-product attention, heads joined again.
@@ -230,11 +231,14 @@ def attend(
         value: [B, L, G, d].
         mask: Which tokens may be seen, bool [B, L]; None: all.
         causal: Whether a token sees itself and those before it only.
+        allowed: Which token may see which, bool [L, L], beside `mask`; None: any.
         bias: Added to the scores, broadcast to [B, H, L, L], such as ALiBi.
 
     Returns:
         [B, L, H * d].
     """
     seen = None if mask is None else mask[:, None, None, :]
+    if allowed is not None:
+        seen = allowed[None, None] if seen is None else seen & allowed[None, None]
     mixed = jax.nn.dot_product_attention(query, key, value, bias=bias, mask=seen, is_causal=causal)
     return mixed.reshape(*mixed.shape[:2], -1)

@@ -21,11 +21,11 @@ from model_ports.layers import (
     embed,
     linear,
     scan_layers,
-    short_causal_convolution,
     stack_layers,
 )
+from model_ports.mamba import SelectiveMixer
 from model_ports.port import FINAL, Hidden, Inputs
-from model_ports.scans import reverse_records, selective_scan
+from model_ports.scans import reverse_records
 
 
 @dataclass(frozen=True)
@@ -89,40 +89,18 @@ class Config:
         )
 
 
-class Direction(nnx.Module):
-    """What the two directions do not share: convolution, step sizes and scan."""
-
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        self.config = config
-        inner, states = config.inner, config.states
-        normal = nnx.initializers.normal(0.02)
-        self.kernel = nnx.Param(normal(rngs.params(), (inner, config.convolution)))
-        self.bias = nnx.Param(jnp.zeros(inner))
-        self.project = linear(inner, config.rank + 2 * states, bias=False, rngs=rngs)
-        self.step = linear(config.rank, inner, rngs=rngs)
-        decay = jnp.log(jnp.arange(1, states + 1, dtype=jnp.float32))
-        self.log_decay = nnx.Param(jnp.broadcast_to(decay, (inner, states)))
-        self.skip = nnx.Param(jnp.ones(inner))
-
-    def __call__(self, x: Array) -> Array:
-        """Maps [B, L, inner] to float32 [B, L, inner]."""
-        x = jax.nn.silu(short_causal_convolution(x, self.kernel[...], self.bias[...]))
-        states, rank = self.config.states, self.config.rank
-        low, b, c = jnp.split(self.project(x), (rank, rank + states), axis=-1)
-        wide = x.astype(jnp.float32)
-        dt = jax.nn.softplus(self.step(low.astype(jnp.float32)))
-        y = selective_scan(wide, dt, -jnp.exp(self.log_decay[...]), b, c)
-        return y + self.skip[...] * wide
-
-
 class Block(nnx.Module):
-    """RMSNorm and bidirectional Mamba; the residual stream is float32."""
+    """RMSNorm and Mamba in both directions, which share their projections.
+
+    The residual stream is float32.
+    """
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.norm = nnx.RMSNorm(config.width, epsilon=config.epsilon, rngs=rngs)
         self.input = linear(config.width, 2 * config.inner, bias=False, rngs=rngs)
-        self.forward = Direction(config, rngs=rngs)
-        self.backward = Direction(config, rngs=rngs)
+        sizes = (config.inner, config.states, config.rank, config.convolution)
+        self.forward = SelectiveMixer(*sizes, rngs=rngs)
+        self.backward = SelectiveMixer(*sizes, rngs=rngs)
         self.output = linear(config.inner, config.width, bias=False, rngs=rngs)
 
     def __call__(self, x: Array, mask: Array | None) -> Array:

@@ -1,0 +1,53 @@
+"""Mamba's mixer for one direction, which several families share."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from model_ports.layers import linear, short_causal_convolution
+from model_ports.scans import selective_scan
+
+
+class SelectiveMixer(nnx.Module):
+    """Convolution, input-dependent step sizes and selective scan (Gu and Dao 2023), causal.
+
+    With `norm_epsilon` step, B and C are RMS-normed, as Jamba has them (Lieber et al. 2024).
+    """
+
+    def __init__(
+        self,
+        inner: int,
+        states: int,
+        rank: int,
+        convolution: int,
+        norm_epsilon: float | None = None,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.states, self.rank = states, rank
+        self.kernel = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), (inner, convolution)))
+        self.bias = nnx.Param(jnp.zeros(inner))
+        self.project = linear(inner, rank + 2 * states, bias=False, rngs=rngs)
+        self.step = linear(rank, inner, rngs=rngs)
+        decay = jnp.log(jnp.arange(1, states + 1, dtype=jnp.float32))
+        self.log_decay = nnx.Param(jnp.broadcast_to(decay, (inner, states)))
+        self.skip = nnx.Param(jnp.ones(inner))
+        self.normed = norm_epsilon is not None
+        if norm_epsilon is not None:
+            self.norms = nnx.List(
+                nnx.RMSNorm(width, epsilon=norm_epsilon, rngs=rngs)
+                for width in (rank, states, states)
+            )
+
+    def __call__(self, x: Array) -> Array:
+        """Maps [B, L, inner] to float32 [B, L, inner]."""
+        x = jax.nn.silu(short_causal_convolution(x, self.kernel[...], self.bias[...]))
+        parts = jnp.split(self.project(x), (self.rank, self.rank + self.states), axis=-1)
+        if self.normed:
+            parts = [norm(part) for norm, part in zip(self.norms, parts, strict=True)]
+        low, b, c = parts
+        wide = x.astype(jnp.float32)
+        dt = jax.nn.softplus(self.step(low.astype(jnp.float32)))
+        y = selective_scan(wide, dt, -jnp.exp(self.log_decay[...]), b, c)
+        return y + self.skip[...] * wide
