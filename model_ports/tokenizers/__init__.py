@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model_ports.tokenizers.base import Tokenizer, TokenizerError
+from model_ports.tokenizers.bases import bases_tokenizer
 from model_ports.tokenizers.character import character_tokenizer
 from model_ports.tokenizers.dna_gpt import dna_gpt_tokenizer
 from model_ports.tokenizers.generator import generator_tokenizer
@@ -19,6 +20,7 @@ KINDS: Mapping[str, Callable[[Path | None, Mapping[str, Any]], Tokenizer]] = {
     "json": json_tokenizer,
     "character": character_tokenizer,
     "utf-8": utf8_tokenizer,
+    "bases": bases_tokenizer,
     "generator": generator_tokenizer,
     "dna-gpt": dna_gpt_tokenizer,
 }

@@ -1,0 +1,404 @@
+"""Enformer (Avsec et al. 2021) and SPACE (Yang et al. 2025): convolution tower and attention.
+
+SPACE appends a species vector to the bins and has a mixture of experts for a feed-forward.
+Original: lucidrains' enformer-pytorch, of which SPACE's code is a copy. Every record is padded
+to the model's input length, and padding is real context: there is no mask.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from model_ports.checkpoint import Ignored, Layout, Weight, linear_weights, norm_weights
+from model_ports.layers import layer_norm, linear, scan_layers, split_heads, stack_layers
+from model_ports.port import FINAL, Hidden, Inputs
+
+_EPSILON = 1e-5  # of all norms
+_BASES = 4
+_STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
+_FEATURE_KINDS = 6  # exponential, mask, gamma; each plain and signed
+_GATE_SLOPE = 0.01
+
+
+@dataclass(frozen=True)
+class Config:
+    """The fields of config.json that the computation depends on."""
+
+    width: int
+    layers: int
+    heads: int
+    key_width: int
+    downsamples: int
+    divisible_by: int
+    bins: int
+    experts: int
+    chosen: int
+
+    vocab_size = _BASES + 1  # the codes of the bases and of no base
+    max_tokens = None
+
+    @property
+    def space(self) -> bool:
+        """Whether this is SPACE."""
+        return self.experts > 0
+
+    @property
+    def tower(self) -> list[tuple[int, int]]:
+        """Widths in and out of each stage: geometric steps, rounded to `divisible_by`."""
+        half, count = self.width // 2, self.downsamples - 1
+        ratio = math.exp(math.log(self.width / half) / (count - 1))
+        steps = [
+            round(half * ratio**i / self.divisible_by) * self.divisible_by for i in range(count)
+        ]
+        return list(zip([half, *steps], steps, strict=False))
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+        """Reads the checkpoint's config.json.
+
+        Raises:
+            ValueError: The config asks for the table of gamma functions that TensorFlow gives.
+        """
+        if fields.get("use_tf_gamma"):
+            raise ValueError("config.json: use_tf_gamma=true is not computed by this port")
+        space = fields["model_type"] == "space"
+        return cls(
+            width=fields["dim"],
+            layers=fields["depth"],
+            heads=fields["heads"],
+            key_width=fields["attn_dim_key"],
+            downsamples=fields["num_downsamples"],
+            divisible_by=fields["dim_divisible_by"],
+            bins=fields["target_length"],
+            experts=fields["species_num_experts"] if space else 0,
+            chosen=fields["topk"] if space else 0,
+        )
+
+
+def activate(x: Array) -> Array:
+    """GELU's sigmoid form, x * sigmoid(1.702 x)."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+class BatchNorm(nnx.Module):
+    """Batch normalisation by the stored statistics."""
+
+    def __init__(self, width: int):
+        self.scale, self.bias = nnx.Param(jnp.ones(width)), nnx.Param(jnp.zeros(width))
+        self.mean, self.variance = nnx.Param(jnp.zeros(width)), nnx.Param(jnp.ones(width))
+
+    def __call__(self, x: Array) -> Array:
+        gain = self.scale[...] / jnp.sqrt(self.variance[...] + _EPSILON)
+        return (x - self.mean[...]) * gain + self.bias[...]
+
+
+class ConvolutionBlock(nnx.Module):
+    """Batch norm, activation, convolution."""
+
+    def __init__(self, width_in: int, width_out: int, size: int, *, rngs: nnx.Rngs):
+        self.norm = BatchNorm(width_in)
+        self.convolution = nnx.Conv(width_in, width_out, (size,), rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return self.convolution(activate(self.norm(x)))
+
+
+class AttentionPool(nnx.Module):
+    """Halves the length: of each pair, each channel's mean weighted by a softmax."""
+
+    def __init__(self, width: int, *, rngs: nnx.Rngs):
+        self.logits = linear(width, width, bias=False, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        pairs = x.reshape(x.shape[0], -1, 2, x.shape[-1])
+        return jnp.sum(pairs * jax.nn.softmax(self.logits(pairs), axis=2), axis=2)
+
+
+class Stage(nnx.Module):
+    """One stage of the tower, and with `stem` the first."""
+
+    def __init__(self, width_in: int, width_out: int, *, stem: bool = False, rngs: nnx.Rngs):
+        self.first = (
+            nnx.Conv(_BASES, width_out, (_STEM_WIDTH,), rngs=rngs)
+            if stem
+            else ConvolutionBlock(width_in, width_out, _TOWER_WIDTH, rngs=rngs)
+        )
+        self.second = ConvolutionBlock(width_out, width_out, 1, rngs=rngs)
+        self.pool = AttentionPool(width_out, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        x = self.first(x)
+        return self.pool(x + self.second(x))
+
+
+def position_features(length: int, count: int) -> np.ndarray:
+    """Enformer's functions of the distance between two bins.
+
+    A third each are exponentials, masks of the centre, and gamma densities; then all of them
+    again, with the distance's sign. The gamma densities lose digits in float32, and which ones
+    depends on the order of the steps: here they follow the original's, with logarithms, gamma
+    functions and exponentials rounded from float64.
+
+    Args:
+        length: Bins N.
+        count: Functions F, a multiple of 6.
+
+    Returns:
+        float32 [2 N - 1, F], for the distances -(N - 1) .. N - 1.
+    """
+    each = count // _FEATURE_KINDS
+    distance = np.arange(-length + 1, length, dtype=np.float32)
+    size = np.abs(distance)[:, None]
+    half_life = np.float32(2) ** _linspace(3.0, math.log2(length), each)
+    exponential = np.exp(np.float32(-math.log(2)) / half_life * size)
+    widths = np.float32(2) ** np.arange(1, each + 1, dtype=np.float32) - np.float32(1)
+    centre = (widths > size).astype(np.float32)
+
+    mean, spread = _linspace(length / each, length, each), np.float32(length / (2 * each))
+    concentration, rate = (mean / spread) ** 2, mean / spread**2
+    with np.errstate(divide="ignore"):
+        logarithm = np.log(size.astype(np.float64)).astype(np.float32)
+    density = (concentration - np.float32(1)) * logarithm - rate * size
+    gamma = np.array([math.lgamma(value) for value in concentration], np.float32)
+    scale = gamma - concentration * np.log(rate.astype(np.float64)).astype(np.float32)
+    density = np.exp((density - scale).astype(np.float64)).astype(np.float32) + np.float32(1e-8)
+    density = density / density.max(axis=1, keepdims=True)
+
+    features = np.concatenate([exponential, centre, density], axis=1)
+    signed = np.sign(distance)[:, None] * features
+    return np.concatenate([features, signed], axis=1).astype(np.float32)
+
+
+def _linspace(start: float, stop: float, count: int) -> np.ndarray:
+    """torch.linspace in float32: counted from the nearer end."""
+    first, last = np.float32(start), np.float32(stop)
+    step = (last - first) / np.float32(count - 1)
+    index = np.arange(count, dtype=np.float32)
+    back = np.float32(count - 1) - index
+    return np.where(index < count / 2, first + step * index, last - step * back).astype(np.float32)
+
+
+class Attention(nnx.Module):
+    """Attention with relative positions (Dai et al. 2019); values are wider than keys."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        width, keys = config.width, config.heads * config.key_width
+        self.config = config
+        self.query = linear(width, keys, bias=False, rngs=rngs)
+        self.key = linear(width, keys, bias=False, rngs=rngs)
+        self.value = linear(width, width, bias=False, rngs=rngs)
+        self.relative = linear(width // config.heads, keys, bias=False, rngs=rngs)
+        self.content_bias = nnx.Param(jnp.zeros((config.heads, config.key_width)))
+        self.position_bias = nnx.Param(jnp.zeros((config.heads, config.key_width)))
+        self.output = linear(width, width, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        heads, length = self.config.heads, x.shape[1]
+        query = split_heads(self.query(x), heads) * self.config.key_width**-0.5
+        key, value = split_heads(self.key(x), heads), split_heads(self.value(x), heads)
+        features = position_features(length, self.config.width // heads)
+        relative = split_heads(self.relative(jnp.asarray(features, x.dtype)), heads)
+        logits = jnp.einsum("bihd,bjhd->bhij", query + self.content_bias[...], key)
+        by_distance = jnp.einsum("bihd,rhd->bhir", query + self.position_bias[...], relative)
+        logits = (logits + _shift(by_distance)).astype(jnp.float32)
+        weight = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
+        mixed = jnp.einsum("bhij,bjhd->bihd", weight, value)
+        return self.output(mixed.reshape(x.shape))
+
+
+def _shift(by_distance: Array) -> Array:
+    """[.., i, j - i + N - 1] -> [.., i, j]: Transformer-XL's shift of row i by i places."""
+    *lead, length, distances = by_distance.shape
+    padded = jnp.pad(by_distance, [(0, 0)] * (len(lead) + 1) + [(1, 0)])
+    turned = padded.reshape(*lead, distances + 1, length)[..., 1:, :]
+    return turned.reshape(*lead, length, distances)[..., :length]
+
+
+class FeedForward(nnx.Module):
+    """Norm and ReLU feed-forward, with its residual."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.norm = layer_norm(config.width, _EPSILON, rngs=rngs)
+        self.up = linear(config.width, 2 * config.width, rngs=rngs)
+        self.down = linear(2 * config.width, config.width, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return x + self.down(jax.nn.relu(self.up(self.norm(x))))
+
+
+class Experts(nnx.Module):
+    """SPACE's mixture: the `chosen` experts of the largest gates, with its residual.
+
+    The gate sees the residual stream itself, the experts its norm. All experts are computed,
+    those not chosen with weight 0.
+    """
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        width, normal = config.width, nnx.initializers.normal(0.02)
+        self.chosen = config.chosen
+        self.gate = linear(width, config.experts, rngs=rngs)
+        self.norm = layer_norm(width, _EPSILON, rngs=rngs)
+        self.up = nnx.Param(normal(rngs.params(), (config.experts, width, 2 * width)))
+        self.up_bias = nnx.Param(jnp.zeros((config.experts, 2 * width)))
+        self.down = nnx.Param(normal(rngs.params(), (config.experts, 2 * width, width)))
+        self.down_bias = nnx.Param(jnp.zeros((config.experts, width)))
+
+    def __call__(self, x: Array) -> Array:
+        gates = jax.nn.leaky_relu(self.gate(x.astype(jnp.float32)), _GATE_SLOPE)
+        largest, index = jax.lax.top_k(gates, self.chosen)
+        share = jax.nn.softmax(largest, axis=-1)[..., None]
+        weight = jnp.sum(share * jax.nn.one_hot(index, gates.shape[-1]), axis=-2)
+        y = self.norm(x)
+
+        def add(total: Array, expert: tuple[Array, ...]) -> tuple[Array, None]:
+            up, up_bias, down, down_bias, weight = expert
+            out = jax.nn.relu(y @ up + up_bias) @ down + down_bias
+            return total + weight[..., None].astype(x.dtype) * out, None
+
+        weights = jnp.moveaxis(weight, -1, 0)
+        experts = (self.up[...], self.up_bias[...], self.down[...], self.down_bias[...], weights)
+        return jax.lax.scan(add, x, experts)[0]
+
+
+class Block(nnx.Module):
+    """Pre-norm attention and feed-forward."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.norm = layer_norm(config.width, _EPSILON, rngs=rngs)
+        self.attention = Attention(config, rngs=rngs)
+        self.feed_forward = (Experts if config.space else FeedForward)(config, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return self.feed_forward(x + self.attention(self.norm(x)))
+
+
+class Model(nnx.Module):
+    """The trunk; `input_ids` are base codes. A tap inside holds every bin, and SPACE's species."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
+        self.stem = Stage(_BASES, config.width // 2, stem=True, rngs=rngs)
+        self.tower = nnx.List(Stage(a, b, rngs=rngs) for a, b in config.tower)
+        if config.space:
+            self.species = nnx.Param(jnp.zeros(config.width))
+        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        self.final = ConvolutionBlock(config.width, 2 * config.width, 1, rngs=rngs)
+
+    def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
+        x = jax.nn.one_hot(inputs["input_ids"], _BASES, dtype=self.stem.pool.logits.kernel.dtype)
+        x = self.stem(x)
+        for stage in self.tower:
+            x = stage(x)
+        bins = x.shape[1]
+        if self.config.space:
+            species = jnp.broadcast_to(self.species[...], (len(x), 1, self.config.width))
+            x = jnp.concatenate([x, species.astype(x.dtype)], axis=1)
+        x, states = scan_layers(self.blocks, x, lambda block, x: block(x), taps)
+        # An odd number of bins too many loses one more than asked, as in the original.
+        trim = -((self.config.bins - bins) // 2)
+        x = activate(self.final(x[:, trim : bins - trim]))
+        return Hidden(states | {FINAL: x}, jnp.ones(x.shape[:2], bool))
+
+
+def _convolution(source: str, path: str, layout: Layout) -> list[Weight]:
+    return [
+        Weight(f"{source}.weight", f"{path}.kernel", layout),
+        Weight(f"{source}.bias", f"{path}.bias"),
+    ]
+
+
+def _block(source: str, path: str) -> list[Weight]:
+    """Batch norm and convolution."""
+    names = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
+    norm = [Weight(f"{source}.0.{a}", f"{path}.norm.{b}") for a, b in names.items()]
+    return [*norm, *_convolution(f"{source}.2", f"{path}.convolution", lambda w: w.T)]
+
+
+def _pool(source: str, path: str) -> Weight:
+    return Weight(
+        f"{source}.to_attn_logits.weight", f"{path}.logits.kernel", lambda w: w[:, :, 0, 0].T
+    )
+
+
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
+    """Where each tensor of the checkpoint goes."""
+    root = "model." if config.space else ""
+    layer = f"{root}transformer.{{}}"
+    attention, norm = f"{layer}.0.fn.1", f"{layer}.0.fn.0"
+    if config.space:
+        layer = "model.transformer.transformer.{}"
+        attention, norm = f"{layer}.attention.fn.1", f"{layer}.attention.fn.0"
+    projections = {"to_q": "query", "to_k": "key", "to_v": "value", "to_rel_k": "relative"}
+    rules: list[Weight | Ignored] = [
+        *_convolution(f"{root}stem.0", "stem.first", lambda w: w.T),
+        *_block(f"{root}stem.1.fn", "stem.second"),
+        _pool(f"{root}stem.2", "stem.pool"),
+        *_block(f"{root}final_pointwise.1", "final"),
+        *norm_weights({norm: "blocks.norm"}),
+        *linear_weights(
+            {f"{attention}.{a}": f"blocks.attention.{b}" for a, b in projections.items()},
+            bias=False,
+        ),
+        *linear_weights({f"{attention}.to_out": "blocks.attention.output"}),
+        Weight(
+            f"{attention}.rel_content_bias", "blocks.attention.content_bias", lambda b: b[0, :, 0]
+        ),
+        Weight(f"{attention}.rel_pos_bias", "blocks.attention.position_bias", lambda b: b[0, :, 0]),
+        Ignored(r".*\.num_batches_tracked", "a counter of the training"),
+    ]
+    for i in range(len(config.tower)):
+        source, path = f"{root}conv_tower.{i}", f"tower.{i}"
+        rules += [
+            *_block(f"{source}.0", f"{path}.first"),
+            *_block(f"{source}.1.fn", f"{path}.second"),
+            _pool(f"{source}.2", f"{path}.pool"),
+        ]
+    if not config.space:
+        return (
+            *rules,
+            *norm_weights({f"{layer}.1.fn.0": "blocks.feed_forward.norm"}),
+            *linear_weights(
+                {
+                    f"{layer}.1.fn.1": "blocks.feed_forward.up",
+                    f"{layer}.1.fn.4": "blocks.feed_forward.down",
+                }
+            ),
+            Ignored(r"_trunk\..*", "the same tensors under other names"),
+            Ignored(r"_heads\..*", "output heads"),
+        )
+    feed, here = f"{layer}.feed_forward", "blocks.feed_forward"
+    return (
+        *rules,
+        Weight("model.transformer.species_embedding.human", "species", lambda s: s[0, 0]),
+        *linear_weights({f"{feed}.gates.human.0": f"{here}.gate"}),
+        *norm_weights({f"{feed}.layer_norm": f"{here}.norm"}),
+        Weight(f"{feed}.input.weight", f"{here}.up"),
+        Weight(f"{feed}.input.bias", f"{here}.up_bias"),
+        Weight(f"{feed}.output.weight", f"{here}.down"),
+        Weight(f"{feed}.output.bias", f"{here}.down_bias"),
+        Ignored(r".*\.gates\.mouse\..*", "GENEB's extractor asks for the human species"),
+        Ignored(r"model\.transformer\.species_embedding\.mouse", "likewise"),
+        Ignored(r"model\.(heads|tracks)\..*", "output heads, behind the embedding"),
+    )
+
+
+SHARDING = (
+    (r"blocks\.attention\.(query|key|value)\.kernel", (None, None, "model")),
+    (r"blocks\.attention\.output\.kernel", (None, "model", None)),
+    (r"blocks\.feed_forward\.up\.kernel", (None, None, "model")),
+    (r"blocks\.feed_forward\.down\.kernel", (None, "model", None)),
+    (r"blocks\.feed_forward\.up", (None, None, None, "model")),
+    (r"blocks\.feed_forward\.down", (None, None, "model", None)),
+)
+
+# Statistics of batch norms may be tiny; which expert is chosen jumps with the gate's last digits.
+FLOAT32 = (r".*\.norm\.(mean|variance)", r".*\.gate\..*")
+
+TINY = {"dim": 48, "depth": 2, "heads": 2, "attn_dim_key": 8, "dim_divisible_by": 4}

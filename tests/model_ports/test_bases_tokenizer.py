@@ -1,0 +1,29 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_ports import catalog
+from model_ports.tokenizers import build_tokenizer
+
+ENFORMER = build_tokenizer(None, catalog.get("enformer-official-rough").tokenizer)
+SPACE = build_tokenizer(None, catalog.get("space").tokenizer)
+CODES = {"A": 0, "C": 1, "G": 2, "T": 3}
+
+records = st.text("ACGTNacgtRuU-", max_size=30)
+
+
+@given(records, st.integers(1, 20))
+def test_enformer_keeps_the_first_bases(record, length):
+    (codes,) = ENFORMER.encode([record], length)
+    assert codes.tolist() == [CODES.get(letter, 4) for letter in record.upper()[:length]]
+
+
+@given(records, st.integers(1, 20))
+def test_space_is_centred_with_the_odd_base_on_the_right(record, length):
+    (codes,) = SPACE.encode([record], length)
+    text = record.upper().replace("U", "T")
+    if len(text) >= length:
+        start = (len(text) - length) // 2
+        text = text[start : start + length]
+    left = (length - len(text)) // 2
+    text = "N" * left + text + "N" * (length - len(text) - left)
+    assert codes.tolist() == [CODES.get(letter, 4) for letter in text]
