@@ -17,7 +17,7 @@ _SMALLEST_BUCKET = 16
 _IN_FLIGHT = 2  # batches handed to the device before a result is fetched
 _FLUSH_ROWS = 16384
 _FLUSH_SECONDS = 60.0
-_BATCH_TOKENS = {"cpu": 2048}  # enough rows to fill the matrix units; measured on NT-v2-50M
+_BATCH_TOKENS = {"cpu": 2048}  # enough rows to fill the matrix units
 _BATCH_TOKENS_ACCELERATOR = 65536
 
 

@@ -242,3 +242,29 @@ def attend(
         seen = allowed[None, None] if seen is None else seen & allowed[None, None]
     mixed = jax.nn.dot_product_attention(query, key, value, bias=bias, mask=seen, is_causal=causal)
     return mixed.reshape(*mixed.shape[:2], -1)
+
+
+class SelfAttention(nnx.Module):
+    """Multi-head self-attention with biases, rotary on queries and keys where a table is given."""
+
+    def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
+        self.heads = heads
+        self.query = linear(width, width, rngs=rngs)
+        self.key = linear(width, width, rngs=rngs)
+        self.value = linear(width, width, rngs=rngs)
+        self.output = linear(width, width, rngs=rngs)
+
+    def __call__(
+        self,
+        x: Array,
+        mask: Array | None,
+        table: tuple[Array, Array] | None = None,
+        interleaved: bool = False,
+    ) -> Array:
+        """Maps [B, L, D] to [B, L, D]; `table` and `interleaved` as for `rotate`."""
+        query, key, value = (
+            split_heads(project(x), self.heads) for project in (self.query, self.key, self.value)
+        )
+        if table is not None:
+            query, key = rotate(query, table, interleaved), rotate(key, table, interleaved)
+        return self.output(attend(query, key, value, mask))

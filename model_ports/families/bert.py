@@ -17,14 +17,12 @@ from jax import Array
 from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers import (
     ACTIVATIONS,
-    attend,
+    SelfAttention,
     embed,
     layer_norm,
     linear,
     rotary_table,
-    rotate,
     scan_layers,
-    split_heads,
     stack_layers,
 )
 from model_ports.port import FINAL, Hidden, Inputs
@@ -78,34 +76,16 @@ class Config:
         )
 
 
-class Attention(nnx.Module):
-    """Multi-head self-attention with biases, rotary on queries and keys where configured."""
-
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        width = config.hidden_size
-        self.config = config
-        self.query = linear(width, width, rngs=rngs)
-        self.key = linear(width, width, rngs=rngs)
-        self.value = linear(width, width, rngs=rngs)
-        self.output = linear(width, width, rngs=rngs)
-
-    def __call__(self, x: Array, mask: Array) -> Array:
-        query, key, value = (
-            split_heads(project(x), self.config.heads)
-            for project in (self.query, self.key, self.value)
-        )
-        if self.config.rotary_base is not None:
-            table = self._table(x.shape[1], query.shape[-1], self.config.rotary_base)
-            query = rotate(query, table, self.config.interleaved)
-            key = rotate(key, table, self.config.interleaved)
-        return self.output(attend(query, key, value, mask))
-
-    def _table(self, length: int, width: int, base: float) -> tuple[Array, Array]:
-        if not self.config.interleaved:
-            return rotary_table(length, width, base)
-        # RoFormer computes its table in float64 and rounds the sines and cosines.
-        angles = np.arange(length)[:, None] * base ** (-np.arange(0, width, 2) / width)
-        return jnp.float32(np.cos(angles)), jnp.float32(np.sin(angles))
+def rotary(config: Config, length: int) -> tuple[Array, Array] | None:
+    """The rotary table of `length` positions, where there is one."""
+    width, base = config.hidden_size // config.heads, config.rotary_base
+    if base is None:
+        return None
+    if not config.interleaved:
+        return rotary_table(length, width, base)
+    # RoFormer computes its table in float64 and rounds the sines and cosines.
+    angles = np.arange(length)[:, None] * base ** (-np.arange(0, width, 2) / width)
+    return jnp.float32(np.cos(angles)), jnp.float32(np.sin(angles))
 
 
 class Block(nnx.Module):
@@ -114,17 +94,18 @@ class Block(nnx.Module):
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
         width, inner = config.hidden_size, config.intermediate_size
-        self.attention = Attention(config, rngs=rngs)
+        self.attention = SelfAttention(width, config.heads, rngs=rngs)
         self.attention_norm = layer_norm(width, config.epsilon, rngs=rngs)
         self.up = linear(width, inner, rngs=rngs)
         self.down = linear(inner, width, rngs=rngs)
         self.feed_forward_norm = layer_norm(width, config.epsilon, rngs=rngs)
 
     def __call__(self, x: Array, mask: Array) -> Array:
+        rotation = (rotary(self.config, x.shape[1]), self.config.interleaved)
         if self.config.pre_norm:
-            x = x + self.attention(self.attention_norm(x), mask)
+            x = x + self.attention(self.attention_norm(x), mask, *rotation)
             return x + self._feed_forward(self.feed_forward_norm(x))
-        x = self.attention_norm(x + self.attention(x, mask))
+        x = self.attention_norm(x + self.attention(x, mask, *rotation))
         return self.feed_forward_norm(x + self._feed_forward(x))
 
     def _feed_forward(self, x: Array) -> Array:

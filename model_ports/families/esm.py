@@ -17,14 +17,12 @@ from jax import Array
 
 from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers import (
-    attend,
+    SelfAttention,
     embed,
     layer_norm,
     linear,
     rotary_table,
-    rotate,
     scan_layers,
-    split_heads,
     stack_layers,
 )
 from model_ports.port import FINAL, Hidden, Inputs
@@ -73,28 +71,6 @@ class Config:
         )
 
 
-class Attention(nnx.Module):
-    """Multi-head self-attention with biases, rotary on queries and keys where configured."""
-
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        width = config.hidden_size
-        self.config = config
-        self.query = linear(width, width, rngs=rngs)
-        self.key = linear(width, width, rngs=rngs)
-        self.value = linear(width, width, rngs=rngs)
-        self.output = linear(width, width, rngs=rngs)
-
-    def __call__(self, x: Array, mask: Array) -> Array:
-        query, key, value = (
-            split_heads(project(x), self.config.heads)
-            for project in (self.query, self.key, self.value)
-        )
-        if self.config.rotary:
-            table = rotary_table(x.shape[1], query.shape[-1])
-            query, key = rotate(query, table), rotate(key, table)
-        return self.output(attend(query, key, value, mask))
-
-
 class FeedForward(nnx.Module):
     """GELU with biases, or SwiGLU without; the gate is the first half of `up`."""
 
@@ -117,13 +93,16 @@ class Block(nnx.Module):
     """Pre-norm attention and feed-forward."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        self.config = config
         self.attention_norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
-        self.attention = Attention(config, rngs=rngs)
+        self.attention = SelfAttention(config.hidden_size, config.heads, rngs=rngs)
         self.feed_forward_norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
         self.feed_forward = FeedForward(config, rngs=rngs)
 
     def __call__(self, x: Array, mask: Array) -> Array:
-        x = x + self.attention(self.attention_norm(x), mask)
+        width = self.config.hidden_size // self.config.heads
+        table = rotary_table(x.shape[1], width) if self.config.rotary else None
+        x = x + self.attention(self.attention_norm(x), mask, table)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 

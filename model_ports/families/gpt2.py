@@ -67,7 +67,7 @@ class Config:
         return cls(
             vocab_size=fields["vocab_size"],
             hidden_size=fields["n_embd"],
-            intermediate_size=fields["n_inner"] or 4 * fields["n_embd"],
+            intermediate_size=fields.get("n_inner") or 4 * fields["n_embd"],
             layers=fields["n_layer"],
             heads=fields["n_head"],
             positions=fields["n_positions"],

@@ -14,14 +14,12 @@ from jax import Array
 
 from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers import (
-    attend,
+    SelfAttention,
     embed,
     layer_norm,
     linear,
     rotary_table,
-    rotate,
     scan_layers,
-    split_heads,
     stack_layers,
 )
 from model_ports.port import FINAL, Hidden, Inputs
@@ -64,13 +62,9 @@ class Block(nnx.Module):
     """Pre-norm attention and GELU feed-forward."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        self.heads = config.heads
         width = config.hidden_size
         self.attention_norm = layer_norm(width, _EPSILON, rngs=rngs)
-        self.query = linear(width, width, rngs=rngs)
-        self.key = linear(width, width, rngs=rngs)
-        self.value = linear(width, width, rngs=rngs)
-        self.output = linear(width, width, rngs=rngs)
+        self.attention = SelfAttention(width, config.heads, rngs=rngs)
         # Read from the checkpoint, where they are rounded to half precision: the exact ones are
         # off by up to 0.65 radian at position 4095.
         half = width // config.heads // 2
@@ -80,12 +74,9 @@ class Block(nnx.Module):
         self.down = linear(_WIDENING * width, width, rngs=rngs)
 
     def __call__(self, x: Array, mask: Array) -> Array:
-        y = self.attention_norm(x)
-        query, key, value = (
-            split_heads(project(y), self.heads) for project in (self.query, self.key, self.value)
-        )
-        table = rotary_table(x.shape[1], query.shape[-1], frequencies=self.frequencies[...])
-        x = x + self.output(attend(rotate(query, table), rotate(key, table), value, mask))
+        frequencies = self.frequencies[...]
+        table = rotary_table(x.shape[1], 2 * len(frequencies), frequencies=frequencies)
+        x = x + self.attention(self.attention_norm(x), mask, table)
         y = self.up(self.feed_forward_norm(x))
         return x + self.down(jax.nn.gelu(y, approximate=False))
 
@@ -112,10 +103,10 @@ def weights(_: Config) -> tuple[Weight | Ignored, ...]:
     """Where each tensor of the checkpoint goes."""
     layer = "lucaone.encoder.layers.{}"
     linears = {
-        f"{layer}.self_attn.q_proj": "blocks.query",
-        f"{layer}.self_attn.k_proj": "blocks.key",
-        f"{layer}.self_attn.v_proj": "blocks.value",
-        f"{layer}.self_attn.out_proj": "blocks.output",
+        f"{layer}.self_attn.q_proj": "blocks.attention.query",
+        f"{layer}.self_attn.k_proj": "blocks.attention.key",
+        f"{layer}.self_attn.v_proj": "blocks.attention.value",
+        f"{layer}.self_attn.out_proj": "blocks.attention.output",
         f"{layer}.fc1": "blocks.up",
         f"{layer}.fc2": "blocks.down",
     }
@@ -136,9 +127,9 @@ def weights(_: Config) -> tuple[Weight | Ignored, ...]:
 
 # Megatron's split (Shoeybi et al. 2019): heads and inner features over `model`.
 SHARDING = (
-    (r"blocks\.(query|key|value|up)\.kernel", (None, None, "model")),
-    (r"blocks\.(query|key|value|up)\.bias", (None, "model")),
-    (r"blocks\.(output|down)\.kernel", (None, "model", None)),
+    (r"blocks\.(attention\.(query|key|value)|up)\.kernel", (None, None, "model")),
+    (r"blocks\.(attention\.(query|key|value)|up)\.bias", (None, "model")),
+    (r"blocks\.(attention\.output|down)\.kernel", (None, "model", None)),
 )
 
 FLOAT32 = (r"blocks\.frequencies",)
