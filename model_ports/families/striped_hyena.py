@@ -40,7 +40,6 @@ class Config:
     heads: int
     convolution_layers: tuple[int, ...]
     attention_layers: tuple[int, ...]
-    max_tokens: int
     states: int
     short_width: int
     rotary_base: float
@@ -76,13 +75,17 @@ class Config:
             heads=fields["num_attention_heads"],
             convolution_layers=tuple(fields["hyena_layer_idxs"]),
             attention_layers=tuple(fields["attn_layer_idxs"]),
-            max_tokens=fields["max_seqlen"],
             states=fields["state_size"],
             short_width=fields["short_filter_length"],
             rotary_base=fields["rotary_emb_base"],
             rotary_scaling=fields["rotary_emb_scaling_factor"] if interpolated else 1.0,
             epsilon=fields["eps"],
         )
+
+    @property
+    def max_tokens(self) -> int | None:
+        """There is no position table: the declared context of 131,072 is not enforced."""
+        return None
 
     @property
     def order(self) -> tuple[tuple[int, int], ...]:
@@ -268,5 +271,4 @@ TINY = {
     "num_attention_heads": 4,
     "hyena_layer_idxs": [0, 2],
     "attn_layer_idxs": [1],
-    "max_seqlen": 1024,
 }
