@@ -49,6 +49,6 @@ class Cell:
 
 def read_all(folder: Path) -> Iterator[pd.DataFrame]:
     """Yields the rows of every cell under a folder."""
-    for path in sorted(folder.glob("*/*.json")):
+    for path in sorted(folder.rglob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         yield pd.DataFrame(content["rows"], columns=content["columns"])

@@ -64,7 +64,7 @@ def evaluate(
         with _timed(clock, f"load {spec.name}"):
             model = open_model(spec, settings)
         identities[spec.name] = dict(model.identity)
-        folder = workdir / "cells" / sanitise(spec.name)
+        folder = workdir / "cells" / sanitise(spec.name) / "-".join(model.columns.values())
         own = {
             task.info.id: Cell(
                 folder / f"{sanitise(task.info.id)}.json",
@@ -72,7 +72,7 @@ def evaluate(
             )
             for task in tasks
         }
-        pending = [task for task in tasks if not _finished(own[task.info.id], model, settings)]
+        pending = [task for task in tasks if not _finished(own[task.info.id], settings)]
         if len(pending) < len(tasks):
             finished = len(tasks) - len(pending)
             logging.info("%s: %d of %d tasks are finished", spec.name, finished, len(tasks))
@@ -133,10 +133,10 @@ def _evaluate_model(
 
 
 def _probes(settings: Settings) -> list[Probe]:
-    return [Probe(settings.solver, settings.C) for _ in settings.probes]
+    return [Probe(settings.solver, settings.C)]
 
 
-def _finished(cell: Cell, model: Model, settings: Settings) -> bool:
+def _finished(cell: Cell, settings: Settings) -> bool:
     """Whether every head that the settings ask for stands in the cell."""
     rows = cell.read()
     if rows.empty:

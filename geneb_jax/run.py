@@ -18,7 +18,7 @@ from geneb_jax.evaluation import Clock, evaluate
 from geneb_jax.features import check_model
 from geneb_jax.hub import fetch_tasks
 from geneb_jax.models import ModelSpec, parse_models
-from geneb_jax.scores import sanitise, write_json
+from geneb_jax.scores import computed_as, sanitise, write_json
 from geneb_jax.submission import write_submission
 from geneb_jax.summary import print_table, save_heatmap
 from geneb_jax.synthetic import synthetic_tasks
@@ -53,13 +53,15 @@ def run(
 
     scores, identities = evaluate(settings, specs, tasks, workdir, console, clock)
 
+    # The workdir may hold runs under another preset or dtype too.
+    shown = computed_as(scores, settings.preset, settings.dtype)
     for spec in specs:
-        if write_submission(spec, scores, workdir) is None:
+        if write_submission(spec, shown, workdir) is None:
             logging.warning("%s: no row follows GENEB's protocol: no submission", spec.name)
-    save_heatmap(scores, workdir / "figures")
+    save_heatmap(shown, workdir / "figures")
     clock["total"] = time.monotonic() - start
     write_json(workdir / "run.json", _provenance(config, identities, tasks, clock))
-    print_table(scores, console)
+    print_table(shown, console)
     console.print(f"results: {workdir}")
     return scores
 
@@ -77,19 +79,24 @@ def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
         ConfigError: Lists every model and task that cannot be run.
     """
     specs, model_problems = parse_models(settings.models, settings.checkpoints_dir, settings.preset)
-    if settings.skip_unavailable and specs:
-        for problem in model_problems:
-            logging.warning("left out: %s", problem)
-        model_problems = []
+    tasks, problems = _read_tasks(settings)
     names = [sanitise(spec.name) for spec in specs]
     for name in {name for name in names if names.count(name) > 1}:
-        model_problems.append(f"config.models: several models would write to '{name}'")
-    tasks, task_problems = _read_tasks(settings)
+        problems.append(f"config.models: several models would write to '{name}'")
+    runnable = []
     for spec in specs:
-        model_problems += check_model(spec, tasks)
-    if model_problems or task_problems:
-        raise ConfigError([*model_problems, *task_problems])
-    return specs, tasks
+        found = check_model(spec, tasks)
+        model_problems += found
+        if not found:
+            runnable.append(spec)
+    if settings.skip_unavailable and runnable:
+        for problem in model_problems:
+            logging.warning("left out: %s", problem)
+    else:
+        problems += model_problems
+    if problems:
+        raise ConfigError(problems)
+    return runnable, tasks
 
 
 def _read_tasks(settings: Settings) -> tuple[list[Task], list[str]]:

@@ -113,6 +113,12 @@ def arrange(scores: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     return scores.sort_values(_UNIQUE, key=rank, kind="stable", ignore_index=True)
 
 
+def computed_as(scores: pd.DataFrame, preset: str, dtype: str) -> pd.DataFrame:
+    """Returns the rows of models under a preset and dtype, and of baselines, which have none."""
+    own = (scores["preset"] == preset) & (scores["dtype"] == dtype)
+    return scores[own | (scores["preset"] == "none")]
+
+
 def protocol_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of heads that follow GENEB's protocol."""
     keep = pd.Series(True, index=scores.index)

@@ -35,10 +35,17 @@ def print_table(scores: pd.DataFrame, console: Console) -> None:
     rows = headline(scores)
     averages = macro_micro(rows)
     regimes = list(dict.fromkeys(averages["regime"]))
+    if regimes:
+        console.print(_averages_table(rows, averages, regimes))
+    custom = task_means(rows[rows["category"] == CUSTOM])
+    if not custom.empty:
+        console.print("custom tasks, in no average:")
+        for row in custom.to_dict("records"):
+            console.print(f"  {row['model']}  {row['task']}  {row['regime']}  {row['MCC']:.3f}")
+
+
+def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[str]) -> Table:
     wide = averages.pivot(index="model", columns="regime")
-    if not regimes:
-        console.print("no benchmark task was scored: macro and micro averages do not exist")
-        return
     wide = wide.sort_values(("macro", regimes[0]), ascending=False)
     head = rows.iloc[0]
     table = Table(
@@ -53,12 +60,7 @@ def print_table(scores: pd.DataFrame, console: Console) -> None:
     for model, row in wide.iterrows():
         cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
         table.add_row(str(model), *cells, f"{row['tasks'].max():.0f}")
-    console.print(table)
-    custom = task_means(rows[rows["category"] == CUSTOM])
-    if not custom.empty:
-        console.print("custom tasks, in no average:")
-        for row in custom.to_dict("records"):
-            console.print(f"  {row['model']}  {row['task']}  {row['regime']}  {row['MCC']:.3f}")
+    return table
 
 
 def _data_note(scores: pd.DataFrame) -> str:

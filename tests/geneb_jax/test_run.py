@@ -19,6 +19,7 @@ from probes import metrics
 
 ROOT = Path(__file__).parents[2]
 NT = "nucleotide-transformer-v2-50m-3mer-multi-species"
+HYENA = "hyenadna-medium-160k-seqlen-hf"
 TASKS = {  # file name -> rows of a synthetic task
     "leannmlindsey_GUE_mouse_3": synthetic_tasks()[6],
     "iDHS-EL_DNase_I": synthetic_tasks()[12],
@@ -202,8 +203,42 @@ def test_everything_wrong_is_reported_before_anything_starts(tasks_dir, tmp_path
 
 
 def test_skip_unavailable_leaves_out_what_cannot_run(tasks_dir, tmp_path):
-    made = config(tasks_dir, models="kmer-1,kmer-9", regimes="full", skip_unavailable=True)
+    models = "kmer-1,kmer-9,deepgene"  # no such k-mers, no checkpoint on the hub
+    made = config(tasks_dir, models=models, regimes="full", skip_unavailable=True)
     assert set(quiet(made, tmp_path)["model"]) == {"kmer-1"}
+    made.models = "deepgene"
+    with pytest.raises(ConfigError, match="deepgene"):
+        quiet(made, tmp_path)
+
+
+def test_presets_and_dtypes_stand_beside_each_other(tasks_dir, tmp_path):
+    made = config(
+        tasks_dir, models=f"{HYENA},kmer-1", regimes="full", tasks="iDHS",
+        checkpoints_dir=str(ROOT / "tests" / "golden"),
+    )  # fmt: skip
+    made.preset = "published"
+    quiet(made, tmp_path)
+    made.preset = "corrected"
+    quiet(made, tmp_path)
+    made.dtype = "bfloat16"
+    scores = quiet(made, tmp_path)
+    kinds = scores[["model", "preset", "dtype"]].drop_duplicates()
+    assert sorted(kinds.itertuples(index=False, name=None)) == [
+        (HYENA, "corrected", "bfloat16"),
+        (HYENA, "corrected", "float32"),
+        (HYENA, "published", "float32"),
+        ("kmer-1", "none", "float32"),
+    ]
+    own = scores[(scores["model"] == HYENA) & (scores["preset"] == "corrected")]
+    assert own.groupby("dtype")["objective"].first().nunique() == 2
+
+
+def test_custom_tasks_alone_are_shown(tasks_dir, tmp_path):
+    console = Console(record=True, width=120)
+    run(config(tasks_dir, models="kmer-1", regimes="full", tasks="mine"), tmp_path, console)
+    text = console.export_text()
+    assert "custom tasks, in no average" in text
+    assert "kmer-1  mine  full" in text
 
 
 def command(*arguments):
