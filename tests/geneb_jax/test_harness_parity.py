@@ -1,7 +1,6 @@
 """Real task files with 4-mer frequencies, beside scikit-learn run as GENEB's harness runs it."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,7 +68,3 @@ def test_converged_predictions_are_scikit_learns():
         expected = fit(x, task.train.labels, tol=1e-8, max_iter=20000).predict(x_test)
         equal.append(heads[0].predictions == expected)
     assert np.mean(np.concatenate(equal)) >= 0.999
-
-
-def test_shared_data_is_found_beside_the_repository():
-    assert need("tasks") == Path(__file__).parents[3] / "shared" / "tasks"
