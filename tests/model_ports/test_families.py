@@ -117,6 +117,14 @@ def test_bfloat16_stays_close_to_float32(model_id: str):
     assert cosine.min() >= 0.999
 
 
+@pytest.mark.parametrize("model_id", ["gpt2_gene_v1", "dna_gpt3b_m", "GROVER", "genomics-fm"])
+def test_records_beyond_the_position_table_are_refused(model_id: str):
+    port = load_port(model_id, GOLDEN / model_id)
+    endless = replace(port, preset=replace(port.preset, max_tokens=None))
+    with pytest.raises(ValueError, match=f"but the model has {port.config.max_tokens} positions"):
+        tokenize(endless, ["ACGTTGCA" * 100])
+
+
 @pytest.mark.parametrize("model_id", PORTED)
 def test_tiny_random_model_embeds(model_id: str):
     port = random_port(model_id, GOLDEN / model_id, tiny=True, seed=1)
