@@ -9,7 +9,7 @@ import numpy as np
 
 from probes import metrics
 from probes.fewshot import few_shot_rows
-from probes.logistic import SOLVERS, decision_values, fit_heads, predict, targets
+from probes.logistic import decision_values, fit_heads, predict, targets
 
 _SMALLEST_ROWS = 8
 
@@ -79,7 +79,7 @@ def evaluate_task(
 ) -> list[HeadScore]:
     """Fits every probe of a task and scores it.
 
-    The fits run in float64 on the float32 features, as scikit-learn's do.
+    Features stay float32; the fits' arithmetic is float64 on them, as scikit-learn 1.5's is.
 
     Args:
         x_train: float32 [N, D].
@@ -157,8 +157,8 @@ def _fit(
         ]
     strengths = np.repeat(probe.strengths, len(draws))
     with jax.enable_x64(True):
-        arrays = [np.asarray(array, np.float64) for array in (*data, strengths)]
-        fit = fit_heads(*arrays, stopping=SOLVERS[probe.solver])  # pyright: ignore
+        data[1:] = [array.astype(np.float64) for array in data[1:]]
+        fit = fit_heads(*data, strengths, solver=probe.solver)  # pyright: ignore
         return {
             "head": np.asarray(fit.x).reshape(len(strengths), x.shape[1] + 1, y.shape[1]),
             "iterations": np.asarray(fit.iterations),
