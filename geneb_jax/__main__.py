@@ -1,4 +1,7 @@
-"""`python -m geneb_jax tasks`: what the tasks are and what data is at hand."""
+"""`python -m geneb_jax tasks`: what the tasks are and what data is at hand.
+
+`python -m geneb_jax tables`: the paper's tables and figures from published or own scores.
+"""
 
 import argparse
 import sys
@@ -12,7 +15,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from geneb_jax.benchmark import GENEB, select_tasks
+from geneb_jax.benchmark import CUSTOM, GENEB, select_tasks
+from geneb_jax.figures import FIGURES, save_figures
+from geneb_jax.published import model_labels, published_results, run_results
+from geneb_jax.scores import read_scores
+from geneb_jax.submission import read_submissions
+from geneb_jax.tables import write_tables
 from geneb_jax.tasks import describe, find_tasks, read_task
 
 _LENGTHS = ("min", "median", "max")
@@ -74,7 +82,36 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     Console(width=width).print(table)
 
 
-COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {"tasks": show_tasks}
+def show_tables(arguments: argparse.Namespace) -> int:
+    """Writes tables and figures of a set of scores; prints the paper's statistics beside ours."""
+    if arguments.scores:
+        results = run_results(read_scores(arguments.scores))
+    elif arguments.submissions:
+        results = read_submissions(arguments.submissions)
+    else:
+        results = published_results()
+    tables = write_tables(results, arguments.out / "tables", arguments.labels)
+    save_figures(results, model_labels(arguments.labels), arguments.out / "figures")
+    statistics = tables["paper_statistics"]
+    shown = statistics[statistics["ours"].notna()].to_dict("records")
+    _print([{name: _short(value) for name, value in row.items()} for row in shown])
+    benchmark = results[results["category"] != CUSTOM]
+    print(
+        f"{benchmark['model'].nunique()} models, {benchmark['task'].nunique()} of "
+        f"{len(GENEB.tasks)} tasks; {len(tables)} tables and {len(FIGURES)} figures in "
+        f"{arguments.out}"
+    )
+    return 0
+
+
+def _short(value: object) -> str:
+    return f"{value:.3f}".removesuffix(".000") if isinstance(value, float) else str(value)
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "tasks": show_tasks,
+    "tables": show_tables,
+}
 
 
 def main() -> int:
@@ -85,10 +122,17 @@ def main() -> int:
     tasks.add_argument("--tasks_dir", type=Path, help="folder of task files")
     tasks.add_argument("--tasks", default="all", help="ids, labels, categories, suites, subsets")
     tasks.add_argument("--csv", type=Path, help="write the table, digests in full")
+    tables = commands.add_parser("tables", help="the paper's tables and figures")
+    source = tables.add_mutually_exclusive_group()
+    source.add_argument("--scores", type=Path, help="scores.csv of a run")
+    source.add_argument("--submissions", type=Path, help="folder of GENEB submission files")
+    source.add_argument("--published", action="store_true", help="the published 40 (default)")
+    tables.add_argument("--labels", choices=("v1", "v4"), default="v1", help="the paper's version")
+    tables.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     try:
         return COMMANDS[arguments.command](arguments)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 

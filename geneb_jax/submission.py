@@ -1,5 +1,7 @@
 """GENEB's submission format: one JSON file a model."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,11 @@ import pandas as pd
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.models import ModelSpec
 from geneb_jax.scores import protocol_rows, sanitise, task_means, write_json
+from model_ports.catalog import entries
 
+_CATEGORIES = {task.id: task.category for task in GENEB.tasks}
+# Smallest value of each metric; the largest is 1.
+_LOWEST = {"MCC": -1.0, "Acc": 0.0, "F1": 0.0}
 _METRICS = {"MCC": "MCC", "Acc": "accuracy", "F1": "macro_F1"}
 
 
@@ -71,3 +77,75 @@ def _meta(model: ModelSpec) -> dict[str, Any]:
             "training_data": entry.labels["pretraining"],
         }
     return meta
+
+
+def read_submissions(folder: Path) -> pd.DataFrame:
+    """Reads every submission of a folder as one results table.
+
+    Args:
+        folder: Holds one .json file a model.
+
+    Returns:
+        Columns model, regime, category, task, MCC, accuracy, macro_F1. Models of the catalog go
+        by their names in the paper, others by their ids.
+
+    Raises:
+        ValueError: Lists every problem of every file.
+    """
+    names = {entry.id: entry.paper_name for entry in entries().values()}
+    rows, problems, files = [], [], {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            problems.append(f"{path.name}: not JSON ({error})")
+            continue
+        found = list(_problems(content))
+        problems += [f"{path.name}: {problem}" for problem in found]
+        if found:
+            continue
+        model = names.get(content["model_id"], content["model_id"])
+        if model in files:
+            problems.append(f"{path.name}: model '{model}' stands in {files[model]} already")
+        files[model] = path.name
+        rows += [
+            (model, regime, _CATEGORIES[task], task, *(cell[metric] for metric in _METRICS))
+            for regime, tasks in content["results"].items()
+            for task, cell in tasks.items()
+        ]
+    if not files and not problems:
+        problems.append(f"{folder} holds no .json file")
+    if problems:
+        raise ValueError("\n".join(problems))
+    columns = ["model", "regime", "category", "task", *_METRICS.values()]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _problems(content: Any) -> Iterator[str]:
+    """What keeps a parsed file from being a submission."""
+    if not isinstance(content, dict):
+        yield "not a JSON object"
+        return
+    if content.get("schema_version") != GENEB.schema_version:
+        yield f"schema_version is {content.get('schema_version')!r}, not {GENEB.schema_version!r}"
+    if not isinstance(content.get("model_id"), str) or not content["model_id"]:
+        yield f"model_id is {content.get('model_id')!r}, not a name"
+    results = content.get("results")
+    if not isinstance(results, dict) or not results:
+        yield "results is missing or empty"
+        return
+    for regime, tasks in results.items():
+        if regime not in GENEB.regimes:
+            yield f"regime '{regime}' is none of {', '.join(GENEB.regimes)}"
+            continue
+        if not isinstance(tasks, dict):
+            yield f"{regime}: not an object of tasks"
+            continue
+        for task, cell in tasks.items():
+            if task not in _CATEGORIES:
+                yield f"{regime}: '{task}' is no task of the benchmark"
+            for metric, low in _LOWEST.items():
+                value = cell.get(metric) if isinstance(cell, dict) else None
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if not number or not low <= value <= 1:
+                    yield f"{regime}: '{task}': {metric} is {value!r}, not in {low:g} .. 1"
