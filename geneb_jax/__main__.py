@@ -1,6 +1,6 @@
 """`python -m geneb_jax tasks`: what the tasks are and what data is at hand.
 
-`python -m geneb_jax tables`: the paper's tables and figures from published or own scores.
+`python -m geneb_jax tables`: the paper's tables, figures and a report of published or own scores.
 """
 
 import argparse
@@ -15,12 +15,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from geneb_jax.benchmark import CUSTOM, GENEB, select_tasks
-from geneb_jax.figures import FIGURES, save_figures
-from geneb_jax.published import model_labels, published_results, run_results
-from geneb_jax.scores import read_scores
-from geneb_jax.submission import read_submissions
-from geneb_jax.tables import write_tables
+from geneb_jax.benchmark import GENEB, select_tasks
+from geneb_jax.config import LABELS
+from geneb_jax.presentation import present
+from geneb_jax.results import read_source
+from geneb_jax.summary import print_statistics
 from geneb_jax.tasks import describe, find_tasks, read_task
 
 _LENGTHS = ("min", "median", "max")
@@ -83,29 +82,27 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_tables(arguments: argparse.Namespace) -> int:
-    """Writes tables and figures of a set of scores; prints the paper's statistics beside ours."""
-    if arguments.scores:
-        results = run_results(read_scores(arguments.scores))
-    elif arguments.submissions:
-        results = read_submissions(arguments.submissions)
-    else:
-        results = published_results()
-    tables = write_tables(results, arguments.out / "tables", arguments.labels)
-    save_figures(results, model_labels(arguments.labels), arguments.out / "figures")
-    statistics = tables["paper_statistics"]
-    shown = statistics[statistics["ours"].notna()].to_dict("records")
-    _print([{name: _short(value) for name, value in row.items()} for row in shown])
-    benchmark = results[results["category"] != CUSTOM]
-    print(
-        f"{benchmark['model'].nunique()} models, {benchmark['task'].nunique()} of "
-        f"{len(GENEB.tasks)} tasks; {len(tables)} tables and {len(FIGURES)} figures in "
-        f"{arguments.out}"
+    """Writes tables, figures and report of a set of scores; prints the paper's statistics."""
+    chosen = arguments.scores or arguments.submissions
+    source = read_source(str(chosen)) if chosen else None
+    tables = present(
+        source.results if source else None,
+        arguments.out,
+        scores=source.scores if source else None,
+        provenance=source.provenance if source else None,
+        version=arguments.labels,
+        beside=arguments.published,
     )
+    if "paper_statistics" in tables:
+        print_statistics(tables["paper_statistics"], _wide_console())
+    print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
     return 0
 
 
-def _short(value: object) -> str:
-    return f"{value:.3f}".removesuffix(".000") if isinstance(value, float) else str(value)
+def _wide_console() -> Console:
+    """A terminal as it is; a file or pipe wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
@@ -122,12 +119,16 @@ def main() -> int:
     tasks.add_argument("--tasks_dir", type=Path, help="folder of task files")
     tasks.add_argument("--tasks", default="all", help="ids, labels, categories, suites, subsets")
     tasks.add_argument("--csv", type=Path, help="write the table, digests in full")
-    tables = commands.add_parser("tables", help="the paper's tables and figures")
+    tables = commands.add_parser("tables", help="the paper's tables, figures and the report")
     source = tables.add_mutually_exclusive_group()
-    source.add_argument("--scores", type=Path, help="scores.csv of a run")
+    source.add_argument("--scores", type=Path, help="scores.csv of a run, or its workdir")
     source.add_argument("--submissions", type=Path, help="folder of GENEB submission files")
-    source.add_argument("--published", action="store_true", help="the published 40 (default)")
-    tables.add_argument("--labels", choices=("v1", "v4"), default="v1", help="the paper's version")
+    tables.add_argument(
+        "--published",
+        action="store_true",
+        help="the published 40 (the default), beside --scores or --submissions on common tasks",
+    )
+    tables.add_argument("--labels", choices=LABELS, default="v1", help="the paper's version")
     tables.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     try:

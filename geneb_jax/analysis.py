@@ -1,7 +1,8 @@
 """The paper's statistics, as functions of a results table and of the models' labels.
 
-`results` is a table as `geneb_jax.published` defines it, `labels` one of `model_labels`. Models
-without labels take part where labels are not asked for. Definitions: GENEB (arXiv 2606.04525).
+`results` is a table as `geneb_jax.results` defines it, `labels` one of `published.model_labels`.
+Models without labels take part where labels are not asked for; a task or model that is not there
+leaves missing values, not wrong ones. Definitions: GENEB (arXiv 2606.04525).
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ import pandas as pd
 from scipy import stats
 
 from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.scores import PROTOCOL, protocol_rows
 
 TIERS = {"<100M": 0.0, "100M-500M": 1e8, "500M-2B": 5e8, ">=2B": 2e9}
 HIGH_VARIANCE = 0.12
 HARD = 0.35
 MUCH_LARGER = 5  # times the parameters
+_FEWEST_MODELS = 3  # of a rank correlation
 
 
 def score_matrix(results: pd.DataFrame, regime: str = "full") -> pd.DataFrame:
@@ -26,10 +29,16 @@ def score_matrix(results: pd.DataFrame, regime: str = "full") -> pd.DataFrame:
 
 def category_matrix(results: pd.DataFrame, regime: str = "full") -> pd.DataFrame:
     """Mean MCC of one regime, models x categories in the paper's order."""
-    categories = {task.id: task.category for task in GENEB.tasks}
+    categories = task_categories(results)
     matrix = score_matrix(results, regime)
-    means = matrix.T.groupby(categories).mean().T
+    means = matrix.T.groupby(lambda task: categories[task]).mean().T
     return means[[category for category in GENEB.categories if category in means]]
+
+
+def task_categories(results: pd.DataFrame) -> dict[str, str]:
+    """Category by task."""
+    rows = results.drop_duplicates("task")
+    return dict(zip(rows["task"], rows["category"], strict=True))
 
 
 def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
@@ -65,12 +74,14 @@ def size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFram
     """Spearman's rho and p of log10 parameters and full-shot MCC, for macro and each category."""
     by = category_matrix(results).assign(macro=lambda table: table.mean(axis=1))
     by = by.loc[by.index.intersection(labels.index)]
-    size = np.log10(labels.loc[by.index, "params"])
-    tests = {str(name): stats.spearmanr(size, by[name]) for name in by}
-    return pd.DataFrame(
-        [(name, test.statistic, test.pvalue) for name, test in tests.items()],
-        columns=["category", "rho", "p"],
-    ).set_index("category")
+    size = np.log10(labels.loc[by.index, "params"].astype(float))
+    rows = []
+    for name, scores in by.items():
+        known = scores.notna()
+        enough = known.sum() >= _FEWEST_MODELS
+        test = stats.spearmanr(size[known], scores[known]) if enough else (np.nan, np.nan)
+        rows.append((name, *test))
+    return pd.DataFrame(rows, columns=["category", "rho", "p"]).set_index("category")
 
 
 def size_tiers(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -117,12 +128,19 @@ def transfer(results: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.Data
     a, b = (by.loc[[pair[i] for pair in present]].to_numpy() for i in (0, 1))
     difference = pd.DataFrame(a - b, columns=by.columns)
     return pd.DataFrame(
-        {"difference": difference.mean(), "wins": (difference > 0).sum(), "pairs": len(present)}
+        {
+            "difference": difference.mean(),
+            "wins": (difference > 0).sum().where(difference.notna().any()),
+            "pairs": len(present),
+        }
     ).rename_axis("category")
 
 
 def few_shot_drops(results: pd.DataFrame) -> pd.DataFrame:
-    """Macro MCC by regime, the drop full to 1-shot and the relative drop full to 10-shot."""
+    """Macro MCC by regime, the drop full to 1-shot and the relative drop full to 10-shot.
+
+    The three regimes of the benchmark are needed.
+    """
     macro = pd.DataFrame(
         {regime: category_matrix(results, regime).mean(axis=1) for regime in GENEB.regimes}
     )
@@ -158,11 +176,11 @@ def task_difficulty(results: pd.DataFrame) -> pd.DataFrame:
         Columns label, category, mean, SD, hard (mean < 0.35), high variance (SD > 0.12).
     """
     matrix = score_matrix(results)
-    info = {task.id: task for task in GENEB.tasks}
+    labels = {task.id: task.label for task in GENEB.tasks}
     table = pd.DataFrame(
         {
-            "label": [info[str(task)].label for task in matrix],
-            "category": [info[str(task)].category for task in matrix],
+            "label": [labels.get(str(task), str(task)) for task in matrix],
+            "category": matrix.columns.map(task_categories(results)),
             "mean": matrix.mean(),
             "SD": matrix.std(ddof=0),
         }
@@ -218,7 +236,7 @@ def rank_summary(results: pd.DataFrame) -> pd.DataFrame:
 def specialisation(results: pd.DataFrame) -> pd.DataFrame:
     """Mean rank on the tasks outside a category minus that inside, models x categories."""
     ranks = task_ranks(results)
-    categories = pd.Series({task.id: task.category for task in GENEB.tasks})[ranks.columns]
+    categories = pd.Series(task_categories(results))[ranks.columns]
     columns = {}
     for category in [name for name in GENEB.categories if (categories == name).any()]:
         inside = (categories == category).to_numpy()
@@ -249,6 +267,60 @@ def pareto_frontier(
     table = pd.DataFrame({"params": labels.loc[scores.index, "params"], column: scores})
     table = table.sort_values(["params", column], ascending=[True, False])
     return table[table[column] > table[column].cummax().shift(fill_value=-np.inf)]
+
+
+def linear_against_mlp(scores: pd.DataFrame) -> pd.DataFrame:
+    """MCC of the linear and of the MLP probe by model, regime and task, means over seeds.
+
+    Args:
+        scores: A run's scores table, not a results table: rows of the protocol and of probe 'mlp'.
+
+    Returns:
+        Columns model, regime, task, linear, mlp; the cells that have both.
+    """
+    groups = ["model", "regime", "task"]
+    mlp = scores[(scores["probe"] == "mlp") & ~scores["standardised"]]
+    both = {
+        "linear": protocol_rows(scores).groupby(groups)["MCC"].mean(),
+        "mlp": mlp.groupby(groups)["MCC"].mean(),
+    }
+    return pd.concat(both, axis=1).dropna().reset_index()
+
+
+def strength_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean MCC over tasks and seeds of the linear probe by regime, model (rows) and C (columns).
+
+    Args:
+        scores: A run's scores table; rows like the protocol's but for C count. A task counts for
+            a model where every C has scored it.
+    """
+    like = pd.Series(True, index=scores.index)
+    for column, value in PROTOCOL.items():
+        like &= (column == "C") | (scores[column] == value)
+    cells = scores[like].pivot_table(
+        index=["regime", "model", "task"], columns="C", values="MCC", aggfunc="mean"
+    )
+    return cells.dropna().groupby(["regime", "model"]).mean()
+
+
+def strength_agreement(scores: pd.DataFrame) -> pd.DataFrame:
+    """How far the order of the models depends on C.
+
+    Args:
+        scores: A run's scores table.
+
+    Returns:
+        By regime: the mean over pairs of strengths of Spearman's rho of the models' mean MCC, the
+        number of strengths and of models. No rows where fewer than two of either are there.
+    """
+    rows = {}
+    for regime, table in strength_scores(scores).groupby("regime"):
+        models, strengths = table.shape
+        if models > 1 and strengths > 1:
+            rho = table.corr("spearman").to_numpy()[np.triu_indices(strengths, 1)].mean()
+            rows[regime] = (rho, strengths, models)
+    columns = ["rho", "strengths", "models"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("regime")
 
 
 def _labelled_macro(results: pd.DataFrame, labels: pd.DataFrame) -> pd.Series:

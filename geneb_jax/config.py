@@ -10,12 +10,14 @@ from typing import Any, cast
 import ml_collections
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.published import PaperVersion
 from model_ports.catalog import PresetName
 
 PRESETS = ("corrected", "published")
 SOLVERS = ("geneb", "converged")
 PROBES = ("logistic",)
 DTYPES = ("float32", "bfloat16")
+LABELS = ("v1", "v4")
 
 
 class ConfigError(ValueError):
@@ -46,6 +48,9 @@ class Settings:
     max_train: int
     save_predictions: bool
     skip_unavailable: bool
+    scores: str
+    report: bool
+    labels: PaperVersion
 
 
 def default_config() -> ml_collections.ConfigDict:
@@ -74,6 +79,13 @@ def default_config() -> ml_collections.ConfigDict:
     config.save_predictions = False
     # Leave out models that cannot be run instead of refusing to start.
     config.skip_unavailable = False
+    # 'published', a run's workdir or scores.csv, or a folder of submissions: computes nothing,
+    # writes tables, figures and report of these scores; '' evaluates the models.
+    config.scores = ""
+    # Write tables, figures and report at the end of an evaluation.
+    config.report = True
+    # The paper's version whose labels (sizes, corpora) count: its statistics are of the first.
+    config.labels = "v1"
     return config
 
 
@@ -228,4 +240,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "max_train": _at_least(0),
     "save_predictions": _flag,
     "skip_unavailable": _flag,
+    "scores": lambda name, value: str(value),
+    "report": _flag,
+    "labels": _one_of(LABELS),
 }

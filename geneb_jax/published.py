@@ -1,8 +1,4 @@
-"""What the paper publishes: the scores of 40 models, their labels, and the figures it prints.
-
-A results table is what the analysis reads, whatever its source: one row a model, regime and task
-with the columns of `RESULT_COLUMNS`, each score the mean over seeds.
-"""
+"""What the paper publishes: the scores of 40 models, their labels, and the figures it prints."""
 
 import functools
 import json
@@ -13,22 +9,20 @@ from typing import Any, Literal
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.scores import METRIC_COLUMNS, protocol_rows, task_means
 from model_ports.catalog import entries
 
-RESULT_COLUMNS = ("model", "regime", "category", "task", *METRIC_COLUMNS)
+PUBLISHED = "published"  # the source's name in configs and on the command line
 PaperVersion = Literal["v1", "v4"]
 _UNITS = {"M": 1e6, "B": 1e9}
 
 
 def published_results() -> pd.DataFrame:
-    """Returns the results table of the published submissions.
+    """Returns the results table (see `geneb_jax.results`) of the published submissions.
 
     Source: GENEB's repository, submissions of commit 095e35fdb411 (Apache-2.0), MCC to six
     decimals; accuracy and macro F1 are missing values. Models go by their names in the paper.
     """
-    with (resources.files("geneb_jax") / "data" / "published_mcc.csv").open() as file:
-        wide = pd.read_csv(file)
+    wide = _read_csv("published_mcc.csv")
     names = {entry.id: entry.paper_name for entry in entries().values()}
     categories = {task.id: task.category for task in GENEB.tasks}
     long = wide.melt(["model_id", "task_id"], var_name="regime", value_name="MCC")
@@ -45,27 +39,16 @@ def published_results() -> pd.DataFrame:
     )
 
 
-def run_results(scores: pd.DataFrame) -> pd.DataFrame:
-    """Returns the results table of a run's scores table: its rows after GENEB's protocol.
+def published_leaderboard() -> pd.DataFrame:
+    """Returns the published leaderboard.
 
-    Raises:
-        ValueError: No row follows the protocol, or a model stands there with several presets,
-            precisions, taps or poolings.
+    Returns:
+        Index: the model's name in the paper and the regime; columns macro, micro and the 13
+        categories: mean MCC.
     """
-    rows = protocol_rows(scores)
-    if rows.empty:
-        raise ValueError(
-            "no row follows GENEB's protocol (logistic, solver geneb, C = 1, features as they are)"
-        )
-    ways = rows.groupby("model")[["preset", "dtype", "tap", "pooling"]].nunique().max(axis=1)
-    if (ways > 1).any():
-        raise ValueError(
-            f"several presets, precisions, taps or poolings of {', '.join(ways[ways > 1].index)}; "
-            "keep the rows of one"
-        )
+    table = _read_csv("published_leaderboard.csv").drop(columns="params")
     names = {entry.id: entry.paper_name for entry in entries().values()}
-    means = task_means(rows)[list(RESULT_COLUMNS)]
-    return means.assign(model=means["model"].replace(names))
+    return table.assign(model=table["model"].map(names)).set_index(["model", "regime"])
 
 
 def model_labels(version: PaperVersion = "v1") -> pd.DataFrame:
@@ -82,10 +65,9 @@ def model_labels(version: PaperVersion = "v1") -> pd.DataFrame:
     rows = {}
     for entry in entries().values():
         changed = entry.labels_paper_v1 if version == "v1" else {}
-        labels = dict(entry.labels) | dict(changed)
         size = changed.get("params")
-        labels["params"] = float(size[:-1]) * _UNITS[size[-1]] if size else float(entry.params)
-        rows[entry.paper_name] = labels
+        params = float(size[:-1]) * _UNITS[size[-1]] if size else float(entry.params)
+        rows[entry.paper_name] = {**entry.labels, **changed, "params": params}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -94,3 +76,8 @@ def paper() -> Mapping[str, Any]:
     """Returns the figures that the paper prints, and its lists of model pairs."""
     file = resources.files("geneb_jax") / "data" / "paper.json"
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _read_csv(name: str) -> pd.DataFrame:
+    with (resources.files("geneb_jax") / "data" / name).open() as file:
+        return pd.read_csv(file)

@@ -18,9 +18,12 @@ from geneb_jax.evaluation import Clock, evaluate
 from geneb_jax.features import check_model
 from geneb_jax.hub import fetch_tasks
 from geneb_jax.models import ModelSpec, parse_models
-from geneb_jax.scores import computed_as, sanitise, write_json
+from geneb_jax.presentation import present
+from geneb_jax.published import PUBLISHED
+from geneb_jax.results import read_source, run_results
+from geneb_jax.scores import computed_as, protocol_rows, sanitise, write_json
 from geneb_jax.submission import write_submission
-from geneb_jax.summary import print_table, save_heatmap
+from geneb_jax.summary import print_statistics, print_table, save_heatmap
 from geneb_jax.synthetic import synthetic_tasks
 from geneb_jax.tasks import Task, find_tasks, fingerprint, read_task, subsample_train
 
@@ -38,7 +41,8 @@ def run(
         console: Shows progress and the final table; None: standard output.
 
     Returns:
-        The scores table, as workdir/scores.csv holds it.
+        The scores table, as workdir/scores.csv holds it; with `config.scores` the results table
+        (see `geneb_jax.results`) of that source.
 
     Raises:
         ConfigError: Lists everything that is wrong with config, models and tasks.
@@ -47,6 +51,8 @@ def run(
     clock: Clock = {}
     start = time.monotonic()
     settings = parse_config(config)
+    if settings.scores:
+        return _present(settings, workdir, console)
     specs, tasks = check(settings)
     clock["read and check"] = time.monotonic() - start
     _use_compilation_cache(workdir)
@@ -60,10 +66,33 @@ def run(
             logging.warning("%s: no row follows GENEB's protocol: no submission", spec.name)
     save_heatmap(shown, workdir / "figures")
     clock["total"] = time.monotonic() - start
-    write_json(workdir / "run.json", _provenance(config, identities, tasks, clock))
+    provenance = _provenance(config, identities, tasks, clock)
+    write_json(workdir / "run.json", provenance)
+    if settings.report and not protocol_rows(shown).empty:
+        results = run_results(shown)
+        present(results, workdir, scores=shown, provenance=provenance, version=settings.labels)
     print_table(shown, console)
     console.print(f"results: {workdir}")
     return scores
+
+
+def _present(settings: Settings, workdir: Path, console: Console) -> pd.DataFrame:
+    """Writes tables, figures and report of scores that are there already."""
+    try:
+        source = read_source(settings.scores)
+    except ValueError as error:
+        raise ConfigError([f"config.scores: {error}"]) from error
+    own = None if settings.scores == PUBLISHED else source.results
+    tables = present(
+        own,
+        workdir,
+        scores=source.scores,
+        provenance=source.provenance,
+        version=settings.labels,
+    )
+    print_statistics(tables["paper_statistics"], console)
+    console.print(f"results: {workdir}")
+    return source.results
 
 
 def _console() -> Console:

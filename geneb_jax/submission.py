@@ -146,6 +146,9 @@ def _problems(content: Any) -> Iterator[str]:
                 yield f"{regime}: '{task}' is no task of the benchmark"
             for metric, low in _LOWEST.items():
                 value = cell.get(metric) if isinstance(cell, dict) else None
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if not number or not low <= value <= 1:
+                if (
+                    not isinstance(value, int | float)
+                    or isinstance(value, bool)
+                    or not low <= value <= 1
+                ):
                     yield f"{regime}: '{task}': {metric} is {value!r}, not in {low:g} .. 1"

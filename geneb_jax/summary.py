@@ -44,6 +44,26 @@ def print_table(scores: pd.DataFrame, console: Console) -> None:
             console.print(f"  {row['model']}  {row['task']}  {row['regime']}  {row['MCC']:.3f}")
 
 
+def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
+    """Prints the paper's statistics that could be computed beside the paper's numbers."""
+    known = statistics[statistics["ours"].notna()]
+    table = Table(box=None)
+    table.add_column("statistic", overflow="fold", min_width=40)
+    for name in ("ours", "paper", "difference"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("note", overflow="fold")
+    for row in known.to_dict("records"):
+        numbers = [_short(row[name]) for name in ("ours", "paper", "difference")]
+        table.add_row(row["statistic"], *numbers, row["note"])
+    console.print(table)
+    agree = int((known["note"] == "").sum())
+    console.print(f"{agree} of {len(known)} statistics agree with the paper's as it prints them")
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:z.3f}"
+
+
 def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[str]) -> Table:
     wide = averages.pivot(index="model", columns="regime")
     wide = wide.sort_values(("macro", regimes[0]), ascending=False)
@@ -71,7 +91,7 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
     """Draws the mean MCC of each model and category, a panel a regime.
 
     Returns:
-        The paths of `category_heatmap.png` and `.svg`.
+        The paths of `scores.png` and `.svg`.
     """
     means = category_means(headline(scores))
     regimes = list(dict.fromkeys(means.index.get_level_values("regime")))
@@ -102,7 +122,7 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
     if image is not None:
         figure.colorbar(image, ax=axes, label="MCC", shrink=0.6)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"category_heatmap.{kind}" for kind in ("png", "svg")]
+    paths = [folder / f"scores.{kind}" for kind in ("png", "svg")]
     for path in paths:
         figure.savefig(path, dpi=150)
     plt.close(figure)

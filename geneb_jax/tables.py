@@ -1,6 +1,7 @@
 """The paper's tables as CSV, Markdown and LaTeX, its printed numbers beside the computed ones."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,31 @@ import pandas as pd
 
 from geneb_jax import analysis
 from geneb_jax.benchmark import GENEB
-from geneb_jax.published import PaperVersion, model_labels, paper
+from geneb_jax.published import (
+    PaperVersion,
+    model_labels,
+    paper,
+    published_leaderboard,
+    published_results,
+)
+from geneb_jax.results import labels_of
 from geneb_jax.scores import write_whole
 
-Table = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+Build = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]  # of results and labels
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper.
+
+    Attributes:
+        build: Makes it of a results table and the models' labels.
+        regimes: Those that it needs.
+    """
+
+    build: Build
+    regimes: tuple[str, ...] = ("full",)
+
 
 # Why the published scores may give another number than the paper prints, by label version.
 _CAUSES: Mapping[PaperVersion, str] = {
@@ -73,56 +95,126 @@ def _few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     return _beside(analysis.few_shot_drops(results), "drop full to 1shot", paper()["absolute_drop"])
 
 
+def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Each average with the published leaderboard's and the difference."""
+    table = analysis.leaderboard(results)
+    printed = published_leaderboard()[["macro", "micro"]].unstack("regime")
+    columns = {}
+    for name in table:
+        average, regime = str(name).split()
+        theirs = printed[average, regime].reindex(table.index)
+        columns |= {
+            name: table[name],
+            f"{name}, paper": theirs,
+            f"{name} - paper": table[name] - theirs,
+        }
+    return pd.DataFrame(columns)
+
+
+def _categories(regime: str) -> Build:
+    """Category means with the largest difference to the published leaderboard's by model."""
+
+    def build(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+        table = analysis.category_matrix(results, regime)
+        printed = published_leaderboard().xs(regime, level="regime")
+        off = (table - printed[[str(name) for name in table]].reindex(table.index)).abs()
+        return table.assign(**{"largest |ours - paper|": off.max(axis=1)})
+
+    return build
+
+
+def _of_results(build: Callable[[pd.DataFrame], pd.DataFrame]) -> Build:
+    return lambda results, labels: build(results)
+
+
+_SHOTS = ("full", "10shot", "1shot")
+
 TABLES: Mapping[str, Table] = {
-    "leaderboard": lambda results, labels: analysis.leaderboard(results),
-    "categories": lambda results, labels: analysis.category_matrix(results),
-    "macro_micro": lambda results, labels: analysis.macro_micro_agreement(results),
-    "size_correlation": _size_correlation,
-    "size_tiers": _size_tiers,
-    "small_beats_large": analysis.small_beats_large,
-    "matched_pairs": _matched_pairs,
-    "human_versus_multi_species": _transfer,
-    "few_shot_drops": _few_shot,
-    "few_shot_by_category": lambda results, labels: analysis.few_shot_by_category(results),
-    "category_winners": lambda results, labels: analysis.category_winners(results),
-    "task_difficulty": lambda results, labels: analysis.task_difficulty(results),
-    "high_variance_slots": analysis.high_variance_slots,
-    "task_ranks": lambda results, labels: analysis.task_ranks(results).T,
-    "rank_summary": lambda results, labels: analysis.rank_summary(results),
-    "specialisation": lambda results, labels: analysis.specialisation(results),
-    "corpus_groups": _corpus_groups,
-    "pareto_frontier": analysis.pareto_frontier,
+    "leaderboard": Table(_leaderboard, ()),
+    "categories_full": Table(_categories("full")),
+    "categories_10shot": Table(_categories("10shot"), ("10shot",)),
+    "categories_1shot": Table(_categories("1shot"), ("1shot",)),
+    "macro_micro": Table(_of_results(analysis.macro_micro_agreement)),
+    "size_correlation": Table(_size_correlation),
+    "size_tiers": Table(_size_tiers),
+    "small_beats_large": Table(analysis.small_beats_large),
+    "matched_pairs": Table(_matched_pairs),
+    "human_versus_multi_species": Table(_transfer),
+    "few_shot_drops": Table(_few_shot, _SHOTS),
+    "few_shot_by_category": Table(_of_results(analysis.few_shot_by_category), _SHOTS),
+    "category_winners": Table(_of_results(analysis.category_winners), ("full", "10shot")),
+    "task_difficulty": Table(_of_results(analysis.task_difficulty)),
+    "high_variance_slots": Table(analysis.high_variance_slots),
+    "task_ranks": Table(lambda results, labels: analysis.task_ranks(results).T),
+    "rank_summary": Table(_of_results(analysis.rank_summary)),
+    "specialisation": Table(_of_results(analysis.specialisation)),
+    "corpus_groups": Table(_corpus_groups),
+    "pareto_frontier": Table(analysis.pareto_frontier),
 }
 
 
-def paper_statistics(results: pd.DataFrame, version: PaperVersion = "v1") -> pd.DataFrame:
+def paper_statistics(
+    results: pd.DataFrame, scores: pd.DataFrame | None = None, version: PaperVersion = "v1"
+) -> pd.DataFrame:
     """Every number that the paper prints of its scores, computed from `results`.
 
     Args:
-        results: Results table with the regimes full, 10shot and 1shot.
+        results: Results table.
+        scores: The run's scores table, whose MLP heads and other strengths give the statistics of
+            probe stability; None: those are missing.
         version: Whose labels to use.
 
     Returns:
-        Columns statistic, ours, paper, difference, note (the likely cause of a difference that
-        rounding does not explain).
+        Columns statistic, ours (missing where it cannot be computed), paper, difference, note (the
+        likely cause of a difference that rounding does not explain).
     """
-    labels = model_labels(version)
-    ours = (
-        _size_statistics(results, labels)
-        | _regime_statistics(results)
-        | _task_statistics(results, labels)
-    )
-    printed = {name: (ours[name], value) for name, value in paper()["statistics"].items()}
-    printed |= _table_statistics(results, labels)
+    labels = labels_of(list(results["model"].unique()), model_labels(version))
+    regimes = set(results["regime"])
+    ours = _stability_statistics(scores) if scores is not None else {}
+    printed = dict(paper()["statistics"]) | dict(paper()["probe_stability"])
+    pairs: dict[str, tuple[float, float]] = {}
+    if "full" in regimes:
+        ours |= _size_statistics(results, labels) | _task_statistics(results, labels)
+        pairs |= _table_statistics(results, labels)
+    if {"full", "10shot", "1shot"} <= regimes:
+        ours |= _regime_statistics(results)
+        pairs |= _few_shot_statistics(results)
+    pairs = {name: (ours.get(name, np.nan), value) for name, value in printed.items()} | pairs
     table = pd.DataFrame(
-        [(name, own, value, own - value) for name, (own, value) in printed.items()],
+        [(name, own, value, own - value) for name, (own, value) in pairs.items()],
         columns=["statistic", "ours", "paper", "difference"],
     )
     decimals = [
-        next((n for start, n in _DECIMALS.items() if name.startswith(start)), 3) for name in printed
+        next((n for start, n in _DECIMALS.items() if name.startswith(start)), 3) for name in pairs
     ]
     beyond = table["difference"].abs() > [0.5001 * 10.0**-n for n in decimals]
-    return table.assign(note=[_CAUSES[version] if off else "" for off in beyond])
+    cause = _CAUSES[version] if _is_published(results) else "these are not the published scores"
+    return table.assign(note=[cause if off else "" for off in beyond])
+
+
+def _is_published(results: pd.DataFrame) -> bool:
+    own, theirs = (
+        table.set_index(["model", "regime", "task"])["MCC"].sort_index()
+        for table in (results, published_results())
+    )
+    return own.equals(theirs)
+
+
+def _stability_statistics(scores: pd.DataFrame) -> dict[str, float]:
+    cells = analysis.linear_against_mlp(scores)
+    models = cells.groupby("model")[["linear", "mlp"]].mean()
+    agreement = analysis.strength_agreement(scores)["rho"]
+    return {
+        "linear versus MLP, rho over cells": float(cells["linear"].corr(cells["mlp"], "spearman")),
+        "linear versus MLP, rho over models": float(
+            models["linear"].corr(models["mlp"], "spearman")
+        ),
+        "MLP minus linear, mean MCC": float((cells["mlp"] - cells["linear"]).mean()),
+        **{
+            f"C sweep, mean pairwise rank correlation, {regime}": _number(agreement, regime)
+            for regime in GENEB.regimes
+        },
+    }
 
 
 def _size_statistics(results: pd.DataFrame, labels: pd.DataFrame) -> dict[str, float]:
@@ -198,14 +290,6 @@ def _table_statistics(
             analysis.corpus_groups(results, labels)["macro"],
             {name: score for name, (_, score) in paper()["corpus_groups"].items()},
         ),
-        "drop full to 1-shot, {}": (
-            analysis.few_shot_drops(results)["drop full to 1shot"],
-            paper()["absolute_drop"],
-        ),
-        "relative 10-shot drop, {}": (
-            analysis.few_shot_drops(results)["relative drop to 10shot"],
-            paper()["relative_10shot_drop"],
-        ),
         "multi-species minus human, {}": (
             (across := analysis.transfer(results, paper()["human_versus_multi_species"]))[
                 "difference"
@@ -217,18 +301,38 @@ def _table_statistics(
             {name: wins for name, (_, wins) in paper()["transfer"].items()},
         ),
     }
-    found = {
-        form.format(name): (_number(ours, name), float(value))
-        for form, (ours, printed) in tables.items()
-        for name, value in printed.items()
-    }
+    found = _pair_up(tables)
     for row in _matched_pairs(results, labels).to_dict("records"):
         found[f"{row['A']} minus {row['B']} ({row['varies']})"] = (row["A - B"], row["paper"])
     special = analysis.specialisation(results)
     for name, (category, score) in paper()["specialisation"].items():
-        ours = special.get(category, pd.Series(dtype=float))
-        found[f"specialisation, {name} on {category}"] = (_number(ours, name), score)
+        ours = _number(special[category], name) if category in special else np.nan
+        found[f"specialisation, {name} on {category}"] = (ours, score)
     return found
+
+
+def _few_shot_statistics(results: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    drops = analysis.few_shot_drops(results)
+    return _pair_up(
+        {
+            "drop full to 1-shot, {}": (drops["drop full to 1shot"], paper()["absolute_drop"]),
+            "relative 10-shot drop, {}": (
+                drops["relative drop to 10shot"],
+                paper()["relative_10shot_drop"],
+            ),
+        }
+    )
+
+
+def _pair_up(
+    tables: Mapping[str, tuple[pd.Series, Mapping[str, float]]],
+) -> dict[str, tuple[float, float]]:
+    """Ours and the paper's number by the statistic's name, whose `{}` is the row's."""
+    return {
+        form.format(name): (_number(ours, name), float(value))
+        for form, (ours, printed) in tables.items()
+        for name, value in printed.items()
+    }
 
 
 def _number(column: pd.Series, name: str) -> float:
@@ -236,27 +340,40 @@ def _number(column: pd.Series, name: str) -> float:
 
 
 def write_tables(
-    results: pd.DataFrame, folder: Path, version: PaperVersion = "v1"
+    results: pd.DataFrame,
+    folder: Path,
+    scores: pd.DataFrame | None = None,
+    version: PaperVersion = "v1",
 ) -> dict[str, pd.DataFrame]:
-    """Writes every table as .csv, .md and .tex (booktabs); returns them by name.
+    """Writes every table whose regimes are there as .csv, .md and .tex (booktabs).
 
     Args:
-        results: Results table with the regimes full, 10shot and 1shot.
+        results: Results table.
         folder: Where to write.
+        scores: The run's scores table, for probe stability; None: those tables are left out.
         version: Whose labels to use.
 
-    Raises:
-        ValueError: A regime is missing.
+    Returns:
+        The tables by name.
     """
-    missing = {"full", "10shot", "1shot"} - set(results["regime"])
-    if missing:
-        raise ValueError(f"the scores lack the regimes {', '.join(sorted(missing))}; run them too")
-    labels = model_labels(version)
-    tables = {name: build(results, labels) for name, build in TABLES.items()}
-    tables["paper_statistics"] = paper_statistics(results, version)
+    labels = labels_of(list(results["model"].unique()), model_labels(version))
+    regimes = set(results["regime"])
+    tables = {
+        name: table.build(results, labels)
+        for name, table in TABLES.items()
+        if regimes.issuperset(table.regimes)
+    }
+    if scores is not None:
+        tables["linear_against_mlp"] = analysis.linear_against_mlp(scores)
+        tables["strength_scores"] = analysis.strength_scores(scores).reset_index()
+        tables["strength_agreement"] = analysis.strength_agreement(scores)
+    tables["paper_statistics"] = paper_statistics(results, scores, version)
     for name, table in tables.items():
         index = table.index.name is not None
         write_whole(folder / f"{name}.csv", table.to_csv(index=index).encode())
+        # A file without rows would be a header that looks like a failure in a paper.
+        if table.empty:
+            continue
         text = table.to_markdown(index=index, floatfmt=".3f")
         write_whole(folder / f"{name}.md", (text + "\n").encode())
         latex = table.to_latex(index=index, escape=True, float_format="%.3f", na_rep="--")

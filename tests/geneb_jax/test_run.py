@@ -44,7 +44,12 @@ def tasks_dir(tmp_path_factory):
 def config(tasks_dir, **fields):
     made = default_config()
     made.update(
-        {"models": f"kmer-3,{NT}:random:tiny", "tasks_dir": str(tasks_dir), "seeds": "13,17"}
+        {
+            "models": f"kmer-3,{NT}:random:tiny",
+            "tasks_dir": str(tasks_dir),
+            "seeds": "13,17",
+            "report": False,
+        }
         | fields
     )
     return made
@@ -58,7 +63,7 @@ def quiet(made, workdir):
 def finished(tasks_dir, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("finished")
     seeds = ",".join(map(str, default_config().seeds.split(",")))
-    quiet(config(tasks_dir, save_predictions=True, seeds=seeds), workdir)
+    quiet(config(tasks_dir, save_predictions=True, seeds=seeds, report=True), workdir)
     return workdir
 
 
@@ -82,7 +87,34 @@ def test_a_run_writes_what_it_promises(finished, tasks_dir):
     assert len(record["tasks"]["mine"]["train"]["sha256"]) == 64
     assert record["seconds"]["total"] > 0
     for kind in ("png", "svg"):
-        assert (finished / "figures" / f"category_heatmap.{kind}").stat().st_size > 1000
+        assert (finished / "figures" / f"scores.{kind}").stat().st_size > 1000
+        assert (finished / "figures" / f"tasks_mouse_enh.{kind}").stat().st_size > 1000
+    board = pd.read_csv(finished / "tables" / "leaderboard.csv", index_col="model")
+    own = scores.query("model == 'kmer-3' and regime == 'full' and category != 'custom'")
+    assert board.loc["kmer-3", "macro full"] == pytest.approx(own["MCC"].mean())
+    report = (finished / "report" / "index.html").read_text(encoding="utf-8")
+    assert '"mine"' in report
+    assert "GENERator-Eukaryote-3B" in report
+    assert record["tasks"]["mine"]["train"]["sha256"] in report
+
+
+def test_a_finished_workdir_is_presented_without_computing(finished, tmp_path, monkeypatch):
+    made = default_config()
+    made.scores = str(finished)
+    console = Console(record=True, width=140)
+    results = run(made, tmp_path, console)
+    assert set(results["model"]) == {"kmer-3", f"{NT}:random:tiny"}
+    for name in ("tables/leaderboard.csv", "report/index.html"):
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
+    assert "mean macro MCC, full" in console.export_text()
+    assert not (tmp_path / "cells").exists()
+
+
+def test_scores_that_are_not_there_are_named(tmp_path):
+    made = default_config()
+    made.scores = str(tmp_path / "nothing")
+    with pytest.raises(ConfigError, match=r"config\.scores: .*nothing. is neither .published. nor"):
+        quiet(made, tmp_path)
 
 
 def test_predictions_give_the_scores_again(finished):

@@ -1,0 +1,60 @@
+import json
+
+import pytest
+from score_rows import table
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.models import ModelSpec
+from geneb_jax.submission import read_submissions, write_submission
+
+CELL = {"MCC": 0.5, "Acc": 0.7, "F1": 0.6}
+TASK = GENEB.tasks[0].id
+
+
+def save(folder, name, **fields):
+    content = {"schema_version": GENEB.schema_version, "model_id": "mine",
+               "results": {"full": {TASK: CELL}}} | fields  # fmt: skip
+    (folder / name).write_text(json.dumps(content))
+
+
+def test_what_a_run_writes_is_read_again(tmp_path):
+    scores = table(*({"MCC": 0.1 * i, "seed": seed} for i, seed in enumerate(GENEB.seeds)))
+    write_submission(ModelSpec("kmer-4", "kmer", k=4), scores, tmp_path)
+    (row,) = read_submissions(tmp_path / "submissions").to_dict("records")
+    assert row == {"model": "kmer-4", "regime": "full", "category": GENEB.tasks[0].category,
+                   "task": TASK, "MCC": 0.2, "accuracy": 0.75, "macro_F1": 0.7}  # fmt: skip
+
+
+def test_every_problem_of_every_file_is_listed(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    (tmp_path / "b.json").write_text("[]")
+    save(tmp_path, "c.json", schema_version="0", model_id="", results={})
+    save(tmp_path, "d.json", results={"5shot": {}, "full": {"no_task": CELL}, "1shot": 3})
+    bad = {"MCC": 1.5, "Acc": True, "F1": float("nan")}
+    save(tmp_path, "e.json", results={"full": {TASK: bad}})
+    save(tmp_path, "f.json")
+    save(tmp_path, "g.json")
+    with pytest.raises(ValueError) as caught:
+        read_submissions(tmp_path)
+    problems = str(caught.value).splitlines()
+    for start in (
+        "a.json: not JSON",
+        "b.json: not a JSON object",
+        "c.json: schema_version is '0'",
+        "c.json: model_id is ''",
+        "c.json: results is missing or empty",
+        "d.json: regime '5shot' is none of",
+        "d.json: full: 'no_task' is no task",
+        "d.json: 1shot: not an object",
+        f"e.json: full: '{TASK}': MCC is 1.5, not in -1 .. 1",
+        f"e.json: full: '{TASK}': Acc is True, not in 0 .. 1",
+        f"e.json: full: '{TASK}': F1 is nan, not in 0 .. 1",
+        "g.json: model 'mine' stands in f.json already",
+    ):
+        assert any(problem.startswith(start) for problem in problems), start
+    assert len(problems) == 12
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no \.json file"):
+        read_submissions(tmp_path)
