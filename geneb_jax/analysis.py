@@ -147,7 +147,7 @@ def few_shot_drops(results: pd.DataFrame) -> pd.DataFrame:
     return macro.assign(
         **{
             "drop full to 1shot": macro["full"] - macro["1shot"],
-            "relative drop to 10shot": 1 - macro["10shot"] / macro["full"],
+            "relative drop to 10shot": _relative_drop(macro),
         }
     ).sort_values("full", ascending=False)
 
@@ -157,8 +157,13 @@ def few_shot_by_category(results: pd.DataFrame) -> pd.DataFrame:
     means = pd.DataFrame(
         {regime: category_matrix(results, regime).mean() for regime in GENEB.regimes}
     )
-    means["relative drop to 10shot"] = 1 - means["10shot"] / means["full"]
+    means["relative drop to 10shot"] = _relative_drop(means)
     return means
+
+
+def _relative_drop(scores: pd.DataFrame) -> pd.Series:
+    """1 - 10-shot / full; missing where full is not above zero, of which no share can be lost."""
+    return 1 - scores["10shot"] / scores["full"].where(scores["full"] > 0)
 
 
 def category_winners(results: pd.DataFrame) -> pd.DataFrame:

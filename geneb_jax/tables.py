@@ -51,8 +51,8 @@ def _in_domain(results: pd.DataFrame) -> pd.DataFrame:
 
 def _beside(table: pd.DataFrame, column: str, printed: Mapping[str, float]) -> pd.DataFrame:
     """Adds the paper's number of each row and the difference."""
-    own = table.assign(paper=table.index.map(lambda name: printed.get(name, np.nan)).astype(float))
-    return own.assign(**{f"{column} - paper": own[column] - own["paper"]})
+    theirs = table.index.map(lambda name: printed.get(name, np.nan)).astype(float)
+    return table.assign(**{f"{column}, paper": theirs, f"{column} - paper": table[column] - theirs})
 
 
 def _size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -63,17 +63,29 @@ def _size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFra
         printed | {"macro": paper()["statistics"]["rho(size, macro), 40 models"]},
     )
     inside = analysis.size_correlation(_in_domain(results), labels)
-    return table.assign(**{"rho, in-domain": inside["rho"], "p, in-domain": inside["p"]})
+    p = {name: p for name, (_, p) in paper()["size_correlation"].items()}
+    return table.assign(
+        **{
+            "p, paper": table.index.map(lambda name: p.get(name, "")),
+            "rho, in-domain": inside["rho"],
+            "p, in-domain": inside["p"],
+        }
+    )
 
 
 def _size_tiers(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    printed = {tier: score for tier, (_, score) in paper()["size_tiers"].items()}
-    return _beside(analysis.size_tiers(results, labels), "macro", printed)
+    return _groups(analysis.size_tiers(results, labels), paper()["size_tiers"])
 
 
 def _corpus_groups(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    printed = {corpus: score for corpus, (_, score) in paper()["corpus_groups"].items()}
-    return _beside(analysis.corpus_groups(results, labels), "macro", printed)
+    return _groups(analysis.corpus_groups(results, labels), paper()["corpus_groups"])
+
+
+def _groups(table: pd.DataFrame, printed: Mapping[str, tuple[int, float]]) -> pd.DataFrame:
+    """Adds the paper's number of models and mean score of each group."""
+    counts = {name: float(count) for name, (count, _) in printed.items()}
+    means = {name: score for name, (_, score) in printed.items()}
+    return _beside(_beside(table, "models", counts), "macro", means)
 
 
 def _matched_pairs(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +104,22 @@ def _transfer(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    return _beside(analysis.few_shot_drops(results), "drop full to 1shot", paper()["absolute_drop"])
+    table = analysis.few_shot_drops(results)
+    for column, printed in (
+        ("drop full to 1shot", paper()["absolute_drop"]),
+        ("relative drop to 10shot", paper()["relative_10shot_drop"]),
+    ):
+        table = _beside(table, column, printed)
+    return table
+
+
+def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """The matrix, the paper's number of each model's category where it prints one."""
+    table = analysis.specialisation(results)
+    printed = paper()["specialisation"]
+    category = table.index.map(lambda name: printed.get(name, (None, np.nan))[0])
+    score = table.index.map(lambda name: printed.get(name, (None, np.nan))[1])
+    return table.assign(**{"category, paper": category, "score, paper": score})
 
 
 def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +174,7 @@ TABLES: Mapping[str, Table] = {
     "high_variance_slots": Table(analysis.high_variance_slots),
     "task_ranks": Table(lambda results, labels: analysis.task_ranks(results).T),
     "rank_summary": Table(_of_results(analysis.rank_summary)),
-    "specialisation": Table(_of_results(analysis.specialisation)),
+    "specialisation": Table(_specialisation),
     "corpus_groups": Table(_corpus_groups),
     "pareto_frontier": Table(analysis.pareto_frontier),
 }

@@ -1,7 +1,10 @@
+import json
 import subprocess
 import sys
 
 import pandas as pd
+
+from geneb_jax.benchmark import GENEB
 
 
 def command(*arguments):
@@ -37,3 +40,22 @@ def test_bad_files_are_named_and_the_others_described(tmp_path):
     assert done.returncode == 1
     assert "task 'bad': label 'x' in row 3 of bad.csv" in done.stderr
     assert "good" in done.stdout
+
+
+def test_tables_of_the_published_scores_and_of_submissions(tmp_path):
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    cell = {"MCC": 0.99, "Acc": 0.9, "F1": 0.9}
+    results = {"full": {task.id: cell for task in GENEB.tasks[:2]}}
+    content = {"schema_version": GENEB.schema_version, "model_id": "mine", "results": results}
+    (folder / "mine.json").write_text(json.dumps(content))
+    done = command("tables", "--submissions", folder, "--published", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    board = pd.read_csv(tmp_path / "out" / "tables" / "leaderboard.csv", index_col="model")
+    assert len(board) == 41
+    assert board.index[0] == "mine"
+    assert "these are not the published scores" in done.stdout
+    (folder / "bad.json").write_text("{}")
+    done = command("tables", "--submissions", folder, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("bad.json: schema_version is None")
