@@ -92,9 +92,9 @@ def few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
         left.scatter(drops[regime], drops.index, color=colour, marker=marker, s=14, label=regime)
     left.hlines(drops.index, drops["1shot"], drops["full"], color="0.8", linewidth=1, zorder=0)
     left.set_xlabel("macro MCC")
-    left.legend(fontsize=7, loc="lower right")
+    figure.legend(loc="outside upper center", ncols=3)
     right.barh(drops.index, 100 * drops["relative drop to 10shot"], color=_COLOURS[0])
-    right.set_xlabel("relative drop, full to 10-shot (%)")
+    right.set_xlabel("relative drop,\nfull to 10-shot (%)")
     left.margins(y=0.01)
     return figure
 
@@ -272,7 +272,9 @@ def strength_sensitivity(scores: pd.DataFrame, seconds: Mapping[str, float]) -> 
     table = analysis.strength_scores(scores)
     if table.shape[1] < 2 or table.empty:
         return None
-    regimes = list(dict.fromkeys(table.index.get_level_values("regime")))
+    found = table.index.get_level_values("regime")
+    regimes = [regime for regime in GENEB.regimes if regime in found]
+    regimes += sorted(set(found) - set(regimes))
     figure, axes = plt.subplots(
         1, len(regimes), figsize=(WIDTH, 3), squeeze=False, layout="constrained"
     )

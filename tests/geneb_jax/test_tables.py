@@ -141,3 +141,11 @@ def test_the_same_scores_give_the_same_figures(published, tmp_path):
         assert set(FIGURES) <= set(save_figures(some, model_labels(), tmp_path / folder))
     for path in (tmp_path / "one").glob("*.svg"):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_the_paper_beside_some_tasks_is_averaged_over_the_same(published, tmp_path):
+    some = few_models(published)
+    board = write_tables(some, tmp_path)["leaderboard"]
+    assert board["macro full - paper"].abs().max() < 1e-12
+    assert board["micro 1shot - paper"].abs().max() < 1e-12
+    assert board["macro full, paper"].notna().all()
