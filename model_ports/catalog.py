@@ -35,7 +35,8 @@ class Preset:
         max_tokens: Longest input in tokens, special tokens included; None: no limit.
         pooling: A name of `pooling.POOLINGS`.
         batching: A name of `BATCHINGS`.
-        padding_side: Where padding stands in a batch, 'right' or 'left'.
+        padding_side: Where padding stands in a batch, 'right', 'left' or 'both', the odd token
+            then on the right.
         masked: Whether the model is given the attention mask.
         reason: Why the published preset differs from the corrected one.
     """
@@ -43,7 +44,7 @@ class Preset:
     max_tokens: int | None
     pooling: str
     batching: str
-    padding_side: Literal["right", "left"] = "right"
+    padding_side: Literal["right", "left", "both"] = "right"
     masked: bool = True
     reason: str = ""
 

@@ -20,6 +20,7 @@ from model_ports import catalog, checkpoint
 from model_ports.pooling import POOLINGS
 from model_ports.tokenizers import Tokenizer, build_tokenizer
 
+_PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
 FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
 
 Inputs = Mapping[str, Any]  # input_ids int32 [B, L], attention_mask bool [B, L]
@@ -53,6 +54,9 @@ class Family(Protocol):
             each dimension; the first that matches counts, none means replicated.
         FLOAT32: Patterns of the paths of parameters that stay float32 in a bfloat16 port.
         TINY: Fields of config.json that make the family's tiny random model.
+        window_length: Optional, `(config, full, longest) -> length`: where records are padded to
+            `full`, the length from which the model computes the same, padding beyond it being
+            understood (`inputs["padded_length"]` says the full length).
     """
 
     Config: Any
@@ -274,8 +278,10 @@ def tokenize(port: Port, sequences: Sequence[str]) -> list[np.ndarray]:
 def padded_length(port: Port, longest: int) -> int:
     """Returns the length that a batch whose longest record has `longest` tokens needs at least."""
     if port.preset.batching == "fixed":
-        assert port.preset.max_tokens is not None
-        return port.preset.max_tokens
+        full = port.preset.max_tokens
+        assert full is not None
+        window = getattr(family(port.entry.family), "window_length", None)
+        return full if window is None else window(port.config, full, min(longest, full))
     return longest
 
 
@@ -292,8 +298,9 @@ def collate(port: Port, encoded: Sequence[np.ndarray], length: int) -> dict[str,
     """
     ids = np.full((len(encoded), length), port.tokenizer.pad_id, np.int32)
     mask = np.zeros((len(encoded), length), bool)
+    share = _PADDING_BEFORE[port.preset.padding_side]
     for row, tokens in enumerate(encoded):
-        start = length - len(tokens) if port.preset.padding_side == "left" else 0
+        start = (length - len(tokens)) * share // 2
         ids[row, start : start + len(tokens)] = tokens
         mask[row, start : start + len(tokens)] = True
     return {"input_ids": ids, "attention_mask": mask}
@@ -309,6 +316,8 @@ def forward(
     given = dict(inputs)
     if not port.preset.masked:
         del given["attention_mask"]
+    if port.preset.batching == "fixed":
+        given["padded_length"] = port.preset.max_tokens
     precision = "highest" if port.dtype == "float32" else "default"
     with jax.default_matmul_precision(precision):
         hidden = nnx.merge(port.graphdef, state)(given, taps)

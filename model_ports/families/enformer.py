@@ -2,7 +2,9 @@
 
 SPACE appends a species vector to the bins and has a mixture of experts for a feed-forward.
 Original: lucidrains' enformer-pytorch, of which SPACE's code is a copy. Every record is padded
-to the model's input length, and padding is real context: there is no mask.
+to the model's input length, and padding is real context: there is no mask. Beyond the reach of
+a record the convolution tower sees padding alone, so it runs only on a window around the record
+(`window_length`), and a short strip of padding gives all other bins.
 """
 
 import math
@@ -22,6 +24,7 @@ from model_ports.port import FINAL, Hidden, Inputs
 
 _EPSILON = 1e-5  # of all norms
 _BASES = 4
+_SMALLEST_WINDOW = 8  # bins
 _STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
 _FEATURE_KINDS = 6  # exponential, mask, gamma; each plain and signed
 _GATE_SLOPE = 0.01
@@ -205,11 +208,17 @@ class Attention(nnx.Module):
         key, value = split_heads(self.key(x), heads), split_heads(self.value(x), heads)
         features = position_features(length, self.config.width // heads)
         relative = split_heads(self.relative(jnp.asarray(features, x.dtype)), heads)
-        logits = jnp.einsum("bihd,bjhd->bhij", query + self.content_bias[...], key)
-        by_distance = jnp.einsum("bihd,rhd->bhir", query + self.position_bias[...], relative)
-        logits = (logits + _shift(by_distance)).astype(jnp.float32)
-        weight = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
-        mixed = jnp.einsum("bhij,bjhd->bihd", weight, value)
+        by_content, by_position = query + self.content_bias[...], query + self.position_bias[...]
+
+        def attend(parts: tuple[Array, ...]) -> Array:
+            by_content, by_position, key, value = parts
+            logits = jnp.einsum("ihd,jhd->hij", by_content, key)
+            logits += _shift(jnp.einsum("ihd,rhd->hir", by_position, relative))
+            weight = jax.nn.softmax(logits.astype(jnp.float32), axis=-1).astype(x.dtype)
+            return jnp.einsum("hij,jhd->ihd", weight, value)
+
+        # Records one after the other: a batch's logits by distance would fill the memory.
+        mixed = jax.lax.map(attend, (by_content, by_position, key, value))
         return self.output(mixed.reshape(x.shape))
 
 
@@ -292,10 +301,8 @@ class Model(nnx.Module):
         self.final = ConvolutionBlock(config.width, 2 * config.width, 1, rngs=rngs)
 
     def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
-        x = jax.nn.one_hot(inputs["input_ids"], _BASES, dtype=self.stem.pool.logits.kernel.dtype)
-        x = self.stem(x)
-        for stage in self.tower:
-            x = stage(x)
+        ids = inputs["input_ids"]
+        x = self._bins(ids, inputs.get("padded_length", ids.shape[1]))
         bins = x.shape[1]
         if self.config.space:
             species = jnp.broadcast_to(self.species[...], (len(x), 1, self.config.width))
@@ -305,6 +312,77 @@ class Model(nnx.Module):
         trim = -((self.config.bins - bins) // 2)
         x = activate(self.final(x[:, trim : bins - trim]))
         return Hidden(states | {FINAL: x}, jnp.ones(x.shape[:2], bool))
+
+    def _convolve(self, ids: Array) -> Array:
+        """[B, L] -> [B, L / 2^downsamples, D]."""
+        x = jax.nn.one_hot(ids, _BASES, dtype=self.stem.pool.logits.kernel.dtype)
+        x = self.stem(x)
+        for stage in self.tower:
+            x = stage(x)
+        return x
+
+    def _bins(self, ids: Array, full: int) -> Array:
+        """All bins of `full` bases, of which `ids` are a window, and padding the others."""
+        x = self._convolve(ids)
+        if ids.shape[1] == full:
+            return x
+        bin_size, margin = 2**self.config.downsamples, _margin(self.config)
+        bins, window = full // bin_size, x.shape[1]
+        start, cut = _window_start(self.config, bins, window), margin if self.config.space else 0
+        # The first and the last `margin` bins of padding feel the ends, all between are alike.
+        strip = self._convolve(jnp.full((1, (2 * margin + 1) * bin_size), _BASES, ids.dtype))
+        alike = jnp.repeat(strip[:, margin : margin + 1], bins - 2 * margin, axis=1)
+        padding = jnp.concatenate([strip[:, :margin], alike, strip[:, margin + 1 :]], axis=1)
+        padding = jnp.broadcast_to(padding, (len(x), *padding.shape[1:]))
+        # The window's own ends, where they are not those of the input, falsify `margin` bins.
+        first, last = start + cut, start + window - margin
+        inside = x[:, cut : window - margin]
+        return jnp.concatenate([padding[:, :first], inside, padding[:, last:]], axis=1)
+
+
+def reached_bins(config: Config, first: int, last: int) -> tuple[int, int]:
+    """First and last bin that the bases `first` .. `last` act on, ends of the input left aside."""
+    first, last = (first - _STEM_WIDTH // 2) // 2, (last + _STEM_WIDTH // 2) // 2
+    for _ in config.tower:
+        first, last = (first - _TOWER_WIDTH // 2) // 2, (last + _TOWER_WIDTH // 2) // 2
+    return first, last
+
+
+def _margin(config: Config) -> int:
+    """Bins on either side of a point between two bins that the bases beyond it act on."""
+    first, last = reached_bins(config, 0, -1)
+    return max(-first, last + 1)
+
+
+def _window_start(config: Config, bins: int, window: int) -> int:
+    """Enformer's records stand at the start of the input, SPACE's in its middle."""
+    return (bins - window) // 2 if config.space else 0
+
+
+def window_length(config: Config, full: int, longest: int) -> int:
+    """Bases of the window that gives the same bins as the whole input.
+
+    The lengths are a ladder of doublings, so that they are few.
+
+    Args:
+        config: The model.
+        full: Bases of the model's input.
+        longest: Bases of the longest record, at most `full`.
+    """
+    bin_size, margin = 2**config.downsamples, _margin(config)
+    bins = full // bin_size
+    left = (full - longest) // 2 if config.space else 0
+    first, last = reached_bins(config, left, left + max(longest, 1) - 1)
+    window = _SMALLEST_WINDOW
+    while window < bins:
+        # Both middles are the same: an odd input has odd windows.
+        width = window + (bins - window) % 2 if config.space else window
+        start = _window_start(config, bins, width)
+        starts_before = start + margin <= first or not config.space
+        if starts_before and last < start + width - margin and width < bins:
+            return width * bin_size
+        window *= 2
+    return full
 
 
 def _convolution(source: str, path: str, layout: Layout) -> list[Weight]:

@@ -12,12 +12,11 @@ NO_BASE = 4
 
 @dataclass(frozen=True)
 class BasesTokenizer:
-    """Upper-cased bases, placed in a window of `max_tokens`.
+    """Upper-cased bases.
 
     Attributes:
         table: Code of each byte.
-        centred: Records are cut to their centre, or padded on both sides, the odd base on the
-            right; otherwise their first bases are kept, and padding is left to the batch.
+        centred: Records are cut to their centre; otherwise their first bases are kept.
     """
 
     table: np.ndarray
@@ -25,22 +24,14 @@ class BasesTokenizer:
     pad_id: int = NO_BASE
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """See `Tokenizer.encode`; where centred, all have `max_tokens` codes."""
+        """See `Tokenizer.encode`."""
         encoded = []
         for sequence in sequences:
             codes = self.table[np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)]
-            if max_tokens is not None and self.centred:
-                codes = _centre(codes, max_tokens)
-            encoded.append(codes[:max_tokens])
+            excess = 0 if max_tokens is None else max(len(codes) - max_tokens, 0)
+            start = excess // 2 if self.centred else 0
+            encoded.append(codes[start : start + len(codes) - excess])
         return encoded
-
-
-def _centre(codes: np.ndarray, length: int) -> np.ndarray:
-    missing = length - len(codes)
-    if missing < 0:
-        start = -missing // 2
-        return codes[start : start + length]
-    return np.pad(codes, (missing // 2, missing - missing // 2), constant_values=NO_BASE)
 
 
 def bases_tokenizer(_: Path | None, options: Mapping[str, Any]) -> BasesTokenizer:

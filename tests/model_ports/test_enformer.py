@@ -1,9 +1,20 @@
+from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from model_ports.families.enformer import position_features
+from model_ports.families.enformer import position_features, reached_bins, window_length
+from model_ports.port import (
+    Port,
+    abstract_model,
+    collate,
+    embedder,
+    load_port,
+    padded_length,
+    tokenize,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -21,3 +32,50 @@ def test_position_features_are_the_originals(model_id, tiny, full):
         expected = arrays["relpos_full"]
     found = position_features(full, expected.shape[1])[rows]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("full", "dtype"), [(512, "float32"), (3056, "float32"), (3056, "bfloat16")]
+)
+@pytest.mark.parametrize("model_id", ["enformer-official-rough", "space"])
+def test_window_gives_what_the_whole_input_gives(model_id, full, dtype):
+    port = load_port(model_id, GOLDEN / model_id, dtype=dtype)
+    config = replace(port.config, bins=full // 16 - 12)
+    port = replace(
+        port,
+        config=config,
+        graphdef=abstract_model(port.entry.family, config)[0],
+        preset=replace(port.preset, max_tokens=full),
+    )
+    run = jax.jit(lambda state, inputs: forward(port, state, inputs, (0, FINAL)).states)
+    rng, windows = np.random.default_rng(full), set()
+    tolerance = 1e-5 if dtype == "float32" else 2e-2
+    for size in (1, 15, 16, 17, 100, 301, full // 2, full - 40, full, full + 7):
+        sequence = "".join(rng.choice(list("ACGTN"), size, p=[0.24] * 4 + [0.04]))
+        encoded = tokenize(port, [sequence, sequence[::-1]])
+        window = padded_length(port, len(encoded[0]))
+        found = run(port.state, collate(port, encoded, window))
+        expected = run(port.state, collate(port, encoded, full))
+        for tap, whole in expected.items():
+            whole = np.asarray(whole, np.float32)
+            off = np.abs(np.asarray(found[tap], np.float32) - whole).max()
+            assert off <= tolerance * np.abs(whole).max(), (size, window, tap)
+        windows.add(window)
+    assert max(windows) == full
+    assert len(windows) <= 5
+    if full > 1000:
+        assert min(windows) <= 17 * 16
+
+
+@pytest.mark.parametrize("model_id", ["enformer-official-rough", "space"])
+def test_window_is_the_smallest_that_is_exact(model_id):
+    """A window one bin narrower than the record's reach would not give the same."""
+    port = load_port(model_id, GOLDEN / model_id)
+    full, bin_size = 4096, 2**port.config.downsamples
+    for size in range(1, full, 37):
+        length = window_length(port.config, full, size)
+        left = (full - size) // 2 if port.config.space else 0
+        first, last = reached_bins(port.config, left, left + size - 1)
+        reach = (last - max(first, 0) + 1) * bin_size
+        assert length == full or reach < length
+        assert length <= max(8 * bin_size, 3 * reach + 12 * bin_size) or length == full
