@@ -25,6 +25,7 @@ MODELS = ("enformer-official-rough", "space")
 def flops(call: Callable[[nnx.State, dict], object], port: Port, inputs: dict) -> float:
     """Operations of the compiled call, as XLA counts them."""
     cost = jax.jit(call).lower(port.state, inputs).compile().cost_analysis()
+    assert cost is not None
     return float(cost["flops"])
 
 
