@@ -19,6 +19,9 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
+_FFT_VALUES = 2**26  # of a long convolution's input that are transformed at once
+
+
 def stack_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, rngs: nnx.Rngs) -> Any:
     """Returns `count` layers as one module whose parameters have a leading axis."""
 
@@ -102,6 +105,8 @@ def scan_mixed(
 def causal_fft_convolution(x: Array, filters: Array) -> Array:
     """y[t] = sum_{s <= t} filters[t - s] x[s] for each channel, by FFT in float32.
 
+    Very long inputs are transformed a group of channels at a time.
+
     Args:
         x: [B, L, D].
         filters: [L, D].
@@ -109,11 +114,24 @@ def causal_fft_convolution(x: Array, filters: Array) -> Array:
     Returns:
         float32 [B, L, D].
     """
-    length = x.shape[1]
-    # Twice the length: the circular convolution of the padded arrays is the linear one.
-    spectrum = jnp.fft.rfft(x.astype(jnp.float32), 2 * length, axis=1)
-    spectrum = spectrum * jnp.fft.rfft(filters.astype(jnp.float32), 2 * length, axis=0)
-    return jnp.fft.irfft(spectrum, 2 * length, axis=1)[:, :length]
+    batch, length, width = x.shape
+    wanted = -(-batch * length * width // _FFT_VALUES)
+    groups = next((n for n in range(wanted, width) if width % n == 0), width)
+    size = width // groups
+
+    def convolve(start: Array) -> Array:
+        part, own = (
+            jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1).astype(jnp.float32)
+            for a in (x, filters)
+        )
+        # Twice the length: the circular convolution of the padded arrays is the linear one.
+        spectrum = jnp.fft.rfft(part, 2 * length, axis=1) * jnp.fft.rfft(own, 2 * length, axis=0)
+        return jnp.fft.irfft(spectrum, 2 * length, axis=1)[:, :length]
+
+    if groups == 1:
+        return convolve(jnp.zeros((), jnp.int32))
+    mixed = jax.lax.map(convolve, size * jnp.arange(groups))
+    return jnp.moveaxis(mixed, 0, 2).reshape(x.shape)
 
 
 def short_causal_convolution(x: Array, kernel: Array, bias: Array) -> Array:

@@ -1,0 +1,78 @@
+"""Do the long-input ports run on very long records, and do time and memory grow linearly?
+
+    python -m benchmarks.long_inputs
+
+HyenaDNA-Large-1M on up to 1,000,000 tokens and Caduceus-PS on up to 131,072, at their full size
+with random weights, one record a run. Each run is a process of its own, whose peak resident
+memory is printed beside the seconds of the call (compilation left out) and the exponent of
+growth from the length before: 1 is linear.
+"""
+
+import argparse
+import json
+import math
+import resource
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+
+from model_ports.port import collate, embedder, random_port
+
+LENGTHS = {
+    "hyenadna-large-1m-seqlen-hf": (125_000, 250_000, 500_000, 1_000_000),
+    "caduceus-ps_seqlen-131k_d_model-256_n_layer-16": (16_384, 32_768, 65_536, 131_072),
+}
+
+
+def measure(model_id: str, length: int) -> dict[str, float]:
+    """Seconds to compile and to run, and this process's peak memory in GiB."""
+    port = random_port(model_id)
+    ids = np.random.default_rng(0).integers(0, port.config.vocab_size, length, np.int32)
+    inputs = jax.device_put(collate(port, [ids], length))
+    start = time.perf_counter()
+    embed = embedder(port).lower(port.state, inputs).compile()  # pyright: ignore (jitted)
+    compiled = time.perf_counter()
+    vector = np.asarray(embed(port.state, inputs))
+    seconds = time.perf_counter() - compiled
+    if not np.isfinite(vector).all():
+        raise FloatingPointError(f"{model_id}: not finite at {length} tokens")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {"compile": compiled - start, "seconds": seconds, "gib": peak}
+
+
+def main() -> None:
+    """Prints a line a model and length."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=list(LENGTHS), choices=list(LENGTHS))
+    parser.add_argument("--lengths", nargs="+", type=int, help="tokens, instead of each model's")
+    parser.add_argument("--one", action="store_true", help="measure in this process, print JSON")
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(options.models[0], options.lengths[0])))
+        return
+    print(f"{'model':48s} {'tokens':>9s} {'compile':>8s} {'time':>9s} {'peak':>10s}  growth")
+    for model_id in options.models:
+        before = None
+        for length in options.lengths or LENGTHS[model_id]:
+            command = [sys.executable, "-m", "benchmarks.long_inputs", "--one"]
+            command += ["--models", model_id, "--lengths", str(length)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            found = json.loads(done.stdout)
+            growth = ""
+            if before is not None:
+                ratio = math.log(length / before[0])
+                power = [math.log(found[name] / before[1][name]) / ratio for name in found]
+                growth = f"time {power[1]:.2f}, memory {power[2]:.2f}"
+            print(
+                f"{model_id:48s} {length:9,d} {found['compile']:6.1f} s {found['seconds']:7.1f} s"
+                f" {found['gib']:6.2f} GiB  {growth}",
+                flush=True,
+            )
+            before = (length, found)
+
+
+if __name__ == "__main__":
+    main()
