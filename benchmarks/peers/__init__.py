@@ -1,0 +1,1 @@
+"""Straightforward PyTorch computations of the families, to measure the ports against."""

@@ -1,0 +1,51 @@
+"""Caduceus and PlantCaduceus in PyTorch, the scan step by step."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.peers.parts import apply, rms_norm, selective_mixer, to_torch, turn
+
+
+def build(
+    config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Returns `forward(ids [B, L], mask) -> [B, L, D]`; padding has no effect on records."""
+    weights, epsilon = to_torch(tensors), config["norm_epsilon"]
+    root, strands = "caduceus.backbone", config["rcps"]
+    words = f"{root}.embeddings.word_embeddings"
+    table = weights[f"{words}.embedding.weight" if strands else f"{words}.weight"]
+
+    def block(layer: str, x: Tensor, mask: Tensor | None) -> Tensor:
+        mixer = f"{layer}.mixer" + (".submodule" if strands else "")
+        y = rms_norm(x, weights[f"{layer}.norm.weight"], epsilon)
+        u, gate = apply(weights, f"{mixer}.mamba_fwd.in_proj", y).chunk(2, -1)
+        y = selective_mixer(weights, f"{mixer}.mamba_fwd", u)
+        y = y + turn(selective_mixer(weights, f"{mixer}.mamba_rev", turn(u, mask)), mask)
+        return x + apply(weights, f"{mixer}.mamba_fwd.out_proj", y * functional.silu(gate))
+
+    def complement(x: Tensor, mask: Tensor | None) -> Tensor:
+        return turn(x, mask).flip(-1)
+
+    @torch.inference_mode()
+    def forward(ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        scale = weights[f"{root}.norm_f.weight"]
+        if not strands:
+            x = table[ids]
+            for i in range(config["n_layer"]):
+                x = block(f"{root}.layers.{i}", x, mask)
+            return rms_norm(x, scale, epsilon)
+        other_ids = turn(weights[f"{words}.complement_map"][ids], mask)
+        x = table[torch.cat([ids, other_ids])]
+        both = None if mask is None else torch.cat([mask, mask])
+        for i in range(config["n_layer"]):
+            own, other = x.chunk(2)
+            x = block(f"{root}.layers.{i}", complement(torch.cat([other, own]), both), both)
+        own, other = rms_norm(x, scale, epsilon).chunk(2)
+        return torch.cat([own, complement(other, mask)], -1)
+
+    return forward
