@@ -79,7 +79,7 @@ def ours(problem: Problem, solver: str) -> list[HeadScore]:
         problem.y_train,
         problem.x_test,
         problem.y_test,
-        probes=[Probe(solver, STRENGTHS)],
+        probes=[Probe(solver=solver, strengths=STRENGTHS)],
         shots=SHOTS,
         seeds=SEEDS,
     )

@@ -12,10 +12,10 @@ import ml_collections
 from geneb_jax.benchmark import GENEB
 from geneb_jax.published import PaperVersion
 from model_ports.catalog import PresetName
+from probes import CLASS_WEIGHTS, KINDS, SELECTIONS
 
 PRESETS = ("corrected", "published")
 SOLVERS = ("geneb", "converged")
-PROBES = ("logistic",)
 DTYPES = ("float32", "bfloat16")
 LABELS = ("v1", "v4")
 
@@ -43,6 +43,9 @@ class Settings:
     seeds: tuple[int, ...]
     probes: tuple[str, ...]
     C: tuple[float, ...]
+    standardised: bool
+    class_weight: tuple[str, ...]
+    selection: str
     dtype: str
     batch_tokens: int
     max_train: int
@@ -69,8 +72,13 @@ def default_config() -> ml_collections.ConfigDict:
     config.solver = "geneb"
     config.regimes = "full,10shot,1shot"
     config.seeds = ",".join(map(str, GENEB.seeds))
-    config.probes = "logistic"
+    config.probes = "logistic"  # and ridge
     config.C = "1.0"
+    # Features of mean 0 and variance 1 on train.
+    config.standardised = False
+    config.class_weight = "none"  # and balanced
+    # none reports every C and class weight; folds and carve choose them on train, by MCC.
+    config.selection = "none"
     config.dtype = "float32"
     # Tokens of a batch, padding included; 0 chooses by device.
     config.batch_tokens = 0
@@ -233,8 +241,11 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "solver": _one_of(SOLVERS),
     "regimes": _regimes,
     "seeds": _seeds,
-    "probes": _some_of(PROBES),
+    "probes": _some_of(tuple(KINDS)),
     "C": _strengths,
+    "standardised": _flag,
+    "class_weight": _some_of(CLASS_WEIGHTS),
+    "selection": _one_of(SELECTIONS),
     "dtype": _one_of(DTYPES),
     "batch_tokens": _at_least(0),
     "max_train": _at_least(0),

@@ -29,9 +29,16 @@ from geneb_jax.cells import Cell
 from geneb_jax.config import Settings, regime_name
 from geneb_jax.features import Model, open_model, prepare_features
 from geneb_jax.models import ModelSpec
-from geneb_jax.scores import arrange, sanitise, write_scores, write_whole
+from geneb_jax.scores import (
+    HEAD_COLUMNS,
+    METRIC_COLUMNS,
+    arrange,
+    sanitise,
+    write_scores,
+    write_whole,
+)
 from geneb_jax.tasks import Task, content_digest
-from probes import HeadScore, Probe, evaluate_task
+from probes import HeadScore, Probe, evaluate_task, solver_name
 
 Clock = dict[str, float]  # wall time in seconds by stage
 
@@ -133,7 +140,17 @@ def _evaluate_model(
 
 
 def _probes(settings: Settings) -> list[Probe]:
-    return [Probe(settings.solver, settings.C)]
+    return [
+        Probe(
+            kind,
+            settings.solver,
+            settings.C,
+            settings.standardised,
+            settings.class_weight,
+            settings.selection,
+        )
+        for kind in settings.probes
+    ]
 
 
 def _finished(cell: Cell, settings: Settings) -> bool:
@@ -141,14 +158,25 @@ def _finished(cell: Cell, settings: Settings) -> bool:
     rows = cell.read()
     if rows.empty:
         return False
-    columns = ["probe", "solver", "standardised", "class_weight", "C", "regime", "seed"]
-    have = set(rows[columns].itertuples(index=False, name=None))
     regimes = [regime_name(shots) for shots in settings.shots]
-    return all(
-        ("logistic", probe.solver, False, "none", C, regime, seed) in have
-        for probe in _probes(settings)
-        for C, regime, seed in itertools.product(probe.strengths, regimes, settings.seeds)
-    )
+    for probe in _probes(settings):
+        # Which class weight and C a selection will choose is not known before.
+        selects = probe.selection != "none"
+        columns = [c for c in HEAD_COLUMNS if not (selects and c in ("class_weight", "C"))]
+        have = set(rows[columns].itertuples(index=False, name=None))
+        grid = {
+            "regime": regimes,
+            "probe": [probe.kind],
+            "solver": [solver_name(probe)],
+            "standardised": [probe.standardised],
+            "class_weight": probe.class_weights,
+            "selection": [probe.selection],
+            "C": probe.strengths,
+            "seed": settings.seeds,
+        }
+        if not have.issuperset(itertools.product(*(grid[column] for column in columns))):
+            return False
+    return True
 
 
 def _rows(model: Model, task: Task, heads: Sequence[HeadScore]) -> pd.DataFrame:
@@ -169,11 +197,10 @@ def _head_columns(head: HeadScore) -> dict[str, Any]:
         "solver": head.solver,
         "standardised": head.standardised,
         "class_weight": head.class_weight,
+        "selection": head.selection,
         "C": head.C,
         "seed": head.seed,
-        "MCC": head.MCC,
-        "accuracy": head.accuracy,
-        "macro_F1": head.macro_F1,
+        **{metric: getattr(head, metric) for metric in METRIC_COLUMNS},
         "iterations": head.iterations,
         "objective": head.objective,
         "gradient_norm": head.gradient_norm,
@@ -190,7 +217,7 @@ def write_predictions(path: Path, task: Task, heads: Sequence[HeadScore]) -> Non
         task: The task.
         heads: Its H heads.
     """
-    named = pd.DataFrame([_head_columns(head) for head in heads]).iloc[:, :7]
+    named = pd.DataFrame([_head_columns(head) for head in heads])[list(HEAD_COLUMNS)]
     buffer = io.BytesIO()
     arrays = {
         "labels": task.test.labels,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.scores import METRIC_COLUMNS
 from model_ports.catalog import entries
 
 PUBLISHED = "published"  # the source's name in configs and on the command line
@@ -20,7 +21,7 @@ def published_results() -> pd.DataFrame:
     """Returns the results table (see `geneb_jax.results`) of the published submissions.
 
     Source: GENEB's repository, submissions of commit 095e35fdb411 (Apache-2.0), MCC to six
-    decimals; accuracy and macro F1 are missing values. Models go by their names in the paper.
+    decimals; the other metrics are missing values. Models go by their names in the paper.
     """
     wide = _read_csv("published_mcc.csv")
     names = {entry.id: entry.paper_name for entry in entries().values()}
@@ -33,9 +34,8 @@ def published_results() -> pd.DataFrame:
             "category": long["task_id"].map(categories),
             "task": long["task_id"],
             "MCC": long["MCC"],
-            "accuracy": float("nan"),
-            "macro_F1": float("nan"),
         }
+        | dict.fromkeys(METRIC_COLUMNS[1:], float("nan"))
     )
 
 

@@ -22,10 +22,22 @@ KEY_COLUMNS = (
     "solver",
     "standardised",
     "class_weight",
+    "selection",
     "C",
     "seed",
 )
-METRIC_COLUMNS = ("MCC", "accuracy", "macro_F1")
+METRIC_COLUMNS = ("MCC", "accuracy", "macro_F1", "balanced_accuracy", "AUROC", "AUPRC")
+# What tells the heads of a model on a task apart.
+HEAD_COLUMNS = (
+    "regime",
+    "probe",
+    "solver",
+    "standardised",
+    "class_weight",
+    "selection",
+    "C",
+    "seed",
+)
 _UNIQUE = [column for column in KEY_COLUMNS if column != "category"]
 _TEXT_COLUMNS = [c for c in KEY_COLUMNS if c not in ("standardised", "C", "seed")]
 _PARSERS = {  # of the other columns; those not named here hold floats
@@ -41,6 +53,7 @@ PROTOCOL = {
     "solver": "geneb",
     "standardised": False,
     "class_weight": "none",
+    "selection": "none",
     "C": 1.0,
 }
 
@@ -50,6 +63,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     scores = pd.read_csv(path, dtype=str, keep_default_na=False)
     for column in scores:
         if column not in _TEXT_COLUMNS:
+            scores[column] = scores[column].replace("", "nan")
             scores[column] = scores[column].map(_PARSERS.get(str(column), float))
     return scores
 

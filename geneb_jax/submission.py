@@ -9,7 +9,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.models import ModelSpec
-from geneb_jax.scores import protocol_rows, sanitise, task_means, write_json
+from geneb_jax.scores import METRIC_COLUMNS, protocol_rows, sanitise, task_means, write_json
 from model_ports.catalog import entries
 
 _CATEGORIES = {task.id: task.category for task in GENEB.tasks}
@@ -86,8 +86,8 @@ def read_submissions(folder: Path) -> pd.DataFrame:
         folder: Holds one .json file a model.
 
     Returns:
-        Columns model, regime, category, task, MCC, accuracy, macro_F1. Models of the catalog go
-        by their names in the paper, others by their ids.
+        The columns of a results table; metrics that submissions lack are missing values. Models
+        of the catalog go by their names in the paper, others by their ids.
 
     Raises:
         ValueError: Lists every problem of every file.
@@ -118,7 +118,8 @@ def read_submissions(folder: Path) -> pd.DataFrame:
     if problems:
         raise ValueError("\n".join(problems))
     columns = ["model", "regime", "category", "task", *_METRICS.values()]
-    return pd.DataFrame(rows, columns=columns)
+    missing = dict.fromkeys(set(METRIC_COLUMNS) - set(columns), float("nan"))
+    return pd.DataFrame(rows, columns=columns).assign(**missing)
 
 
 def _problems(content: Any) -> Iterator[str]:

@@ -26,8 +26,12 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     rows = protocol_rows(scores)
     if not rows.empty or scores.empty:
         return rows
-    columns = ["probe", "solver", "standardised", "class_weight", "C"]
-    return scores[(scores[columns] == scores[columns].iloc[0]).all(axis=1)]
+    columns = ["probe", "solver", "standardised", "selection"]
+    first = scores[(scores[columns] == scores[columns].iloc[0]).all(axis=1)]
+    if first["selection"].iloc[0] != "none":
+        return first
+    columns = ["class_weight", "C"]
+    return first[(first[columns] == first[columns].iloc[0]).all(axis=1)]
 
 
 def print_table(scores: pd.DataFrame, console: Console) -> None:
@@ -68,8 +72,9 @@ def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[st
     wide = averages.pivot(index="model", columns="regime")
     wide = wide.sort_values(("macro", regimes[0]), ascending=False)
     head = rows.iloc[0]
+    chosen = f"C={head['C']:g}" if head["selection"] == "none" else f"C by {head['selection']}"
     table = Table(
-        title=f"MCC, mean over seeds ({head['probe']}, solver {head['solver']}, C={head['C']:g})",
+        title=f"MCC, mean over seeds ({head['probe']}, solver {head['solver']}, {chosen})",
         caption="macro: mean of the category means; micro: mean over tasks" + _data_note(rows),
     )
     table.add_column("model", overflow="fold", min_width=20)

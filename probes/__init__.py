@@ -1,6 +1,23 @@
 """Probe heads on frozen embeddings: few-shot sampling, joint fits, metrics. Pure JAX, no files."""
 
-from probes.evaluate import HeadScore, Probe, evaluate_task
-from probes.fewshot import few_shot_rows
+from probes.evaluate import (
+    CLASS_WEIGHTS,
+    KINDS,
+    SELECTIONS,
+    HeadScore,
+    Probe,
+    evaluate_task,
+    solver_name,
+)
+from probes.sampling import few_shot_rows
 
-__all__ = ["HeadScore", "Probe", "evaluate_task", "few_shot_rows"]
+__all__ = [
+    "CLASS_WEIGHTS",
+    "KINDS",
+    "SELECTIONS",
+    "HeadScore",
+    "Probe",
+    "evaluate_task",
+    "few_shot_rows",
+    "solver_name",
+]

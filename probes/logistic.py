@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 
 from probes.lbfgs import Result, Stopping, minimise
+from probes.standardise import fold_into_head, standardise
 
 SOLVERS: Mapping[str, Stopping] = {
     # scikit-learn 1.5: tol=1e-4, max_iter=1000, ftol = 64 eps of float64.
@@ -29,16 +30,26 @@ SOLVERS: Mapping[str, Stopping] = {
 _BLOCK = 2048
 
 
-@functools.partial(jax.jit, static_argnames=("solver",))
-def fit_heads(x: Array, y: Array, weight: Array, strength: Array, *, solver: str) -> Result:
+@functools.partial(jax.jit, static_argnames=("solver", "standardised"))
+def fit_heads(
+    x: Array,
+    y: Array,
+    weight: Array,
+    strength: Array,
+    *,
+    solver: str,
+    standardised: bool = False,
+) -> Result:
     """Fits H heads together; arithmetic is in the dtype of `strength`.
 
     Args:
         x: Features [N, D] that all heads share, or [H, N, D]; float32 stays float32 in memory.
         y: Targets [N, K'] or [H, N, K']: the second class's indicator (K' = 1), or one-hot.
-        weight: 1 for a row that counts, 0 for padding, [N] or [H, N].
+        weight: Weight of each row in the loss, 0 for padding, [N] or [H, N].
         strength: C of each head [H].
         solver: A name of `SOLVERS`.
+        standardised: Fit on features of mean 0 and variance 1 over the rows that count; the head
+            is returned for the features as they are, objective and gradient are the fit's.
 
     Returns:
         The fits, each field with a leading axis H; `x` is the head's [D + 1, K'] flattened, the
@@ -46,7 +57,14 @@ def fit_heads(x: Array, y: Array, weight: Array, strength: Array, *, solver: str
     """
     shared = None if x.ndim == 2 else 0
     fit = {"geneb": _fit_from_zero, "converged": _fit_whitened}[solver]
-    return jax.vmap(fit, in_axes=(shared, shared, shared, 0))(x, y, weight, strength)
+    fits = jax.vmap(fit, in_axes=(shared, shared, shared, 0))
+    if not standardised:
+        return fits(x, y, weight, strength)
+    x, mean, deviation = standardise(x, weight, strength.dtype)
+    end = fits(x, y, weight, strength)
+    head = end.x.reshape(len(strength), x.shape[-1] + 1, -1)
+    head = fold_into_head(head, mean, deviation)
+    return end._replace(x=head.reshape(len(strength), -1))
 
 
 def _fit_from_zero(x: Array, y: Array, weight: Array, strength: Array) -> Result:
@@ -120,11 +138,13 @@ class _Basis(NamedTuple):
 
 
 def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
+    """Of the rows that count, each alike: the weights are in the loss alone."""
     multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-    rows = jnp.sum(weight)
+    present = (weight > 0).astype(dtype)
+    rows = jnp.sum(present)
     x = x.astype(dtype)
-    mean = multiply(weight, x) / rows
-    x = (x - mean) * weight[:, None]
+    mean = multiply(present, x) / rows
+    x = (x - mean) * present[:, None]
     if x.shape[0] > x.shape[1]:
         variance, directions = jnp.linalg.eigh(multiply(x.T, x) / rows)
         return _Basis(multiply(x, directions), directions, jnp.maximum(variance, 0), mean)

@@ -1,7 +1,7 @@
 "use strict";
 // The page's state is its form fields; every change computes the parts anew from DATA.
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const METRIC_NAMES = { accuracy: "accuracy", macro_F1: "macro F1" };
+const METRIC_NAMES = { macro_F1: "macro F1", balanced_accuracy: "balanced accuracy" };
 const TIERS = { "<100M": [0, 1e8], "100M-500M": [1e8, 5e8], "500M-2B": [5e8, 2e9], "≥2B": [2e9, Infinity] };
 const CUSTOM = "custom";
 const byId = (id) => document.getElementById(id);

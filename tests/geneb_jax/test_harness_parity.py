@@ -63,7 +63,7 @@ def test_converged_predictions_are_scikit_learns():
         x, x_test = features(task)
         heads = evaluate_task(
             x, task.train.labels, x_test, task.test.labels,
-            probes=[Probe("converged")], shots=[None], seeds=[13],
+            probes=[Probe(solver="converged")], shots=[None], seeds=[13],
         )  # fmt: skip
         expected = fit(x, task.train.labels, tol=1e-8, max_iter=20000).predict(x_test)
         equal.append(heads[0].predictions == expected)

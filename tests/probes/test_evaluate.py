@@ -1,12 +1,25 @@
+import functools
 import warnings
 
+import jax
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    matthews_corrcoef,
+    roc_auc_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from probes import Probe, evaluate_task, few_shot_rows
+from probes.logistic import SOLVERS, fit_heads
+from probes.ridge import fit_ridge
+from probes.sampling import stratified_folds
 
 SEEDS = (13, 17)
 
@@ -29,7 +42,7 @@ def reference(x, y, **options):
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_heads_are_scikit_learns(classes):
     x, y, x_test, y_test = problem(classes=classes)
-    probe = Probe("geneb", (0.01, 1.0))
+    probe = Probe(solver="geneb", strengths=(0.01, 1.0))
     heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None, 10, 1], seeds=SEEDS)
     assert len(heads) == 2 * 3 * 2
     for head in heads:
@@ -50,7 +63,7 @@ def test_heads_are_scikit_learns(classes):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_converged_is_the_optimum(classes):
     x, y, x_test, y_test = problem(classes=classes)
-    probe = Probe("converged", (0.1, 10.0))
+    probe = Probe(solver="converged", strengths=(0.1, 10.0))
     heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None], seeds=(13,))
     for head in heads:
         model = reference(x, y, C=head.C, tol=1e-10, solver="newton-cholesky")
@@ -118,3 +131,119 @@ def test_impossible_tasks_are_named():
             shots=[1],
             seeds=(1,),
         )
+
+
+def fit_rows(head, y):
+    return slice(None) if head.shots is None else few_shot_rows(y, head.shots, head.seed)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("width", [24, 300])  # fewer and more features than rows
+@pytest.mark.parametrize("standardised", [False, True])
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_ridge_is_scikit_learns(classes, width, standardised, class_weight):
+    x, y, x_test, y_test = problem(classes=classes, d=width)
+    probe = Probe("ridge", strengths=(0.01, 10.0), standardised=standardised,
+                  class_weights=(class_weight,))  # fmt: skip
+    heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None, 10], seeds=SEEDS)
+    assert len(heads) == 2 * 2 * 2
+    for head in heads:
+        rows = fit_rows(head, y)
+        scaler = StandardScaler(with_mean=standardised, with_std=standardised)
+        weight = None if class_weight == "none" else "balanced"
+        ridge = RidgeClassifier(alpha=1 / (2 * head.C), class_weight=weight, solver="svd")
+        model = make_pipeline(scaler, ridge).fit(x[rows].astype(np.float64), y[rows])
+        np.testing.assert_allclose(
+            head.scores, model.decision_function(x_test.astype(np.float64)), atol=2e-4, rtol=2e-3
+        )
+        assert head.gradient_norm < 1e-9
+        assert head.solver == "closed form"
+
+
+@pytest.mark.parametrize("solver", ["geneb", "converged"])
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("shots", [None, 10])
+def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shots):
+    x, y, x_test, y_test = problem(classes=classes)
+    kept = np.flatnonzero((y != y.min()) | (np.arange(len(y)) % 4 == 0))  # uneven classes
+    x, y = x[kept], y[kept]
+    x[:, 3] = 2.5  # a constant
+    probe = Probe(solver=solver, strengths=(0.1,), standardised=True, class_weights=("balanced",))
+    heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[shots], seeds=SEEDS)
+    for head in heads:
+        rows = fit_rows(head, y)
+        scaler = StandardScaler().fit(x[rows].astype(np.float64))
+        model = reference(scaler.transform(x[rows]), y[rows], C=0.1, class_weight="balanced",
+                          tol=1e-10, solver="newton-cholesky")  # fmt: skip
+        expected = model.decision_function(scaler.transform(x_test.astype(np.float64)))
+        close = 1e-3 if solver == "converged" else 2e-2
+        np.testing.assert_allclose(head.scores, expected, atol=close, rtol=close)
+
+
+@pytest.mark.parametrize("selection", ["folds", "carve"])
+@pytest.mark.parametrize("kind", ["logistic", "ridge"])
+def test_selection_never_sees_test_labels(selection, kind):
+    x, y, x_test, y_test = problem(classes=3)
+    probe = Probe(kind, strengths=(1e-4, 1.0, 100.0), standardised=True,
+                  class_weights=("none", "balanced"), selection=selection)  # fmt: skip
+    options = {"probes": [probe], "shots": [None, 20, 1], "seeds": SEEDS}
+    heads = evaluate_task(x, y, x_test, y_test, **options)
+    assert {(h.shots, h.seed) for h in heads} == {(k, s) for k in (None, 20, 1) for s in SEEDS}
+    assert len(heads) == 6
+    shuffled = np.random.default_rng(1).permutation(y_test)
+    again = {(h.shots, h.seed): h for h in evaluate_task(x, y, x_test, shuffled, **options)}
+    for head in heads:
+        other = again[head.shots, head.seed]
+        assert (head.C, head.class_weight) == (other.C, other.class_weight)
+        np.testing.assert_array_equal(head.scores, other.scores)
+    assert {(h.C, h.class_weight) for h in heads if h.shots == 1} == {(1.0, "none")}
+
+
+def test_selection_takes_the_best_of_the_grid_on_held_out_rows():
+    x, y, x_test, y_test = problem(classes=2)
+    grid = (1e-5, 1.0, 100.0)
+    probe = Probe(solver="converged", strengths=grid, selection="folds")
+    (head,) = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None], seeds=(13,))
+    fold = stratified_folds(np.unique(y, return_inverse=True)[1], 5, 13)
+    means = [
+        np.mean([
+            matthews_corrcoef(y[fold == i],
+                              reference(x[fold != i], y[fold != i], C=C,
+                                        solver="newton-cholesky").predict(x[fold == i]))
+            for i in range(5)
+        ])
+        for C in grid
+    ]  # fmt: skip
+    assert grid[int(np.argmax(means))] == head.C
+    model = reference(x, y, C=head.C, solver="newton-cholesky", tol=1e-10)
+    np.testing.assert_allclose(head.scores, model.decision_function(x_test), atol=1e-3, rtol=1e-3)
+
+
+def test_areas_stand_where_there_are_two_classes():
+    x, y, x_test, y_test = problem(classes=2)
+    (head,) = evaluate_task(x, y, x_test, y_test, probes=[Probe()], shots=[None], seeds=(13,))
+    truth = y_test == y.max()
+    assert head.AUROC == pytest.approx(roc_auc_score(truth, head.scores))
+    assert head.AUPRC == pytest.approx(average_precision_score(truth, head.scores))
+    x, y, x_test, y_test = problem(classes=3)
+    (head,) = evaluate_task(x, y, x_test, y_test, probes=[Probe()], shots=[None], seeds=(13,))
+    assert np.isnan(head.AUROC)
+    assert np.isnan(head.AUPRC)
+
+
+@pytest.mark.parametrize("shape", [(64, 16), (16, 64)])
+@pytest.mark.parametrize("standardised", [False, True])
+def test_fits_export_for_every_platform(shape, standardised):
+    platforms = ("cpu", "cuda", "tpu")
+    x = jax.ShapeDtypeStruct(shape, np.float32)
+    y, weight = (jax.ShapeDtypeStruct(s, np.float32) for s in ((shape[0], 3), shape[:1]))
+    strength = jax.ShapeDtypeStruct((4,), np.float32)
+    fits = [functools.partial(fit_heads, solver=solver) for solver in SOLVERS]
+    for fit in fits:
+        call = jax.jit(functools.partial(fit, standardised=standardised))
+        exported = jax.export.export(call, platforms=platforms)(x, y, weight, strength)
+        assert exported.platforms == platforms
+    draws = [jax.ShapeDtypeStruct((2, *a.shape), a.dtype) for a in (x, y, weight)]
+    call = jax.jit(functools.partial(fit_ridge, standardised=standardised))
+    exported = jax.export.export(call, platforms=platforms)(*draws, strength)
+    assert exported.platforms == platforms

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    matthews_corrcoef,
+    roc_auc_score,
+)
 
 from probes import metrics
 
@@ -34,3 +41,43 @@ def test_leading_axes_are_kept():
     confusion = metrics.confusion_matrix(true, predicted, 2)
     assert confusion.shape == (3, 2, 2)
     assert metrics.mcc(confusion).tolist() == [1.0, -1.0, 0.0]
+
+
+@given(labels)
+def test_balanced_accuracy_is_scikit_learns(pair):
+    true, predicted = map(np.array, pair)
+    confusion = metrics.confusion_matrix(true, predicted, 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = balanced_accuracy_score(true, predicted)
+    assert metrics.balanced_accuracy(confusion) == pytest.approx(expected)
+
+
+ranked = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(
+        st.lists(st.integers(0, 1), min_size=n, max_size=n),
+        # Few distinct values: ties.
+        st.lists(st.integers(-3, 3).map(float), min_size=n, max_size=n),
+    )
+)
+
+
+@given(ranked)
+def test_areas_are_scikit_learns(pair):
+    true, scores = map(np.array, pair)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if len(set(true.tolist())) == 2:
+            assert metrics.auroc(true, scores) == pytest.approx(roc_auc_score(true, scores))
+        else:
+            assert np.isnan(metrics.auroc(true, scores))
+        assert metrics.auprc(true, scores) == pytest.approx(average_precision_score(true, scores))
+
+
+def test_areas_of_several_heads_at_once():
+    rng = np.random.default_rng(0)
+    true, scores = rng.integers(0, 2, 50), rng.normal(size=(2, 3, 50)).round(1)
+    for area in (metrics.auroc, metrics.auprc):
+        found = area(true, scores)
+        assert found.shape == (2, 3)
+        assert found[1, 2] == area(true, scores[1, 2])

@@ -1,0 +1,87 @@
+"""Ridge heads: scikit-learn's `RidgeClassifier`, all strengths from one eigendecomposition.
+
+    0.5 ||W||^2 + C sum_i weight_i ||t_i - x_i W - b||^2,   b free, targets t = +-1
+
+which is ridge regression with alpha = 1 / (2 C). With centred, weighted features X = U S V',
+
+    W = V (S^2 + alpha)^-1 V' X'T  for N > D,   W = X' U (S^2 + alpha)^-1 U' T  otherwise,
+
+so that one decomposition of the smaller of X'X and XX' serves all strengths and classes (the two
+forms of google-research/big_vision's few-shot evaluator).
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from probes.standardise import fold_into_head, standardise
+
+_multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+
+class Ridge(NamedTuple):
+    """Fits of S strengths.
+
+    Attributes:
+        head: [S, D + 1, K'], the last row the intercepts.
+        objective: The objective above divided by C and the sum of weights [S].
+        gradient_norm: Largest absolute entry of its gradient [S].
+    """
+
+    head: Array
+    objective: Array
+    gradient_norm: Array
+
+
+@functools.partial(jax.jit, static_argnames=("standardised",))
+def fit_ridge(
+    x: Array, y: Array, weight: Array, strength: Array, *, standardised: bool = False
+) -> Ridge:
+    """Fits S strengths on each of R draws of rows; arithmetic is in the dtype of `strength`.
+
+    Args:
+        x: Features [R, N, D].
+        y: Targets [R, N, K'], 0 or 1: the second class's indicator (K' = 1), or one-hot.
+        weight: Weight of each row in the loss, 0 for padding [R, N].
+        strength: C of each head [S].
+        standardised: See `logistic.fit_heads`.
+
+    Returns:
+        The fits, each field with a leading axis R.
+    """
+    fit = functools.partial(_fit_draw, standardised=standardised)
+    return jax.vmap(fit, in_axes=(0, 0, 0, None))(x, y, weight, strength)
+
+
+def _fit_draw(x: Array, y: Array, weight: Array, strength: Array, *, standardised: bool) -> Ridge:
+    mean, deviation = jnp.zeros(x.shape[1], strength.dtype), jnp.ones(x.shape[1], strength.dtype)
+    if standardised:
+        x, mean, deviation = standardise(x, weight, strength.dtype)
+    x, t = x.astype(strength.dtype), 2 * y.astype(strength.dtype) - 1
+    total = jnp.sum(weight)
+    x_mean, t_mean = _multiply(weight, x) / total, _multiply(weight, t) / total
+    root = jnp.sqrt(weight)[:, None]
+    x_c, t_c = (x - x_mean) * root, (t - t_mean) * root
+    alpha = 1 / (2 * strength)
+    if x.shape[0] > x.shape[1]:
+        squares, v = jnp.linalg.eigh(_multiply(x_c.T, x_c))
+        projected = _multiply(v.T, _multiply(x_c.T, t_c))
+        back = v
+    else:
+        squares, u = jnp.linalg.eigh(_multiply(x_c, x_c.T))
+        projected = _multiply(u.T, t_c)
+        back = _multiply(x_c.T, u)
+    squares = jnp.maximum(squares, 0)[:, None]
+
+    def solve(alpha: Array) -> tuple[Array, Array, Array]:
+        w = _multiply(back, projected / (squares + alpha))
+        residual = _multiply(x_c, w) - t_c
+        objective = (jnp.sum(residual**2) + alpha * jnp.sum(w**2)) / total
+        gradient = 2 * (_multiply(x_c.T, residual) + alpha * w) / total
+        head = jnp.concatenate([w, (t_mean - x_mean @ w)[None]])
+        return fold_into_head(head, mean, deviation), objective, jnp.max(jnp.abs(gradient))
+
+    return Ridge(*jax.vmap(solve)(alpha))
