@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model_ports import catalog
+from model_ports.convert import convert
 from model_ports.verify import Difference, Verdict, verify
 
 
@@ -75,9 +76,25 @@ def _with_tokens(verdict: Verdict) -> list[tuple[str, Difference]]:
     return [(name, d) for name, d in found if d.tokens]
 
 
+def convert_model(arguments: argparse.Namespace) -> int:
+    """Converts a checkpoint."""
+
+    def progress(name: str, done: int, total: int) -> None:
+        print(f"  {done}/{total} {name}", flush=True)
+
+    try:
+        folder, done = convert(arguments.model, arguments.source, arguments.out, progress)
+    except ValueError as error:
+        print(f"{arguments.model}: {error}", file=sys.stderr)
+        return 1
+    print(f"{folder}: " + ("converted" if done else "already converted, every file is whole"))
+    return 0
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "list": list_models,
     "verify": verify_folders,
+    "convert": convert_model,
 }
 
 
@@ -88,6 +105,10 @@ def main() -> int:
     commands.add_parser("list", help="the 40 models and their ports")
     checked = commands.add_parser("verify", help="check ports against conformance fixtures")
     checked.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    made = commands.add_parser("convert", help="write an Orbax checkpoint of the authors' files")
+    made.add_argument("model", metavar="MODEL")
+    made.add_argument("--source", type=Path, metavar="DIR", required=True)
+    made.add_argument("--out", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
     arguments = parser.parse_args()
     return COMMANDS[arguments.command](arguments)
 

@@ -21,6 +21,15 @@ _MIB = 2**20
 Layout = Callable[[Any], Any]
 
 
+WEIGHT_DTYPES = {
+    "float32": np.float32,
+    "float16": np.float16,
+    "bfloat16": jnp.bfloat16,
+    "float64": np.float64,
+}
+_SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
 class CheckpointError(ValueError):
     """A checkpoint is missing, incomplete or does not fit its config."""
 
@@ -85,29 +94,68 @@ def norm_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weigh
 
 
 @dataclass(frozen=True)
-class Tensors(Mapping[str, tuple[int, ...]]):
-    """The tensors of a checkpoint folder: shapes by name, contents on request.
+class Stored:
+    """A tensor in a weight file.
 
     Attributes:
-        shapes: Shape of each tensor.
-        readers: Reads each tensor in its stored dtype (bfloat16 as ml_dtypes has it).
+        shape: Its shape.
+        dtype: Its dtype as the file's format names it, such as 'float32', 'bfloat16' or 'int64'.
+        path: The file.
+        read: Reads it in its stored dtype (bfloat16 as ml_dtypes has it).
     """
 
-    shapes: Mapping[str, tuple[int, ...]]
-    readers: Mapping[str, Callable[[], np.ndarray]]
+    shape: tuple[int, ...]
+    dtype: str
+    path: Path
+    read: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Tensors(Mapping[str, tuple[int, ...]]):
+    """The tensors of a checkpoint folder: shapes by name, contents on request."""
+
+    stored: Mapping[str, Stored]
 
     def __getitem__(self, name: str) -> tuple[int, ...]:
-        return self.shapes[name]
+        return self.stored[name].shape
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.shapes)
+        return iter(self.stored)
 
     def __len__(self) -> int:
-        return len(self.shapes)
+        return len(self.stored)
+
+    def dtype(self, name: str) -> np.dtype:
+        """Returns a tensor's dtype.
+
+        Raises:
+            CheckpointError: It is not one that weights have.
+        """
+        found = self.stored[name]
+        if found.dtype not in WEIGHT_DTYPES:
+            raise CheckpointError(
+                f"{found.path}: tensor '{name}' is {found.dtype}; "
+                f"weights are {', '.join(WEIGHT_DTYPES)}"
+            )
+        return np.dtype(WEIGHT_DTYPES[found.dtype])
 
     def read(self, name: str) -> np.ndarray:
         """Returns one tensor."""
-        return self.readers[name]()
+        return self.stored[name].read()
+
+    def read_row(self, name: str, layout: Layout | None, row: np.ndarray) -> None:
+        """Reads a tensor into an array of its shape after `layout`, casting it.
+
+        Raises:
+            CheckpointError: It is of no weights' dtype, or holds a NaN or an infinity.
+        """
+        self.dtype(name)
+        tensor = self.read(name)
+        row[...] = tensor if layout is None else layout(tensor)
+        if not np.isfinite(np.sum(row, dtype=np.float64)):
+            raise CheckpointError(
+                f"{self.stored[name].path}: tensor '{name}' holds a NaN or an infinity"
+            )
 
 
 def open_checkpoint(folder: Path) -> Tensors:
@@ -127,37 +175,66 @@ def open_checkpoint(folder: Path) -> Tensors:
         open_file = _open_torch
     if not paths:
         raise CheckpointError(f"{folder}: no weight file (.safetensors, .bin, .pt, .pth, .ckpt)")
-    shapes, readers, owner = {}, {}, {}
+    found: dict[str, Stored] = {}
     for path in paths:
-        for name, (shape, reader) in open_file(path).items():
-            if name in owner:
+        for name, stored in open_file(path).items():
+            if name in found:
                 raise CheckpointError(
-                    f"tensor '{name}' stands in {owner[name]} and in {path.name}; "
+                    f"tensor '{name}' stands in {found[name].path.name} and in {path.name}; "
                     "keep one set of weight files in the folder"
                 )
-            shapes[name], readers[name], owner[name] = shape, reader, path.name
-    return Tensors(shapes, readers)
+            found[name] = stored
+    _check_index(folder, found)
+    return Tensors(found)
 
 
-_Opened = dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]]
+def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
+    """Compares the files with the index of a sharded checkpoint, which names each tensor's file.
+
+    Raises:
+        CheckpointError: The index is malformed, names a file outside the folder, or a tensor that
+            does not stand in the file it names.
+    """
+    suffixes = {stored.path.suffix for stored in found.values()}
+    for path in sorted(folder.glob("*.index.json")):
+        if Path(path.name.removesuffix(".index.json")).suffix not in suffixes:
+            continue  # of the other format's files, which are not read
+        try:
+            places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+            items = {str(name): str(file) for name, file in places.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{path}: not an index of weight files: {error}") from error
+        for name, file in items.items():
+            if Path(file).name != file or file in ("", ".", ".."):
+                raise CheckpointError(f"{path}: '{file}' of tensor '{name}' leaves the folder")
+            if not (folder / file).is_file():
+                raise CheckpointError(f"{folder / file}: missing; {path.name} names it")
+            if name not in found or found[name].path.name != file:
+                raise CheckpointError(
+                    f"{folder / file}: tensor '{name}' is missing; {path.name} names it"
+                )
 
 
-def _open_safetensors(path: Path) -> _Opened:
+def _open_safetensors(path: Path) -> dict[str, Stored]:
     def read(name: str) -> np.ndarray:
         with safe_open(path, framework="numpy") as file:
             return file.get_tensor(name)
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return {
-                name: (tuple(file.get_slice(name).get_shape()), functools.partial(read, name))
-                for name in file.keys()  # noqa: SIM118 (safe_open is not iterable)
-            }
+            found = {}
+            for name in file.keys():  # noqa: SIM118 (safe_open is not iterable)
+                part = file.get_slice(name)
+                code = part.get_dtype()
+                dtype = _SAFETENSORS_DTYPES.get(code, code)
+                reader = functools.partial(read, name)
+                found[name] = Stored(tuple(part.get_shape()), dtype, path, reader)
+            return found
     except Exception as error:  # the library raises a bare SafetensorError, and OSErrors
         raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
 
 
-def _open_torch(path: Path) -> _Opened:
+def _open_torch(path: Path) -> dict[str, Stored]:
     """Opens a pickled checkpoint with torch's weights-only loader, which runs no code of it."""
     try:
         import torch  # noqa: PLC0415 (an optional extra)
@@ -185,7 +262,12 @@ def _open_torch(path: Path) -> _Opened:
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
     return {
-        name: (tuple(tensor.shape), functools.partial(read, tensor))
+        name: Stored(
+            tuple(tensor.shape),
+            str(tensor.dtype).removeprefix("torch."),
+            path,
+            functools.partial(read, tensor),
+        )
         for name, tensor in content.items()
         if isinstance(tensor, torch.Tensor)
     }
@@ -357,6 +439,7 @@ def load(
     abstract: nnx.State,
     dtype: Any,
     float32: Sequence[str] = (),
+    shardings: Mapping[str, jax.sharding.Sharding] | None = None,
 ) -> nnx.State:
     """Reads the tensors that `plan` assigned into a module's state.
 
@@ -366,12 +449,13 @@ def load(
         abstract: State of the module built under `nnx.eval_shape`.
         dtype: Parameters are cast to it.
         float32: Patterns of the paths of parameters that stay float32.
+        shardings: Where each parameter goes, by dotted path; None: the default device.
 
     Returns:
-        The state with arrays on the default device.
+        The state; one parameter at a time is whole in host memory.
 
     Raises:
-        CheckpointError: A tensor holds a NaN or an infinity.
+        CheckpointError: A tensor holds a NaN or an infinity, or is of no weights' dtype.
     """
     filled = []
     for path, leaf in nnx.to_flat_state(abstract):
@@ -380,9 +464,7 @@ def load(
         array = np.empty(fill.shape, cast_dtype(name, dtype, float32))
         rows = array.reshape(len(fill.sources), *fill.shape[len(fill.stack) :])
         for row, source in zip(rows, fill.sources, strict=True):
-            tensor = tensors.read(source)
-            row[...] = tensor if fill.layout is None else fill.layout(tensor)
-            if not np.isfinite(np.sum(row, dtype=np.float64)):
-                raise CheckpointError(f"tensor '{source}' holds a NaN or an infinity")
-        filled.append((path, leaf.replace(jnp.asarray(array))))
+            tensors.read_row(source, fill.layout, row)
+        sharding = shardings[name] if shardings else None
+        filled.append((path, leaf.replace(jax.device_put(array, sharding))))
     return nnx.from_flat_state(filled)

@@ -16,8 +16,9 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from model_ports import catalog, checkpoint
+from model_ports import catalog, checkpoint, converted
 from model_ports.pooling import POOLINGS
+from model_ports.sharding import parameter_shardings
 from model_ports.tokenizers import Tokenizer, build_tokenizer
 
 _PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
@@ -126,27 +127,53 @@ def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """A checkpoint folder whose tensors have their places."""
+class Fit:
+    """A checkpoint folder whose tensors have their places.
+
+    Attributes:
+        config: The family's config.
+        graphdef: Structure of the module.
+        abstract: Its parameters' shapes.
+        tokenizer: The model's tokenizer.
+        weights_id: See `Port`; a converted checkpoint has that of the files it was made from.
+        tensors: The authors' tensors; None of a converted checkpoint.
+        fills: Their places by parameter.
+    """
 
     config: Any
     graphdef: nnx.GraphDef
     abstract: nnx.State
-    tensors: checkpoint.Tensors
-    fills: Mapping[str, checkpoint.Fill]
     tokenizer: Tokenizer
+    weights_id: str
+    tensors: checkpoint.Tensors | None
+    fills: Mapping[str, checkpoint.Fill]
 
 
-def _fit(entry: catalog.Entry, folder: Path) -> _Fit:
+def fit_checkpoint(entry: catalog.Entry, folder: Path) -> Fit:
+    """Opens a checkpoint folder, of the authors' files or converted, and checks all but contents.
+
+    Raises:
+        CatalogError, CheckpointError, TokenizerError: See `load_port`.
+    """
     config = read_config(entry, checkpoint.read_config(folder))
     graphdef, abstract = abstract_model(entry.family, config)
-    tensors = checkpoint.open_checkpoint(folder)
-    fills = checkpoint.plan(
-        family(entry.family).weights(config), tensors, checkpoint.parameter_shapes(abstract)
-    )
-    return _Fit(
-        config, graphdef, abstract, tensors, fills, build_tokenizer(folder, entry.tokenizer)
-    )
+    shapes = checkpoint.parameter_shapes(abstract)
+    tensors, fills = None, {}
+    if converted.is_converted(folder):
+        manifest = converted.read_manifest(folder)
+        if manifest["model"] != entry.id:
+            raise checkpoint.CheckpointError(
+                f"{folder}: holds model '{manifest['model']}', not '{entry.id}'"
+            )
+        converted.check_parameters(folder, manifest, shapes)
+        converted.check_files(folder, manifest)
+        weights_id = manifest["weights_id"]
+    else:
+        tensors = checkpoint.open_checkpoint(folder)
+        fills = checkpoint.plan(family(entry.family).weights(config), tensors, shapes)
+        weights_id = f"sha256:{checkpoint.fingerprint(folder)}"
+    tokenizer = build_tokenizer(folder, entry.tokenizer)
+    return Fit(config, graphdef, abstract, tokenizer, weights_id, tensors, fills)
 
 
 def check_port(model_id: str, folder: Path) -> None:
@@ -155,15 +182,26 @@ def check_port(model_id: str, folder: Path) -> None:
     Raises:
         CatalogError, CheckpointError, TokenizerError: See `load_port`.
     """
-    _fit(catalog.get(model_id), folder)
+    fit_checkpoint(catalog.get(model_id), folder)
 
 
 def load_port(
-    model_id: str, folder: Path, preset: catalog.PresetName = "corrected", dtype: str = "float32"
+    model_id: str,
+    folder: Path,
+    preset: catalog.PresetName = "corrected",
+    dtype: str = "float32",
+    mesh: jax.sharding.Mesh | None = None,
 ) -> Port:
-    """Loads a port from a checkpoint folder: config.json, tokenizer files, safetensors.
+    """Loads a port from a checkpoint folder: converted, or config.json, tokenizer and weight files.
 
     A conformance fixture (meta.json with `check`) is a checkpoint too, with its own limits.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: The checkpoint.
+        preset: Preset name.
+        dtype: Dtype of parameters and computation.
+        mesh: Parameters are laid out on it by the family's SHARDING; None: one device.
 
     Raises:
         CatalogError: Unknown model, unported family, or a preset that cannot be computed.
@@ -171,18 +209,25 @@ def load_port(
         TokenizerError: Likewise of the tokenizer's files.
     """
     entry = catalog.get(model_id)
-    fit = _fit(entry, folder)
+    kind = family(entry.family)
+    fit = fit_checkpoint(entry, folder)
+    wanted = jnp.dtype(dtype)
+    places = mesh and parameter_shardings(
+        kind.SHARDING, checkpoint.parameter_shapes(fit.abstract), mesh
+    )
+    if fit.tensors is None:
+        state = converted.restore(folder, fit.abstract, wanted, kind.FLOAT32, places)
+    else:
+        state = checkpoint.load(fit.tensors, fit.fills, fit.abstract, wanted, kind.FLOAT32, places)
     return Port(
         entry=entry,
         preset=_preset_of(entry, preset, folder),
         config=fit.config,
         tokenizer=fit.tokenizer,
         graphdef=fit.graphdef,
-        state=checkpoint.load(
-            fit.tensors, fit.fills, fit.abstract, jnp.dtype(dtype), family(entry.family).FLOAT32
-        ),
+        state=state,
         dtype=dtype,
-        weights_id=f"sha256:{checkpoint.fingerprint(folder)}",
+        weights_id=fit.weights_id,
     )
 
 

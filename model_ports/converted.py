@@ -1,0 +1,230 @@
+"""Converted checkpoints: an Orbax checkpoint of a port's parameters, and a manifest of its files.
+
+DIR/manifest.json     what it was made from, its parameters, and size and SHA-256 of every file
+DIR/params/           Orbax checkpoint, the parameters by path; one Zarr array each
+DIR/config.json, ...  the authors' config and tokenizer files
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import tensorstore as ts
+from flax import nnx, traverse_util
+
+from model_ports.checkpoint import CheckpointError, Fill, Tensors, cast_dtype
+
+MANIFEST = "manifest.json"
+PARAMS = "params"
+FORMAT = 1  # of the folder; other numbers are refused
+_CHUNK_BYTES = 64 * 2**20  # a chunk is a file: few files, and slices that a mesh reads alone
+_SMALL = 2**20  # files up to this size are hashed at every loading
+
+
+def is_converted(folder: Path) -> bool:
+    """Whether a checkpoint folder holds a converted checkpoint."""
+    return (folder / MANIFEST).is_file()
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """Returns a file's size in bytes and SHA-256."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    return {"size": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Returns the manifest.
+
+    Raises:
+        CheckpointError: It is missing, malformed or of another format.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        known = manifest["format"]
+        for name in ("model", "weights_id", "parameters", "files"):
+            manifest[name]
+        inside = all(_stays_inside(folder, name) for name in manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: not a readable manifest: {error!r}") from error
+    if known != FORMAT:
+        raise CheckpointError(f"{path}: format {known}, but this version reads {FORMAT}")
+    if not inside:
+        raise CheckpointError(f"{path}: names a file outside its folder")
+    return manifest
+
+
+def _stays_inside(folder: Path, name: str) -> bool:
+    return (folder / name).resolve().is_relative_to(folder.resolve())
+
+
+def check_files(folder: Path, manifest: Mapping[str, Any], *, whole: bool = False) -> None:
+    """Compares the files with the manifest: sizes, and the contents of small files.
+
+    Args:
+        folder: The converted checkpoint.
+        manifest: Its manifest.
+        whole: Compare the contents of all files, which reads them all.
+
+    Raises:
+        CheckpointError: A file is missing, is not the manifest's, or stands in the Orbax
+            checkpoint without being named.
+    """
+    for name, facts in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{path}: missing; {MANIFEST} names it: convert again")
+        size = path.stat().st_size
+        if size != facts["size"]:
+            raise CheckpointError(
+                f"{path}: {size} bytes, but {MANIFEST} says {facts['size']}: convert again"
+            )
+        if (whole or size <= _SMALL) and file_facts(path)["sha256"] != facts["sha256"]:
+            raise CheckpointError(f"{path}: its contents are not those {MANIFEST} names")
+    for path in _files_under(folder / PARAMS):
+        if path.relative_to(folder).as_posix() not in manifest["files"]:
+            raise CheckpointError(f"{path}: {MANIFEST} does not name it: convert again")
+
+
+def _files_under(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def folder_facts(folder: Path) -> dict[str, Any]:
+    """Returns size and SHA-256 of every file under a folder, by its path inside."""
+    return {p.relative_to(folder).as_posix(): file_facts(p) for p in _files_under(folder)}
+
+
+def check_parameters(
+    folder: Path, manifest: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]
+) -> None:
+    """Compares the manifest's parameters with those of the port.
+
+    Raises:
+        CheckpointError: Lists every parameter that is missing, left over or of another shape.
+    """
+    stored = {path: tuple(facts["shape"]) for path, facts in manifest["parameters"].items()}
+    wanted = {path: tuple(shape) for path, shape in shapes.items()}
+    errors = [
+        f"parameter '{path}' is {_shown(stored, path)}, but the port has {_shown(wanted, path)}"
+        for path in sorted(stored.keys() | wanted.keys())
+        if stored.get(path) != wanted.get(path)
+    ]
+    if errors:
+        raise CheckpointError(
+            f"{folder / MANIFEST}: the checkpoint does not fit the port; convert it again:\n  "
+            + "\n  ".join(errors)
+        )
+
+
+def _shown(shapes: Mapping[str, tuple[int, ...]], path: str) -> str:
+    return str(list(shapes[path])) if path in shapes else "absent"
+
+
+def create_orbax(folder: Path, paths: Sequence[str]) -> None:
+    """Writes an Orbax checkpoint of these parameters, one number each, to be overwritten."""
+    tree = traverse_util.unflatten_dict({path: np.zeros(1, np.float32) for path in paths}, sep=".")
+    with ocp.Checkpointer(_handler()) as checkpointer:
+        checkpointer.save(folder.absolute(), args=ocp.args.PyTreeSave(tree))
+
+
+def _handler() -> ocp.PyTreeCheckpointHandler:
+    return ocp.PyTreeCheckpointHandler(use_ocdbt=False)
+
+
+def stored_dtype(tensors: Tensors, fill: Fill) -> np.dtype:
+    """Returns the dtype that holds a parameter's tensors as they are stored."""
+    return np.result_type(*{tensors.dtype(source) for source in fill.sources})
+
+
+def write_parameter(folder: Path, name: str, tensors: Tensors, fill: Fill) -> None:
+    """Overwrites a parameter of the Orbax checkpoint, one of its tensors in memory at a time.
+
+    Raises:
+        CheckpointError: A tensor holds a NaN or an infinity, or it cannot be written.
+    """
+    dtype = stored_dtype(tensors, fill)
+    inner = fill.shape[len(fill.stack) :]
+    spec = {
+        "driver": "zarr",
+        "kvstore": {"driver": "file", "path": str((folder / PARAMS / name).absolute())},
+        "metadata": {
+            "compressor": None,
+            "chunks": [1] * len(fill.stack) + _chunk(inner, dtype.itemsize),
+        },
+    }
+    row = np.empty(inner, dtype)
+    try:
+        array = ts.open(spec, create=True, delete_existing=True, dtype=dtype, shape=fill.shape)
+        store = array.result()
+        for index, source in zip(np.ndindex(*fill.stack), fill.sources, strict=True):
+            tensors.read_row(source, fill.layout, row)
+            store[index].write(row).result()
+    except CheckpointError:
+        raise
+    except (OSError, ValueError) as error:  # tensorstore raises ValueError where writing fails
+        raise CheckpointError(
+            f"{folder / PARAMS / name}: cannot be written: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _chunk(shape: Sequence[int], itemsize: int) -> list[int]:
+    """Returns a chunk shape of at most `_CHUNK_BYTES`, cut along the first axes."""
+    chunk = [max(1, length) for length in shape]
+    for axis in range(len(chunk)):
+        while chunk[axis] > 1 and np.prod(chunk, dtype=int) * itemsize > _CHUNK_BYTES:
+            chunk[axis] = -(-chunk[axis] // 2)
+    return chunk
+
+
+def restore(
+    folder: Path,
+    abstract: nnx.State,
+    dtype: Any,
+    float32: Sequence[str] = (),
+    shardings: Mapping[str, jax.sharding.Sharding] | None = None,
+) -> nnx.State:
+    """Restores a converted checkpoint straight into its shardings.
+
+    Args:
+        folder: The converted checkpoint, checked.
+        abstract: State of the module built under `nnx.eval_shape`.
+        dtype: Parameters are cast to it.
+        float32: Patterns of the paths of parameters that stay float32.
+        shardings: Where each parameter goes, by dotted path; None: the default device.
+
+    Raises:
+        CheckpointError: Orbax cannot read it.
+    """
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    leaves = {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(abstract)}
+    target = {
+        name: jax.ShapeDtypeStruct(
+            leaf.shape,
+            cast_dtype(name, dtype, float32),
+            sharding=shardings[name] if shardings else here,
+        )
+        for name, leaf in leaves.items()
+    }
+    tree = traverse_util.unflatten_dict(target, sep=".")
+    arguments = ocp.args.PyTreeRestore(
+        item=tree, restore_args=ocp.checkpoint_utils.construct_restore_args(tree)
+    )
+    try:
+        with ocp.Checkpointer(_handler()) as checkpointer:
+            restored = checkpointer.restore((folder / PARAMS).absolute(), args=arguments)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder / PARAMS}: not readable: {error}") from error
+    arrays = traverse_util.flatten_dict(restored, sep=".")
+    return nnx.from_flat_state(
+        [
+            (path, leaf.replace(arrays[".".join(map(str, path))]))
+            for path, leaf in nnx.to_flat_state(abstract)
+        ]
+    )

@@ -1,0 +1,59 @@
+"""Converts fixtures and prints how far embeddings move on one and on eight devices, as JSON lines.
+
+Run as a program: the number of devices is settled when JAX starts.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from model_ports import checkpoint
+from model_ports.convert import convert
+from model_ports.port import collate, embedder, load_port, padded_length, tokenize
+
+MESH = Mesh(np.array(jax.devices()).reshape(2, 4), ("data", "model"))
+
+
+def embedding(port, sequence):
+    """Embedding of one record, float32 [D]."""
+    encoded = tokenize(port, [sequence])
+    inputs = collate(port, encoded, padded_length(port, len(encoded[0])))
+    return np.asarray(embedder(port)(port.state, inputs))[0]
+
+
+def roundtrip(folder, out):
+    """Facts on one fixture."""
+    sequence = json.loads((folder / "cases.json").read_text())["sequences"][0]
+    made, _ = convert(folder.name, folder, out)
+    expected = embedding(load_port(folder.name, folder), sequence)
+    one = load_port(folder.name, made)
+    eight = load_port(folder.name, made, mesh=MESH)
+    leaves = jax.tree.leaves(eight.state)
+    return {
+        "model": folder.name,
+        "parameters": len(checkpoint.parameter_shapes(one.state)),
+        "devices": sorted({len(leaf.sharding.device_set) for leaf in leaves}),
+        "sharded": sum(not leaf.sharding.is_fully_replicated for leaf in leaves),
+        "one": float(np.abs(embedding(one, sequence) - expected).max()),
+        "eight": float(np.abs(embedding(eight, sequence) - expected).max()),
+        "scale": float(np.abs(expected).max()),
+    }
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as out:
+        for name in sys.argv[1:]:
+            try:
+                facts = roundtrip(Path(name), Path(out))
+            except Exception as error:  # the test shows it beside the other fixtures' results
+                facts = {"model": Path(name).name, "error": repr(error)}
+            print(json.dumps(facts), flush=True)
