@@ -225,7 +225,7 @@ def _open_safetensors(path: Path) -> dict[str, Stored]:
             found = {}
             for name in file.keys():  # noqa: SIM118 (safe_open is not iterable)
                 part = file.get_slice(name)
-                code = part.get_dtype()
+                code = str(part.get_dtype())
                 dtype = _SAFETENSORS_DTYPES.get(code, code)
                 reader = functools.partial(read, name)
                 found[name] = Stored(tuple(part.get_shape()), dtype, path, reader)
