@@ -14,8 +14,9 @@ def selective_scan(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Array:
 
     h_t = exp(dt_t a) h_{t-1} + dt_t b_t x_t,   y_t = sum_n c_t[n] h_t[:, n],   h before 0 is 0.
 
-    Chunks follow one another; inside a chunk the states come from an associative scan, so that
-    the states of the whole length never stand in memory.
+    The states of the whole length never stand in memory. A CPU goes step by step, which is the
+    least work; other devices go chunk by chunk, each an associative scan, which is the fewest
+    steps.
 
     Args:
         x: Input [B, L, D].
@@ -27,13 +28,29 @@ def selective_scan(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Array:
     Returns:
         float32 [B, L, D].
     """
+    steps = tuple(array.astype(jnp.float32) for array in (x, dt, b, c))
+    a = a.astype(jnp.float32)
+    return jax.lax.platform_dependent(*steps, a, cpu=_scan_by_step, default=_scan_by_chunk)
+
+
+def _scan_by_step(x: Array, dt: Array, b: Array, c: Array, a: Array) -> Array:
+    def advance(h: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
+        x, dt, b, c = step
+        h = jnp.exp(dt[..., None] * a) * h + (dt * x)[..., None] * b[:, None, :]
+        return h, jnp.sum(h * c[:, None, :], axis=-1)
+
+    start = jnp.zeros((len(x), *a.shape), jnp.float32)
+    _, y = jax.lax.scan(advance, start, tuple(s.swapaxes(0, 1) for s in (x, dt, b, c)))
+    return y.swapaxes(0, 1)
+
+
+def _scan_by_chunk(x: Array, dt: Array, b: Array, c: Array, a: Array) -> Array:
     batch, length, width = x.shape
     count = -(-length // _CHUNK)
-    steps = [array.astype(jnp.float32) for array in (x, dt, b, c)]
     # A step of size 0 keeps the state: padding to whole chunks changes nothing before it.
-    steps = [jnp.pad(s, ((0, 0), (0, count * _CHUNK - length), (0, 0))) for s in steps]
+    padding = ((0, 0), (0, count * _CHUNK - length), (0, 0))
+    steps = [jnp.pad(s, padding) for s in (x, dt, b, c)]
     chunks = [s.reshape(batch, count, _CHUNK, -1).swapaxes(0, 1) for s in steps]
-    a = a.astype(jnp.float32)
 
     def combine(left: tuple[Array, Array], right: tuple[Array, Array]) -> tuple[Array, Array]:
         return left[0] * right[0], left[1] * right[0] + right[1]

@@ -12,7 +12,13 @@ from model_ports import catalog, layers
 from model_ports.families.striped_hyena import ConvolutionBlock
 from model_ports.layers import causal_fft_convolution, short_causal_convolution
 from model_ports.port import read_config
-from model_ports.scans import reverse_records, selective_scan, state_space_duality
+from model_ports.scans import (
+    _scan_by_chunk,
+    _scan_by_step,
+    reverse_records,
+    selective_scan,
+    state_space_duality,
+)
 
 EVO = "evo-1-131k-base"
 
@@ -33,10 +39,15 @@ def test_selective_scan_is_the_recurrence(length):
     x, b, c = (rng.normal(size=(2, length, n)) for n in (5, 4, 4))
     dt = rng.uniform(0.001, 1, size=(2, length, 5))
     a = -np.exp(rng.normal(size=(5, 4)))
-    found = selective_scan(*(jnp.asarray(v, jnp.float32) for v in (x, dt, a, b, c)))
-    assert found.dtype == jnp.float32
     expected = recurrence(x, dt, a, b, c)
-    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+    arrays = {
+        k: jnp.asarray(v, jnp.float32) for k, v in zip("xdbca", (x, dt, b, c, a), strict=True)
+    }
+    by_step, by_chunk = (scan(*arrays.values()) for scan in (_scan_by_step, _scan_by_chunk))
+    found = selective_scan(*(arrays[k] for k in "xdabc"))
+    for y in (found, by_step, by_chunk):
+        assert y.dtype == jnp.float32
+        np.testing.assert_allclose(y, expected, atol=2e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 2048])
@@ -56,12 +67,13 @@ def test_state_space_duality_is_the_recurrence(length):
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
-def test_scan_never_holds_the_states_of_the_whole_length():
+@pytest.mark.parametrize("scan", [_scan_by_step, _scan_by_chunk])
+def test_scan_never_holds_the_states_of_the_whole_length(scan):
     shapes = {}
     for length in (1024, 4096):
         arguments = [jnp.zeros((1, length, n)) for n in (64, 64, 16, 16)]
         x, dt, b, c = arguments
-        compiled = jax.jit(selective_scan).lower(x, dt, jnp.zeros((64, 16)), b, c).compile()
+        compiled = jax.jit(scan).lower(x, dt, b, c, jnp.zeros((64, 16))).compile()
         shapes[length] = compiled.memory_analysis().temp_size_in_bytes
     assert shapes[4096] < 4096 * 64 * 16 * 4 / 2
 
