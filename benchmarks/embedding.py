@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from benchmarks import long_families
 from model_ports import catalog
 from model_ports.port import collate, embedder, random_port
 
@@ -53,7 +54,13 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=64, help="tokens of a record")
     parser.add_argument("--batch", type=int, default=32, help="records of a batch")
     parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument(
+        "--families", action="store_true", help="convolution and scan families beside PyTorch"
+    )
     options = parser.parse_args()
+    if options.families:
+        long_families.print_table()
+        return
     entry = catalog.get(options.model)
     port = random_port(entry.id, FIXTURES / entry.id, dtype=options.dtype)
     rng = np.random.default_rng(0)
