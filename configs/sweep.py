@@ -15,5 +15,5 @@ def get_config() -> ConfigDict:
     """Returns the config of the sweep: C in 0.01, 0.1, 1, 10, 100, all kinds."""
     config = default_config()
     config.C = "0.01,0.1,1,10,100"
-    config.probes = "logistic,ridge"
+    config.probes = "logistic,ridge,mlp"
     return config

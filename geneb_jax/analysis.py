@@ -284,7 +284,13 @@ def linear_against_mlp(scores: pd.DataFrame) -> pd.DataFrame:
         Columns model, regime, task, linear, mlp; the cells that have both.
     """
     groups = ["model", "regime", "task"]
-    mlp = scores[(scores["probe"] == "mlp") & ~scores["standardised"]]
+    mlp = scores[
+        (scores["probe"] == "mlp")
+        & (scores["C"] == PROTOCOL["C"])
+        & ~scores["standardised"]
+        & (scores["selection"] == "none")
+        & (scores["class_weight"] == "none")
+    ]
     both = {
         "linear": protocol_rows(scores).groupby(groups)["MCC"].mean(),
         "mlp": mlp.groupby(groups)["MCC"].mean(),

@@ -72,7 +72,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.solver = "geneb"
     config.regimes = "full,10shot,1shot"
     config.seeds = ",".join(map(str, GENEB.seeds))
-    config.probes = "logistic"  # and ridge
+    config.probes = "logistic"  # and ridge, mlp
     config.C = "1.0"
     # Features of mean 0 and variance 1 on train.
     config.standardised = False

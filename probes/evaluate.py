@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from probes import metrics
 from probes.logistic import decision_values, fit_heads, predict, targets
+from probes.mlp import FEWEST_HELD_OUT, HELD_OUT, Network, fit_mlp, mlp_values
 from probes.ridge import fit_ridge
 from probes.sampling import few_shot_rows, stratified_carve, stratified_folds
 
@@ -53,19 +54,19 @@ class HeadScore:
 
     Attributes:
         shots: Rows of each class it was trained on; None: all.
-        seed: Seed of the few-shot rows and of what selects; without selection the full fit does
-            not depend on it.
+        seed: Seed of the few-shot rows, of what selects and of an MLP; without these the full fit
+            does not depend on it.
         probe: The kind.
-        solver: See `Probe`; 'closed form' for ridge.
+        solver: See `Probe`; 'closed form' for ridge, 'adam' for an MLP.
         standardised: See `Probe`.
         class_weight: 'none' or 'balanced'.
         selection: See `Probe`.
         C: Inverse strength of the penalty.
         MCC, accuracy, macro_F1, balanced_accuracy: On the test rows.
         AUROC, AUPRC: Of the decision values on the test rows; NaN for more than two classes.
-        iterations: L-BFGS iterations; 0 for ridge.
+        iterations: L-BFGS iterations, epochs of an MLP; 0 for ridge.
         objective: Mean loss with penalty, at the end.
-        gradient_norm: Largest absolute entry of its gradient.
+        gradient_norm: Largest absolute entry of its gradient; NaN for an MLP.
         converged: Whether a tolerance was met, not the limit of iterations.
         predictions: Labels int64 [N].
         scores: Decision values float32, [N] for two classes or [N, K].
@@ -104,7 +105,7 @@ class _Data(NamedTuple):
 class Fits(NamedTuple):
     """Heads of S strengths on R draws of rows, each array with the axes [S, R] first."""
 
-    head: np.ndarray  # [S, R, D + 1, K']
+    head: Any  # linear [S, R, D + 1, K'], or the network
     iterations: np.ndarray
     objective: np.ndarray
     gradient_norm: np.ndarray
@@ -113,8 +114,33 @@ class Fits(NamedTuple):
 
 # A draw of train rows; None: all of them.
 Draw = np.ndarray | None
-# x, y, weight as [N, ...] or, for several draws, [R, N, ...]; strengths [S]; the probe.
-Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Probe], Fits]
+
+
+class Rows(NamedTuple):
+    """Rows of R draws; a single one, or several of all rows, share arrays without the axis R."""
+
+    x: np.ndarray  # float32 [N, D] or [R, N, D]
+    y: np.ndarray  # [N, K'] or [R, N, K']
+    weight: np.ndarray  # [N] or [R, N], 0 for padding
+    classes: Sequence[np.ndarray]  # class numbers of each draw, without padding
+    seeds: Sequence[int]  # of each draw
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of probe.
+
+    Attributes:
+        fit: Fits S strengths on R draws.
+        values: Decision values [S, R, M, K'] of its heads on rows [M, D].
+        solver: Its one way to fit; None: the probe names it.
+        seeded: Whether a fit of the same rows depends on the seed.
+    """
+
+    fit: Callable[[Rows, np.ndarray, Probe], Fits]
+    values: Callable[[np.ndarray, Any], np.ndarray]
+    solver: str | None = None
+    seeded: bool = False
 
 
 def evaluate_task(
@@ -158,22 +184,21 @@ def evaluate_task(
     train = _Data(x_train, numbers, len(classes))
     heads = []
     for probe, k in itertools.product(probes, shots):
-        draws: list[Draw] = [None] if k is None else [few_shot_rows(numbers, k, s) for s in seeds]
+        draws = [None if k is None else few_shot_rows(numbers, k, seed) for seed in seeds]
+        wanted = [(weight, probe.strengths, range(len(seeds))) for weight in probe.class_weights]
         if probe.selection != "none":
-            chosen = _select(train, probe, draws if k else [None] * len(seeds), seeds)
-            for (weight, C), group in itertools.groupby(
-                sorted(range(len(seeds)), key=chosen.__getitem__), key=chosen.__getitem__
-            ):
-                mine = list(group)
-                rows = [None] if k is None else [draws[i] for i in mine]
-                own = [[seeds[i] for i in mine]] if k is None else [[seeds[i]] for i in mine]
-                fits = _fit(train, rows, (C,), weight, probe)
-                heads += _scored(fits, (C,), weight, own, k, probe, x_test, truth, classes)
-            continue
-        own = [list(seeds)] if k is None else [[seed] for seed in seeds]
-        for weight in probe.class_weights:
-            fits = _fit(train, draws, probe.strengths, weight, probe)
-            heads += _scored(fits, probe.strengths, weight, own, k, probe, x_test, truth, classes)
+            chosen = _select(train, probe, draws, seeds)
+            wanted = [
+                (weight, (C,), [i for i, own in enumerate(chosen) if own == (weight, C)])
+                for weight, C in dict.fromkeys(chosen)
+            ]
+        for weight, strengths, mine in wanted:
+            own = [[seeds[i]] for i in mine]
+            if k is None and not KINDS[probe.kind].seeded:
+                own = [[seeds[i] for i in mine]]  # one fit stands for them all
+            rows = [draws[i] for i in mine][: len(own)]
+            fits = _fit(train, rows, [seeds[0] for seeds in own], strengths, weight, probe)
+            heads += _scored(fits, strengths, weight, own, k, probe, x_test, truth, classes)
     return heads
 
 
@@ -189,7 +214,7 @@ def _scored(
     classes: np.ndarray,
 ) -> list[HeadScore]:
     """Scores of S x R heads on the test rows; `seeds` are those that each draw stands for."""
-    values = _values(x_test, fits.head)
+    values = KINDS[probe.kind].values(x_test, fits.head)
     predicted = predict(values)
     confusion = metrics.confusion_matrix(truth, predicted, len(classes))
     binary = len(classes) == 2
@@ -241,9 +266,11 @@ def _select(
         together = [splits] if draw is not None else [[split] for split in splits]
         means = np.zeros((len(probe.class_weights), len(probe.strengths)))
         for group, (w, weight) in itertools.product(together, enumerate(probe.class_weights)):
-            fits = _fit(train, [fit for fit, _ in group], probe.strengths, weight, probe)
+            fitted = [fit for fit, _ in group]
+            fits = _fit(train, fitted, [seed] * len(group), probe.strengths, weight, probe)
             for r, (_, scored) in enumerate(group):
-                predicted = predict(_values(train.x[scored], fits.head[:, r]))
+                head = jax.tree.map(lambda a, r=r: a[:, r : r + 1], fits.head)
+                predicted = predict(KINDS[probe.kind].values(train.x[scored], head)[:, 0])
                 confusion = metrics.confusion_matrix(train.classes[scored], predicted, train.count)
                 means[w] += metrics.mcc(confusion) / len(splits)
         chosen.append(grid[int(np.argmax(means.ravel()))])
@@ -265,22 +292,24 @@ def _held_out(classes: np.ndarray, selection: str, seed: int) -> list[np.ndarray
 def _fit(
     train: _Data,
     draws: Sequence[Draw],
+    seeds: Sequence[int],
     strengths: Sequence[float],
     class_weight: str,
     probe: Probe,
 ) -> Fits:
-    """Fits every strength on every draw; a single draw shares one copy of the features."""
+    """Fits every strength on every draw, each with its seed; draws of all rows share them."""
     picked = [np.arange(len(train.classes)) if draw is None else draw for draw in draws]
-    rows = _ladder(max(map(len, picked)))
+    size = _ladder(max(map(len, picked)))
     y = targets(train.classes, train.count)
+    distinct = picked[:1] if all(draw is None for draw in draws) else picked
     data: list[list[np.ndarray]] = []
-    for i, own in enumerate(picked):
-        x = train.x if draws[i] is None else train.x[own]
+    for draw, own in zip(draws, distinct, strict=False):
+        x = train.x if draw is None else train.x[own]
         weight = _row_weights(train.classes[own], class_weight)
-        data.append([_pad(array, rows) for array in (x, y[own], weight)])
+        data.append([_pad(array, size) for array in (x, y[own], weight)])
     x, y, weight = data[0] if len(data) == 1 else map(np.stack, zip(*data, strict=True))
-    with jax.enable_x64(True):
-        return KINDS[probe.kind](x, y, weight, np.asarray(strengths, np.float64), probe)
+    rows = Rows(x, y, weight, [train.classes[own] for own in picked], seeds)
+    return KINDS[probe.kind].fit(rows, np.asarray(strengths, np.float64), probe)
 
 
 def _row_weights(classes: np.ndarray, class_weight: str) -> np.ndarray:
@@ -294,57 +323,90 @@ def _row_weights(classes: np.ndarray, class_weight: str) -> np.ndarray:
     return (len(classes) / (len(found) * counts))[numbers]
 
 
-def _fit_logistic(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray, strengths: np.ndarray, probe: Probe
-) -> Fits:
-    draws = 1 if x.ndim == 2 else len(x)
-    if x.ndim == 3:
-        x, y, weight = (np.tile(a, (len(strengths),) + (1,) * (a.ndim - 1)) for a in (x, y, weight))
-    end = fit_heads(
-        x,  # pyright: ignore
-        y,  # pyright: ignore
-        weight,  # pyright: ignore
-        np.repeat(strengths, draws),  # pyright: ignore
-        solver=probe.solver,
+def _fit_logistic(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
+    x, y, weight = _repeat(rows, len(strengths))
+    axes = (len(strengths), len(rows.seeds))
+    with jax.enable_x64(True):
+        end = fit_heads(
+            x,  # pyright: ignore
+            y,  # pyright: ignore
+            weight,  # pyright: ignore
+            np.repeat(strengths, axes[1]),  # pyright: ignore
+            solver=probe.solver,
+            standardised=probe.standardised,
+        )
+        return Fits(
+            np.asarray(end.x).reshape(*axes, x.shape[-1] + 1, y.shape[-1]),
+            *(
+                np.asarray(array).reshape(axes)
+                for array in (end.iterations, end.f, end.gradient_norm, end.converged)
+            ),
+        )
+
+
+def _fit_ridge(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
+    data = [a if rows.x.ndim == 3 else a[None] for a in (rows.x, rows.y, rows.weight)]
+    with jax.enable_x64(True):
+        end = fit_ridge(*data, strengths, standardised=probe.standardised)  # pyright: ignore
+        head, objective, gradient = (np.swapaxes(np.asarray(array), 0, 1) for array in end)
+    none, done = np.zeros(objective.shape, int), np.ones(objective.shape, bool)
+    return Fits(head, none, objective, gradient, done)
+
+
+def _fit_mlp(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
+    data = [array.astype(np.float32) for array in _repeat(rows, len(strengths))]
+    axes = (len(strengths), len(rows.seeds))
+    held_out = np.zeros((axes[1], rows.x.shape[-2]), bool)
+    for own, classes, seed in zip(held_out, rows.classes, rows.seeds, strict=True):
+        aside = stratified_carve(classes, HELD_OUT, seed)
+        if aside.sum() >= FEWEST_HELD_OUT:
+            own[: len(classes)] = aside
+    end = fit_mlp(
+        *data,  # pyright: ignore
+        np.tile(held_out, (axes[0], 1)),  # pyright: ignore
+        np.repeat(strengths, axes[1]).astype(np.float32),  # pyright: ignore
+        np.tile(np.asarray(rows.seeds, np.uint32), axes[0]),  # pyright: ignore
         standardised=probe.standardised,
     )
-    axes = (len(strengths), draws)
-    return Fits(
-        np.asarray(end.x).reshape(*axes, x.shape[-1] + 1, y.shape[-1]),
-        *(
-            np.asarray(array).reshape(axes)
-            for array in (end.iterations, end.f, end.gradient_norm, end.converged)
-        ),
-    )
+    unknown = np.full(axes, np.nan)
+    epochs, objective, converged = (np.asarray(array).reshape(axes) for array in end[1:])
+    network = jax.tree.map(lambda a: np.asarray(a).reshape(*axes, *a.shape[1:]), end.network)
+    return Fits(network, epochs, objective, unknown, converged)
 
 
-def _fit_ridge(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray, strengths: np.ndarray, probe: Probe
-) -> Fits:
-    if x.ndim == 2:
-        x, y, weight = x[None], y[None], weight[None]
-    end = fit_ridge(x, y, weight, strengths, standardised=probe.standardised)  # pyright: ignore
-    head, objective, gradient = (np.swapaxes(np.asarray(array), 0, 1) for array in end)
-    return Fits(
-        head, np.zeros(objective.shape, int), objective, gradient, np.ones(objective.shape, bool)
-    )
+def _repeat(rows: Rows, strengths: int) -> list[np.ndarray]:
+    """x, y and weight for all heads, strengths slowest; shared ones stay as they are."""
+    data = [rows.x, rows.y, rows.weight]
+    if rows.x.ndim == 2:
+        return data
+    return [np.tile(array, (strengths,) + (1,) * (array.ndim - 1)) for array in data]
 
 
-KINDS: Mapping[str, Fit] = {"logistic": _fit_logistic, "ridge": _fit_ridge}
-# Of kinds that have one way to fit.
-_SOLVER_NAMES: Mapping[str, str] = {"ridge": "closed form"}
-
-
-def solver_name(probe: Probe) -> str:
-    """Returns the solver as scores name it."""
-    return _SOLVER_NAMES.get(probe.kind, probe.solver)
-
-
-def _values(x: np.ndarray, heads: np.ndarray) -> np.ndarray:
+def _linear_values(x: np.ndarray, heads: np.ndarray) -> np.ndarray:
     """Decision values float64 [..., M, K'] of every head [..., D + 1, K'], in one product."""
     with jax.enable_x64(True):
         padded = _pad(x, _ladder(len(x))).astype(np.float64)
         return np.asarray(decision_values(padded, heads))[..., : len(x), :]  # pyright: ignore
+
+
+def _mlp_values(x: np.ndarray, network: Network) -> np.ndarray:
+    """Decision values float32 [S, R, M, K'] of every network."""
+    axes = network.b2.shape[:2]
+    flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), network)
+    values = np.asarray(mlp_values(_pad(x, _ladder(len(x))), flat))  # pyright: ignore
+    return values.reshape(*axes, *values.shape[1:])[..., : len(x), :]
+
+
+KINDS: Mapping[str, Kind] = {
+    "logistic": Kind(_fit_logistic, _linear_values),
+    "ridge": Kind(_fit_ridge, _linear_values, "closed form"),
+    "mlp": Kind(_fit_mlp, _mlp_values, "adam", seeded=True),
+}
+
+
+def solver_name(probe: Probe) -> str:
+    """Returns the solver as scores name it."""
+    return KINDS[probe.kind].solver or probe.solver
 
 
 def _ladder(rows: int) -> int:

@@ -168,7 +168,7 @@ def _objective(
             jax.lax.dynamic_slice_in_dim(array, i * block, block) for array in (x, y, weight)
         )
         x_i = x_i.astype(head.dtype)
-        loss, residual = _loss(decision_values(x_i, head), y_i)
+        loss, residual = row_loss(decision_values(x_i, head), y_i)
         residual = residual * weight_i[:, None]
         slope = jnp.matmul(x_i.T, residual, precision=jax.lax.Precision.HIGHEST)
         gradient = jnp.concatenate([slope, jnp.sum(residual, axis=0)[None]])
@@ -185,7 +185,7 @@ def _objective(
     return f, gradient / rows + jnp.concatenate([penalty * w, jnp.zeros_like(head[-1:])])
 
 
-def _loss(z: Array, y: Array) -> tuple[Array, Array]:
+def row_loss(z: Array, y: Array) -> tuple[Array, Array]:
     """Loss of each row [N] and its derivative by the decision values [N, K']."""
     if z.shape[1] == 1:
         return (jax.nn.softplus(z) - y * z)[:, 0], jax.nn.sigmoid(z) - y

@@ -13,6 +13,7 @@ from sklearn.metrics import (
     matthews_corrcoef,
     roc_auc_score,
 )
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -247,3 +248,50 @@ def test_fits_export_for_every_platform(shape, standardised):
     call = jax.jit(functools.partial(fit_ridge, standardised=standardised))
     exported = jax.export.export(call, platforms=platforms)(*draws, strength)
     assert exported.platforms == platforms
+
+
+def xor_problem(n=4000, seed=0):
+    """Two classes that no line separates."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6)).astype(np.float32)
+    y = (x[:, 0] * x[:, 1] + 0.1 * rng.normal(size=n) > 0).astype(int)
+    return x[::2], y[::2], x[1::2], y[1::2]
+
+
+def test_mlp_learns_what_scikit_learns_does_and_a_line_cannot():
+    x, y, x_test, y_test = xor_problem()
+    options = {"shots": [None], "seeds": (13, 17, 42)}
+    heads = evaluate_task(x, y, x_test, y_test, probes=[Probe("mlp"), Probe()], **options)
+    mlp, linear = ([h.MCC for h in heads if h.probe == kind] for kind in ("mlp", "logistic"))
+    assert len(mlp) == 3
+    assert len(set(mlp)) > 1  # seeds count
+    theirs = [
+        matthews_corrcoef(y_test, MLPClassifier((256,), early_stopping=True, random_state=seed)
+                          .fit(x, y).predict(x_test))
+        for seed in (13, 17, 42)
+    ]  # fmt: skip
+    assert max(linear) < 0.2
+    assert np.mean(mlp) > 0.7
+    assert np.mean(mlp) == pytest.approx(np.mean(theirs), abs=0.08)
+
+
+def test_mlp_in_few_shot_with_strengths_and_three_classes():
+    x, y, x_test, y_test = problem(classes=3)
+    probe = Probe("mlp", strengths=(0.001, 1.0), standardised=True)
+    options = {"probes": [probe], "shots": [20, 1], "seeds": SEEDS}
+    heads = evaluate_task(x, y, x_test, y_test, **options)
+    assert len(heads) == 2 * 2 * 2
+    assert all(np.isfinite(h.scores).all() and h.iterations > 1 for h in heads)
+    theirs = []
+    for seed in SEEDS:
+        rows = few_shot_rows(y, 20, seed)
+        network = MLPClassifier((256,), random_state=seed)
+        model = make_pipeline(StandardScaler(), network)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(x[rows], y[rows])
+        theirs.append(matthews_corrcoef(y_test, model.predict(x_test)))
+    ours = [h.MCC for h in heads if h.shots == 20 and h.C == 1.0]
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=0.1)
+    again = evaluate_task(x, y, x_test, y_test, **options)
+    assert [h.MCC for h in heads] == [h.MCC for h in again]
