@@ -28,7 +28,16 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from model_ports import catalog
-from model_ports.port import Port, collate, embedder, load_port, padded_length, tokenize
+from model_ports.port import (
+    FINAL,
+    Port,
+    View,
+    collate,
+    embedder,
+    load_port,
+    padded_length,
+    tokenize,
+)
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 PEERS = ("hyena", "striped_hyena", "caduceus", "mamba2", "janusdna", "enformer")
@@ -140,7 +149,7 @@ def measure(port: Port, forward: Callable[..., Any], length: int) -> dict[str, A
     mask = torch.from_numpy(whole["attention_mask"])
     expected = forward(ids, mask).mean(1).numpy()
     theirs = seconds(lambda: forward(ids, mask))
-    embed, placed = embedder(port, pooling="mean-all-rows"), jax.device_put(inputs)
+    embed, placed = embedder(port, [View(FINAL, "mean-all-rows")]), jax.device_put(inputs)
     found = np.asarray(embed(port.state, placed))
     ours = seconds(lambda: embed(port.state, placed).block_until_ready())
     change = float(np.abs(found - expected).max() / np.abs(expected).max())

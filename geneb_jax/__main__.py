@@ -1,24 +1,30 @@
 """`python -m geneb_jax tasks`: what the tasks are and what data is at hand.
 
 `python -m geneb_jax tables`: the paper's tables, figures and a report of published or own scores.
+
+`python -m geneb_jax embed`: the embeddings of any sequences, as geneb_jax.embed gives them.
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 
 from geneb_jax.benchmark import GENEB, select_tasks
-from geneb_jax.config import LABELS
+from geneb_jax.config import DTYPES, LABELS, PRESETS
 from geneb_jax.presentation import present
 from geneb_jax.results import read_source
+from geneb_jax.scores import write_whole
+from geneb_jax.sequences import read_sequences
 from geneb_jax.summary import print_statistics
 from geneb_jax.tasks import describe, find_tasks, read_task
 
@@ -105,9 +111,45 @@ def _wide_console() -> Console:
     return console if console.is_terminal else Console(width=160)
 
 
+def embed_file(arguments: argparse.Namespace) -> int:
+    """Embeds the records of a file."""
+    # These load JAX, which the other commands do without.
+    from geneb_jax.features import embed_views  # noqa: PLC0415
+
+    names, sequences = read_sequences(arguments.input)
+    if arguments.out.suffix != ".npz":
+        raise ValueError(f"{arguments.out}: name a file that ends with .npz")
+    if not arguments.out.absolute().parent.is_dir():
+        raise ValueError(f"{arguments.out.absolute().parent}: no such folder")
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(arguments.model, total=len(set(sequences)))
+        found = embed_views(
+            arguments.model,
+            sequences,
+            checkpoints_dir=arguments.checkpoints_dir,
+            taps=[int(tap) for tap in arguments.taps.split(",")],
+            poolings=arguments.poolings.split(",") if arguments.poolings else (),
+            preset=arguments.preset,
+            dtype=arguments.dtype,
+            advance=lambda done: bars.advance(bar, done),
+        )
+    arrays = {
+        "embeddings" if len(found) == 1 else f"{view.tap}/{view.pooling}": array
+        for view, array in found.items()
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, ids=np.array(names), **arrays)  # pyright: ignore (its stub)
+    write_whole(arguments.out, buffer.getvalue())
+    for name, array in arrays.items():
+        print(f"{name}: float32 {list(array.shape)}")
+    print(f"ids: {len(names)} names; all in {arguments.out}")
+    return 0
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "tasks": show_tasks,
     "tables": show_tables,
+    "embed": embed_file,
 }
 
 
@@ -130,6 +172,15 @@ def main() -> int:
     )
     tables.add_argument("--labels", choices=LABELS, default="v1", help="the paper's version")
     tables.add_argument("--out", type=Path, required=True, help="folder to write")
+    embed = commands.add_parser("embed", help="embeddings of the sequences of a file")
+    embed.add_argument("--model", required=True, help="model id, ID:random, ID:random:tiny, kmer-4")
+    embed.add_argument("--input", type=Path, required=True, help=".fa, .csv or .txt, also .gz")
+    embed.add_argument("--out", type=Path, required=True, help=".npz of `ids` and `embeddings`")
+    embed.add_argument("--checkpoints_dir", type=Path, help="one folder a model id; else the hub")
+    embed.add_argument("--taps", default="-1", help="-1 final, 0 embedding, i after block i; a,b")
+    embed.add_argument("--poolings", default="", help="mean,max,first,last; the preset's if empty")
+    embed.add_argument("--preset", default="corrected", choices=PRESETS)
+    embed.add_argument("--dtype", default="float32", choices=DTYPES)
     arguments = parser.parse_args()
     try:
         return COMMANDS[arguments.command](arguments)

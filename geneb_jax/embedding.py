@@ -1,96 +1,216 @@
-"""The embedding engine: every record of a run through a port, once, in a few static shapes."""
+"""The embedding engine: every record of a run through a port, once, in a few static shapes.
 
-import bisect
+    records --tokenize--> ids --plan--> batches --collate, copy--> device --> pooled --> store
+    ------- background thread ------   --- background thread ---              -- thread --
+
+The device works on a batch while the host prepares the next ones and writes the last ones.
+"""
+
+import queue
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
+from flax import nnx
 
+from geneb_jax.buckets import Batch, plan_batches
 from geneb_jax.store import Store, key
-from model_ports.port import Port, collate, embedder, padded_length, tokenize
+from model_ports.pooling import POOLINGS
+from model_ports.port import FINAL, Inputs, Port, View, collate, embedder, forward, tokenize
 
-_STEPS_PER_OCTAVE = 4
-_SMALLEST_BUCKET = 16
 _IN_FLIGHT = 2  # batches handed to the device before a result is fetched
+_AHEAD = 3  # batches that wait on the device for their turn
+_WINDOW_ROWS = 32768  # records that are tokenized and sorted by length together
 _FLUSH_ROWS = 16384
 _FLUSH_SECONDS = 60.0
-_BATCH_TOKENS = {"cpu": 2048}  # enough rows to fill the matrix units
-_BATCH_TOKENS_ACCELERATOR = 65536
+_TABLES = ("embedding",)  # parameters that are looked up, not multiplied
+
+Advance = Callable[[int], None]  # told how many records were done since the last call
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Records that run through the model together.
+class Work(NamedTuple):
+    """A batch with its token ids."""
+
+    batch: Batch
+    encoded: Sequence[np.ndarray]
+
+
+@dataclass
+class Speed:
+    """What embedding took, summed over batches.
 
     Attributes:
-        rows: Indices of the records.
-        length: Padded length L.
-        size: Padded number of rows B, at least `len(rows)`.
+        records: Records embedded.
+        tokens: Their tokens.
+        computed_tokens: The same with the padding of rows and batches.
+        flop: Floating-point operations of the matrix products, padding included: 2 x computed
+            tokens x parameters outside the embedding tables; attention scores are left out.
+        seconds: Wall time, compilation included.
+        compile_seconds: Of it, tracing and compiling (or reading the compilation cache).
+        starved_seconds: Of it, the device had nothing to do because the host was not ready.
+        programs: Static shapes that ran.
     """
 
-    rows: tuple[int, ...]
-    length: int
-    size: int
+    records: int = 0
+    tokens: int = 0
+    computed_tokens: int = 0
+    flop: float = 0.0
+    seconds: float = 0.0
+    compile_seconds: float = 0.0
+    starved_seconds: float = 0.0
+    programs: int = 0
+
+    def figures(self) -> dict[str, float]:
+        """Returns the sums with the rates that follow from them; rates leave compilation out."""
+        running = max(self.seconds - self.compile_seconds, 1e-9)
+        return {
+            "records": self.records,
+            "records_per_second": round(self.records / running, 2),
+            "tokens_per_second": round(self.tokens / running, 1),
+            "padding_share": round(1 - self.tokens / max(self.computed_tokens, 1), 4),
+            "flop_per_second": round(self.flop / running, -6),
+            "seconds": round(self.seconds, 3),
+            "compile_seconds": round(self.compile_seconds, 3),
+            "starved_seconds": round(self.starved_seconds, 3),
+            "programs": self.programs,
+        }
 
 
-def bucket_lengths(limit: int) -> list[int]:
-    """The fixed ladder of padded lengths: four steps an octave, multiples of 8 from 16 on.
+@dataclass
+class Engine:
+    """A port on the device, with its compiled programs.
 
-    It depends on nothing but its arguments, so that other tasks in a run never change the shape
-    in which a record is embedded.
+    Attributes:
+        port: The model.
+        views: What is kept of each forward pass.
+        speed: Sums over everything that was embedded.
     """
-    ladder = [_SMALLEST_BUCKET]
-    while ladder[-1] < limit:
-        octave = 2 ** (ladder[-1].bit_length() - 1)
-        ladder.append(ladder[-1] + max(8, octave // _STEPS_PER_OCTAVE))
-    return [min(length, limit) for length in ladder]
+
+    port: Port
+    views: tuple[View, ...]
+    speed: Speed = field(default_factory=Speed)
+    _programs: dict[tuple[int, int], Callable[[nnx.State, Inputs], jax.Array]] = field(
+        default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        check_views(self.port, self.views)
+        self._embed: Any = embedder(self.port, self.views)
+        flat = nnx.to_flat_state(self.port.state)
+        self._parameters = sum(leaf.size for path, leaf in flat if path[-1] not in _TABLES)
+
+    def widths(self) -> list[int]:
+        """Returns the width D of each view."""
+        taps = tuple(dict.fromkeys(view.tap for view in self.views))
+        length = self.port.preset.max_tokens if self.port.preset.batching == "fixed" else 8
+        assert length is not None
+        inputs = collate(self.port, [np.zeros(1, np.int32)], length)
+        hidden = jax.eval_shape(
+            lambda state, inputs: forward(self.port, state, inputs, taps).states,
+            self.port.state,
+            inputs,
+        )
+        return [hidden[view.tap].shape[-1] for view in self.views]
+
+    def place(self, work: Work) -> tuple[Work, Inputs]:
+        """Pads a batch and copies it to the device."""
+        batch = work.batch
+        rows = [*work.encoded, *([work.encoded[0]] * (batch.size - len(work.encoded)))]
+        return work, jax.device_put(collate(self.port, rows, batch.length))
+
+    def compiled(self, batch: Batch, inputs: Inputs) -> Callable[[nnx.State, Inputs], jax.Array]:
+        """Returns the program of a batch's shape: `(state, inputs) -> float32 [B, D]`."""
+        shape = (batch.size, batch.length)
+        if shape not in self._programs:
+            start = time.monotonic()
+            self._programs[shape] = self._embed.lower(self.port.state, inputs).compile()
+            self.speed.compile_seconds += time.monotonic() - start
+            self.speed.programs += 1
+        return self._programs[shape]
+
+    def run(self, work: Work, inputs: Inputs) -> jax.Array:
+        """Starts a batch; float32 [B, D], not awaited."""
+        embed = self.compiled(work.batch, inputs)
+        computed = work.batch.size * work.batch.length
+        self.speed.records += len(work.encoded)
+        self.speed.tokens += sum(map(len, work.encoded))
+        self.speed.computed_tokens += computed
+        self.speed.flop += 2 * computed * self._parameters
+        return embed(self.port.state, inputs)
 
 
-def plan_batches(port: Port, lengths: Sequence[int], batch_tokens: int) -> list[Batch]:
-    """Assigns records to batches of static shape by their token lengths.
+def check_views(port: Port, views: Sequence[View]) -> None:
+    """Checks that a model has the hidden states and that the poolings exist.
+
+    Raises:
+        ValueError: Names the view that is not valid, and what is.
+    """
+    for view in views:
+        if not FINAL <= view.tap <= port.config.layers:
+            raise ValueError(
+                f"model '{port.entry.id}': no hidden state {view.tap}; valid: 0 (embedding), "
+                f"1 .. {port.config.layers} (blocks), {FINAL} (final)"
+            )
+        if view.pooling not in POOLINGS:
+            raise ValueError(f"pooling '{view.pooling}' is not valid: {', '.join(POOLINGS)}")
+
+
+def open_engine(port: Port, views: Sequence[View] = ()) -> Engine:
+    """Returns an engine; without views it keeps what the preset pools."""
+    return Engine(port, tuple(views) or (View(FINAL, port.preset.pooling),))
+
+
+def embed_array(
+    engine: Engine, sequences: Sequence[str], batch_tokens: int, advance: Advance = lambda _: None
+) -> np.ndarray:
+    """Embeds records into memory, each distinct one once.
 
     Args:
-        port: Says whether records may be bucketed.
-        lengths: Token length of each record.
+        engine: A model whose embedding of a record depends on that record alone.
+        sequences: N records.
         batch_tokens: Tokens of a batch, padding included.
+        advance: Told how many distinct records were done since the last call.
 
     Returns:
-        Batches, the longest first, so that memory is found short at once or not at all.
+        float32 [N, D], the views side by side.
     """
-    longest = max(lengths, default=0)
-    if port.preset.batching in ("masked", "causal"):
-        ladder = bucket_lengths(port.preset.max_tokens or _next_power_of_two(longest))
-        padded = [ladder[bisect.bisect_left(ladder, length)] for length in lengths]
-    else:
-        padded = [padded_length(port, length) for length in lengths]
-    batches = []
-    for length in sorted(set(padded), reverse=True):
-        rows = [row for row, other in enumerate(padded) if other == length]
-        size = max(1, batch_tokens // max(length, 1))
-        for start in range(0, len(rows), size):
-            batches.append(Batch(tuple(rows[start : start + size]), length, size))
-    return batches
+    distinct = {sequence: row for row, sequence in enumerate(dict.fromkeys(sequences))}
+    found = np.empty((len(distinct), sum(engine.widths())), np.float32)
+    for rows, vectors in _stream(engine, _bucketed(engine.port, list(distinct), batch_tokens)):
+        found[list(rows)] = vectors
+        advance(len(rows))
+    return found[[distinct[sequence] for sequence in sequences]]
 
 
-def default_batch_tokens() -> int:
-    """Returns the tokens of a batch that suit the default device."""
-    return _BATCH_TOKENS.get(jax.default_backend(), _BATCH_TOKENS_ACCELERATOR)
+def embed_array_in_order(
+    engine: Engine, sequences: Sequence[str], batch_size: int, advance: Advance = lambda _: None
+) -> np.ndarray:
+    """Embeds N records into memory in batches of input order, whose padding the model sees."""
+    found = np.empty((len(sequences), sum(engine.widths())), np.float32)
+    for rows, vectors in _stream(engine, _in_order(engine.port, sequences, batch_size)):
+        found[list(rows)] = vectors
+        advance(len(rows))
+    return found
 
 
 def embed_records(
-    port: Port,
+    engine: Engine,
     sequences: Sequence[str],
     store: Store,
     batch_tokens: int,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = lambda _: None,
 ) -> list[bytes]:
     """Embeds the records that the store lacks, each distinct one once.
 
     Args:
-        port: A model whose embedding of a record depends on that record alone.
+        engine: A model whose embedding of a record depends on that record alone.
         sequences: Records.
         store: Takes the embeddings, keyed by the record.
         batch_tokens: Tokens of a batch, padding included.
@@ -102,23 +222,22 @@ def embed_records(
     keys = [key(sequence) for sequence in sequences]
     missing = dict(zip(keys, sequences, strict=True))
     missing = {k: sequence for k, sequence in missing.items() if k not in store}
-    order, encoded = list(missing), tokenize(port, list(missing.values()))
-    batches = plan_batches(port, [len(ids) for ids in encoded], batch_tokens)
-    _run(port, order, encoded, batches, store, advance)
+    works = _bucketed(engine.port, list(missing.values()), batch_tokens)
+    _write(engine, works, list(missing), store, advance)
     return keys
 
 
 def embed_in_order(
-    port: Port,
+    engine: Engine,
     sequences: Sequence[str],
     store: Store,
     batch_size: int,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = lambda _: None,
 ) -> list[bytes]:
     """Embeds records in batches of input order, whose padding the model sees.
 
     Args:
-        port: A model with the batching 'input-order'.
+        engine: A model with the batching 'input-order'.
         sequences: One split of a task, in the order of its file.
         store: Takes the embeddings, keyed by the batch and the place in it.
         batch_size: Records of a batch of the published run.
@@ -127,67 +246,133 @@ def embed_in_order(
     Returns:
         The store's key of each record.
     """
-    encoded = tokenize(port, sequences)
-    keys, batches = [], []
+    keys = []
     for start in range(0, len(sequences), batch_size):
-        rows = range(start, min(start + batch_size, len(sequences)))
-        together = [sequences[row] for row in rows]
-        keys += [key(str(place), *together) for place in range(len(rows))]
-        if any(keys[row] not in store for row in rows):
-            longest = max(len(encoded[row]) for row in rows)
-            batches.append(Batch(tuple(rows), longest, batch_size))
-    _run(port, keys, encoded, batches, store, advance)
+        together = sequences[start : start + batch_size]
+        keys += [key(str(place), *together) for place in range(len(together))]
+    works = (
+        work
+        for work in _in_order(engine.port, sequences, batch_size)
+        if any(keys[row] not in store for row in work.batch.rows)
+    )
+    _write(engine, works, keys, store, advance)
     return keys
 
 
-def _run(
-    port: Port,
-    keys: Sequence[bytes],
-    encoded: Sequence[np.ndarray],
-    batches: Sequence[Batch],
-    store: Store,
-    advance: Callable[[int], None],
+def _bucketed(port: Port, sequences: Sequence[str], batch_tokens: int) -> Iterator[Work]:
+    """Yields batches of records of like length; the next window is tokenized meanwhile.
+
+    Batches that a window does not fill wait for the next one.
+    """
+    starts = range(0, len(sequences), _WINDOW_ROWS)
+    windows = ((s, tokenize(port, sequences[s : s + _WINDOW_ROWS])) for s in starts)
+    waiting: dict[int, np.ndarray] = {}
+    for start, encoded in _ahead(windows, 1):
+        waiting |= {start + row: ids for row, ids in enumerate(encoded)}
+        rows = list(waiting)
+        for batch in plan_batches(port, [len(waiting[row]) for row in rows], batch_tokens):
+            if len(batch.rows) == batch.size or start == starts[-1]:
+                own = tuple(rows[row] for row in batch.rows)
+                yield Work(Batch(own, batch.length, batch.size), [waiting.pop(row) for row in own])
+
+
+def _in_order(port: Port, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:
+    """Yields batches in input order, each padded to its longest record."""
+    encoded = tokenize(port, sequences)
+    for start in range(0, len(sequences), batch_size):
+        together = encoded[start : start + batch_size]
+        rows = tuple(range(start, start + len(together)))
+        yield Work(Batch(rows, max(map(len, together)), batch_size), together)
+
+
+def _write(
+    engine: Engine, works: Iterator[Work], keys: Sequence[bytes], store: Store, advance: Advance
 ) -> None:
-    """Runs the batches and writes their embeddings in chunks."""
+    """Runs the batches; a thread writes their embeddings in chunks."""
     done_keys: list[bytes] = []
     done: list[np.ndarray] = []
     flushed = time.monotonic()
-    for batch, vectors in _embed_batches(port, encoded, batches):
-        done_keys += [keys[row] for row in batch.rows]
-        done.append(vectors)
-        advance(len(batch.rows))
-        if len(done_keys) >= _FLUSH_ROWS or time.monotonic() - flushed > _FLUSH_SECONDS:
+    with ThreadPoolExecutor(1) as writer:
+        written = writer.submit(lambda: None)
+        for rows, vectors in _stream(engine, works):
+            done_keys += [keys[row] for row in rows]
+            done.append(vectors)
+            advance(len(rows))
+            if len(done_keys) >= _FLUSH_ROWS or time.monotonic() - flushed > _FLUSH_SECONDS:
+                written.result()
+                written = writer.submit(store.add, done_keys, np.concatenate(done))
+                done_keys, done, flushed = [], [], time.monotonic()
+        written.result()
+        if done:
             store.add(done_keys, np.concatenate(done))
-            done_keys, done, flushed = [], [], time.monotonic()
-    if done:
-        store.add(done_keys, np.concatenate(done))
 
 
-def _embed_batches(
-    port: Port, encoded: Sequence[np.ndarray], batches: Sequence[Batch]
-) -> Iterator[tuple[Batch, np.ndarray]]:
-    """Yields each batch with its float32 [n, D]; the device works while the host collates."""
-    embed = embedder(port)
+def _stream(engine: Engine, works: Iterator[Work]) -> Iterator[tuple[Sequence[int], np.ndarray]]:
+    """Yields the rows of each batch with their float32 [n, D]."""
+    speed, start = engine.speed, time.monotonic()
     pending: deque[tuple[Batch, jax.Array]] = deque()
-    for batch in batches:
-        records = [encoded[row] for row in batch.rows]
-        records += records[:1] * (batch.size - len(records))
-        pending.append((batch, embed(port.state, collate(port, records, batch.length))))
-        if len(pending) > _IN_FLIGHT:
-            yield _fetch(*pending.popleft(), port)
-    while pending:
-        yield _fetch(*pending.popleft(), port)
+    prepared = _ahead(map(engine.place, works), _AHEAD)
+    try:
+        while True:
+            asked = time.monotonic()
+            idle = all(vectors.is_ready() for _, vectors in pending)  # pyright: ignore
+            item = next(prepared, None)
+            if idle:
+                speed.starved_seconds += time.monotonic() - asked
+            if item is None:
+                break
+            pending.append((item[0].batch, engine.run(*item)))
+            if len(pending) > _IN_FLIGHT:
+                yield _fetch(engine.port, *pending.popleft())
+        while pending:
+            yield _fetch(engine.port, *pending.popleft())
+    finally:
+        prepared.close()
+        speed.seconds += time.monotonic() - start
 
 
-def _fetch(batch: Batch, vectors: jax.Array, port: Port) -> tuple[Batch, np.ndarray]:
+def _fetch(port: Port, batch: Batch, vectors: jax.Array) -> tuple[Sequence[int], np.ndarray]:
     found = np.asarray(vectors)[: len(batch.rows)]
     if not np.isfinite(found).all():
         raise FloatingPointError(
             f"model '{port.entry.id}': an embedding in a batch of length {batch.length} is not "
             f"finite in {port.dtype}; try dtype float32"
         )
-    return batch, found
+    return batch.rows, found
 
 
-def _next_power_of_two(number: int) -> int:
-    return 1 << max(number - 1, 1).bit_length()
+def _ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """Yields the items, of which a thread makes up to `depth` in advance; its errors come here."""
+    made: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(what: str, item: Any) -> None:
+        while not stopped.is_set():
+            try:
+                return made.put((what, item), timeout=0.1)
+            except queue.Full:
+                continue
+
+    def make() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stopped.is_set():
+                    return
+            put("end", None)
+        except BaseException as error:
+            put("error", error)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            what, item = made.get()
+            if what == "error":
+                raise item
+            if what == "end":
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()

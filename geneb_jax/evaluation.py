@@ -50,6 +50,7 @@ def evaluate(
     workdir: Path,
     console: Console,
     clock: Clock,
+    speeds: dict[str, Any],
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Scores every model on every task.
 
@@ -60,6 +61,7 @@ def evaluate(
         workdir: Takes `cells/`, `embeddings/` and scores.csv, which is rewritten after each model.
         console: Shows the progress.
         clock: Takes the wall time of each model's stages.
+        speeds: Takes what the embedding of each port took (see `embedding.Speed`).
 
     Returns:
         The scores table of the workdir, and each model's identity by name.
@@ -84,7 +86,7 @@ def evaluate(
             finished = len(tasks) - len(pending)
             logging.info("%s: %d of %d tasks are finished", spec.name, finished, len(tasks))
         if pending:
-            _evaluate_model(model, pending, own, settings, workdir, console, clock)
+            _evaluate_model(model, pending, own, settings, workdir, console, clock, speeds)
         rows = pd.concat(cells.read_all(workdir / "cells"), ignore_index=True)
         scores = arrange(rows, [spec.name for spec in specs])
         write_scores(scores, workdir / "scores.csv")
@@ -99,6 +101,7 @@ def _evaluate_model(
     workdir: Path,
     console: Console,
     clock: Clock,
+    speeds: dict[str, Any],
 ) -> None:
     """Scores one model on the tasks that are not finished; each is on disk before the next."""
     name = model.spec.name
@@ -114,9 +117,11 @@ def _evaluate_model(
         with _timed(clock, f"embed {name}"):
             records = sum(len(t.train.sequences) + len(t.test.sequences) for t in tasks)
             bar = bars.add_task(f"embed {name}", total=records, unit="records")
-            features = prepare_features(
+            features, speed = prepare_features(
                 model, tasks, settings, workdir, lambda n: bars.advance(bar, n)
             )
+            if speed.get("records"):
+                speeds[name] = speed
             bars.update(bar, completed=records)
         bar = bars.add_task(f"probe {name}", total=len(tasks), unit="tasks")
         for task in tasks:

@@ -4,19 +4,27 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from geneb_jax.config import Settings
-from geneb_jax.embedding import default_batch_tokens, embed_in_order, embed_records
+from geneb_jax.config import Settings, default_config
+from geneb_jax.device import batch_tokens, default_batch_tokens, speed_figures
+from geneb_jax.embedding import (
+    embed_array,
+    embed_array_in_order,
+    embed_in_order,
+    embed_records,
+    open_engine,
+)
 from geneb_jax.hub import checkpoint_source, fetch_checkpoint
 from geneb_jax.kmer import kmer_frequencies
-from geneb_jax.models import ModelSpec, read_embeddings
+from geneb_jax.models import ModelSpec, parse_models, read_embeddings
 from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
 from geneb_jax.tasks import Task
-from model_ports.port import FINAL, Port, check_port, load_port, random_port
+from model_ports.catalog import PresetName
+from model_ports.port import FINAL, Port, View, check_port, load_port, random_port
 from model_ports.tokenizers import build_tokenizer
 
 # Features of one task: float32 [N_train, D] and [N_test, D].
@@ -51,17 +59,7 @@ def open_model(spec: ModelSpec, settings: Settings) -> Model:
     if spec.kind in ("kmer", "embeddings"):
         columns = {"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}
         return Model(spec, columns, {"model": spec.name, "folder": _content(spec)})
-    if spec.kind == "checkpoint":
-        folder = spec.folder or fetch_checkpoint(spec.model_id)
-        port = load_port(spec.model_id, folder, settings.preset, settings.dtype)
-    else:
-        port = random_port(
-            spec.model_id,
-            spec.folder,
-            settings.preset,
-            tiny=spec.kind == "tiny",
-            dtype=settings.dtype,
-        )
+    port = open_port(spec, settings.preset, settings.dtype)
     preset = port.preset
     identity = {
         "model": spec.model_id,
@@ -80,6 +78,104 @@ def open_model(spec: ModelSpec, settings: Settings) -> Model:
         "pooling": preset.pooling,
     }
     return Model(spec, columns, identity, port)
+
+
+def open_port(spec: ModelSpec, preset: PresetName, dtype: str) -> Port:
+    """Loads a port's weights, fetched where need be, or makes random ones.
+
+    Raises:
+        CatalogError, CheckpointError, TokenizerError, HubError: It cannot be loaded.
+    """
+    if spec.kind == "checkpoint":
+        folder = spec.folder or fetch_checkpoint(spec.model_id)
+        return load_port(spec.model_id, folder, preset, dtype)
+    tiny = spec.kind == "tiny"
+    return random_port(spec.model_id, spec.folder, preset, tiny=tiny, dtype=dtype)
+
+
+def embed(
+    model: str,
+    sequences: Sequence[str],
+    *,
+    checkpoints_dir: str | Path | None = None,
+    tap: int = FINAL,
+    pooling: str | None = None,
+    preset: PresetName = "corrected",
+    dtype: str = "float32",
+) -> np.ndarray:
+    """Embeds sequences: `geneb_jax.embed(model, sequences)`.
+
+    Args:
+        model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
+        sequences: N sequences.
+        checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
+        tap: -1 the final hidden state, 0 the embedding output, i the output of block i.
+        pooling: A name of `POOLINGS`; None: the preset's.
+        preset: 'corrected' or 'published'.
+        dtype: 'float32' or 'bfloat16', of parameters and computation.
+
+    Returns:
+        float32 [N, D].
+
+    Raises:
+        ValueError: The model cannot be loaded or has no such view, or a sequence is too long.
+    """
+    options = {"checkpoints_dir": checkpoints_dir, "preset": preset, "dtype": dtype}
+    poolings = () if pooling is None else (pooling,)
+    (found,) = embed_views(model, sequences, taps=(tap,), poolings=poolings, **options).values()
+    return found
+
+
+def embed_views(
+    model: str,
+    sequences: Sequence[str],
+    *,
+    checkpoints_dir: str | Path | None = None,
+    taps: Sequence[int] = (FINAL,),
+    poolings: Sequence[str] = (),
+    preset: PresetName = "corrected",
+    dtype: str = "float32",
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[View, np.ndarray]:
+    """As `embed`, with every pooling of every tap from one forward pass.
+
+    Args:
+        model: As for `embed`, as are the others that are not named here.
+        sequences: N sequences.
+        checkpoints_dir: Holds one folder a model id.
+        taps: Hidden states.
+        poolings: Names of `POOLINGS`; none: the preset's.
+        preset: 'corrected' or 'published'.
+        dtype: 'float32' or 'bfloat16'.
+        advance: Told how many sequences were done since the last call.
+
+    Returns:
+        float32 [N, D] of each view.
+    """
+    if not sequences or not all(sequences):
+        raise ValueError("there is no sequence" if not sequences else "a sequence is empty")
+    folder = Path(checkpoints_dir).expanduser() if checkpoints_dir else None
+    specs, problems = parse_models([model], folder, preset)
+    if problems:
+        raise ValueError("\n".join(problem.removeprefix("config.models: ") for problem in problems))
+    (spec,) = specs
+    if spec.kind == "kmer":
+        return {View(FINAL, "mean"): kmer_frequencies(sequences, spec.k)}
+    if spec.kind == "embeddings":
+        raise ValueError(f"'{model}' is a folder of embeddings; name a model")
+    port = open_port(spec, preset, dtype)
+    names = poolings or (port.preset.pooling,)
+    engine = open_engine(port, [View(tap, name) for tap in taps for name in names])
+    if port.preset.batching == "input-order":
+        size = cast(int, default_config().published_batch_size)
+        found = embed_array_in_order(engine, sequences, size, advance)
+    else:
+        # A few short sequences need no batch that fills a large device.
+        longest = max(map(len, sequences))
+        tokens = min(default_batch_tokens(), longest << len(sequences).bit_length())
+        found = embed_array(engine, sequences, tokens, advance)
+    borders = np.cumsum(engine.widths())[:-1]
+    return dict(zip(engine.views, np.split(found, borders, axis=1), strict=True))
 
 
 def check_model(spec: ModelSpec, tasks: Sequence[Task]) -> list[str]:
@@ -106,8 +202,8 @@ def check_model(spec: ModelSpec, tasks: Sequence[Task]) -> list[str]:
 
 def prepare_features(
     model: Model, tasks: Sequence[Task], settings: Settings, workdir: Path, progress: Progress
-) -> Features:
-    """Embeds what the tasks need and returns the look-up of their features.
+) -> tuple[Features, dict[str, Any]]:
+    """Embeds what the tasks need.
 
     Args:
         model: An open model.
@@ -115,21 +211,25 @@ def prepare_features(
         settings: Batch sizes.
         workdir: Holds the embeddings of ports, each record's computed once.
         progress: Told how many records were done.
+
+    Returns:
+        The look-up of the tasks' features, and what embedding took (see `speed_figures`).
     """
     spec = model.spec
     if spec.kind == "kmer":
         return lambda task: (
             kmer_frequencies(task.train.sequences, spec.k),
             kmer_frequencies(task.test.sequences, spec.k),
-        )
+        ), {}
     if spec.kind == "embeddings":
         assert spec.folder is not None
         folder = spec.folder
-        return lambda task: read_embeddings(folder, task)
+        return lambda task: read_embeddings(folder, task), {}
 
     port = model.port
     assert port is not None
     digest = key(canonical_json(model.identity)).hex()[:12]
+    engine = open_engine(port)
     store = Store(workdir / "embeddings" / f"{sanitise(spec.name)}-{digest}")
     splits = {
         (task.info.id, name): split.sequences
@@ -139,20 +239,20 @@ def prepare_features(
     if port.preset.batching == "input-order":
         size = settings.published_batch_size
         keys = {
-            place: embed_in_order(port, sequences, store, size, progress)
+            place: embed_in_order(engine, sequences, store, size, progress)
             for place, sequences in splits.items()
         }
     else:
-        tokens = settings.batch_tokens or default_batch_tokens()
         distinct = list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
+        tokens = settings.batch_tokens or batch_tokens(engine, len(distinct), workdir)
         found = dict(
-            zip(distinct, embed_records(port, distinct, store, tokens, progress), strict=True)
+            zip(distinct, embed_records(engine, distinct, store, tokens, progress), strict=True)
         )
         keys = {place: [found[s] for s in sequences] for place, sequences in splits.items()}
     return lambda task: (
         store.get(keys[task.info.id, "train"]),
         store.get(keys[task.info.id, "test"]),
-    )
+    ), speed_figures(engine, workdir)
 
 
 def _content(spec: ModelSpec) -> dict[str, list[int]]:

@@ -23,7 +23,7 @@ from geneb_jax.published import PUBLISHED
 from geneb_jax.results import read_source, run_results
 from geneb_jax.scores import computed_as, protocol_rows, sanitise, write_json
 from geneb_jax.submission import write_submission
-from geneb_jax.summary import print_statistics, print_table, save_heatmap
+from geneb_jax.summary import print_speeds, print_statistics, print_table, save_heatmap
 from geneb_jax.synthetic import synthetic_tasks
 from geneb_jax.tasks import Task, find_tasks, fingerprint, read_task, subsample_train
 
@@ -57,7 +57,8 @@ def run(
     clock["read and check"] = time.monotonic() - start
     _use_compilation_cache(workdir)
 
-    scores, identities = evaluate(settings, specs, tasks, workdir, console, clock)
+    speeds: dict[str, Any] = {}
+    scores, identities = evaluate(settings, specs, tasks, workdir, console, clock, speeds)
 
     # The workdir may hold runs under another preset or dtype too.
     shown = computed_as(scores, settings.preset, settings.dtype)
@@ -66,12 +67,13 @@ def run(
             logging.warning("%s: no row follows GENEB's protocol: no submission", spec.name)
     save_heatmap(shown, workdir / "figures")
     clock["total"] = time.monotonic() - start
-    provenance = _provenance(config, identities, tasks, clock)
+    provenance = _provenance(config, identities, tasks, clock, speeds)
     write_json(workdir / "run.json", provenance)
     if settings.report and not protocol_rows(shown).empty:
         results = run_results(shown)
         present(results, workdir, scores=shown, provenance=provenance, version=settings.labels)
     print_table(shown, console)
+    print_speeds(speeds, console)
     console.print(f"results: {workdir}")
     return scores
 
@@ -183,6 +185,7 @@ def _provenance(
     identities: dict[str, Any],
     tasks: Sequence[Task],
     clock: Clock,
+    speeds: dict[str, Any],
 ) -> dict[str, Any]:
     return {
         "config": config.to_dict(),
@@ -200,5 +203,6 @@ def _provenance(
             }
             for task in tasks
         },
+        "embedding": speeds,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.items()},
     }

@@ -1,6 +1,8 @@
 """What a person sees at the end of a run: the printed table and the heat map."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -66,6 +68,33 @@ def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:z.3f}"
+
+
+def print_speeds(speeds: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """Prints how fast each model embedded; nothing for those that embedded no record."""
+    if not speeds:
+        return
+    table = Table(
+        title="embedding",
+        caption="rates without compilation; FLOP/s of the matrix products, padding included, "
+        "and their share of the rate of a large product",
+    )
+    table.add_column("model", overflow="fold", min_width=20)
+    for name in ("records/s", "tokens/s", "padding", "TFLOP/s", "share", "compile", "peak GB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for model, speed in speeds.items():
+        share, peak = speed.get("share_of_matmul_rate"), speed["peak_bytes"]
+        table.add_row(
+            model,
+            f"{speed['records_per_second']:,.0f}",
+            f"{speed['tokens_per_second']:,.0f}",
+            f"{speed['padding_share']:.0%}",
+            f"{speed['flop_per_second'] / 1e12:.3f}",
+            "" if share is None else f"{share:.0%}",
+            f"{speed['compile_seconds']:.0f} s",
+            "" if peak is None else f"{peak / 1e9:.1f}",
+        )
+    console.print(table)
 
 
 def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[str]) -> Table:

@@ -27,6 +27,13 @@ FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
 Inputs = Mapping[str, Any]  # input_ids int32 [B, L], attention_mask bool [B, L]
 
 
+class View(NamedTuple):
+    """What of a forward pass is kept: a hidden state (see `Hidden`) and a name of `POOLINGS`."""
+
+    tap: int
+    pooling: str
+
+
 class Hidden(NamedTuple):
     """Hidden states of a batch.
 
@@ -45,9 +52,9 @@ class Family(Protocol):
     """What a module of `model_ports.families` offers.
 
     Attributes:
-        Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, and
-            `max_tokens`: the longest input its position table allows; None: no limit. The fields
-            are those of config.json and of the catalog's `unstated`.
+        Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, `layers`: the
+            number of blocks, and `max_tokens`: the longest input its position table allows;
+            None: no limit. The fields are those of config.json and of the catalog's `unstated`.
         Model: `nnx.Module`; `Model(config, rngs=...)` builds it with its stated random weights,
             `model(inputs, taps)` returns `Hidden`. `inputs` lacks `attention_mask` where the
             preset gives the model none.
@@ -371,20 +378,22 @@ def forward(
 
 
 def embedder(
-    port: Port, tap: int = FINAL, pooling: str | None = None
+    port: Port, views: Sequence[View] | None = None
 ) -> Callable[[nnx.State, Inputs], Array]:
     """Returns the compiled embedding function: `(state, inputs) -> float32 [B, D]`.
 
     Args:
         port: The model; its state is an argument of the function, so that nothing is baked in.
-        tap: Which hidden state is pooled.
-        pooling: A name of `POOLINGS`; None: the preset's.
+        views: What is pooled of one forward pass; several stand side by side, [B, D1 + D2 + ..].
+            None: the preset's pooling of the final hidden state.
     """
-    pool = POOLINGS[pooling or port.preset.pooling]
+    wanted = (View(FINAL, port.preset.pooling),) if views is None else tuple(views)
+    taps = tuple(dict.fromkeys(view.tap for view in wanted))
 
     @jax.jit
     def embed(state: nnx.State, inputs: Inputs) -> Array:
-        hidden = forward(port, state, inputs, (tap,))
-        return pool(hidden.states[tap], hidden.mask)
+        states, mask = forward(port, state, inputs, taps)
+        pooled = [POOLINGS[view.pooling](states[view.tap], mask) for view in wanted]
+        return jnp.concatenate(pooled, axis=-1)
 
     return embed

@@ -88,6 +88,11 @@ class Config:
         return None
 
     @property
+    def layers(self) -> int:
+        """Number of blocks."""
+        return len(self.order)
+
+    @property
     def order(self) -> tuple[tuple[int, int], ...]:
         """Kind (0 convolution, 1 attention) and place among its kind, layer by layer."""
         kinds = (self.convolution_layers, self.attention_layers)

@@ -1,40 +1,26 @@
-import itertools
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from geneb_jax.embedding import bucket_lengths, embed_in_order, embed_records, plan_batches
+from geneb_jax import embedding
+from geneb_jax.embedding import (
+    _ahead,
+    embed_array,
+    embed_in_order,
+    embed_records,
+    open_engine,
+)
 from geneb_jax.store import Store, key
-from model_ports.port import collate, embedder, random_port, tokenize
+from model_ports.pooling import POOLINGS
+from model_ports.port import View, collate, embedder, forward, random_port, tokenize
 
 PORT = random_port("nucleotide-transformer-v2-50m-multi-species", tiny=True)
+ENGINE = open_engine(PORT)
 RNG = np.random.default_rng(0)
 RECORDS = ["".join(RNG.choice(list("ACGTN"), n)) for n in (6, 40, 41, 300, 6, 700, 90, 300)]
 RECORDS.append(RECORDS[3])
-
-
-@given(st.integers(1, 5000))
-def test_ladder_rises_in_small_steps_to_the_limit(limit):
-    ladder = bucket_lengths(limit)
-    assert ladder[-1] == limit
-    assert ladder == sorted(ladder)
-    # Another limit only cuts the ladder: no length below it is padded otherwise.
-    assert ladder[:-1] == bucket_lengths(10**5)[: len(ladder) - 1]
-    for shorter, longer in itertools.pairwise(ladder):
-        assert longer <= 1.25 * shorter + 8
-
-
-@given(st.lists(st.integers(1, 2048), min_size=1, max_size=80), st.integers(1, 4096))
-def test_every_record_runs_once_in_a_shape_that_holds_it(lengths, batch_tokens):
-    batches = plan_batches(PORT, lengths, batch_tokens)
-    assert sorted(row for batch in batches for row in batch.rows) == list(range(len(lengths)))
-    for batch in batches:
-        assert len(batch.rows) <= batch.size
-        assert batch.size == 1 or batch.size * batch.length <= batch_tokens
-        assert max(lengths[row] for row in batch.rows) <= batch.length
 
 
 def alone(record):
@@ -45,7 +31,7 @@ def alone(record):
 def test_embeddings_are_those_of_each_record_alone(tmp_path):
     store = Store(tmp_path)
     done = []
-    keys = embed_records(PORT, RECORDS, store, 512, done.append)
+    keys = embed_records(ENGINE, RECORDS, store, 512, done.append)
     assert len(store) == sum(done) == len(set(RECORDS))
     found = store.get(keys)
     expected = np.stack([alone(record) for record in RECORDS])
@@ -54,14 +40,14 @@ def test_embeddings_are_those_of_each_record_alone(tmp_path):
 
 def test_only_what_is_missing_is_embedded_and_old_rows_stay(tmp_path):
     store = Store(tmp_path)
-    before = store.get(embed_records(PORT, RECORDS[:4], store, 512))
+    before = store.get(embed_records(ENGINE, RECORDS[:4], store, 512))
     done = []
-    keys = embed_records(PORT, RECORDS, Store(tmp_path), 512, done.append)
+    keys = embed_records(ENGINE, RECORDS, Store(tmp_path), 512, done.append)
     assert sum(done) == len(set(RECORDS)) - 4
     np.testing.assert_array_equal(Store(tmp_path).get(keys)[:4], before)
     other = Store(tmp_path / "all at once")
     np.testing.assert_array_equal(
-        other.get(embed_records(PORT, RECORDS, other, 512)), Store(tmp_path).get(keys)
+        other.get(embed_records(ENGINE, RECORDS, other, 512)), Store(tmp_path).get(keys)
     )
 
 
@@ -70,8 +56,9 @@ def test_input_order_sees_the_padding_of_its_batch(tmp_path, side):
     # Unmasked, so that padding counts; one batch is one call of the model.
     fields = {"batching": "input-order", "padding_side": side, "pooling": "mean-all-rows"}
     port = replace(PORT, preset=replace(PORT.preset, **fields))
+    engine = open_engine(port)
     store = Store(tmp_path)
-    keys = embed_in_order(port, RECORDS, store, 4)
+    keys = embed_in_order(engine, RECORDS, store, 4)
     found = store.get(keys)
     embed = embedder(port)
     for start in range(0, len(RECORDS), 4):
@@ -81,10 +68,74 @@ def test_input_order_sees_the_padding_of_its_batch(tmp_path, side):
         np.testing.assert_allclose(found[start : start + 4], expected, atol=1e-6, rtol=1e-5)
     assert keys[3] != keys[8]  # the same record in another batch
     done = []
-    assert embed_in_order(port, RECORDS, store, 4, done.append) == keys
+    assert embed_in_order(engine, RECORDS, store, 4, done.append) == keys
     assert not done
-    assert embed_in_order(port, RECORDS, store, 3) != keys
+    assert embed_in_order(engine, RECORDS, store, 3) != keys
 
 
 def test_a_store_key_is_of_the_content(tmp_path):
-    assert embed_records(PORT, RECORDS[:1], Store(tmp_path), 512) == [key(RECORDS[0])]
+    assert embed_records(ENGINE, RECORDS[:1], Store(tmp_path), 512) == [key(RECORDS[0])]
+
+
+def test_windows_and_batches_change_nothing(monkeypatch):
+    whole = embed_array(open_engine(PORT), RECORDS, 512)
+    monkeypatch.setattr(embedding, "_WINDOW_ROWS", 3)
+    np.testing.assert_array_equal(embed_array(open_engine(PORT), RECORDS, 512), whole)
+
+
+def test_all_views_of_one_pass_are_those_of_single_passes():
+    views = [View(tap, pooling) for tap in (-1, 0, 1) for pooling in ("mean", "max", "last")]
+    engine = open_engine(PORT, views)
+    assert engine.widths() == [PORT.config.hidden_size] * len(views)
+    parts = np.split(embed_array(engine, RECORDS, 512), len(views), axis=1)
+    (ids,) = tokenize(PORT, RECORDS[:1])
+    for view, part in zip(views, parts, strict=True):
+        inputs = collate(PORT, [ids], len(ids))
+        states, mask = forward(PORT, PORT.state, inputs, (view.tap,))
+        expected = POOLINGS[view.pooling](states[view.tap], mask)[0]
+        np.testing.assert_allclose(part[0], expected, atol=2e-6, rtol=1e-5)
+    assert len({part.tobytes() for part in parts}) == len(views)
+
+
+@pytest.mark.parametrize("tap", [-2, 3])
+def test_a_hidden_state_that_is_not_there_is_named(tap):
+    with pytest.raises(ValueError, match=rf"no hidden state {tap}; valid: .* 1 \.\. 2"):
+        open_engine(PORT, [View(tap, "mean")])
+    with pytest.raises(ValueError, match="pooling 'median' is not valid"):
+        open_engine(PORT, [View(-1, "median")])
+
+
+def test_speed_counts_tokens_padding_and_products():
+    engine = open_engine(PORT)
+    embed_array(engine, ["ACGTAC", "ACGTACGTTTAA", "ACGTAC"], 32)
+    speed = engine.speed
+    # <cls> and one or two 6-mers; one batch of 2 x 12.
+    assert (speed.records, speed.tokens, speed.computed_tokens, speed.programs) == (2, 5, 24, 1)
+    every = sum(leaf.size for leaf in jax.tree.leaves(PORT.state))
+    inner = every - PORT.config.vocab_size * PORT.config.hidden_size
+    assert speed.flop == 2 * 24 * inner
+    assert 0 < speed.compile_seconds < speed.seconds
+    assert speed.figures()["padding_share"] == round(1 - 5 / 24, 4)
+
+
+def test_an_error_of_the_thread_comes_to_the_caller():
+    def items():
+        yield 1
+        raise RuntimeError("in the thread")
+
+    made = _ahead(items(), 2)
+    assert next(made) == 1
+    with pytest.raises(RuntimeError, match="in the thread"):
+        next(made)
+
+
+def test_a_record_that_the_model_cannot_take_is_named():
+    with pytest.raises(ValueError, match="token id"):
+        bad = replace(PORT, config=replace(PORT.config, vocab_size=5))
+        embed_array(open_engine(bad), RECORDS, 512)
+
+
+def test_a_thread_stops_when_nobody_asks():
+    made = _ahead(iter(range(10**9)), 2)
+    assert next(made) == 0
+    made.close()

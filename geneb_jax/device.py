@@ -1,0 +1,138 @@
+"""What the device can do, measured once and kept in the workdir: matrix rate, batch size."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+
+from geneb_jax.buckets import Batch, benchmark_lengths, ladder_of
+from geneb_jax.embedding import Engine, Speed, Work
+from geneb_jax.scores import write_json
+
+# Tokens of a batch on one device: enough rows to fill the matrix units.
+_BATCH_TOKENS = {"cpu": 2048}
+_BATCH_TOKENS_ACCELERATOR = 65536
+_CANDIDATES = {"cpu": (1024, 2048, 4096, 8192)}
+_CANDIDATES_ACCELERATOR = (16384, 32768, 65536, 131072, 262144)
+_WORTH_TUNING = 5000  # records; fewer are embedded sooner than batch sizes are compared
+_TYPICAL_LENGTH = 64  # of models whose benchmark lengths are not known
+_CLOSE = 0.97  # of the best rate: the smallest batch that reaches it is taken
+_REPEATS = 3
+
+
+def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
+    """Returns the tokens of a batch that suit the device and the model.
+
+    The first run with many records in a workdir compares some; later runs there read the choice,
+    so that a resumed run computes in the same shapes.
+    """
+    port = engine.port
+    kept = _read(workdir)
+    name = f"{port.entry.id} {port.weights_id.split(':')[0]} {port.dtype}"
+    if name not in kept["batch_tokens"]:
+        if records < _WORTH_TUNING or port.preset.batching not in ("masked", "causal"):
+            return default_batch_tokens()
+        kept["batch_tokens"][name] = _fastest(engine)
+        logging.info("%s: batches of %d tokens", name, kept["batch_tokens"][name])
+        _write(workdir, kept)
+    return kept["batch_tokens"][name]
+
+
+def default_batch_tokens() -> int:
+    """Returns the tokens of a batch that suit the default device."""
+    return _BATCH_TOKENS.get(jax.default_backend(), _BATCH_TOKENS_ACCELERATOR)
+
+
+def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
+    """FLOP/s of a large square product in a dtype, measured once a workdir."""
+    kept = _read(workdir)
+    if dtype not in kept["matmul_rate"]:
+        size = 2048 if jax.default_backend() == "cpu" else 8192
+        keys = jax.random.split(jax.random.key(0))
+        a, b = (jax.random.normal(key, (size, size), dtype) for key in keys)
+        precision = "highest" if dtype == "float32" else "default"
+        product = jax.jit(lambda a, b: jnp.matmul(a, b, precision=precision))
+        kept["matmul_rate"][dtype] = 2 * size**3 / _best_seconds(lambda: product(a, b))
+        _write(workdir, kept)
+    return kept["matmul_rate"][dtype]
+
+
+def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:
+    """What embedding took, beside the device's own rate where that is worth its measurement."""
+    figures: dict[str, Any] = engine.speed.figures() | {"peak_bytes": peak_bytes()}
+    if engine.speed.records >= _WORTH_TUNING:
+        rate = matmul_rate(engine.port.dtype, workdir)
+        figures["matmul_flop_per_second"] = round(rate, -6)
+        figures["share_of_matmul_rate"] = round(figures["flop_per_second"] / rate, 4)
+    return figures
+
+
+def peak_bytes() -> int | None:
+    """Largest memory in use on the first device since the process began; None: it does not tell."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def _fastest(engine: Engine) -> int:
+    """The smallest batch whose rate is close to the best, at the benchmark's commonest length."""
+    length = _typical_length(engine)
+    backend = jax.default_backend()
+    rates: dict[int, float] = {}
+    for tokens in _CANDIDATES.get(backend, _CANDIDATES_ACCELERATOR):
+        size = max(1, tokens // length)
+        work = Work(Batch((0,), length, size), [np.zeros(length, np.int32)])
+        try:
+            _, inputs = engine.place(work)
+            embed = engine.compiled(work.batch, inputs)
+            seconds = _best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            break
+        rates[tokens] = size * length / seconds
+    engine.speed = Speed()  # what was compiled here is not part of embedding
+    best = max(rates.values())
+    return min(tokens for tokens, rate in rates.items() if rate >= _CLOSE * best)
+
+
+def _typical_length(engine: Engine) -> int:
+    """The padded length in which most of the benchmark's tokens are computed."""
+    table = benchmark_lengths(engine.port.entry.id)
+    if table is None:
+        return _TYPICAL_LENGTH
+    ladder = np.array(ladder_of(engine.port, 1))
+    place = np.searchsorted(ladder, np.minimum(table[0], ladder[-1]))
+    return int(ladder[np.argmax(np.bincount(place, ladder[place] * table[1]))])
+
+
+def _best_seconds(work: Callable[[], jax.Array]) -> float:
+    """Shortest wall time of a call, after one that compiles."""
+    work().block_until_ready()
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        work().block_until_ready()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _path(workdir: Path) -> Path:
+    """Of this kind of device: another machine may go on in the same workdir."""
+    kind = "".join(c if c.isalnum() else "-" for c in jax.devices()[0].device_kind)
+    return workdir / "devices" / f"{kind}.json"
+
+
+def _read(workdir: Path | None) -> dict[str, dict[str, Any]]:
+    if workdir is None or not _path(workdir).is_file():
+        return {"matmul_rate": {}, "batch_tokens": {}}
+    return json.loads(_path(workdir).read_text("utf-8"))
+
+
+def _write(workdir: Path | None, kept: dict[str, dict[str, Any]]) -> None:
+    if workdir is not None:
+        write_json(_path(workdir), kept)
