@@ -17,13 +17,13 @@ from geneb_jax.embedding import (
     embed_records,
     open_engine,
 )
-from geneb_jax.hub import checkpoint_source, fetch_checkpoint
 from geneb_jax.kmer import kmer_frequencies
 from geneb_jax.models import ModelSpec, parse_models, read_embeddings
 from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
 from geneb_jax.tasks import Task
 from model_ports.catalog import PresetName
+from model_ports.fetch import checkpoint_source, fetch_checkpoint
 from model_ports.port import FINAL, Port, View, check_port, load_port, random_port
 from model_ports.tokenizers import build_tokenizer
 

@@ -1,4 +1,4 @@
-"""`python -m model_ports list` and `python -m model_ports verify DIR...`."""
+"""`python -m model_ports` list, verify, fetch and convert: the ports and their checkpoints."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from model_ports import catalog
 from model_ports.convert import convert
+from model_ports.fetch import fetch_checkpoint, stage
 from model_ports.verify import Difference, Verdict, verify
 
 
@@ -28,7 +29,7 @@ def list_models(_: argparse.Namespace) -> int:
             entry.family,
             f"{entry.params / 1e6:,.0f}M",
             str(entry.width),
-            entry.licence["weights"] or "not stated",
+            entry.licence_shown,
             "yes" if entry.ported else "not yet",
         )
     console = Console(width=max(120, Console().width))
@@ -83,7 +84,8 @@ def convert_model(arguments: argparse.Namespace) -> int:
         print(f"  {done}/{total} {name}", flush=True)
 
     try:
-        folder, done = convert(arguments.model, arguments.source, arguments.out, progress)
+        source = arguments.source or fetch_checkpoint(arguments.model)
+        folder, done = convert(arguments.model, source, arguments.out, progress)
     except ValueError as error:
         print(f"{arguments.model}: {error}", file=sys.stderr)
         return 1
@@ -91,10 +93,24 @@ def convert_model(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def fetch_models(arguments: argparse.Namespace) -> int:
+    """Stages checkpoints, a line each; 1 if any could not be."""
+    names = list(catalog.entries()) if "all" in arguments.models else arguments.models
+    failed = False
+    for name in names:
+        try:
+            print(f"{stage(name, arguments.to)}: complete", flush=True)
+        except ValueError as error:
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            failed = True
+    return int(failed)
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "list": list_models,
     "verify": verify_folders,
     "convert": convert_model,
+    "fetch": fetch_models,
 }
 
 
@@ -107,8 +123,11 @@ def main() -> int:
     checked.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     made = commands.add_parser("convert", help="write an Orbax checkpoint of the authors' files")
     made.add_argument("model", metavar="MODEL")
-    made.add_argument("--source", type=Path, metavar="DIR", required=True)
+    made.add_argument("--source", type=Path, metavar="DIR", help="else from the hub")
     made.add_argument("--out", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
+    staged = commands.add_parser("fetch", help="stage the authors' files for checkpoints_dir")
+    staged.add_argument("models", nargs="+", metavar="MODEL", help="model ids, or 'all'")
+    staged.add_argument("--to", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
     arguments = parser.parse_args()
     return COMMANDS[arguments.command](arguments)
 

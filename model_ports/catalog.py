@@ -7,7 +7,7 @@ import difflib
 import functools
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
@@ -69,6 +69,8 @@ class Entry:
             with the reason.
         config: The full-size checkpoint's config.json.
         unstated: Facts that the computation needs and config.json leaves out, as further fields.
+        files: Of a checkpoint that is not on the hub: each file's `name` there, where it is `at`,
+            its name `to` in the checkpoint folder, `size` in bytes and `sha256` (None: unknown).
     """
 
     id: str
@@ -85,6 +87,19 @@ class Entry:
     presets: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
     unstated: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def licence_shown(self) -> str:
+        """The licence of the weights, marked where it forbids commercial use."""
+        licence = self.licence["weights"]
+        return f"{licence} (non-commercial)" if self.non_commercial else licence or "not stated"
+
+    @property
+    def non_commercial(self) -> bool:
+        """Whether the licence of the weights forbids commercial use."""
+        words = (self.licence["weights"] or "").lower().split("-")
+        return "nc" in words or "noncommercial" in words
 
     @property
     def ported(self) -> bool:

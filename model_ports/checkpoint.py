@@ -280,7 +280,7 @@ def fingerprint(folder: Path) -> str:
     checkpoint of many GB takes milliseconds.
     """
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "source.json"):
         size = path.stat().st_size
         digest.update(f"{path.name}:{size}:".encode())
         with path.open("rb") as file:

@@ -12,9 +12,9 @@ import numpy as np
 
 from model_ports import catalog, checkpoint, converted
 from model_ports.checkpoint import CheckpointError
+from model_ports.fetch import SOURCE
 from model_ports.port import Fit, fit_checkpoint
 
-SOURCE = "source.json"  # written by `fetch`: repository, revision and files
 _PROGRESS = "progress.json"
 _SPARE = 64 * 2**20  # bytes beyond the parameters: config, tokenizer, metadata
 

@@ -1,0 +1,180 @@
+"""The authors' checkpoint files, from the hub at their pinned revisions or put there by hand.
+
+HF_ENDPOINT, HF_HOME and HF_TOKEN count as everywhere.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from model_ports import catalog
+from model_ports.checkpoint import CheckpointError, open_checkpoint
+from model_ports.converted import file_facts, folder_facts
+
+SOURCE = "source.json"  # of a staged folder: repository, revision, size and SHA-256 of each file
+_TEXT_FILES = ["*.json", "*.txt"]
+_SAFETENSORS = ["*.safetensors"]
+_TORCH_FILES = ["*.bin", "*.pt", "*.pth", "*.ckpt"]
+_ATTEMPTS = 3
+_TRANSPORT_ERROR = HfHubHTTPError.__bases__[0]  # of the HTTP client that the hub's library uses
+
+
+class HubError(ValueError):
+    """Something could not be fetched."""
+
+
+def download(
+    repo: str,
+    revision: str,
+    patterns: Sequence[str],
+    *,
+    kind: str = "model",
+    hint: str = "",
+    folder: Path | None = None,
+) -> Path:
+    """Fetches files of a repository at a revision; returns their folder.
+
+    A connection that drops is tried again, and what had come is kept.
+
+    Args:
+        repo: The repository.
+        revision: Its full revision.
+        patterns: Names of the wanted files; a * does not end at a slash.
+        kind: 'model' or 'dataset'.
+        hint: What the user can do where it cannot be fetched.
+        folder: Where the files go; None: into HF_HOME.
+
+    Raises:
+        HubError: The hub cannot be reached or refuses.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            found = snapshot_download(
+                repo,
+                repo_type=kind,
+                revision=revision,
+                allow_patterns=list(patterns),
+                local_dir=folder,
+            )
+            return Path(found)
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, _TRANSPORT_ERROR) as error:
+            refused = isinstance(error, HfHubHTTPError | LocalEntryNotFoundError)
+            if refused or attempt == _ATTEMPTS:
+                words = (str(error).splitlines() or [type(error).__name__])[0]
+                raise HubError(
+                    f"{repo} at revision {revision[:8]} cannot be fetched: {words}; {hint}"
+                ) from error
+            time.sleep(attempt)
+    raise AssertionError
+
+
+def checkpoint_source(model_id: str) -> tuple[str, str]:
+    """Returns the repository and pinned revision of a model on the hub.
+
+    Raises:
+        HubError: Its checkpoint lies elsewhere; says how to put it in place.
+    """
+    source = catalog.get(model_id).source
+    repo, revision = source["repo"], source["revision"]
+    if not repo or not revision:
+        raise HubError(
+            f"model '{model_id}': its checkpoint is not on the hub but at {source['url']}; fetch "
+            f"it by hand (`python -m model_ports fetch {model_id} --to DIR` says which files, and "
+            "checks them) and name DIR with config.checkpoints_dir"
+        )
+    return repo, revision
+
+
+def fetch_checkpoint(model_id: str, folder: Path | None = None) -> Path:
+    """Fetches a model's config, tokenizer and weight files; returns their folder.
+
+    PyTorch weight files are fetched only where there are no safetensors.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Where the files go; None: into HF_HOME.
+
+    Raises:
+        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+    """
+    repo, revision = checkpoint_source(model_id)
+    hint = (
+        f"without a network, run `python -m model_ports fetch {model_id} --to DIR` where there is "
+        "one and name DIR with config.checkpoints_dir"
+    )
+    found = download(repo, revision, _TEXT_FILES + _SAFETENSORS, hint=hint, folder=folder)
+    if not any(found.glob("*.safetensors")):
+        found = download(repo, revision, _TEXT_FILES + _TORCH_FILES, hint=hint, folder=folder)
+    return found
+
+
+def stage(model_id: str, to: Path) -> Path:
+    """Puts a model's checkpoint into `to`, for use without a network; returns its folder.
+
+    The folder gets its name when it is complete; done before, its files are compared with what
+    was fetched. A checkpoint that is not on the hub is checked where the user has put its files.
+
+    Raises:
+        CatalogError: Unknown model.
+        HubError: It cannot be fetched, or files that are fetched by hand are missing or differ.
+        CheckpointError: A file is not a readable weight file, or is not what was fetched.
+    """
+    entry = catalog.get(model_id)
+    final = to / model_id
+    if (final / SOURCE).is_file():
+        _check_staged(final)
+    elif entry.files:
+        _take_in(entry, final)
+    elif final.exists():
+        raise HubError(f"{final}: is there without {SOURCE}; remove it or name another folder")
+    else:
+        repo, revision = checkpoint_source(model_id)
+        partial = to / f".{model_id}.partial"
+        partial.mkdir(parents=True, exist_ok=True)
+        fetch_checkpoint(model_id, partial)
+        open_checkpoint(partial)
+        shutil.rmtree(partial / ".cache", ignore_errors=True)
+        _write_source(partial, repo, revision)
+        partial.rename(final)
+    return final
+
+
+def _write_source(folder: Path, repo: str | None, revision: str | None) -> None:
+    facts = {"repo": repo, "revision": revision, "files": folder_facts(folder)}
+    (folder / SOURCE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _check_staged(folder: Path) -> None:
+    files: dict[str, Any] = json.loads((folder / SOURCE).read_text(encoding="utf-8"))["files"]
+    for name, facts in files.items():
+        if not (folder / name).is_file() or file_facts(folder / name) != facts:
+            raise CheckpointError(f"{folder / name}: is not the file that was fetched")
+
+
+def _take_in(entry: catalog.Entry, folder: Path) -> None:
+    """Checks files that were fetched by hand, and adds the config where there is none."""
+    problems = []
+    for file in entry.files:
+        path = folder / file["to"]
+        words = f"{path}: {{}}; fetch '{file['name']}' from {file['at']} ({file['size']:,} bytes)"
+        if not path.is_file():
+            problems.append(words.format("missing"))
+            continue
+        size = path.stat().st_size
+        if size != file["size"]:
+            problems.append(words.format(f"has {size:,} bytes"))
+        elif file["sha256"] and file_facts(path)["sha256"] != file["sha256"]:
+            problems.append(words.format("its SHA-256 is not the published file's"))
+    if problems:
+        raise HubError("these files are fetched by hand:\n  " + "\n  ".join(problems))
+    if not any(file["to"] == "config.json" for file in entry.files):
+        text = json.dumps(entry.config, indent=1) + "\n"  # the authors have it in their code
+        (folder / "config.json").write_text(text, encoding="utf-8")
+    open_checkpoint(folder)
+    _write_source(folder, None, None)
