@@ -22,7 +22,8 @@ _TEXT_FILES = ["*.json", "*.txt"]
 _SAFETENSORS = ["*.safetensors"]
 _TORCH_FILES = ["*.bin", "*.pt", "*.pth", "*.ckpt"]
 _ATTEMPTS = 3
-_TRANSPORT_ERROR = HfHubHTTPError.__bases__[0]  # of the HTTP client that the hub's library uses
+# Of the HTTP client that the hub's library uses.
+_TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore
 
 
 class HubError(ValueError):
