@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model_ports import catalog
+from model_ports.anchors import anchors_of, verify_real
 from model_ports.convert import convert
 from model_ports.fetch import fetch_checkpoint, stage
 from model_ports.verify import Difference, Verdict, verify
@@ -40,7 +41,9 @@ def list_models(_: argparse.Namespace) -> int:
 
 
 def verify_folders(arguments: argparse.Namespace) -> int:
-    """Checks fixture folders, a line each; 1 if any fails."""
+    """Checks fixture folders or a real checkpoint, a line each; 1 if any fails."""
+    if arguments.real:
+        return _verify_real(arguments.real, arguments.source)
     failed = False
     for folder in arguments.folders:
         try:
@@ -52,6 +55,26 @@ def verify_folders(arguments: argparse.Namespace) -> int:
         print(_line(verdict), flush=True)
         failed |= not verdict.passed
     return int(failed)
+
+
+def _verify_real(model_id: str, source: Path | None) -> int:
+    try:
+        anchors = anchors_of(model_id)
+        results = verify_real(model_id, source or fetch_checkpoint(model_id), anchors)
+    except ValueError as error:
+        print(f"{model_id}: {error}", file=sys.stderr)
+        return 1
+    for result in results:
+        tokens = {None: "not recorded", "": "ok"}.get(result.tokens, "differ")
+        print(
+            f"{model_id} {result.sequence}: tokens {tokens}; differences: first 16 "
+            f"{result.first:.1e} (cosine {result.cosine:.7f}), norm {result.norm:.1e}, "
+            f"mean {result.mean:.1e}; tolerance {result.tolerance:.1e}: "
+            + ("PASS" if result.passed else "FAIL")
+        )
+        if result.tokens:
+            print(f"  {result.tokens}")
+    return int(not all(result.passed for result in results))
 
 
 def _line(verdict: Verdict) -> str:
@@ -120,7 +143,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the 40 models and their ports")
     checked = commands.add_parser("verify", help="check ports against conformance fixtures")
-    checked.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    checked.add_argument("folders", nargs="*", type=Path, metavar="DIR")
+    checked.add_argument("--real", metavar="MODEL", help="the real checkpoint, against its anchors")
+    checked.add_argument("--source", type=Path, metavar="DIR", help="its folder, else from the hub")
     made = commands.add_parser("convert", help="write an Orbax checkpoint of the authors' files")
     made.add_argument("model", metavar="MODEL")
     made.add_argument("--source", type=Path, metavar="DIR", help="else from the hub")
@@ -129,6 +154,8 @@ def main() -> int:
     staged.add_argument("models", nargs="+", metavar="MODEL", help="model ids, or 'all'")
     staged.add_argument("--to", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
     arguments = parser.parse_args()
+    if arguments.command == "verify" and bool(arguments.folders) == bool(arguments.real):
+        checked.error("name fixture folders, or --real MODEL")
     return COMMANDS[arguments.command](arguments)
 
 

@@ -1,0 +1,121 @@
+"""Anchors: figures of the original code with the real weights, for a port with those weights.
+
+`anchors.json` holds them, a record or two a model, and where they come from.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_ports import catalog
+from model_ports.port import collate, embedder, load_port, padded_length, tokenize
+
+
+class AnchorError(ValueError):
+    """A model has no anchor."""
+
+
+@dataclass(frozen=True)
+class AnchorResult:
+    """How far a port's embedding of one record is from the original code's.
+
+    Attributes:
+        sequence: The record, its first letters.
+        tokens: Problem of the token ids; '' where equal, None where none were recorded.
+        first: Largest absolute difference of the first 16 values.
+        cosine: Cosine of the first 16 values with the recorded ones.
+        norm: Absolute difference of the L2 norms.
+        mean: Absolute difference of the means.
+        tolerance: What `first` and `mean` may be, and `norm` divided by the root of the width.
+        width: D.
+    """
+
+    sequence: str
+    tokens: str | None
+    first: float
+    cosine: float
+    norm: float
+    mean: float
+    tolerance: float
+    width: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything agrees."""
+        near = max(self.first, self.mean, self.norm / self.width**0.5) <= self.tolerance
+        return near and not self.tokens  # a NaN is not near
+
+
+def anchors_of(model_id: str) -> list[Mapping[str, Any]]:
+    """Returns a model's anchors.
+
+    Raises:
+        CatalogError: Unknown model.
+        AnchorError: It has none; says why.
+    """
+    catalog.get(model_id)
+    text = (resources.files("model_ports") / "anchors.json").read_text(encoding="utf-8")
+    known = json.loads(text)
+    found = [a for a in known["anchors"] if a["geneb_model_id"] == model_id]
+    if not found:
+        reasons = [a["reason"] for a in known["unresolved"] if a["geneb_model_id"] == model_id]
+        raise AnchorError(f"model '{model_id}': no anchor exists: {'; '.join(reasons)}")
+    return found
+
+
+def verify_real(
+    model_id: str, folder: Path, anchors: Sequence[Mapping[str, Any]]
+) -> list[AnchorResult]:
+    """Compares a port and a checkpoint with anchors, a record at a time.
+
+    Tolerances are those of the anchors, times the largest recorded coordinate where that is
+    over one: they were met on one kind of CPU, by one thread.
+
+    Raises:
+        CatalogError, CheckpointError, TokenizerError: The checkpoint cannot be loaded.
+    """
+    results = []
+    for dtype in sorted({anchor["dtype"] for anchor in anchors}):
+        port = load_port(model_id, folder, dtype=dtype)
+        embed = embedder(port)
+        for anchor in (a for a in anchors if a["dtype"] == dtype):
+            sequence = _sequence(anchor)
+            (ids,) = tokenize(port, [sequence])
+            inputs = collate(port, [ids], padded_length(port, len(ids)))
+            vector = np.asarray(embed(port.state, inputs))[0].astype(np.float64)
+            results.append(_compare(anchor, sequence, ids, vector))
+    return results
+
+
+def _sequence(anchor: Mapping[str, Any]) -> str:
+    if anchor["sequence"] is not None:
+        return anchor["sequence"]
+    return "".join(text * repeats for text, repeats in anchor["sequence_parts"])
+
+
+def _compare(
+    anchor: Mapping[str, Any], sequence: str, ids: np.ndarray, vector: np.ndarray
+) -> AnchorResult:
+    tokens = None
+    if "token_ids" in anchor:
+        expected = anchor["token_ids"]
+        tokens = "" if ids.tolist() == expected else f"{ids.tolist()} instead of {expected}"
+    recorded = np.array(anchor["first_16"])
+    first = vector[: len(recorded)]
+    if len(vector) != anchor["width"]:
+        tokens = f"width {len(vector)} instead of {anchor['width']}"
+    return AnchorResult(
+        sequence=sequence[:24] + ("..." if len(sequence) > 24 else ""),
+        tokens=tokens,
+        first=float(np.abs(first - recorded).max()),
+        cosine=float(first @ recorded / (np.linalg.norm(first) * np.linalg.norm(recorded))),
+        norm=float(abs(np.linalg.norm(vector) - anchor["l2_norm"])),
+        mean=float(abs(vector.mean() - anchor["mean"])),
+        tolerance=anchor["tolerance_max_abs"] * max(1.0, anchor["max_abs"]),
+        width=len(vector),
+    )
