@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from absl import logging
 from rich.console import Console
 from rich.table import Table
 
@@ -154,6 +155,7 @@ def main() -> int:
     staged.add_argument("models", nargs="+", metavar="MODEL", help="model ids, or 'all'")
     staged.add_argument("--to", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
     arguments = parser.parse_args()
+    logging.set_verbosity(logging.ERROR)  # Orbax tells of every step
     if arguments.command == "verify" and bool(arguments.folders) == bool(arguments.real):
         checked.error("name fixture folders, or --real MODEL")
     return COMMANDS[arguments.command](arguments)

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,24 +237,32 @@ def _open_safetensors(path: Path) -> dict[str, Stored]:
 
 def _open_torch(path: Path) -> dict[str, Stored]:
     """Opens a pickled checkpoint with torch's weights-only loader, which runs no code of it."""
-    try:
-        import torch  # noqa: PLC0415 (an optional extra)
-    except ImportError as error:
-        raise CheckpointError(
-            f"{path}: PyTorch is needed to read it; install the extra 'convert'"
-        ) from error
+    mapped = zipfile.is_zipfile(path)  # files of PyTorch before 1.6 are not, and are read whole
+    kept = _torch_tensors(path, mapped)
 
-    def read(tensor: torch.Tensor) -> np.ndarray:
-        tensor = tensor.detach().contiguous()  # strides of the file may be of any order
-        if tensor.dtype == torch.bfloat16:
-            return tensor.view(torch.int16).numpy().view(jnp.bfloat16)
+    def read(name: str) -> np.ndarray:
+        # A mapping keeps all that was read of it in memory, so each tensor gets its own.
+        tensor = (_torch_tensors(path, mapped) if mapped else kept)[name].detach()
+        tensor = tensor.clone().contiguous()  # strides of the file may be of any order
+        if str(tensor.dtype) == "torch.bfloat16":
+            return tensor.view(_torch().int16).numpy().view(jnp.bfloat16)
         return tensor.numpy()
 
+    return {
+        name: Stored(
+            tuple(tensor.shape),
+            str(tensor.dtype).removeprefix("torch."),
+            path,
+            functools.partial(read, name),
+        )
+        for name, tensor in kept.items()
+    }
+
+
+def _torch_tensors(path: Path, mapped: bool) -> dict[str, Any]:
+    torch = _torch(path)
     try:
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # files of PyTorch before 1.6 cannot be mapped
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # pickle, zip and torch errors alike
         raise CheckpointError(f"{path}: not a readable PyTorch weight file: {error}") from error
     for wrapper in ("state_dict", "model"):
@@ -261,16 +270,17 @@ def _open_torch(path: Path) -> dict[str, Stored]:
             content = content[wrapper]
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
-    return {
-        name: Stored(
-            tuple(tensor.shape),
-            str(tensor.dtype).removeprefix("torch."),
-            path,
-            functools.partial(read, tensor),
-        )
-        for name, tensor in content.items()
-        if isinstance(tensor, torch.Tensor)
-    }
+    return {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
+
+
+def _torch(path: Path | None = None) -> Any:
+    try:
+        import torch  # noqa: PLC0415 (an optional extra)
+    except ImportError as error:
+        raise CheckpointError(
+            f"{path}: PyTorch is needed to read it; install the extra 'convert'"
+        ) from error
+    return torch
 
 
 def fingerprint(folder: Path) -> str:

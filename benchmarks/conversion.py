@@ -1,0 +1,124 @@
+"""Peak memory of converting a checkpoint of real tensor names and shapes with random contents.
+
+    python -m benchmarks.conversion [--model MODEL] [--dir DIR] [--format safetensors|torch]
+
+Layers are left out until the weights have the wanted size. The bound is 1.5 times the largest
+stacked tensor plus 2 GB; the peak is the resident set of the converting process, whole.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
+_LAYER_FIELDS = ("num_hidden_layers", "n_layers", "num_layers")
+
+
+def write_checkpoint(model: str, folder: Path, gigabytes: float, kind: str) -> None:
+    """Writes a random float32 checkpoint in the model's real names, in files of about 1 GB."""
+    shapes = json.loads((GOLDEN / model / "full_keys.json").read_text())["tensors"]
+    config = json.loads((GOLDEN / model / "full_config.json").read_text())
+    number = re.compile(r"\.(\d+)\.")
+    layers = sorted({int(m.group(1)) for name in shapes if (m := number.search(name))})
+
+    def size(count: int) -> float:
+        kept = (s for n, s in shapes.items() if not (m := number.search(n)) or int(m[1]) < count)
+        return sum(4 * np.prod(s, dtype=np.int64) for s in kept) / 1e9
+
+    count = next((c for c in range(1, len(layers)) if size(c) >= gigabytes), len(layers))
+    field = next(name for name in _LAYER_FIELDS if name in config)
+    for path in (GOLDEN / model).iterdir():
+        if path.suffix in (".txt", ".json") and not path.name.startswith(("full_", "meta")):
+            shutil.copyfile(path, folder / path.name)
+    (folder / "config.json").write_text(json.dumps(config | {field: count}))
+    generator = np.random.default_rng(0)
+    part: dict[str, np.ndarray] = {}
+    index = 0
+    for name, shape in shapes.items():
+        match = number.search(name)
+        if match and int(match[1]) >= count:
+            continue
+        part[name] = generator.standard_normal(shape, np.float32)
+        if sum(a.nbytes for a in part.values()) > 1e9:
+            _save(part, folder, index, kind)
+            part, index = {}, index + 1
+    if part:
+        _save(part, folder, index, kind)
+
+
+def _save(part: dict[str, np.ndarray], folder: Path, index: int, kind: str) -> None:
+    if kind == "torch":
+        import torch
+
+        tensors = {name: torch.from_numpy(array) for name, array in part.items()}
+        torch.save(tensors, folder / f"pytorch_model-{index:05d}.bin")
+    else:
+        from safetensors.numpy import save_file
+
+        save_file(part, folder / f"model-{index:05d}.safetensors")
+
+
+def converting(model: str, source: Path, out: Path) -> dict[str, float]:
+    """Converts in this process; returns peak memory before and after in bytes, and seconds."""
+    from model_ports.convert import convert
+
+    before = _peak()
+    start = time.perf_counter()
+    convert(model, source, out)
+    seconds = time.perf_counter() - start
+    return {"imports": before, "peak": _peak(), "seconds": seconds}
+
+
+def _peak() -> int:
+    """Peak resident set in bytes; ru_maxrss would count the parent's before this program began."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="GENERator-eukaryote-1.2b-base")
+    parser.add_argument("--gigabytes", type=float, default=3.0)
+    parser.add_argument("--format", choices=("safetensors", "torch"), default="safetensors")
+    parser.add_argument("--dir", type=Path, help="where the files go for the time being")
+    parser.add_argument("--converting", nargs=2, type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.converting:
+        print(json.dumps(converting(arguments.model, *arguments.converting)))
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.dir) as name:
+        source, out = Path(name) / "source", Path(name) / "out"
+        source.mkdir()
+        write_checkpoint(arguments.model, source, arguments.gigabytes, arguments.format)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.conversion", "--model", arguments.model,
+             "--converting", source, out],
+            stdout=subprocess.PIPE, text=True, check=True,
+        )  # fmt: skip
+        facts = json.loads(done.stdout)
+        manifest = json.loads((out / arguments.model / "manifest.json").read_text())
+        sizes = [4 * np.prod(p["shape"], dtype=np.int64) for p in manifest["parameters"].values()]
+        bound = 1.5 * max(sizes) + 2e9
+        print(f"{arguments.model}, {arguments.format}, {sum(sizes) / 1e9:.2f} GB of parameters")
+        print(f"largest stacked tensor {max(sizes) / 1e9:.2f} GB, bound {bound / 1e9:.2f} GB")
+        print(
+            f"peak resident {facts['peak'] / 1e9:.2f} GB, {facts['imports'] / 1e9:.2f} of imports"
+        )
+        print(
+            f"{facts['seconds']:.0f} s; {'within' if facts['peak'] < bound else 'OVER'} the bound"
+        )
+        if facts["peak"] >= bound:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

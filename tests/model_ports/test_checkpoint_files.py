@@ -1,0 +1,218 @@
+"""Files that are damaged, hostile or as odd as some of the authors' real ones."""
+
+import json
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from safetensors.numpy import save, save_file
+
+from model_ports import catalog
+from model_ports.checkpoint import CheckpointError, open_checkpoint, read_config
+from model_ports.convert import convert
+from model_ports.port import load_port, tokenize
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def with_header(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def tensor(shape=(2,), start=0, end=8, dtype="F32"):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00" * 7,
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 10) + b"{}",
+        with_header(b"not json"),
+        with_header([1]),
+        with_header({"a": tensor()}, b"\x00" * 7),  # truncated
+        with_header({"a": tensor()}, b"\x00" * 9),  # oversized
+        with_header({"a": tensor(shape=(3,))}, b"\x00" * 8),
+        with_header({"a": tensor(end=4)}, b"\x00" * 8),
+        with_header({"a": tensor(start=8, end=0)}, b"\x00" * 8),
+        with_header({"a": tensor(shape=(-2,))}, b"\x00" * 8),
+        with_header({"a": tensor(shape=(2**62, 8))}, b"\x00" * 8),
+        with_header({"a": tensor(dtype="F99")}, b"\x00" * 8),
+        with_header({"a": tensor(), "b": tensor()}, b"\x00" * 8),  # overlapping
+    ],
+)
+def test_a_damaged_safetensors_file_is_named(tmp_path, content):
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: not a readable"):
+        open_checkpoint(tmp_path)
+
+
+GOOD = save({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float16)})
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+_TENSOR = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "F16", "BF16", "I64", "F8_E4M3", "BOOL", "X"]),
+        "shape": st.lists(st.integers(-1, 5) | st.integers(2**31, 2**64), max_size=3),
+        "data_offsets": st.lists(st.integers(-2, 40) | st.integers(2**31, 2**64), max_size=3),
+    }
+)
+_HEADERS = st.dictionaries(st.text(max_size=6), _TENSOR | _JSON, max_size=4)
+
+
+def opened_or_refused(folder, content):
+    """Whatever stands in the file: a clear error, or tensors that can be read as they are said."""
+    (folder / "m.safetensors").write_bytes(content)
+    try:
+        tensors = open_checkpoint(folder)
+    except CheckpointError as error:
+        assert "m.safetensors" in str(error)
+        return
+    for name, shape in tensors.items():
+        try:
+            tensors.dtype(name)
+        except CheckpointError as error:
+            assert name in str(error)
+            continue
+        assert tensors.read(name).shape == shape
+
+
+@settings(max_examples=100)
+@given(header=_HEADERS | _JSON, data=st.binary(max_size=40))
+def test_any_header_is_read_or_refused(tmp_path_factory, header, data):
+    opened_or_refused(tmp_path_factory.mktemp("fuzz"), with_header(header, data))
+
+
+@settings(max_examples=100)
+@given(
+    edits=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=4),
+    length=st.integers(0, len(GOOD)) | st.just(len(GOOD)),
+)
+def test_any_change_of_a_good_file_is_read_or_refused(tmp_path_factory, edits, length):
+    content = bytearray(GOOD)
+    for place, value in edits:
+        content[place] = value
+    opened_or_refused(tmp_path_factory.mktemp("fuzz"), bytes(content[:length]))
+
+
+def write_index(folder, weight_map):
+    path = folder / "model.safetensors.index.json"
+    path.write_text(json.dumps({"weight_map": weight_map}))
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "words"),
+    [
+        ({"a": "../secret.safetensors"}, "leaves the folder"),
+        ({"a": "/etc/passwd"}, "leaves the folder"),
+        ({"a": "one.safetensors", "b": "two.safetensors"}, r"two\.safetensors: missing"),
+        ({"a": "one.safetensors", "b": "one.safetensors"}, r"one\.safetensors: tensor 'b' is miss"),
+        (["a"], "not an index of weight files"),
+    ],
+)
+def test_an_index_that_does_not_fit_is_named(tmp_path, weight_map, words):
+    save_file({"a": np.zeros(2, np.float32)}, tmp_path / "one.safetensors")
+    write_index(tmp_path, weight_map)
+    with pytest.raises(CheckpointError, match=words):
+        open_checkpoint(tmp_path)
+
+
+def test_an_index_that_fits_is_accepted(tmp_path):
+    save_file({"a": np.zeros(2, np.float32)}, tmp_path / "one.safetensors")
+    write_index(tmp_path, {"a": "one.safetensors"})
+    assert dict(open_checkpoint(tmp_path)) == {"a": (2,)}
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+
+
+def test_damaged_pytorch_files_are_named(tmp_path, torch):
+    path = tmp_path / "model.bin"
+    torch.save({"a": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(CheckpointError, match=r"model\.bin: not a readable PyTorch"):
+        open_checkpoint(tmp_path)
+    path.write_bytes(pickle.dumps([1, 2, 3]))
+    with pytest.raises(CheckpointError, match=r"model\.bin"):
+        open_checkpoint(tmp_path)
+    torch.save([torch.zeros(2)], path)
+    with pytest.raises(CheckpointError, match="holds a list, not named tensors"):
+        open_checkpoint(tmp_path)
+
+
+def test_archive_paths_that_leave_the_folder_write_nothing(tmp_path, torch):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "model.bin", "w") as archive:
+        archive.writestr("../../escaped", b"x")
+    with pytest.raises(CheckpointError, match=r"model\.bin"):
+        open_checkpoint(folder)
+    assert not (tmp_path / "escaped").exists()
+    assert [p.name for p in tmp_path.rglob("*")] == ["model", "model.bin"]
+
+
+def test_tensors_that_share_memory_are_read_each(tmp_path, torch):
+    base = torch.arange(12, dtype=torch.float32).reshape(3, 4)
+    torch.save({"tied": base, "again": base, "part": base[1:], "turned": base.T},
+               tmp_path / "model.bin")  # fmt: skip
+    tensors = open_checkpoint(tmp_path)
+    np.testing.assert_array_equal(tensors.read("tied"), tensors.read("again"))
+    np.testing.assert_array_equal(tensors.read("part"), base[1:])
+    np.testing.assert_array_equal(tensors.read("turned"), base.T)
+    assert tensors["turned"] == (4, 3)
+
+
+def test_a_lightning_checkpoint_converts_without_its_training_state(tmp_path, torch):
+    name = "JanusDNA_72_wo"
+    source = tmp_path / "source"
+    source.mkdir()
+    stored = open_checkpoint(GOLDEN / name)
+    state = {key: torch.from_numpy(stored.read(key).copy()) for key in stored}
+    assert any(key.startswith("model.model.") for key in state)
+    state["train_torchmetrics.num_tokens.count"] = torch.tensor(7)  # int64, not a weight
+    torch.save({"state_dict": state, "epoch": 3, "global_step": 100}, source / "last.ckpt")
+    for path in GOLDEN.joinpath(name).glob("*.json"):
+        source.joinpath(path.name).write_bytes(path.read_bytes())
+    made, _ = convert(name, source, tmp_path / "out")
+    for ours, theirs in zip(
+        jax.tree.leaves(load_port(name, made).state),
+        jax.tree.leaves(load_port(name, GOLDEN / name).state),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_infinity_in_a_config_is_read(tmp_path):
+    (tmp_path / "config.json").write_text('{"time_step_limit": [0.0, Infinity]}')
+    assert read_config(tmp_path)["time_step_limit"] == [0.0, float("inf")]
+
+
+def test_a_token_without_an_embedding_row_is_named():
+    name = "nucleotide-transformer-v2-50m-3mer-multi-species"
+    port = load_port(name, GOLDEN / name)
+    limited = type(port)(**{**vars(port), "config": type(port.config)(
+        **{**vars(port.config), "vocab_size": 5})})  # fmt: skip
+    with pytest.raises(ValueError, match="but the model has 5 rows"):
+        tokenize(limited, ["ACGTTAGCC"])
+
+
+def test_non_commercial_licences_are_marked():
+    shown = {entry.id: entry.licence_shown for entry in catalog.entries().values()}
+    assert shown["BioFM-265M"] == "cc-by-nc-4.0 (non-commercial)"
+    assert shown["nucleotide-transformer-2.5b-multi-species"].endswith("(non-commercial)")
+    assert shown["METAGENE-1"] == "apache-2.0"
+    assert shown["space"] == "not stated"
