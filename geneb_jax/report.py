@@ -107,7 +107,7 @@ def report_data(
     tasks = sorted(found.index, key=lambda task: (order.get(task, len(order)), task))
     info = {task.id: task for task in GENEB.tasks}
     labels = labels_of(models, model_labels(version)).to_dict("index")
-    licences = {entry.paper_name: entry.licence["weights"] for entry in entries().values()}
+    licences = {entry.paper_name: entry.licence_shown for entry in entries().values()}
     regimes = [name for name in GENEB.regimes if (results["regime"] == name).any()]
     regimes += sorted(set(results["regime"]) - set(regimes))
     categories = [name for name in (*GENEB.categories, CUSTOM) if name in set(found)]

@@ -178,5 +178,7 @@ def _alone(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CheckpointError(f"{path}: another conversion of this model runs") from None
-        yield
-        path.unlink()
+        try:
+            yield
+        finally:
+            path.unlink()

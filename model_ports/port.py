@@ -178,6 +178,9 @@ def fit_checkpoint(entry: catalog.Entry, folder: Path) -> Fit:
     else:
         tensors = checkpoint.open_checkpoint(folder)
         fills = checkpoint.plan(family(entry.family).weights(config), tensors, shapes)
+        for fill in fills.values():
+            for source in fill.sources:
+                tensors.dtype(source)  # raises where it is not one of weights
         weights_id = f"sha256:{checkpoint.fingerprint(folder)}"
     tokenizer = build_tokenizer(folder, entry.tokenizer)
     return Fit(config, graphdef, abstract, tokenizer, weights_id, tensors, fills)

@@ -300,6 +300,12 @@ def test_bad_tensors_are_named_and_leave_nothing(source, tmp_path, change, words
     assert not (tmp_path / "out" / NAME).exists()
 
 
+def test_a_wrong_dtype_is_found_before_loading(source):
+    change_tensor(source, integers)
+    with pytest.raises(CheckpointError, match="is I32"):
+        check_port(NAME, source)
+
+
 def test_a_config_that_contradicts_the_tensors_is_named(source, tmp_path):
     fields = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps(fields | {"num_hidden_layers": 7}))

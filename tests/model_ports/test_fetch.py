@@ -124,7 +124,7 @@ def test_no_network_leaves_nothing_that_looks_finished(tmp_path):
     assert not (tmp_path / "staged" / NAME).exists()
 
 
-def test_a_staged_file_that_changed_is_named(hub, tmp_path, monkeypatch):
+def test_a_staged_file_that_changed_is_named(tmp_path):
     folder = Path(shutil.copytree(GOLDEN / NAME, tmp_path / NAME))
     fetch._write_source(folder, REPO, REVISION)
     fetch.stage(NAME, tmp_path)
