@@ -91,7 +91,7 @@ def _fastest(engine: Engine) -> int:
             embed = engine.compiled(work.batch, inputs)
             seconds = _best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
+            if "RESOURCE_EXHAUSTED" not in str(error) or not rates:
                 raise
             break
         rates[tokens] = size * length / seconds

@@ -294,17 +294,19 @@ def _write(
     flushed = time.monotonic()
     with ThreadPoolExecutor(1) as writer:
         written = writer.submit(lambda: None)
-        for rows, vectors in _stream(engine, works):
-            done_keys += [keys[row] for row in rows]
-            done.append(vectors)
-            advance(len(rows))
-            if len(done_keys) >= _FLUSH_ROWS or time.monotonic() - flushed > _FLUSH_SECONDS:
-                written.result()
-                written = writer.submit(store.add, done_keys, np.concatenate(done))
-                done_keys, done, flushed = [], [], time.monotonic()
-        written.result()
-        if done:
-            store.add(done_keys, np.concatenate(done))
+        try:
+            for rows, vectors in _stream(engine, works):
+                done_keys += [keys[row] for row in rows]
+                done.append(vectors)
+                advance(len(rows))
+                if len(done_keys) >= _FLUSH_ROWS or time.monotonic() - flushed > _FLUSH_SECONDS:
+                    written.result()
+                    written = writer.submit(store.add, done_keys, np.concatenate(done))
+                    done_keys, done, flushed = [], [], time.monotonic()
+        finally:  # a record that cannot be embedded loses nothing that was
+            written.result()
+            if done:
+                store.add(done_keys, np.concatenate(done))
 
 
 def _stream(engine: Engine, works: Iterator[Work]) -> Iterator[tuple[Sequence[int], np.ndarray]]:
