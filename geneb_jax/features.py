@@ -23,7 +23,8 @@ from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
 from geneb_jax.tasks import Task
 from model_ports.catalog import PresetName
-from model_ports.fetch import checkpoint_source, fetch_checkpoint
+from model_ports.convert import converted_checkpoint
+from model_ports.fetch import checkpoint_source
 from model_ports.port import FINAL, Port, View, check_port, load_port, random_port
 from model_ports.tokenizers import build_tokenizer
 
@@ -81,13 +82,13 @@ def open_model(spec: ModelSpec, settings: Settings) -> Model:
 
 
 def open_port(spec: ModelSpec, preset: PresetName, dtype: str) -> Port:
-    """Loads a port's weights, fetched where need be, or makes random ones.
+    """Loads a port's weights, fetched and converted where need be, or makes random ones.
 
     Raises:
         CatalogError, CheckpointError, TokenizerError, HubError: It cannot be loaded.
     """
     if spec.kind == "checkpoint":
-        folder = spec.folder or fetch_checkpoint(spec.model_id)
+        folder = spec.folder or converted_checkpoint(spec.model_id)
         return load_port(spec.model_id, folder, preset, dtype)
     tiny = spec.kind == "tiny"
     return random_port(spec.model_id, spec.folder, preset, tiny=tiny, dtype=dtype)

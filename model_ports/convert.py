@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from huggingface_hub.constants import HF_HOME
 
 from model_ports import catalog, checkpoint, converted
 from model_ports.checkpoint import CheckpointError
-from model_ports.fetch import SOURCE
+from model_ports.fetch import SOURCE, checkpoint_source, fetch_checkpoint
 from model_ports.port import Fit, fit_checkpoint
 
 _PROGRESS = "progress.json"
@@ -72,6 +73,22 @@ def convert(
         _write_json(partial / converted.MANIFEST, manifest | _files(partial))
         partial.rename(final)
     return final, True
+
+
+def converted_checkpoint(model_id: str) -> Path:
+    """Returns the converted checkpoint of a model on the hub, fetched and converted on first use.
+
+    It is kept in HF_HOME, by revision; later uses need no network.
+
+    Raises:
+        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+        CatalogError, CheckpointError, TokenizerError: See `convert`.
+    """
+    _, revision = checkpoint_source(model_id)
+    out = Path(HF_HOME) / "geneb_jax" / revision
+    if not converted.is_converted(out / model_id):
+        convert(model_id, fetch_checkpoint(model_id), out)
+    return out / model_id
 
 
 def _already_there(final: Path, weights_id: str) -> Path:

@@ -16,6 +16,7 @@ from geneb_jax.presentation import present
 from geneb_jax.published import published_results
 from geneb_jax.report import report_data
 from geneb_jax.results import run_results
+from geneb_jax.scores import METRIC_COLUMNS
 
 OWN = "kmer-4 <b>&</script>"  # names come from files: they must not become markup
 CUSTOM = {"task": "mine", "category": "custom"}
@@ -181,7 +182,9 @@ def test_data_of_the_page_are_the_results():
     data = report_data(results, own=[OWN])
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert data["regimes"] == ["full", "10shot", "1shot"]
-    assert data["metrics"] == ["MCC", "accuracy", "macro_F1"]
+    assert data["metrics"] == list(METRIC_COLUMNS)
+    published = report_data(published_results())
+    assert published["metrics"] == ["MCC"]
     assert [task["category"] for task in data["tasks"]][-1] == "custom"
     (row,) = data["scores"]["10shot"]["MCC"]
     assert row == [0.2, 0.2, 0.2, None]

@@ -10,6 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model_ports import catalog, fetch
@@ -79,10 +80,10 @@ def hub():
     server.server_close()
 
 
-def command(hub, home, *arguments):
+def command(hub, home, *arguments, package="model_ports"):
     endpoint = f"http://127.0.0.1:{hub.server_port if hub else 9}"
     return subprocess.run(
-        [sys.executable, "-m", "model_ports", *map(str, arguments)],
+        [sys.executable, "-m", package, *map(str, arguments)],
         capture_output=True, text=True, timeout=200, check=False,
         env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home)},
     )  # fmt: skip
@@ -115,6 +116,25 @@ def test_a_dropped_connection_is_taken_up_and_the_checkpoint_converts(hub, tmp_p
         manifests.append(json.loads((tmp_path / out / NAME / "manifest.json").read_text()))
     assert manifests[1]["source"]["revision"] == REVISION
     assert manifests[0]["weights_id"] == manifests[1]["weights_id"]
+
+
+def test_first_use_converts_and_later_ones_need_no_network(hub, tmp_path):
+    records = tmp_path / "records.txt"
+    records.write_text("ACGTACGTAACC\nTTGACCA\n")
+    found = []
+    for served in (hub, None):
+        out = tmp_path / f"{len(found)}.npz"
+        done = command(served, tmp_path / "home", "embed", "--model", NAME, "--input", records,
+                       "--out", out, package="geneb_jax")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        with np.load(out) as arrays:
+            found.append(arrays["embeddings"])
+    np.testing.assert_array_equal(*found)
+    assert (tmp_path / "home" / "geneb_jax" / REVISION / NAME / "manifest.json").is_file()
+    nowhere = command(None, tmp_path / "empty", "embed", "--model", NAME, "--input", records,
+                      "--out", tmp_path / "none.npz", package="geneb_jax")  # fmt: skip
+    assert nowhere.returncode == 1
+    assert f"python -m model_ports fetch {NAME} --to DIR" in nowhere.stderr
 
 
 def test_no_network_leaves_nothing_that_looks_finished(tmp_path):
