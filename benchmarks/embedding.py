@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from benchmarks import long_families
+from geneb_jax.device import matmul_rate
 from model_ports import catalog
 from model_ports.port import collate, embedder, random_port
 
@@ -34,16 +34,6 @@ def median_seconds(work: Callable[[], jax.Array], repeats: int) -> float:
         work().block_until_ready()
         times.append(time.perf_counter() - start)
     return float(np.median(times))
-
-
-def matmul_rate(dtype: str, repeats: int) -> float:
-    """FLOP/s of a large square product."""
-    size = 2048 if jax.default_backend() == "cpu" else 8192
-    keys = jax.random.split(jax.random.key(0))
-    a, b = (jax.random.normal(key, (size, size), dtype) for key in keys)
-    precision = "highest" if dtype == "float32" else "default"
-    product = jax.jit(lambda a, b: jnp.matmul(a, b, precision=precision))
-    return 2 * size**3 / median_seconds(lambda: product(a, b), repeats)
 
 
 def main() -> None:
@@ -75,7 +65,7 @@ def main() -> None:
         leaf.size for path, leaf in nnx.to_flat_state(port.state) if path[-1] not in _TABLES
     )
     tokens = options.batch * options.length
-    rate, peak = 2 * counted * tokens / taken, matmul_rate(options.dtype, options.repeats)
+    rate, peak = 2 * counted * tokens / taken, matmul_rate(options.dtype)
     device = jax.devices()[0].device_kind
     print(f"{entry.id}, {counted / 1e6:,.0f}M parameters in products, {options.dtype}")
     print(f"{options.batch} x {options.length} tokens on {device}")

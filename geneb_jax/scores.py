@@ -9,24 +9,6 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 
-KEY_COLUMNS = (
-    "model",
-    "preset",
-    "dtype",
-    "tap",
-    "pooling",
-    "task",
-    "category",
-    "regime",
-    "probe",
-    "solver",
-    "standardised",
-    "class_weight",
-    "selection",
-    "C",
-    "seed",
-)
-METRIC_COLUMNS = ("MCC", "accuracy", "macro_F1", "balanced_accuracy", "AUROC", "AUPRC")
 # What tells the heads of a model on a task apart.
 HEAD_COLUMNS = (
     "regime",
@@ -38,6 +20,8 @@ HEAD_COLUMNS = (
     "C",
     "seed",
 )
+KEY_COLUMNS = ("model", "preset", "dtype", "tap", "pooling", "task", "category", *HEAD_COLUMNS)
+METRIC_COLUMNS = ("MCC", "accuracy", "macro_F1", "balanced_accuracy", "AUROC", "AUPRC")
 _UNIQUE = [column for column in KEY_COLUMNS if column != "category"]
 _TEXT_COLUMNS = [c for c in KEY_COLUMNS if c not in ("standardised", "C", "seed")]
 _PARSERS = {  # of the other columns; those not named here hold floats
@@ -143,8 +127,12 @@ def protocol_rows(scores: pd.DataFrame) -> pd.DataFrame:
 
 def task_means(scores: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds: one row per model, regime, task."""
-    groups = ["model", "regime", "category", "task"]
-    return scores.groupby(groups, sort=False)[list(METRIC_COLUMNS)].mean().reset_index()
+    keys = ["model", "regime", "category", "task"]
+    groups = scores.groupby(keys, sort=False)
+    # Column by column: pandas sums several at once in an order that depends on their layout in
+    # memory, and the same scores would give other last digits once they were read from a file.
+    means = {metric: groups[metric].mean() for metric in METRIC_COLUMNS}
+    return pd.DataFrame(means).reset_index()
 
 
 def category_means(scores: pd.DataFrame) -> pd.DataFrame:
