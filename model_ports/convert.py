@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,7 @@ def _manifest(
     side = _side_files(source)
     return {
         "format": converted.FORMAT,
+        "port_version": metadata.version("geneb-jax"),
         "model": entry.id,
         "family": entry.family,
         "weights_id": weights_id,

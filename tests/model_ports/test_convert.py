@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import resource
 import shutil
@@ -98,6 +99,7 @@ def test_the_authors_files_load_into_shardings_too():
 def test_manifest_says_what_was_converted(source, made):
     manifest = json.loads((made / "manifest.json").read_text())
     assert manifest["model"] == NAME
+    assert manifest["port_version"] == importlib.metadata.version("geneb-jax")
     assert manifest["weights_id"] == f"sha256:{fingerprint(source)}"
     assert manifest["source"]["published"]["repo"] == "GenerTeam/GENERator-eukaryote-1.2b-base"
     assert manifest["source"]["revision"] is None  # of a folder nobody knows more about
