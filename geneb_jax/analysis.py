@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from geneb_jax.benchmark import CUSTOM, GENEB
-from geneb_jax.scores import PROTOCOL, protocol_rows
+from geneb_jax.scores import protocol_rows
 
 TIERS = {"<100M": 0.0, "100M-500M": 1e8, "500M-2B": 5e8, ">=2B": 2e9}
 HIGH_VARIANCE = 0.12
@@ -284,16 +284,9 @@ def linear_against_mlp(scores: pd.DataFrame) -> pd.DataFrame:
         Columns model, regime, task, linear, mlp; the cells that have both.
     """
     groups = ["model", "regime", "task"]
-    mlp = scores[
-        (scores["probe"] == "mlp")
-        & (scores["C"] == PROTOCOL["C"])
-        & ~scores["standardised"]
-        & (scores["selection"] == "none")
-        & (scores["class_weight"] == "none")
-    ]
     both = {
         "linear": protocol_rows(scores).groupby(groups)["MCC"].mean(),
-        "mlp": mlp.groupby(groups)["MCC"].mean(),
+        "mlp": protocol_rows(scores, probe="mlp", solver=None).groupby(groups)["MCC"].mean(),
     }
     return pd.concat(both, axis=1).dropna().reset_index()
 
@@ -305,10 +298,7 @@ def strength_scores(scores: pd.DataFrame) -> pd.DataFrame:
         scores: A run's scores table; rows like the protocol's but for C count. A task counts for
             a model where every C has scored it.
     """
-    like = pd.Series(True, index=scores.index)
-    for column, value in PROTOCOL.items():
-        like &= (column == "C") | (scores[column] == value)
-    cells = scores[like].pivot_table(
+    cells = protocol_rows(scores, C=None).pivot_table(
         index=["regime", "model", "task"], columns="C", values="MCC", aggfunc="mean"
     )
     return cells.dropna().groupby(["regime", "model"]).mean()

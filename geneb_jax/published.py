@@ -17,6 +17,11 @@ PaperVersion = Literal["v1", "v4"]
 _UNITS = {"M": 1e6, "B": 1e9}
 
 
+def paper_names() -> dict[str, str]:
+    """Returns the names that the paper gives the models, by model id."""
+    return {entry.id: entry.paper_name for entry in entries().values()}
+
+
 def published_results() -> pd.DataFrame:
     """Returns the results table (see `geneb_jax.results`) of the published submissions.
 
@@ -24,12 +29,11 @@ def published_results() -> pd.DataFrame:
     decimals; the other metrics are missing values. Models go by their names in the paper.
     """
     wide = _read_csv("published_mcc.csv")
-    names = {entry.id: entry.paper_name for entry in entries().values()}
     categories = {task.id: task.category for task in GENEB.tasks}
     long = wide.melt(["model_id", "task_id"], var_name="regime", value_name="MCC")
     return pd.DataFrame(
         {
-            "model": long["model_id"].map(names),
+            "model": long["model_id"].map(paper_names()),
             "regime": long["regime"].str.removeprefix("mcc_"),
             "category": long["task_id"].map(categories),
             "task": long["task_id"],
@@ -47,8 +51,7 @@ def published_leaderboard() -> pd.DataFrame:
         categories: mean MCC.
     """
     table = _read_csv("published_leaderboard.csv").drop(columns="params")
-    names = {entry.id: entry.paper_name for entry in entries().values()}
-    return table.assign(model=table["model"].map(names)).set_index(["model", "regime"])
+    return table.assign(model=table["model"].map(paper_names())).set_index(["model", "regime"])
 
 
 def model_labels(version: PaperVersion = "v1") -> pd.DataFrame:
@@ -78,6 +81,7 @@ def paper() -> Mapping[str, Any]:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
+@functools.cache
 def _read_csv(name: str) -> pd.DataFrame:
     with (resources.files("geneb_jax") / "data" / name).open() as file:
         return pd.read_csv(file)

@@ -14,7 +14,7 @@ import vl_convert
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.published import PaperVersion, model_labels
-from geneb_jax.results import labels_of
+from geneb_jax.results import labels_of, namesake
 from geneb_jax.scores import METRIC_COLUMNS, write_whole
 from model_ports.catalog import entries
 
@@ -127,7 +127,7 @@ def report_data(
             {
                 "name": model,
                 "own": model in own,
-                "licence": licences.get(model.removesuffix(" (own)")),
+                "licence": licences.get(namesake(model)),
                 **labels.get(
                     model,
                     dict.fromkeys(("params", "architecture", "tokenization", "pretraining")),

@@ -12,10 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from geneb_jax.published import PUBLISHED, published_results
+from geneb_jax.published import PUBLISHED, paper_names, published_results
 from geneb_jax.scores import METRIC_COLUMNS, protocol_rows, read_scores, task_means
 from geneb_jax.submission import read_submissions
-from model_ports.catalog import entries
 
 RESULT_COLUMNS = ("model", "regime", "category", "task", *METRIC_COLUMNS)
 _OWN = " (own)"  # follows the name of a model that stands beside its published namesake
@@ -41,9 +40,8 @@ def run_results(scores: pd.DataFrame) -> pd.DataFrame:
             f"several presets, precisions, taps or poolings of {', '.join(ways[ways > 1].index)}; "
             "keep the rows of one"
         )
-    names = {entry.id: entry.paper_name for entry in entries().values()}
     means = task_means(rows)[list(RESULT_COLUMNS)]
-    return means.assign(model=means["model"].replace(names))
+    return means.assign(model=means["model"].replace(paper_names()))
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,11 @@ def common_cells(results: pd.DataFrame) -> pd.DataFrame:
     return results[shared].reset_index(drop=True)
 
 
+def namesake(model: str) -> str:
+    """Returns the published model that an own result's name refers to, or the name itself."""
+    return model.removesuffix(_OWN)
+
+
 def labels_of(models: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
     """Returns the labels of these models; an own result has those of its published namesake.
 
@@ -118,6 +121,6 @@ def labels_of(models: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The columns of `labels` by model, without the models that have none.
     """
-    namesakes = {model: model.removesuffix(_OWN) for model in models}
+    namesakes = {model: namesake(model) for model in models}
     known = {model: name for model, name in namesakes.items() if name in labels.index}
     return labels.loc[list(known.values())].set_axis(pd.Index(list(known)))

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -117,11 +118,18 @@ def computed_as(scores: pd.DataFrame, preset: str, dtype: str) -> pd.DataFrame:
     return scores[own | (scores["preset"] == "none")]
 
 
-def protocol_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows of heads that follow GENEB's protocol."""
+def protocol_rows(scores: pd.DataFrame, **otherwise: Any) -> pd.DataFrame:
+    """Returns the rows of heads that follow GENEB's protocol.
+
+    Args:
+        scores: The scores table.
+        otherwise: Columns in which the heads differ from the protocol, with the value they have
+            there; None: any.
+    """
     keep = pd.Series(True, index=scores.index)
-    for column, value in PROTOCOL.items():
-        keep &= scores[column] == value
+    for column, value in (PROTOCOL | otherwise).items():
+        if value is not None:
+            keep &= scores[column] == value
     return scores[keep]
 
 

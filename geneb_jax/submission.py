@@ -9,8 +9,8 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.models import ModelSpec
+from geneb_jax.published import paper_names
 from geneb_jax.scores import METRIC_COLUMNS, protocol_rows, sanitise, task_means, write_json
-from model_ports.catalog import entries
 
 _CATEGORIES = {task.id: task.category for task in GENEB.tasks}
 # Smallest value of each metric; the largest is 1.
@@ -92,7 +92,7 @@ def read_submissions(folder: Path) -> pd.DataFrame:
     Raises:
         ValueError: Lists every problem of every file.
     """
-    names = {entry.id: entry.paper_name for entry in entries().values()}
+    names = paper_names()
     rows, problems, files = [], [], {}
     for path in sorted(folder.glob("*.json")):
         try:
