@@ -131,6 +131,7 @@ def embed_file(arguments: argparse.Namespace) -> int:
             poolings=arguments.poolings.split(",") if arguments.poolings else (),
             preset=arguments.preset,
             dtype=arguments.dtype,
+            names=names,
             advance=lambda done: bars.advance(bar, done),
         )
     arrays = {

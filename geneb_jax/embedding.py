@@ -22,7 +22,17 @@ from flax import nnx
 from geneb_jax.buckets import Batch, plan_batches
 from geneb_jax.store import Store, key
 from model_ports.pooling import POOLINGS
-from model_ports.port import FINAL, Inputs, Port, View, collate, embedder, forward, tokenize
+from model_ports.port import (
+    FINAL,
+    Inputs,
+    Port,
+    Reader,
+    View,
+    collate,
+    embedder,
+    forward,
+    tokenize,
+)
 
 _IN_FLIGHT = 2  # batches handed to the device before a result is fetched
 _AHEAD = 3  # batches that wait on the device for their turn
@@ -146,17 +156,17 @@ class Engine:
         return embed(self.port.state, inputs)
 
 
-def check_views(port: Port, views: Sequence[View]) -> None:
+def check_views(reader: Reader, views: Sequence[View]) -> None:
     """Checks that a model has the hidden states and that the poolings exist.
 
     Raises:
         ValueError: Names the view that is not valid, and what is.
     """
     for view in views:
-        if not FINAL <= view.tap <= port.config.layers:
+        if not FINAL <= view.tap <= reader.config.layers:
             raise ValueError(
-                f"model '{port.entry.id}': no hidden state {view.tap}; valid: 0 (embedding), "
-                f"1 .. {port.config.layers} (blocks), {FINAL} (final)"
+                f"model '{reader.entry.id}': no hidden state {view.tap}; valid: 0 (embedding), "
+                f"1 .. {reader.config.layers} (blocks), {FINAL} (final)"
             )
         if view.pooling not in POOLINGS:
             raise ValueError(f"pooling '{view.pooling}' is not valid: {', '.join(POOLINGS)}")

@@ -1,6 +1,5 @@
 """From a model of the config to the features of each task: where ports and tasks meet."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from geneb_jax.config import Settings, default_config
 from geneb_jax.device import batch_tokens, default_batch_tokens, speed_figures
 from geneb_jax.embedding import (
+    check_views,
     embed_array,
     embed_array_in_order,
     embed_in_order,
@@ -23,10 +23,21 @@ from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
 from geneb_jax.tasks import Task
 from model_ports.catalog import PresetName
-from model_ports.convert import converted_checkpoint
-from model_ports.fetch import checkpoint_source
-from model_ports.port import FINAL, Port, View, check_port, load_port, random_port
-from model_ports.tokenizers import build_tokenizer
+from model_ports.convert import check_hub_checkpoint, converted_checkpoint
+from model_ports.port import (
+    FINAL,
+    Port,
+    Reader,
+    View,
+    check_port,
+    load_port,
+    random_port,
+    random_reader,
+    refused,
+)
+
+_SHOWN = 3  # records of a split that are named; the others are counted
+_LETTERS = 40  # of a record that are shown
 
 # Features of one task: float32 [N_train, D] and [N_test, D].
 Features = Callable[[Task], tuple[np.ndarray, np.ndarray]]
@@ -94,6 +105,19 @@ def open_port(spec: ModelSpec, preset: PresetName, dtype: str) -> Port:
     return random_port(spec.model_id, spec.folder, preset, tiny=tiny, dtype=dtype)
 
 
+def open_reader(spec: ModelSpec, preset: PresetName) -> Reader:
+    """Checks all of a port that needs no weights.
+
+    Raises:
+        CatalogError, CheckpointError, TokenizerError, HubError: It cannot be loaded.
+    """
+    if spec.kind != "checkpoint":
+        return random_reader(spec.model_id, spec.folder, preset, tiny=spec.kind == "tiny")
+    if spec.folder:
+        return check_port(spec.model_id, spec.folder, preset)
+    return check_hub_checkpoint(spec.model_id, preset)
+
+
 def embed(
     model: str,
     sequences: Sequence[str],
@@ -136,6 +160,7 @@ def embed_views(
     poolings: Sequence[str] = (),
     preset: PresetName = "corrected",
     dtype: str = "float32",
+    names: Sequence[str] = (),
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[View, np.ndarray]:
     """As `embed`, with every pooling of every tap from one forward pass.
@@ -148,10 +173,14 @@ def embed_views(
         poolings: Names of `POOLINGS`; none: the preset's.
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16'.
+        names: What errors call the sequences; none: their indices.
         advance: Told how many sequences were done since the last call.
 
     Returns:
         float32 [N, D] of each view.
+
+    Raises:
+        ValueError: As for `embed`; sequences are checked before weights are loaded.
     """
     if not sequences or not all(sequences):
         raise ValueError("there is no sequence" if not sequences else "a sequence is empty")
@@ -164,9 +193,19 @@ def embed_views(
         return {View(FINAL, "mean"): kmer_frequencies(sequences, spec.k)}
     if spec.kind == "embeddings":
         raise ValueError(f"'{model}' is a folder of embeddings; name a model")
+    reader = open_reader(spec, preset)
+    views = [View(tap, pooling) for tap in taps for pooling in poolings or (reader.preset.pooling,)]
+    check_views(reader, views)
+    if found := refused(reader, sequences):
+        lines = [
+            f"record {names[i] if names else i}, {_shown(sequences[i])}, {reason}"
+            for i, reason in found[:_SHOWN]
+        ]
+        if len(found) > _SHOWN:
+            lines.append(f"... and {len(found) - _SHOWN} more such records")
+        raise ValueError("\n".join(f"model '{model}': {line}" for line in lines))
     port = open_port(spec, preset, dtype)
-    names = poolings or (port.preset.pooling,)
-    engine = open_engine(port, [View(tap, name) for tap in taps for name in names])
+    engine = open_engine(port, views)
     if port.preset.batching == "input-order":
         size = cast(int, default_config().published_batch_size)
         found = embed_array_in_order(engine, sequences, size, advance)
@@ -179,26 +218,47 @@ def embed_views(
     return dict(zip(engine.views, np.split(found, borders, axis=1), strict=True))
 
 
-def check_model(spec: ModelSpec, tasks: Sequence[Task]) -> list[str]:
+def check_model(spec: ModelSpec, tasks: Sequence[Task], preset: PresetName) -> list[str]:
     """Returns what would keep a model from running, found without its weights."""
     problems = []
-
-    def attempt(check: Callable[[], object]) -> None:
-        try:
-            check()
-        except ValueError as error:
-            problems.append(f"config.models: '{spec.name}': {error}")
-
-    if spec.kind == "checkpoint" and not spec.folder:
-        attempt(functools.partial(checkpoint_source, spec.model_id))
-    if spec.kind == "checkpoint" and spec.folder:
-        attempt(functools.partial(check_port, spec.model_id, spec.folder))
-    if spec.kind in ("random", "tiny") and spec.entry:
-        attempt(functools.partial(build_tokenizer, spec.folder, spec.entry.tokenizer))
-    if spec.kind == "embeddings" and spec.folder:
+    try:
+        if spec.model_id:
+            problems = _refused_records(open_reader(spec, preset), tasks)
+    except ValueError as error:
+        problems.append(str(error))
+    if spec.kind == "embeddings":
+        assert spec.folder is not None
         for task in tasks:
-            attempt(functools.partial(read_embeddings, spec.folder, task))
+            try:
+                read_embeddings(spec.folder, task)
+            except ValueError as error:
+                problems.append(str(error))
+    return [f"config.models: '{spec.name}': {problem}" for problem in problems]
+
+
+def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[str]:
+    """Names the records that a model cannot take: the first of each split, and how many more."""
+    problems = []
+    for task in tasks:
+        for name, split in (("train", task.train), ("test", task.test)):
+            found = refused(reader, split.sequences)
+            for i, reason in found[:_SHOWN]:
+                row = i + 1 if split.rows is None else split.rows[i]
+                problems.append(
+                    f"task '{task.info.id}': {name} record {_shown(split.sequences[i])} in row "
+                    f"{row} {reason}"
+                )
+            if len(found) > _SHOWN:
+                more = len(found) - _SHOWN
+                problems.append(f"task '{task.info.id}': ... and {more} more such {name} records")
     return problems
+
+
+def _shown(sequence: str) -> str:
+    """A record, or the beginning of a long one."""
+    if len(sequence) <= _LETTERS:
+        return f"'{sequence}'"
+    return f"'{sequence[:_LETTERS]}...' ({len(sequence)} letters)"
 
 
 def prepare_features(

@@ -116,7 +116,7 @@ def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
         problems.append(f"config.models: several models would write to '{name}'")
     runnable = []
     for spec in specs:
-        found = check_model(spec, tasks)
+        found = check_model(spec, tasks, settings.preset)
         model_problems += found
         if not found:
             runnable.append(spec)

@@ -35,10 +35,12 @@ class Split:
     Attributes:
         sequences: Records as the file holds them.
         labels: int64 [N].
+        rows: Row of each in its file, int64 [N] from 1; None: no file.
     """
 
     sequences: Sequence[str]
     labels: np.ndarray
+    rows: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,12 @@ def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
         rows = [frame[frame["split"] == name] for frame in frames]
         text: list[str] = [sequence for frame in rows for sequence in frame["text"].tolist()]
         labels = [frame["label"].to_numpy(np.int64) for frame in rows]
-        splits[name] = Split(text, np.concatenate(labels) if labels else np.zeros(0, np.int64))
+        numbers = [frame.index.to_numpy(np.int64) + 1 for frame in rows]
+        splits[name] = Split(
+            text,
+            np.concatenate(labels) if labels else np.zeros(0, np.int64),
+            np.concatenate(numbers) if numbers else None,
+        )
     if not problems:
         problems += _check_classes(splits["train"], splits["test"])
     if problems:
@@ -218,8 +225,12 @@ def subsample_train(task: Task, max_train: int) -> Task:
         kept.append(rng.choice(np.flatnonzero(labels == label), wanted, replace=False))
     rows = np.sort(np.concatenate(kept))
     logging.info("task '%s': %d of %d train rows are used", task.info.id, len(rows), len(labels))
-    sequences = task.train.sequences
-    train = Split([sequences[int(row)] for row in rows], labels[rows])
+    sequences, numbers = task.train.sequences, task.train.rows
+    train = Split(
+        [sequences[int(row)] for row in rows],
+        labels[rows],
+        None if numbers is None else numbers[rows],
+    )
     return replace(task, train=train)
 
 

@@ -14,8 +14,8 @@ from huggingface_hub.constants import HF_HOME
 
 from model_ports import catalog, checkpoint, converted
 from model_ports.checkpoint import CheckpointError
-from model_ports.fetch import SOURCE, checkpoint_source, fetch_checkpoint
-from model_ports.port import Fit, fit_checkpoint
+from model_ports.fetch import SOURCE, checkpoint_source, fetch_checkpoint, fetch_text_files
+from model_ports.port import Fit, Reader, check_port, fit_checkpoint, text_reader
 
 _PROGRESS = "progress.json"
 _SPARE = 64 * 2**20  # bytes beyond the parameters: config, tokenizer, metadata
@@ -85,11 +85,28 @@ def converted_checkpoint(model_id: str) -> Path:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
         CatalogError, CheckpointError, TokenizerError: See `convert`.
     """
+    folder = _converted_folder(model_id)
+    if not converted.is_converted(folder):
+        convert(model_id, fetch_checkpoint(model_id), folder.parent)
+    return folder
+
+
+def check_hub_checkpoint(model_id: str, preset: catalog.PresetName) -> Reader:
+    """Checks what is there of a model on the hub before its weights are fetched.
+
+    Raises:
+        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+        CatalogError, CheckpointError, TokenizerError: See `convert`.
+    """
+    folder = _converted_folder(model_id)
+    if converted.is_converted(folder):
+        return check_port(model_id, folder, preset)
+    return text_reader(model_id, fetch_text_files(model_id), preset)
+
+
+def _converted_folder(model_id: str) -> Path:
     _, revision = checkpoint_source(model_id)
-    out = Path(HF_HOME) / "geneb_jax" / revision
-    if not converted.is_converted(out / model_id):
-        convert(model_id, fetch_checkpoint(model_id), out)
-    return out / model_id
+    return Path(HF_HOME) / "geneb_jax" / revision / model_id
 
 
 def _already_there(final: Path, weights_id: str) -> Path:

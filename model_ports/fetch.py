@@ -92,6 +92,16 @@ def checkpoint_source(model_id: str) -> tuple[str, str]:
     return repo, revision
 
 
+def fetch_text_files(model_id: str) -> Path:
+    """Fetches a model's config and tokenizer files into HF_HOME; returns their folder.
+
+    Raises:
+        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+    """
+    repo, revision = checkpoint_source(model_id)
+    return download(repo, revision, _TEXT_FILES, hint=_hint(model_id))
+
+
 def fetch_checkpoint(model_id: str, folder: Path | None = None) -> Path:
     """Fetches a model's config, tokenizer and weight files; returns their folder.
 
@@ -105,14 +115,18 @@ def fetch_checkpoint(model_id: str, folder: Path | None = None) -> Path:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
     """
     repo, revision = checkpoint_source(model_id)
-    hint = (
-        f"without a network, run `python -m model_ports fetch {model_id} --to DIR` where there is "
-        "one and name DIR with config.checkpoints_dir"
-    )
+    hint = _hint(model_id)
     found = download(repo, revision, _TEXT_FILES + _SAFETENSORS, hint=hint, folder=folder)
     if not any(found.glob("*.safetensors")):
         found = download(repo, revision, _TEXT_FILES + _TORCH_FILES, hint=hint, folder=folder)
     return found
+
+
+def _hint(model_id: str) -> str:
+    return (
+        f"without a network, run `python -m model_ports fetch {model_id} --to DIR` where there is "
+        "one and name DIR with config.checkpoints_dir"
+    )
 
 
 def stage(model_id: str, to: Path) -> Path:

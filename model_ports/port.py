@@ -22,6 +22,7 @@ from model_ports.sharding import parameter_shardings
 from model_ports.tokenizers import Tokenizer, build_tokenizer
 
 _PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
+_CHECKED = 16384  # records that are tokenized at once where only their ids' range is asked for
 FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
 
 Inputs = Mapping[str, Any]  # input_ids int32 [B, L], attention_mask bool [B, L]
@@ -93,24 +94,33 @@ def family(name: str) -> Family:
 
 
 @dataclass(frozen=True)
-class Port:
-    """A model ready to embed under one preset.
+class Reader:
+    """All of a port that reads records: what it can take is known without its weights.
 
     Attributes:
         entry: The catalog's entry.
         preset: Limits, pooling and batching in force.
         config: The family's config.
         tokenizer: The model's tokenizer.
-        graphdef: Structure of the module.
-        state: Its parameters.
-        dtype: Dtype of parameters and computation, 'float32' or 'bfloat16'.
-        weights_id: What tells these weights from others: source, revision or seed, and content.
     """
 
     entry: catalog.Entry
     preset: catalog.Preset
     config: Any
     tokenizer: Tokenizer
+
+
+@dataclass(frozen=True)
+class Port(Reader):
+    """A model ready to embed under one preset.
+
+    Attributes:
+        graphdef: Structure of the module.
+        state: Its parameters.
+        dtype: Dtype of parameters and computation, 'float32' or 'bfloat16'.
+        weights_id: What tells these weights from others: source, revision or seed, and content.
+    """
+
     graphdef: nnx.GraphDef
     state: nnx.State
     dtype: str
@@ -186,13 +196,45 @@ def fit_checkpoint(entry: catalog.Entry, folder: Path) -> Fit:
     return Fit(config, graphdef, abstract, tokenizer, weights_id, tensors, fills)
 
 
-def check_port(model_id: str, folder: Path) -> None:
+def check_port(model_id: str, folder: Path, preset: catalog.PresetName = "corrected") -> Reader:
     """Checks all of a checkpoint but its tensors' contents, in milliseconds to seconds.
 
     Raises:
         CatalogError, CheckpointError, TokenizerError: See `load_port`.
     """
-    fit_checkpoint(catalog.get(model_id), folder)
+    entry = catalog.get(model_id)
+    fit = fit_checkpoint(entry, folder)
+    return Reader(entry, _preset_of(entry, preset, folder), fit.config, fit.tokenizer)
+
+
+def text_reader(model_id: str, folder: Path, preset: catalog.PresetName = "corrected") -> Reader:
+    """Returns the reader of a checkpoint whose weights are not there yet.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Holds config.json and the tokenizer's files.
+        preset: Preset name.
+
+    Raises:
+        CatalogError, CheckpointError, TokenizerError: See `load_port`.
+    """
+    entry = catalog.get(model_id)
+    config = read_config(entry, checkpoint.read_config(folder))
+    tokenizer = build_tokenizer(folder, entry.tokenizer)
+    return Reader(entry, entry.preset(preset), config, tokenizer)
+
+
+def random_reader(
+    model_id: str,
+    folder: Path | None = None,
+    preset: catalog.PresetName = "corrected",
+    *,
+    tiny: bool = False,
+) -> Reader:
+    """Returns the reader of `random_port`, of the same arguments."""
+    entry = catalog.get(model_id)
+    config = read_config(entry, {**entry.config, **(family(entry.family).TINY if tiny else {})})
+    return Reader(entry, entry.preset(preset), config, build_tokenizer(folder, entry.tokenizer))
 
 
 def load_port(
@@ -267,21 +309,17 @@ def random_port(
         CatalogError: Unknown model, unported family, or a preset that cannot be computed.
         TokenizerError: A tokenizer file is missing.
     """
-    entry = catalog.get(model_id)
-    kind = family(entry.family)
-    config = read_config(entry, {**entry.config, **(kind.TINY if tiny else {})})
+    reader = random_reader(model_id, folder, preset, tiny=tiny)
+    kind = family(reader.entry.family)
 
     @jax.jit
     def create() -> nnx.State:
-        state = nnx.state(kind.Model(config, rngs=nnx.Rngs(seed)))
+        state = nnx.state(kind.Model(reader.config, rngs=nnx.Rngs(seed)))
         return cast_state(state, dtype, kind.FLOAT32)
 
     return Port(
-        entry=entry,
-        preset=entry.preset(preset),
-        config=config,
-        tokenizer=build_tokenizer(folder, entry.tokenizer),
-        graphdef=abstract_model(entry.family, config)[0],
+        **vars(reader),
+        graphdef=abstract_model(reader.entry.family, reader.config)[0],
         state=create(),
         dtype=dtype,
         weights_id=f"random:{'tiny' if tiny else 'full'}:{seed}",
@@ -307,27 +345,53 @@ def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> 
     return preset
 
 
-def tokenize(port: Port, sequences: Sequence[str]) -> list[np.ndarray]:
+def tokenize(reader: Reader, sequences: Sequence[str]) -> list[np.ndarray]:
     """Returns each record's int32 token ids, cut to the preset's limit.
 
     Raises:
         ValueError: A record holds a token that has no row in the model's embedding, or is longer
             than the model's position table.
     """
-    encoded = port.tokenizer.encode(sequences, port.preset.max_tokens)
-    limit = port.config.max_tokens
+    encoded = reader.tokenizer.encode(sequences, reader.preset.max_tokens)
     for index, ids in enumerate(encoded):
-        if limit is not None and len(ids) > limit:
-            raise ValueError(
-                f"model '{port.entry.id}': record {index} has {len(ids)} tokens, "
-                f"but the model has {limit} positions; cut it"
-            )
-        if ids.size and ids.max() >= port.config.vocab_size:
-            raise ValueError(
-                f"model '{port.entry.id}': record {index} has token id {ids.max()}, "
-                f"but the model has {port.config.vocab_size} rows; remove special tokens from it"
-            )
+        if reason := _refusal(reader, ids):
+            raise ValueError(f"model '{reader.entry.id}': record {index} {reason}")
     return encoded
+
+
+def refused(reader: Reader, sequences: Sequence[str]) -> list[tuple[int, str]]:
+    """Returns the index of each record that `tokenize` refuses, and why.
+
+    Most records are cleared by their lengths, and no id of most tokenizers lacks a row: only the
+    others are tokenized.
+    """
+    limit, cut = reader.config.max_tokens, reader.preset.max_tokens
+    doubtful: Sequence[int] = range(len(sequences))
+    if reader.tokenizer.vocab_size <= reader.config.vocab_size:
+        if limit is None or (cut is not None and cut <= limit):
+            return []
+        clear = limit - reader.tokenizer.specials
+        doubtful = [i for i in doubtful if len(sequences[i]) > clear or not sequences[i].isascii()]
+    found = []
+    for start in range(0, len(doubtful), _CHECKED):
+        rows = doubtful[start : start + _CHECKED]
+        encoded = reader.tokenizer.encode([sequences[i] for i in rows], cut)
+        reasons = ((i, _refusal(reader, ids)) for i, ids in zip(rows, encoded, strict=True))
+        found += [(i, reason) for i, reason in reasons if reason]
+    return found
+
+
+def _refusal(reader: Reader, ids: np.ndarray) -> str | None:
+    """Why a model cannot take a record of these ids."""
+    limit, rows = reader.config.max_tokens, reader.config.vocab_size
+    if limit is not None and len(ids) > limit:
+        return f"has {len(ids)} tokens, but the model has {limit} positions; cut it"
+    if ids.size and ids.max() >= rows:
+        return (
+            f"has token id {ids.max()}, but the model has {rows} rows; "
+            "remove special tokens from it"
+        )
+    return None
 
 
 def padded_length(port: Port, longest: int) -> int:

@@ -19,6 +19,16 @@ class Tokenizer(Protocol):
         """Id that fills a padded row."""
         ...
 
+    @property
+    def vocab_size(self) -> int:
+        """Every id is below it."""
+        ...
+
+    @property
+    def specials(self) -> int:
+        """Tokens that an ASCII record has at most beside one a character."""
+        ...
+
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """Returns the int32 ids of each record, special tokens included, without padding.
 

@@ -22,6 +22,8 @@ class BasesTokenizer:
     table: np.ndarray
     centred: bool
     pad_id: int = NO_BASE
+    vocab_size: int = NO_BASE + 1
+    specials: int = 0
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """See `Tokenizer.encode`."""

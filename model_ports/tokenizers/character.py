@@ -17,10 +17,19 @@ class CharacterTokenizer:
     suffix: tuple[int, ...]
     pad_id: int
 
+    @property
+    def vocab_size(self) -> int:
+        """See `Tokenizer.vocab_size`."""
+        return max(*self.table.tolist(), *self.prefix, *self.suffix) + 1
+
+    @property
+    def specials(self) -> int:
+        """See `Tokenizer.specials`."""
+        return len(self.prefix) + len(self.suffix)
+
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """See `Tokenizer.encode`; cut on the right, prefix and suffix are kept."""
-        special = len(self.prefix) + len(self.suffix)
-        limit = None if max_tokens is None else max_tokens - special
+        limit = None if max_tokens is None else max_tokens - self.specials
         encoded = []
         for sequence in sequences:
             # A character beyond Latin-1 becomes '?', which no table knows.

@@ -28,6 +28,12 @@ class DnaGptTokenizer:
     ids: Mapping[str, int]
     k: int
     pad_id: int
+    specials: int = 1
+
+    @property
+    def vocab_size(self) -> int:
+        """See `Tokenizer.vocab_size`."""
+        return max(self.ids.values()) + 1
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """See `Tokenizer.encode`; cut on the right, the prefix counted."""

@@ -34,6 +34,16 @@ class JsonTokenizer:
     prefix: tuple[int, ...]
     pad_id: int
 
+    @property
+    def vocab_size(self) -> int:
+        """See `Tokenizer.vocab_size`."""
+        return max(self.tokenizer.get_vocab().values()) + 1
+
+    @property
+    def specials(self) -> int:
+        """See `Tokenizer.specials`; one more than the template's for a space put in front."""
+        return 1 + (len(self.prefix) or self.tokenizer.num_special_tokens_to_add(is_pair=False))
+
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """See `Tokenizer.encode`; cut on the right, the template's closing tokens are kept."""
         if max_tokens is None:

@@ -29,6 +29,12 @@ class KmerTokenizer:
     ids: Mapping[str, int]
     pattern: re.Pattern[str]
     pad_id: int
+    specials: int = 1
+
+    @property
+    def vocab_size(self) -> int:
+        """See `Tokenizer.vocab_size`."""
+        return max(self.ids.values()) + 1
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """See `Tokenizer.encode`; cut on the right, `<cls>` counted."""

@@ -13,6 +13,8 @@ class Utf8Tokenizer:
     """Bytes as they are; no special tokens."""
 
     pad_id: int
+    vocab_size: int = 256
+    specials: int = 0
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """See `Tokenizer.encode`; cut on the right."""
