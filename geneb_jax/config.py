@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import ml_collections
+from etils import epath
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.published import PaperVersion
@@ -36,6 +37,7 @@ class Settings:
     tasks: str
     tasks_dir: Path | None
     checkpoints_dir: Path | None
+    embeddings_dir: str
     preset: PresetName
     published_batch_size: int
     solver: str
@@ -67,6 +69,8 @@ def default_config() -> ml_collections.ConfigDict:
     config.tasks_dir = ""
     # Folder with one checkpoint folder a model id; '' takes the pinned revisions from the hub.
     config.checkpoints_dir = ""
+    # Where embeddings are kept for other runs too, also gs://; '' is the workdir's embeddings/.
+    config.embeddings_dir = ""
     config.preset = "corrected"
     config.published_batch_size = 8
     config.solver = "geneb"
@@ -221,6 +225,16 @@ def _directory(name: str, value: Any) -> Path | None:
     return path
 
 
+def _kept_in(name: str, value: Any) -> str:
+    """A path of any file system, which may not be there yet."""
+    try:
+        if value and epath.Path(value).exists() and not epath.Path(value).is_dir():
+            raise ValueError("not a folder")
+    except Exception as error:  # each file system has its own
+        raise ValueError(f"config.{name}: {value}: {error}") from error
+    return str(value)
+
+
 def _text(name: str, value: Any) -> str:
     return ",".join(_items(name, value))
 
@@ -236,6 +250,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "tasks": _text,
     "tasks_dir": _directory,
     "checkpoints_dir": _directory,
+    "embeddings_dir": _kept_in,
     "preset": _one_of(PRESETS),
     "published_batch_size": _at_least(1),
     "solver": _one_of(SOLVERS),

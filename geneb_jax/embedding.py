@@ -213,34 +213,35 @@ def embed_array_in_order(
 def embed_records(
     engine: Engine,
     sequences: Sequence[str],
-    store: Store,
+    stores: Sequence[Store],
     batch_tokens: int,
     advance: Advance = lambda _: None,
 ) -> list[bytes]:
-    """Embeds the records that the store lacks, each distinct one once.
+    """Embeds the records that a store lacks, each distinct one once.
 
     Args:
         engine: A model whose embedding of a record depends on that record alone.
         sequences: Records.
-        store: Takes the embeddings, keyed by the record.
+        stores: Take the embeddings, one for each of the engine's views, keyed by the record.
         batch_tokens: Tokens of a batch, padding included.
         advance: Told how many records were done since the last call.
 
     Returns:
-        The store's key of each record.
+        The stores' key of each record.
     """
     keys = [key(sequence) for sequence in sequences]
-    missing = dict(zip(keys, sequences, strict=True))
-    missing = {k: sequence for k, sequence in missing.items() if k not in store}
-    works = _bucketed(engine.port, list(missing.values()), batch_tokens)
-    _write(engine, works, list(missing), store, advance)
+    lacking = [store.missing(keys) for store in stores]
+    wanted = dict(zip(keys, sequences, strict=True))
+    wanted = {k: sequence for k, sequence in wanted.items() if any(k in of for of in lacking)}
+    works = _bucketed(engine.port, list(wanted.values()), batch_tokens)
+    _write(engine, works, list(wanted), stores, lacking, advance)
     return keys
 
 
 def embed_in_order(
     engine: Engine,
     sequences: Sequence[str],
-    store: Store,
+    stores: Sequence[Store],
     batch_size: int,
     advance: Advance = lambda _: None,
 ) -> list[bytes]:
@@ -249,23 +250,25 @@ def embed_in_order(
     Args:
         engine: A model with the batching 'input-order'.
         sequences: One split of a task, in the order of its file.
-        store: Takes the embeddings, keyed by the batch and the place in it.
+        stores: Take the embeddings, one for each of the engine's views, keyed by the batch and
+            the place in it.
         batch_size: Records of a batch of the published run.
         advance: Told how many records were done since the last call.
 
     Returns:
-        The store's key of each record.
+        The stores' key of each record.
     """
     keys = []
     for start in range(0, len(sequences), batch_size):
         together = sequences[start : start + batch_size]
         keys += [key(str(place), *together) for place in range(len(together))]
+    lacking = [store.missing(keys) for store in stores]
     works = (
         work
         for work in _in_order(engine.port, sequences, batch_size)
-        if any(keys[row] not in store for row in work.batch.rows)
+        if any(keys[row] in of for of in lacking for row in work.batch.rows)
     )
-    _write(engine, works, keys, store, advance)
+    _write(engine, works, keys, stores, lacking, advance)
     return keys
 
 
@@ -296,9 +299,23 @@ def _in_order(port: Port, sequences: Sequence[str], batch_size: int) -> Iterator
 
 
 def _write(
-    engine: Engine, works: Iterator[Work], keys: Sequence[bytes], store: Store, advance: Advance
+    engine: Engine,
+    works: Iterator[Work],
+    keys: Sequence[bytes],
+    stores: Sequence[Store],
+    lacking: Sequence[set[bytes]],
+    advance: Advance,
 ) -> None:
-    """Runs the batches; a thread writes their embeddings in chunks."""
+    """Runs the batches; a thread writes what each view's store lacks in chunks."""
+    borders = np.cumsum(engine.widths())[:-1] if len(stores) > 1 else []
+
+    def save(keys: Sequence[bytes], vectors: np.ndarray) -> None:
+        parts = np.split(vectors, borders, axis=1)
+        for store, wanted, part in zip(stores, lacking, parts, strict=True):
+            rows = [row for row, k in enumerate(keys) if k in wanted]
+            if rows:
+                store.add([keys[row] for row in rows], part[rows])
+
     done_keys: list[bytes] = []
     done: list[np.ndarray] = []
     flushed = time.monotonic()
@@ -311,12 +328,12 @@ def _write(
                 advance(len(rows))
                 if len(done_keys) >= _FLUSH_ROWS or time.monotonic() - flushed > _FLUSH_SECONDS:
                     written.result()
-                    written = writer.submit(store.add, done_keys, np.concatenate(done))
+                    written = writer.submit(save, done_keys, np.concatenate(done))
                     done_keys, done, flushed = [], [], time.monotonic()
         finally:  # a record that cannot be embedded loses nothing that was
             written.result()
             if done:
-                store.add(done_keys, np.concatenate(done))
+                save(done_keys, np.concatenate(done))
 
 
 def _stream(engine: Engine, works: Iterator[Work]) -> Iterator[tuple[Sequence[int], np.ndarray]]:

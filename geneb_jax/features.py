@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from etils import epath
 
 from geneb_jax.config import Settings, default_config
 from geneb_jax.device import batch_tokens, default_batch_tokens, speed_figures
@@ -270,7 +271,8 @@ def prepare_features(
         model: An open model.
         tasks: Tasks whose features will be asked for.
         settings: Batch sizes.
-        workdir: Holds the embeddings of ports, each record's computed once.
+        workdir: Holds the embeddings of ports, each record's computed once, unless the settings
+            name another place.
         progress: Told how many records were done.
 
     Returns:
@@ -289,9 +291,8 @@ def prepare_features(
 
     port = model.port
     assert port is not None
-    digest = key(canonical_json(model.identity)).hex()[:12]
     engine = open_engine(port)
-    store = Store(workdir / "embeddings" / f"{sanitise(spec.name)}-{digest}")
+    store = _open_store(model, settings, workdir)
     splits = {
         (task.info.id, name): split.sequences
         for task in tasks
@@ -300,20 +301,28 @@ def prepare_features(
     if port.preset.batching == "input-order":
         size = settings.published_batch_size
         keys = {
-            place: embed_in_order(engine, sequences, store, size, progress)
+            place: embed_in_order(engine, sequences, [store], size, progress)
             for place, sequences in splits.items()
         }
     else:
         distinct = list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
         tokens = settings.batch_tokens or batch_tokens(engine, len(distinct), workdir)
         found = dict(
-            zip(distinct, embed_records(engine, distinct, store, tokens, progress), strict=True)
+            zip(distinct, embed_records(engine, distinct, [store], tokens, progress), strict=True)
         )
         keys = {place: [found[s] for s in sequences] for place, sequences in splits.items()}
     return lambda task: (
         store.get(keys[task.info.id, "train"]),
         store.get(keys[task.info.id, "test"]),
     ), speed_figures(engine, workdir)
+
+
+def _open_store(model: Model, settings: Settings, workdir: Path) -> Store:
+    """The store of a model's embeddings; what they depend on is in its folder's name."""
+    root = epath.Path(settings.embeddings_dir or workdir / "embeddings")
+    digest = key(canonical_json(model.identity)).hex()[:12]
+    name = "-".join([*model.columns.values(), digest])
+    return Store(root / sanitise(model.spec.name) / name, model.identity)
 
 
 def _content(spec: ModelSpec) -> dict[str, list[int]]:

@@ -1,22 +1,29 @@
 """Embeddings on disk: float32 vectors by the content of what they were computed from.
 
-A store is a folder of chunks, `keys-00000.npy` [n, 16] uint8 and `values-00000.npy` [n, D]
-float32. The values are written first and each file appears whole, so that a chunk whose keys
-are there is complete: a killed run loses the unwritten chunk only.
+A store is a folder of chunks, on a local disk or wherever `etils.epath` reaches (gs://):
+`values-V.npy` [n, D] float32 and `keys-K-V.npy` [n, 16] uint8, K and V the digests of the two
+files' bytes. The values are written first and each file appears whole and never changes, so that
+any number of processes may read and write a store at once, and a killed one loses the unwritten
+chunk only. A file whose bytes are not those of its name is damaged: it is removed, and what the
+chunk held is computed anew.
 """
 
 import hashlib
-import os
-from collections.abc import Sequence
-from pathlib import Path
+import io
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from absl import logging
+from etils import epath
 
+from geneb_jax.scores import canonical_json
+
+IDENTITY = "store.json"  # what the store's embeddings were computed with
 _KEY_BYTES = 16
-
-
-class StoreError(ValueError):
-    """A store's file is damaged."""
+_CHUNK = re.compile(r"keys-[0-9a-f]+-[0-9a-f]+\.npy")
 
 
 def key(*parts: str) -> bytes:
@@ -30,20 +37,23 @@ def key(*parts: str) -> bytes:
 
 
 class Store:
-    """The embeddings of one model under one preset and precision."""
+    """The embeddings of one model under one preset, precision, hidden state and pooling."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: epath.PathLike, identity: Mapping[str, Any] | None = None):
         """Opens a store and reads its keys; makes the folder if it is missing.
 
-        Raises:
-            StoreError: A chunk cannot be read.
+        Args:
+            folder: Any path that `etils.epath` opens.
+            identity: What its embeddings are computed with, written beside them for people.
         """
-        self.folder = folder
-        self._place: dict[bytes, tuple[int, int]] = {}
-        self._values: list[np.ndarray] = []
-        folder.mkdir(parents=True, exist_ok=True)
-        while self._path("keys", len(self._values)).exists():
-            self._open(len(self._values))
+        self.folder = epath.Path(folder)
+        self._place: dict[bytes, tuple[str, int]] = {}  # keys file and row of each key
+        self._seen: set[str] = set()  # keys files that were read
+        self._verified: set[str] = set()  # values files whose bytes are those of their name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if identity is not None and not (self.folder / IDENTITY).exists():
+            _write(self.folder / IDENTITY, canonical_json(identity).encode() + b"\n")
+        self._look()
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._place
@@ -51,13 +61,31 @@ class Store:
     def __len__(self) -> int:
         return len(self._place)
 
+    def missing(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Returns which of `keys` are to be computed.
+
+        What other processes have written meanwhile is found. Each chunk that holds one of the keys
+        is compared with its name, once; a damaged one is removed, with a warning that names it.
+        """
+        self._look()
+        for chunk in sorted({self._place[key][0] for key in keys if key in self._place}):
+            values = _values_of(chunk)
+            if values not in self._verified:
+                if self._read(values) is None:
+                    self._forget(chunk)
+                else:
+                    self._verified.add(values)
+        return {key for key in keys if key not in self._place}
+
     def add(self, keys: Sequence[bytes], values: np.ndarray) -> None:
         """Writes a chunk: `values` [n, D] under `keys`."""
-        chunk = len(self._values)
         table = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, _KEY_BYTES)
-        _save(self._path("values", chunk), np.asarray(values, np.float32))
-        _save(self._path("keys", chunk), table)
-        self._open(chunk)
+        content, index = _npy(np.asarray(values, "<f4")), _npy(table)
+        chunk = f"keys-{_digest(index)}-{_digest(content)}.npy"
+        _write(self.folder / _values_of(chunk), content)
+        _write(self.folder / chunk, index)
+        self._verified.add(_values_of(chunk))
+        self._enter(chunk, keys)
 
     def get(self, keys: Sequence[bytes]) -> np.ndarray:
         """Returns float32 [n, D], in the order of `keys`.
@@ -65,39 +93,71 @@ class Store:
         Raises:
             KeyError: A key is not in the store.
         """
-        places = np.array([self._place[key] for key in keys]).reshape(-1, 2)
-        width = self._values[0].shape[1] if self._values else 0
-        found = np.empty((len(keys), width), np.float32)
-        for chunk in np.unique(places[:, 0]):
-            rows = np.flatnonzero(places[:, 0] == chunk)
-            found[rows] = self._values[chunk][places[rows, 1]]
+        rows_of: dict[str, list[int]] = {}
+        for row, key in enumerate(keys):
+            rows_of.setdefault(self._place[key][0], []).append(row)
+        found = np.empty((len(keys), 0), np.float32)
+        for chunk, rows in rows_of.items():
+            with (self.folder / _values_of(chunk)).open("rb") as file:
+                values = np.load(file)
+            if not found.shape[1]:
+                found = np.empty((len(keys), values.shape[1]), np.float32)
+            found[rows] = values[[self._place[keys[row]][1] for row in rows]]
         return found
 
-    def _path(self, what: str, chunk: int) -> Path:
-        return self.folder / f"{what}-{chunk:05d}.npy"
+    def _look(self) -> None:
+        """Reads the keys of chunks that are new, and drops chunks that are gone."""
+        names = {path.name for path in self.folder.iterdir()}
+        for name in self._seen - names:
+            self._forget(name)
+        for name in sorted(names - self._seen):
+            if _CHUNK.fullmatch(name) and (content := self._read(name)) is not None:
+                table = np.load(io.BytesIO(content))
+                self._enter(name, [row.tobytes() for row in table])
 
-    def _open(self, chunk: int) -> None:
+    def _read(self, name: str) -> bytes | None:
+        """The bytes of a chunk's file; None: they were damaged, and the file is removed."""
+        path = self.folder / name
         try:
-            keys = np.load(self._path("keys", chunk))
-            values = np.load(self._path("values", chunk), mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{self.folder}: chunk {chunk} cannot be read ({error}); "
-                "remove the folder to compute it anew"
-            ) from error
-        if len(keys) != len(values):
-            raise StoreError(
-                f"{self.folder}: chunk {chunk} has {len(keys)} keys for {len(values)} embeddings; "
-                "remove the folder to compute it anew"
-            )
-        self._values.append(values)
-        self._place.update((row.tobytes(), (chunk, i)) for i, row in enumerate(keys))
+            content = path.read_bytes()
+        except FileNotFoundError:  # another process has removed it
+            return None
+        if _digest(content) == path.stem.split("-")[1]:
+            return content
+        path.unlink(missing_ok=True)
+        logging.warning(
+            "%s: its checksum is not that of its name; its embeddings are computed anew", path
+        )
+        return None
+
+    def _enter(self, chunk: str, keys: Sequence[bytes]) -> None:
+        self._seen.add(chunk)
+        self._place.update((key, (chunk, row)) for row, key in enumerate(keys))
+
+    def _forget(self, chunk: str) -> None:
+        """Drops a chunk whose values are lost."""
+        self._seen.discard(chunk)
+        self._place = {key: place for key, place in self._place.items() if place[0] != chunk}
+        (self.folder / chunk).unlink(missing_ok=True)
 
 
-def _save(path: Path, array: np.ndarray) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        np.save(file, array)
-        file.flush()
-        os.fsync(file.fileno())
+def _values_of(chunk: str) -> str:
+    """The values file that belongs to a keys file."""
+    return f"values-{chunk.rpartition('-')[2]}"
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_KEY_BYTES).hexdigest()
+
+
+def _write(path: epath.Path, content: bytes) -> None:
+    """Writes a file so that it is there in full or not at all, whoever else writes it."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary.write_bytes(content)
     temporary.replace(path)

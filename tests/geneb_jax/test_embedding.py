@@ -31,7 +31,7 @@ def alone(record):
 def test_embeddings_are_those_of_each_record_alone(tmp_path):
     store = Store(tmp_path)
     done = []
-    keys = embed_records(ENGINE, RECORDS, store, 512, done.append)
+    keys = embed_records(ENGINE, RECORDS, [store], 512, done.append)
     assert len(store) == sum(done) == len(set(RECORDS))
     found = store.get(keys)
     expected = np.stack([alone(record) for record in RECORDS])
@@ -40,14 +40,14 @@ def test_embeddings_are_those_of_each_record_alone(tmp_path):
 
 def test_only_what_is_missing_is_embedded_and_old_rows_stay(tmp_path):
     store = Store(tmp_path)
-    before = store.get(embed_records(ENGINE, RECORDS[:4], store, 512))
+    before = store.get(embed_records(ENGINE, RECORDS[:4], [store], 512))
     done = []
-    keys = embed_records(ENGINE, RECORDS, Store(tmp_path), 512, done.append)
+    keys = embed_records(ENGINE, RECORDS, [Store(tmp_path)], 512, done.append)
     assert sum(done) == len(set(RECORDS)) - 4
     np.testing.assert_array_equal(Store(tmp_path).get(keys)[:4], before)
     other = Store(tmp_path / "all at once")
     np.testing.assert_array_equal(
-        other.get(embed_records(ENGINE, RECORDS, other, 512)), Store(tmp_path).get(keys)
+        other.get(embed_records(ENGINE, RECORDS, [other], 512)), Store(tmp_path).get(keys)
     )
 
 
@@ -58,7 +58,7 @@ def test_input_order_sees_the_padding_of_its_batch(tmp_path, side):
     port = replace(PORT, preset=replace(PORT.preset, **fields))
     engine = open_engine(port)
     store = Store(tmp_path)
-    keys = embed_in_order(engine, RECORDS, store, 4)
+    keys = embed_in_order(engine, RECORDS, [store], 4)
     found = store.get(keys)
     embed = embedder(port)
     for start in range(0, len(RECORDS), 4):
@@ -68,13 +68,13 @@ def test_input_order_sees_the_padding_of_its_batch(tmp_path, side):
         np.testing.assert_allclose(found[start : start + 4], expected, atol=1e-6, rtol=1e-5)
     assert keys[3] != keys[8]  # the same record in another batch
     done = []
-    assert embed_in_order(engine, RECORDS, store, 4, done.append) == keys
+    assert embed_in_order(engine, RECORDS, [store], 4, done.append) == keys
     assert not done
-    assert embed_in_order(engine, RECORDS, store, 3) != keys
+    assert embed_in_order(engine, RECORDS, [store], 3) != keys
 
 
 def test_a_store_key_is_of_the_content(tmp_path):
-    assert embed_records(ENGINE, RECORDS[:1], Store(tmp_path), 512) == [key(RECORDS[0])]
+    assert embed_records(ENGINE, RECORDS[:1], [Store(tmp_path)], 512) == [key(RECORDS[0])]
 
 
 def test_windows_and_batches_change_nothing(monkeypatch):

@@ -172,6 +172,43 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tasks_dir, tmp_path, 
     assert whole.read_bytes() == killed.read_bytes()
 
 
+def embedded(workdir):
+    """Records that a run embedded, by model."""
+    record = json.loads((workdir / "run.json").read_text())
+    return {name: speed["records"] for name, speed in record["embedding"].items()}
+
+
+def test_runs_share_embeddings_and_a_damaged_chunk_is_computed_anew(tasks_dir, tmp_path, caplog):
+    name = f"{NT}:random:tiny"
+    made = config(tasks_dir, models=name, regimes="full", embeddings_dir=str(tmp_path / "kept"))
+    made.tasks = "iDHS"
+    quiet(made, tmp_path / "one")
+    made.tasks = "all"
+    quiet(made, tmp_path / "two")
+    quiet(made, tmp_path / "three")
+    distinct = {
+        task: {sequence for part in (rows.train, rows.test) for sequence in part.sequences[:80]}
+        for task, rows in TASKS.items()
+    }
+    first = len(distinct["iDHS-EL_DNase_I"])
+    every = len(set().union(*distinct.values()))
+    assert embedded(tmp_path / "one") == {name: first}
+    assert embedded(tmp_path / "two") == {name: every - first}  # only what is new
+    assert embedded(tmp_path / "three") == {}
+    assert not list((tmp_path / "two").rglob("values-*"))
+
+    damaged = max((tmp_path / "kept").rglob("values-*.npy"), key=lambda path: path.stat().st_size)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    quiet(made, tmp_path / "four")
+    assert f"{damaged}: its checksum is not that of its name" in caplog.text
+    assert embedded(tmp_path / "four") == {name: every - first}
+    whole = (tmp_path / "two" / "scores.csv").read_bytes()
+    for other in ("three", "four"):
+        assert (tmp_path / other / "scores.csv").read_bytes() == whole
+
+
 def test_more_heads_in_the_same_workdir_are_added(tasks_dir, tmp_path):
     one = quiet(config(tasks_dir, models="kmer-3", C="1"), tmp_path)
     both = quiet(config(tasks_dir, models="kmer-3", C="0.1,1", regimes="full"), tmp_path)
