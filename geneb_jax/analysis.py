@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from geneb_jax.benchmark import CUSTOM, GENEB
-from geneb_jax.scores import protocol_rows
+from geneb_jax.scores import protocol_rows, tap_position
 
 TIERS = {"<100M": 0.0, "100M-500M": 1e8, "500M-2B": 5e8, ">=2B": 2e9}
 HIGH_VARIANCE = 0.12
@@ -302,6 +302,43 @@ def strength_scores(scores: pd.DataFrame) -> pd.DataFrame:
         index=["regime", "model", "task"], columns="C", values="MCC", aggfunc="mean"
     )
     return cells.dropna().groupby(["regime", "model"]).mean()
+
+
+def layer_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean MCC over tasks and seeds of the linear probe on each hidden state and pooling.
+
+    Args:
+        scores: A run's scores table; rows of the protocol, whatever hidden state and pooling. A
+            task counts for a model where all its hidden states and poolings were scored on it.
+
+    Returns:
+        Columns model, pooling, tap, then one a regime and `tasks`; the hidden states of a model
+        in their order, -1, the final one, last. Models with one of them alone are left out.
+    """
+    rows = protocol_rows(scores, every_representation=True)
+    rows = rows[rows["tap"] != "none"]
+    tables = []
+    for model, group in rows.groupby("model", sort=False):
+        cells = group.pivot_table(
+            index=["regime", "task"], columns=["pooling", "tap"], values="MCC", aggfunc="mean"
+        ).dropna()
+        if cells.shape[1] > 1:
+            table = cells.groupby("regime").mean().T.reset_index()
+            table.insert(0, "model", model)
+            tables.append(table.assign(tasks=cells.index.get_level_values("task").nunique()))
+    if not tables:
+        return pd.DataFrame(columns=["model", "pooling", "tap", "tasks"])
+    table = pd.concat(tables, ignore_index=True)
+    regimes = [column for column in table if column in set(rows["regime"])]
+    known = [regime for regime in GENEB.regimes if regime in regimes]
+    regimes = [*known, *sorted(set(regimes) - set(known))]
+    ranks = {"tap": lambda tap: tap_position(tap)[0]}
+    table = table.sort_values(
+        ["model", "pooling", "tap"],
+        key=lambda column: column.map(ranks.get(str(column.name), str)),
+        ignore_index=True,
+    )
+    return table[["model", "pooling", "tap", *regimes, "tasks"]]
 
 
 def strength_agreement(scores: pd.DataFrame) -> pd.DataFrame:

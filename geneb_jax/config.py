@@ -13,12 +13,15 @@ from etils import epath
 from geneb_jax.benchmark import GENEB
 from geneb_jax.published import PaperVersion
 from model_ports.catalog import PresetName
+from model_ports.pooling import POOLINGS
+from model_ports.port import FINAL
 from probes import CLASS_WEIGHTS, KINDS, SELECTIONS
 
 PRESETS = ("corrected", "published")
 SOLVERS = ("geneb", "converged")
 DTYPES = ("float32", "bfloat16")
 LABELS = ("v1", "v4")
+PRESET_POOLING = "preset"
 
 
 class ConfigError(ValueError):
@@ -40,6 +43,8 @@ class Settings:
     embeddings_dir: str
     preset: PresetName
     published_batch_size: int
+    taps: tuple[int, ...]
+    poolings: tuple[str, ...]
     solver: str
     shots: tuple[int | None, ...]
     seeds: tuple[int, ...]
@@ -73,6 +78,10 @@ def default_config() -> ml_collections.ConfigDict:
     config.embeddings_dir = ""
     config.preset = "corrected"
     config.published_batch_size = 8
+    # Hidden states to probe, from one pass: -1 final, 0 embedding, i after block i; or all.
+    config.taps = "-1"
+    # Poolings of each: preset, mean, max, first, last, ...
+    config.poolings = "preset"
     config.solver = "geneb"
     config.regimes = "full,10shot,1shot"
     config.seeds = ",".join(map(str, GENEB.seeds))
@@ -195,6 +204,21 @@ def _seeds(name: str, value: Any) -> tuple[int, ...]:
     return seeds
 
 
+def _taps(name: str, value: Any) -> tuple[int, ...]:
+    """Numbers of hidden states; none stands for all."""
+    items = _items(name, value)
+    if "all" in items:
+        return ()
+    taps = tuple(_number(name, item, int) for item in items)
+    for tap in taps:
+        if tap < FINAL:
+            raise ValueError(
+                f"config.{name}: no hidden state {tap}; valid: {FINAL} (final), 0 (embedding), "
+                "1, 2, ... (blocks), all"
+            )
+    return taps
+
+
 def _strengths(name: str, value: Any) -> tuple[float, ...]:
     strengths = tuple(_number(name, item, float) for item in _items(name, value))
     for strength in strengths:
@@ -253,6 +277,8 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "embeddings_dir": _kept_in,
     "preset": _one_of(PRESETS),
     "published_batch_size": _at_least(1),
+    "taps": _taps,
+    "poolings": _some_of((PRESET_POOLING, *POOLINGS)),
     "solver": _one_of(SOLVERS),
     "regimes": _regimes,
     "seeds": _seeds,

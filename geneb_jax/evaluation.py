@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from rich.text import Text
 from geneb_jax import cells
 from geneb_jax.cells import Cell
 from geneb_jax.config import Settings, regime_name
-from geneb_jax.features import Model, open_model, prepare_features
+from geneb_jax.features import Model, Representation, open_model, prepare_features
 from geneb_jax.models import ModelSpec
 from geneb_jax.scores import (
     HEAD_COLUMNS,
@@ -41,6 +41,14 @@ from geneb_jax.tasks import Task, content_digest
 from probes import HeadScore, Probe, evaluate_task, solver_name
 
 Clock = dict[str, float]  # wall time in seconds by stage
+
+
+class Job(NamedTuple):
+    """One task in one of a model's representations, and where its scores go."""
+
+    task: Task
+    representation: Representation
+    cell: Cell
 
 
 def evaluate(
@@ -72,39 +80,54 @@ def evaluate(
     for spec in specs:
         with _timed(clock, f"load {spec.name}"):
             model = open_model(spec, settings)
-        identities[spec.name] = dict(model.identity)
-        folder = workdir / "cells" / sanitise(spec.name) / "-".join(model.columns.values())
-        own = {
-            task.info.id: Cell(
-                folder / f"{sanitise(task.info.id)}.json",
-                {"model": dict(model.identity), "task": digests[task.info.id]},
+        identities[spec.name] = _identity(model)
+        folder = workdir / "cells" / sanitise(spec.name)
+        jobs = [
+            Job(
+                task,
+                representation,
+                Cell(
+                    folder / representation.name / f"{sanitise(task.info.id)}.json",
+                    {"model": dict(representation.identity), "task": digests[task.info.id]},
+                ),
             )
             for task in tasks
-        }
-        pending = [task for task in tasks if not _finished(own[task.info.id], settings)]
-        if len(pending) < len(tasks):
-            finished = len(tasks) - len(pending)
-            logging.info("%s: %d of %d tasks are finished", spec.name, finished, len(tasks))
+            for representation in model.representations
+        ]
+        pending = [job for job in jobs if not _finished(job.cell, settings)]
+        if len(pending) < len(jobs):
+            finished = len(jobs) - len(pending)
+            logging.info("%s: %d of %d tasks are finished", spec.name, finished, len(jobs))
         if pending:
-            _evaluate_model(model, pending, own, settings, workdir, console, clock, speeds)
+            _evaluate_model(model, pending, settings, workdir, console, clock, speeds)
         rows = pd.concat(cells.read_all(workdir / "cells"), ignore_index=True)
         scores = arrange(rows, [spec.name for spec in specs])
         write_scores(scores, workdir / "scores.csv")
     return scores, identities
 
 
+def _identity(model: Model) -> dict[str, Any]:
+    """What run.json says of a model: the identity of its representations, together."""
+    first, *others = model.representations
+    if not others:
+        return dict(first.identity)
+    taps = dict.fromkeys(each.columns["tap"] for each in model.representations)
+    poolings = dict.fromkeys(each.columns["pooling"] for each in model.representations)
+    return {**first.identity, "tap": list(taps), "pooling": list(poolings)}
+
+
 def _evaluate_model(
     model: Model,
-    tasks: Sequence[Task],
-    own: dict[str, Cell],
+    jobs: Sequence[Job],
     settings: Settings,
     workdir: Path,
     console: Console,
     clock: Clock,
     speeds: dict[str, Any],
 ) -> None:
-    """Scores one model on the tasks that are not finished; each is on disk before the next."""
+    """Scores one model on what is not finished; each task is on disk before the next."""
     name = model.spec.name
+    tasks = list({job.task.info.id: job.task for job in jobs}.values())
     bars = ProgressBars(
         TextColumn("{task.description}", table_column=Column(overflow="ellipsis", ratio=1)),
         BarColumn(),
@@ -123,10 +146,10 @@ def _evaluate_model(
             if speed.get("records"):
                 speeds[name] = speed
             bars.update(bar, completed=records)
-        bar = bars.add_task(f"probe {name}", total=len(tasks), unit="tasks")
-        for task in tasks:
+        bar = bars.add_task(f"probe {name}", total=len(jobs), unit="tasks")
+        for task, representation, cell in jobs:
             with _timed(clock, f"embed {name}"):
-                x_train, x_test = features(task)
+                x_train, x_test = features(task, representation)
             with _timed(clock, f"probe {name}"):
                 heads = evaluate_task(
                     x_train,
@@ -138,9 +161,11 @@ def _evaluate_model(
                     seeds=settings.seeds,
                 )
             if settings.save_predictions:
-                path = workdir / "predictions" / sanitise(name) / f"{sanitise(task.info.id)}.npz"
-                write_predictions(path, task, heads)
-            own[task.info.id].add(_rows(model, task, heads))
+                folder = workdir / "predictions" / sanitise(name)
+                if not representation.own:
+                    folder /= representation.name
+                write_predictions(folder / f"{sanitise(task.info.id)}.npz", task, heads)
+            cell.add(_rows(model, representation, task, heads))
             bars.advance(bar)
 
 
@@ -184,11 +209,13 @@ def _finished(cell: Cell, settings: Settings) -> bool:
     return True
 
 
-def _rows(model: Model, task: Task, heads: Sequence[HeadScore]) -> pd.DataFrame:
+def _rows(
+    model: Model, representation: Representation, task: Task, heads: Sequence[HeadScore]
+) -> pd.DataFrame:
     """Rows of scores.csv, one a head."""
     place = {
         "model": model.spec.name,
-        **model.columns,
+        **representation.columns,
         "task": task.info.id,
         "category": task.info.category,
     }

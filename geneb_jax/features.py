@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from etils import epath
 
-from geneb_jax.config import Settings, default_config
+from geneb_jax.config import PRESET_POOLING, Settings, default_config
 from geneb_jax.device import batch_tokens, default_batch_tokens, speed_figures
 from geneb_jax.embedding import (
     check_views,
@@ -40,10 +40,30 @@ from model_ports.port import (
 _SHOWN = 3  # records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
 
-# Features of one task: float32 [N_train, D] and [N_test, D].
-Features = Callable[[Task], tuple[np.ndarray, np.ndarray]]
 # Told how many more records are wanted, then how many were done.
 Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Representation:
+    """What of a model is probed.
+
+    Attributes:
+        columns: preset, dtype, tap and pooling, as scores.csv has them.
+        identity: What its features depend on beside the records; a change recomputes them.
+        view: Hidden state and pooling of a port.
+        own: Whether it is what the preset pools.
+    """
+
+    columns: Mapping[str, str]
+    identity: Mapping[str, Any]
+    view: View | None = None
+    own: bool = True
+
+    @property
+    def name(self) -> str:
+        """A folder's name."""
+        return "-".join(self.columns.values())
 
 
 @dataclass(frozen=True)
@@ -52,15 +72,17 @@ class Model:
 
     Attributes:
         spec: What the config named.
-        columns: preset, dtype, tap and pooling, as scores.csv has them.
-        identity: What its features depend on beside the records; a change recomputes them.
+        representations: What of it is probed, all from one forward pass.
         port: The port, where it is one.
     """
 
     spec: ModelSpec
-    columns: Mapping[str, str]
-    identity: Mapping[str, Any]
+    representations: Sequence[Representation]
     port: Port | None = None
+
+
+# Features of one task in one representation: float32 [N_train, D] and [N_test, D].
+Features = Callable[[Task, Representation], tuple[np.ndarray, np.ndarray]]
 
 
 def open_model(spec: ModelSpec, settings: Settings) -> Model:
@@ -71,26 +93,46 @@ def open_model(spec: ModelSpec, settings: Settings) -> Model:
     """
     if spec.kind in ("kmer", "embeddings"):
         columns = {"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}
-        return Model(spec, columns, {"model": spec.name, "folder": _content(spec)})
+        identity = {"model": spec.name, "folder": _content(spec)}
+        return Model(spec, [Representation(columns, identity)])
     port = open_port(spec, settings.preset, settings.dtype)
-    preset = port.preset
+    views = views_of(port, settings)
+    return Model(spec, [_representation(port, view, settings) for view in views], port)
+
+
+def views_of(reader: Reader, settings: Settings) -> list[View]:
+    """The hidden states and poolings of a model that the settings ask for.
+
+    Raises:
+        ValueError: The model has no such hidden state.
+    """
+    own = reader.preset.pooling
+    poolings = [own if name == PRESET_POOLING else name for name in settings.poolings]
+    taps = settings.taps or (*range(reader.config.layers + 1), FINAL)
+    views = list(dict.fromkeys(View(tap, pooling) for tap in taps for pooling in poolings))
+    check_views(reader, views)
+    return views
+
+
+def _representation(port: Port, view: View, settings: Settings) -> Representation:
+    preset = {k: v for k, v in asdict(port.preset).items() if k != "reason"}
     identity = {
-        "model": spec.model_id,
+        "model": port.entry.id,
         "revision": port.entry.source["revision"],
         "weights": port.weights_id,
-        "preset": {k: v for k, v in asdict(preset).items() if k != "reason"},
+        "preset": preset | {"pooling": view.pooling},
         "dtype": settings.dtype,
-        "tap": FINAL,
+        "tap": view.tap,
     }
-    if preset.batching == "input-order":
+    if port.preset.batching == "input-order":
         identity["published_batch_size"] = settings.published_batch_size
     columns = {
         "preset": settings.preset,
         "dtype": settings.dtype,
-        "tap": str(FINAL),
-        "pooling": preset.pooling,
+        "tap": str(view.tap),
+        "pooling": view.pooling,
     }
-    return Model(spec, columns, identity, port)
+    return Representation(columns, identity, view, view == View(FINAL, port.preset.pooling))
 
 
 def open_port(spec: ModelSpec, preset: PresetName, dtype: str) -> Port:
@@ -219,12 +261,14 @@ def embed_views(
     return dict(zip(engine.views, np.split(found, borders, axis=1), strict=True))
 
 
-def check_model(spec: ModelSpec, tasks: Sequence[Task], preset: PresetName) -> list[str]:
+def check_model(spec: ModelSpec, tasks: Sequence[Task], settings: Settings) -> list[str]:
     """Returns what would keep a model from running, found without its weights."""
     problems = []
     try:
         if spec.model_id:
-            problems = _refused_records(open_reader(spec, preset), tasks)
+            reader = open_reader(spec, settings.preset)
+            views_of(reader, settings)
+            problems = _refused_records(reader, tasks)
     except ValueError as error:
         problems.append(str(error))
     if spec.kind == "embeddings":
@@ -280,19 +324,20 @@ def prepare_features(
     """
     spec = model.spec
     if spec.kind == "kmer":
-        return lambda task: (
+        return lambda task, _: (
             kmer_frequencies(task.train.sequences, spec.k),
             kmer_frequencies(task.test.sequences, spec.k),
         ), {}
     if spec.kind == "embeddings":
         assert spec.folder is not None
         folder = spec.folder
-        return lambda task: read_embeddings(folder, task), {}
+        return lambda task, _: read_embeddings(folder, task), {}
 
     port = model.port
     assert port is not None
-    engine = open_engine(port)
-    store = _open_store(model, settings, workdir)
+    views = [found.view for found in model.representations if found.view]
+    stores = [_open_store(spec, found, settings, workdir) for found in model.representations]
+    engine = open_engine(port, views)
     splits = {
         (task.info.id, name): split.sequences
         for task in tasks
@@ -301,28 +346,31 @@ def prepare_features(
     if port.preset.batching == "input-order":
         size = settings.published_batch_size
         keys = {
-            place: embed_in_order(engine, sequences, [store], size, progress)
+            place: embed_in_order(engine, sequences, stores, size, progress)
             for place, sequences in splits.items()
         }
     else:
         distinct = list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
         tokens = settings.batch_tokens or batch_tokens(engine, len(distinct), workdir)
-        found = dict(
-            zip(distinct, embed_records(engine, distinct, [store], tokens, progress), strict=True)
-        )
+        found = embed_records(engine, distinct, stores, tokens, progress)
+        found = dict(zip(distinct, found, strict=True))
         keys = {place: [found[s] for s in sequences] for place, sequences in splits.items()}
-    return lambda task: (
-        store.get(keys[task.info.id, "train"]),
-        store.get(keys[task.info.id, "test"]),
-    ), speed_figures(engine, workdir)
+
+    def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
+        store = stores[model.representations.index(representation)]
+        return store.get(keys[task.info.id, "train"]), store.get(keys[task.info.id, "test"])
+
+    return features, speed_figures(engine, workdir)
 
 
-def _open_store(model: Model, settings: Settings, workdir: Path) -> Store:
+def _open_store(
+    spec: ModelSpec, representation: Representation, settings: Settings, workdir: Path
+) -> Store:
     """The store of a model's embeddings; what they depend on is in its folder's name."""
     root = epath.Path(settings.embeddings_dir or workdir / "embeddings")
-    digest = key(canonical_json(model.identity)).hex()[:12]
-    name = "-".join([*model.columns.values(), digest])
-    return Store(root / sanitise(model.spec.name) / name, model.identity)
+    digest = key(canonical_json(representation.identity)).hex()[:12]
+    folder = root / sanitise(spec.name) / f"{representation.name}-{digest}"
+    return Store(folder, representation.identity)
 
 
 def _content(spec: ModelSpec) -> dict[str, list[int]]:

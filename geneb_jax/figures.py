@@ -19,6 +19,7 @@ from matplotlib.image import AxesImage
 
 from geneb_jax import analysis
 from geneb_jax.benchmark import GENEB
+from geneb_jax.scores import preset_rows
 
 WIDTH = 7.2  # inches, two journal columns
 # Okabe and Ito's colours, told apart by colour-blind readers too; a brown instead of their yellow,
@@ -306,7 +307,8 @@ def linear_against_mlp(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Fi
 def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
     """What the early stop does: MCC and iterations at the harness's stop and at the optimum."""
     keys = ["model", "task", "regime", "C", "seed"]
-    heads = scores[scores["probe"] == "logistic"]
+    heads = preset_rows(scores)
+    heads = heads[heads["probe"] == "logistic"]
     heads = heads.drop_duplicates([*keys, "solver"]).pivot(
         index=keys, columns="solver", values=["MCC", "iterations"]
     )
@@ -323,6 +325,37 @@ def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None
     axes[0].axline((0, 0), slope=1, color="0.7", lw=0.8, zorder=0)
     axes[1].set(xscale="symlog", yscale="symlog")
     axes[0].legend()
+    return figure
+
+
+def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
+    """Mean MCC by depth of the hidden state, a line a model and pooling, a panel a regime."""
+    table = analysis.layer_scores(scores)
+    if table["tap"].nunique() < 2:
+        return None
+    regimes = [column for column in table if column not in ("model", "pooling", "tap", "tasks")]
+    figure, axes = plt.subplots(
+        1, len(regimes), figsize=(WIDTH, 3.4), squeeze=False, sharey=True, layout="constrained"
+    )
+    styles = [(line, colour) for line in ("-", "--", ":") for colour in _COLOURS]
+    for axis, regime in zip(axes[0], regimes, strict=True):
+        groups: Any = table.groupby(["model", "pooling"])
+        for i, ((model, pooling), rows) in enumerate(groups):
+            line, colour = styles[i % len(styles)]
+            inner = rows[rows["tap"] != "-1"]
+            depth = inner["tap"].astype(int)
+            axis.plot(
+                depth, inner[regime], line, color=colour, marker="o", ms=2, lw=1,
+                label=f"{model}, {pooling}",
+            )  # fmt: skip
+            final = rows[rows["tap"] == "-1"]
+            axis.plot(
+                [depth.max() if len(depth) else 0] * len(final), final[regime], "D",
+                color=colour, ms=4, mfc="none",
+            )  # fmt: skip
+        axis.set(xlabel="block (0: embedding)", title=regime)
+    axes[0, 0].set_ylabel("mean MCC over tasks")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -378,6 +411,7 @@ RUN_FIGURES: Mapping[str, DrawRun] = {
     "strength_sensitivity": strength_sensitivity,
     "linear_against_mlp": linear_against_mlp,
     "solvers": solvers,
+    "layers": layers,
     "throughput": throughput,
 }
 _FEW_SHOT_FIGURES = ("few_shot", "few_shot_by_category")

@@ -39,6 +39,7 @@ _CAPTIONS = {
     "strength_sensitivity": "MCC against the regularisation strength",
     "linear_against_mlp": "Linear against MLP probe",
     "solvers": "The harness's early stop against the optimum",
+    "layers": "MCC by hidden state; diamonds: the final one, after the last norm",
     "throughput": "Wall time by model and stage",
 }
 

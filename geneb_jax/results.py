@@ -26,18 +26,18 @@ def run_results(scores: pd.DataFrame) -> pd.DataFrame:
     Models of the catalog go by their names in the paper, others by their names in the run.
 
     Raises:
-        ValueError: No row follows the protocol, or a model stands there with several presets,
-            precisions, taps or poolings.
+        ValueError: No row follows the protocol, or a model stands there with several presets or
+            precisions.
     """
     rows = protocol_rows(scores)
     if rows.empty:
         raise ValueError(
             "no row follows GENEB's protocol (logistic, solver geneb, C = 1, features as they are)"
         )
-    ways = rows.groupby("model")[["preset", "dtype", "tap", "pooling"]].nunique().max(axis=1)
+    ways = rows.groupby("model")[["preset", "dtype"]].nunique().max(axis=1)
     if (ways > 1).any():
         raise ValueError(
-            f"several presets, precisions, taps or poolings of {', '.join(ways[ways > 1].index)}; "
+            f"several presets or precisions of {', '.join(ways[ways > 1].index)}; "
             "keep the rows of one"
         )
     means = task_means(rows)[list(RESULT_COLUMNS)]

@@ -23,7 +23,13 @@ from geneb_jax.published import PUBLISHED
 from geneb_jax.results import read_source, run_results
 from geneb_jax.scores import computed_as, protocol_rows, sanitise, write_json
 from geneb_jax.submission import write_submission
-from geneb_jax.summary import print_speeds, print_statistics, print_table, save_heatmap
+from geneb_jax.summary import (
+    print_layers,
+    print_speeds,
+    print_statistics,
+    print_table,
+    save_heatmap,
+)
 from geneb_jax.synthetic import synthetic_tasks
 from geneb_jax.tasks import Task, find_tasks, fingerprint, read_task, subsample_train
 
@@ -73,6 +79,7 @@ def run(
         results = run_results(shown)
         present(results, workdir, scores=shown, provenance=provenance, version=settings.labels)
     print_table(shown, console)
+    print_layers(shown, console)
     print_speeds(speeds, console)
     console.print(f"results: {workdir}")
     return scores
@@ -116,7 +123,7 @@ def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
         problems.append(f"config.models: several models would write to '{name}'")
     runnable = []
     for spec in specs:
-        found = check_model(spec, tasks, settings.preset)
+        found = check_model(spec, tasks, settings)
         model_problems += found
         if not found:
             runnable.append(spec)

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
+from model_ports.catalog import entries
 
 # What tells the heads of a model on a task apart.
 HEAD_COLUMNS = (
@@ -33,6 +34,7 @@ _PARSERS = {  # of the other columns; those not named here hold floats
 }
 
 # A head that follows GENEB's protocol: what a submission and the main table report.
+_FINAL = "-1"
 PROTOCOL = {
     "probe": "logistic",
     "solver": "geneb",
@@ -99,10 +101,11 @@ def arrange(scores: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     def position(order: Sequence[str], name: str) -> tuple[int, str]:
         return (order.index(name) if name in order else len(order), name)
 
-    ranks: dict[str, Callable[[str], tuple[int, str]]] = {
+    ranks: dict[str, Callable[[str], tuple[float, str]]] = {
         "model": lambda name: position(models, name),
         "task": lambda name: position(tasks, name),
         "regime": lambda name: position(GENEB.regimes, name),
+        "tap": tap_position,
     }
 
     def rank(column: pd.Series) -> pd.Series:
@@ -112,20 +115,39 @@ def arrange(scores: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     return scores.sort_values(_UNIQUE, key=rank, kind="stable", ignore_index=True)
 
 
+def tap_position(tap: str) -> tuple[float, str]:
+    """Orders hidden states as they are computed, the final one last."""
+    return (float("inf") if tap in ("none", _FINAL) else int(tap), tap)
+
+
 def computed_as(scores: pd.DataFrame, preset: str, dtype: str) -> pd.DataFrame:
     """Returns the rows of models under a preset and dtype, and of baselines, which have none."""
     own = (scores["preset"] == preset) & (scores["dtype"] == dtype)
     return scores[own | (scores["preset"] == "none")]
 
 
-def protocol_rows(scores: pd.DataFrame, **otherwise: Any) -> pd.DataFrame:
+def preset_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of what each model's preset pools, and of baselines, which have none."""
+    keep = scores["tap"].isin(["none", _FINAL])
+    for (model, preset), group in scores.groupby(["model", "preset"]):
+        entry = entries().get(str(model).partition(":")[0])
+        if entry and preset in entry.presets:
+            keep[group.index] &= group["pooling"] == entry.preset(cast(Any, preset)).pooling
+    return scores[keep]
+
+
+def protocol_rows(
+    scores: pd.DataFrame, *, every_representation: bool = False, **otherwise: Any
+) -> pd.DataFrame:
     """Returns the rows of heads that follow GENEB's protocol.
 
     Args:
         scores: The scores table.
+        every_representation: Other hidden states and poolings than the preset's too.
         otherwise: Columns in which the heads differ from the protocol, with the value they have
             there; None: any.
     """
+    scores = scores if every_representation else preset_rows(scores)
     keep = pd.Series(True, index=scores.index)
     for column, value in (PROTOCOL | otherwise).items():
         if value is not None:

@@ -14,8 +14,15 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from geneb_jax.analysis import layer_scores
 from geneb_jax.benchmark import CUSTOM, GENEB
-from geneb_jax.scores import category_means, macro_micro, protocol_rows, task_means
+from geneb_jax.scores import (
+    category_means,
+    macro_micro,
+    preset_rows,
+    protocol_rows,
+    task_means,
+)
 from geneb_jax.synthetic import SYNTHETIC_PREFIX
 
 
@@ -23,11 +30,15 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows that the table and the figure show.
 
     These are the heads of GENEB's protocol; where a run has none, those of the table's first
-    probe, solver and strength.
+    probe, solver and strength, on each model's first hidden state and pooling.
     """
     rows = protocol_rows(scores)
     if not rows.empty or scores.empty:
         return rows
+    own = preset_rows(scores)
+    scores = scores if own.empty else own
+    where = ["model", "tap", "pooling"]
+    scores = scores.merge(scores.drop_duplicates("model")[where], on=where)
     columns = ["probe", "solver", "standardised", "selection"]
     first = scores[(scores[columns] == scores[columns].iloc[0]).all(axis=1)]
     if first["selection"].iloc[0] != "none":
@@ -68,6 +79,33 @@ def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:z.3f}"
+
+
+def print_layers(scores: pd.DataFrame, console: Console) -> None:
+    """Prints the best hidden state of each model and pooling; nothing of a run with one alone."""
+    scored = layer_scores(scores)
+    if scored.empty:
+        return
+    regimes = [column for column in scored if column not in ("model", "pooling", "tap", "tasks")]
+    table = Table(
+        title="best hidden state",
+        caption="mean MCC over tasks; hidden state 0: embedding, i: block i, -1: final",
+    )
+    table.add_column("model", overflow="fold", min_width=20)
+    table.add_column("pooling")
+    for regime in regimes:
+        table.add_column(f"{regime}\nstate", justify="right", no_wrap=True)
+        table.add_column("\nMCC", justify="right", no_wrap=True)
+        table.add_column("\nfinal", justify="right", no_wrap=True)
+    groups: Any = scored.groupby(["model", "pooling"], sort=False)
+    for (model, pooling), rows in groups:
+        cells = []
+        for regime in regimes:
+            mcc = dict(zip(rows["tap"], rows[regime], strict=True))
+            best = max(mcc, key=lambda tap: mcc[tap])
+            cells += [best, f"{mcc[best]:.3f}", f"{mcc['-1']:.3f}" if "-1" in mcc else ""]
+        table.add_row(str(model), str(pooling), *cells)
+    console.print(table)
 
 
 def print_speeds(speeds: Mapping[str, Mapping[str, Any]], console: Console) -> None:

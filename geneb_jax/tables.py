@@ -410,6 +410,9 @@ def write_tables(
         tables["linear_against_mlp"] = analysis.linear_against_mlp(scores)
         tables["strength_scores"] = analysis.strength_scores(scores).reset_index()
         tables["strength_agreement"] = analysis.strength_agreement(scores)
+        layers = analysis.layer_scores(scores)
+        if not layers.empty:
+            tables["layer_scores"] = layers
     tables["paper_statistics"] = paper_statistics(results, scores, version)
     for name, table in tables.items():
         index = table.index.name is not None

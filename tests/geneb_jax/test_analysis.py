@@ -129,6 +129,22 @@ def test_linear_and_mlp_heads_are_paired_by_cell():
     assert cell["mlp"] == 0.7
 
 
+def test_layers_are_compared_on_the_tasks_that_all_have():
+    layers = {"0": 0.1, "2": 0.5, "10": 0.3, "-1": 0.4}
+    rows = [
+        {"model": "x", "tap": tap, "pooling": "mean", "MCC": mcc + shift, "seed": seed}
+        for tap, mcc in layers.items()
+        for seed, shift in ((1, 0.1), (2, -0.1))
+    ]
+    unfinished = {"model": "x", "tap": "0", "pooling": "mean", "task": "another", "MCC": 1.0}
+    one = {"model": "y", "tap": "-1", "pooling": "mean"}
+    found = analysis.layer_scores(table(*rows, unfinished, one, {"model": "kmer-4"}))
+    assert found["tap"].tolist() == ["0", "2", "10", "-1"]
+    assert found["full"].tolist() == pytest.approx(list(layers.values()))
+    assert found["tasks"].tolist() == [1] * 4
+    assert analysis.layer_scores(table(one, {"model": "kmer-4"})).empty
+
+
 def test_agreement_over_strengths_is_the_mean_pairwise_rank_correlation():
     mcc = {  # by C, of models a, b, c
         0.1: (0.1, 0.2, 0.3),

@@ -27,6 +27,10 @@ def test_defaults_are_genebs_protocol():
         ("C", 2, (2.0,)),
         ("seeds", "1, 2,1", (1, 2)),
         ("models", "kmer-4,kmer-6", ("kmer-4", "kmer-6")),
+        ("taps", "-1, 0,12", (-1, 0, 12)),
+        ("taps", 3, (3,)),
+        ("taps", "all", ()),
+        ("poolings", "preset,max", ("preset", "max")),
     ],
 )
 def test_lists_are_commas_tuples_or_one_value(field, value, expected):
@@ -59,6 +63,11 @@ def test_regimes_name_their_shots():
         ("batch_tokens", -5, ["config.batch_tokens", "-5"]),
         ("dtype", "float16", ["config.dtype", "bfloat16"]),
         ("probes", "logistik", ["config.probes", "logistic"]),
+        ("taps", "-2", ["config.taps", "-2", "-1 (final)", "all"]),
+        ("taps", "last", ["config.taps", "'last'", "integer"]),
+        ("poolings", "mena", ["config.poolings", "'mena'", "mean"]),
+        ("embeddings_dir", __file__, ["config.embeddings_dir", "not a folder"]),
+        ("embeddings_dir", "gs://nobody/x", ["config.embeddings_dir", "gs://nobody/x"]),
     ],
 )
 def test_bad_values_are_named_with_the_valid_ones(field, value, words):

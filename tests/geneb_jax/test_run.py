@@ -172,6 +172,67 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tasks_dir, tmp_path, 
     assert whole.read_bytes() == killed.read_bytes()
 
 
+def test_layers_and_poolings_are_scored_from_one_pass(finished, tasks_dir, tmp_path):
+    name = f"{NT}:random:tiny"  # of two blocks
+    made = config(tasks_dir, models=f"kmer-3,{name}", seeds=default_config().seeds, report=True)
+    made.taps, made.poolings, made.save_predictions = "all", "preset,max", True
+    console = Console(record=True, width=140)
+    scores = run(made, tmp_path, console)
+    own = scores[scores["model"] == name]
+    assert list(own.drop_duplicates("tap")["tap"]) == ["0", "1", "2", "-1"]
+    assert own.groupby(["tap", "pooling"]).size().tolist() == [3 * 3 * 5] * 8
+    assert own.drop_duplicates(["tap", "pooling", "objective"])["objective"].nunique() > 8
+    records = len({s for t in TASKS.values() for p in (t.train, t.test) for s in p.sequences[:80]})
+    assert embedded(tmp_path) == {name: records}  # one pass for all
+
+    # What a run of the preset alone writes stays; other hidden states stand beside it.
+    alone = read_scores(finished / "scores.csv")
+    same = own[(own["tap"] == "-1") & (own["pooling"] == "mean")]
+    expected = alone[alone["model"] == name]
+    pd.testing.assert_frame_equal(
+        same.reset_index(drop=True), expected.reset_index(drop=True), rtol=1e-3
+    )
+    for file in ("submissions/kmer-3.json", "tables/leaderboard.csv"):
+        assert (tmp_path / file).exists()
+    board = pd.read_csv(tmp_path / "tables" / "leaderboard.csv", index_col="model")
+    assert set(board.index) == {"kmer-3", name}
+    submitted = json.loads((tmp_path / "submissions" / f"{NT}_random_tiny.json").read_text())
+    mean = same.query("regime == 'full' and task == 'iDHS-EL_DNase_I'")["MCC"].mean()
+    assert submitted["results"]["full"]["iDHS-EL_DNase_I"]["MCC"] == round(mean, 4)
+    predictions = sorted(p.name for p in (tmp_path / "predictions" / f"{NT}_random_tiny").iterdir())
+    assert "mine.npz" in predictions
+    assert "corrected-float32-0-max" in predictions
+
+    layers = pd.read_csv(tmp_path / "tables" / "layer_scores.csv", dtype={"tap": str})
+    assert set(layers["model"]) == {name}
+    first = layers.iloc[0]
+    rows = own[(own["tap"] == first["tap"]) & (own["pooling"] == first["pooling"])]
+    assert first["full"] == pytest.approx(rows[rows["regime"] == "full"]["MCC"].mean())
+    assert (tmp_path / "figures" / "layers.svg").stat().st_size > 1000
+    assert "best hidden state" in console.export_text()
+
+    again = default_config()
+    again.scores = str(tmp_path)
+    quiet(again, tmp_path / "shown")
+    for file in ("tables/layer_scores.csv", "tables/leaderboard.csv"):
+        assert (tmp_path / "shown" / file).read_bytes() == (tmp_path / file).read_bytes()
+    made.taps = "0,5"
+    with pytest.raises(ConfigError, match=rf"'{name}': .*no hidden state 5; valid: 0"):
+        quiet(made, tmp_path / "bad")
+
+
+def test_a_run_without_the_presets_own_is_no_submission(tasks_dir, tmp_path):
+    made = config(
+        tasks_dir, models=f"{NT}:random:tiny", taps="1", tasks="iDHS", regimes="full",
+        seeds=default_config().seeds, report=True,
+    )  # fmt: skip
+    console = Console(record=True, width=120)
+    scores = run(made, tmp_path, console)
+    assert set(scores["tap"]) == {"1"}
+    assert not (tmp_path / "submissions").exists()
+    assert "MCC, mean over seeds" in console.export_text()
+
+
 def embedded(workdir):
     """Records that a run embedded, by model."""
     record = json.loads((workdir / "run.json").read_text())
