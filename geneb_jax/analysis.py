@@ -324,6 +324,8 @@ def layer_scores(scores: pd.DataFrame) -> pd.DataFrame:
         ).dropna()
         if cells.shape[1] > 1:
             table = cells.groupby("regime").mean().T.reset_index()
+            rank = table["tap"].map(lambda tap: tap_position(str(tap))[0])
+            table = table.assign(rank=rank).sort_values(["pooling", "rank"]).drop(columns="rank")
             table.insert(0, "model", model)
             tables.append(table.assign(tasks=cells.index.get_level_values("task").nunique()))
     if not tables:
@@ -332,12 +334,6 @@ def layer_scores(scores: pd.DataFrame) -> pd.DataFrame:
     regimes = [column for column in table if column in set(rows["regime"])]
     known = [regime for regime in GENEB.regimes if regime in regimes]
     regimes = [*known, *sorted(set(regimes) - set(known))]
-    ranks = {"tap": lambda tap: tap_position(tap)[0]}
-    table = table.sort_values(
-        ["model", "pooling", "tap"],
-        key=lambda column: column.map(ranks.get(str(column.name), str)),
-        ignore_index=True,
-    )
     return table[["model", "pooling", "tap", *regimes, "tasks"]]
 
 

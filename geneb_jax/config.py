@@ -58,6 +58,7 @@ class Settings:
     max_train: int
     save_predictions: bool
     skip_unavailable: bool
+    profile: bool
     scores: str
     report: bool
     labels: PaperVersion
@@ -100,6 +101,8 @@ def default_config() -> ml_collections.ConfigDict:
     config.save_predictions = False
     # Leave out models that cannot be run instead of refusing to start.
     config.skip_unavailable = False
+    # Write a JAX profiler trace of each model into the workdir's profile/; for runs of few tasks.
+    config.profile = False
     # 'published', a run's workdir or scores.csv, or a folder of submissions: computes nothing,
     # writes tables, figures and report of these scores; '' evaluates the models.
     config.scores = ""
@@ -292,6 +295,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "max_train": _at_least(0),
     "save_predictions": _flag,
     "skip_unavailable": _flag,
+    "profile": _flag,
     "scores": lambda name, value: str(value),
     "report": _flag,
     "labels": _one_of(LABELS),

@@ -21,6 +21,7 @@ _BATCH_TOKENS_ACCELERATOR = 65536
 _CANDIDATES = {"cpu": (1024, 2048, 4096, 8192)}
 _CANDIDATES_ACCELERATOR = (16384, 32768, 65536, 131072, 262144)
 _WORTH_TUNING = 5000  # records; fewer are embedded sooner than batch sizes are compared
+_WORTH_MEASURING = 2.0  # seconds of embedding; rates of less are noise
 _TYPICAL_LENGTH = 64  # of models whose benchmark lengths are not known
 _CLOSE = 0.97  # of the best rate: the smallest batch that reaches it is taken
 _REPEATS = 3
@@ -65,8 +66,9 @@ def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
 
 def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:
     """What embedding took, beside the device's own rate where that is worth its measurement."""
-    figures: dict[str, Any] = engine.speed.figures() | {"peak_bytes": peak_bytes()}
-    if engine.speed.records >= _WORTH_TUNING:
+    speed = engine.speed
+    figures: dict[str, Any] = speed.figures() | {"peak_bytes": peak_bytes()}
+    if speed.seconds - speed.compile_seconds >= _WORTH_MEASURING:
         rate = matmul_rate(engine.port.dtype, workdir)
         figures["matmul_flop_per_second"] = round(rate, -6)
         figures["share_of_matmul_rate"] = round(figures["flop_per_second"] / rate, 4)
@@ -88,7 +90,7 @@ def _fastest(engine: Engine) -> int:
         work = Work(Batch((0,), length, size), [np.zeros(length, np.int32)])
         try:
             _, inputs = engine.place(work)
-            embed = engine.compiled(work.batch, inputs)
+            embed = engine.compiled(work.batch, inputs).call
             seconds = _best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error) or not rates:

@@ -20,6 +20,7 @@ import numpy as np
 from flax import nnx
 
 from geneb_jax.buckets import Batch, plan_batches
+from geneb_jax.flop import matrix_flop
 from geneb_jax.store import Store, key
 from model_ports.pooling import POOLINGS
 from model_ports.port import (
@@ -39,7 +40,6 @@ _AHEAD = 3  # batches that wait on the device for their turn
 _WINDOW_ROWS = 32768  # records that are tokenized and sorted by length together
 _FLUSH_ROWS = 16384
 _FLUSH_SECONDS = 60.0
-_TABLES = ("embedding",)  # parameters that are looked up, not multiplied
 
 Advance = Callable[[int], None]  # told how many records were done since the last call
 T = TypeVar("T")
@@ -52,6 +52,20 @@ class Work(NamedTuple):
     encoded: Sequence[np.ndarray]
 
 
+class Program(NamedTuple):
+    """The compiled forward pass of a static shape.
+
+    Attributes:
+        call: `(state, inputs) -> float32 [B, D]`.
+        flop: See `Speed`.
+        memory: Bytes of its arguments, results and temporaries together; 0: not known.
+    """
+
+    call: Callable[[nnx.State, Inputs], jax.Array]
+    flop: float
+    memory: int
+
+
 @dataclass
 class Speed:
     """What embedding took, summed over batches.
@@ -60,12 +74,12 @@ class Speed:
         records: Records embedded.
         tokens: Their tokens.
         computed_tokens: The same with the padding of rows and batches.
-        flop: Floating-point operations of the matrix products, padding included: 2 x computed
-            tokens x parameters outside the embedding tables; attention scores are left out.
+        flop: Floating-point operations of matrix products and convolutions, padding included.
         seconds: Wall time, compilation included.
         compile_seconds: Of it, tracing and compiling (or reading the compilation cache).
         starved_seconds: Of it, the device had nothing to do because the host was not ready.
         programs: Static shapes that ran.
+        program_bytes: Memory of the largest (see `Program`).
     """
 
     records: int = 0
@@ -76,8 +90,9 @@ class Speed:
     compile_seconds: float = 0.0
     starved_seconds: float = 0.0
     programs: int = 0
+    program_bytes: int = 0
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float | None]:
         """Returns the sums with the rates that follow from them; rates leave compilation out."""
         running = max(self.seconds - self.compile_seconds, 1e-9)
         return {
@@ -90,6 +105,7 @@ class Speed:
             "compile_seconds": round(self.compile_seconds, 3),
             "starved_seconds": round(self.starved_seconds, 3),
             "programs": self.programs,
+            "program_bytes": self.program_bytes or None,
         }
 
 
@@ -106,15 +122,11 @@ class Engine:
     port: Port
     views: tuple[View, ...]
     speed: Speed = field(default_factory=Speed)
-    _programs: dict[tuple[int, int], Callable[[nnx.State, Inputs], jax.Array]] = field(
-        default_factory=dict
-    )
+    _programs: dict[tuple[int, int], Program] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_views(self.port, self.views)
         self._embed: Any = embedder(self.port, self.views)
-        flat = nnx.to_flat_state(self.port.state)
-        self._parameters = sum(leaf.size for path, leaf in flat if path[-1] not in _TABLES)
 
     def widths(self) -> list[int]:
         """Returns the width D of each view."""
@@ -135,25 +147,37 @@ class Engine:
         rows = [*work.encoded, *([work.encoded[0]] * (batch.size - len(work.encoded)))]
         return work, jax.device_put(collate(self.port, rows, batch.length))
 
-    def compiled(self, batch: Batch, inputs: Inputs) -> Callable[[nnx.State, Inputs], jax.Array]:
-        """Returns the program of a batch's shape: `(state, inputs) -> float32 [B, D]`."""
+    def compiled(self, batch: Batch, inputs: Inputs) -> Program:
+        """Returns the program of a batch's shape."""
         shape = (batch.size, batch.length)
         if shape not in self._programs:
             start = time.monotonic()
-            self._programs[shape] = self._embed.lower(self.port.state, inputs).compile()
+            traced = self._embed.trace(self.port.state, inputs)
+            call = traced.lower().compile()
+            self._programs[shape] = Program(call, matrix_flop(traced.jaxpr.jaxpr), _memory(call))
             self.speed.compile_seconds += time.monotonic() - start
             self.speed.programs += 1
         return self._programs[shape]
 
     def run(self, work: Work, inputs: Inputs) -> jax.Array:
         """Starts a batch; float32 [B, D], not awaited."""
-        embed = self.compiled(work.batch, inputs)
-        computed = work.batch.size * work.batch.length
+        program = self.compiled(work.batch, inputs)
         self.speed.records += len(work.encoded)
         self.speed.tokens += sum(map(len, work.encoded))
-        self.speed.computed_tokens += computed
-        self.speed.flop += 2 * computed * self._parameters
-        return embed(self.port.state, inputs)
+        self.speed.computed_tokens += work.batch.size * work.batch.length
+        self.speed.flop += program.flop
+        self.speed.program_bytes = max(self.speed.program_bytes, program.memory)
+        return program.call(self.port.state, inputs)
+
+
+def _memory(compiled: Any) -> int:
+    """Bytes that a compiled program needs at once; 0: its platform does not tell."""
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        return 0
+    kinds = ("argument", "output", "temp")
+    total = sum(getattr(analysis, f"{kind}_size_in_bytes") for kind in kinds)
+    return total - analysis.alias_size_in_bytes
 
 
 def check_views(reader: Reader, views: Sequence[View]) -> None:

@@ -4,10 +4,11 @@ import io
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 from absl import logging
@@ -99,7 +100,9 @@ def evaluate(
             finished = len(jobs) - len(pending)
             logging.info("%s: %d of %d tasks are finished", spec.name, finished, len(jobs))
         if pending:
-            _evaluate_model(model, pending, settings, workdir, console, clock, speeds)
+            trace = workdir / "profile" / sanitise(spec.name)
+            with jax.profiler.trace(str(trace)) if settings.profile else nullcontext():
+                _evaluate_model(model, pending, settings, workdir, console, clock, speeds)
         rows = pd.concat(cells.read_all(workdir / "cells"), ignore_index=True)
         scores = arrange(rows, [spec.name for spec in specs])
         write_scores(scores, workdir / "scores.csv")

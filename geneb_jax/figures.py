@@ -354,6 +354,7 @@ def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
                 color=colour, ms=4, mfc="none",
             )  # fmt: skip
         axis.set(xlabel="block (0: embedding)", title=regime)
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_ylabel("mean MCC over tasks")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -114,23 +114,25 @@ def print_speeds(speeds: Mapping[str, Mapping[str, Any]], console: Console) -> N
         return
     table = Table(
         title="embedding",
-        caption="rates without compilation; FLOP/s of the matrix products, padding included, "
-        "and their share of the rate of a large product",
+        caption="rates without compilation; FLOP/s of matrix products and convolutions, padding "
+        "included, and their share of the rate of a large product; memory: the device's peak since "
+        "the start, on a device that does not tell that of the largest program",
     )
     table.add_column("model", overflow="fold", min_width=20)
-    for name in ("records/s", "tokens/s", "padding", "TFLOP/s", "share", "compile", "peak GB"):
+    for name in ("records/s", "tokens/s", "padding", "TFLOP/s", "share", "compile", "GB"):
         table.add_column(name, justify="right", no_wrap=True)
     for model, speed in speeds.items():
-        share, peak = speed.get("share_of_matmul_rate"), speed["peak_bytes"]
+        share = speed.get("share_of_matmul_rate")
+        memory = speed["peak_bytes"] or speed["program_bytes"]
         table.add_row(
             model,
             f"{speed['records_per_second']:,.0f}",
             f"{speed['tokens_per_second']:,.0f}",
             f"{speed['padding_share']:.0%}",
             f"{speed['flop_per_second'] / 1e12:.3f}",
-            "" if share is None else f"{share:.0%}",
+            "not known" if share is None else f"{share:.0%}",
             f"{speed['compile_seconds']:.0f} s",
-            "" if peak is None else f"{peak / 1e9:.1f}",
+            "not known" if memory is None else f"{memory / 1e9:.2f}",
         )
     console.print(table)
 

@@ -111,9 +111,13 @@ def test_speed_counts_tokens_padding_and_products():
     speed = engine.speed
     # <cls> and one or two 6-mers; one batch of 2 x 12.
     assert (speed.records, speed.tokens, speed.computed_tokens, speed.programs) == (2, 5, 24, 1)
-    every = sum(leaf.size for leaf in jax.tree.leaves(PORT.state))
-    inner = every - PORT.config.vocab_size * PORT.config.hidden_size
-    assert speed.flop == 2 * 24 * inner
+    # Of each block the four square projections, the gated feed-forward's two and one, and the
+    # attention of 12 keys: scores and their product with the values.
+    D, F = PORT.config.hidden_size, PORT.config.intermediate_size
+    block = 24 * 2 * (4 * D * D + 3 * D * F) + 2 * (2 * 2 * 12 * 12 * D)
+    assert speed.flop == PORT.config.layers * block
+    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(PORT.state))
+    assert weights < speed.program_bytes < 10 * weights
     assert 0 < speed.compile_seconds < speed.seconds
     assert speed.figures()["padding_share"] == round(1 - 5 / 24, 4)
 

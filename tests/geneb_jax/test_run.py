@@ -363,6 +363,15 @@ def test_presets_and_dtypes_stand_beside_each_other(tasks_dir, tmp_path):
     assert own.groupby("dtype")["objective"].first().nunique() == 2
 
 
+def test_a_trace_for_the_profiler_is_written_where_asked(tasks_dir, tmp_path):
+    made = config(
+        tasks_dir, models="kmer-1", regimes="1shot", seeds="13", tasks="iDHS", profile=True
+    )
+    quiet(made, tmp_path)
+    (trace,) = (tmp_path / "profile" / "kmer-1").rglob("*.xplane.pb")
+    assert trace.stat().st_size > 1000
+
+
 def test_custom_tasks_alone_are_shown(tasks_dir, tmp_path):
     console = Console(record=True, width=120)
     run(config(tasks_dir, models="kmer-1", regimes="full", tasks="mine"), tmp_path, console)

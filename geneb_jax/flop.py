@@ -1,0 +1,71 @@
+"""How many floating-point operations a program's matrix products and convolutions are."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+
+
+def matrix_flop(program: Jaxpr) -> float:
+    """Returns the operations of all matrix products and convolutions of a program.
+
+    A multiplication and an addition are two; loops count as often as they turn (a `while`, whose
+    turns are not known, once), of a branch the larger side counts. Products over devices are those
+    of all devices together. Element-wise work, reductions and Fourier transforms are left out.
+    """
+    total = 0.0
+    for equation in program.eqns:
+        name, params = equation.primitive.name, equation.params
+        if name in _COUNTS:
+            total += _COUNTS[name](equation)
+        elif name == "cond":
+            total += max(matrix_flop(branch.jaxpr) for branch in params["branches"])
+        else:
+            times = _TIMES[name](params) if name in _TIMES else 1
+            total += times * sum(map(matrix_flop, _inner(params)))
+    return total
+
+
+def _inner(params: Mapping[str, Any]) -> Iterator[Jaxpr]:
+    for value in params.values():
+        if isinstance(value, ClosedJaxpr):
+            yield value.jaxpr
+        elif isinstance(value, Jaxpr):
+            yield value
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape
+
+
+def _dot(equation: JaxprEqn) -> float:
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    left = _shape(equation.invars[0])
+    return 2.0 * math.prod(_shape(equation.outvars[0])) * math.prod(left[i] for i in contracted)
+
+
+def _convolution(equation: JaxprEqn) -> float:
+    # Each output element is a sum over the kernel of its feature.
+    kernel = _shape(equation.invars[1])
+    features = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+    return 2.0 * math.prod(_shape(equation.outvars[0])) * math.prod(kernel) / features
+
+
+def _attention(equation: JaxprEqn) -> float:
+    # Fused attention of query [B, T, N, H] and key [B, S, K, H]: scores and their product with
+    # the values.
+    query, key = (_shape(variable) for variable in equation.invars[:2])
+    return 4.0 * math.prod(query) * key[1]
+
+
+_COUNTS: Mapping[str, Callable[[JaxprEqn], float]] = {
+    "dot_general": _dot,
+    "conv_general_dilated": _convolution,
+    "dot_product_attention_fwd_wrapper": _attention,  # cuDNN's
+}
+_TIMES: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
+    "scan": lambda params: params["length"],
+    "shard_map": lambda params: params["mesh"].size,
+    "pallas_call": lambda params: math.prod(params["grid_mapping"].grid),
+}
