@@ -1,16 +1,19 @@
 """All probes of one task: regimes x seeds x strengths, fitted jointly, scored on the test rows."""
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from probes import metrics
-from probes.logistic import decision_values, fit_heads, predict, targets
-from probes.mlp import FEWEST_HELD_OUT, HELD_OUT, Network, fit_mlp, mlp_values
+from probes.logistic import decision_values, fit_heads, targets
+from probes.mlp import Network, fit_mlp, mlp_held_out, mlp_values
 from probes.ridge import fit_ridge
 from probes.sampling import few_shot_rows, stratified_carve, stratified_folds
 
@@ -98,6 +101,7 @@ class _Data(NamedTuple):
     """A task's rows; class numbers 0 .. K - 1."""
 
     x: np.ndarray  # [N, D]
+    placed: Array  # the same on the device, padded
     classes: np.ndarray  # [N]
     count: int  # K
 
@@ -106,24 +110,28 @@ class Fits(NamedTuple):
     """Heads of S strengths on R draws of rows, each array with the axes [S, R] first."""
 
     head: Any  # linear [S, R, D + 1, K'], or the network
-    iterations: np.ndarray
-    objective: np.ndarray
-    gradient_norm: np.ndarray
-    converged: np.ndarray
+    iterations: Array
+    objective: Array
+    gradient_norm: Array
+    converged: Array
 
 
-# A draw of train rows; None: all of them.
-Draw = np.ndarray | None
+class Draw(NamedTuple):
+    """Train rows that a head is fitted on."""
+
+    rows: np.ndarray  # their numbers
+    seed: int
+    whole: bool  # whether the fit runs over all of train, with weight 0 on the other rows
 
 
 class Rows(NamedTuple):
-    """Rows of R draws; a single one, or several of all rows, share arrays without the axis R."""
+    """Rows of R draws; those of whole draws share x and y."""
 
-    x: np.ndarray  # float32 [N, D] or [R, N, D]
+    x: Array | np.ndarray  # float32 [N, D] or [R, N, D]
     y: np.ndarray  # [N, K'] or [R, N, K']
-    weight: np.ndarray  # [N] or [R, N], 0 for padding
-    classes: Sequence[np.ndarray]  # class numbers of each draw, without padding
-    seeds: Sequence[int]  # of each draw
+    weight: np.ndarray  # [R, N], 0 for padding
+    held_out: np.ndarray  # [R, N], rows that an early stop is judged on
+    seeds: np.ndarray  # [R]
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ class Kind:
     """
 
     fit: Callable[[Rows, np.ndarray, Probe], Fits]
-    values: Callable[[np.ndarray, Any], np.ndarray]
+    values: Callable[[Array, Any], Array]
     solver: str | None = None
     seeded: bool = False
 
@@ -180,26 +188,40 @@ def evaluate_task(
     absent = np.setdiff1d(y_test, classes)
     if absent.size:
         raise ValueError(f"test has labels that train lacks: {absent.tolist()}")
-    truth = np.searchsorted(classes, y_test)
-    train = _Data(x_train, numbers, len(classes))
+    train, test = (
+        _place(x, own, len(classes))
+        for x, own in ((x_train, numbers), (x_test, np.searchsorted(classes, y_test)))
+    )
     heads = []
-    for probe, k in itertools.product(probes, shots):
-        draws = [None if k is None else few_shot_rows(numbers, k, seed) for seed in seeds]
-        wanted = [(weight, probe.strengths, range(len(seeds))) for weight in probe.class_weights]
-        if probe.selection != "none":
-            chosen = _select(train, probe, draws, seeds)
-            wanted = [
-                (weight, (C,), [i for i, own in enumerate(chosen) if own == (weight, C)])
-                for weight, C in dict.fromkeys(chosen)
+    with jax.enable_x64(True):
+        for probe, k in itertools.product(probes, shots):
+            draws = [
+                Draw(np.arange(len(numbers)), seed, True)
+                if k is None
+                else Draw(few_shot_rows(numbers, k, seed), seed, False)
+                for seed in seeds
             ]
-        for weight, strengths, mine in wanted:
-            own = [[seeds[i]] for i in mine]
-            if k is None and not KINDS[probe.kind].seeded:
-                own = [[seeds[i] for i in mine]]  # one fit stands for them all
-            rows = [draws[i] for i in mine][: len(own)]
-            fits = _fit(train, rows, [seeds[0] for seeds in own], strengths, weight, probe)
-            heads += _scored(fits, strengths, weight, own, k, probe, x_test, truth, classes)
+            wanted = [(weight, probe.strengths, draws) for weight in probe.class_weights]
+            if probe.selection != "none":
+                chosen = _select(train, probe, draws)
+                wanted = [
+                    (weight, (C,), [draw for draw, own in zip(draws, chosen, strict=True)
+                                    if own == (weight, C)])
+                    for weight, C in dict.fromkeys(chosen)
+                ]  # fmt: skip
+            for weight, strengths, mine in wanted:
+                # Where a fit does not depend on the seed, one stands for them all.
+                fitted = mine[:1] if k is None and not KINDS[probe.kind].seeded else mine
+                fits = _fit(train, fitted, strengths, weight, probe)
+                own = [[draw.seed] for draw in mine]
+                own = own if len(fitted) == len(mine) else [[draw.seed for draw in mine]]
+                heads += _scored(fits, strengths, weight, own, k, probe, test, classes)
     return heads
+
+
+def _place(x: np.ndarray, classes: np.ndarray, count: int) -> _Data:
+    """Puts features on the device once, rows padded to the ladder."""
+    return _Data(x, jax.device_put(_pad(x, _ladder(len(x)))), classes, count)
 
 
 def _scored(
@@ -209,24 +231,16 @@ def _scored(
     seeds: Sequence[Sequence[int]],
     shots: int | None,
     probe: Probe,
-    x_test: np.ndarray,
-    truth: np.ndarray,
+    test: _Data,
     classes: np.ndarray,
 ) -> list[HeadScore]:
     """Scores of S x R heads on the test rows; `seeds` are those that each draw stands for."""
-    values = KINDS[probe.kind].values(x_test, fits.head)
-    predicted = predict(values)
-    confusion = metrics.confusion_matrix(truth, predicted, len(classes))
+    values = KINDS[probe.kind].values(test.placed, fits.head)
+    measured = _measure(values, test, np.ones(len(test.x))) | fits._asdict()
+    del measured["head"]
+    measured, values, predicted = jax.device_get((measured, values, metrics.predict(values)))
+    values, predicted = values[:, :, : len(test.x)], predicted[:, :, : len(test.x)]
     binary = len(classes) == 2
-    undefined = np.full(predicted.shape[:-1], np.nan)
-    measured = {
-        "MCC": metrics.mcc(confusion),
-        "accuracy": metrics.accuracy(confusion),
-        "macro_F1": metrics.macro_f1(confusion),
-        "balanced_accuracy": metrics.balanced_accuracy(confusion),
-        "AUROC": metrics.auroc(truth, values[..., 0]) if binary else undefined,
-        "AUPRC": metrics.auprc(truth, values[..., 0]) if binary else undefined,
-    } | {name: array for name, array in fits._asdict().items() if name != "head"}
     return [
         HeadScore(
             shots=shots,
@@ -247,68 +261,82 @@ def _scored(
     ]
 
 
-def _select(
-    train: _Data, probe: Probe, draws: Sequence[Draw], seeds: Sequence[int]
-) -> list[tuple[str, float]]:
+def _measure(values: Array, rows: _Data, weight: np.ndarray) -> dict[str, Array]:
+    """Scores [S, R] of decision values [S, R, N, K'] on the rows of weight [N] or [R, N]."""
+    return metrics.score(
+        values,
+        _pad(rows.classes, values.shape[2]),
+        np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, values.shape[2] - weight.shape[-1])]),
+    )
+
+
+def _select(train: _Data, probe: Probe, draws: Sequence[Draw]) -> list[tuple[str, float]]:
     """Class weight and strength of each draw, by the mean MCC on held-out train rows."""
     grid = list(itertools.product(probe.class_weights, probe.strengths))
     fallback = (probe.class_weights[0], min(probe.strengths, key=lambda C: abs(np.log(C))))
-    chosen = []
-    for draw, seed in zip(draws, seeds, strict=True):
-        rows = np.arange(len(train.classes)) if draw is None else draw
-        held_out = _held_out(train.classes[rows], probe.selection, seed)
-        if not held_out:
-            chosen.append(fallback)
-            continue
-        # Folds of a few-shot draw are fitted together; those of all rows one after the other,
-        # each in the memory of one full fit.
-        splits = [(rows[~mask], rows[mask]) for mask in held_out]
-        together = [splits] if draw is not None else [[split] for split in splits]
-        means = np.zeros((len(probe.class_weights), len(probe.strengths)))
-        for group, (w, weight) in itertools.product(together, enumerate(probe.class_weights)):
-            fitted = [fit for fit, _ in group]
-            fits = _fit(train, fitted, [seed] * len(group), probe.strengths, weight, probe)
-            for r, (_, scored) in enumerate(group):
-                head = jax.tree.map(lambda a, r=r: a[:, r : r + 1], fits.head)
-                predicted = predict(KINDS[probe.kind].values(train.x[scored], head)[:, 0])
-                confusion = metrics.confusion_matrix(train.classes[scored], predicted, train.count)
-                means[w] += metrics.mcc(confusion) / len(splits)
-        chosen.append(grid[int(np.argmax(means.ravel()))])
-    return chosen
+    held_out = [
+        _held_out(train.classes[draw.rows], probe.selection, draw.seed) for draw in draws
+    ]  # [F, N] of each draw
+    folds = [
+        draw._replace(rows=draw.rows[~mask])
+        for draw, masks in zip(draws, held_out, strict=True)
+        for mask in masks
+    ]
+    means = np.zeros((len(draws), len(probe.class_weights), len(probe.strengths)))
+    for w, weight in enumerate(probe.class_weights if folds else ()):
+        fits = _fit(train, folds, probe.strengths, weight, probe)
+        ends = np.cumsum([len(masks) for masks in held_out])
+        for own, draw, masks, end in zip(means, draws, held_out, ends, strict=True):
+            if not len(masks):
+                continue
+            mine = slice(end - len(masks), end)
+            head = jax.tree.map(lambda a, mine=mine: a[:, mine], fits.head)
+            rows = train
+            if not draw.whole:
+                rows = _place(train.x[draw.rows], train.classes[draw.rows], train.count)
+            values = KINDS[probe.kind].values(rows.placed, head)
+            own[w] = np.mean(_measure(values, rows, masks)["MCC"], axis=1)
+    return [
+        grid[int(np.argmax(own))] if len(masks) else fallback
+        for own, masks in zip(means, held_out, strict=True)
+    ]
 
 
-def _held_out(classes: np.ndarray, selection: str, seed: int) -> list[np.ndarray]:
-    """Masks of the rows that a fit of the selection does not see; none where rows are too few."""
+def _held_out(classes: np.ndarray, selection: str, seed: int) -> np.ndarray:
+    """Rows that each fit of a selection does not see, bool [F, N]; F = 0 where rows are too few."""
     smallest = int(np.bincount(classes)[np.unique(classes)].min())
     if smallest < 2:
-        return []
+        return np.zeros((0, len(classes)), bool)
     if selection == "carve":
-        return [stratified_carve(classes, CARVED_SHARE, seed)]
+        return stratified_carve(classes, CARVED_SHARE, seed)[None]
     folds = min(FOLDS, smallest)
-    fold = stratified_folds(classes, folds, seed)
-    return [fold == number for number in range(folds)]
+    return stratified_folds(classes, folds, seed) == np.arange(folds)[:, None]
 
 
 def _fit(
     train: _Data,
     draws: Sequence[Draw],
-    seeds: Sequence[int],
     strengths: Sequence[float],
     class_weight: str,
     probe: Probe,
 ) -> Fits:
-    """Fits every strength on every draw, each with its seed; draws of all rows share them."""
-    picked = [np.arange(len(train.classes)) if draw is None else draw for draw in draws]
-    size = _ladder(max(map(len, picked)))
+    """Fits every strength on every draw, each with its seed; all draws are whole, or none is."""
+    whole = draws[0].whole
+    size = len(train.placed) if whole else _ladder(max(len(draw.rows) for draw in draws))
+    weight, held_out = np.zeros((len(draws), size)), np.zeros((len(draws), size), bool)
+    for draw, own_weight, own_held_out in zip(draws, weight, held_out, strict=True):
+        classes = train.classes[draw.rows]
+        place = draw.rows if whole else np.arange(len(draw.rows))
+        own_weight[place] = _row_weights(classes, class_weight)
+        if KINDS[probe.kind].seeded:
+            own_held_out[place] = mlp_held_out(classes, draw.seed)
     y = targets(train.classes, train.count)
-    distinct = picked[:1] if all(draw is None for draw in draws) else picked
-    data: list[list[np.ndarray]] = []
-    for draw, own in zip(draws, distinct, strict=False):
-        x = train.x if draw is None else train.x[own]
-        weight = _row_weights(train.classes[own], class_weight)
-        data.append([_pad(array, size) for array in (x, y[own], weight)])
-    x, y, weight = data[0] if len(data) == 1 else map(np.stack, zip(*data, strict=True))
-    rows = Rows(x, y, weight, [train.classes[own] for own in picked], seeds)
+    if whole:
+        x, y = train.placed, _pad(y, size)
+    else:
+        x = np.stack([_pad(train.x[draw.rows], size) for draw in draws])
+        y = np.stack([_pad(y[draw.rows], size) for draw in draws])
+    rows = Rows(x, y, weight, held_out, np.array([draw.seed for draw in draws], np.uint32))
     return KINDS[probe.kind].fit(rows, np.asarray(strengths, np.float64), probe)
 
 
@@ -324,77 +352,59 @@ def _row_weights(classes: np.ndarray, class_weight: str) -> np.ndarray:
 
 
 def _fit_logistic(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
-    x, y, weight = _repeat(rows, len(strengths))
-    axes = (len(strengths), len(rows.seeds))
-    with jax.enable_x64(True):
-        end = fit_heads(
-            x,  # pyright: ignore
-            y,  # pyright: ignore
-            weight,  # pyright: ignore
-            np.repeat(strengths, axes[1]),  # pyright: ignore
-            solver=probe.solver,
-            standardised=probe.standardised,
+    fit = functools.partial(fit_heads, solver=probe.solver, standardised=probe.standardised)
+    if rows.x.ndim == 3:
+        x, y, weight = (
+            np.tile(array, (len(strengths),) + (1,) * (array.ndim - 1))
+            for array in (rows.x, rows.y, rows.weight)
         )
-        return Fits(
-            np.asarray(end.x).reshape(*axes, x.shape[-1] + 1, y.shape[-1]),
-            *(
-                np.asarray(array).reshape(axes)
-                for array in (end.iterations, end.f, end.gradient_norm, end.converged)
-            ),
-        )
+        end = fit(x, y, weight, np.repeat(strengths, len(weight) // len(strengths)))
+        axes = (len(strengths), len(rows.weight))
+        end = jax.tree.map(lambda a: a.reshape(*axes, *a.shape[1:]), end)
+    else:
+        # Draws of all rows one after the other, each in the memory of one.
+        ends = [fit(rows.x, rows.y, weight, strengths) for weight in rows.weight]
+        end = jax.tree.map(lambda *arrays: jnp.stack(arrays, axis=1), *ends)
+    head = end.x.reshape(*end.f.shape, rows.x.shape[-1] + 1, rows.y.shape[-1])
+    return Fits(head, end.iterations, end.f, end.gradient_norm, end.converged)
 
 
 def _fit_ridge(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
-    data = [a if rows.x.ndim == 3 else a[None] for a in (rows.x, rows.y, rows.weight)]
-    with jax.enable_x64(True):
-        end = fit_ridge(*data, strengths, standardised=probe.standardised)  # pyright: ignore
-        head, objective, gradient = (np.swapaxes(np.asarray(array), 0, 1) for array in end)
-    none, done = np.zeros(objective.shape, int), np.ones(objective.shape, bool)
+    end = fit_ridge(*rows[:3], strengths, standardised=probe.standardised)  # pyright: ignore
+    head, objective, gradient = (jnp.swapaxes(array, 0, 1) for array in end)
+    none, done = jnp.zeros(objective.shape, int), jnp.ones(objective.shape, bool)
     return Fits(head, none, objective, gradient, done)
 
 
 def _fit_mlp(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
-    data = [array.astype(np.float32) for array in _repeat(rows, len(strengths))]
-    axes = (len(strengths), len(rows.seeds))
-    held_out = np.zeros((axes[1], rows.x.shape[-2]), bool)
-    for own, classes, seed in zip(held_out, rows.classes, rows.seeds, strict=True):
-        aside = stratified_carve(classes, HELD_OUT, seed)
-        if aside.sum() >= FEWEST_HELD_OUT:
-            own[: len(classes)] = aside
-    end = fit_mlp(
-        *data,  # pyright: ignore
-        np.tile(held_out, (axes[0], 1)),  # pyright: ignore
-        np.repeat(strengths, axes[1]).astype(np.float32),  # pyright: ignore
-        np.tile(np.asarray(rows.seeds, np.uint32), axes[0]),  # pyright: ignore
-        standardised=probe.standardised,
-    )
-    unknown = np.full(axes, np.nan)
-    epochs, objective, converged = (np.asarray(array).reshape(axes) for array in end[1:])
-    network = jax.tree.map(lambda a: np.asarray(a).reshape(*axes, *a.shape[1:]), end.network)
-    return Fits(network, epochs, objective, unknown, converged)
+    x, y, weight = (array.astype(np.float32) for array in rows[:3])
+    with jax.enable_x64(False):
+        end = fit_mlp(
+            x,  # pyright: ignore
+            y,
+            weight,
+            rows.held_out,
+            strengths.astype(np.float32),
+            rows.seeds,
+            standardised=probe.standardised,
+        )
+    unknown = jnp.full(end.epochs.shape, jnp.nan)
+    return Fits(end.network, end.epochs, end.objective, unknown, end.converged)
 
 
-def _repeat(rows: Rows, strengths: int) -> list[np.ndarray]:
-    """x, y and weight for all heads, strengths slowest; shared ones stay as they are."""
-    data = [rows.x, rows.y, rows.weight]
-    if rows.x.ndim == 2:
-        return data
-    return [np.tile(array, (strengths,) + (1,) * (array.ndim - 1)) for array in data]
+@jax.jit
+def _linear_values(x: Array, heads: Array) -> Array:
+    """Decision values [S, R, M, K'] of heads [S, R, D + 1, K'], in one product."""
+    side_by_side = jnp.moveaxis(heads, 2, 0)  # [D + 1, S, R, K']
+    flat = side_by_side.reshape(len(side_by_side), -1)
+    values = decision_values(x.astype(heads.dtype), flat)
+    return jnp.moveaxis(values.reshape(len(x), *side_by_side.shape[1:]), 0, 2)
 
 
-def _linear_values(x: np.ndarray, heads: np.ndarray) -> np.ndarray:
-    """Decision values float64 [..., M, K'] of every head [..., D + 1, K'], in one product."""
-    with jax.enable_x64(True):
-        padded = _pad(x, _ladder(len(x))).astype(np.float64)
-        return np.asarray(decision_values(padded, heads))[..., : len(x), :]  # pyright: ignore
-
-
-def _mlp_values(x: np.ndarray, network: Network) -> np.ndarray:
+def _mlp_values(x: Array, network: Network) -> Array:
     """Decision values float32 [S, R, M, K'] of every network."""
-    axes = network.b2.shape[:2]
-    flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), network)
-    values = np.asarray(mlp_values(_pad(x, _ladder(len(x))), flat))  # pyright: ignore
-    return values.reshape(*axes, *values.shape[1:])[..., : len(x), :]
+    with jax.enable_x64(False):
+        return mlp_values(x, network)
 
 
 KINDS: Mapping[str, Kind] = {

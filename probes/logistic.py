@@ -199,13 +199,6 @@ def decision_values(x: Array, head: Array) -> Array:
     return product + head[..., -1:, :]
 
 
-def predict(values: np.ndarray) -> np.ndarray:
-    """Class numbers [..., N] from decision values [..., N, K']."""
-    if values.shape[-1] == 1:
-        return (values[..., 0] > 0).astype(np.int64)
-    return np.argmax(values, axis=-1)
-
-
 def targets(classes: np.ndarray, count: int) -> np.ndarray:
     """Class numbers [N] as the targets of `fit_heads`, float64 [N, K']."""
     one_hot = np.eye(count)[classes]

@@ -1,101 +1,199 @@
 """Scores of predictions, with scikit-learn's conventions in degenerate cases.
 
+All are jitted and take any leading axes, so that all heads of a task are scored where their
+decision values lie. Sums are in float64 under `jax.enable_x64`, else in float32.
+
 `confusion` is [..., K, K]: entry (i, j) counts the rows of class i that were predicted as j.
 """
 
-import numpy as np
-from scipy.stats import rankdata
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
 
-def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+@jax.jit
+def score(values: ArrayLike, true: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Array]:
+    """Scores of heads from their decision values.
+
+    Args:
+        values: [..., N, K'], K' = 1 for two classes, K for more.
+        true: Class numbers 0 .. K - 1, int [N].
+        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
+
+    Returns:
+        MCC, accuracy, macro_F1, balanced_accuracy, AUROC and AUPRC, each [...]; the areas are NaN
+        for more than two classes.
+    """
+    values = jnp.asarray(values)
+    binary = values.shape[-1] == 1
+    confusion = confusion_matrix(true, predict(values), max(values.shape[-1], 2), weight)
+    undefined = jnp.full(values.shape[:-2], jnp.nan)
+    return {
+        "MCC": mcc(confusion),
+        "accuracy": accuracy(confusion),
+        "macro_F1": macro_f1(confusion),
+        "balanced_accuracy": balanced_accuracy(confusion),
+        "AUROC": auroc(true, values[..., 0], weight) if binary else undefined,
+        "AUPRC": auprc(true, values[..., 0], weight) if binary else undefined,
+    }
+
+
+def predict(values: Array) -> Array:
+    """Class numbers, int32 [..., N], from decision values [..., N, K'] of K' = 1 or K columns."""
+    if values.shape[-1] == 1:
+        return (values[..., 0] > 0).astype(jnp.int32)
+    return jnp.argmax(values, axis=-1).astype(jnp.int32)
+
+
+@functools.partial(jax.jit, static_argnames=("classes",))
+def confusion_matrix(
+    true: ArrayLike, predicted: ArrayLike, classes: int, weight: ArrayLike | None = None
+) -> Array:
     """Counts of (true, predicted) class.
 
     Args:
         true: Class numbers 0 .. K - 1, int [N].
         predicted: Likewise, int [..., N].
         classes: K.
+        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
 
     Returns:
-        int64 [..., K, K].
+        int32 [..., K, K].
     """
+    true, predicted = jnp.asarray(true), jnp.asarray(predicted)
     pairs = true * classes + predicted
+    if weight is not None:
+        pairs = jnp.where(jnp.asarray(weight) > 0, pairs, classes**2)  # beyond the last: dropped
     flat = pairs.reshape(-1, pairs.shape[-1])
-    counts = np.stack([np.bincount(row, minlength=classes**2) for row in flat])
+    counts = jnp.zeros((len(flat), classes**2), jnp.int32)
+    counts = counts.at[jnp.arange(len(flat))[:, None], flat].add(1, mode="drop")
     return counts.reshape(*predicted.shape[:-1], classes, classes)
 
 
-def mcc(confusion: np.ndarray) -> np.ndarray:
+@jax.jit
+def mcc(confusion: ArrayLike) -> Array:
     """Matthews' correlation coefficient, for K classes (Gorodkin 2004); 0 where undefined."""
-    counts = confusion.astype(np.float64)
+    counts = _floats(confusion)
     total = counts.sum((-2, -1))
     true, predicted = counts.sum(-1), counts.sum(-2)
-    correct = np.trace(counts, axis1=-2, axis2=-1)
-    covariance = correct * total - (true * predicted).sum(-1)
+    covariance = _hits(counts).sum(-1) * total - (true * predicted).sum(-1)
     spread = (total**2 - (predicted**2).sum(-1)) * (total**2 - (true**2).sum(-1))
-    defined = spread > 0
-    return np.where(defined, covariance / np.sqrt(np.where(defined, spread, 1.0)), 0.0)
+    # Whether there is a spread is asked of whole numbers: sums of squares may be rounded.
+    defined = ((true > 0).sum(-1) > 1) & ((predicted > 0).sum(-1) > 1)
+    return jnp.where(defined, covariance / jnp.sqrt(jnp.where(defined, spread, 1)), 0)
 
 
-def accuracy(confusion: np.ndarray) -> np.ndarray:
+@jax.jit
+def accuracy(confusion: ArrayLike) -> Array:
     """Share of rows predicted right."""
-    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
+    counts = _floats(confusion)
+    return _hits(counts).sum(-1) / counts.sum((-2, -1))
 
 
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
+@jax.jit
+def macro_f1(confusion: ArrayLike) -> Array:
     """Mean F1 over the classes that stand in the true or the predicted labels."""
-    counts = confusion.astype(np.float64)
+    counts = _floats(confusion)
     seen = counts.sum(-1) + counts.sum(-2)
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    f1 = np.where(seen > 0, 2 * hits / np.where(seen > 0, seen, 1.0), 0.0)
+    f1 = jnp.where(seen > 0, 2 * _hits(counts) / jnp.where(seen > 0, seen, 1), 0)
     return f1.sum(-1) / (seen > 0).sum(-1)
 
 
-def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+@jax.jit
+def balanced_accuracy(confusion: ArrayLike) -> Array:
     """Mean recall over the classes that stand in the true labels."""
-    true = confusion.sum(-1)
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    recall = np.where(true > 0, hits / np.where(true > 0, true, 1), 0.0)
+    counts = _floats(confusion)
+    true = counts.sum(-1)
+    recall = jnp.where(true > 0, _hits(counts) / jnp.where(true > 0, true, 1), 0)
     return recall.sum(-1) / (true > 0).sum(-1)
 
 
-def auroc(true: np.ndarray, scores: np.ndarray) -> np.ndarray:
+@jax.jit
+def auroc(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -> Array:
     """Area under the ROC curve: the share of pairs in the right order, ties counting half.
 
     Args:
         true: 0 or 1, [N].
         scores: Decision values, larger for class 1, [..., N].
+        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
 
     Returns:
         [...]; NaN where a class is missing.
     """
-    positives = int(true.sum())
-    pairs = positives * (len(true) - positives)
-    if not pairs:
-        return np.full(scores.shape[:-1], np.nan)
-    ranks = rankdata(scores, axis=-1)[..., true == 1].sum(-1)
-    return (ranks - positives * (positives + 1) / 2) / pairs
+    ranked = _rank(true, scores, weight)
+    positive, negative = ranked.hits[..., -1], ranked.rows[..., -1] - ranked.hits[..., -1]
+    below = ranked.rows - ranked.hits  # negatives up to and with each row
+    # Of equal scores, those before the first and those up to the last.
+    before = jax.lax.cummax(
+        jnp.where(ranked.first, below - ranked.negative, 0), axis=below.ndim - 1
+    )
+    upto = jnp.where(ranked.last, below, jnp.iinfo(jnp.int32).max)
+    upto = jax.lax.cummin(upto, axis=below.ndim - 1, reverse=True)
+    # Divided first: in float32 the number of pairs would be rounded more.
+    share = _floats(before + upto) / 2 / jnp.maximum(negative, 1)[..., None]
+    area = (share * ranked.positive).sum(-1) / jnp.maximum(positive, 1)
+    return jnp.where((positive > 0) & (negative > 0), area, jnp.nan)
 
 
-def auprc(true: np.ndarray, scores: np.ndarray) -> np.ndarray:
+@jax.jit
+def auprc(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -> Array:
     """Average precision: the sum of precision x gain in recall over the distinct thresholds.
 
     Args:
         true: 0 or 1, [N].
         scores: Decision values, larger for class 1, [..., N].
+        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
 
     Returns:
         [...]; 0 where no row is positive.
     """
-    positives = int(true.sum())
-    if not positives:
-        return np.zeros(scores.shape[:-1])
-    order = np.argsort(-scores, axis=-1, kind="stable")
-    sorted_scores = np.take_along_axis(scores, order, -1)
-    hits = np.cumsum(true[order], axis=-1)
+    ranked = _rank(true, -jnp.asarray(scores), weight)
     # A threshold stands at the last of equal scores.
-    last = np.ones(scores.shape, bool)
-    last[..., :-1] = sorted_scores[..., 1:] != sorted_scores[..., :-1]
-    precision = hits / np.arange(1, len(true) + 1)
-    reached = np.maximum.accumulate(np.where(last, hits, 0), axis=-1)
-    gain = np.diff(reached, axis=-1, prepend=0)
-    return (np.where(last, gain * precision, 0.0)).sum(-1) / positives
+    precision = _floats(ranked.hits) / jnp.maximum(ranked.rows, 1)
+    reached = jax.lax.cummax(jnp.where(ranked.last, ranked.hits, 0), axis=ranked.hits.ndim - 1)
+    gain = jnp.diff(reached, axis=-1, prepend=0)
+    total = jnp.where(ranked.last, gain * precision, 0).sum(-1)
+    return total / jnp.maximum(ranked.hits[..., -1], 1)
+
+
+class _Ranked(NamedTuple):
+    """Rows by rising score, those that do not count at the end; each [..., N]."""
+
+    positive: Array  # int32, 1 for a row of class 1 that counts
+    negative: Array  # int32, likewise of class 0
+    hits: Array  # int32, class 1 up to and with each row
+    rows: Array  # int32, rows that count up to and with each row
+    first: Array  # bool, the first of equal scores
+    last: Array  # bool, the last of equal scores
+
+
+def _rank(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None) -> _Ranked:
+    scores = jnp.asarray(scores)
+    counts = jnp.ones(scores.shape[-1], bool) if weight is None else jnp.asarray(weight) > 0
+    keys = [jnp.broadcast_to(array, scores.shape) for array in (~counts, scores, jnp.asarray(true))]
+    absent, scores, positive = jax.lax.sort(keys, num_keys=2)
+    present = ~absent
+    positive = jnp.where(present & (positive == 1), 1, 0).astype(jnp.int32)
+    negative = present.astype(jnp.int32) - positive
+    steps = scores[..., 1:] != scores[..., :-1]
+    edge = jnp.ones((*scores.shape[:-1], 1), bool)
+    return _Ranked(
+        positive,
+        negative,
+        jnp.cumsum(positive, axis=-1, dtype=jnp.int32),
+        jnp.cumsum(present, axis=-1, dtype=jnp.int32),
+        jnp.concatenate([edge, steps], axis=-1),
+        jnp.concatenate([steps, edge], axis=-1),
+    )
+
+
+def _floats(counts: ArrayLike) -> Array:
+    return jnp.asarray(counts).astype(jnp.result_type(float))
+
+
+def _hits(counts: Array) -> Array:
+    return jnp.diagonal(counts, axis1=-2, axis2=-1)

@@ -3,7 +3,7 @@
 The recipe is scikit-learn's `MLPClassifier(hidden_layer_sizes=(256,), early_stopping=True)` at
 its defaults: Adam of step 1e-3, batches of 200, L2 penalty, Glorot's uniform start, a tenth of
 train held out; it stops when ten epochs have not improved the held-out accuracy by 1e-4, and the
-best epoch's weights count. One thing differs: where fewer than `FEWEST_HELD_OUT` rows would be
+best epoch's weights count. One thing differs: where fewer than 20 rows would be
 held out, none are, and minus the training loss is the score: the accuracy on a handful of rows
 would stop a few-shot fit before it has begun.
 """
@@ -13,15 +13,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
 from probes.logistic import row_loss
+from probes.sampling import stratified_carve
 from probes.standardise import standardise
 
 UNITS = 256
-HELD_OUT = 0.1
-FEWEST_HELD_OUT = 20
+_HELD_OUT = 0.1
+_FEWEST_HELD_OUT = 20
 _BATCH = 200
 _STEP = 1e-3
 _ALPHA = 1e-4  # L2 penalty at C = 1
@@ -86,24 +88,26 @@ def fit_mlp(
     *,
     standardised: bool = False,
 ) -> MLP:
-    """Trains H heads together, float32.
+    """Trains S strengths on each of R draws of rows together, float32.
 
     Args:
-        x: Features [N, D] that all heads share, or [H, N, D].
-        y: Targets [N, K'] or [H, N, K']: the second class's indicator (K' = 1), or one-hot.
-        weight: Weight of each row in the loss, 0 for padding, [N] or [H, N].
-        held_out: Rows that the early stop is judged on, bool [H, N].
-        strength: C of each head [H]; the L2 penalty is 1e-4 / C.
-        seed: Of start and order, uint32 [H].
+        x: Features [N, D] that all draws share, or [R, N, D].
+        y: Targets [N, K'] or [R, N, K']: the second class's indicator (K' = 1), or one-hot.
+        weight: Weight of each row in the loss, 0 for padding [R, N].
+        held_out: Rows that the early stop is judged on, bool [R, N].
+        strength: C of each head [S]; the L2 penalty is 1e-4 / C.
+        seed: Of start and order, uint32 [R].
         standardised: Train on features of mean 0 and variance 1 over the rows that count.
 
     Returns:
-        The fits, each field with a leading axis H.
+        The fits, each field with leading axes [S, R].
     """
     shared = None if x.ndim == 2 else 0
     fit = functools.partial(_fit, standardised=standardised)
-    axes = (shared, shared, shared, 0, 0, 0)
-    return jax.vmap(fit, in_axes=axes)(x, y, weight, held_out, strength, seed)
+    draws = jax.vmap(fit, in_axes=(shared, shared, 0, 0, None, 0))
+    return jax.vmap(draws, in_axes=(None, None, None, None, 0, None))(
+        x, y, weight, held_out, strength, seed
+    )
 
 
 def _fit(
@@ -208,10 +212,19 @@ def _right(z: Array, y: Array) -> Array:
 
 @jax.jit
 def mlp_values(x: Array, network: Network) -> Array:
-    """Decision values [H, M, K'] of H networks on features [M, D]."""
+    """Decision values [S, R, M, K'] of networks with leading axes [S, R] on features [M, D]."""
 
     def values(own: Network) -> Array:
         return _outputs(own[2:], (x - own.mean) / own.deviation)
 
     # One head after the other: [M, 256] of all heads together would not fit beside the features.
-    return jax.lax.map(values, network)
+    axes = network.b2.shape[:2]
+    flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), network)
+    found = jax.lax.map(values, flat)
+    return found.reshape(*axes, *found.shape[1:])
+
+
+def mlp_held_out(classes: np.ndarray, seed: int) -> np.ndarray:
+    """Rows that the early stop of a fit is judged on, bool [N]; none where they would be few."""
+    aside = stratified_carve(classes, _HELD_OUT, seed)
+    return aside if aside.sum() >= _FEWEST_HELD_OUT else np.zeros_like(aside)

@@ -43,8 +43,9 @@ def fit_ridge(
     """Fits S strengths on each of R draws of rows; arithmetic is in the dtype of `strength`.
 
     Args:
-        x: Features [R, N, D].
-        y: Targets [R, N, K'], 0 or 1: the second class's indicator (K' = 1), or one-hot.
+        x: Features [N, D] that all draws share, or [R, N, D].
+        y: Targets [N, K'] or [R, N, K'], 0 or 1: the second class's indicator (K' = 1), or
+            one-hot.
         weight: Weight of each row in the loss, 0 for padding [R, N].
         strength: C of each head [S].
         standardised: See `logistic.fit_heads`.
@@ -52,8 +53,11 @@ def fit_ridge(
     Returns:
         The fits, each field with a leading axis R.
     """
-    fit = functools.partial(_fit_draw, standardised=standardised)
-    return jax.vmap(fit, in_axes=(0, 0, 0, None))(x, y, weight, strength)
+    fit = functools.partial(_fit_draw, strength=strength, standardised=standardised)
+    if x.ndim == 3:
+        return jax.vmap(fit)(x, y, weight)
+    # One draw after the other: each centres a copy of the features.
+    return jax.lax.map(lambda own: fit(x, y, own), weight)
 
 
 def _fit_draw(x: Array, y: Array, weight: Array, strength: Array, *, standardised: bool) -> Ridge:
