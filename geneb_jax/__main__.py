@@ -154,8 +154,12 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def main() -> int:
-    """Runs a command; returns the exit status."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit status.
+
+    Args:
+        words: The command line behind the program's name; None: that of the process.
+    """
     parser = argparse.ArgumentParser(prog="python -m geneb_jax", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     tasks = commands.add_parser("tasks", help="list tasks, or describe those of a folder")
@@ -182,7 +186,7 @@ def main() -> int:
     embed.add_argument("--poolings", default="", help="mean,max,first,last; the preset's if empty")
     embed.add_argument("--preset", default="corrected", choices=PRESETS)
     embed.add_argument("--dtype", default="float32", choices=DTYPES)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     try:
         return COMMANDS[arguments.command](arguments)
     except (ValueError, OSError) as error:

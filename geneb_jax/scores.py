@@ -32,9 +32,9 @@ _PARSERS = {  # of the other columns; those not named here hold floats
     "seed": int,
     "iterations": int,
 }
+_FINAL = "-1"  # the hidden state that GENEB pools, in the column tap
 
 # A head that follows GENEB's protocol: what a submission and the main table report.
-_FINAL = "-1"
 PROTOCOL = {
     "probe": "logistic",
     "solver": "geneb",

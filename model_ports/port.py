@@ -5,6 +5,7 @@ records --tokenize--> ids --collate--> inputs --embed--> pooled vectors [B, D]
 
 import importlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -362,20 +363,23 @@ def tokenize(reader: Reader, sequences: Sequence[str]) -> list[np.ndarray]:
 def refused(reader: Reader, sequences: Sequence[str]) -> list[tuple[int, str]]:
     """Returns the index of each record that `tokenize` refuses, and why.
 
-    Most records are cleared by their lengths, and no id of most tokenizers lacks a row: only the
-    others are tokenized.
+    Most records are cleared by their letters and lengths: only the others are tokenized.
     """
-    limit, cut = reader.config.max_tokens, reader.preset.max_tokens
-    doubtful: Sequence[int] = range(len(sequences))
-    if reader.tokenizer.vocab_size <= reader.config.vocab_size:
-        if limit is None or (cut is not None and cut <= limit):
-            return []
-        clear = limit - reader.tokenizer.specials
-        doubtful = [i for i in doubtful if len(sequences[i]) > clear or not sequences[i].isascii()]
+    tokenizer, limit, cut = reader.tokenizer, reader.config.max_tokens, reader.preset.max_tokens
+    longest = sys.maxsize
+    if limit is not None and (cut is None or cut > limit):
+        longest = limit - tokenizer.specials
+    if tokenizer.vocab_size > reader.config.vocab_size:
+        longest = -1
+    doubtful = [
+        i
+        for i, sequence in enumerate(sequences)
+        if len(sequence) > longest or not (sequence.isascii() and sequence.isalpha())
+    ]
     found = []
     for start in range(0, len(doubtful), _CHECKED):
         rows = doubtful[start : start + _CHECKED]
-        encoded = reader.tokenizer.encode([sequences[i] for i in rows], cut)
+        encoded = tokenizer.encode([sequences[i] for i in rows], cut)
         reasons = ((i, _refusal(reader, ids)) for i, ids in zip(rows, encoded, strict=True))
         found += [(i, reason) for i, reason in reasons if reason]
     return found

@@ -21,12 +21,12 @@ class Tokenizer(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """Every id is below it."""
+        """Every id of a record of ASCII letters is below it."""
         ...
 
     @property
     def specials(self) -> int:
-        """Tokens that an ASCII record has at most beside one a character."""
+        """Tokens that a record of ASCII letters has at most beside one a letter."""
         ...
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:

@@ -37,7 +37,13 @@ class JsonTokenizer:
     @property
     def vocab_size(self) -> int:
         """See `Tokenizer.vocab_size`."""
-        return max(self.tokenizer.get_vocab().values()) + 1
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        # Added tokens are found in a record as they are written; an empty one never is.
+        never = {token.content for token in added if not token.content.isalpha()} | {""}
+        unknown = getattr(self.tokenizer.model, "unk_token", None) or ""
+        given = [self.tokenizer.token_to_id(unknown), *self.prefix, *self.tokenizer.encode("").ids]
+        ids = [i for token, i in self.tokenizer.get_vocab().items() if token not in never]
+        return max(*ids, *(i for i in given if i is not None)) + 1
 
     @property
     def specials(self) -> int:

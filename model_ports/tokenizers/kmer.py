@@ -33,8 +33,9 @@ class KmerTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """See `Tokenizer.vocab_size`."""
-        return max(self.ids.values()) + 1
+        """See `Tokenizer.vocab_size`; special tokens are written with brackets."""
+        given = {"<unk>", "<cls>"}
+        return max(i for token, i in self.ids.items() if token.isalpha() or token in given) + 1
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """See `Tokenizer.encode`; cut on the right, `<cls>` counted."""

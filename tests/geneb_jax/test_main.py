@@ -2,32 +2,43 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import geneb_jax
+from geneb_jax.__main__ import main
 from geneb_jax.benchmark import GENEB
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MODEL = "nucleotide-transformer-v2-50m-multi-species"
 
 
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "geneb_jax", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def command(capsys):
+    """Runs the command in this process."""
+
+    def run(*arguments):
+        code = main([*map(str, arguments)])
+        text = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=text.out, stderr=text.err)
+
+    return run
 
 
 def test_definition_without_data():
-    done = command("tasks", "--tasks", "sentinel")
+    done = subprocess.run(
+        [sys.executable, "-m", "geneb_jax", "tasks", "--tasks", "sentinel"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
     assert done.returncode == 0
     assert "13 of 100 tasks" in done.stdout
     assert "iDHS-EL_DNase_I" in done.stdout
 
 
-def test_description_of_a_folder(tmp_path):
+def test_description_of_a_folder(tmp_path, command):
     (tmp_path / "mine.csv").write_text("text,label,split\nACG,0,train\nGG,1,train\nA,0,test\n")
     done = command("tasks", "--tasks_dir", tmp_path, "--csv", tmp_path / "out.csv")
     assert done.returncode == 0, done.stderr
@@ -38,7 +49,7 @@ def test_description_of_a_folder(tmp_path):
     assert row["train sha256"][:12] in done.stdout
 
 
-def test_bad_files_are_named_and_the_others_described(tmp_path):
+def test_bad_files_are_named_and_the_others_described(tmp_path, command):
     good = "text,label,split\nACG,0,train\nGG,1,train\nA,0,test\n"
     (tmp_path / "good.csv").write_text(good)
     (tmp_path / "bad.csv").write_text(good.replace("0,test", "x,test"))
@@ -48,7 +59,7 @@ def test_bad_files_are_named_and_the_others_described(tmp_path):
     assert "good" in done.stdout
 
 
-def test_tables_of_the_published_scores_and_of_submissions(tmp_path):
+def test_tables_of_the_published_scores_and_of_submissions(tmp_path, command):
     folder = tmp_path / "submissions"
     folder.mkdir()
     cell = {"MCC": 0.99, "Acc": 0.9, "F1": 0.9}
@@ -67,7 +78,7 @@ def test_tables_of_the_published_scores_and_of_submissions(tmp_path):
     assert done.stderr.startswith("bad.json: schema_version is None")
 
 
-def test_embeddings_of_a_file_are_the_original_codes(tmp_path):
+def test_embeddings_of_a_file_are_the_original_codes(tmp_path, command):
     fixture = GOLDEN / MODEL
     records = json.loads((fixture / "cases.json").read_text())["sequences"]
     (tmp_path / "x.fa").write_text("".join(f">r{i}\n{s}\n" for i, s in enumerate(records)))
@@ -88,7 +99,7 @@ def test_embeddings_of_a_file_are_the_original_codes(tmp_path):
         np.testing.assert_array_equal(api, found["embeddings"])
 
 
-def test_several_views_are_named_and_bad_ones_refused(tmp_path):
+def test_several_views_are_named_and_bad_ones_refused(tmp_path, command):
     (tmp_path / "x.txt").write_text("ACGTAC\nGGG\n")
     known = ("embed", "--model", f"{MODEL}:random:tiny", "--input", tmp_path / "x.txt")
     out = tmp_path / "x.npz"

@@ -22,9 +22,9 @@ PIECES = ["A", "C", "G", "T", "N", "n", "acgt", " ", "é", "ﷺ", "R", "<", ">",
 RECORDS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=30).map("".join)
 
 
-@given(RECORDS.filter(str.isascii))
+@given(st.text("ACGTNacgtnRUX", min_size=1, max_size=60))
 @settings(max_examples=150)
-def test_no_tokenizer_gives_more_tokens_or_larger_ids_than_it_says(record):
+def test_letters_give_no_more_tokens_or_larger_ids_than_a_tokenizer_says(record):
     for name, tokenizer in TOKENIZERS.items():
         (ids,) = tokenizer.encode([record], None)
         assert len(ids) <= len(record) + tokenizer.specials, name
