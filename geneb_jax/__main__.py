@@ -30,6 +30,7 @@ from geneb_jax.tasks import describe, find_tasks, read_task
 
 _LENGTHS = ("min", "median", "max")
 _DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")
+_TAPS = "-1 final, 0 embedding, i after block i; several with commas, or all"
 _SHA_SHOWN = 12  # digits; --csv writes all
 
 
@@ -127,8 +128,8 @@ def embed_file(arguments: argparse.Namespace) -> int:
             arguments.model,
             sequences,
             checkpoints_dir=arguments.checkpoints_dir,
-            taps=[int(tap) for tap in arguments.taps.split(",")],
-            poolings=arguments.poolings.split(",") if arguments.poolings else (),
+            taps=() if arguments.taps == "all" else [*map(_tap, arguments.taps.split(","))],
+            poolings=arguments.poolings.split(","),
             preset=arguments.preset,
             dtype=arguments.dtype,
             names=names,
@@ -145,6 +146,13 @@ def embed_file(arguments: argparse.Namespace) -> int:
         print(f"{name}: float32 {list(array.shape)}")
     print(f"ids: {len(names)} names; all in {arguments.out}")
     return 0
+
+
+def _tap(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--taps: '{text}' is no number; valid: {_TAPS}") from None
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
@@ -182,8 +190,8 @@ def main(words: Sequence[str] | None = None) -> int:
     embed.add_argument("--input", type=Path, required=True, help=".fa, .csv or .txt, also .gz")
     embed.add_argument("--out", type=Path, required=True, help=".npz of `ids` and `embeddings`")
     embed.add_argument("--checkpoints_dir", type=Path, help="one folder a model id; else the hub")
-    embed.add_argument("--taps", default="-1", help="-1 final, 0 embedding, i after block i; a,b")
-    embed.add_argument("--poolings", default="", help="mean,max,first,last; the preset's if empty")
+    embed.add_argument("--taps", default="-1", help=_TAPS)
+    embed.add_argument("--poolings", default="preset", help="preset,mean,max,first,last")
     embed.add_argument("--preset", default="corrected", choices=PRESETS)
     embed.add_argument("--dtype", default="float32", choices=DTYPES)
     arguments = parser.parse_args(words)

@@ -96,19 +96,24 @@ def open_model(spec: ModelSpec, settings: Settings) -> Model:
         identity = {"model": spec.name, "folder": _content(spec)}
         return Model(spec, [Representation(columns, identity)])
     port = open_port(spec, settings.preset, settings.dtype)
-    views = views_of(port, settings)
+    views = views_of(port, settings.taps, settings.poolings)
     return Model(spec, [_representation(port, view, settings) for view in views], port)
 
 
-def views_of(reader: Reader, settings: Settings) -> list[View]:
-    """The hidden states and poolings of a model that the settings ask for.
+def views_of(reader: Reader, taps: Sequence[int], poolings: Sequence[str]) -> list[View]:
+    """Returns each pooling of each hidden state of a model, once.
+
+    Args:
+        reader: The model.
+        taps: Hidden states; none: all.
+        poolings: Names of `POOLINGS`, and 'preset' for the preset's.
 
     Raises:
-        ValueError: The model has no such hidden state.
+        ValueError: There is no such hidden state or pooling.
     """
     own = reader.preset.pooling
-    poolings = [own if name == PRESET_POOLING else name for name in settings.poolings]
-    taps = settings.taps or (*range(reader.config.layers + 1), FINAL)
+    poolings = [own if name == PRESET_POOLING else name for name in poolings]
+    taps = taps or (*range(reader.config.layers + 1), FINAL)
     views = list(dict.fromkeys(View(tap, pooling) for tap in taps for pooling in poolings))
     check_views(reader, views)
     return views
@@ -167,7 +172,7 @@ def embed(
     *,
     checkpoints_dir: str | Path | None = None,
     tap: int = FINAL,
-    pooling: str | None = None,
+    pooling: str = PRESET_POOLING,
     preset: PresetName = "corrected",
     dtype: str = "float32",
 ) -> np.ndarray:
@@ -178,7 +183,7 @@ def embed(
         sequences: N sequences.
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
         tap: -1 the final hidden state, 0 the embedding output, i the output of block i.
-        pooling: A name of `POOLINGS`; None: the preset's.
+        pooling: A name of `POOLINGS`, or 'preset' for the preset's.
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16', of parameters and computation.
 
@@ -189,8 +194,8 @@ def embed(
         ValueError: The model cannot be loaded or has no such view, or a sequence is too long.
     """
     options = {"checkpoints_dir": checkpoints_dir, "preset": preset, "dtype": dtype}
-    poolings = () if pooling is None else (pooling,)
-    (found,) = embed_views(model, sequences, taps=(tap,), poolings=poolings, **options).values()
+    views = embed_views(model, sequences, taps=(tap,), poolings=(pooling,), **options)
+    (found,) = views.values()
     return found
 
 
@@ -200,7 +205,7 @@ def embed_views(
     *,
     checkpoints_dir: str | Path | None = None,
     taps: Sequence[int] = (FINAL,),
-    poolings: Sequence[str] = (),
+    poolings: Sequence[str] = (PRESET_POOLING,),
     preset: PresetName = "corrected",
     dtype: str = "float32",
     names: Sequence[str] = (),
@@ -212,8 +217,8 @@ def embed_views(
         model: As for `embed`, as are the others that are not named here.
         sequences: N sequences.
         checkpoints_dir: Holds one folder a model id.
-        taps: Hidden states.
-        poolings: Names of `POOLINGS`; none: the preset's.
+        taps: Hidden states; none: all.
+        poolings: Names of `POOLINGS`, and 'preset' for the preset's.
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16'.
         names: What errors call the sequences; none: their indices.
@@ -237,8 +242,7 @@ def embed_views(
     if spec.kind == "embeddings":
         raise ValueError(f"'{model}' is a folder of embeddings; name a model")
     reader = open_reader(spec, preset)
-    views = [View(tap, pooling) for tap in taps for pooling in poolings or (reader.preset.pooling,)]
-    check_views(reader, views)
+    views = views_of(reader, taps, poolings)
     if found := refused(reader, sequences):
         lines = [
             f"record {names[i] if names else i}, {_shown(sequences[i])}, {reason}"
@@ -267,7 +271,7 @@ def check_model(spec: ModelSpec, tasks: Sequence[Task], settings: Settings) -> l
     try:
         if spec.model_id:
             reader = open_reader(spec, settings.preset)
-            views_of(reader, settings)
+            views_of(reader, settings.taps, settings.poolings)
             problems = _refused_records(reader, tasks)
     except ValueError as error:
         problems.append(str(error))

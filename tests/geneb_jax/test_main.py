@@ -109,6 +109,13 @@ def test_several_views_are_named_and_bad_ones_refused(tmp_path, command):
         views = {"-1/mean", "-1/last", "0/mean", "0/last"}
         assert set(found) == {"ids"} | views
         assert {found[view].shape for view in views} == {(2, 32)}
+    done = command(*known, "--out", out, "--taps=all")
+    with np.load(out) as found:
+        assert set(found) == {"ids", "-1/mean", "0/mean", "1/mean", "2/mean"}
+    assert (
+        "--taps: 'x' is no number; valid: -1 final"
+        in command(*known, "--out", out, "--taps=0,x").stderr
+    )
     assert "no hidden state 7" in command(*known, "--out", out, "--taps=7").stderr
     assert "ends with .npz" in command(*known, "--out", tmp_path / "x.npy").stderr
     assert "no such folder" in command(*known, "--out", tmp_path / "none" / "x.npz").stderr
