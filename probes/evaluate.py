@@ -378,15 +378,21 @@ def _fit_ridge(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
 
 def _fit_mlp(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
     x, y, weight = (array.astype(np.float32) for array in rows[:3])
+    aside = rows.held_out.sum(axis=1)
+    size = _ladder(int(aside.max())) if aside.any() else 0
+    held_out = np.full((len(aside), size), rows.held_out.shape[1], np.int32)
+    for own, places in zip(held_out, rows.held_out, strict=True):
+        own[: places.sum()] = np.flatnonzero(places)
     with jax.enable_x64(False):
         end = fit_mlp(
             x,  # pyright: ignore
             y,
             weight,
-            rows.held_out,
+            held_out,
             strengths.astype(np.float32),
             rows.seeds,
             standardised=probe.standardised,
+            together=jax.default_backend() != "cpu",
         )
     unknown = jnp.full(end.epochs.shape, jnp.nan)
     return Fits(end.network, end.epochs, end.objective, unknown, end.converged)

@@ -77,7 +77,7 @@ class _State(NamedTuple):
     objective: Array
 
 
-@functools.partial(jax.jit, static_argnames=("standardised",))
+@functools.partial(jax.jit, static_argnames=("standardised", "together"))
 def fit_mlp(
     x: Array,
     y: Array,
@@ -87,27 +87,35 @@ def fit_mlp(
     seed: Array,
     *,
     standardised: bool = False,
+    together: bool = True,
 ) -> MLP:
-    """Trains S strengths on each of R draws of rows together, float32.
+    """Trains S strengths on each of R draws of rows, float32.
 
     Args:
         x: Features [N, D] that all draws share, or [R, N, D].
         y: Targets [N, K'] or [R, N, K']: the second class's indicator (K' = 1), or one-hot.
         weight: Weight of each row in the loss, 0 for padding [R, N].
-        held_out: Rows that the early stop is judged on, bool [R, N].
+        held_out: Numbers of the rows that the early stop is judged on, int [R, J]; N for padding.
         strength: C of each head [S]; the L2 penalty is 1e-4 / C.
         seed: Of start and order, uint32 [R].
         standardised: Train on features of mean 0 and variance 1 over the rows that count.
+        together: Advance all heads until the last has stopped, which fills an accelerator; else
+            one head after the other, each for its own epochs, which is faster on a CPU.
 
     Returns:
         The fits, each field with leading axes [S, R].
     """
-    shared = None if x.ndim == 2 else 0
+    draws, strengths = len(seed), len(strength)
     fit = functools.partial(_fit, standardised=standardised)
-    draws = jax.vmap(fit, in_axes=(shared, shared, 0, 0, None, 0))
-    return jax.vmap(draws, in_axes=(None, None, None, None, 0, None))(
-        x, y, weight, held_out, strength, seed
-    )
+
+    def fit_head(head: tuple[Array, Array]) -> MLP:
+        C, r = head
+        own_x, own_y = (x, y) if x.ndim == 2 else (x[r], y[r])
+        return fit(own_x, own_y, weight[r], held_out[r], C, seed[r])
+
+    heads = jnp.repeat(strength, draws), jnp.tile(jnp.arange(draws), strengths)
+    end = jax.vmap(fit_head)(heads) if together else jax.lax.map(fit_head, heads)
+    return jax.tree.map(lambda a: a.reshape(strengths, draws, *a.shape[1:]), end)
 
 
 def _fit(
@@ -123,9 +131,10 @@ def _fit(
     rows, width = x.shape
     mean, deviation = jnp.zeros(width, x.dtype), jnp.ones(width, x.dtype)
     if standardised:
-        x, mean, deviation = standardise(x, weight, x.dtype)
-    trained = jnp.where(held_out, 0, weight)
-    judged = jnp.where(held_out, weight, 0)
+        _, mean, deviation = standardise(x, weight, x.dtype)
+    judged = weight.at[held_out].get(mode="fill", fill_value=0)  # [J]
+    trained = weight.at[held_out].set(0, mode="drop")
+    used = jnp.sum(trained > 0)
     batch = min(_BATCH, rows)
     alpha = _ALPHA / strength
     adam = optax.adam(_STEP)
@@ -137,24 +146,24 @@ def _fit(
 
     def epoch(state: _State) -> _State:
         noise = jax.random.uniform(jax.random.fold_in(key, state.epoch), (rows,))
-        order = jnp.argsort(jnp.where(trained > 0, noise, 2.0))  # rows that do not count last
+        # Rows that do not count come last, and behind them places without a row.
+        order = jnp.argsort(jnp.where(trained > 0, noise, 2.0))
+        order = jnp.append(order, jnp.full(batch, rows))
 
         def step(i: Array, carry: tuple) -> tuple:
             weights, adam_state, summed = carry
             own = jax.lax.dynamic_slice_in_dim(order, i * batch, batch)
-            value, slope = jax.value_and_grad(loss)(weights, x[own], y[own], trained[own])
-            update, new = adam.update(slope, adam_state, weights)
-            counted = jnp.sum(trained[own])
-            moved = (optax.apply_updates(weights, update), new)
-            kept = jax.tree.map(
-                lambda a, b: jnp.where(counted > 0, a, b), moved, (weights, adam_state)
-            )
-            return *kept, summed + value * counted
+            x_own = (x[own] - mean) / deviation
+            weight_own = trained.at[own].get(mode="fill", fill_value=0)
+            value, slope = jax.value_and_grad(loss)(weights, x_own, y[own], weight_own)
+            update, adam_state = adam.update(slope, adam_state, weights)
+            weights = optax.apply_updates(weights, update)
+            return weights, adam_state, summed + value * jnp.sum(weight_own)
 
         carry = (state.weights, state.adam, jnp.zeros((), x.dtype))
-        weights, adam_state, summed = jax.lax.fori_loop(0, -(-rows // batch), step, carry)
+        weights, adam_state, summed = jax.lax.fori_loop(0, -(-used // batch), step, carry)
         objective = summed / jnp.sum(trained)
-        right = _right(_outputs(weights, x), y)
+        right = _right(_outputs(weights, x_judged), y_judged)
         score = jnp.where(
             jnp.any(judged > 0), judged @ right / jnp.maximum(jnp.sum(judged), 1), -objective
         )
@@ -169,6 +178,8 @@ def _fit(
             objective,
         )
 
+    x_judged = (x.at[held_out].get(mode="fill", fill_value=0) - mean) / deviation
+    y_judged = y.at[held_out].get(mode="fill", fill_value=0)
     key, start = jax.random.split(jax.random.key(seed))
     weights = _start(start, width, y.shape[-1], x.dtype)
     none = jnp.zeros((), jnp.int32)

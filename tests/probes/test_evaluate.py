@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from probes import Probe, evaluate_task, few_shot_rows
 from probes.logistic import SOLVERS, fit_heads
+from probes.mlp import fit_mlp, mlp_values
 from probes.ridge import fit_ridge
 from probes.sampling import stratified_folds
 
@@ -245,9 +246,39 @@ def test_fits_export_for_every_platform(shape, standardised):
         exported = jax.export.export(call, platforms=platforms)(x, y, weight, strength)
         assert exported.platforms == platforms
     draws = [jax.ShapeDtypeStruct((2, *a.shape), a.dtype) for a in (x, y, weight)]
-    call = jax.jit(functools.partial(fit_ridge, standardised=standardised))
-    exported = jax.export.export(call, platforms=platforms)(*draws, strength)
+    for own in (draws, [x, y, draws[2]]):
+        call = jax.jit(functools.partial(fit_ridge, standardised=standardised))
+        exported = jax.export.export(call, platforms=platforms)(*own, strength)
+        assert exported.platforms == platforms
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_mlps_export_for_every_platform(together):
+    platforms = ("cpu", "cuda", "tpu")
+    shapes = ((64, 16), (64, 3), (2, 64), (2, 8), (4,), (2,))
+    dtypes = (np.float32, np.float32, np.float32, np.int32, np.float32, np.uint32)
+    arguments = [jax.ShapeDtypeStruct(*own) for own in zip(shapes, dtypes, strict=True)]
+    call = jax.jit(functools.partial(fit_mlp, standardised=True, together=together))
+    exported = jax.export.export(call, platforms=platforms)(*arguments)
     assert exported.platforms == platforms
+    network = jax.eval_shape(call, *arguments).network
+    assert network.w1.shape == (4, 2, 16, 256)
+    exported = jax.export.export(mlp_values, platforms=platforms)(arguments[0], network)
+    assert exported.out_avals[0].shape == (4, 2, 64, 3)
+
+
+def test_mlps_are_the_same_together_and_one_after_the_other():
+    x, y, _, _ = xor_problem(600)
+    weight = np.ones((2, len(x)), np.float32)
+    held_out = np.stack([np.arange(0, 30), np.arange(30, 60)]).astype(np.int32)
+    fits = [
+        fit_mlp(x, y[:, None].astype(np.float32), weight, held_out, np.ones(1, np.float32),
+                np.arange(2, dtype=np.uint32), together=together)
+        for together in (False, True)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(fits[0].epochs, fits[1].epochs)
+    np.testing.assert_allclose(fits[0].objective, fits[1].objective, rtol=1e-4)
+    assert len(set(fits[0].epochs.ravel().tolist())) == 2
 
 
 def xor_problem(n=4000, seed=0):
