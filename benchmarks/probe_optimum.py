@@ -1,0 +1,196 @@
+"""The `converged` solver beside scikit-learn's optimum: `python -m benchmarks.probe_optimum`.
+
+Problems that are hard in one way each, for every C of the paper's grid, in float64. The reference
+is scikit-learn's newton-cholesky (its lbfgs is not converged on such problems, whatever its
+tolerance); where the Hessian is too large for that, its lbfgs at a tolerance of 1e-10, and the
+lower of the two objectives counts.
+"""
+
+import argparse
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sklearn.linear_model import LogisticRegression
+
+from geneb_jax.kmer import kmer_frequencies
+from geneb_jax.tasks import find_tasks, read_task
+from probes import Probe, evaluate_task
+
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
+EXCESS = 1e-6  # of the objective over the reference, relative
+AGREEMENT = 0.999  # of predictions on test rows
+_LARGEST_HESSIAN = 5000  # rows of it
+_TEST_ROWS = 2000
+
+
+class Problem(NamedTuple):
+    """Rows of train and test."""
+
+    x: np.ndarray  # float32 [N, D]
+    y: np.ndarray  # [N]
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+class Outcome(NamedTuple):
+    """One C: our objective over the reference's less 1, predictions alike, and what they tell."""
+
+    C: float
+    excess: float
+    agreement: float
+    iterations: int
+    converged: bool
+
+
+def drawn(rows: int, width: int, classes: int, noise: float = 2.0, seed: int = 0) -> Problem:
+    """Normal features, labels of a noisy linear model; each class has a row in train."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows + _TEST_ROWS, width))
+    slopes = rng.normal(size=(width, classes)) / np.sqrt(width)
+    y = np.argmax(x @ slopes + noise * rng.gumbel(size=(len(x), classes)) / 2, axis=1)
+    y[:classes] = np.arange(classes)
+    x = x.astype(np.float32)
+    return Problem(x[:rows], y[:rows], x[rows:], y[rows:])
+
+
+def altered(problem: Problem, change: Callable[[np.ndarray], np.ndarray]) -> Problem:
+    """The problem with other features of the same rows."""
+    x, x_test = (change(x).astype(np.float32) for x in (problem.x, problem.x_test))
+    return problem._replace(x=x, x_test=x_test)
+
+
+def scaled(x: np.ndarray) -> np.ndarray:
+    """Columns whose scales span six orders of magnitude."""
+    return x * np.logspace(-3, 3, x.shape[1])
+
+
+def doubled(x: np.ndarray) -> np.ndarray:
+    """Each column twice, apart by 1e-4 of its scale."""
+    return np.concatenate([x, x + 1e-4 * np.random.default_rng(1).normal(size=x.shape)], axis=1)
+
+
+def with_constant(x: np.ndarray) -> np.ndarray:
+    """A column of one value, and an offset of all others."""
+    return np.concatenate([x + 5, np.full((len(x), 1), 2.5)], axis=1)
+
+
+def real(task_id: str, k: int) -> Callable[[Path], Problem]:
+    """K-mer frequencies of a task's file."""
+
+    def read(tasks_dir: Path) -> Problem:
+        task = read_task(tasks_dir, find_tasks(tasks_dir)[task_id])
+        x, x_test = (kmer_frequencies(rows.sequences, k) for rows in (task.train, task.test))
+        return Problem(x, task.train.labels, x_test, task.test.labels)
+
+    return read
+
+
+MADE: Mapping[str, Callable[[], Problem]] = {
+    "two rows": lambda: drawn(2, 4, 2),
+    "more features than rows": lambda: drawn(60, 200, 2),
+    "separable, 3 classes": lambda: drawn(300, 10, 3, noise=0.0),
+    "scales over 6 orders": lambda: altered(drawn(400, 24, 2), scaled),
+    "scales, 3 classes": lambda: altered(drawn(600, 24, 3), scaled),
+    "near-duplicate columns": lambda: altered(drawn(500, 15, 2), doubled),
+    "constant column, offset": lambda: altered(drawn(500, 15, 3), with_constant),
+    "20 classes": lambda: drawn(1000, 16, 20),
+    "40 classes": lambda: drawn(2000, 20, 40),
+}
+LARGE: Mapping[str, Callable[[], Problem]] = {
+    "50,000 rows": lambda: drawn(50_000, 64, 2),
+    "20,000 rows, 4 classes": lambda: drawn(20_000, 256, 4),
+    "2,560 features": lambda: altered(drawn(5_000, 2_560, 2), scaled),
+}
+REAL: Mapping[str, Callable[[Path], Problem]] = {
+    "DNase I, 4-mers": real("iDHS-EL_DNase_I", 4),
+    "H4, 6-mers": real("leannmlindsey_GUE_emp_H4", 6),
+    "enhancers types, 5-mers, 3 classes": real(
+        "InstaDeepAI_nucleotide_transformer_downstream_tasks_enhancers_types", 5
+    ),
+}
+
+
+def objective(z: np.ndarray, w: np.ndarray, y: np.ndarray, C: float) -> float:
+    """Mean loss with penalty ||W||^2 / (2 C n) of decision values [N, K] or [N], in float64."""
+    if z.ndim == 1:
+        z = np.stack([np.zeros_like(z), z], axis=1)
+    loss = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
+    return float(loss.mean() + np.sum(w * w) / (2 * C * len(y)))
+
+
+def solve(problem: Problem) -> list[Outcome]:
+    """Fits every C at once and compares each with the reference."""
+    x = problem.x.astype(np.float64)
+    classes, y = np.unique(problem.y, return_inverse=True)
+    kept = np.isin(problem.y_test, classes)
+    x_test, y_test = problem.x_test[kept], problem.y_test[kept]
+    heads = evaluate_task(
+        problem.x, problem.y, x_test, y_test,
+        probes=[Probe(solver="converged", strengths=STRENGTHS)], shots=[None], seeds=[0],
+    )  # fmt: skip
+    large = (x.shape[1] + 1) * (1 if len(classes) == 2 else len(classes)) > _LARGEST_HESSIAN
+    solver = "lbfgs" if large else "newton-cholesky"
+    outcomes = []
+    for head in heads:
+        model = LogisticRegression(C=head.C, solver=solver, tol=1e-10, max_iter=20_000)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(x, y)
+        theirs = objective(model.decision_function(x), model.coef_, y, head.C)
+        agreement = np.mean(classes[model.predict(x_test.astype(np.float64))] == head.predictions)
+        outcomes.append(
+            Outcome(
+                head.C,
+                head.objective / theirs - 1,
+                float(agreement),
+                head.iterations,
+                head.converged,
+            )
+        )
+    return outcomes
+
+
+def main() -> None:
+    """Prints a row a problem: the worst of its five C."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks_dir", type=Path, help="of the real tasks; without it, made ones")
+    parser.add_argument("--problems", default="", help="parts of names, by semicolon; empty: all")
+    arguments = parser.parse_args()
+    problems = {**MADE, **LARGE}
+    if arguments.tasks_dir:
+        problems |= {
+            name: lambda read=read: read(arguments.tasks_dir) for name, read in REAL.items()
+        }
+    wanted = arguments.problems.split(";")
+    console = Console(width=140)
+    table = Table(title="The converged solver beside scikit-learn's optimum, worst of five C")
+    for column in ("problem", "n", "D", "K", "excess objective", "predictions alike", "iterations",
+                   "converged", "met"):  # fmt: skip
+        table.add_column(column, justify="left" if column == "problem" else "right")
+    for name, make in problems.items():
+        if not any(part in name for part in wanted):
+            continue
+        console.print(name)
+        problem = make()
+        outcomes = solve(problem)
+        excess = max(outcome.excess for outcome in outcomes)
+        agreement = min(outcome.agreement for outcome in outcomes)
+        table.add_row(
+            name,
+            *(str(size) for size in (*problem.x.shape, len(np.unique(problem.y)))),
+            f"{excess:.1e}",
+            f"{agreement:.2%}",
+            " ".join(str(outcome.iterations) for outcome in outcomes),
+            f"{sum(outcome.converged for outcome in outcomes)} of {len(outcomes)}",
+            "yes" if excess <= EXCESS and agreement >= AGREEMENT else "NO",
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
