@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from probes import metrics
 from probes.logistic import decision_values, fit_heads, targets
@@ -21,6 +22,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 SELECTIONS = ("none", "folds", "carve")
 FOLDS = 5
 CARVED_SHARE = 0.15
+DATA_AXIS = "data"
 _SMALLEST_ROWS = 8
 
 
@@ -160,6 +162,7 @@ def evaluate_task(
     probes: Sequence[Probe],
     shots: Sequence[int | None],
     seeds: Sequence[int],
+    mesh: Mesh | None = None,
 ) -> list[HeadScore]:
     """Fits every probe of a task and scores it.
 
@@ -174,13 +177,17 @@ def evaluate_task(
         probes: What to fit.
         shots: Regimes: rows of each class, or None for all.
         seeds: Seeds of the few-shot rows and of the selection.
+        mesh: Devices whose axis `data` the rows of train and test are spread over; few-shot fits
+            stay on one. Sums are the same up to rounding (which moves where a `geneb` fit of some
+            hundred iterations or an MLP ends). None: the default device.
 
     Returns:
         One entry per probe, regime, class weight, strength and seed, in this order; one per
         probe, regime and seed where the probe selects.
 
     Raises:
-        ValueError: Fewer than two classes, or a test label that train lacks.
+        ValueError: Fewer than two classes, a test label that train lacks, or a mesh without the
+            axis `data`.
     """
     classes, numbers = np.unique(y_train, return_inverse=True)
     if len(classes) < 2:
@@ -188,8 +195,12 @@ def evaluate_task(
     absent = np.setdiff1d(y_test, classes)
     if absent.size:
         raise ValueError(f"test has labels that train lacks: {absent.tolist()}")
+    if mesh is not None and DATA_AXIS not in mesh.shape:
+        raise ValueError(
+            f"the mesh has the axes {mesh.axis_names}; rows need one named '{DATA_AXIS}'"
+        )
     train, test = (
-        _place(x, own, len(classes))
+        _place(x, own, len(classes), mesh)
         for x, own in ((x_train, numbers), (x_test, np.searchsorted(classes, y_test)))
     )
     heads = []
@@ -219,9 +230,16 @@ def evaluate_task(
     return heads
 
 
-def _place(x: np.ndarray, classes: np.ndarray, count: int) -> _Data:
-    """Puts features on the device once, rows padded to the ladder."""
-    return _Data(x, jax.device_put(_pad(x, _ladder(len(x)))), classes, count)
+def _place(x: np.ndarray, classes: np.ndarray, count: int, mesh: Mesh | None = None) -> _Data:
+    """Puts features on the devices once, rows padded to the ladder."""
+    size = _ladder(len(x))
+    if mesh is None:
+        return _Data(x, jax.device_put(_pad(x, size)), classes, count)
+    # The compiler spreads the products over the devices and sums: that needs axes of its own.
+    mesh = Mesh(mesh.devices, mesh.axis_names)
+    size += -size % mesh.shape[DATA_AXIS]
+    sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    return _Data(x, jax.device_put(_pad(x, size), sharding), classes, count)
 
 
 def _scored(

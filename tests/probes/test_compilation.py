@@ -1,0 +1,57 @@
+"""How many programs the tasks of one model compile, and that a second process compiles none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Prints how many programs were compiled, tasks of other sizes after the first apart.
+PROGRAM = """
+import jax, numpy as np
+from probes import Probe, evaluate_task
+
+asked = found = 0
+
+def count(name, **_):
+    global asked, found
+    asked += name == "/jax/compilation_cache/compile_requests_use_cache"
+    found += name == "/jax/compilation_cache/cache_hits"
+
+jax.monitoring.register_event_listener(count)
+rng = np.random.default_rng(0)
+for train, test in ((450, 130), (490, 150), (500, 160)):
+    x = rng.normal(size=(train + test, 12)).astype(np.float32)
+    y = (x[:, 0] + rng.normal(size=len(x)) > 0).astype(int)
+    evaluate_task(x[:train], y[:train], x[train:], y[train:], shots=[None, 10, 1], seeds=(1, 2),
+                  probes=[Probe(strengths=(0.1, 1.0)),
+                          Probe(selection="folds", strengths=(0.1, 1.0))])
+    print(asked, asked - found, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_tasks_share_programs_and_a_second_run_compiles_none(tmp_path):
+    own = {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            capture_output=True, text=True, timeout=600, check=False, cwd=ROOT,
+            env=os.environ | own,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        return [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+
+    first, second = run(), run()
+    asked = [numbers[0] for numbers in first]
+    assert first[0][1] > 0  # the listener counts
+    assert asked[1:] == asked[:1] * 2  # the other tasks find all programs compiled
+    assert [compiled for _, compiled in second] == [0] * 3
