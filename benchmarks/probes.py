@@ -7,16 +7,23 @@ seeds. Peers, timed in the same run with scikit-learn at its defaults on all cor
 (a) the harness's loop: five identical full fits and ten few-shot fits for each C; the full fit
     is timed once and counted five times;
 (b) scikit-learn used sensibly: one full fit and ten few-shot fits for each C.
+
+`--out FILE` keeps what was measured as lines of JSON, one a row of the table; what stands there
+is not measured again. `--figure FILE` draws how the time of the full fits grows with the rows,
+the width, the classes and the number of heads, instead of the table.
 """
 
 import argparse
+import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -25,10 +32,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
+from probes.evaluate import _ladder
+from probes.logistic import SOLVERS, fit_heads
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 SEEDS = (42, 43, 44, 45, 46)
-SHOTS = (None, 10, 1)
+FULL = (None,)
+FEW = (10, 1)
 TEST_ROWS = 2000
 # (rows of train, width, classes)
 PROBLEMS = (
@@ -39,6 +49,13 @@ PROBLEMS = (
     (30_000, 1_024, 3),
     (100_000, 768, 2),
 )
+# Of the figure: one of these grows, the others stay at their first value.
+GROWTH = {
+    "rows": (4_000, 1_000, 2_000, 8_000, 16_000, 32_000),
+    "width": (256, 64, 128, 512, 1_024),
+    "classes": (3, 2, 6, 12, 24),
+    "heads": (5, 1, 2, 10, 20),
+}
 
 
 @dataclass(frozen=True)
@@ -72,25 +89,66 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.perf_counter() - start
 
 
-def ours(problem: Problem, solver: str) -> list[HeadScore]:
-    """Fits and scores every head of the problem jointly."""
+def fit_and_score(
+    problem: Problem, solver: str, shots: Sequence[int | None], strengths: Sequence[float]
+) -> list[HeadScore]:
+    """Fits and scores every head of some regimes of the problem jointly."""
     return evaluate_task(
         problem.x_train,
         problem.y_train,
         problem.x_test,
         problem.y_test,
-        probes=[Probe(solver=solver, strengths=STRENGTHS)],
-        shots=SHOTS,
+        probes=[Probe(solver=solver, strengths=tuple(strengths))],
+        shots=shots,
         seeds=SEEDS,
     )
 
 
-def scikit_learn(problem: Problem) -> tuple[float, float, dict[float, float], dict[float, float]]:
-    """Returns seconds of the full and of the few-shot fits, and by C objective and MCC (full)."""
-    full = few = 0.0
-    objectives, scores = {}, {}
-    for C in STRENGTHS:
-        for shots in SHOTS:
+def ours(problem: Problem, solver: str) -> dict[str, Any]:
+    """Measures both regimes, each once to compile and once warm; heads of the full fit by C."""
+    times: dict[str, Any] = {}
+    heads: list[HeadScore] = []
+    for regime, shots in (("few", FEW), ("full", FULL)):
+        for when in ("first", "warm"):
+            heads, times[f"{regime}_{when}"] = timed(
+                lambda shots=shots: fit_and_score(problem, solver, shots, STRENGTHS)
+            )
+    full = heads[:: len(SEEDS)]
+    return times | {
+        "iterations": [head.iterations for head in full],
+        "objectives": [head.objective for head in full],
+        "converged": [head.converged for head in full],
+        "MCC": [head.MCC for head in full],
+        "memory": peak_memory(problem, solver) / problem.x_train.nbytes,
+    }
+
+
+def peak_memory(problem: Problem, solver: str) -> int:
+    """Bytes of the compiled full fit: arguments, results and temporary arrays."""
+    rows, classes = _ladder(len(problem.x_train)), len(np.unique(problem.y_train))
+    outputs = 1 if classes == 2 else classes
+    with jax.enable_x64(True):
+        arrays = (
+            jax.ShapeDtypeStruct((rows, problem.x_train.shape[1]), np.float32),
+            jax.ShapeDtypeStruct((rows, outputs), np.float64),
+            jax.ShapeDtypeStruct((rows,), np.float64),
+            jax.ShapeDtypeStruct((len(STRENGTHS),), np.float64),
+        )
+        memory = fit_heads.lower(*arrays, solver=solver).compile().memory_analysis()
+    sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
+    return sum(getattr(memory, size) for size in sizes)
+
+
+def scikit_learn(
+    problem: Problem,
+    regimes: Sequence[int | None] = (*FULL, *FEW),
+    strengths: Sequence[float] = STRENGTHS,
+) -> dict[str, Any]:
+    """Measures one fit for each C and regime, one for each seed in few-shot; full fits by C."""
+    seconds = {"full": 0.0, "few": 0.0}
+    full: dict[str, list[Any]] = {"iterations": [], "objectives": [], "MCC": []}
+    for C in strengths:
+        for shots in regimes:
             for seed in SEEDS if shots else SEEDS[:1]:
                 start = time.perf_counter()
                 rows = few_shot_rows(problem.y_train, shots, seed) if shots else slice(None)
@@ -98,13 +156,12 @@ def scikit_learn(problem: Problem) -> tuple[float, float, dict[float, float], di
                 head = LogisticRegression(C=C, max_iter=1000).fit(x, y)
                 predicted = head.predict(problem.x_test)
                 score = float(matthews_corrcoef(problem.y_test, predicted))
-                seconds = time.perf_counter() - start
-                if shots:
-                    few += seconds
-                else:
-                    full += seconds
-                    objectives[C], scores[C] = objective(head, x, y, C), score
-    return full, few, objectives, scores
+                seconds["few" if shots else "full"] += time.perf_counter() - start
+                if shots is None:
+                    full["iterations"].append(int(head.n_iter_[0]))
+                    full["objectives"].append(objective(head, x, y, C))
+                    full["MCC"].append(score)
+    return seconds | full
 
 
 def objective(head: LogisticRegression, x: np.ndarray, y: np.ndarray, C: float) -> float:
@@ -117,44 +174,127 @@ def objective(head: LogisticRegression, x: np.ndarray, y: np.ndarray, C: float) 
     return float(loss.mean() + np.sum(w * w) / (2 * C * len(y)))
 
 
-def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--solvers", default="converged,geneb")
-    parser.add_argument("--rows", type=int, default=0, help="only problems up to this many rows")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    solvers = arguments.solvers.split(",")
-    problems = [p for p in PROBLEMS if not arguments.rows or p[0] <= arguments.rows]
+class Measured:
+    """What was measured, by its key; kept as lines of JSON where a file is named."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Reads what the file has."""
+        self.path = path
+        lines = path.read_text().splitlines() if path and path.exists() else []
+        self.rows = {tuple(row["key"]): row for row in map(json.loads, lines)}
+
+    def get(self, key: tuple[Any, ...], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Returns the row of a key, measured now where it is not there."""
+        if key not in self.rows:
+            self.rows[key] = {"key": key, "device": jax.devices()[0].device_kind} | measure()
+            if self.path:
+                with self.path.open("a") as file:
+                    file.write(json.dumps(self.rows[key]) + "\n")
+        return self.rows[key]
+
+
+def measure_row(shape: tuple[int, int, int], solvers: Sequence[str]) -> dict[str, Any]:
+    """Both sides on one problem."""
+    problem = make_problem(*shape)
+    row = {solver: ours(problem, solver) for solver in solvers}
+    return row | {"scikit-learn": scikit_learn(problem)}
+
+
+def print_table(
+    problems: Sequence[tuple[int, int, int]], solvers: Sequence[str], measured: Measured
+) -> None:
+    """Measures what is missing and prints the table with its sums."""
     table = Table(title=f"Seconds on {jax.devices()[0].device_kind}, five C, full + few-shot")
-    for name in ("n", "D", "K", "solver", "first", "warm", "(a)", "(b)", "(a)/warm", "(b)/warm"):
+    columns = ("n", "D", "K", "solver", "first", "warm", "of it\nfew-shot", "(a)", "(b)")
+    for name in (*columns, "(a)/warm", "(b)/warm", "memory\n/ X"):
         table.add_column(name, justify="right")
-    table.add_column("largest excess objective\nover the better of the two", justify="right")
-    table.add_column("MCC at C=1\nours, (b)", justify="right")
+    table.add_column("iterations by C\nours; scikit-learn's", justify="right")
+    table.add_column("worst excess\nof the objective\nours; theirs", justify="right")
+    table.add_column("MCC at C=1\nours; theirs", justify="right")
     totals = {solver: np.zeros(3) for solver in solvers}
     for shape in problems:
-        problem = make_problem(*shape)
-        full, few, theirs, scores = scikit_learn(problem)
+        row = measured.get((*shape, *solvers), lambda shape=shape: measure_row(shape, solvers))
+        theirs = row["scikit-learn"]
+        sides = [row[solver]["objectives"] for solver in solvers] + [theirs["objectives"]]
+        best = np.min(sides, axis=0)
         for solver in solvers:
-            _, first = timed(lambda problem=problem, solver=solver: ours(problem, solver))
-            heads, warm = timed(lambda problem=problem, solver=solver: ours(problem, solver))
-            fits = {h.C: h for h in heads if h.shots is None}
-            excess = max(fits[C].objective / min(theirs[C], fits[C].objective) for C in STRENGTHS)
-            a, b = 5 * full + few, full + few
+            mine = row[solver]
+            first, warm = (mine[f"full_{when}"] + mine[f"few_{when}"] for when in ("first", "warm"))
+            a, b = 5 * theirs["full"] + theirs["few"], theirs["full"] + theirs["few"]
             totals[solver] += (warm, a, b)
+            excess = [np.max(side["objectives"] / best) - 1 for side in (mine, theirs)]
+            one = STRENGTHS.index(1.0)
             table.add_row(
                 *map(str, shape),
                 solver,
-                *(f"{seconds:.1f}" for seconds in (first, warm, a, b)),
+                *(f"{seconds:.1f}" for seconds in (first, warm, mine["few_warm"], a, b)),
                 f"{a / warm:.1f}",
                 f"{b / warm:.1f}",
-                f"{excess - 1:.1e}",
-                f"{fits[1.0].MCC:.3f}, {scores[1.0]:.3f}",
+                f"{mine['memory']:.2f}",
+                "\n".join(" ".join(map(str, side["iterations"])) for side in (mine, theirs)),
+                "\n".join(f"{value:.1e}" for value in excess),
+                "\n".join(f"{side['MCC'][one]:.3f}" for side in (mine, theirs)),
             )
     for solver, (warm, a, b) in totals.items():
-        row = [f"{seconds:.1f}" for seconds in (warm, a, b)]
-        table.add_row("sum", "", "", solver, "", *row, f"{a / warm:.1f}", f"{b / warm:.1f}")
-    Console(width=150).print(table)
+        sums = (f"{warm:.1f}", "", f"{a:.1f}", f"{b:.1f}", f"{a / warm:.1f}", f"{b / warm:.1f}")
+        table.add_row("sum", "", "", solver, "", *sums)
+    Console(width=170).print(table)
+
+
+def draw_growth(path: Path, solvers: Sequence[str], measured: Measured) -> None:
+    """Draws seconds of the full fits against each size of a problem, the others at their first."""
+    figure, axes = plt.subplots(1, len(GROWTH), figsize=(10, 2.6), layout="constrained")
+    for axis, (name, values) in zip(axes, GROWTH.items(), strict=True):
+        times: dict[str, list[float]] = {"scikit-learn": [], **{solver: [] for solver in solvers}}
+        for value in sorted(values):
+            sizes = {other: own[0] for other, own in GROWTH.items()} | {name: value}
+            key = ("growth", *sizes.values(), *solvers)
+            row = measured.get(key, lambda sizes=sizes: measure_growth(sizes, solvers))
+            for side, seconds in times.items():
+                seconds.append(row[side])
+        for side, seconds in times.items():
+            axis.plot(sorted(values), seconds, marker="o", markersize=3, label=side)
+        axis.set(xscale="log", yscale="log", xlabel=name)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("seconds, full fits, warm")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def measure_growth(sizes: dict[str, int], solvers: Sequence[str]) -> dict[str, Any]:
+    """Seconds of the full fits of each side at some sizes; strengths spread over the grid's."""
+    problem = make_problem(sizes["rows"], sizes["width"], sizes["classes"])
+    strengths = np.geomspace(STRENGTHS[0], STRENGTHS[-1], sizes["heads"]).tolist()
+    seconds = {"scikit-learn": scikit_learn(problem, FULL, strengths)["full"]}
+    for solver in solvers:
+        for _ in range(2):  # the second is warm
+            _, seconds[solver] = timed(
+                lambda solver=solver: fit_and_score(problem, solver, FULL, strengths)
+            )
+    return seconds
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """'n,D,K' as numbers."""
+    rows, width, classes = map(int, text.split(","))
+    return rows, width, classes
+
+
+def main() -> None:
+    """Prints the table, or draws the figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--solvers", default=",".join(SOLVERS))
+    parser.add_argument("--only", type=parse_shape, nargs="+", metavar="N,D,K", default=PROBLEMS)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--figure", type=Path)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    measured = Measured(arguments.out)
+    solvers = arguments.solvers.split(",")
+    if arguments.figure:
+        draw_growth(arguments.figure, solvers, measured)
+    else:
+        print_table(arguments.only, solvers, measured)
 
 
 if __name__ == "__main__":

@@ -372,19 +372,12 @@ def _row_weights(classes: np.ndarray, class_weight: str) -> np.ndarray:
 def _fit_logistic(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
     fit = functools.partial(fit_heads, solver=probe.solver, standardised=probe.standardised)
     if rows.x.ndim == 3:
-        x, y, weight = (
-            np.tile(array, (len(strengths),) + (1,) * (array.ndim - 1))
-            for array in (rows.x, rows.y, rows.weight)
-        )
-        end = fit(x, y, weight, np.repeat(strengths, len(weight) // len(strengths)))
-        axes = (len(strengths), len(rows.weight))
-        end = jax.tree.map(lambda a: a.reshape(*axes, *a.shape[1:]), end)
+        end = fit(rows.x, rows.y, rows.weight, strengths)  # pyright: ignore
     else:
         # Draws of all rows one after the other, each in the memory of one.
-        ends = [fit(rows.x, rows.y, weight, strengths) for weight in rows.weight]
+        ends = [fit(rows.x, rows.y, weight, strengths) for weight in rows.weight]  # pyright: ignore
         end = jax.tree.map(lambda *arrays: jnp.stack(arrays, axis=1), *ends)
-    head = end.x.reshape(*end.f.shape, rows.x.shape[-1] + 1, rows.y.shape[-1])
-    return Fits(head, end.iterations, end.f, end.gradient_norm, end.converged)
+    return Fits(end.x, end.iterations, end.f, end.gradient_norm, end.converged)
 
 
 def _fit_ridge(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:

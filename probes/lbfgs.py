@@ -1,14 +1,14 @@
-"""L-BFGS as scipy's `L-BFGS-B` runs it without bounds, one function evaluation a step.
+"""L-BFGS as scipy's `L-BFGS-B` runs it without bounds, for many functions at once.
 
 scikit-learn's early stop shows in GENEB's scores, so the whole path counts: direction, line
 search, which pairs are kept, when it stops (Zhu et al. 1997, algorithm 778; Moré and Thuente
-1994 for the line search, with the constants of the L-BFGS-B code). The loop evaluates the
-function once a step and is a state machine in between, so that under `vmap` all heads advance
-together and a head that has stopped is frozen.
+1994 for the line search, with the constants of the L-BFGS-B code). All heads advance together,
+one function evaluation a step, each a state machine of its own in between. A head that has
+stopped is frozen, and once half of the heads have, the others go on without them.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,15 +21,17 @@ _CURVATURE = 0.9
 _INTERVAL_TOLERANCE = 0.1
 _STEP_MAX = 1e10
 
-# x [P] -> f, gradient [P]
-Objective = Callable[[Array], tuple[Array, Array]]
+# What each head has of its own, arrays with the leading axis H; x [H, P] -> f [H], gradient [H, P]
+Objective = Callable[[Any, Array], tuple[Array, Array]]
+# The same, and a gradient [H, P] -> its norm [H]
+Norm = Callable[[Any, Array], Array]
 
 
 class Stopping(NamedTuple):
     """When a fit stops.
 
     Attributes:
-        gradient: Largest absolute entry of the gradient at which it stops.
+        gradient: Norm of the gradient at which it stops.
         decrease: Decrease of f in one iteration, relative to max(|f|, 1), at which it stops.
         iterations: Most iterations.
     """
@@ -40,14 +42,14 @@ class Stopping(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A fit's end.
+    """The ends of H fits.
 
     Attributes:
-        x: The last iterate [P].
-        f: Objective there.
-        gradient_norm: Largest absolute entry of the gradient there.
-        iterations: Iterations done.
-        converged: Whether a tolerance was met, not the limit or a failed line search.
+        x: The last iterates [H, P].
+        f: Objectives there [H].
+        gradient_norm: Norms of the gradients there [H].
+        iterations: Iterations done [H].
+        converged: Whether a tolerance was met, not the limit or a failed line search [H].
     """
 
     x: Array
@@ -58,7 +60,7 @@ class Result(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """Moré-Thuente line search: the interval (x, y) of steps with their values and slopes."""
+    """Moré-Thuente line search: the interval (x, y) of steps with their values and slopes, [H]."""
 
     f0: Array
     slope0: Array
@@ -77,16 +79,19 @@ class _Search(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """The last steps s and gradient changes y, the newest last; unused ones have rho = 0."""
+    """The last M steps s and gradient changes y of each head, in a ring."""
 
-    s: Array  # [M, P]
-    y: Array  # [M, P]
-    rho: Array  # [M], 1 / s'y
-    scale: Array  # s'y / y'y of the newest
-    count: Array
+    rows: Array  # [H, 2 M, P]: every s, then every y
+    sy: Array  # [H, M, M], s_i'y_j; right where i is not newer than j
+    yy: Array  # [H, M, M], y_i'y_j
+    scale: Array  # [H], s'y / y'y of the newest
+    first: Array  # [H], slot of the oldest
+    count: Array  # [H]
 
 
 class _State(NamedTuple):
+    """Arrays with the leading axis H."""
+
     x0: Array  # where the line search started
     f0: Array
     g0: Array
@@ -100,131 +105,201 @@ class _State(NamedTuple):
     stopped: Array
 
 
-def largest_entry(g: Array) -> Array:
-    """Max-norm of a gradient, which scipy's rule asks."""
-    return jnp.max(jnp.abs(g))
+def largest_entry(own: Any, g: Array) -> Array:
+    """Max-norm of each gradient, which scipy's rule asks."""
+    return jnp.max(jnp.abs(g), axis=1)
 
 
 def minimise(
-    objective: Objective,
-    x: Array,
-    stopping: Stopping,
-    norm: Callable[[Array], Array] = largest_entry,
+    objective: Objective, own: Any, x: Array, stopping: Stopping, norm: Norm = largest_entry
 ) -> Result:
-    """Minimises a smooth function from `x` [P] on; traceable, and meant for `vmap`.
+    """Minimises H smooth functions from `x` [H, P] on; traceable.
 
     Args:
-        objective: Returns value and gradient.
-        x: Start.
+        objective: Returns values and gradients of the heads it is given.
+        own: What each head has of its own: arrays with the leading axis H.
+        x: Starts.
         stopping: Tolerances and limit.
         norm: The gradient's norm that `stopping.gradient` bounds.
     """
-    epsilon = float(jnp.finfo(x.dtype).eps)
-    f, g = objective(x)
-    small = norm(g) <= stopping.gradient
-    direction = -g
-    first_step = 1 / jnp.maximum(jnp.linalg.norm(g), jnp.finfo(x.dtype).tiny)
-    start = _State(
+    heads = len(x)
+    state = _start(objective, own, x, stopping, norm)
+    taken = jnp.arange(heads)
+    # Stages of H, H/2, .., 1 heads: each ends when the next has room for the unfinished ones.
+    room = heads
+    while room:
+        some, mine = jax.tree.map(lambda array, taken=taken: array[taken], (state, own))
+
+        def crowded(some: _State, rest: int = room // 2) -> Array:
+            return jnp.sum(~some.stopped) > rest
+
+        def advance(some: _State, mine: Any = mine) -> _State:
+            return _advance(objective, mine, some, stopping, norm)
+
+        some = jax.lax.while_loop(crowded, advance, some)
+        state = jax.tree.map(lambda a, new, taken=taken: a.at[taken].set(new), state, some)
+        room //= 2
+        taken = jnp.argsort(state.stopped, stable=True)[:room]  # the unfinished first
+    return Result(state.x0, state.f0, norm(own, state.g0), state.iterations, state.converged)
+
+
+def _start(objective: Objective, own: Any, x: Array, stopping: Stopping, norm: Norm) -> _State:
+    f, g = objective(own, x)
+    small = norm(own, g) <= stopping.gradient
+    step = 1 / jnp.maximum(jnp.sqrt(_dot(g, g)), jnp.finfo(x.dtype).tiny)
+    count = jnp.zeros(len(x), jnp.int32)
+    gram = jnp.zeros((len(x), MEMORY, MEMORY), x.dtype)
+    rows = jnp.zeros((len(x), 2 * MEMORY, x.shape[1]), x.dtype)
+    return _State(
         x0=x,
         f0=f,
         g0=g,
-        direction=direction,
-        step=first_step,
-        search=_start_search(f, g @ direction, first_step),
-        evaluations=jnp.zeros((), jnp.int32),
-        pairs=_no_pairs(x),
-        iterations=jnp.zeros((), jnp.int32),
+        direction=-g,
+        step=step,
+        search=_start_search(f, -_dot(g, g), step),
+        evaluations=count,
+        pairs=_Pairs(rows, gram, gram, jnp.ones_like(f), count, count),
+        iterations=count,
         converged=small,
         stopped=small,
     )
 
-    def advance(state: _State) -> _State:
-        x = state.x0 + state.step * state.direction
-        f, g = objective(x)
-        slope = g @ state.direction
-        search, next_step, accepted = _advance_search(state.search, state.step, f, slope)
-        evaluations = state.evaluations + 1
-        failed = ~accepted & (evaluations >= _MAX_EVALUATIONS)
 
-        # An accepted step: the iterate moves, the stopping rules are asked, a pair is kept.
-        iterations = state.iterations + accepted
-        small = norm(g) <= stopping.gradient
-        magnitude = jnp.maximum(jnp.maximum(jnp.abs(state.f0), jnp.abs(f)), 1.0)
-        flat = state.f0 - f <= stopping.decrease * magnitude
-        converged = accepted & (small | flat)
-        kept = _keep_pair(state, g, slope, epsilon)
-        pairs = _select(accepted, kept, _select(failed, _no_pairs(x), state.pairs))
+def _advance(
+    objective: Objective, own: Any, state: _State, stopping: Stopping, norm: Norm
+) -> _State:
+    """One evaluation of each head that has not stopped."""
+    x = state.x0 + state.step[:, None] * state.direction
+    f, g = objective(own, x)
+    slope = _dot(g, state.direction)
+    search, next_step, accepted = _advance_search(state.search, state.step, f, slope)
+    evaluations = state.evaluations + 1
+    failed = ~state.stopped & ~accepted & (evaluations >= _MAX_EVALUATIONS)
+    accepted &= ~state.stopped
 
-        # A failed search goes back and forgets the pairs; without pairs there is no way on.
-        stuck = failed & (state.pairs.count == 0)
-        x0, f0, g0 = _select(accepted, (x, f, g), (state.x0, state.f0, state.g0))
-
-        direction = _direction(pairs, g0)
-        ascent = g0 @ direction >= 0
-        pairs = _select(ascent, _no_pairs(x), pairs)
-        direction = jnp.where(ascent, -g0, direction)
-        new = accepted | failed
-        one = jnp.ones((), x.dtype)
-        return _State(
-            x0=x0,
-            f0=f0,
-            g0=g0,
-            direction=jnp.where(new, direction, state.direction),
-            step=jnp.where(new, one, next_step),
-            search=_select(new, _start_search(f0, g0 @ direction, one), search),
-            evaluations=jnp.where(new, 0, evaluations),
-            pairs=_select(new, pairs, state.pairs),
-            iterations=iterations,
-            converged=converged,
-            stopped=converged | stuck | (accepted & (iterations >= stopping.iterations)),
-        )
-
-    end = jax.lax.while_loop(lambda state: ~state.stopped, advance, start)
-    return Result(end.x0, end.f0, norm(end.g0), end.iterations, end.converged)
-
-
-def _select(condition: Array, a, b):
-    return jax.tree.map(lambda u, v: jnp.where(condition, u, v), a, b)
-
-
-def _no_pairs(x: Array) -> _Pairs:
-    rows = jnp.zeros((MEMORY, x.size), x.dtype)
-    return _Pairs(
-        rows, rows, jnp.zeros(MEMORY, x.dtype), jnp.ones((), x.dtype), jnp.zeros((), jnp.int32)
-    )
-
-
-def _keep_pair(state: _State, g: Array, slope: Array, epsilon: float) -> _Pairs:
-    """Appends the step's pair unless its curvature s'y is no more than rounding."""
-    s, y = state.step * state.direction, g - state.g0
+    # An accepted step: the iterate moves, the stopping rules are asked, a pair is kept unless
+    # its curvature s'y is no more than rounding.
+    iterations = state.iterations + accepted
+    small = norm(own, g) <= stopping.gradient
+    magnitude = jnp.maximum(jnp.maximum(jnp.abs(state.f0), jnp.abs(f)), 1.0)
+    flat = state.f0 - f <= stopping.decrease * magnitude
+    converged = state.converged | (accepted & (small | flat))
+    s, y = state.step[:, None] * state.direction, g - state.g0
     curvature = (slope - state.search.slope0) * state.step
-    old = state.pairs
-    new = _Pairs(
-        s=jnp.roll(old.s, -1, axis=0).at[-1].set(s),
-        y=jnp.roll(old.y, -1, axis=0).at[-1].set(y),
-        rho=jnp.roll(old.rho, -1).at[-1].set(1 / curvature),
-        scale=curvature / (y @ y),
-        count=jnp.minimum(old.count + 1, MEMORY),
+    rounding = -jnp.finfo(x.dtype).eps * state.search.slope0 * state.step
+    pairs = _keep_pair(state.pairs, s, y, curvature, accepted & (curvature > rounding))
+
+    # A failed search goes back and forgets the pairs; without pairs there is no way on.
+    stuck = failed & (state.pairs.count == 0)
+    pairs = _forget(pairs, failed)
+    x0, f0, g0 = _select(accepted, (x, f, g), (state.x0, state.f0, state.g0))
+
+    direction = _direction(pairs, g0)
+    slope0 = _dot(g0, direction)
+    ascent = slope0 >= 0
+    new = accepted | failed
+    pairs = _forget(pairs, new & ascent)
+    direction, slope0 = _select(ascent, (-g0, -_dot(g0, g0)), (direction, slope0))
+    one = jnp.ones_like(f)
+    return _State(
+        x0=x0,
+        f0=f0,
+        g0=g0,
+        direction=_select(new, direction, state.direction),
+        step=jnp.where(new, one, next_step),
+        search=_select(new, _start_search(f0, slope0, one), search),
+        evaluations=jnp.where(new, 0, evaluations),
+        pairs=pairs,
+        iterations=iterations,
+        converged=converged,
+        stopped=state.stopped | converged | stuck | (iterations >= stopping.iterations),
     )
-    return _select(curvature <= -epsilon * state.search.slope0 * state.step, old, new)
+
+
+def _select(condition: Array, a: Any, b: Any) -> Any:
+    """a or b by head: condition [H]."""
+
+    def select(u: Array, v: Array) -> Array:
+        return jnp.where(condition.reshape(-1, *(1,) * (u.ndim - 1)), u, v)
+
+    return jax.tree.map(select, a, b)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """Dot product of each head's vectors: [H, P], [H, P] or [H, R, P], [H, P]."""
+    return jnp.einsum("h...p,hp->h...", a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def _forget(pairs: _Pairs, condition: Array) -> _Pairs:
+    """Without pairs where the condition holds."""
+    return pairs._replace(
+        scale=jnp.where(condition, 1, pairs.scale), count=jnp.where(condition, 0, pairs.count)
+    )
+
+
+def _keep_pair(pairs: _Pairs, s: Array, y: Array, curvature: Array, kept: Array) -> _Pairs:
+    """Puts a pair in the place of the oldest, or in a free one, where `kept` [H] says so."""
+    heads = jnp.arange(len(kept))
+    slot = (pairs.first + pairs.count) % MEMORY
+    rows = pairs.rows
+    for row, place in ((s, slot), (y, MEMORY + slot)):
+        # What is not kept goes to a place that does not exist.
+        rows = rows.at[heads, jnp.where(kept, place, 2 * MEMORY)].set(row, mode="drop")
+    products = _dot(rows, y)
+    sy, yy = products[:, :MEMORY], products[:, MEMORY:]
+    here = kept[:, None] & (jnp.arange(MEMORY) == slot[:, None])  # [H, M]
+    new_yy = jnp.where(here[:, None, :], yy[:, :, None], pairs.yy)
+    full = pairs.count == MEMORY
+    return _Pairs(
+        rows=rows,
+        sy=jnp.where(here[:, None, :], sy[:, :, None], pairs.sy),
+        yy=jnp.where(here[:, :, None], yy[:, None, :], new_yy),
+        scale=jnp.where(kept, curvature / _dot(y, y), pairs.scale),
+        first=jnp.where(kept & full, (pairs.first + 1) % MEMORY, pairs.first),
+        count=jnp.where(kept & ~full, pairs.count + 1, pairs.count),
+    )
 
 
 def _direction(pairs: _Pairs, g: Array) -> Array:
-    """-H g by the two-loop recursion (Nocedal 1980), with H0 = scale * I."""
+    """-H g, with H0 = scale * I, by two passes over the pairs.
 
-    def newest_first(q: Array, pair: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        s, y, rho = pair
-        alpha = rho * (s @ q)
-        return q - alpha * y, alpha
+    The two-loop recursion (Nocedal 1980) needs the pairs' products with g and with one another
+    alone (Byrd, Nocedal and Schnabel 1994): with the pairs from the oldest to the newest, R the
+    upper triangle of S'Y and D its diagonal, its first loop solves R a = S'g and its second
+    R' c = D a - scale (Y'g - Y'Y a), and H g = scale (g - Y a) + S c.
+    """
+    slots = jnp.arange(MEMORY)
+    order = (pairs.first[:, None] + slots) % MEMORY  # [H, M], the oldest first
+    used = slots < pairs.count[:, None]
 
-    def oldest_first(q: Array, pair: tuple[Array, ...]) -> tuple[Array, None]:
-        s, y, rho, alpha = pair
-        return q + s * (alpha - rho * (y @ q)), None
+    def ordered(matrix: Array) -> Array:
+        rows = jnp.take_along_axis(matrix, order[:, :, None], axis=1)
+        return jnp.take_along_axis(rows, order[:, None, :], axis=2)
 
-    table = (pairs.s, pairs.y, pairs.rho)
-    q, alphas = jax.lax.scan(newest_first, g, table, reverse=True)
-    q, _ = jax.lax.scan(oldest_first, pairs.scale * q, (*table, alphas))
-    return -q
+    both = used[:, :, None] & used[:, None, :]
+    upper = jnp.where(both & (slots[:, None] <= slots), ordered(pairs.sy), jnp.eye(MEMORY))
+    yy = jnp.where(both, ordered(pairs.yy), 0)
+    products = _dot(pairs.rows, g).reshape(-1, 2, MEMORY)
+    sg, yg = jnp.moveaxis(jnp.take_along_axis(products, order[:, None], axis=2), 1, 0)
+    sg, yg = jnp.where(used, sg, 0), jnp.where(used, yg, 0)
+
+    def solve(right: Array, transposed: bool) -> Array:
+        return jax.lax.linalg.triangular_solve(
+            upper, right[:, :, None], left_side=True, lower=False, transpose_a=transposed
+        )[:, :, 0]
+
+    scale = pairs.scale[:, None]
+    a = solve(sg, transposed=False)
+    diagonal = jnp.diagonal(upper, axis1=1, axis2=2)
+    c = solve(diagonal * a - scale * (yg - _dot(yy, a)), transposed=True)
+    coefficients = jnp.stack([c, -scale * a], axis=1)  # of S and of Y
+    place = (slots - pairs.first[:, None]) % MEMORY
+    coefficients = jnp.take_along_axis(coefficients, place[:, None], axis=2)
+    coefficients = coefficients.reshape(len(g), 2 * MEMORY)
+    correction = jnp.einsum(
+        "hm,hmp->hp", coefficients, pairs.rows, precision=jax.lax.Precision.HIGHEST
+    )
+    return -(scale * g + correction)
 
 
 def _start_search(f: Array, slope: Array, step: Array) -> _Search:
@@ -242,8 +317,8 @@ def _start_search(f: Array, slope: Array, step: Array) -> _Search:
         high=5 * step,
         width=jnp.full_like(f, _STEP_MAX),
         width_before=jnp.full_like(f, 2 * _STEP_MAX),
-        bracketed=jnp.zeros((), bool),
-        second_stage=jnp.zeros((), bool),
+        bracketed=jnp.zeros_like(f, bool),
+        second_stage=jnp.zeros_like(f, bool),
     )
 
 

@@ -8,15 +8,16 @@ Divided by C n it is the mean loss with penalty ||W||^2 / (2 C n), which is what
 """
 
 import functools
-from collections.abc import Mapping
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from probes.lbfgs import Result, Stopping, minimise
+from probes.lbfgs import Result, Stopping, largest_entry, minimise
 from probes.standardise import fold_into_head, standardise
 
 SOLVERS: Mapping[str, Stopping] = {
@@ -27,7 +28,17 @@ SOLVERS: Mapping[str, Stopping] = {
 }
 
 # Rows read at a time: they stay in cache between the two products that need them.
-_BLOCK = 2048
+_BLOCK = 1024
+
+_multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+
+class _Rows(NamedTuple):
+    """Rows of all heads or, with a leading axis, of each draw or head."""
+
+    x: Array  # [N, D]
+    y: Array  # [K', N]
+    weight: Array  # [N]
 
 
 @functools.partial(jax.jit, static_argnames=("solver", "standardised"))
@@ -40,98 +51,167 @@ def fit_heads(
     solver: str,
     standardised: bool = False,
 ) -> Result:
-    """Fits H heads together; arithmetic is in the dtype of `strength`.
+    """Fits S heads together, or S heads on each of R draws; arithmetic is in `strength`'s dtype.
 
     Args:
-        x: Features [N, D] that all heads share, or [H, N, D]; float32 stays float32 in memory.
-        y: Targets [N, K'] or [H, N, K']: the second class's indicator (K' = 1), or one-hot.
-        weight: Weight of each row in the loss, 0 for padding, [N] or [H, N].
-        strength: C of each head [H].
+        x: Features [N, D] that all heads share, or [R, N, D]; float32 stays float32 in memory.
+        y: Targets [N, K'] or [R, N, K']: the second class's indicator (K' = 1), or one-hot.
+        weight: Weight of each row in the loss, 0 for padding, [N] or [R, N].
+        strength: C of each head [S].
         solver: A name of `SOLVERS`.
         standardised: Fit on features of mean 0 and variance 1 over the rows that count; the head
             is returned for the features as they are, objective and gradient are the fit's.
 
     Returns:
-        The fits, each field with a leading axis H; `x` is the head's [D + 1, K'] flattened, the
-        last row its intercepts; `f` is the averaged objective.
+        The fits, each field with the leading axes [S] or [S, R]; `x` is the head [D + 1, K'], the
+        last row its intercepts; `f` is the averaged objective, `gradient_norm` the largest entry
+        of its gradient.
     """
-    shared = None if x.ndim == 2 else 0
-    fit = {"geneb": _fit_from_zero, "converged": _fit_whitened}[solver]
-    fits = jax.vmap(fit, in_axes=(shared, shared, shared, 0))
-    if not standardised:
-        return fits(x, y, weight, strength)
-    x, mean, deviation = standardise(x, weight, strength.dtype)
-    end = fits(x, y, weight, strength)
-    head = end.x.reshape(len(strength), x.shape[-1] + 1, -1)
-    head = fold_into_head(head, mean, deviation)
-    return end._replace(x=head.reshape(len(strength), -1))
+    dtype = strength.dtype
+    raw, mean, deviation = x, None, None
+    if standardised:
+        x, mean, deviation = standardise(raw, weight, dtype)
+    rows = _Rows(x, jnp.swapaxes(y, -1, -2).astype(dtype), weight.astype(dtype))
+    end = {"geneb": _fit_from_zero, "converged": _fit_whitened}[solver](rows, strength)
+    axes = (*strength.shape, *x.shape[:-2])
+    end = jax.tree.map(lambda array: array.reshape(*axes, *array.shape[1:]), end)
+    head = jnp.swapaxes(end.x, -1, -2)
+    if mean is not None and deviation is not None:
+        head = fold_into_head(head, mean, deviation)
+    return end._replace(x=head)
 
 
-def _fit_from_zero(x: Array, y: Array, weight: Array, strength: Array) -> Result:
+def _fit_from_zero(rows: _Rows, strength: Array) -> Result:
     """The harness's fit: raw features, start at zero.
 
     The iterates are sums of rows, so with fewer rows than features the fit runs on the rows'
     coordinates in an orthonormal basis of their span. L-BFGS takes the same path there; only the
     largest entry of the gradient, its stopping rule, must be asked in the features' own axes.
     """
-    penalty = 1 / (strength * jnp.sum(weight))
-    width = y.shape[1]
-    few = x.shape[0] < x.shape[1]
+    width, classes = rows.x.shape[-1], rows.y.shape[-2]
+    few = rows.x.shape[-2] < width
+    basis = None
     if few:
-        axes, coordinates = jnp.linalg.qr(x.astype(strength.dtype).T)
-        x = coordinates.T
+        basis, coordinates = jnp.linalg.qr(jnp.swapaxes(rows.x, -1, -2).astype(strength.dtype))
+        rows = rows._replace(x=jnp.swapaxes(coordinates, -1, -2))
+    own, parts = _by_head((rows, basis), rows.weight, strength)
 
-    def objective(flat: Array) -> tuple[Array, Array]:
-        f, g = _objective(x, y, weight, penalty, flat.reshape(-1, width))
-        return f, g.ravel()
+    def objective(own: Any, flat: Array) -> tuple[Array, Array]:
+        penalty, (rows, _) = parts(own)
+        f, g = _objective(rows, penalty, flat.reshape(len(flat), classes, -1))
+        return f, g.reshape(flat.shape)
 
-    def unrotated(flat: Array) -> Array:
-        head = flat.reshape(-1, width)
-        if not few:
+    def unrotated(own: Any, flat: Array) -> Array:
+        head = flat.reshape(len(flat), classes, -1)
+        _, (_, basis) = parts(own)
+        if basis is None:
             return head
-        slope = jnp.matmul(axes, head[:-1], precision=jax.lax.Precision.HIGHEST)
-        return jnp.concatenate([slope, head[-1:]])
+        w = _multiply(head[..., :-1], jnp.swapaxes(basis, -1, -2))
+        return jnp.concatenate([w, head[..., -1:]], axis=-1)
 
-    def largest(g: Array) -> Array:
-        return jnp.max(jnp.abs(unrotated(g)))
+    def norm(own: Any, g: Array) -> Array:
+        if not few:
+            return largest_entry(own, g)
+        # The largest entry is no smaller than this, which rotations leave alone.
+        least = jnp.linalg.norm(g, axis=1) / math.sqrt((width + 1) * classes)
+        return jax.lax.cond(
+            jnp.any(least <= SOLVERS["geneb"].gradient),
+            lambda: jnp.max(jnp.abs(unrotated(own, g)), axis=(1, 2)),
+            lambda: least,
+        )
 
-    start = jnp.zeros((x.shape[1] + 1) * width, strength.dtype)
-    end = minimise(objective, start, SOLVERS["geneb"], largest)
-    return end._replace(x=unrotated(end.x).ravel())
+    heads = strength.size * math.prod(rows.x.shape[:-2])
+    start = jnp.zeros((heads, classes * (rows.x.shape[-1] + 1)), strength.dtype)
+    end = minimise(objective, own, start, SOLVERS["geneb"], norm)
+    return end._replace(x=unrotated(own, end.x))
 
 
-def _fit_whitened(x: Array, y: Array, weight: Array, strength: Array) -> Result:
+def _fit_whitened(rows: _Rows, strength: Array) -> Result:
     """The optimum, found in the scaled eigenbasis of the centred features' covariance.
 
     The loss's curvature is about m X'X / N there, m = (1 - 1/K) / K the variance of a class
     indicator at even odds: dividing each direction by the square root of m variance + penalty
     makes the Hessian about the identity, whatever the features' scales.
+
+    With more rows than features the basis is applied to the heads, and the rows are read as they
+    are; otherwise to the rows, once.
     """
-    penalty = 1 / (strength * jnp.sum(weight))
-    classes = max(y.shape[1], 2)
-    curvature = (1 - 1 / classes) / classes
-    basis = _eigenbasis(x, weight, strength.dtype)
-    diagonal = jnp.append(curvature * basis.variance + penalty, curvature)
-    scale = jax.lax.rsqrt(diagonal)[:, None]
+    classes = rows.y.shape[-2]
+    levels = max(classes, 2)
+    curvature = (1 - 1 / levels) / levels
+    find = functools.partial(_eigenbasis, dtype=strength.dtype)
+    basis = (find if rows.x.ndim == 2 else jax.vmap(find))(rows.x, rows.weight)
+    coordinates = None if basis.x is None else rows._replace(x=basis.x)
+    own, parts = _by_head((rows, coordinates, basis._replace(x=None)), rows.weight, strength)
 
-    def objective(flat: Array) -> tuple[Array, Array]:
-        head = scale * flat.reshape(-1, y.shape[1])
-        f, g = _objective(basis.x, y, weight, penalty, head)
-        return f, (scale * g).ravel()
+    def scaled(own: Any, heads: Array) -> Array:
+        """Heads or, as the map is its own transpose, gradients [H, K', R + 1]."""
+        penalty, (_, _, basis) = parts(own)
+        variance = jnp.broadcast_to(basis.variance, (len(heads), basis.variance.shape[-1]))
+        flat = jnp.zeros((len(heads), 1), heads.dtype)  # of the intercept
+        diagonal = curvature * variance + penalty[:, None]
+        diagonal = jnp.concatenate([diagonal, flat + curvature], axis=1)
+        return heads * jax.lax.rsqrt(diagonal)[:, None]
 
-    start = jnp.zeros(len(diagonal) * y.shape[1], strength.dtype)
-    end = minimise(objective, start, SOLVERS["converged"])
-    rotated = scale * end.x.reshape(-1, y.shape[1])
-    w = jnp.matmul(basis.directions, rotated[:-1], precision=jax.lax.Precision.HIGHEST)
-    head = jnp.concatenate([w, rotated[-1:] - basis.mean @ w])
-    f, g = _objective(x, y, weight, penalty, head)
-    return end._replace(x=head.ravel(), f=f, gradient_norm=jnp.max(jnp.abs(g)))
+    def rotated(own: Any, heads: Array) -> Array:
+        """[H, K', R + 1] on coordinates -> [H, K', D + 1] on features."""
+        _, (_, _, basis) = parts(own)
+        w = _multiply(heads[..., :-1], jnp.swapaxes(basis.directions, -1, -2))
+        shift = _multiply(w, basis.mean[..., None])
+        return jnp.concatenate([w, heads[..., -1:] - shift], axis=-1)
+
+    def rotated_back(own: Any, g: Array) -> Array:
+        """The transpose, for gradients."""
+        _, (_, _, basis) = parts(own)
+        mean = basis.mean if basis.mean.ndim == 1 else basis.mean[:, None]
+        slope = _multiply(g[..., :-1] - g[..., -1:] * mean, basis.directions)
+        return jnp.concatenate([slope, g[..., -1:]], axis=-1)
+
+    def objective(own: Any, flat: Array) -> tuple[Array, Array]:
+        penalty, (rows, coordinates, _) = parts(own)
+        head = scaled(own, flat.reshape(len(flat), classes, -1))
+        if coordinates is not None:
+            f, g = _objective(coordinates, penalty, head)
+        else:
+            f, g = _objective(rows, penalty, rotated(own, head))
+            g = rotated_back(own, g)
+        return f, scaled(own, g).reshape(flat.shape)
+
+    heads = strength.size * math.prod(rows.x.shape[:-2])
+    start = jnp.zeros((heads, (basis.variance.shape[-1] + 1) * classes), strength.dtype)
+    end = minimise(objective, own, start, SOLVERS["converged"])
+    head = rotated(own, scaled(own, end.x.reshape(heads, classes, -1)))
+    penalty, (rows, _, _) = parts(own)
+    f, g = _objective(rows, penalty, head)
+    return end._replace(x=head, f=f, gradient_norm=jnp.max(jnp.abs(g), axis=(1, 2)))
+
+
+def _by_head(common: Any, weight: Array, strength: Array) -> tuple[Any, Callable[[Any], Any]]:
+    """What each of H heads, strengths times draws, has of its own, for `minimise`.
+
+    Args:
+        common: Arrays of all heads, or of each draw where `weight` is [R, N].
+        weight: [N] or [R, N].
+        strength: C [S].
+
+    Returns:
+        What each head has of its own, and what takes (penalty [H], arrays as `common`) out of it:
+        shared ones as they are, of draws with the leading axis H.
+    """
+    penalty = (1 / (strength[:, None] * jnp.sum(weight, axis=-1))).ravel()
+    if weight.ndim == 1:
+        return penalty, lambda own: (own, common)
+
+    def repeat(array: Array) -> Array:
+        return jnp.tile(array, (len(strength),) + (1,) * (array.ndim - 1))
+
+    return (penalty, jax.tree.map(repeat, common)), lambda own: own
 
 
 class _Basis(NamedTuple):
-    """Centred rows in the eigenbasis of their covariance, R = min(N, D) directions."""
+    """The eigenbasis of centred rows' covariance, R = min(N, D) directions."""
 
-    x: Array  # [N, R]
+    x: Array | None  # the rows in it [N, R], where N <= D
     directions: Array  # [D, R], orthonormal columns; zero where no row reaches
     variance: Array  # [R]
     mean: Array  # [D]
@@ -139,57 +219,96 @@ class _Basis(NamedTuple):
 
 def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
     """Of the rows that count, each alike: the weights are in the loss alone."""
-    multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
     present = (weight > 0).astype(dtype)
     rows = jnp.sum(present)
-    x = x.astype(dtype)
-    mean = multiply(present, x) / rows
-    x = (x - mean) * present[:, None]
-    if x.shape[0] > x.shape[1]:
-        variance, directions = jnp.linalg.eigh(multiply(x.T, x) / rows)
-        return _Basis(multiply(x, directions), directions, jnp.maximum(variance, 0), mean)
-    variance, left = jnp.linalg.eigh(multiply(x, x.T) / rows)
+    width = x.shape[1]
+
+    def add(x: Array, present: Array, total: Array) -> Array:
+        return total + _multiply(present, x.astype(dtype))
+
+    mean = _over_blocks(add, (x, present), jnp.zeros(width, dtype)) / rows
+    if len(x) > width:
+
+        def add_products(x: Array, present: Array, total: Array) -> Array:
+            centred = (x.astype(dtype) - mean) * present[:, None]
+            return total + _multiply(centred.T, centred)
+
+        gram = _over_blocks(add_products, (x, present), jnp.zeros((width, width), dtype))
+        variance, directions = jnp.linalg.eigh(gram / rows)
+        return _Basis(None, directions, jnp.maximum(variance, 0), mean)
+    x = (x.astype(dtype) - mean) * present[:, None]
+    variance, left = jnp.linalg.eigh(_multiply(x, x.T) / rows)
     reached = variance > jnp.finfo(dtype).eps * len(x) * variance[-1]
     variance = jnp.where(reached, variance, 0)
     length = jnp.sqrt(variance * rows)
-    directions = multiply(x.T, left) * jnp.where(reached, 1 / jnp.where(reached, length, 1), 0)
+    directions = _multiply(x.T, left) * jnp.where(reached, 1 / jnp.where(reached, length, 1), 0)
     return _Basis(left * length, directions, variance, mean)
 
 
-def _objective(
-    x: Array, y: Array, weight: Array, penalty: Array, head: Array
-) -> tuple[Array, Array]:
-    """Averaged objective and its gradient [D + 1, K'] at a head [D + 1, K']."""
-    rows = jnp.sum(weight)
-    block = _BLOCK if len(x) > _BLOCK and len(x) % _BLOCK == 0 else len(x)
+def _objective(rows: _Rows, penalty: Array, head: Array) -> tuple[Array, Array]:
+    """Averaged objectives [H] and their gradients [H, K', D + 1] at heads [H, K', D + 1]."""
+    w, b = head[..., :-1], head[..., -1:]
+    count = jnp.sum(rows.weight, axis=-1)
+    if rows.x.ndim == 3:
+        x = rows.x.astype(head.dtype)
+        z = jnp.swapaxes(_multiply(x, jnp.swapaxes(w, 1, 2)), 1, 2) + b
+        loss, residual = row_loss(z, rows.y, axis=1)
+        residual = residual * rows.weight[:, None]
+        total = jnp.sum(loss * rows.weight, axis=1), _multiply(residual, x), jnp.sum(residual, 2)
+    else:
+        flat = w.reshape(-1, w.shape[-1])  # one product serves all heads
 
-    def add(i: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
-        x_i, y_i, weight_i = (
-            jax.lax.dynamic_slice_in_dim(array, i * block, block) for array in (x, y, weight)
-        )
-        x_i = x_i.astype(head.dtype)
-        loss, residual = row_loss(decision_values(x_i, head), y_i)
-        residual = residual * weight_i[:, None]
-        slope = jnp.matmul(x_i.T, residual, precision=jax.lax.Precision.HIGHEST)
-        gradient = jnp.concatenate([slope, jnp.sum(residual, axis=0)[None]])
-        return total[0] + weight_i @ loss, total[1] + gradient
+        def add(x: Array, y: Array, weight: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
+            x = x.astype(head.dtype)
+            # Kept apart from its transpose: a narrow product is fast in this order alone.
+            z = jax.lax.optimization_barrier(_multiply(x, flat.T))
+            z = z.T.reshape(*w.shape[:2], -1) + b
+            loss, residual = row_loss(z, y.T, axis=1)
+            residual = residual * weight
+            slope = _multiply(residual.reshape(len(flat), -1), x).reshape(w.shape)
+            new = loss @ weight, slope, jnp.sum(residual, axis=2)
+            return jax.tree.map(jnp.add, total, new)
 
-    zero = jnp.zeros((), head.dtype), jnp.zeros_like(head)
-    loss, gradient = (
-        add(jnp.zeros((), jnp.int32), zero)
-        if block == len(x)
-        else jax.lax.fori_loop(0, len(x) // block, add, zero)
-    )
-    w = head[:-1]
-    f = loss / rows + 0.5 * penalty * jnp.sum(w * w)
-    return f, gradient / rows + jnp.concatenate([penalty * w, jnp.zeros_like(head[-1:])])
+        zero = jnp.zeros(len(head), head.dtype), jnp.zeros_like(w), jnp.zeros_like(b[..., 0])
+        total = _over_blocks(add, (rows.x, rows.y.T, rows.weight), zero)
+    loss, slope, offset = total
+    count = count[..., None, None]
+    f = loss / count[..., 0, 0] + 0.5 * penalty * jnp.sum(w * w, axis=(1, 2))
+    gradient = slope / count + penalty[:, None, None] * w
+    return f, jnp.concatenate([gradient, offset[..., None] / count], axis=-1)
 
 
-def row_loss(z: Array, y: Array) -> tuple[Array, Array]:
-    """Loss of each row [N] and its derivative by the decision values [N, K']."""
-    if z.shape[1] == 1:
-        return (jax.nn.softplus(z) - y * z)[:, 0], jax.nn.sigmoid(z) - y
-    return jax.nn.logsumexp(z, axis=1) - jnp.sum(y * z, axis=1), jax.nn.softmax(z, axis=1) - y
+def _over_blocks(add: Callable[..., Any], arrays: tuple[Array, ...], total: Any) -> Any:
+    """Passes blocks of rows of the arrays [N, ...], and the total so far, through `add`."""
+    rows = len(arrays[0])
+    block = math.gcd(rows, _BLOCK)
+    if block < _BLOCK // 4:  # an odd number of rows: all at once
+        return add(*arrays, total)
+
+    def step(i: Array, total: Any) -> Any:
+        parts = [jax.lax.dynamic_slice_in_dim(array, i * block, block) for array in arrays]
+        return add(*parts, total)
+
+    return jax.lax.fori_loop(0, rows // block, step, total)
+
+
+def row_loss(z: Array, y: Array, axis: int = -1) -> tuple[Array, Array]:
+    """Loss of each row and its derivative by the decision values.
+
+    Args:
+        z: Decision values, K' along `axis`.
+        y: Targets, broadcast to them.
+        axis: Of the classes; the loss lacks it.
+    """
+    if z.shape[axis] == 1:
+        e = jnp.exp(-jnp.abs(z))
+        loss = jnp.maximum(z, 0) + jnp.log1p(e) - y * z
+        return jnp.squeeze(loss, axis), jnp.where(z >= 0, 1, e) / (1 + e) - y
+    top = jax.lax.stop_gradient(jnp.max(z, axis=axis, keepdims=True))
+    e = jnp.exp(z - top)
+    total = jnp.sum(e, axis=axis, keepdims=True)
+    loss = jnp.log(total) + top - jnp.sum(y * z, axis=axis, keepdims=True)
+    return jnp.squeeze(loss, axis), e / total - y
 
 
 @jax.jit

@@ -281,6 +281,20 @@ def test_mlps_are_the_same_together_and_one_after_the_other():
     assert len(set(fits[0].epochs.ravel().tolist())) == 2
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("classes", [2, 5])
+def test_a_compiled_fit_needs_less_than_three_times_the_memory_of_its_features(solver, classes):
+    rows, width = 32768, 256
+    with jax.enable_x64(True):
+        shapes = [(rows, classes if classes > 2 else 1), (rows,), (5,)]
+        arrays = [jax.ShapeDtypeStruct(shape, np.float64) for shape in shapes]
+        x = jax.ShapeDtypeStruct((rows, width), np.float32)
+        compiled = fit_heads.lower(x, *arrays, solver=solver).compile()
+    memory = compiled.memory_analysis()
+    used = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+    assert used <= 3 * rows * width * 4
+
+
 def xor_problem(n=4000, seed=0):
     """Two classes that no line separates."""
     rng = np.random.default_rng(seed)

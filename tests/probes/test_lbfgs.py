@@ -13,6 +13,10 @@ def rosenbrock(x):
     return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
+def rosenbrocks(_, x):
+    return jax.vmap(jax.value_and_grad(rosenbrock))(x)
+
+
 def badly_scaled(x):
     return jnp.sum(jnp.logspace(-3, 3, x.size) * x**2) + jnp.sum(jnp.cosh(x / 3))
 
@@ -27,8 +31,10 @@ def test_takes_the_path_of_scipy(function, size):
     starts = np.random.default_rng(0).normal(size=(4, size)) * 2
     with jax.enable_x64(True):
         objective = jax.value_and_grad(function)
+        together = jax.vmap(objective)
         evaluate = jax.jit(objective)
-        run = jax.jit(jax.vmap(lambda x: minimise(objective, x, Stopping(1e-5, 64 * EPS, 500))))
+        stopping = Stopping(1e-5, 64 * EPS, 500)
+        run = jax.jit(lambda x: minimise(lambda _, x: together(x), None, x, stopping))
         found = jax.tree.map(np.asarray, run(jnp.asarray(starts)))
         for i, start in enumerate(starts):
             expected = minimize(
@@ -45,14 +51,35 @@ def test_takes_the_path_of_scipy(function, size):
 
 def test_stops_at_the_limit_and_says_so():
     with jax.enable_x64(True):
-        objective = jax.value_and_grad(rosenbrock)
-        result = minimise(objective, jnp.array([-1.2, 1.0]), Stopping(1e-10, 0.0, 3))
-    assert int(result.iterations) == 3
-    assert not bool(result.converged)
+        start = jnp.array([[-1.2, 1.0]])
+        result = minimise(rosenbrocks, None, start, Stopping(1e-10, 0.0, 3))
+    assert result.iterations.tolist() == [3]
+    assert result.converged.tolist() == [False]
 
 
 def test_start_at_the_optimum_takes_no_iteration():
     with jax.enable_x64(True):
-        result = minimise(jax.value_and_grad(rosenbrock), jnp.ones(3), Stopping(1e-5, 0.0, 10))
-    assert int(result.iterations) == 0
-    assert bool(result.converged)
+        result = minimise(rosenbrocks, None, jnp.ones((1, 3)), Stopping(1e-5, 0.0, 10))
+    assert result.iterations.tolist() == [0]
+    assert result.converged.tolist() == [True]
+
+
+def test_a_head_takes_the_same_path_alone_and_among_others_that_stop_before_it():
+    starts = np.random.default_rng(1).normal(size=(9, 4)) * 3
+    starts[4] = 1.0  # stops at once
+    scale = 10.0 ** np.arange(-4, 5)
+
+    def objective(own, x):
+        f, g = rosenbrocks(None, x)
+        return own * f, own[:, None] * g
+
+    with jax.enable_x64(True):
+        stopping = Stopping(1e-6, 64 * EPS, 200)
+        run = jax.jit(lambda own, x: minimise(objective, own, x, stopping))
+        together = jax.tree.map(np.asarray, run(scale, starts))
+        assert len(set(together.iterations.tolist())) >= 5
+        for i in range(len(starts)):
+            alone = jax.tree.map(np.asarray, run(scale[i : i + 1], starts[i : i + 1]))
+            assert together.iterations[i] == alone.iterations[0]
+            assert together.converged[i] == alone.converged[0]
+            np.testing.assert_allclose(together.x[i], alone.x[0], rtol=1e-9, atol=1e-9)
