@@ -4,7 +4,7 @@ scikit-learn's early stop shows in GENEB's scores, so the whole path counts: dir
 search, which pairs are kept, when it stops (Zhu et al. 1997, algorithm 778; Moré and Thuente
 1994 for the line search, with the constants of the L-BFGS-B code). All heads advance together,
 one function evaluation a step, each a state machine of its own in between. A head that has
-stopped is frozen, and once half of the heads have, the others go on without them.
+stopped is frozen, and once two fifths of them have, the others go on alone.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,9 @@ _STEP_MAX = 1e10
 
 # What each head has of its own, arrays with the leading axis H; x [H, P] -> f [H], gradient [H, P]
 Objective = Callable[[Any, Array], tuple[Array, Array]]
-# The same, and a gradient [H, P] -> its norm [H]
-Norm = Callable[[Any, Array], Array]
+# The same, a gradient [H, P], which heads' norms are asked for [H] -> norm [H]; of a head that is
+# not asked for anything, of one whose norm is too large to stop a lower bound that is too.
+Norm = Callable[[Any, Array, Array], Array]
 
 
 class Stopping(NamedTuple):
@@ -47,14 +48,14 @@ class Result(NamedTuple):
     Attributes:
         x: The last iterates [H, P].
         f: Objectives there [H].
-        gradient_norm: Norms of the gradients there [H].
+        gradient: Gradients there [H, P].
         iterations: Iterations done [H].
         converged: Whether a tolerance was met, not the limit or a failed line search [H].
     """
 
     x: Array
     f: Array
-    gradient_norm: Array
+    gradient: Array
     iterations: Array
     converged: Array
 
@@ -105,7 +106,7 @@ class _State(NamedTuple):
     stopped: Array
 
 
-def largest_entry(own: Any, g: Array) -> Array:
+def largest_entry(own: Any, g: Array, asked: Array) -> Array:
     """Max-norm of each gradient, which scipy's rule asks."""
     return jnp.max(jnp.abs(g), axis=1)
 
@@ -122,15 +123,15 @@ def minimise(
         stopping: Tolerances and limit.
         norm: The gradient's norm that `stopping.gradient` bounds.
     """
-    heads = len(x)
     state = _start(objective, own, x, stopping, norm)
-    taken = jnp.arange(heads)
-    # Stages of H, H/2, .., 1 heads: each ends when the next has room for the unfinished ones.
-    room = heads
-    while room:
+    taken = jnp.arange(len(x))
+    # All heads until the second stage has room for the unfinished ones; more stages would save
+    # little and each is compiled for itself.
+    stages = [size for size in (len(x), len(x) * 3 // 5) if size]
+    for rest in (*stages[1:], 0):
         some, mine = jax.tree.map(lambda array, taken=taken: array[taken], (state, own))
 
-        def crowded(some: _State, rest: int = room // 2) -> Array:
+        def crowded(some: _State, rest: int = rest) -> Array:
             return jnp.sum(~some.stopped) > rest
 
         def advance(some: _State, mine: Any = mine) -> _State:
@@ -138,14 +139,13 @@ def minimise(
 
         some = jax.lax.while_loop(crowded, advance, some)
         state = jax.tree.map(lambda a, new, taken=taken: a.at[taken].set(new), state, some)
-        room //= 2
-        taken = jnp.argsort(state.stopped, stable=True)[:room]  # the unfinished first
-    return Result(state.x0, state.f0, norm(own, state.g0), state.iterations, state.converged)
+        taken = jnp.argsort(state.stopped, stable=True)[:rest]  # the unfinished first
+    return Result(state.x0, state.f0, state.g0, state.iterations, state.converged)
 
 
 def _start(objective: Objective, own: Any, x: Array, stopping: Stopping, norm: Norm) -> _State:
     f, g = objective(own, x)
-    small = norm(own, g) <= stopping.gradient
+    small = norm(own, g, jnp.ones_like(f, bool)) <= stopping.gradient
     step = 1 / jnp.maximum(jnp.sqrt(_dot(g, g)), jnp.finfo(x.dtype).tiny)
     count = jnp.zeros(len(x), jnp.int32)
     gram = jnp.zeros((len(x), MEMORY, MEMORY), x.dtype)
@@ -180,7 +180,7 @@ def _advance(
     # An accepted step: the iterate moves, the stopping rules are asked, a pair is kept unless
     # its curvature s'y is no more than rounding.
     iterations = state.iterations + accepted
-    small = norm(own, g) <= stopping.gradient
+    small = norm(own, g, accepted) <= stopping.gradient
     magnitude = jnp.maximum(jnp.maximum(jnp.abs(state.f0), jnp.abs(f)), 1.0)
     flat = state.f0 - f <= stopping.decrease * magnitude
     converged = state.converged | (accepted & (small | flat))
