@@ -403,7 +403,6 @@ def _fit_mlp(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
             strengths.astype(np.float32),
             rows.seeds,
             standardised=probe.standardised,
-            together=jax.default_backend() != "cpu",
         )
     unknown = jnp.full(end.epochs.shape, jnp.nan)
     return Fits(end.network, end.epochs, end.objective, unknown, end.converged)

@@ -9,7 +9,7 @@ would stop a few-shot fit before it has begun.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ _ALPHA = 1e-4  # L2 penalty at C = 1
 _EPOCHS = 200
 _PATIENCE = 10
 _TOLERANCE = 1e-4
+_FEWEST_TOGETHER = 8  # heads; so few go on to the last one's end
 
 _multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
@@ -67,6 +68,24 @@ class MLP(NamedTuple):
     converged: Array
 
 
+class _Head(NamedTuple):
+    """What a head has of its own."""
+
+    draw: Array  # its place among the draws
+    alpha: Array
+    key: Array  # of the order of rows
+
+
+class _Draw(NamedTuple):
+    """What a draw has of its own; features and targets stand apart."""
+
+    mean: Array  # [D]
+    deviation: Array  # [D]
+    trained: Array  # [N], weights of the rows that are trained on
+    held_out: Array  # [J]
+    judged: Array  # [J], weights of the rows held out
+
+
 class _State(NamedTuple):
     weights: tuple[Array, ...]
     adam: optax.OptState
@@ -77,7 +96,7 @@ class _State(NamedTuple):
     objective: Array
 
 
-@functools.partial(jax.jit, static_argnames=("standardised", "together"))
+@functools.partial(jax.jit, static_argnames=("standardised",))
 def fit_mlp(
     x: Array,
     y: Array,
@@ -87,9 +106,10 @@ def fit_mlp(
     seed: Array,
     *,
     standardised: bool = False,
-    together: bool = True,
 ) -> MLP:
-    """Trains S strengths on each of R draws of rows, float32.
+    """Trains S strengths on each of R draws of rows together, float32.
+
+    When half of the heads have stopped, the others go on alone, and so on.
 
     Args:
         x: Features [N, D] that all draws share, or [R, N, D].
@@ -99,112 +119,134 @@ def fit_mlp(
         strength: C of each head [S]; the L2 penalty is 1e-4 / C.
         seed: Of start and order, uint32 [R].
         standardised: Train on features of mean 0 and variance 1 over the rows that count.
-        together: Advance all heads until the last has stopped, which fills an accelerator; else
-            one head after the other, each for its own epochs, which is faster on a CPU.
 
     Returns:
         The fits, each field with leading axes [S, R].
     """
-    draws, strengths = len(seed), len(strength)
-    fit = functools.partial(_fit, standardised=standardised)
+    draw = jax.vmap(
+        functools.partial(_draw, standardised=standardised),
+        in_axes=(None if x.ndim == 2 else 0, 0, 0),
+    )(x, weight, held_out)
+    keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed)))(seed)  # [R, 2]
+    axes = (len(strength), len(seed))
+    heads = _Head(
+        jnp.tile(jnp.arange(axes[1]), axes[0]),
+        jnp.repeat(_ALPHA / strength, axes[1]),
+        jnp.tile(keys[:, 0], axes[0]),
+    )
+    first = jax.vmap(functools.partial(_start, width=x.shape[-1], outputs=y.shape[-1]))(keys[:, 1])
+    state = jax.vmap(_first_state)(jax.tree.map(lambda a: a[heads.draw], first))
 
-    def fit_head(head: tuple[Array, Array]) -> MLP:
-        C, r = head
-        own_x, own_y = (x, y) if x.ndim == 2 else (x[r], y[r])
-        return fit(own_x, own_y, weight[r], held_out[r], C, seed[r])
+    taken = jnp.arange(len(heads.draw))
+    while True:
+        left = len(taken) // 2 if len(taken) > _FEWEST_TOGETHER else 0
+        own, some = jax.tree.map(lambda a, taken=taken: a[taken], (heads, state))
+        some = jax.lax.while_loop(
+            lambda some, left=left: jnp.sum(_running(some)) > left,
+            lambda some, own=own: _epoch(x, y, draw, own, some),
+            some,
+        )
+        state = jax.tree.map(lambda a, b, taken=taken: a.at[taken].set(b), state, some)
+        if not left:
+            break
+        taken = jnp.argsort(~_running(state), stable=True)[:left]  # those that go on
+    network = Network(draw.mean[heads.draw], draw.deviation[heads.draw], *state.best)
+    end = MLP(network, state.epoch, state.objective, state.waited > _PATIENCE)
+    return jax.tree.map(lambda a: a.reshape(*axes, *a.shape[1:]), end)
 
-    heads = jnp.repeat(strength, draws), jnp.tile(jnp.arange(draws), strengths)
-    end = jax.vmap(fit_head)(heads) if together else jax.lax.map(fit_head, heads)
-    return jax.tree.map(lambda a: a.reshape(strengths, draws, *a.shape[1:]), end)
 
-
-def _fit(
-    x: Array,
-    y: Array,
-    weight: Array,
-    held_out: Array,
-    strength: Array,
-    seed: Array,
-    *,
-    standardised: bool,
-) -> MLP:
-    rows, width = x.shape
-    mean, deviation = jnp.zeros(width, x.dtype), jnp.ones(width, x.dtype)
+def _draw(x: Array, weight: Array, held_out: Array, *, standardised: bool) -> _Draw:
+    mean, deviation = jnp.zeros(x.shape[1], x.dtype), jnp.ones(x.shape[1], x.dtype)
     if standardised:
         _, mean, deviation = standardise(x, weight, x.dtype)
-    judged = weight.at[held_out].get(mode="fill", fill_value=0)  # [J]
-    trained = weight.at[held_out].set(0, mode="drop")
-    used = jnp.sum(trained > 0)
-    batch = min(_BATCH, rows)
-    alpha = _ALPHA / strength
-    adam = optax.adam(_STEP)
+    judged = weight.at[held_out].get(mode="fill", fill_value=0)
+    return _Draw(mean, deviation, weight.at[held_out].set(0, mode="drop"), held_out, judged)
 
-    def loss(weights: tuple[Array, ...], x: Array, y: Array, weight: Array) -> Array:
-        total = jnp.maximum(jnp.sum(weight), 1)
-        penalty = 0.5 * alpha * sum(jnp.sum(weights[i] ** 2) for i in (0, 2)) / total
-        return weight @ row_loss(_outputs(weights, x), y)[0] / total + penalty
 
-    def epoch(state: _State) -> _State:
-        noise = jax.random.uniform(jax.random.fold_in(key, state.epoch), (rows,))
+def _first_state(weights: tuple[Array, ...]) -> _State:
+    none, far = jnp.zeros((), jnp.int32), jnp.array(jnp.inf, weights[0].dtype)
+    return _State(weights, optax.adam(_STEP).init(weights), weights, -far, none, none, far)
+
+
+def _running(state: _State) -> Array:
+    return (state.waited <= _PATIENCE) & (state.epoch < _EPOCHS)
+
+
+def _epoch(x: Array, y: Array, draw: _Draw, heads: _Head, state: _State) -> _State:
+    """One epoch of the heads [H] that run; the others stay as they are."""
+
+    def rows(number: Array, places: Array) -> tuple[Array, Array]:
+        """Features, scaled, and targets of rows of a draw; places without a row give the last."""
+        own_x, own_y = (
+            (x[places], y[places]) if x.ndim == 2 else (x[number, places], y[number, places])
+        )
+        return (own_x - draw.mean[number]) / draw.deviation[number], own_y
+
+    def train(head: _Head, state: _State) -> tuple[tuple[Array, ...], optax.OptState, Array]:
+        trained = draw.trained[head.draw]
+        batch = min(_BATCH, len(trained))
+        noise = jax.random.uniform(jax.random.fold_in(head.key, state.epoch), trained.shape)
         # Rows that do not count come last, and behind them places without a row.
         order = jnp.argsort(jnp.where(trained > 0, noise, 2.0))
-        order = jnp.append(order, jnp.full(batch, rows))
+        order = jnp.append(order, jnp.full(batch, len(trained)))
 
         def step(i: Array, carry: tuple) -> tuple:
-            weights, adam_state, summed = carry
+            weights, adam, summed = carry
             own = jax.lax.dynamic_slice_in_dim(order, i * batch, batch)
-            x_own = (x[own] - mean) / deviation
-            weight_own = trained.at[own].get(mode="fill", fill_value=0)
-            value, slope = jax.value_and_grad(loss)(weights, x_own, y[own], weight_own)
-            update, adam_state = adam.update(slope, adam_state, weights)
+            weight = trained.at[own].get(mode="fill", fill_value=0)
+            value, slope = jax.value_and_grad(_loss)(
+                weights, *rows(head.draw, own), weight, head.alpha
+            )
+            update, adam = optax.adam(_STEP).update(slope, adam, weights)
             weights = optax.apply_updates(weights, update)
-            return weights, adam_state, summed + value * jnp.sum(weight_own)
+            return weights, adam, summed + value * jnp.sum(weight)
 
+        steps = -(-jnp.sum(trained > 0) // batch)
         carry = (state.weights, state.adam, jnp.zeros((), x.dtype))
-        weights, adam_state, summed = jax.lax.fori_loop(0, -(-used // batch), step, carry)
-        objective = summed / jnp.sum(trained)
-        right = _right(_outputs(weights, x_judged), y_judged)
-        score = jnp.where(
-            jnp.any(judged > 0), judged @ right / jnp.maximum(jnp.sum(judged), 1), -objective
-        )
-        better = score > state.best_score
-        return _State(
-            weights,
-            adam_state,
-            jax.tree.map(lambda a, b: jnp.where(better, a, b), weights, state.best),
-            jnp.maximum(score, state.best_score),
-            jnp.where(score < state.best_score + _TOLERANCE, state.waited + 1, 0),
-            state.epoch + 1,
-            objective,
-        )
+        weights, adam, summed = jax.lax.fori_loop(0, steps, step, carry)
+        return weights, adam, summed / jnp.sum(trained)
 
-    x_judged = (x.at[held_out].get(mode="fill", fill_value=0) - mean) / deviation
-    y_judged = y.at[held_out].get(mode="fill", fill_value=0)
-    key, start = jax.random.split(jax.random.key(seed))
-    weights = _start(start, width, y.shape[-1], x.dtype)
-    none = jnp.zeros((), jnp.int32)
-    state = _State(
+    def judge(head: tuple[Array, tuple[Array, ...], Array]) -> Array:
+        number, weights, objective = head
+        judged = draw.judged[number]
+        own_x, own_y = rows(number, draw.held_out[number])
+        right = judged @ _right(_outputs(weights, own_x), own_y)
+        return jnp.where(jnp.any(judged > 0), right / jnp.maximum(jnp.sum(judged), 1), -objective)
+
+    def select(condition: Array, new: Any, old: Any) -> Any:
+        def pick(a: Array, b: Array) -> Array:
+            return jnp.where(condition.reshape(-1, *(1,) * (a.ndim - 1)), a, b)
+
+        return jax.tree.map(pick, new, old)
+
+    weights, adam, objective = jax.vmap(train)(heads, state)
+    # One head after the other: the held-out rows of all together would not fit.
+    score = jax.lax.map(judge, (heads.draw, weights, objective))
+    new = _State(
         weights,
-        adam.init(weights),
-        weights,
-        jnp.array(-jnp.inf, x.dtype),
-        none,
-        none,
-        jnp.array(jnp.inf, x.dtype),
+        adam,
+        select(score > state.best_score, weights, state.best),
+        jnp.maximum(score, state.best_score),
+        jnp.where(score < state.best_score + _TOLERANCE, state.waited + 1, 0),
+        state.epoch + 1,
+        objective,
     )
-    end = jax.lax.while_loop(
-        lambda state: (state.waited <= _PATIENCE) & (state.epoch < _EPOCHS), epoch, state
-    )
-    return MLP(Network(mean, deviation, *end.best), end.epoch, end.objective, end.epoch < _EPOCHS)
+    return select(_running(state), new, state)
 
 
-def _start(key: Array, width: int, outputs: int, dtype: jnp.dtype) -> tuple[Array, ...]:
+def _loss(weights: tuple[Array, ...], x: Array, y: Array, weight: Array, alpha: Array) -> Array:
+    total = jnp.maximum(jnp.sum(weight), 1)
+    penalty = 0.5 * alpha * sum(jnp.sum(weights[i] ** 2) for i in (0, 2)) / total
+    return weight @ row_loss(_outputs(weights, x), y)[0] / total + penalty
+
+
+def _start(key: Array, width: int, outputs: int) -> tuple[Array, ...]:
     """Glorot's uniform start, biases too, as scikit-learn draws them."""
     keys = jax.random.split(key, 4)
     shapes = ((width, UNITS), (UNITS,), (UNITS, outputs), (outputs,))
     fans = (width + UNITS, width + UNITS, UNITS + outputs, UNITS + outputs)
     return tuple(
-        jax.random.uniform(k, shape, dtype, -((6 / fan) ** 0.5), (6 / fan) ** 0.5)
+        jax.random.uniform(k, shape, jnp.float32, -((6 / fan) ** 0.5), (6 / fan) ** 0.5)
         for k, shape, fan in zip(keys, shapes, fans, strict=True)
     )
 

@@ -252,13 +252,12 @@ def test_fits_export_for_every_platform(shape, standardised):
         assert exported.platforms == platforms
 
 
-@pytest.mark.parametrize("together", [False, True])
-def test_mlps_export_for_every_platform(together):
+def test_mlps_export_for_every_platform():
     platforms = ("cpu", "cuda", "tpu")
     shapes = ((64, 16), (64, 3), (2, 64), (2, 8), (4,), (2,))
     dtypes = (np.float32, np.float32, np.float32, np.int32, np.float32, np.uint32)
     arguments = [jax.ShapeDtypeStruct(*own) for own in zip(shapes, dtypes, strict=True)]
-    call = jax.jit(functools.partial(fit_mlp, standardised=True, together=together))
+    call = jax.jit(functools.partial(fit_mlp, standardised=True))
     exported = jax.export.export(call, platforms=platforms)(*arguments)
     assert exported.platforms == platforms
     network = jax.eval_shape(call, *arguments).network
@@ -267,18 +266,21 @@ def test_mlps_export_for_every_platform(together):
     assert exported.out_avals[0].shape == (4, 2, 64, 3)
 
 
-def test_mlps_are_the_same_together_and_one_after_the_other():
+def test_an_mlp_is_the_same_alone_and_among_others_that_stop_before_it():
     x, y, _, _ = xor_problem(600)
-    weight = np.ones((2, len(x)), np.float32)
-    held_out = np.stack([np.arange(0, 30), np.arange(30, 60)]).astype(np.int32)
-    fits = [
-        fit_mlp(x, y[:, None].astype(np.float32), weight, held_out, np.ones(1, np.float32),
-                np.arange(2, dtype=np.uint32), together=together)
-        for together in (False, True)
-    ]  # fmt: skip
-    np.testing.assert_array_equal(fits[0].epochs, fits[1].epochs)
-    np.testing.assert_allclose(fits[0].objective, fits[1].objective, rtol=1e-4)
-    assert len(set(fits[0].epochs.ravel().tolist())) == 2
+    seeds = np.arange(6, dtype=np.uint32)
+    weight = np.ones((6, len(x)), np.float32)
+    held_out = np.tile(np.arange(30, dtype=np.int32), (6, 1))
+    strength = np.array([1.0], np.float32)
+    fit = functools.partial(fit_mlp, x, y[:, None].astype(np.float32))
+    together = fit(weight, held_out, strength, seeds)
+    epochs = together.epochs[0].tolist()
+    assert len(set(epochs)) > 2
+    for i in (int(np.argmin(epochs)), int(np.argmax(epochs))):
+        alone = fit(weight[:1], held_out[:1], strength, seeds[i : i + 1])
+        assert alone.epochs[0, 0] == epochs[i]
+        np.testing.assert_allclose(alone.objective[0, 0], together.objective[0, i], rtol=1e-4)
+        np.testing.assert_allclose(alone.network.w1[0, 0], together.network.w1[0, i], atol=1e-4)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
