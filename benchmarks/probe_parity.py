@@ -142,7 +142,8 @@ def summarise(cells: pd.DataFrame, console: Console) -> None:
         difference=(cells["MCC"] - cells["MCC_float64"]).abs(),
         spread=(cells["MCC_float32"] - cells["MCC_float64"]).abs(),
     )
-    beyond = cells[cells["difference"] > cells["spread"]].sort_values("difference")[::-1]
+    cells["beyond"] = cells["difference"] > cells["spread"] + _ROUNDING
+    beyond = cells[cells["beyond"]].sort_values("difference")[::-1]
     table = Table(title="MCC of the geneb solver beside scikit-learn's (float64 of the features)")
     columns = (
         "features", "regime", "cells", "mean |difference|", "largest", "mean spread\nfloat32",
@@ -161,7 +162,7 @@ def summarise(cells: pd.DataFrame, console: Console) -> None:
             f"{own['difference'].max():.4f}",
             f"{own['spread'].mean():.5f}",
             f"{own['spread'].max():.4f}",
-            str(int((own["difference"] > own["spread"]).sum())),
+            str(int(own["beyond"].sum())),
             *(f"{own[f'iterations{dtype}'].mean():.1f}" for dtype in ("", "_float64", "_float32")),
             f"{own['other_iterations'].mean():.1%}",
         )
