@@ -27,8 +27,10 @@ SOLVERS: Mapping[str, Stopping] = {
     "converged": Stopping(1e-8, 0.0, 20000),
 }
 
-# Rows read at a time: they stay in cache between the two products that need them.
-_BLOCK = 1024
+# Bytes of rows read at a time: they stay in cache between the two products that need them.
+_BLOCK = 2**22
+
+_FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
 
 # Features of which a rotated gradient's entries are looked at before all are.
 _FIRST_AXES = 64
@@ -310,8 +312,10 @@ def _objective(rows: _Rows, penalty: Array, head: Array) -> tuple[Array, Array]:
 def _over_blocks(add: Callable[..., Any], arrays: tuple[Array, ...], total: Any) -> Any:
     """Passes blocks of rows of the arrays [N, ...], and the total so far, through `add`."""
     rows = len(arrays[0])
-    block = math.gcd(rows, _BLOCK)
-    if block < _BLOCK // 4:  # an odd number of rows: all at once
+    fitting = _BLOCK // (8 * math.prod(arrays[0].shape[1:]))  # as float64
+    most = 2 ** max(fitting, _FEWEST).bit_length() // 2
+    block = math.gcd(rows, most)
+    if block < _FEWEST:  # an odd number of rows: all at once
         return add(*arrays, total)
 
     def step(i: Array, total: Any) -> Any:
