@@ -40,7 +40,6 @@ from model_ports.port import (
 )
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
-PEERS = ("hyena", "striped_hyena", "caduceus", "mamba2", "janusdna", "enformer")
 _LENGTHS = (1024, 8192)
 _QUICK_SECONDS, _REPEATS = 2.0, 5  # a call this short is timed so often, and the median taken
 

@@ -18,9 +18,9 @@ from geneb_jax.scores import write_json
 # Tokens of a batch on one device: enough rows to fill the matrix units.
 _BATCH_TOKENS = {"cpu": 2048}
 _BATCH_TOKENS_ACCELERATOR = 65536
-_CANDIDATES = {"cpu": (1024, 2048, 4096, 8192)}
+_CANDIDATES = {"cpu": (512, 1024, 2048, 4096)}
 _CANDIDATES_ACCELERATOR = (16384, 32768, 65536, 131072, 262144)
-_WORTH_TUNING = 5000  # records; fewer are embedded sooner than batch sizes are compared
+WORTH_TUNING = 5000  # records; fewer are embedded sooner than batch sizes are compared
 _WORTH_MEASURING = 2.0  # seconds of embedding; rates of less are noise
 _TYPICAL_LENGTH = 64  # of models whose benchmark lengths are not known
 _CLOSE = 0.97  # of the best rate: the smallest batch that reaches it is taken
@@ -37,7 +37,7 @@ def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
     kept = _read(workdir)
     name = f"{port.entry.id} {port.weights_id.split(':')[0]} {port.dtype}"
     if name not in kept["batch_tokens"]:
-        if records < _WORTH_TUNING or port.preset.batching not in ("masked", "causal"):
+        if records < WORTH_TUNING or port.preset.batching not in ("masked", "causal"):
             return default_batch_tokens()
         kept["batch_tokens"][name] = _fastest(engine)
         logging.info("%s: batches of %d tokens", name, kept["batch_tokens"][name])

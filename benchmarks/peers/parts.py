@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 Weights = Mapping[str, Tensor]
@@ -14,6 +14,19 @@ def to_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     """The checkpoint's tensors, the floating ones in float32."""
     found = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
     return {name: t.float() if t.is_floating_point() else t for name, t in found.items()}
+
+
+def fill(model: nn.Module, tensors: Mapping[str, np.ndarray], prefix: str) -> None:
+    """Gives a model the checkpoint's tensors under `prefix`; its buffers stay its own.
+
+    Raises:
+        KeyError: A parameter has no tensor.
+        RuntimeError: One has another shape.
+    """
+    names = dict(model.named_parameters())
+    found = to_torch({name: tensors[f"{prefix}{name}"] for name in names})
+    model.load_state_dict(found, strict=False, assign=True)
+    model.eval()
 
 
 def apply(weights: Weights, name: str, x: Tensor) -> Tensor:

@@ -1,0 +1,134 @@
+"""The embedding engine's side of its comparison with PyTorch, in a process of its own.
+
+    python -m benchmarks.embedding_engine FOLDER
+
+FOLDER is described in `benchmarks.embedding_case`; `write_case` makes it.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from safetensors.numpy import save_file
+
+from benchmarks.embedding_case import Case, leave, read_records, write_records
+from geneb_jax import device
+from geneb_jax.buckets import benchmark_lengths, plan_batches
+from geneb_jax.embedding import Speed, embed_array, open_engine
+from model_ports import catalog
+from model_ports.checkpoint import Weight
+from model_ports.port import Port, family, load_port, read_config
+
+FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
+_SPECIAL_IDS = 10  # more than any of the models' special tokens
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """A tokenizer of records that are named by their number: the ids are there."""
+
+    ids: Sequence[np.ndarray]
+    pad_id: int
+    vocab_size: int
+    specials: int = 0
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """Returns the records' ids."""
+        return [self.ids[int(number)][:max_tokens] for number in sequences]
+
+
+def write_case(case: Case, folder: Path) -> None:
+    """Writes the checkpoint, weights random by the family's initialisers, and the records."""
+    entry = catalog.get(case.model_id)
+    unwanted = shutil.ignore_patterns("meta.json", "*cases.json", "full_*", "golden.npz")
+    shutil.copytree(FIXTURES / entry.id, folder, dirs_exist_ok=True, ignore=unwanted)
+    config = {**entry.config, **case.changes}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(_random_checkpoint(entry, config), folder / "model.safetensors")
+    limit = entry.preset("corrected").max_tokens
+    records = draw_records(entry.id, case.records, config["vocab_size"], limit)
+    write_records(case, records, folder)
+
+
+def _random_checkpoint(entry: catalog.Entry, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The parameters of a random model under the names and in the layout of its authors' file."""
+    kind, own = family(entry.family), read_config(entry, config)
+    state = jax.jit(lambda: nnx.state(kind.Model(own, rngs=nnx.Rngs(0))))()
+    arrays = {".".join(map(str, p)): np.asarray(x[...]) for p, x in nnx.to_flat_state(state)}
+    tensors = {}
+    for rule in kind.weights(own):
+        if isinstance(rule, Weight):
+            array = arrays[rule.path]
+            rows = dict(enumerate(array)) if "{}" in rule.source else {0: array}
+            for i, row in rows.items():  # the only layout here, a transpose, is its own inverse
+                changed = row if rule.layout is None else rule.layout(row)
+                tensors[rule.source.format(i)] = np.ascontiguousarray(changed)
+    return tensors
+
+
+def draw_records(
+    model_id: str, count: int, vocab_size: int, limit: int | None, length: int | None = None
+) -> list[np.ndarray]:
+    """Returns random token ids in the benchmark's length mix, or of one length; int32.
+
+    Raises:
+        ValueError: The model's lengths are not in the benchmark's table.
+    """
+    rng = np.random.default_rng(0)
+    lengths = np.full(count, length or 0)
+    if length is None:
+        table = benchmark_lengths(model_id)
+        if table is None:
+            raise ValueError(f"model '{model_id}': no length mix is known; give a length")
+        lengths = rng.choice(table[0], count, p=table[1] / table[1].sum())
+    lengths = np.minimum(lengths, limit or lengths)
+    return [rng.integers(_SPECIAL_IDS, vocab_size, length, np.int32) for length in lengths]
+
+
+def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
+    """The engine on token ids, warm: its figures, and the embeddings [N, D]."""
+    ids = TokenIds(records, port.tokenizer.pad_id, port.config.vocab_size)
+    engine = open_engine(replace(port, tokenizer=ids))
+    with tempfile.TemporaryDirectory() as workdir:
+        tokens = device.batch_tokens(engine, device.WORTH_TUNING, Path(workdir))
+    batches = plan_batches(port, list(map(len, records)), tokens)
+    first = {batch.length: str(batch.rows[0]) for batch in batches}
+    embed_array(engine, list(first.values()), tokens)
+    speed = engine.speed = Speed()
+    start = time.perf_counter()
+    found = embed_array(engine, list(map(str, range(len(records)))), tokens)
+    seconds = time.perf_counter() - start
+    figures = {
+        "records": len(records),
+        "tokens": speed.tokens,
+        "seconds": seconds,
+        "padding": 1 - speed.tokens / speed.computed_tokens,
+        "waits": speed.starved_seconds / seconds,
+        "flop": speed.flop,
+        "matmul_rate": device.matmul_rate(port.dtype),
+        "batch_tokens": tokens,
+        "shapes": len(first),
+    }
+    return figures, found
+
+
+def main() -> None:
+    """Measures the engine."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    case, records = read_records(folder)
+    leave(folder, *run(load_port(case.model_id, folder), records))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Llama and Mistral in PyTorch: transformers' LlamaModel, which computes both."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, LlamaModel
+
+from benchmarks.peers.parts import fill
+
+
+def build(
+    config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Returns `forward(ids [B, L], mask) -> [B, L, D]`."""
+    fields = {name: value for name, value in config.items() if name != "model_type"}
+    model: Any = LlamaModel(LlamaConfig(**{**fields, "attn_implementation": "sdpa"}))
+    fill(model, tensors, "model.")
+
+    @torch.inference_mode()
+    def forward(ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        return model(ids, mask, use_cache=False).last_hidden_state
+
+    return forward
