@@ -1,4 +1,4 @@
-"""What the device can do, measured once and kept in the workdir: matrix rate, batch size."""
+"""What the device can do, measured once and kept in the workdir, and room for its programs."""
 
 import json
 import time
@@ -25,6 +25,8 @@ _WORTH_MEASURING = 2.0  # seconds of embedding; rates of less are noise
 _TYPICAL_LENGTH = 64  # of models whose benchmark lengths are not known
 _CLOSE = 0.97  # of the best rate: the smallest batch that reaches it is taken
 _REPEATS = 3
+_MAPS = Path("/proc/self/maps")
+_MOST_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
 def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
@@ -78,6 +80,20 @@ def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:
 def peak_bytes() -> int | None:
     """Largest memory in use on the first device since the process began; None: it does not tell."""
     return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def make_room_for_programs() -> None:
+    """Drops JAX's compiled programs once they hold half of the memory maps a process may have.
+
+    On CPUs a program takes several maps, Linux allows 65,530, and a process that wants more dies
+    without a word: a run over 40 models comes there. What is needed again is read from the
+    compilation cache.
+    """
+    if _MAPS.is_file() and _MOST_MAPS.is_file():
+        with _MAPS.open("rb") as maps:
+            count = sum(1 for _ in maps)
+        if count > int(_MOST_MAPS.read_text()) // 2:
+            jax.clear_caches()
 
 
 def _fastest(engine: Engine) -> int:

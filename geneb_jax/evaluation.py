@@ -28,6 +28,7 @@ from rich.text import Text
 from geneb_jax import cells
 from geneb_jax.cells import Cell
 from geneb_jax.config import Settings, regime_name
+from geneb_jax.device import make_room_for_programs
 from geneb_jax.features import Model, Representation, open_model, prepare_features
 from geneb_jax.models import ModelSpec
 from geneb_jax.scores import (
@@ -151,6 +152,7 @@ def _evaluate_model(
             bars.update(bar, completed=records)
         bar = bars.add_task(f"probe {name}", total=len(jobs), unit="tasks")
         for task, representation, cell in jobs:
+            make_room_for_programs()
             with _timed(clock, f"embed {name}"):
                 x_train, x_test = features(task, representation)
             with _timed(clock, f"probe {name}"):

@@ -97,3 +97,18 @@ def test_peak_memory_is_the_devices_or_not_known(monkeypatch):
     for stats, expected in ((None, None), ({}, None), ({"peak_bytes_in_use": 7}, 7)):
         monkeypatch.setattr(device.jax, "local_devices", lambda: [Device(stats)])  # noqa: B023
         assert device.peak_bytes() == expected
+
+
+def test_programs_are_dropped_before_they_hold_too_many_memory_maps(tmp_path, monkeypatch):
+    doubled = jax.jit(lambda x: 2 * x)
+    doubled(1.0)
+    maps, most = tmp_path / "maps", tmp_path / "most"
+    maps.write_text("map\n" * 51)
+    monkeypatch.setattr(device, "_MAPS", maps)
+    monkeypatch.setattr(device, "_MOST_MAPS", most)
+    for limit, programs in (("102\n", 1), ("101\n", 0)):
+        most.write_text(limit)
+        device.make_room_for_programs()
+        assert doubled._cache_size() == programs
+    most.unlink()  # another system
+    device.make_room_for_programs()
