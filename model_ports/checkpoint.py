@@ -18,8 +18,8 @@ from safetensors import safe_open
 
 _MIB = 2**20
 
-# Only methods that NumPy arrays and JAX tracers share: T, reshape, swapaxes, indexing.
-Layout = Callable[[Any], Any]
+# From a tensor to the parameter's value: mostly T, reshape, swapaxes, indexing.
+Layout = Callable[[np.ndarray], np.ndarray]
 
 
 WEIGHT_DTYPES = {
@@ -43,7 +43,7 @@ class Weight:
         source: Tensor name; each `{}` stands for a number (of a layer, an expert) and the tensors
             found are stacked over it, in rising order, on new leading axes.
         path: Dotted path of the parameter in the module.
-        layout: Change of one tensor's layout before stacking, such as `transpose`.
+        layout: Change of one tensor before stacking, such as `transpose`.
         only: Numbers of the first `{}` that this rule is for; None: all.
     """
 
@@ -66,7 +66,7 @@ class Ignored:
     reason: str
 
 
-def transpose(tensor: Any) -> Any:
+def transpose(tensor: np.ndarray) -> np.ndarray:
     """PyTorch's linear weight [out, in] as Flax's kernel [in, out]."""
     return tensor.T
 
@@ -427,7 +427,7 @@ def _shape_after(layout: Layout | None, shape: Sequence[int]) -> tuple[int, ...]
     if layout is None:
         return tuple(shape)
     try:
-        return jax.eval_shape(layout, jax.ShapeDtypeStruct(tuple(shape), jnp.float32)).shape
+        return layout(np.broadcast_to(np.float32(0), shape)).shape  # all entries are one
     except (TypeError, ValueError, IndexError):
         return ()
 

@@ -4,12 +4,14 @@ The filters are sums of exponentials, given by poles and residues. Original: the
 togethercomputer/evo-1-131k-base. Causal, without a mask.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 
@@ -28,6 +30,7 @@ from model_ports.layers import (
 from model_ports.port import FINAL, Hidden, Inputs
 
 _PARTS = 3  # two gates and the value, or query, key and value
+_TURN = 2**16  # units of an angle
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,10 @@ class ConvolutionBlock(nnx.Module):
         self.project = linear(width, _PARTS * width, rngs=rngs)
         self.short_kernel = nnx.Param(normal(rngs.params(), (_PARTS * width, config.short_width)))
         self.short_bias = nnx.Param(jnp.zeros(_PARTS * width))
-        # Real and imaginary parts; random filters decay by half in 1, 2, 4, ... tokens.
-        decay = 0.5 ** (0.5 ** jnp.arange(config.states, dtype=jnp.float32))
-        poles = jnp.stack([decay, jnp.zeros_like(decay)], axis=-1)
-        self.poles = nnx.Param(jnp.broadcast_to(poles, (width, config.states, 2)))
+        # As `log_poles` gives them; random filters decay by half in 1, 2, 4, ... tokens.
+        decay = -math.log(2) * 0.5 ** jnp.arange(config.states, dtype=jnp.float32)
+        poles = jnp.stack([decay, jnp.zeros_like(decay), jnp.zeros_like(decay)], axis=-1)
+        self.poles = nnx.Param(jnp.broadcast_to(poles, (width, config.states, 3)))
         self.residues = nnx.Param(normal(rngs.params(), (width, config.states, 2)))
         self.skip = nnx.Param(jnp.ones(width))
         self.output = linear(width, width, rngs=rngs)
@@ -164,19 +167,55 @@ class ConvolutionBlock(nnx.Module):
         return self.feed_forward(x + self.output(mixed))
 
     def _filters(self, length: int) -> Array:
-        """Re sum_k residue_k pole_k^t, float32 [length, D]."""
-        poles, residues = (
-            jax.lax.complex(part[..., 0], part[..., 1])
-            for part in (self.poles[...], self.residues[...])
+        """Re sum_k residue_k pole_k^t, float32 [length, D].
+
+        With t = a n + b the power is a product, and the sum one of two matrices a channel.
+        """
+        stride = math.ceil(math.sqrt(length))
+        steps = jnp.arange(stride)
+        real, imaginary = self._powers(steps)
+        far_real, far_imaginary = self._powers(stride * steps)
+        own_real, own_imaginary = self.residues[..., 0], self.residues[..., 1]
+        far = (
+            own_real * far_real - own_imaginary * far_imaginary,
+            -own_real * far_imaginary - own_imaginary * far_real,
         )
-        logarithms, time = jnp.log(poles), jnp.arange(length, dtype=jnp.float32)[:, None]
+        filters = jnp.einsum(
+            "adk,bdk->abd",
+            jnp.concatenate(far, axis=-1),
+            jnp.concatenate([real, imaginary], axis=-1),
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        return filters.reshape(-1, self.config.width)[:length]
 
-        def add(total: Array, mode: tuple[Array, Array]) -> tuple[Array, None]:
-            logarithm, residue = mode
-            return total + (residue * jnp.exp(time * logarithm)).real, None
+    def _powers(self, times: Array) -> tuple[Array, Array]:
+        """Real and imaginary part of pole^t, float32 [T, D, states], for int32 times [T]."""
+        decay, coarse, fine = jnp.moveaxis(self.poles[...], -1, 0)
+        times = times[:, None, None]
+        # Whole turns drop out of an integer product, also where it wraps around.
+        turns = (times * coarse.astype(jnp.int32)) & (_TURN - 1)
+        angle = 2 * jnp.pi / _TURN * (turns + times * fine)
+        size = jnp.exp(times * decay)
+        return size * jnp.cos(angle), size * jnp.sin(angle)
 
-        start = jnp.zeros((length, self.config.width), jnp.float32)
-        return jax.lax.scan(add, start, (logarithms.T, residues.T))[0]
+
+def log_poles(poles: np.ndarray) -> np.ndarray:
+    """Logarithms of poles, precise enough for powers of 2^17.
+
+    Times t, a float32 angle of a pole would be off by 1e-7 t. It is computed in float64 and split.
+
+    Args:
+        poles: Real and imaginary parts [.., 2].
+
+    Returns:
+        float32 [.., 3]: log of the absolute value; the angle in 2^-16 turns, the whole ones and
+        the rest.
+    """
+    wide = poles.astype(np.float64)
+    size = np.maximum(np.hypot(wide[..., 0], wide[..., 1]), np.finfo(np.float32).tiny)
+    angle = np.arctan2(wide[..., 1], wide[..., 0]) / (2 * np.pi) * _TURN
+    whole = np.round(angle)
+    return np.stack([np.log(size), whole, angle - whole], axis=-1).astype(np.float32)
 
 
 class AttentionBlock(nnx.Module):
@@ -237,7 +276,7 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
             f"{layer}.filter.short_filter_weight", "convolutions.short_kernel", lambda w: w[:, 0]
         ),
         Weight(f"{layer}.filter.short_filter_bias", "convolutions.short_bias"),
-        Weight(f"{layer}.filter.poles", "convolutions.poles", lambda p: p[:, :, 0]),
+        Weight(f"{layer}.filter.poles", "convolutions.poles", lambda p: log_poles(p[:, :, 0])),
         Weight(f"{layer}.filter.residues", "convolutions.residues", lambda r: r[:, :, 0]),
         Weight(f"{layer}.filter.D", "convolutions.skip"),
         Ignored(r".*\.rotary_emb\.inv_freq", "rounded: the original recomputes them"),
