@@ -105,6 +105,12 @@ def scan_mixed(
     return x, states
 
 
+def fast_fft_length(least: int) -> int:
+    """The smallest product of twos, threes and fives that is even and at least `least`."""
+    odd = (3**i * 5**j for i in range(20) for j in range(14))
+    return min(n << max(1, math.ceil(math.log2(least / n))) for n in odd)
+
+
 def causal_fft_convolution(x: Array, filters: Array) -> Array:
     """y[t] = sum_{s <= t} filters[t - s] x[s] for each channel, by FFT in float32.
 
@@ -121,15 +127,16 @@ def causal_fft_convolution(x: Array, filters: Array) -> Array:
     wanted = -(-batch * length * width // _FFT_VALUES)
     groups = next((n for n in range(wanted, width) if width % n == 0), width)
     size = width // groups
+    # Over twice the length the circular convolution of the padded arrays is the linear one.
+    points = fast_fft_length(2 * length - 1)
 
     def convolve(start: Array) -> Array:
         part, own = (
             jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1).astype(jnp.float32)
             for a in (x, filters)
         )
-        # Twice the length: the circular convolution of the padded arrays is the linear one.
-        spectrum = jnp.fft.rfft(part, 2 * length, axis=1) * jnp.fft.rfft(own, 2 * length, axis=0)
-        return jnp.fft.irfft(spectrum, 2 * length, axis=1)[:, :length]
+        spectrum = jnp.fft.rfft(part, points, axis=1) * jnp.fft.rfft(own, points, axis=0)
+        return jnp.fft.irfft(spectrum, points, axis=1)[:, :length]
 
     if groups == 1:
         return convolve(jnp.zeros((), jnp.int32))

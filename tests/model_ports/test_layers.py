@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model_ports import layers
-from model_ports.layers import attend, symmetric_alibi
+from model_ports.layers import attend, fast_fft_length, symmetric_alibi
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,16 @@ def test_scores_of_all_pairs_never_stand_in_memory():
     # Four bytes a score of all pairs would be 2 GiB, and grow 16 times.
     assert scratch(8192) < 2**28
     assert scratch(8192) < 5 * scratch(2048)
+
+
+def test_fast_fft_lengths_are_the_next_even_ones_without_large_primes():
+    def rest(n):
+        for prime in (2, 3, 5):
+            while n % prime == 0:
+                n //= prime
+        return n
+
+    for least in (1, 2, 13, 15, 16, 17, 1999, 10_005):
+        expected = next(n for n in range(least, 2 * least + 2) if n % 2 == 0 and rest(n) == 1)
+        assert fast_fft_length(least) == expected
+    assert fast_fft_length(1_999_999) == 2_000_000
