@@ -55,6 +55,7 @@ class Settings:
     selection: str
     dtype: str
     batch_tokens: int
+    mesh: int
     max_train: int
     save_predictions: bool
     skip_unavailable: bool
@@ -94,8 +95,12 @@ def default_config() -> ml_collections.ConfigDict:
     # none reports every C and class weight; folds and carve choose them on train, by MCC.
     config.selection = "none"
     config.dtype = "float32"
-    # Tokens of a batch, padding included; 0 chooses by device.
+    # Tokens of a batch on one device, padding included; 0 chooses by device.
     config.batch_tokens = 0
+    # How many devices share a copy of a model's parameters; batches are spread over the copies.
+    # A device that holds the model is fastest alone. Probes stay on one device: their features
+    # are small, and scores do not depend on the number of devices.
+    config.mesh = "model=1"
     # Stratified, seeded subsample of the train split above this many rows; 0 keeps all.
     config.max_train = 0
     config.save_predictions = False
@@ -266,6 +271,14 @@ def _text(name: str, value: Any) -> str:
     return ",".join(_items(name, value))
 
 
+def _mesh(name: str, value: Any) -> int:
+    """Devices of the axis `model`."""
+    match = re.fullmatch(r"model=([1-9]\d*)", str(value))
+    if not match:
+        raise ValueError(f"config.{name}: {value!r} is not valid; say model=N, such as model=4")
+    return int(match.group(1))
+
+
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"config.{name}: {value!r} is not True or False")
@@ -292,6 +305,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "selection": _one_of(SELECTIONS),
     "dtype": _one_of(DTYPES),
     "batch_tokens": _at_least(0),
+    "mesh": _mesh,
     "max_train": _at_least(0),
     "save_predictions": _flag,
     "skip_unavailable": _flag,

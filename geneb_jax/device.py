@@ -30,7 +30,7 @@ _MOST_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
 def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
-    """Returns the tokens of a batch that suit the device and the model.
+    """Returns the tokens of a batch on one device that suit it and the model.
 
     The first run with many records in a workdir compares some; later runs there read the choice,
     so that a resumed run computes in the same shapes.
@@ -38,6 +38,8 @@ def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
     port = engine.port
     kept = _read(workdir)
     name = f"{port.entry.id} {port.weights_id.split(':')[0]} {port.dtype}"
+    if port.mesh:
+        name += f" {'x'.join(map(str, port.mesh.shape.values()))}"
     if name not in kept["batch_tokens"]:
         if records < WORTH_TUNING or port.preset.batching not in ("masked", "causal"):
             return default_batch_tokens()
@@ -67,11 +69,12 @@ def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
 
 
 def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:
-    """What embedding took, beside the device's own rate where that is worth its measurement."""
+    """What embedding took, beside its devices' own rate where that is worth its measurement."""
     speed = engine.speed
     figures: dict[str, Any] = speed.figures() | {"peak_bytes": peak_bytes()}
     if speed.seconds - speed.compile_seconds >= _WORTH_MEASURING:
-        rate = matmul_rate(engine.port.dtype, workdir)
+        devices = engine.port.mesh.size if engine.port.mesh else 1
+        rate = devices * matmul_rate(engine.port.dtype, workdir)
         figures["matmul_flop_per_second"] = round(rate, -6)
         figures["share_of_matmul_rate"] = round(figures["flop_per_second"] / rate, 4)
     return figures
@@ -102,7 +105,7 @@ def _fastest(engine: Engine) -> int:
     backend = jax.default_backend()
     rates: dict[int, float] = {}
     for tokens in _CANDIDATES.get(backend, _CANDIDATES_ACCELERATOR):
-        size = max(1, tokens // length)
+        size = engine.shards * max(1, tokens // length)
         work = Work(Batch((0,), length, size), [np.zeros(length, np.int32)])
         try:
             _, inputs = engine.place(work)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
 
 from geneb_jax.buckets import Batch, plan_batches
 from geneb_jax.flop import matrix_flop
@@ -34,6 +35,7 @@ from model_ports.port import (
     forward,
     tokenize,
 )
+from model_ports.sharding import DATA
 
 _IN_FLIGHT = 2  # batches handed to the device before a result is fetched
 _AHEAD = 3  # batches that wait on the device for their turn
@@ -58,7 +60,8 @@ class Program(NamedTuple):
     Attributes:
         call: `(state, inputs) -> float32 [B, D]`.
         flop: See `Speed`.
-        memory: Bytes of its arguments, results and temporaries together; 0: not known.
+        memory: Bytes of its arguments, results and temporaries together, on one device; 0: not
+            known.
     """
 
     call: Callable[[nnx.State, Inputs], jax.Array]
@@ -111,7 +114,7 @@ class Speed:
 
 @dataclass
 class Engine:
-    """A port on the device, with its compiled programs.
+    """A port on its devices, with its compiled programs.
 
     Attributes:
         port: The model.
@@ -126,7 +129,14 @@ class Engine:
 
     def __post_init__(self) -> None:
         check_views(self.port, self.views)
+        mesh = self.port.mesh
+        self._rows = mesh and NamedSharding(mesh, PartitionSpec(DATA))
         self._embed: Any = embedder(self.port, self.views)
+
+    @property
+    def shards(self) -> int:
+        """Devices, or groups of devices that share the parameters, that split a batch's rows."""
+        return self.port.mesh.shape[DATA] if self.port.mesh else 1
 
     def widths(self) -> list[int]:
         """Returns the width D of each view."""
@@ -142,10 +152,10 @@ class Engine:
         return [hidden[view.tap].shape[-1] for view in self.views]
 
     def place(self, work: Work) -> tuple[Work, Inputs]:
-        """Pads a batch and copies it to the device."""
+        """Pads a batch and copies it to the devices, each its rows."""
         batch = work.batch
         rows = [*work.encoded, *([work.encoded[0]] * (batch.size - len(work.encoded)))]
-        return work, jax.device_put(collate(self.port, rows, batch.length))
+        return work, jax.device_put(collate(self.port, rows, batch.length), self._rows)
 
     def compiled(self, batch: Batch, inputs: Inputs) -> Program:
         """Returns the program of a batch's shape."""
@@ -209,7 +219,7 @@ def embed_array(
     Args:
         engine: A model whose embedding of a record depends on that record alone.
         sequences: N records.
-        batch_tokens: Tokens of a batch, padding included.
+        batch_tokens: Tokens of a batch on one device, padding included.
         advance: Told how many distinct records were done since the last call.
 
     Returns:
@@ -217,7 +227,7 @@ def embed_array(
     """
     distinct = {sequence: row for row, sequence in enumerate(dict.fromkeys(sequences))}
     found = np.empty((len(distinct), sum(engine.widths())), np.float32)
-    for rows, vectors in _stream(engine, _bucketed(engine.port, list(distinct), batch_tokens)):
+    for rows, vectors in _stream(engine, _bucketed(engine, list(distinct), batch_tokens)):
         found[list(rows)] = vectors
         advance(len(rows))
     return found[[distinct[sequence] for sequence in sequences]]
@@ -228,7 +238,7 @@ def embed_array_in_order(
 ) -> np.ndarray:
     """Embeds N records into memory in batches of input order, whose padding the model sees."""
     found = np.empty((len(sequences), sum(engine.widths())), np.float32)
-    for rows, vectors in _stream(engine, _in_order(engine.port, sequences, batch_size)):
+    for rows, vectors in _stream(engine, _in_order(engine, sequences, batch_size)):
         found[list(rows)] = vectors
         advance(len(rows))
     return found
@@ -247,7 +257,7 @@ def embed_records(
         engine: A model whose embedding of a record depends on that record alone.
         sequences: Records.
         stores: Take the embeddings, one for each of the engine's views, keyed by the record.
-        batch_tokens: Tokens of a batch, padding included.
+        batch_tokens: Tokens of a batch on one device, padding included.
         advance: Told how many records were done since the last call.
 
     Returns:
@@ -257,7 +267,7 @@ def embed_records(
     lacking = [store.missing(keys) for store in stores]
     wanted = dict(zip(keys, sequences, strict=True))
     wanted = {k: sequence for k, sequence in wanted.items() if any(k in of for of in lacking)}
-    works = _bucketed(engine.port, list(wanted.values()), batch_tokens)
+    works = _bucketed(engine, list(wanted.values()), batch_tokens)
     _write(engine, works, list(wanted), stores, lacking, advance)
     return keys
 
@@ -289,37 +299,40 @@ def embed_in_order(
     lacking = [store.missing(keys) for store in stores]
     works = (
         work
-        for work in _in_order(engine.port, sequences, batch_size)
+        for work in _in_order(engine, sequences, batch_size)
         if any(keys[row] in of for of in lacking for row in work.batch.rows)
     )
     _write(engine, works, keys, stores, lacking, advance)
     return keys
 
 
-def _bucketed(port: Port, sequences: Sequence[str], batch_tokens: int) -> Iterator[Work]:
+def _bucketed(engine: Engine, sequences: Sequence[str], batch_tokens: int) -> Iterator[Work]:
     """Yields batches of records of like length; the next window is tokenized meanwhile.
 
     Batches that a window does not fill wait for the next one.
     """
+    port = engine.port
     starts = range(0, len(sequences), _WINDOW_ROWS)
     windows = ((s, tokenize(port, sequences[s : s + _WINDOW_ROWS])) for s in starts)
     waiting: dict[int, np.ndarray] = {}
     for start, encoded in _ahead(windows, 1):
         waiting |= {start + row: ids for row, ids in enumerate(encoded)}
         rows = list(waiting)
-        for batch in plan_batches(port, [len(waiting[row]) for row in rows], batch_tokens):
+        lengths = [len(waiting[row]) for row in rows]
+        for batch in plan_batches(port, lengths, batch_tokens, engine.shards):
             if len(batch.rows) == batch.size or start == starts[-1]:
                 own = tuple(rows[row] for row in batch.rows)
                 yield Work(Batch(own, batch.length, batch.size), [waiting.pop(row) for row in own])
 
 
-def _in_order(port: Port, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:
+def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:
     """Yields batches in input order, each padded to its longest record."""
-    encoded = tokenize(port, sequences)
+    encoded = tokenize(engine.port, sequences)
+    size = batch_size + -batch_size % engine.shards
     for start in range(0, len(sequences), batch_size):
         together = encoded[start : start + batch_size]
         rows = tuple(range(start, start + len(together)))
-        yield Work(Batch(rows, max(map(len, together)), batch_size), together)
+        yield Work(Batch(rows, max(map(len, together)), size), together)
 
 
 def _write(

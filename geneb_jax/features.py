@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from etils import epath
+from jax.sharding import Mesh
 
 from geneb_jax.config import PRESET_POOLING, Settings, default_config
 from geneb_jax.device import batch_tokens, default_batch_tokens, speed_figures
@@ -19,6 +20,7 @@ from geneb_jax.embedding import (
     open_engine,
 )
 from geneb_jax.kmer import kmer_frequencies
+from geneb_jax.mesh import process_mesh
 from geneb_jax.models import ModelSpec, parse_models, read_embeddings
 from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
@@ -95,7 +97,8 @@ def open_model(spec: ModelSpec, settings: Settings) -> Model:
         columns = {"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}
         identity = {"model": spec.name, "folder": _content(spec)}
         return Model(spec, [Representation(columns, identity)])
-    port = open_port(spec, settings.preset, settings.dtype)
+    mesh = process_mesh(settings.mesh)
+    port = open_port(spec, settings.preset, settings.dtype, mesh)
     views = views_of(port, settings.taps, settings.poolings)
     return Model(spec, [_representation(port, view, settings) for view in views], port)
 
@@ -140,7 +143,7 @@ def _representation(port: Port, view: View, settings: Settings) -> Representatio
     return Representation(columns, identity, view, view == View(FINAL, port.preset.pooling))
 
 
-def open_port(spec: ModelSpec, preset: PresetName, dtype: str) -> Port:
+def open_port(spec: ModelSpec, preset: PresetName, dtype: str, mesh: Mesh | None = None) -> Port:
     """Loads a port's weights, fetched and converted where need be, or makes random ones.
 
     Raises:
@@ -148,9 +151,9 @@ def open_port(spec: ModelSpec, preset: PresetName, dtype: str) -> Port:
     """
     if spec.kind == "checkpoint":
         folder = spec.folder or converted_checkpoint(spec.model_id)
-        return load_port(spec.model_id, folder, preset, dtype)
+        return load_port(spec.model_id, folder, preset, dtype, mesh)
     tiny = spec.kind == "tiny"
-    return random_port(spec.model_id, spec.folder, preset, tiny=tiny, dtype=dtype)
+    return random_port(spec.model_id, spec.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
 
 
 def open_reader(spec: ModelSpec, preset: PresetName) -> Reader:

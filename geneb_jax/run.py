@@ -17,6 +17,7 @@ from geneb_jax.config import ConfigError, Settings, parse_config
 from geneb_jax.evaluation import Clock, evaluate
 from geneb_jax.features import check_model
 from geneb_jax.hub import fetch_tasks
+from geneb_jax.mesh import process_mesh
 from geneb_jax.models import ModelSpec, parse_models
 from geneb_jax.presentation import present
 from geneb_jax.published import PUBLISHED
@@ -114,10 +115,15 @@ def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
     """Resolves models and tasks and reads the tasks.
 
     Raises:
-        ConfigError: Lists every model and task that cannot be run.
+        ConfigError: Lists every model and task that cannot be run, and a mesh that the devices do
+            not make.
     """
     specs, model_problems = parse_models(settings.models, settings.checkpoints_dir, settings.preset)
     tasks, problems = _read_tasks(settings)
+    try:
+        process_mesh(settings.mesh)
+    except ValueError as error:
+        problems.append(f"config.mesh: {error}")
     names = [sanitise(spec.name) for spec in specs]
     for name in {name for name in names if names.count(name) > 1}:
         problems.append(f"config.models: several models would write to '{name}'")

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
+from jax.sharding import Mesh
 
 from model_ports import catalog, checkpoint, converted
 from model_ports.pooling import POOLINGS
@@ -120,12 +121,14 @@ class Port(Reader):
         state: Its parameters.
         dtype: Dtype of parameters and computation, 'float32' or 'bfloat16'.
         weights_id: What tells these weights from others: source, revision or seed, and content.
+        mesh: The devices that hold the parameters, with axes `data` and `model`; None: one.
     """
 
     graphdef: nnx.GraphDef
     state: nnx.State
     dtype: str
     weights_id: str
+    mesh: Mesh | None = None
 
 
 def read_config(entry: catalog.Entry, fields: Mapping[str, Any]) -> Any:
@@ -243,7 +246,7 @@ def load_port(
     folder: Path,
     preset: catalog.PresetName = "corrected",
     dtype: str = "float32",
-    mesh: jax.sharding.Mesh | None = None,
+    mesh: Mesh | None = None,
 ) -> Port:
     """Loads a port from a checkpoint folder: converted, or config.json, tokenizer and weight files.
 
@@ -281,6 +284,7 @@ def load_port(
         state=state,
         dtype=dtype,
         weights_id=fit.weights_id,
+        mesh=mesh,
     )
 
 
@@ -292,6 +296,7 @@ def random_port(
     tiny: bool = False,
     seed: int = 0,
     dtype: str = "float32",
+    mesh: Mesh | None = None,
 ) -> Port:
     """Builds a port with random weights: the untrained control.
 
@@ -305,6 +310,7 @@ def random_port(
         tiny: The family's tiny config instead of the full-size one.
         seed: Seed of the weights.
         dtype: Dtype of parameters and computation.
+        mesh: As for `load_port`; the weights are the same, and no device ever holds them all.
 
     Raises:
         CatalogError: Unknown model, unported family, or a preset that cannot be computed.
@@ -312,18 +318,30 @@ def random_port(
     """
     reader = random_reader(model_id, folder, preset, tiny=tiny)
     kind = family(reader.entry.family)
+    graphdef, abstract = abstract_model(reader.entry.family, reader.config)
+    places = mesh and parameter_shardings(
+        kind.SHARDING, checkpoint.parameter_shapes(abstract), mesh
+    )
 
-    @jax.jit
     def create() -> nnx.State:
         state = nnx.state(kind.Model(reader.config, rngs=nnx.Rngs(seed)))
         return cast_state(state, dtype, kind.FLOAT32)
 
     return Port(
         **vars(reader),
-        graphdef=abstract_model(reader.entry.family, reader.config)[0],
-        state=create(),
+        graphdef=graphdef,
+        state=jax.jit(create, out_shardings=places and _as_state(abstract, places))(),
         dtype=dtype,
         weights_id=f"random:{'tiny' if tiny else 'full'}:{seed}",
+        mesh=mesh,
+    )
+
+
+def _as_state(abstract: nnx.State, values: Mapping[str, Any]) -> nnx.State:
+    """A state with a value for each parameter's dotted path."""
+    flat = nnx.to_flat_state(abstract)
+    return nnx.from_flat_state(
+        [(path, leaf.replace(values[".".join(map(str, path))])) for path, leaf in flat]
     )
 
 

@@ -1,5 +1,6 @@
 """From a family's SHARDING table to the shardings of its parameters on a mesh."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -7,17 +8,22 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 Table = Sequence[tuple[str, tuple[str | None, ...]]]
 
+DATA, MODEL = "data", "model"  # axes of a mesh: rows of a batch, and parts of a parameter
+LARGE = 2**20  # elements from which a parameter is never held whole by every device
+
 
 def parameter_shardings(
     table: Table, parameters: Mapping[str, Sequence[int]], mesh: Mesh
 ) -> dict[str, NamedSharding]:
     """Returns the sharding of each parameter.
 
-    A dimension that its axis does not divide, or whose axis the mesh lacks, is replicated.
+    A dimension that its axis does not divide, or whose axis the mesh lacks, is replicated. A
+    parameter of `LARGE` elements that is then whole is split over `model` in the largest of its
+    dimensions that the axis divides: embeddings, language-model heads, whatever no rule names.
 
     Args:
         table: Pairs of a regular expression over dotted parameter paths and the mesh axis of each
-            dimension; the first that matches the whole path counts, none means replicated.
+            dimension; the first that matches the whole path counts.
         parameters: Shape of each parameter by dotted path.
         mesh: Device mesh, with axes such as data and model.
     """
@@ -28,5 +34,14 @@ def parameter_shardings(
             axis if axis in mesh.shape and length % mesh.shape[axis] == 0 else None
             for axis, length in zip(axes, shape, strict=False)
         ]
+        if not any(kept) and math.prod(shape) >= LARGE:
+            kept = _split(shape, mesh.shape.get(MODEL, 1))
         found[path] = NamedSharding(mesh, PartitionSpec(*kept))
     return found
+
+
+def _split(shape: Sequence[int], parts: int) -> list[str | None]:
+    """The axes of a parameter's dimensions, of which the largest that can be is split."""
+    able = [i for i, length in enumerate(shape) if length and length % parts == 0]
+    largest = max(able, key=lambda i: shape[i], default=None)
+    return [MODEL if i == largest else None for i in range(len(shape))]

@@ -58,6 +58,7 @@ def test_regimes_name_their_shots():
         ("seeds", "-1", ["seed -1"]),
         ("C", "0", ["config.C", "0.0", "positive"]),
         ("C", "nan", ["config.C", "nan"]),
+        ("mesh", "data=2", ["config.mesh", "'data=2'", "model=N"]),
         ("models", " ,", ["config.models is empty"]),
         ("tasks_dir", "/does/not/exist", ["config.tasks_dir", "/does/not/exist"]),
         ("batch_tokens", -5, ["config.batch_tokens", "-5"]),
