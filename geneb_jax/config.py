@@ -11,6 +11,7 @@ import ml_collections
 from etils import epath
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.processes import parse_processes
 from geneb_jax.published import PaperVersion
 from model_ports.catalog import PresetName
 from model_ports.pooling import POOLINGS
@@ -56,6 +57,7 @@ class Settings:
     dtype: str
     batch_tokens: int
     mesh: int
+    processes: str
     max_train: int
     save_predictions: bool
     skip_unavailable: bool
@@ -101,6 +103,10 @@ def default_config() -> ml_collections.ConfigDict:
     # A device that holds the model is fastest alone. Probes stay on one device: their features
     # are small, and scores do not depend on the number of devices.
     config.mesh = "model=1"
+    # Processes of a run, each with devices of its own, that embed together: '' this one alone,
+    # auto as JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods), or I/N@HOST:PORT for process
+    # I of N and the first one's address. All of them need the same workdir or embeddings_dir.
+    config.processes = ""
     # Stratified, seeded subsample of the train split above this many rows; 0 keeps all.
     config.max_train = 0
     config.save_predictions = False
@@ -279,6 +285,15 @@ def _mesh(name: str, value: Any) -> int:
     return int(match.group(1))
 
 
+def _processes(name: str, value: Any) -> str:
+    try:
+        if value:
+            parse_processes(value)
+    except ValueError as error:
+        raise ValueError(f"config.{name}: {error}") from error
+    return value
+
+
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"config.{name}: {value!r} is not True or False")
@@ -306,6 +321,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "dtype": _one_of(DTYPES),
     "batch_tokens": _at_least(0),
     "mesh": _mesh,
+    "processes": _processes,
     "max_train": _at_least(0),
     "save_predictions": _flag,
     "skip_unavailable": _flag,

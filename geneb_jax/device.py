@@ -33,7 +33,8 @@ def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
     """Returns the tokens of a batch on one device that suit it and the model.
 
     The first run with many records in a workdir compares some; later runs there read the choice,
-    so that a resumed run computes in the same shapes.
+    so that a resumed run computes in the same shapes. Several processes do not compare: they could
+    choose differently.
     """
     port = engine.port
     kept = _read(workdir)
@@ -41,7 +42,8 @@ def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
     if port.mesh:
         name += f" {'x'.join(map(str, port.mesh.shape.values()))}"
     if name not in kept["batch_tokens"]:
-        if records < WORTH_TUNING or port.preset.batching not in ("masked", "causal"):
+        bucketed = port.preset.batching in ("masked", "causal")
+        if records < WORTH_TUNING or not bucketed or jax.process_count() > 1:
             return default_batch_tokens()
         kept["batch_tokens"][name] = _fastest(engine)
         logging.info("%s: batches of %d tokens", name, kept["batch_tokens"][name])

@@ -4,6 +4,7 @@ import io
 import itertools
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,8 +30,15 @@ from geneb_jax import cells
 from geneb_jax.cells import Cell
 from geneb_jax.config import Settings, regime_name
 from geneb_jax.device import make_room_for_programs
-from geneb_jax.features import Model, Representation, open_model, prepare_features
+from geneb_jax.features import (
+    Model,
+    Representation,
+    embed_share,
+    open_model,
+    prepare_features,
+)
 from geneb_jax.models import ModelSpec
+from geneb_jax.processes import meet
 from geneb_jax.scores import (
     HEAD_COLUMNS,
     METRIC_COLUMNS,
@@ -104,10 +112,28 @@ def evaluate(
             trace = workdir / "profile" / sanitise(spec.name)
             with jax.profiler.trace(str(trace)) if settings.profile else nullcontext():
                 _evaluate_model(model, pending, settings, workdir, console, clock, speeds)
+        elif model.port:
+            meet(spec.name)  # the other processes come, whatever is finished here
         rows = pd.concat(cells.read_all(workdir / "cells"), ignore_index=True)
         scores = arrange(rows, [spec.name for spec in specs])
         write_scores(scores, workdir / "scores.csv")
     return scores, identities
+
+
+def assist(
+    settings: Settings, specs: Sequence[ModelSpec], tasks: Sequence[Task], workdir: Path
+) -> None:
+    """What a process other than the first does: embeds its share for every model."""
+    with ThreadPoolExecutor(len(specs)) as meeting:  # the next model does not wait for the first
+        met = []
+        for spec in specs:
+            if not spec.model_id:
+                continue
+            embed_share(open_model(spec, settings), tasks, settings, workdir)
+            logging.info("%s: this process's share is embedded", spec.name)
+            met.append(meeting.submit(meet, spec.name))
+        for each in met:
+            each.result()
 
 
 def _identity(model: Model) -> dict[str, Any]:

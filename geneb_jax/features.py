@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+import jax
 import numpy as np
 from etils import epath
 from jax.sharding import Mesh
@@ -12,6 +13,7 @@ from jax.sharding import Mesh
 from geneb_jax.config import PRESET_POOLING, Settings, default_config
 from geneb_jax.device import batch_tokens, default_batch_tokens, speed_figures
 from geneb_jax.embedding import (
+    Engine,
     check_views,
     embed_array,
     embed_array_in_order,
@@ -22,6 +24,7 @@ from geneb_jax.embedding import (
 from geneb_jax.kmer import kmer_frequencies
 from geneb_jax.mesh import process_mesh
 from geneb_jax.models import ModelSpec, parse_models, read_embeddings
+from geneb_jax.processes import meet
 from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
 from geneb_jax.tasks import Task
@@ -44,6 +47,7 @@ _LETTERS = 40  # of a record that are shown
 
 # Told how many more records are wanted, then how many were done.
 Progress = Callable[[int], None]
+Place = tuple[str, str]  # a task's id, train or test
 
 
 @dataclass(frozen=True)
@@ -340,34 +344,78 @@ def prepare_features(
         folder = spec.folder
         return lambda task, _: read_embeddings(folder, task), {}
 
-    port = model.port
-    assert port is not None
+    work = _embedding(model, settings, workdir)
+    splits = _splits(tasks)
+    if jax.process_count() > 1:
+        _embed(work, _share(work, splits), progress)
+        meet(spec.name)
+    keys = _embed(work, splits, progress)
+
+    def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
+        store = work.stores[model.representations.index(representation)]
+        return store.get(keys[task.info.id, "train"]), store.get(keys[task.info.id, "test"])
+
+    return features, speed_figures(work.engine, workdir)
+
+
+def embed_share(model: Model, tasks: Sequence[Task], settings: Settings, workdir: Path) -> None:
+    """Embeds this process's share of what `prepare_features` of the same arguments embeds."""
+    work = _embedding(model, settings, workdir)
+    _embed(work, _share(work, _splits(tasks)))
+
+
+class _Embedding(NamedTuple):
+    """A port's engine with a store for each representation, and what says its batches."""
+
+    engine: Engine
+    stores: Sequence[Store]
+    settings: Settings
+    workdir: Path
+
+
+def _embedding(model: Model, settings: Settings, workdir: Path) -> _Embedding:
+    assert model.port is not None
     views = [found.view for found in model.representations if found.view]
-    stores = [_open_store(spec, found, settings, workdir) for found in model.representations]
-    engine = open_engine(port, views)
-    splits = {
+    stores = [_open_store(model.spec, found, settings, workdir) for found in model.representations]
+    return _Embedding(open_engine(model.port, views), stores, settings, workdir)
+
+
+def _splits(tasks: Sequence[Task]) -> dict[Place, Sequence[str]]:
+    return {
         (task.info.id, name): split.sequences
         for task in tasks
         for name, split in (("train", task.train), ("test", task.test))
     }
-    if port.preset.batching == "input-order":
+
+
+def _share(work: _Embedding, splits: Mapping[Place, Sequence[str]]) -> dict[Place, Sequence[str]]:
+    """What of the splits this process embeds: whole ones where their batches are seen."""
+    own = slice(jax.process_index(), None, jax.process_count())
+    if work.engine.port.preset.batching == "input-order":
+        return dict(list(splits.items())[own])
+    return {("all tasks", "share"): _distinct(splits)[own]}
+
+
+def _distinct(splits: Mapping[Place, Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
+
+
+def _embed(
+    work: _Embedding, splits: Mapping[Place, Sequence[str]], progress: Progress = lambda _: None
+) -> dict[Place, list[bytes]]:
+    """Embeds what the stores lack of the splits; returns their keys of each split's records."""
+    engine, stores, settings, workdir = work
+    if engine.port.preset.batching == "input-order":
         size = settings.published_batch_size
-        keys = {
+        return {
             place: embed_in_order(engine, sequences, stores, size, progress)
             for place, sequences in splits.items()
         }
-    else:
-        distinct = list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
-        tokens = settings.batch_tokens or batch_tokens(engine, len(distinct), workdir)
-        found = embed_records(engine, distinct, stores, tokens, progress)
-        found = dict(zip(distinct, found, strict=True))
-        keys = {place: [found[s] for s in sequences] for place, sequences in splits.items()}
-
-    def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
-        store = stores[model.representations.index(representation)]
-        return store.get(keys[task.info.id, "train"]), store.get(keys[task.info.id, "test"])
-
-    return features, speed_figures(engine, workdir)
+    distinct = _distinct(splits)
+    tokens = settings.batch_tokens or batch_tokens(engine, len(distinct), workdir)
+    found = embed_records(engine, distinct, stores, tokens, progress)
+    found = dict(zip(distinct, found, strict=True))
+    return {place: [found[s] for s in sequences] for place, sequences in splits.items()}
 
 
 def _open_store(

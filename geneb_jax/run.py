@@ -14,12 +14,13 @@ from rich.console import Console
 
 from geneb_jax.benchmark import GENEB, TaskInfo, select_tasks
 from geneb_jax.config import ConfigError, Settings, parse_config
-from geneb_jax.evaluation import Clock, evaluate
+from geneb_jax.evaluation import Clock, assist, evaluate
 from geneb_jax.features import check_model
 from geneb_jax.hub import fetch_tasks
 from geneb_jax.mesh import process_mesh
 from geneb_jax.models import ModelSpec, parse_models
 from geneb_jax.presentation import present
+from geneb_jax.processes import join, meet
 from geneb_jax.published import PUBLISHED
 from geneb_jax.results import read_source, run_results
 from geneb_jax.scores import computed_as, protocol_rows, sanitise, write_json
@@ -34,6 +35,7 @@ from geneb_jax.summary import (
 from geneb_jax.synthetic import synthetic_tasks
 from geneb_jax.tasks import Task, find_tasks, fingerprint, read_task, subsample_train
 
+_END = "end"  # a process that leaves earlier would be missed
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "pandas", "tokenizers", "safetensors")
 
 
@@ -49,7 +51,7 @@ def run(
 
     Returns:
         The scores table, as workdir/scores.csv holds it; with `config.scores` the results table
-        (see `geneb_jax.results`) of that source.
+        (see `geneb_jax.results`) of that source. Empty in a process other than the first.
 
     Raises:
         ConfigError: Lists everything that is wrong with config, models and tasks.
@@ -60,9 +62,18 @@ def run(
     settings = parse_config(config)
     if settings.scores:
         return _present(settings, workdir, console)
+    if settings.processes:
+        try:
+            join(settings.processes)
+        except ValueError as error:
+            raise ConfigError([f"config.processes: {error}"]) from error
     specs, tasks = check(settings)
     clock["read and check"] = time.monotonic() - start
     _use_compilation_cache(workdir)
+    if jax.process_index() > 0:
+        assist(settings, specs, tasks, workdir)
+        meet(_END)
+        return pd.DataFrame()
 
     speeds: dict[str, Any] = {}
     scores, identities = evaluate(settings, specs, tasks, workdir, console, clock, speeds)
@@ -83,6 +94,7 @@ def run(
     print_layers(shown, console)
     print_speeds(speeds, console)
     console.print(f"results: {workdir}")
+    meet(_END)
     return scores
 
 

@@ -212,12 +212,17 @@ def restore(
         )
         for name, leaf in leaves.items()
     }
+    # The shardings are of this process's devices: it does not wait for others to restore too.
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=str(own)
+    )
     tree = traverse_util.unflatten_dict(target, sep=".")
     arguments = ocp.args.PyTreeRestore(
         item=tree, restore_args=ocp.checkpoint_utils.construct_restore_args(tree)
     )
     try:
-        with ocp.Checkpointer(_handler()) as checkpointer:
+        with ocp.Checkpointer(_handler(), multiprocessing_options=alone) as checkpointer:
             restored = checkpointer.restore((folder / PARAMS).absolute(), args=arguments)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder / PARAMS}: not readable: {error}") from error

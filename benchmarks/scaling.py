@@ -1,0 +1,106 @@
+"""How does the engine's throughput go with the number of devices and with the sequence length?
+
+    python -m benchmarks.scaling --out scaling.png
+
+Draws tokens/s against devices on `data` and on `model` (the ones of the machine, or eight virtual
+ones of its CPU), and against tokens of a record on one device; prints the same numbers. Virtual
+devices share the cores that one device has to itself: what they lose against it is the overhead
+of the mesh, and no speed-up is to be seen there.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.sharding import Mesh
+
+from benchmarks.embedding_engine import FIXTURES, TokenIds, draw_records
+from geneb_jax.device import default_batch_tokens
+from geneb_jax.embedding import Speed, embed_array, open_engine
+from model_ports.port import Port, random_port
+from model_ports.sharding import DATA, MODEL
+
+MODEL_ID = "nucleotide-transformer-v2-50m-multi-species"
+LENGTHS = (32, 64, 128, 256, 512, 1024)
+TYPICAL_LENGTH = 64
+
+
+def tokens_per_second(port: Port, length: int, tokens: int) -> float:
+    """Throughput on records of one length, full batches, compiled before."""
+    rows = max(1, default_batch_tokens() // length)
+    rows *= port.mesh.shape[DATA] if port.mesh else 1
+    count = -(-tokens // (length * rows)) * rows
+    ids = draw_records(port.entry.id, count, port.config.vocab_size, None, length)
+    tokenizer = TokenIds(ids, port.tokenizer.pad_id, port.config.vocab_size)
+    engine = open_engine(replace(port, tokenizer=tokenizer))
+    records = list(map(str, range(count)))
+    embed_array(engine, records[:1], default_batch_tokens())
+    engine.speed = Speed()
+    embed_array(engine, records, default_batch_tokens())
+    return engine.speed.tokens / engine.speed.seconds
+
+
+def on_devices(model_id: str, tokens: int) -> dict[str, list[tuple[int, float]]]:
+    """Devices and tokens/s along each axis."""
+    found: dict[str, list[tuple[int, float]]] = {DATA: [], MODEL: []}
+    devices = np.array(jax.devices())
+    counts = [2**i for i in range(len(devices).bit_length())]
+    for axis, points in found.items():
+        for count in counts:
+            shape = (count, 1) if axis == DATA else (1, count)
+            mesh = Mesh(devices[:count].reshape(shape), (DATA, MODEL))
+            port = random_port(model_id, FIXTURES / model_id, mesh=mesh)
+            points.append((count, tokens_per_second(port, TYPICAL_LENGTH, tokens)))
+            print(f"{count} devices on {axis}: {points[-1][1]:,.0f} tokens/s", flush=True)
+    return found
+
+
+def by_length(model_id: str, tokens: int) -> list[tuple[int, float]]:
+    """Lengths and tokens/s on one device."""
+    port, points = random_port(model_id, FIXTURES / model_id), []
+    for length in LENGTHS:
+        points.append((length, tokens_per_second(port, length, tokens)))
+        print(f"records of {length} tokens: {points[-1][1]:,.0f} tokens/s", flush=True)
+    return points
+
+
+def draw(
+    devices: dict[str, list[tuple[int, float]]], lengths: Sequence[tuple[int, float]], out: Path
+) -> None:
+    """Writes both curves."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    for axis, points in devices.items():
+        left.plot(*zip(*points, strict=True), marker="o", label=f"all on {axis}")
+    left.set_xlabel(f"devices ({jax.devices()[0].device_kind}), {TYPICAL_LENGTH} tokens a record")
+    left.legend()
+    right.plot(*zip(*lengths, strict=True), marker="o")
+    right.set_xlabel("tokens of a record, one device")
+    for axes in (left, right):
+        axes.set_xscale("log", base=2)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("tokens/s")
+    figure.savefig(out, dpi=150)
+
+
+def main() -> None:
+    """Measures, prints and draws."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help=".png")
+    parser.add_argument("--model", default=MODEL_ID)
+    parser.add_argument("--tokens", type=int, default=16384, help="of each point, at least")
+    options = parser.parse_args()
+    devices = on_devices(options.model, options.tokens)
+    draw(devices, by_length(options.model, options.tokens), options.out)
+
+
+if __name__ == "__main__":
+    main()
