@@ -41,6 +41,7 @@ from model_ports.port import (
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 _LENGTHS = (1024, 8192)
+_BASES_PER_TOKEN = 4  # enough for `length` tokens of any of the tokenizers
 _QUICK_SECONDS, _REPEATS = 2.0, 5  # a call this short is timed so often, and the median taken
 
 
@@ -52,7 +53,7 @@ class Case:
         model_id: GENEB's model id.
         layers: Layers kept.
         depth: The field of config.json that counts them.
-        lengths: Bases of the records.
+        lengths: Tokens of the records; bases where the input has one size.
     """
 
     model_id: str
@@ -136,14 +137,14 @@ def measure(port: Port, forward: Callable[..., Any], length: int) -> dict[str, A
     """One row of the table."""
     import torch
 
-    if port.preset.batching != "fixed":
+    fixed = port.preset.batching == "fixed"
+    bases = length if fixed else _BASES_PER_TOKEN * length
+    if not fixed:
         port = replace(port, preset=replace(port.preset, max_tokens=None))
-    sequence = "".join(np.random.default_rng(length).choice(list("ACGT"), length))
-    encoded = tokenize(port, [sequence])
+    sequence = "".join(np.random.default_rng(length).choice(list("ACGT"), bases))
+    encoded = [tokenize(port, [sequence])[0][:length]]
     inputs = collate(port, encoded, padded_length(port, len(encoded[0])))
-    whole = inputs if port.preset.batching != "fixed" else None
-    if whole is None:
-        whole = collate(port, encoded, port.preset.max_tokens or 0)
+    whole = collate(port, encoded, port.preset.max_tokens or 0) if fixed else inputs
     ids = torch.from_numpy(whole["input_ids"].astype(np.int64))
     mask = torch.from_numpy(whole["attention_mask"])
     expected = forward(ids, mask).mean(1).numpy()
