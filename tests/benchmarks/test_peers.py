@@ -1,15 +1,19 @@
 """The PyTorch peers compute what the original code computed."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from benchmarks.long_families import peer
 from model_ports import catalog
 from model_ports.pooling import POOLINGS
+from model_ports.port import FINAL, collate, forward, load_port, tokenize
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -74,3 +78,78 @@ def test_peer_agrees_on_a_padded_batch(model_id):
     assert not mask.all()
     found = forward(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()[mask]
     np.testing.assert_allclose(found, wanted, atol=10 * check["hidden_atol"], rtol=1e-4)
+
+
+# Fields of config.json, and by pattern the axis and size of tensors that change with them.
+VARIATIONS = {
+    "evo, wide short filter": (
+        "evo-1-131k-base",
+        {"short_filter_length": 5},
+        {"short_filter_weight": (2, 5)},
+    ),
+    "evo, one state": ("evo-1-131k-base", {"state_size": 1}, {"poles|residues": (1, 1)}),
+    "evo, plain rotary, two heads": (
+        "evo-1-131k-base",
+        {"use_interpolated_rotary_pos_emb": False, "num_attention_heads": 2, "eps": 1e-3},
+        {},
+    ),
+    "hyena, short filter of two": (
+        "hyenadna-medium-160k-seqlen-hf",
+        {"short_filter_order": 2, "layer_norm_epsilon": 1e-2},
+        {r"short_filter\.weight": (2, 2)},
+    ),
+    "caduceus, five states": (
+        "caduceus-ps_seqlen-131k_d_model-256_n_layer-16",
+        {"ssm_cfg": {"d_state": 5, "d_conv": 3, "dt_rank": 3}},
+        {
+            "A_log": (1, 5),
+            r"conv1d\.weight": (2, 3),
+            r"dt_proj\.weight": (1, 3),
+            r"x_proj\.weight": (0, 13),
+        },
+    ),
+    "eccDNAMamba, convolution of two": (
+        "eccdnamamba_weights",
+        {"ssm_cfg": {"d_conv": 2}},
+        {r"conv1d\.weight": (2, 2)},
+    ),
+    "JanusDNA, one expert": ("JanusDNA_72_w", {"num_experts_per_tok": 1}, {}),
+    "JanusDNA, all of three experts": (
+        "JanusDNA_72_w",
+        {"num_experts_per_tok": 3, "num_experts": 3, "flex_attn_n_embd": 48},
+        {r"router\.weight": (0, 3), r"experts\.3\.": (0, 0)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_port_and_peer_agree_on_other_configs(name, tmp_path):
+    model_id, fields, sizes = VARIATIONS[name]
+    folder = tmp_path / model_id
+    shutil.copytree(GOLDEN / model_id, folder)
+    config = json.loads((folder / "config.json").read_text())
+    for field, value in fields.items():
+        inner = config if field in config else config["config"]
+        inner[field] = inner[field] | value if isinstance(value, dict) else value
+    (folder / "config.json").write_text(json.dumps(config))
+    rng, tensors = np.random.default_rng(0), load_file(folder / "model.safetensors")
+    for tensor in list(tensors):
+        for pattern, (axis, size) in sizes.items():
+            if not re.search(pattern, tensor):
+                continue
+            rows = np.arange(size) % tensors[tensor].shape[axis]
+            taken = np.take(tensors.pop(tensor), rows, axis)
+            if size:
+                noise = rng.uniform(0.8, 1, taken.shape)
+                tensors[tensor] = (taken * noise).astype(taken.dtype)
+    save_file(tensors, folder / "model.safetensors")
+    port = load_port(model_id, folder)
+    encoded = tokenize(port, ["".join(rng.choice(list("ACGT"), 90))])
+    fixed = port.preset.batching == "fixed"
+    inputs = collate(port, encoded, (port.preset.max_tokens or 0) if fixed else len(encoded[0]))
+    states = jax.jit(lambda state, x: forward(port, state, x, (FINAL,)))(port.state, inputs).states
+    ids, mask = inputs["input_ids"].astype(np.int64), inputs["attention_mask"]
+    expected = peer(model_id).build(config, tensors)(torch.from_numpy(ids), torch.from_numpy(mask))
+    found = np.asarray(states[FINAL])
+    scale = np.abs(expected.numpy()).max()
+    np.testing.assert_allclose(found, expected.numpy(), atol=2e-5 * scale)
