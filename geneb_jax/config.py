@@ -16,10 +16,9 @@ from geneb_jax.published import PaperVersion
 from model_ports.catalog import PresetName
 from model_ports.pooling import POOLINGS
 from model_ports.port import FINAL
-from probes import CLASS_WEIGHTS, KINDS, SELECTIONS
+from probes import CLASS_WEIGHTS, KINDS, SELECTIONS, SOLVERS
 
 PRESETS = ("corrected", "published")
-SOLVERS = ("geneb", "converged")
 DTYPES = ("float32", "bfloat16")
 LABELS = ("v1", "v4")
 PRESET_POOLING = "preset"
@@ -86,6 +85,8 @@ def default_config() -> ml_collections.ConfigDict:
     config.taps = "-1"
     # Poolings of each: preset, mean, max, first, last, ...
     config.poolings = "preset"
+    # geneb stops where the harness stops, converged at the optimum; geneb-float32 and
+    # converged-float32 multiply features in float32.
     config.solver = "geneb"
     config.regimes = "full,10shot,1shot"
     config.seeds = ",".join(map(str, GENEB.seeds))
@@ -310,7 +311,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "published_batch_size": _at_least(1),
     "taps": _taps,
     "poolings": _some_of((PRESET_POOLING, *POOLINGS)),
-    "solver": _one_of(SOLVERS),
+    "solver": _one_of(tuple(SOLVERS)),
     "regimes": _regimes,
     "seeds": _seeds,
     "probes": _some_of(tuple(KINDS)),

@@ -9,12 +9,14 @@ from probes.evaluate import (
     evaluate_task,
     solver_name,
 )
+from probes.logistic import SOLVERS
 from probes.sampling import few_shot_rows
 
 __all__ = [
     "CLASS_WEIGHTS",
     "KINDS",
     "SELECTIONS",
+    "SOLVERS",
     "HeadScore",
     "Probe",
     "evaluate_task",

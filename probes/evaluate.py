@@ -33,7 +33,8 @@ class Probe:
     Attributes:
         kind: A name of `KINDS`.
         solver: A name of `logistic.SOLVERS`: 'geneb' stops where the harness stops, 'converged'
-            at the optimum; other kinds have one way to fit and take no notice.
+            at the optimum, either with '-float32' in products of float32; other kinds have one
+            way to fit and take no notice.
         strengths: C of each head, positive.
         standardised: Fit on features of mean 0 and variance 1 over the rows of the fit.
         class_weights: Of `CLASS_WEIGHTS`: every row counts alike, or every class does.

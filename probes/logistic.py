@@ -20,12 +20,35 @@ from jax import Array
 from probes.lbfgs import Result, Stopping, largest_entry, minimise
 from probes.standardise import fold_into_head, standardise
 
-SOLVERS: Mapping[str, Stopping] = {
-    # scikit-learn 1.5: tol=1e-4, max_iter=1000, ftol = 64 eps of float64.
-    "geneb": Stopping(1e-4, 64 * 2.0**-52, 1000),
+
+class Solver(NamedTuple):
+    """How heads are fitted.
+
+    Attributes:
+        whitened: In the eigenbasis of the features' covariance, to the optimum; else on the
+            features as they are, from zero, as scikit-learn does.
+        stopping: When a fit stops.
+        products: Dtype in which features that heads share are multiplied. All else is float64.
+    """
+
+    whitened: bool
+    stopping: Stopping
+    products: str
+
+
+# scikit-learn's: tol=1e-4, max_iter=1000, ftol = 64 eps of float64.
+_HARNESS = Stopping(1e-4, 64 * 2.0**-52, 1000)
+SOLVERS: Mapping[str, Solver] = {
+    # As scikit-learn 1.5 fits float32 features: it casts them to float64.
+    "geneb": Solver(False, _HARNESS, "float64"),
+    # As later versions do.
+    "geneb-float32": Solver(False, _HARNESS, "float32"),
     # In whitened coordinates, where a step of 1 is about right in every direction.
-    "converged": Stopping(1e-8, 0.0, 20000),
+    "converged": Solver(True, Stopping(1e-8, 0.0, 20000), "float64"),
+    # A gradient of float32 products is known to some 1e-7.
+    "converged-float32": Solver(True, Stopping(1e-5, 1e-9, 2000), "float32"),
 }
+_LARGEST_EXCESS = 1e-3  # of the objective, for a fit of float32 products to count as converged
 
 # Bytes of rows read at a time: they stay in cache between the two products that need them.
 _BLOCK = 2**22
@@ -54,7 +77,9 @@ class Heads(NamedTuple):
         f: Averaged objective.
         gradient_norm: Largest absolute entry of its gradient.
         iterations: L-BFGS iterations.
-        converged: Whether a tolerance was met, not the limit or a failed line search.
+        converged: Whether a tolerance was met, not the limit or a failed line search; of a
+            whitened fit with float32 products, whether the objective is known to be within 0.1 %
+            of the optimum.
     """
 
     x: Array
@@ -93,7 +118,8 @@ def fit_heads(
     if standardised:
         x, mean, deviation = standardise(raw, weight, dtype)
     rows = _Rows(x, jnp.swapaxes(y, -1, -2).astype(dtype), weight.astype(dtype))
-    end = {"geneb": _fit_from_zero, "converged": _fit_whitened}[solver](rows, strength)
+    chosen = SOLVERS[solver]
+    end = (_fit_whitened if chosen.whitened else _fit_from_zero)(rows, strength, chosen)
     axes = (*strength.shape, *x.shape[:-2])
     end = jax.tree.map(lambda array: array.reshape(*axes, *array.shape[1:]), end)
     head = jnp.swapaxes(end.x, -1, -2)
@@ -102,7 +128,7 @@ def fit_heads(
     return end._replace(x=head)
 
 
-def _fit_from_zero(rows: _Rows, strength: Array) -> Heads:
+def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     """The harness's fit: raw features, start at zero.
 
     The iterates are sums of rows, so with fewer rows than features the fit runs on the rows'
@@ -121,7 +147,7 @@ def _fit_from_zero(rows: _Rows, strength: Array) -> Heads:
     def objective(own: Any, flat: Array) -> tuple[Array, Array]:
         penalty, (rows, _) = parts(own)
         head = flat.reshape(len(flat), classes, -1)
-        f, g = _objective(rows, penalty, head)
+        f, g = _objective(rows, penalty, head, solver.products)
         return f, g.reshape(flat.shape)
 
     def unrotated(own: Any, flat: Array, stride: int = 1) -> Array:
@@ -142,16 +168,16 @@ def _fit_from_zero(rows: _Rows, strength: Array) -> Heads:
 
         # Most gradients are too large in a few of the axes already.
         least = largest(-(-width // _FIRST_AXES))
-        near = jnp.any(asked & (least <= SOLVERS["geneb"].gradient))
+        near = jnp.any(asked & (least <= solver.stopping.gradient))
         return jax.lax.cond(near, lambda: largest(1), lambda: least)
 
     heads = strength.size * math.prod(rows.x.shape[:-2])
     start = jnp.zeros((heads, classes * (rows.x.shape[-1] + 1)), strength.dtype)
-    end = minimise(objective, own, start, SOLVERS["geneb"], norm)
+    end = minimise(objective, own, start, solver.stopping, norm)
     return _heads(end, unrotated(own, end.x), end.f, unrotated(own, end.gradient))
 
 
-def _fit_whitened(rows: _Rows, strength: Array) -> Heads:
+def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     """The optimum, found in the scaled eigenbasis of the centred features' covariance.
 
     The loss's curvature is about m X'X / N there, m = (1 - 1/K) / K the variance of a class
@@ -196,18 +222,23 @@ def _fit_whitened(rows: _Rows, strength: Array) -> Heads:
         penalty, (rows, coordinates, _) = parts(own)
         head = scaled(own, flat.reshape(len(flat), classes, -1))
         if coordinates is not None:
-            f, g = _objective(coordinates, penalty, head)
+            f, g = _objective(coordinates, penalty, head, solver.products)
         else:
-            f, g = _objective(rows, penalty, rotated(own, head))
+            f, g = _objective(rows, penalty, rotated(own, head), solver.products)
             g = rotated_back(own, g)
         return f, scaled(own, g).reshape(flat.shape)
 
     heads = strength.size * math.prod(rows.x.shape[:-2])
     start = jnp.zeros((heads, (basis.variance.shape[-1] + 1) * classes), strength.dtype)
-    end = minimise(objective, own, start, SOLVERS["converged"])
+    end = minimise(objective, own, start, solver.stopping)
     head = rotated(own, scaled(own, end.x.reshape(heads, classes, -1)))
     penalty, (rows, _, _) = parts(own)
     f, g = _objective(rows, penalty, head)
+    if solver.products != "float64":
+        # A function of curvature m or more exceeds its minimum by at most |g|^2 / (2 m). Of the
+        # weights m is the penalty; of intercepts, a class's variance, which is more.
+        excess = jnp.sum(g * g, axis=(1, 2)) / (2 * penalty)
+        end = end._replace(converged=excess <= _LARGEST_EXCESS * f)
     return _heads(end, head, f, g)
 
 
@@ -276,7 +307,9 @@ def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
     return _Basis(left * length, directions, variance, mean)
 
 
-def _objective(rows: _Rows, penalty: Array, head: Array) -> tuple[Array, Array]:
+def _objective(
+    rows: _Rows, penalty: Array, head: Array, products: str = "float64"
+) -> tuple[Array, Array]:
     """Averaged objectives [H] and their gradients [H, K', D + 1] at heads [H, K', D + 1]."""
     w, b = head[..., :-1], head[..., -1:]
     count = jnp.sum(rows.weight, axis=-1)
@@ -290,13 +323,14 @@ def _objective(rows: _Rows, penalty: Array, head: Array) -> tuple[Array, Array]:
         flat = w.reshape(-1, w.shape[-1])  # one product serves all heads
 
         def add(x: Array, y: Array, weight: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
-            x = x.astype(head.dtype)
+            x = x.astype(products)
             # Kept apart from its transpose: a narrow product is fast in this order alone.
-            z = jax.lax.optimization_barrier(_multiply(x, flat.T))
-            z = z.T.reshape(*w.shape[:2], -1) + b
+            z = jax.lax.optimization_barrier(_multiply(x, flat.T.astype(products)))
+            z = z.T.astype(head.dtype).reshape(*w.shape[:2], -1) + b
             loss, residual = row_loss(z, y.T, axis=1)
             residual = residual * weight
-            slope = _multiply(residual.reshape(len(flat), -1), x).reshape(w.shape)
+            slope = _multiply(residual.reshape(len(flat), -1).astype(products), x)
+            slope = slope.astype(head.dtype).reshape(w.shape)
             new = loss @ weight, slope, jnp.sum(residual, axis=2)
             return jax.tree.map(jnp.add, total, new)
 
