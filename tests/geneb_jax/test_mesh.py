@@ -56,9 +56,9 @@ def test_eight_devices_embed_as_one_does():
 
 
 @pytest.mark.slow
-def test_every_family_in_every_layout():
-    found = differences("8x1,4x2,2x4,1x8", FAMILIES)
-    assert len(found) == 4 * len(FAMILIES)
+def test_every_family_is_split_both_ways():
+    found = differences("2x4", FAMILIES)
+    assert len(found) == len(FAMILIES)
     for facts in found:
         assert_same(facts)
 
