@@ -28,25 +28,25 @@ class Solver(NamedTuple):
         whitened: In the eigenbasis of the features' covariance, to the optimum; else on the
             features as they are, from zero, as scikit-learn does.
         stopping: When a fit stops.
-        products: Dtype in which features that heads share are multiplied. All else is float64.
+        rounded: Products with features that heads share are float32; all else is float64.
     """
 
     whitened: bool
     stopping: Stopping
-    products: str
+    rounded: bool = False
 
 
 # scikit-learn's: tol=1e-4, max_iter=1000, ftol = 64 eps of float64.
 _HARNESS = Stopping(1e-4, 64 * 2.0**-52, 1000)
 SOLVERS: Mapping[str, Solver] = {
     # As scikit-learn 1.5 fits float32 features: it casts them to float64.
-    "geneb": Solver(False, _HARNESS, "float64"),
+    "geneb": Solver(False, _HARNESS),
     # As later versions do.
-    "geneb-float32": Solver(False, _HARNESS, "float32"),
+    "geneb-float32": Solver(False, _HARNESS, rounded=True),
     # In whitened coordinates, where a step of 1 is about right in every direction.
-    "converged": Solver(True, Stopping(1e-8, 0.0, 20000), "float64"),
+    "converged": Solver(True, Stopping(1e-8, 0.0, 20000)),
     # A gradient of float32 products is known to some 1e-7.
-    "converged-float32": Solver(True, Stopping(1e-5, 1e-9, 2000), "float32"),
+    "converged-float32": Solver(True, Stopping(1e-5, 1e-9, 2000), rounded=True),
 }
 _LARGEST_EXCESS = 1e-3  # of the objective, for a fit of float32 products to count as converged
 
@@ -147,7 +147,7 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     def objective(own: Any, flat: Array) -> tuple[Array, Array]:
         penalty, (rows, _) = parts(own)
         head = flat.reshape(len(flat), classes, -1)
-        f, g = _objective(rows, penalty, head, solver.products)
+        f, g = _objective(rows, penalty, head, solver.rounded)
         return f, g.reshape(flat.shape)
 
     def unrotated(own: Any, flat: Array, stride: int = 1) -> Array:
@@ -222,9 +222,9 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         penalty, (rows, coordinates, _) = parts(own)
         head = scaled(own, flat.reshape(len(flat), classes, -1))
         if coordinates is not None:
-            f, g = _objective(coordinates, penalty, head, solver.products)
+            f, g = _objective(coordinates, penalty, head, solver.rounded)
         else:
-            f, g = _objective(rows, penalty, rotated(own, head), solver.products)
+            f, g = _objective(rows, penalty, rotated(own, head), solver.rounded)
             g = rotated_back(own, g)
         return f, scaled(own, g).reshape(flat.shape)
 
@@ -234,7 +234,7 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     head = rotated(own, scaled(own, end.x.reshape(heads, classes, -1)))
     penalty, (rows, _, _) = parts(own)
     f, g = _objective(rows, penalty, head)
-    if solver.products != "float64":
+    if solver.rounded:
         # A function of curvature m or more exceeds its minimum by at most |g|^2 / (2 m). Of the
         # weights m is the penalty; of intercepts, a class's variance, which is more.
         excess = jnp.sum(g * g, axis=(1, 2)) / (2 * penalty)
@@ -308,9 +308,10 @@ def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
 
 
 def _objective(
-    rows: _Rows, penalty: Array, head: Array, products: str = "float64"
+    rows: _Rows, penalty: Array, head: Array, rounded: bool = False
 ) -> tuple[Array, Array]:
     """Averaged objectives [H] and their gradients [H, K', D + 1] at heads [H, K', D + 1]."""
+    products = jnp.dtype("float32") if rounded else head.dtype
     w, b = head[..., :-1], head[..., -1:]
     count = jnp.sum(rows.weight, axis=-1)
     if rows.x.ndim == 3:

@@ -51,7 +51,7 @@ def test_regimes_name_their_shots():
     ("field", "value", "words"),
     [
         ("preset", "publishd", ["config.preset", "'publishd'", "published"]),
-        ("solver", "exact", ["config.solver", "geneb, converged"]),
+        ("solver", "exact", ["config.solver", "geneb, geneb-float32, converged"]),
         ("regimes", "full,0shot", ["config.regimes", "'0shot'", "10shot"]),
         ("regimes", "few", ["'few'"]),
         ("seeds", "13,x", ["config.seeds", "'x'", "integer"]),
