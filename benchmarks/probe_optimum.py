@@ -19,6 +19,7 @@ from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
+from benchmarks.probes import objective
 from geneb_jax.kmer import kmer_frequencies
 from geneb_jax.tasks import find_tasks, read_task
 from probes import HeadScore, Probe, evaluate_task
@@ -140,14 +141,6 @@ REAL: Mapping[str, Callable[[Path], Problem]] = {
 }
 
 
-def objective(z: np.ndarray, w: np.ndarray, y: np.ndarray, C: float) -> float:
-    """Mean loss with penalty ||W||^2 / (2 C n) of decision values [N, K] or [N], in float64."""
-    if z.ndim == 1:
-        z = np.stack([np.zeros_like(z), z], axis=1)
-    loss = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
-    return float(loss.mean() + np.sum(w * w) / (2 * C * len(y)))
-
-
 def solve(problem: Problem) -> list[Outcome]:
     """Fits every C at once with both solvers and compares each head with its reference."""
     x = problem.x.astype(np.float64)
@@ -168,7 +161,7 @@ def solve(problem: Problem) -> list[Outcome]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.fit(x, y)
-        theirs = objective(model.decision_function(x), model.coef_, y, head.C)
+        theirs = objective(model, x, y, head.C)
         predicted = classes[model.predict(x_test.astype(np.float64))]
         outcomes.append(compare(head, theirs, predicted, y_test))
     for head, other in zip(rounded, exact, strict=True):
@@ -176,14 +169,12 @@ def solve(problem: Problem) -> list[Outcome]:
     return outcomes
 
 
-def compare(
-    head: HeadScore, objective: float, predicted: np.ndarray, y_test: np.ndarray
-) -> Outcome:
+def compare(head: HeadScore, optimum: float, predicted: np.ndarray, y_test: np.ndarray) -> Outcome:
     """A head beside the reference's objective and predictions on the test rows."""
     return Outcome(
         solver=head.solver,
         C=head.C,
-        excess=head.objective / objective - 1,
+        excess=head.objective / optimum - 1,
         agreement=float(np.mean(predicted == head.predictions)),
         MCC_change=abs(head.MCC - float(matthews_corrcoef(y_test, predicted))),
         iterations=head.iterations,

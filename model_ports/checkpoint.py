@@ -437,6 +437,14 @@ def parameter_shapes(abstract: nnx.State) -> dict[str, tuple[int, ...]]:
     return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(abstract)}
 
 
+def fill_state(abstract: nnx.State, values: Mapping[str, Any]) -> nnx.State:
+    """Returns a module's state with a value for each parameter's dotted path."""
+    flat = nnx.to_flat_state(abstract)
+    return nnx.from_flat_state(
+        [(path, leaf.replace(values[".".join(map(str, path))])) for path, leaf in flat]
+    )
+
+
 def cast_dtype(path: str, dtype: Any, float32: Sequence[str]) -> Any:
     """Returns the dtype of a parameter: float32 where a pattern of `float32` matches its path."""
     kept = any(re.fullmatch(pattern, path) for pattern in float32)
@@ -467,14 +475,13 @@ def load(
     Raises:
         CheckpointError: A tensor holds a NaN or an infinity, or is of no weights' dtype.
     """
-    filled = []
-    for path, leaf in nnx.to_flat_state(abstract):
-        name = ".".join(map(str, path))
+    filled = {}
+    for name in parameter_shapes(abstract):
         fill = fills[name]
         array = np.empty(fill.shape, cast_dtype(name, dtype, float32))
         rows = array.reshape(len(fill.sources), *fill.shape[len(fill.stack) :])
         for row, source in zip(rows, fill.sources, strict=True):
             tensors.read_row(source, fill.layout, row)
         sharding = shardings[name] if shardings else None
-        filled.append((path, leaf.replace(jax.device_put(array, sharding))))
-    return nnx.from_flat_state(filled)
+        filled[name] = jax.device_put(array, sharding)
+    return fill_state(abstract, filled)

@@ -17,7 +17,14 @@ import orbax.checkpoint as ocp
 import tensorstore as ts
 from flax import nnx, traverse_util
 
-from model_ports.checkpoint import CheckpointError, Fill, Tensors, cast_dtype
+from model_ports.checkpoint import (
+    CheckpointError,
+    Fill,
+    Tensors,
+    cast_dtype,
+    fill_state,
+    parameter_shapes,
+)
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
@@ -203,14 +210,13 @@ def restore(
         CheckpointError: Orbax cannot read it.
     """
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    leaves = {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(abstract)}
     target = {
         name: jax.ShapeDtypeStruct(
-            leaf.shape,
+            shape,
             cast_dtype(name, dtype, float32),
             sharding=shardings[name] if shardings else here,
         )
-        for name, leaf in leaves.items()
+        for name, shape in parameter_shapes(abstract).items()
     }
     # The shardings are of this process's devices: it does not wait for others to restore too.
     own = jax.process_index()
@@ -226,10 +232,4 @@ def restore(
             restored = checkpointer.restore((folder / PARAMS).absolute(), args=arguments)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder / PARAMS}: not readable: {error}") from error
-    arrays = traverse_util.flatten_dict(restored, sep=".")
-    return nnx.from_flat_state(
-        [
-            (path, leaf.replace(arrays[".".join(map(str, path))]))
-            for path, leaf in nnx.to_flat_state(abstract)
-        ]
-    )
+    return fill_state(abstract, traverse_util.flatten_dict(restored, sep="."))

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from model_ports import catalog, checkpoint, converted
 from model_ports.pooling import POOLINGS
@@ -268,9 +268,7 @@ def load_port(
     kind = family(entry.family)
     fit = fit_checkpoint(entry, folder)
     wanted = jnp.dtype(dtype)
-    places = mesh and parameter_shardings(
-        kind.SHARDING, checkpoint.parameter_shapes(fit.abstract), mesh
-    )
+    places = _places(kind, fit.abstract, mesh)
     if fit.tensors is None:
         state = converted.restore(folder, fit.abstract, wanted, kind.FLOAT32, places)
     else:
@@ -319,9 +317,8 @@ def random_port(
     reader = random_reader(model_id, folder, preset, tiny=tiny)
     kind = family(reader.entry.family)
     graphdef, abstract = abstract_model(reader.entry.family, reader.config)
-    places = mesh and parameter_shardings(
-        kind.SHARDING, checkpoint.parameter_shapes(abstract), mesh
-    )
+    places = _places(kind, abstract, mesh)
+    layout = None if places is None else checkpoint.fill_state(abstract, places)
 
     def create() -> nnx.State:
         state = nnx.state(kind.Model(reader.config, rngs=nnx.Rngs(seed)))
@@ -330,19 +327,19 @@ def random_port(
     return Port(
         **vars(reader),
         graphdef=graphdef,
-        state=jax.jit(create, out_shardings=places and _as_state(abstract, places))(),
+        state=jax.jit(create, out_shardings=layout)(),
         dtype=dtype,
         weights_id=f"random:{'tiny' if tiny else 'full'}:{seed}",
         mesh=mesh,
     )
 
 
-def _as_state(abstract: nnx.State, values: Mapping[str, Any]) -> nnx.State:
-    """A state with a value for each parameter's dotted path."""
-    flat = nnx.to_flat_state(abstract)
-    return nnx.from_flat_state(
-        [(path, leaf.replace(values[".".join(map(str, path))])) for path, leaf in flat]
-    )
+def _places(
+    kind: Family, abstract: nnx.State, mesh: Mesh | None
+) -> Mapping[str, NamedSharding] | None:
+    """Where each parameter goes, by dotted path; None: on the default device."""
+    shapes = checkpoint.parameter_shapes(abstract)
+    return None if mesh is None else parameter_shardings(kind.SHARDING, shapes, mesh)
 
 
 def cast_state(state: nnx.State, dtype: str, float32: Sequence[str]) -> nnx.State:

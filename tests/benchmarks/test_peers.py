@@ -33,21 +33,25 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("model_id", IDS)
-def test_peer_agrees_with_the_original_code(model_id):
+def golden(model_id):
+    """A fixture's peer, the names of its arrays, the arrays, and how far they may be off."""
     folder = GOLDEN / model_id
     config = json.loads((folder / "config.json").read_text())
     check = json.loads((folder / "meta.json").read_text())["check"]
-    names = check["corrected"]
     forward = peer(model_id).build(config, load_file(folder / "model.safetensors"))
-    with np.load(folder / "golden.npz") as arrays:
-        ids = arrays[names["input"]]
-        if ids.ndim == 3:  # one-hot bases
-            ids = np.where(ids.any(2), ids.argmax(2), 4)
-        mask = None if names["mask"] is None else arrays[names["mask"]].astype(bool)
-        hidden = None if names["hidden"] is None else arrays[names["hidden"]]
-        pooled = arrays[names["pooled"]]
-    atol = 10 * check["hidden_atol"]
+    with np.load(folder / "golden.npz") as file:
+        return forward, check["corrected"], dict(file), 10 * check["hidden_atol"]
+
+
+@pytest.mark.parametrize("model_id", IDS)
+def test_peer_agrees_with_the_original_code(model_id):
+    forward, names, arrays, atol = golden(model_id)
+    ids = arrays[names["input"]]
+    if ids.ndim == 3:  # one-hot bases
+        ids = np.where(ids.any(2), ids.argmax(2), 4)
+    mask = None if names["mask"] is None else arrays[names["mask"]].astype(bool)
+    hidden = None if names["hidden"] is None else arrays[names["hidden"]]
+    pooled = arrays[names["pooled"]]
     for row, record in enumerate(ids):
         seen = np.ones(len(record), bool) if mask is None else mask[row]
         # A model whose input has one length sees its padding; the others are given the record.
@@ -67,17 +71,12 @@ def test_peer_agrees_with_the_original_code(model_id):
 
 @pytest.mark.parametrize("model_id", MASKED)
 def test_peer_agrees_on_a_padded_batch(model_id):
-    folder = GOLDEN / model_id
-    config = json.loads((folder / "config.json").read_text())
-    check = json.loads((folder / "meta.json").read_text())["check"]
-    names = check["corrected"]
-    forward = peer(model_id).build(config, load_file(folder / "model.safetensors"))
-    with np.load(folder / "golden.npz") as arrays:
-        ids, mask = arrays[names["input"]].astype(np.int64), arrays[names["mask"]].astype(bool)
-        wanted = arrays[names["hidden"]][mask]
+    forward, names, arrays, atol = golden(model_id)
+    ids, mask = arrays[names["input"]].astype(np.int64), arrays[names["mask"]].astype(bool)
+    wanted = arrays[names["hidden"]][mask]
     assert not mask.all()
     found = forward(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()[mask]
-    np.testing.assert_allclose(found, wanted, atol=10 * check["hidden_atol"], rtol=1e-4)
+    np.testing.assert_allclose(found, wanted, atol=atol, rtol=1e-4)
 
 
 # Fields of config.json, and by pattern the axis and size of tensors that change with them.
