@@ -31,6 +31,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
+from geneb_jax.device import make_room_for_programs
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
 from probes.evaluate import _ladder
 from probes.logistic import SOLVERS, fit_heads
@@ -186,6 +187,7 @@ class Measured:
     def get(self, key: tuple[Any, ...], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Returns the row of a key, measured now where it is not there."""
         if key not in self.rows:
+            make_room_for_programs()
             self.rows[key] = {"key": key, "device": jax.devices()[0].device_kind} | measure()
             if self.path:
                 with self.path.open("a") as file:

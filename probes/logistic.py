@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from probes.eigen import eigh
 from probes.lbfgs import Result, Stopping, largest_entry, minimise
 from probes.standardise import fold_into_head, standardise
 
@@ -296,10 +297,10 @@ def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
             return total + _multiply(centred.T, centred)
 
         gram = _over_blocks(add_products, (x, present), jnp.zeros((width, width), dtype))
-        variance, directions = jnp.linalg.eigh(gram / rows)
+        variance, directions = eigh(gram / rows)
         return _Basis(None, directions, jnp.maximum(variance, 0), mean)
     x = (x.astype(dtype) - mean) * present[:, None]
-    variance, left = jnp.linalg.eigh(_multiply(x, x.T) / rows)
+    variance, left = eigh(_multiply(x, x.T) / rows)
     reached = variance > jnp.finfo(dtype).eps * len(x) * variance[-1]
     variance = jnp.where(reached, variance, 0)
     length = jnp.sqrt(variance * rows)

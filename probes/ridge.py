@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from probes.eigen import eigh
 from probes.standardise import fold_into_head, standardise
 
 _multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
@@ -71,11 +72,11 @@ def _fit_draw(x: Array, y: Array, weight: Array, strength: Array, *, standardise
     x_c, t_c = (x - x_mean) * root, (t - t_mean) * root
     alpha = 1 / (2 * strength)
     if x.shape[0] > x.shape[1]:
-        squares, v = jnp.linalg.eigh(_multiply(x_c.T, x_c))
+        squares, v = eigh(_multiply(x_c.T, x_c))
         projected = _multiply(v.T, _multiply(x_c.T, t_c))
         back = v
     else:
-        squares, u = jnp.linalg.eigh(_multiply(x_c, x_c.T))
+        squares, u = eigh(_multiply(x_c, x_c.T))
         projected = _multiply(u.T, t_c)
         back = _multiply(x_c.T, u)
     squares = jnp.maximum(squares, 0)[:, None]

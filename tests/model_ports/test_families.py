@@ -14,6 +14,7 @@ from model_ports.port import (
     abstract_model,
     collate,
     embedder,
+    family,
     forward,
     load_port,
     padded_length,
@@ -27,6 +28,22 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 FIXTURES = sorted(path.name for path in GOLDEN.iterdir() if (path / "meta.json").is_file())
 PORTED = [entry.id for entry in catalog.entries().values() if entry.ported]
 PLATFORMS = ("cpu", "cuda", "tpu")
+
+# By family: the fields of config.json that make it of twice as many blocks of the same kinds.
+DEPTHS = {
+    **dict.fromkeys(
+        ("bert", "esm", "janusdna", "llama", "mosaic_bert"),
+        ({"num_hidden_layers": 4}, {"num_hidden_layers": 8}),
+    ),
+    **dict.fromkeys(("caduceus", "gpt2", "hyena", "mamba2"), ({"n_layer": 2}, {"n_layer": 4})),
+    "enformer": ({"depth": 2}, {"depth": 4}),
+    "lucaone": ({"num_hidden_layers": 2}, {"num_hidden_layers": 4}),
+    "olmo": ({"n_layers": 2}, {"n_layers": 4}),
+    "striped_hyena": (
+        {"hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
+        {"hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
+    ),
+}
 
 
 def records(model_id: str) -> list[str]:
@@ -159,3 +176,22 @@ def test_full_size_forward_exports_for_every_platform(model_id: str):
     (vector,) = exported.out_avals
     assert vector.shape == (1, entry.width)
     assert vector.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("family_name", sorted({e.family for e in catalog.entries().values()}))
+def test_the_program_grows_with_the_kinds_of_block_only(family_name: str):
+    entry = next(e for e in catalog.entries().values() if e.family == family_name)
+    fixture = load_port(entry.id, GOLDEN / entry.id)
+    preset = entry.preset("corrected")
+    lines, layers = [], []
+    for depth in DEPTHS[family_name]:
+        tiny = {**entry.config, **family(family_name).TINY, **depth}
+        config = read_config(entry, tiny)
+        graphdef, abstract = abstract_model(family_name, config)
+        port = replace(fixture, config=config, graphdef=graphdef, preset=preset)
+        inputs = collate(port, [np.zeros(1, np.int32)], padded_length(port, 16))
+        lowered = embedder(port).lower(abstract, inputs)  # pyright: ignore (jitted)
+        lines.append(len(lowered.as_text().splitlines()))
+        layers.append(config.layers)
+    assert layers[1] == 2 * layers[0]
+    assert lines[1] == lines[0]

@@ -1,0 +1,202 @@
+"""Do the ports and the probe fits compile for TPUs, and what do they need there?
+
+    pip install 'geneb-jax[tpu-aot]'
+    python -m benchmarks.tpu_aot
+
+No TPU is needed: libtpu compiles ahead of time for the chips of a topology. Of each family the
+largest model is compiled at full size, in bfloat16, for records of 512 tokens or its own input
+size, parameters split over as few chips as hold them; then the probe fits, in the float64 of a
+run, rows spread over all chips. A line has the seconds it took to compile, the memory of one chip
+(arguments and results; temporaries) and the compiler's cost analysis of one chip: floating-point
+operations, bytes moved, and its estimate of the time. A loop's body counts once there. What does
+not fit a chip says so.
+"""
+
+import argparse
+import functools
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import topologies
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from model_ports import catalog, checkpoint
+from model_ports.port import (
+    Port,
+    abstract_model,
+    collate,
+    embedder,
+    family,
+    padded_length,
+    random_reader,
+)
+from model_ports.sharding import DATA, MODEL, parameter_shardings
+from probes.logistic import SOLVERS, fit_heads
+from probes.mlp import fit_mlp
+from probes.ridge import fit_ridge
+
+FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
+TOPOLOGIES = ("v5e:2x2", "v5e:16x16")
+MEMORY = 16 * 2**30  # bytes of a v5e chip
+TOKENS = 16384  # of a batch on the chips that share the parameters
+LENGTH = 512
+PROBE_ROWS, PROBE_WIDTH, STRENGTHS = 20480, 512, 5
+# What a machine without TPUs has to tell libtpu, so that it asks no network.
+_ENVIRONMENT = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_WORKER_ID": "0",
+}
+
+
+def topology_devices(name: str) -> np.ndarray:
+    """The chips of a topology such as 'v5e:2x2', which need not be there."""
+    for variable, value in _ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    return np.array(topologies.get_topology_desc(platform="tpu", topology_name=name).devices)
+
+
+def largest_models() -> list[str]:
+    """The largest model of each family."""
+    found: dict[str, str] = {}
+    for entry in catalog.entries().values():
+        found.setdefault(entry.family, entry.id)
+    return list(found.values())
+
+
+def sharing_chips(parameter_bytes: int, chips: int) -> int:
+    """How many chips share the parameters: the fewest on which they take half of the memory."""
+    parts = 1
+    while parts < chips and parameter_bytes / parts > MEMORY / 2:
+        parts *= 2
+    return parts
+
+
+def abstract_port(model_id: str, dtype: str, devices: np.ndarray) -> Port:
+    """A full-size model as shapes, laid out on devices that need not be there."""
+    reader = random_reader(model_id, FIXTURES / model_id)
+    kind = family(reader.entry.family)
+    graphdef, abstract = abstract_model(reader.entry.family, reader.config)
+    shapes = checkpoint.parameter_shapes(abstract)
+    dtypes = {path: checkpoint.cast_dtype(path, jnp.dtype(dtype), kind.FLOAT32) for path in shapes}
+    size = sum(int(np.prod(shape)) * dtypes[path].itemsize for path, shape in shapes.items())
+    mesh = Mesh(devices.reshape(-1, sharing_chips(size, devices.size)), (DATA, MODEL))
+    places = parameter_shardings(kind.SHARDING, shapes, mesh)
+    values = {
+        path: jax.ShapeDtypeStruct(shape, dtypes[path], sharding=places[path])
+        for path, shape in shapes.items()
+    }
+    state = checkpoint.fill_state(abstract, values)
+    return Port(
+        **vars(reader), graphdef=graphdef, state=state, dtype=dtype, weights_id="", mesh=mesh
+    )
+
+
+def lower_model(model_id: str, dtype: str, tokens: int, devices: np.ndarray) -> tuple[str, Any]:
+    """A model's lowered forward pass, and its layout in words."""
+    port = abstract_port(model_id, dtype, devices)
+    assert port.mesh is not None
+    limit = port.preset.max_tokens or port.config.max_tokens or LENGTH
+    length = padded_length(port, min(LENGTH, limit))
+    data, model = port.mesh.shape.values()
+    rows = data * max(1, tokens // length)
+    spread = NamedSharding(port.mesh, PartitionSpec(DATA))
+    inputs = {
+        name: jax.ShapeDtypeStruct((rows, *array.shape[1:]), array.dtype, sharding=spread)
+        for name, array in collate(port, [np.zeros(1, np.int32)], length).items()
+    }
+    lowered = embedder(port).lower(port.state, inputs)  # pyright: ignore (a jitted function)
+    return f"{data}x{model}, {rows} x {length}", lowered
+
+
+def lower_probe(name: str, devices: np.ndarray) -> tuple[str, Any]:
+    """A full fit's lowered program, rows over all chips; `name` is a solver, 'ridge' or 'mlp'."""
+    mesh = Mesh(devices.reshape(-1), (DATA,))
+    rows, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((DATA,), ()))
+
+    def array(shape: Sequence[int], dtype: Any, sharding: NamedSharding = whole) -> Any:
+        return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=sharding)
+
+    x = array((PROBE_ROWS, PROBE_WIDTH), np.float32, rows)
+    many = NamedSharding(mesh, PartitionSpec(None, DATA))
+    if name == "mlp":
+        y = array((PROBE_ROWS, 1), np.float32, rows)
+        weight = array((1, PROBE_ROWS), np.float32, many)
+        held_out, seeds = array((1, 2048), np.int32), array((1,), np.uint32)
+        strength = array((STRENGTHS,), np.float32)
+        lowered = fit_mlp.lower(x, y, weight, held_out, strength, seeds)
+    else:
+        with jax.enable_x64(True):
+            y = array((PROBE_ROWS, 1), np.float64, rows)
+            strength = array((STRENGTHS,), np.float64)
+            if name == "ridge":
+                weight = array((1, PROBE_ROWS), np.float64, many)
+                lowered = fit_ridge.lower(x, y, weight, strength)
+            else:
+                weight = array((PROBE_ROWS,), np.float64, rows)
+                lowered = fit_heads.lower(x, y, weight, strength, solver=name)
+    return f"{devices.size}, {PROBE_ROWS} x {PROBE_WIDTH}", lowered
+
+
+def report(label: str, topology: str, layout: str, lowered: Any) -> None:
+    """Compiles and prints a line."""
+    head = f"{label:50s} {topology:10s} {layout:22s}"
+    start = time.perf_counter()
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        print(f"{head} does not fit: {str(error).splitlines()[0][:120]}", flush=True)
+        return
+    seconds = time.perf_counter() - start
+    memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
+    held = memory.argument_size_in_bytes + memory.output_size_in_bytes
+    held -= memory.alias_size_in_bytes
+    print(
+        f"{head} {seconds:7.1f} s {held / 2**30:8.3f} {memory.temp_size_in_bytes / 2**30:8.3f} GiB"
+        f" {cost['flops'] / 1e9:10.1f} GFLOP {cost['bytes accessed'] / 2**30:8.2f} GiB"
+        f" {cost.get('optimal_seconds', float('nan')) * 1e3:9.2f} ms",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Prints a line a model or probe and topology."""
+    probes = [*SOLVERS, "ridge", "mlp"]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="*", default=largest_models(), metavar="ID")
+    parser.add_argument("--probes", nargs="*", default=probes, choices=probes)
+    parser.add_argument("--topologies", nargs="+", default=TOPOLOGIES)
+    parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="of a batch")
+    options = parser.parse_args()
+    if importlib.util.find_spec("libtpu") is None:
+        sys.exit("libtpu is not installed: pip install 'geneb-jax[tpu-aot]'")
+    work = [
+        (name, functools.partial(lower_model, name, options.dtype, options.tokens))
+        for name in options.models
+    ]
+    work += [(f"probe {name}", functools.partial(lower_probe, name)) for name in options.probes]
+    print(
+        f"{'':50s} {'topology':10s} {'chips, batch':22s} {'compile':>9s} {'held':>8s} "
+        f"{'working':>12s} {'':>16s} {'moved':>12s} {'estimate':>12s}"
+    )
+    for name, lower in work:
+        for topology in options.topologies:
+            report(name, topology, *lower(topology_devices(topology)))
+
+
+if __name__ == "__main__":
+    main()
