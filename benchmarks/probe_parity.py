@@ -1,11 +1,12 @@
-"""Scores of the `geneb` solver beside scikit-learn's: `python -m benchmarks.probe_parity`.
+"""Scores of the `geneb` solvers beside scikit-learn's: `python -m benchmarks.probe_parity`.
 
-A cell is features, task, regime and C; its MCC is the mean over the benchmark's seeds (the full
-fit is the same for all). Each cell has three: ours; scikit-learn on the float32 features cast to
-float64, which is what the harness's scikit-learn 1.5 does with them and so the reference; and
-scikit-learn on float32, which later versions compute in float32. The difference of the last two
-is scikit-learn's own spread. The table is a CSV file, a row a cell: a killed run goes on where it
-was, and other tasks, features or C are added to it.
+A cell is solver, features, task, regime and C; its MCC is the mean over the benchmark's seeds (the
+full fit is the same for all). Each cell has three: ours; scikit-learn on the float32 features cast
+to float64, which is what the harness's scikit-learn 1.5 does with them and so the reference of
+`geneb`; and scikit-learn on float32, which later versions compute in float32, the reference of
+`geneb-float32`. The difference of the last two is scikit-learn's own spread. The table is a CSV
+file, a row a cell: a killed run goes on where it was, and other solvers, tasks, features or C are
+added to it.
 """
 
 import argparse
@@ -28,11 +29,13 @@ from sklearn.metrics import matthews_corrcoef
 from geneb_jax import embed
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import regime_name
+from geneb_jax.device import make_room_for_programs
 from geneb_jax.tasks import Task, find_tasks, read_task
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
 
 SHOTS = (None, 10, 1)
-KEY = ["features", "task", "regime", "C"]
+KEY = ["solver", "features", "task", "regime", "C"]
+REFERENCES = {"geneb": "float64", "geneb-float32": "float32"}  # scikit-learn's features, by solver
 LARGEST_MEAN = 0.002  # of |MCC difference| over all cells
 _LISTED = 25
 _ROUNDING = 1e-9  # of the largest decision value: a smaller margin has no meaning in float64
@@ -51,8 +54,8 @@ def measure(
         C: Inverse strength of the penalty.
 
     Returns:
-        By dtype: MCC and iterations of each seed, and the predictions [seeds, M]; of float64 also
-        whether a row's decision is `clear` [seeds, M].
+        By dtype: MCC and iterations of each seed, the predictions [seeds, M], and whether a row's
+        decision is `clear` [seeds, M].
     """
     y = task.train.labels
     seeds = GENEB.seeds if shots else GENEB.seeds[:1]
@@ -65,8 +68,7 @@ def measure(
             predicted = head.predict(x_test)
             fits.append((matthews_corrcoef(task.test.labels, predicted), head.n_iter_[0]))
             found.setdefault(f"predictions_{dtype}", []).append(predicted)
-            if dtype == "float64":
-                found.setdefault("clear", []).append(clear(head.decision_function(x_test)))
+            found.setdefault(f"clear_{dtype}", []).append(clear(head.decision_function(x_test)))
         found[f"MCC_{dtype}"], found[f"iterations_{dtype}"] = map(list, zip(*fits, strict=True))
     return found
 
@@ -87,10 +89,11 @@ def clear(values: np.ndarray) -> np.ndarray:
 
 def compare(heads: Sequence[HeadScore], theirs: dict) -> dict[str, Any]:
     """Returns a cell's columns: our heads, one a seed, beside scikit-learn's."""
+    reference = REFERENCES[heads[0].solver]
     own = heads[: len(theirs["MCC_float64"])]  # of a full fit one stands for all
     iterations = [head.iterations for head in own]
     predictions = np.stack([head.predictions for head in own])
-    other = predictions != np.stack(theirs["predictions_float64"])
+    other = predictions != np.stack(theirs[f"predictions_{reference}"])
     return {
         "MCC": np.mean([head.MCC for head in own]),
         "MCC_float64": np.mean(theirs["MCC_float64"]),
@@ -98,15 +101,16 @@ def compare(heads: Sequence[HeadScore], theirs: dict) -> dict[str, Any]:
         "iterations": np.mean(iterations),
         "iterations_float64": np.mean(theirs["iterations_float64"]),
         "iterations_float32": np.mean(theirs["iterations_float32"]),
-        "other_iterations": np.mean(np.not_equal(iterations, theirs["iterations_float64"])),
+        "other_iterations": np.mean(np.not_equal(iterations, theirs[f"iterations_{reference}"])),
         "other_predictions": np.mean(other),
-        "other_clear_predictions": np.mean(other & np.stack(theirs["clear"])),
+        "other_clear_predictions": np.mean(other & np.stack(theirs[f"clear_{reference}"])),
     }
 
 
 def add_cells(
     out: Path,
     task: Task,
+    solver: str,
     features: str,
     vectors: tuple[np.ndarray, np.ndarray],
     grid: Sequence[tuple[int | None, float]],
@@ -118,11 +122,12 @@ def add_cells(
         strengths = tuple(C for _, C in cells)
         heads = evaluate_task(
             x, y, x_test, task.test.labels,
-            probes=[Probe(strengths=strengths)], shots=[shots], seeds=GENEB.seeds,
+            probes=[Probe(solver=solver, strengths=strengths)], shots=[shots], seeds=GENEB.seeds,
         )  # fmt: skip
         for C in strengths:
             own = [head for head in heads if head.C == C]
             row = {
+                "solver": solver,
                 "features": features,
                 "task": task.info.id,
                 "regime": regime_name(shots),
@@ -137,26 +142,30 @@ def add_cells(
 
 
 def summarise(cells: pd.DataFrame, console: Console) -> None:
-    """Prints differences and iterations by features and regime, and the cells that stand out."""
+    """Prints differences and iterations by solver, features and regime, and what stands out."""
+    rounded = cells["solver"].map(REFERENCES) == "float32"
+    reference = cells["MCC_float32"].where(rounded, cells["MCC_float64"])
     cells = cells.assign(
-        difference=(cells["MCC"] - cells["MCC_float64"]).abs(),
+        difference=(cells["MCC"] - reference).abs(),
         spread=(cells["MCC_float32"] - cells["MCC_float64"]).abs(),
     )
     cells["beyond"] = cells["difference"] > cells["spread"] + _ROUNDING
     beyond = cells[cells["beyond"]].sort_values("difference")[::-1]
-    table = Table(title="MCC of the geneb solver beside scikit-learn's (float64 of the features)")
+    table = Table(title="MCC of the geneb solvers beside scikit-learn's")
     columns = (
-        "features", "regime", "cells", "mean |difference|", "largest", "mean spread\nfloat32",
-        "largest\nspread", "cells beyond\ntheir spread", "iterations\nours",
+        "solver", "features", "regime", "cells", "mean |difference|", "largest",
+        "mean spread\nfloat32", "largest\nspread", "cells beyond\ntheir spread", "iterations\nours",
         "float64", "float32", "fits that stop\nelsewhere",
     )  # fmt: skip
     for column in columns:
         table.add_column(column, justify="right")
-    groups = [*cells.groupby(["features", "regime"], sort=False), (("all", ""), cells)]
-    for (features, regime), own in groups:
+    groups = [
+        *cells.groupby(["solver", "features", "regime"], sort=False),
+        (("all", "", ""), cells),
+    ]
+    for names, own in groups:
         table.add_row(
-            features,
-            regime,
+            *names,
             str(len(own)),
             f"{own['difference'].mean():.5f}",
             f"{own['difference'].max():.4f}",
@@ -192,6 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks_dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("probe_parity.csv"))
+    parser.add_argument("--solver", default="geneb", choices=REFERENCES)
     parser.add_argument("--features", default="kmer-2,kmer-4,kmer-6", help="as config.models")
     parser.add_argument("--checkpoints_dir", type=Path, help="tokenizers of ID:random models")
     parser.add_argument("--tasks", default="", help="only these, of the folder")
@@ -215,6 +225,7 @@ def main() -> None:
     ]
     get = functools.partial(embed, checkpoints_dir=arguments.checkpoints_dir)
     for task in sorted(tasks, key=lambda task: len(task.train.labels)):
+        make_room_for_programs()
         for features in arguments.features.split(","):
             done = set()
             if arguments.out.exists():
@@ -223,14 +234,15 @@ def main() -> None:
             pending = [
                 (shots, C)
                 for shots, C in grid
-                if (features, task.info.id, regime_name(shots), C) not in done
+                if (arguments.solver, features, task.info.id, regime_name(shots), C) not in done
             ]
             if not pending:
                 continue
             console.print(f"{features} {task.info.id}: {len(pending)} cells")
             both = get(features, [*task.train.sequences, *task.test.sequences])
             rows = len(task.train.labels)
-            add_cells(arguments.out, task, features, (both[:rows], both[rows:]), pending)
+            vectors = both[:rows], both[rows:]
+            add_cells(arguments.out, task, arguments.solver, features, vectors, pending)
     summarise(pd.read_csv(arguments.out), console)
 
 

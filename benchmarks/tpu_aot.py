@@ -8,8 +8,8 @@ largest model is compiled at full size, in bfloat16, for records of 512 tokens o
 size, parameters split over as few chips as hold them; then the probe fits, in the float64 of a
 run, rows spread over all chips. A line has the seconds it took to compile, the memory of one chip
 (arguments and results; temporaries) and the compiler's cost analysis of one chip: floating-point
-operations, bytes moved, and its estimate of the time. A loop's body counts once there. What does
-not fit a chip says so.
+operations and bytes moved, in which a loop's body, such as one layer of many, counts once. What
+does not fit a chip says so.
 """
 
 import argparse
@@ -164,8 +164,7 @@ def report(label: str, topology: str, layout: str, lowered: Any) -> None:
     held -= memory.alias_size_in_bytes
     print(
         f"{head} {seconds:7.1f} s {held / 2**30:8.3f} {memory.temp_size_in_bytes / 2**30:8.3f} GiB"
-        f" {cost['flops'] / 1e9:10.1f} GFLOP {cost['bytes accessed'] / 2**30:8.2f} GiB"
-        f" {cost.get('optimal_seconds', float('nan')) * 1e3:9.2f} ms",
+        f" {cost['flops'] / 1e9:10.1f} GFLOP {cost['bytes accessed'] / 2**30:8.2f} GiB",
         flush=True,
     )
 
@@ -191,7 +190,7 @@ def main() -> None:
     work += [(f"probe {name}", functools.partial(lower_probe, name)) for name in options.probes]
     print(
         f"{'':50s} {'topology':10s} {'chips, batch':22s} {'compile':>9s} {'held':>8s} "
-        f"{'working':>12s} {'':>16s} {'moved':>12s} {'estimate':>12s}"
+        f"{'working':>12s} {'':>16s} {'moved':>12s}"
     )
     for name, lower in work:
         for topology in options.topologies:

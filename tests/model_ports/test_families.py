@@ -32,13 +32,14 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 # By family: the fields of config.json that make it of twice as many blocks of the same kinds.
 DEPTHS = {
     **dict.fromkeys(
-        ("bert", "esm", "janusdna", "llama", "mosaic_bert"),
-        ({"num_hidden_layers": 4}, {"num_hidden_layers": 8}),
+        ("bert", "esm", "llama", "lucaone", "mosaic_bert"),
+        ({"num_hidden_layers": 3}, {"num_hidden_layers": 6}),
     ),
-    **dict.fromkeys(("caduceus", "gpt2", "hyena", "mamba2"), ({"n_layer": 2}, {"n_layer": 4})),
-    "enformer": ({"depth": 2}, {"depth": 4}),
-    "lucaone": ({"num_hidden_layers": 2}, {"num_hidden_layers": 4}),
-    "olmo": ({"n_layers": 2}, {"n_layers": 4}),
+    **dict.fromkeys(("caduceus", "hyena", "mamba2"), ({"n_layer": 3}, {"n_layer": 6})),
+    "enformer": ({"depth": 3}, {"depth": 6}),
+    "gpt2": ({"num_layers": 3}, {"num_layers": 6}),
+    "janusdna": ({"num_hidden_layers": 8}, {"num_hidden_layers": 16}),
+    "olmo": ({"n_layers": 3}, {"n_layers": 6}),
     "striped_hyena": (
         {"hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
         {"hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
