@@ -27,6 +27,7 @@ import jax
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog
 from model_ports.port import (
     FINAL,
@@ -39,7 +40,6 @@ from model_ports.port import (
     tokenize,
 )
 
-FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 _LENGTHS = (1024, 8192)
 _BASES_PER_TOKEN = 4  # enough for `length` tokens of any of the tokenizers
 _QUICK_SECONDS, _REPEATS = 2.0, 5  # a call this short is timed so often, and the median taken

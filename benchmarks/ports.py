@@ -11,11 +11,11 @@ three depths.
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
 
+from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog
 from model_ports.port import (
     Port,
@@ -28,7 +28,6 @@ from model_ports.port import (
     tokenize,
 )
 
-FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 DEEP = "nucleotide-transformer-2.5b-multi-species"
 DEPTHS = (8, 16, 32)
 SHAPE = (8, 128)

@@ -9,15 +9,14 @@ k-mer rule as a plain loop over the text, as transformers' Python tokenizers wor
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog
 from model_ports.tokenizers import build_tokenizer
 from model_ports.tokenizers.kmer import kmer_vocabulary
 
-FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 MODELS = (
     "nucleotide-transformer-v2-50m-multi-species",
     "dnabert2-no-flashattention",

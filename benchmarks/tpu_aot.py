@@ -19,7 +19,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -28,6 +27,7 @@ import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog, checkpoint
 from model_ports.port import (
     Port,
@@ -43,7 +43,6 @@ from probes.logistic import SOLVERS, fit_heads
 from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge
 
-FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 TOPOLOGIES = ("v5e:2x2", "v5e:16x16")
 MEMORY = 16 * 2**30  # bytes of a v5e chip
 TOKENS = 16384  # of a batch on the chips that share the parameters

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 
 from model_ports import catalog
 from model_ports.port import (
+    Port,
     abstract_model,
     collate,
     embedder,
@@ -45,6 +47,15 @@ DEPTHS = {
         {"hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
     ),
 }
+
+
+def abstract_port(model_id: str, **changes: Any) -> Port:
+    """A model as shapes, at full size but for changed fields of config.json."""
+    entry = catalog.get(model_id)
+    config = read_config(entry, {**entry.config, **changes})
+    graphdef, abstract = abstract_model(entry.family, config)
+    fixture, preset = load_port(model_id, GOLDEN / model_id), entry.preset("corrected")
+    return replace(fixture, config=config, graphdef=graphdef, state=abstract, preset=preset)
 
 
 def records(model_id: str) -> list[str]:
@@ -160,39 +171,30 @@ def test_tiny_random_model_embeds(model_id: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("model_id", PORTED)
 def test_full_size_forward_exports_for_every_platform(model_id: str):
-    entry = catalog.get(model_id)
-    preset = entry.preset("corrected")
-    config = read_config(entry, entry.config)
-    graphdef, abstract = abstract_model(entry.family, config)
-    assert sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(abstract)) > 1e6
+    port = abstract_port(model_id)
+    preset = port.preset
+    assert sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(port.state)) > 1e6
     length = preset.max_tokens if preset.batching == "fixed" else min(512, preset.max_tokens or 512)
-    fixture = load_port(model_id, GOLDEN / model_id)
-    port = replace(fixture, config=config, graphdef=graphdef, preset=preset)
     inputs = {
         name: jax.ShapeDtypeStruct(array.shape, array.dtype)
         for name, array in collate(port, [np.zeros(1, np.int32)], length).items()
     }
-    exported = jax.export.export(embedder(port), platforms=PLATFORMS)(abstract, inputs)
+    exported = jax.export.export(embedder(port), platforms=PLATFORMS)(port.state, inputs)
     assert exported.platforms == PLATFORMS
     (vector,) = exported.out_avals
-    assert vector.shape == (1, entry.width)
+    assert vector.shape == (1, port.entry.width)
     assert vector.dtype == jnp.float32
 
 
 @pytest.mark.parametrize("family_name", sorted({e.family for e in catalog.entries().values()}))
 def test_the_program_grows_with_the_kinds_of_block_only(family_name: str):
     entry = next(e for e in catalog.entries().values() if e.family == family_name)
-    fixture = load_port(entry.id, GOLDEN / entry.id)
-    preset = entry.preset("corrected")
     lines, layers = [], []
     for depth in DEPTHS[family_name]:
-        tiny = {**entry.config, **family(family_name).TINY, **depth}
-        config = read_config(entry, tiny)
-        graphdef, abstract = abstract_model(family_name, config)
-        port = replace(fixture, config=config, graphdef=graphdef, preset=preset)
+        port = abstract_port(entry.id, **{**family(family_name).TINY, **depth})
         inputs = collate(port, [np.zeros(1, np.int32)], padded_length(port, 16))
-        lowered = embedder(port).lower(abstract, inputs)  # pyright: ignore (jitted)
+        lowered = embedder(port).lower(port.state, inputs)
         lines.append(len(lowered.as_text().splitlines()))
-        layers.append(config.layers)
+        layers.append(port.config.layers)
     assert layers[1] == 2 * layers[0]
     assert lines[1] == lines[0]
