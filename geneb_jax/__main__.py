@@ -20,7 +20,8 @@ from rich.progress import Progress, track
 from rich.table import Table
 
 from geneb_jax.benchmark import GENEB, select_tasks
-from geneb_jax.config import DTYPES, LABELS, PRESETS
+from geneb_jax.config import LABELS, PRESETS
+from geneb_jax.models import DTYPES, OWN_DTYPE
 from geneb_jax.presentation import present
 from geneb_jax.results import read_source
 from geneb_jax.scores import write_whole
@@ -193,7 +194,7 @@ def main(words: Sequence[str] | None = None) -> int:
     embed.add_argument("--taps", default="-1", help=_TAPS)
     embed.add_argument("--poolings", default="preset", help="preset,mean,max,first,last")
     embed.add_argument("--preset", default="corrected", choices=PRESETS)
-    embed.add_argument("--dtype", default="float32", choices=DTYPES)
+    embed.add_argument("--dtype", default=OWN_DTYPE, choices=DTYPES)
     arguments = parser.parse_args(words)
     try:
         return COMMANDS[arguments.command](arguments)

@@ -11,6 +11,7 @@ import ml_collections
 from etils import epath
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.models import DTYPES, OWN_DTYPE
 from geneb_jax.processes import parse_processes
 from geneb_jax.published import PaperVersion
 from model_ports.catalog import PresetName
@@ -19,7 +20,6 @@ from model_ports.port import FINAL
 from probes import CLASS_WEIGHTS, KINDS, SELECTIONS, SOLVERS
 
 PRESETS = ("corrected", "published")
-DTYPES = ("float32", "bfloat16")
 LABELS = ("v1", "v4")
 PRESET_POOLING = "preset"
 
@@ -97,7 +97,9 @@ def default_config() -> ml_collections.ConfigDict:
     config.class_weight = "none"  # and balanced
     # none reports every C and class weight; folds and carve choose them on train, by MCC.
     config.selection = "none"
-    config.dtype = "float32"
+    # Of parameters and computation: float32, bfloat16, or model: each model's own, which the
+    # catalog states (`python -m model_ports list`).
+    config.dtype = OWN_DTYPE
     # Tokens of a batch on one device, padding included; 0 chooses by device.
     config.batch_tokens = 0
     # How many devices share a copy of a model's parameters; batches are spread over the copies.

@@ -23,7 +23,7 @@ from geneb_jax.embedding import (
 )
 from geneb_jax.kmer import kmer_frequencies
 from geneb_jax.mesh import process_mesh
-from geneb_jax.models import ModelSpec, parse_models, read_embeddings
+from geneb_jax.models import OWN_DTYPE, ModelSpec, dtype_of, parse_models, read_embeddings
 from geneb_jax.processes import meet
 from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
@@ -133,14 +133,14 @@ def _representation(port: Port, view: View, settings: Settings) -> Representatio
         "revision": port.entry.source["revision"],
         "weights": port.weights_id,
         "preset": preset | {"pooling": view.pooling},
-        "dtype": settings.dtype,
+        "dtype": port.dtype,
         "tap": view.tap,
     }
     if port.preset.batching == "input-order":
         identity["published_batch_size"] = settings.published_batch_size
     columns = {
         "preset": settings.preset,
-        "dtype": settings.dtype,
+        "dtype": port.dtype,
         "tap": str(view.tap),
         "pooling": view.pooling,
     }
@@ -150,9 +150,16 @@ def _representation(port: Port, view: View, settings: Settings) -> Representatio
 def open_port(spec: ModelSpec, preset: PresetName, dtype: str, mesh: Mesh | None = None) -> Port:
     """Loads a port's weights, fetched and converted where need be, or makes random ones.
 
+    Args:
+        spec: The model.
+        preset: Preset name.
+        dtype: A name of `DTYPES`.
+        mesh: Parameters are laid out on it; None: one device.
+
     Raises:
         CatalogError, CheckpointError, TokenizerError, HubError: It cannot be loaded.
     """
+    dtype = dtype_of(spec.name, dtype)
     if spec.kind == "checkpoint":
         folder = spec.folder or converted_checkpoint(spec.model_id)
         return load_port(spec.model_id, folder, preset, dtype, mesh)
@@ -181,7 +188,7 @@ def embed(
     tap: int = FINAL,
     pooling: str = PRESET_POOLING,
     preset: PresetName = "corrected",
-    dtype: str = "float32",
+    dtype: str = OWN_DTYPE,
 ) -> np.ndarray:
     """Embeds sequences: `geneb_jax.embed(model, sequences)`.
 
@@ -192,7 +199,8 @@ def embed(
         tap: -1 the final hidden state, 0 the embedding output, i the output of block i.
         pooling: A name of `POOLINGS`, or 'preset' for the preset's.
         preset: 'corrected' or 'published'.
-        dtype: 'float32' or 'bfloat16', of parameters and computation.
+        dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that
+            the catalog has for the model.
 
     Returns:
         float32 [N, D].
@@ -214,7 +222,7 @@ def embed_views(
     taps: Sequence[int] = (FINAL,),
     poolings: Sequence[str] = (PRESET_POOLING,),
     preset: PresetName = "corrected",
-    dtype: str = "float32",
+    dtype: str = OWN_DTYPE,
     names: Sequence[str] = (),
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[View, np.ndarray]:
@@ -227,7 +235,7 @@ def embed_views(
         taps: Hidden states; none: all.
         poolings: Names of `POOLINGS`, and 'preset' for the preset's.
         preset: 'corrected' or 'published'.
-        dtype: 'float32' or 'bfloat16'.
+        dtype: As for `embed`.
         names: What errors call the sequences; none: their indices.
         advance: Told how many sequences were done since the last call.
 

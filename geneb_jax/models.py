@@ -20,6 +20,8 @@ from geneb_jax.tasks import Task
 from model_ports import catalog
 
 MAX_K = 6
+OWN_DTYPE = "model"
+DTYPES = (OWN_DTYPE, "float32", "bfloat16")
 
 Kind = Literal["kmer", "checkpoint", "random", "tiny", "embeddings"]
 
@@ -105,6 +107,19 @@ def _parse(name: str, checkpoints_dir: Path | None, preset: catalog.PresetName) 
     if folder and not folder.is_dir():
         folder = None
     return ModelSpec(name, kinds[variant], model_id, folder)
+
+
+def dtype_of(name: str, asked: str) -> str:
+    """Returns the precision that a model is computed in.
+
+    Args:
+        name: As the config names it.
+        asked: A name of `DTYPES`; 'model' is the catalog's of the model, float32 of a baseline.
+    """
+    if asked != OWN_DTYPE:
+        return asked
+    entry = catalog.entries().get(name.partition(":")[0])
+    return entry.dtype if entry else "float32"
 
 
 def read_embeddings(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.models import dtype_of
 from model_ports.catalog import entries
 
 # What tells the heads of a model on a task apart.
@@ -121,8 +122,15 @@ def tap_position(tap: str) -> tuple[float, str]:
 
 
 def computed_as(scores: pd.DataFrame, preset: str, dtype: str) -> pd.DataFrame:
-    """Returns the rows of models under a preset and dtype, and of baselines, which have none."""
-    own = (scores["preset"] == preset) & (scores["dtype"] == dtype)
+    """Returns the rows of models under a preset and dtype, and of baselines, which have none.
+
+    Args:
+        scores: The scores table.
+        preset: Preset name.
+        dtype: A name of `DTYPES`.
+    """
+    wanted = scores["model"].map({name: dtype_of(name, dtype) for name in scores["model"].unique()})
+    own = (scores["preset"] == preset) & (scores["dtype"] == wanted)
     return scores[own | (scores["preset"] == "none")]
 
 

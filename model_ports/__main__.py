@@ -17,12 +17,13 @@ from model_ports.verify import Difference, Verdict, verify
 
 
 def list_models(_: argparse.Namespace) -> int:
-    """Prints the 40 models: family, size, licence of the weights, and whether the port is there."""
+    """Prints the 40 models: family, size, default precision, licence, state of the port."""
     table = Table(box=None)
     table.add_column("model", no_wrap=True)
     table.add_column("family")
     table.add_column("parameters", justify="right")
     table.add_column("width", justify="right")
+    table.add_column("precision")
     table.add_column("weights' licence")
     table.add_column("port")
     for entry in catalog.entries().values():
@@ -31,6 +32,7 @@ def list_models(_: argparse.Namespace) -> int:
             entry.family,
             f"{entry.params / 1e6:,.0f}M",
             str(entry.width),
+            entry.dtype,
             entry.licence_shown,
             "yes" if entry.ported else "not yet",
         )

@@ -69,6 +69,8 @@ class Entry:
             with the reason.
         config: The full-size checkpoint's config.json.
         unstated: Facts that the computation needs and config.json leaves out, as further fields.
+        dtype: Precision of a run that asks for none: float32, or bfloat16 where the authors'
+            weights and code are in it.
         files: Of a checkpoint that is not on the hub: each file's `name` there, where it is `at`,
             its name `to` in the checkpoint folder, `size` in bytes and `sha256` (None: unknown).
     """
@@ -87,6 +89,7 @@ class Entry:
     presets: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
     unstated: Mapping[str, Any] = field(default_factory=dict)
+    dtype: str = "float32"
     files: Sequence[Mapping[str, Any]] = ()
 
     @property

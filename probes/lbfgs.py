@@ -21,8 +21,9 @@ _CURVATURE = 0.9
 _INTERVAL_TOLERANCE = 0.1
 _STEP_MAX = 1e10
 
-# What each head has of its own, arrays with the leading axis H; x [H, P] -> f [H], gradient [H, P]
-Objective = Callable[[Any, Array], tuple[Array, Array]]
+# What each head has of its own, arrays with the leading axis H; x [H, P]; which heads are asked
+# for [H] -> f [H], gradient [H, P], of heads that are not asked for anything.
+Objective = Callable[[Any, Array, Array], tuple[Array, Array]]
 # The same, a gradient [H, P], which heads' norms are asked for [H] -> norm [H]; of a head that is
 # not asked for anything, of one whose norm is too large to stop a lower bound that is too.
 Norm = Callable[[Any, Array, Array], Array]
@@ -144,8 +145,9 @@ def minimise(
 
 
 def _start(objective: Objective, own: Any, x: Array, stopping: Stopping, norm: Norm) -> _State:
-    f, g = objective(own, x)
-    small = norm(own, g, jnp.ones_like(f, bool)) <= stopping.gradient
+    everyone = jnp.ones(len(x), bool)
+    f, g = objective(own, x, everyone)
+    small = norm(own, g, everyone) <= stopping.gradient
     step = 1 / jnp.maximum(jnp.sqrt(_dot(g, g)), jnp.finfo(x.dtype).tiny)
     count = jnp.zeros(len(x), jnp.int32)
     gram = jnp.zeros((len(x), MEMORY, MEMORY), x.dtype)
@@ -170,7 +172,7 @@ def _advance(
 ) -> _State:
     """One evaluation of each head that has not stopped."""
     x = state.x0 + state.step[:, None] * state.direction
-    f, g = objective(own, x)
+    f, g = objective(own, x, ~state.stopped)
     slope = _dot(g, state.direction)
     search, next_step, accepted = _advance_search(state.search, state.step, f, slope)
     evaluations = state.evaluations + 1

@@ -56,6 +56,12 @@ _BLOCK = 2**22
 
 _FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
 
+_FEWEST_COLUMNS = 4  # of a product on rows: two and three take CPUs longer than four
+
+# Widths, parts of the heads, that products on shared rows are compiled for: as heads stop, the
+# others go on in narrower ones.
+_WIDTHS = 5
+
 # Features of which a rotated gradient's entries are looked at before all are.
 _FIRST_AXES = 64
 
@@ -145,10 +151,10 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         basis = jnp.swapaxes(axes, -1, -2)
     own, parts = _by_head((rows, basis), rows.weight, strength)
 
-    def objective(own: Any, flat: Array) -> tuple[Array, Array]:
+    def objective(own: Any, flat: Array, asked: Array) -> tuple[Array, Array]:
         penalty, (rows, _) = parts(own)
         head = flat.reshape(len(flat), classes, -1)
-        f, g = _objective(rows, penalty, head, solver.rounded)
+        f, g = _objective(rows, penalty, head, solver.rounded, asked)
         return f, g.reshape(flat.shape)
 
     def unrotated(own: Any, flat: Array, stride: int = 1) -> Array:
@@ -219,13 +225,13 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         slope = _multiply(g[..., :-1] - g[..., -1:] * mean, basis.directions)
         return jnp.concatenate([slope, g[..., -1:]], axis=-1)
 
-    def objective(own: Any, flat: Array) -> tuple[Array, Array]:
+    def objective(own: Any, flat: Array, asked: Array) -> tuple[Array, Array]:
         penalty, (rows, coordinates, _) = parts(own)
         head = scaled(own, flat.reshape(len(flat), classes, -1))
         if coordinates is not None:
-            f, g = _objective(coordinates, penalty, head, solver.rounded)
+            f, g = _objective(coordinates, penalty, head, solver.rounded, asked)
         else:
-            f, g = _objective(rows, penalty, rotated(own, head), solver.rounded)
+            f, g = _objective(rows, penalty, rotated(own, head), solver.rounded, asked)
             g = rotated_back(own, g)
         return f, scaled(own, g).reshape(flat.shape)
 
@@ -309,56 +315,99 @@ def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
 
 
 def _objective(
-    rows: _Rows, penalty: Array, head: Array, rounded: bool = False
+    rows: _Rows,
+    penalty: Array,
+    head: Array,
+    rounded: bool = False,
+    asked: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Averaged objectives [H] and their gradients [H, K', D + 1] at heads [H, K', D + 1]."""
-    products = jnp.dtype("float32") if rounded else head.dtype
-    w, b = head[..., :-1], head[..., -1:]
-    count = jnp.sum(rows.weight, axis=-1)
+    """Averaged objectives [H] and their gradients [H, K', D + 1] at heads [H, K', D + 1].
+
+    Of heads that are not `asked` for [H] anything; without it all are.
+    """
     if rows.x.ndim == 3:
-        x = rows.x.astype(head.dtype)
-        z = jnp.swapaxes(_multiply(x, jnp.swapaxes(w, 1, 2)), 1, 2) + b
-        loss, residual = row_loss(z, rows.y, axis=1)
-        residual = residual * rows.weight[:, None]
-        total = jnp.sum(loss * rows.weight, axis=1), _multiply(residual, x), jnp.sum(residual, 2)
+        loss, slope, offset = _draw_sums(rows, head)
     else:
-        flat = w.reshape(-1, w.shape[-1])  # one product serves all heads
-
-        def add(x: Array, y: Array, weight: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
-            x = x.astype(products)
-            # Kept apart from its transpose: a narrow product is fast in this order alone.
-            z = jax.lax.optimization_barrier(_multiply(x, flat.T.astype(products)))
-            z = z.T.astype(head.dtype).reshape(*w.shape[:2], -1) + b
-            loss, residual = row_loss(z, y.T, axis=1)
-            residual = residual * weight
-            slope = _multiply(residual.reshape(len(flat), -1).astype(products), x)
-            slope = slope.astype(head.dtype).reshape(w.shape)
-            new = loss @ weight, slope, jnp.sum(residual, axis=2)
-            return jax.tree.map(jnp.add, total, new)
-
-        zero = jnp.zeros(len(head), head.dtype), jnp.zeros_like(w), jnp.zeros_like(b[..., 0])
-        total = _over_blocks(add, (rows.x, rows.y.T, rows.weight), zero)
-    loss, slope, offset = total
-    count = count[..., None, None]
+        products = jnp.dtype("float32") if rounded else head.dtype
+        sums = functools.partial(_shared_sums, rows, products)
+        loss, slope, offset = sums(head) if asked is None else _of_some(sums, head, asked)
+    count = jnp.sum(rows.weight, axis=-1)[..., None, None]
+    w = head[..., :-1]
     f = loss / count[..., 0, 0] + 0.5 * penalty * jnp.sum(w * w, axis=(1, 2))
     gradient = slope / count + penalty[:, None, None] * w
     return f, jnp.concatenate([gradient, offset[..., None] / count], axis=-1)
 
 
+def _draw_sums(rows: _Rows, head: Array) -> tuple[Array, Array, Array]:
+    """Sums over each head's own rows of the loss [H] and its slopes [H, K', D] and [H, K']."""
+    x = rows.x.astype(head.dtype)
+    z = jnp.swapaxes(_multiply(x, jnp.swapaxes(head[..., :-1], 1, 2)), 1, 2) + head[..., -1:]
+    loss, residual = row_loss(z, rows.y, axis=1)
+    residual = residual * rows.weight[:, None]
+    return jnp.sum(loss * rows.weight, axis=1), _multiply(residual, x), jnp.sum(residual, axis=2)
+
+
+def _shared_sums(rows: _Rows, products: jnp.dtype, head: Array) -> tuple[Array, Array, Array]:
+    """The same over rows that all heads share: each product serves them all."""
+    w, b = head[..., :-1], head[..., -1:]
+    columns = head.shape[0] * head.shape[1]
+    flat = w.reshape(columns, -1).astype(products)
+    if 1 < columns < _FEWEST_COLUMNS:
+        flat = jnp.pad(flat, [(0, _FEWEST_COLUMNS - columns), (0, 0)])
+
+    def add(x: Array, y: Array, weight: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
+        x = x.astype(products)
+        # Kept apart from its transpose: a narrow product is fast in this order alone.
+        z = jax.lax.optimization_barrier(_multiply(x, flat.T))
+        z = z.T[:columns].astype(head.dtype).reshape(*w.shape[:2], -1) + b
+        loss, residual = row_loss(z, y.T, axis=1)
+        residual = residual * weight
+        slope = _multiply(residual.reshape(columns, -1).astype(products), x)
+        slope = slope.astype(head.dtype).reshape(w.shape)
+        new = loss @ weight, slope, jnp.sum(residual, axis=2)
+        return jax.tree.map(jnp.add, total, new)
+
+    zero = jnp.zeros(len(head), head.dtype), jnp.zeros_like(w), jnp.zeros_like(b[..., 0])
+    return _over_blocks(add, (rows.x, rows.y.T, rows.weight), zero)
+
+
+def _of_some(
+    sums: Callable[[Array], tuple[Array, ...]], head: Array, asked: Array
+) -> tuple[Array, ...]:
+    """`sums` of the heads asked for, in the narrowest of some widths; zeros for others."""
+    heads = len(head)
+    order = jnp.argsort(~asked, stable=True)
+    widths = sorted({-(-heads * part // _WIDTHS) for part in range(1, _WIDTHS + 1)})
+
+    def of_first(width: int) -> tuple[Array, ...]:
+        some = order[:width]
+        return jax.tree.map(
+            lambda part: jnp.zeros((heads, *part.shape[1:]), part.dtype).at[some].set(part),
+            sums(head[some]),
+        )
+
+    narrowest = jnp.searchsorted(jnp.array(widths), jnp.sum(asked))
+    return jax.lax.switch(narrowest, [functools.partial(of_first, width) for width in widths])
+
+
 def _over_blocks(add: Callable[..., Any], arrays: tuple[Array, ...], total: Any) -> Any:
-    """Passes blocks of rows of the arrays [N, ...], and the total so far, through `add`."""
+    """Passes blocks of rows of the arrays [N, ...], and the total so far, through `add`.
+
+    Blocks after the last row that has a weight in the last array [N] are left out.
+    """
     rows = len(arrays[0])
     fitting = _BLOCK // (8 * math.prod(arrays[0].shape[1:]))  # as float64
     most = 2 ** max(fitting, _FEWEST).bit_length() // 2
     block = math.gcd(rows, most)
     if block < _FEWEST:  # an odd number of rows: all at once
         return add(*arrays, total)
+    used = jnp.max(jnp.where(arrays[-1] > 0, jnp.arange(1, rows + 1), 0))
 
     def step(i: Array, total: Any) -> Any:
         parts = [jax.lax.dynamic_slice_in_dim(array, i * block, block) for array in arrays]
         return add(*parts, total)
 
-    return jax.lax.fori_loop(0, rows // block, step, total)
+    return jax.lax.fori_loop(0, -(-used // block), step, total)
 
 
 def row_loss(z: Array, y: Array, axis: int = -1) -> tuple[Array, Array]:

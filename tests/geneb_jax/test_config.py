@@ -14,7 +14,7 @@ def test_defaults_are_genebs_protocol():
     assert settings.shots == (None, 10, 1)
     assert settings.seeds == (13, 17, 42, 123, 997)
     assert settings.C == (1.0,)
-    assert (settings.solver, settings.preset, settings.dtype) == ("geneb", "corrected", "float32")
+    assert (settings.solver, settings.preset, settings.dtype) == ("geneb", "corrected", "model")
     assert settings.models == ("all",)
     assert settings.tasks_dir is None
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geneb_jax.models import parse_models, read_embeddings
+from geneb_jax.models import dtype_of, parse_models, read_embeddings
 from geneb_jax.synthetic import synthetic_tasks
 from geneb_jax.tasks import Split
 from model_ports import catalog
@@ -44,6 +44,21 @@ def test_what_cannot_run_is_a_problem(tmp_path, name, words):
     (problem,) = problems
     for word in words:
         assert word in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "dtype"),
+    [
+        ("BioFM-265M", "model", "bfloat16"),
+        ("GenomeOcean-4B:random:tiny", "model", "bfloat16"),
+        ("BioFM-265M", "float32", "float32"),
+        (NT, "model", "float32"),
+        (NT, "bfloat16", "bfloat16"),
+        ("kmer-4", "model", "float32"),
+    ],
+)
+def test_a_models_own_precision_is_the_catalogs(name, asked, dtype):
+    assert dtype_of(name, asked) == dtype
 
 
 def test_all_stands_for_the_catalog():

@@ -10,6 +10,7 @@ from geneb_jax.models import ModelSpec
 from geneb_jax.scores import (
     arrange,
     category_means,
+    computed_as,
     macro_micro,
     merge,
     read_scores,
@@ -33,6 +34,25 @@ def test_merge_replaces_rows_with_the_same_key():
     old = table({"C": 0.1, "MCC": 0.1}, {"C": 1.0, "MCC": 0.2})
     both = merge(old, table({"C": 1.0, "MCC": 0.9}, {"C": 10.0, "MCC": 0.3}))
     assert both.set_index("C")["MCC"].to_dict() == {0.1: 0.1, 1.0: 0.9, 10.0: 0.3}
+
+
+def test_rows_of_a_models_own_precision():
+    ocean, own = "GenomeOcean-500M:random", {"preset": "corrected", "dtype": "bfloat16"}
+    full = {"preset": "corrected", "dtype": "float32"}
+    scores = table(
+        {"model": ocean, **own},
+        {"model": ocean, **full},
+        {"model": "GROVER", **own},
+        {"model": "GROVER", **full},
+        {"model": "kmer-4", "preset": "none", "dtype": "float32"},
+    )
+
+    def kept(dtype):
+        return list(computed_as(scores, "corrected", dtype).index)
+
+    assert kept("model") == [0, 3, 4]
+    assert kept("float32") == [1, 3, 4]
+    assert kept("bfloat16") == [0, 2, 4]
 
 
 def test_rows_stand_in_the_benchmarks_order():
