@@ -2,7 +2,8 @@
 
 Two runs in one workdir, in float32 and in bfloat16, on the same tasks, regimes and seeds; a
 killed one goes on where it was, and other models and tasks are added. Models with random weights
-stand for the real ones where there are no checkpoints (`--checkpoints_dir` names them).
+stand for the real ones where there are no checkpoints (`--checkpoints_dir` names them; the
+fixtures' folder, which it is otherwise, has the tokenizers of random ones).
 
 The table has one row a model and regime: mean and largest |difference| of a task's MCC, which is
 the mean over seeds; the same difference with its sign, which says whether bfloat16 costs anything;
@@ -17,6 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.embedding_engine import FIXTURES
 from geneb_jax.config import default_config
 from geneb_jax.run import run
 
@@ -85,7 +87,9 @@ def main() -> None:
     parser.add_argument("--tasks_dir", type=Path, required=True)
     parser.add_argument("--tasks", default="all", help="as config.tasks")
     parser.add_argument("--models", default=",".join(MODELS), help="as config.models")
-    parser.add_argument("--checkpoints_dir", default="", help="as config.checkpoints_dir")
+    parser.add_argument(
+        "--checkpoints_dir", default=str(FIXTURES), help="as config.checkpoints_dir"
+    )
     parser.add_argument("--max_train", type=int, default=0, help="as config.max_train")
     parser.add_argument("--workdir", type=Path, required=True)
     options = parser.parse_args()
