@@ -86,6 +86,7 @@ class _Pairs(NamedTuple):
     rows: Array  # [H, 2 M, P]: every s, then every y
     sy: Array  # [H, M, M], s_i'y_j; right where i is not newer than j
     yy: Array  # [H, M, M], y_i'y_j
+    along: Array  # [H, 2 M], of the rows with the gradient where the line search started
     scale: Array  # [H], s'y / y'y of the newest
     first: Array  # [H], slot of the oldest
     count: Array  # [H]
@@ -160,7 +161,7 @@ def _start(objective: Objective, own: Any, x: Array, stopping: Stopping, norm: N
         step=step,
         search=_start_search(f, -_dot(g, g), step),
         evaluations=count,
-        pairs=_Pairs(rows, gram, gram, jnp.ones_like(f), count, count),
+        pairs=_Pairs(rows, gram, gram, rows[:, :, 0], jnp.ones_like(f), count, count),
         iterations=count,
         converged=small,
         stopped=small,
@@ -189,13 +190,13 @@ def _advance(
     s, y = state.step[:, None] * state.direction, g - state.g0
     curvature = (slope - state.search.slope0) * state.step
     rounding = -jnp.finfo(x.dtype).eps * state.search.slope0 * state.step
-    pairs = _keep_pair(state.pairs, s, y, curvature, accepted & (curvature > rounding))
+    x0, f0, g0 = _select(accepted, (x, f, g), (state.x0, state.f0, state.g0))
+    kept = accepted & (curvature > rounding)
+    pairs = _keep_pair(state.pairs, g0, s, y, curvature, kept)
 
     # A failed search goes back and forgets the pairs; without pairs there is no way on.
     stuck = failed & (state.pairs.count == 0)
     pairs = _forget(pairs, failed)
-    x0, f0, g0 = _select(accepted, (x, f, g), (state.x0, state.f0, state.g0))
-
     direction = _direction(pairs, g0)
     slope0 = _dot(g0, direction)
     ascent = slope0 >= 0
@@ -239,31 +240,41 @@ def _forget(pairs: _Pairs, condition: Array) -> _Pairs:
     )
 
 
-def _keep_pair(pairs: _Pairs, s: Array, y: Array, curvature: Array, kept: Array) -> _Pairs:
-    """Puts a pair in the place of the oldest, or in a free one, where `kept` [H] says so."""
+def _keep_pair(
+    pairs: _Pairs, g: Array, s: Array, y: Array, curvature: Array, kept: Array
+) -> _Pairs:
+    """Puts a pair in the place of the oldest, or in a free one, where `kept` [H] says so.
+
+    `g` [H, P] is the gradient now, and y its change: rows that stay have with y the product that
+    their product with the gradient has changed by.
+    """
     heads = jnp.arange(len(kept))
     slot = (pairs.first + pairs.count) % MEMORY
     rows = pairs.rows
     for row, place in ((s, slot), (y, MEMORY + slot)):
         # What is not kept goes to a place that does not exist.
         rows = rows.at[heads, jnp.where(kept, place, 2 * MEMORY)].set(row, mode="drop")
-    products = _dot(rows, y)
-    sy, yy = products[:, :MEMORY], products[:, MEMORY:]
+    along = _dot(rows, g)
+    change = (along - pairs.along).reshape(-1, 2, MEMORY)
+    norm = _dot(y, y)
     here = kept[:, None] & (jnp.arange(MEMORY) == slot[:, None])  # [H, M]
+    sy = jnp.where(here, curvature[:, None], change[:, 0])
+    yy = jnp.where(here, norm[:, None], change[:, 1])
     new_yy = jnp.where(here[:, None, :], yy[:, :, None], pairs.yy)
     full = pairs.count == MEMORY
     return _Pairs(
         rows=rows,
         sy=jnp.where(here[:, None, :], sy[:, :, None], pairs.sy),
         yy=jnp.where(here[:, :, None], yy[:, None, :], new_yy),
-        scale=jnp.where(kept, curvature / _dot(y, y), pairs.scale),
+        along=along,
+        scale=jnp.where(kept, curvature / norm, pairs.scale),
         first=jnp.where(kept & full, (pairs.first + 1) % MEMORY, pairs.first),
         count=jnp.where(kept & ~full, pairs.count + 1, pairs.count),
     )
 
 
 def _direction(pairs: _Pairs, g: Array) -> Array:
-    """-H g, with H0 = scale * I, by two passes over the pairs.
+    """-H g, with H0 = scale * I, by a pass over the pairs and their products with g.
 
     The two-loop recursion (Nocedal 1980) needs the pairs' products with g and with one another
     alone (Byrd, Nocedal and Schnabel 1994): with the pairs from the oldest to the newest, R the
@@ -281,7 +292,7 @@ def _direction(pairs: _Pairs, g: Array) -> Array:
     both = used[:, :, None] & used[:, None, :]
     upper = jnp.where(both & (slots[:, None] <= slots), ordered(pairs.sy), jnp.eye(MEMORY))
     yy = jnp.where(both, ordered(pairs.yy), 0)
-    products = _dot(pairs.rows, g).reshape(-1, 2, MEMORY)
+    products = pairs.along.reshape(-1, 2, MEMORY)
     sg, yg = jnp.moveaxis(jnp.take_along_axis(products, order[:, None], axis=2), 1, 0)
     sg, yg = jnp.where(used, sg, 0), jnp.where(used, yg, 0)
 

@@ -52,7 +52,7 @@ SOLVERS: Mapping[str, Solver] = {
 _LARGEST_EXCESS = 1e-3  # of the objective, for a fit of float32 products to count as converged
 
 # Bytes of rows read at a time: they stay in cache between the two products that need them.
-_BLOCK = 2**22
+_BLOCK = 2**23
 
 _FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
 
@@ -62,7 +62,7 @@ _FEWEST_COLUMNS = 4  # of a product on rows: two and three take CPUs longer than
 # others go on in narrower ones.
 _WIDTHS = 5
 
-# Features of which a rotated gradient's entries are looked at before all are.
+# Features, the largest ones, of which a rotated gradient's entries are looked at before all are.
 _FIRST_AXES = 64
 
 _multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
@@ -144,44 +144,47 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     """
     width, classes = rows.x.shape[-1], rows.y.shape[-2]
     few = rows.x.shape[-2] < width
-    basis = None
+    basis = first = None
     if few:
         axes, coordinates = jnp.linalg.qr(jnp.swapaxes(rows.x, -1, -2).astype(strength.dtype))
-        rows = rows._replace(x=jnp.swapaxes(coordinates, -1, -2))
         basis = jnp.swapaxes(axes, -1, -2)
-    own, parts = _by_head((rows, basis), rows.weight, strength)
+        size = jnp.sum(rows.x * rows.x, axis=-2)
+        largest = jax.lax.top_k(size, min(_FIRST_AXES, width))[1]
+        first = jnp.take_along_axis(basis, jnp.expand_dims(largest, -2), axis=-1)
+        rows = rows._replace(x=jnp.swapaxes(coordinates, -1, -2))
+    own, parts = _by_head((rows, basis, first), rows.weight, strength)
 
     def objective(own: Any, flat: Array, asked: Array) -> tuple[Array, Array]:
-        penalty, (rows, _) = parts(own)
+        penalty, (rows, _, _) = parts(own)
         head = flat.reshape(len(flat), classes, -1)
         f, g = _objective(rows, penalty, head, solver.rounded, asked)
         return f, g.reshape(flat.shape)
 
-    def unrotated(own: Any, flat: Array, stride: int = 1) -> Array:
-        """Heads or gradients in the features' axes, or in some of them."""
+    def unrotated(flat: Array, basis: Array | None) -> Array:
+        """Heads or gradients in the features' axes, or in those that a basis has."""
         head = flat.reshape(len(flat), classes, -1)
-        _, (_, basis) = parts(own)
         if basis is None:
             return head
-        w = _multiply(head[..., :-1], basis[..., ::stride])
-        return jnp.concatenate([w, head[..., -1:]], axis=-1)
+        return jnp.concatenate([_multiply(head[..., :-1], basis), head[..., -1:]], axis=-1)
 
     def norm(own: Any, g: Array, asked: Array) -> Array:
-        if not few:
+        _, (_, basis, first) = parts(own)
+        if basis is None:
             return largest_entry(own, g, asked)
 
-        def largest(stride: int) -> Array:
-            return jnp.max(jnp.abs(unrotated(own, g, stride)), axis=(1, 2))
+        def largest(basis: Array) -> Array:
+            return jnp.max(jnp.abs(unrotated(g, basis)), axis=(1, 2))
 
         # Most gradients are too large in a few of the axes already.
-        least = largest(-(-width // _FIRST_AXES))
+        least = largest(first)
         near = jnp.any(asked & (least <= solver.stopping.gradient))
-        return jax.lax.cond(near, lambda: largest(1), lambda: least)
+        return jax.lax.cond(near, lambda: largest(basis), lambda: least)
 
     heads = strength.size * math.prod(rows.x.shape[:-2])
     start = jnp.zeros((heads, classes * (rows.x.shape[-1] + 1)), strength.dtype)
     end = minimise(objective, own, start, solver.stopping, norm)
-    return _heads(end, unrotated(own, end.x), end.f, unrotated(own, end.gradient))
+    _, (_, basis, _) = parts(own)
+    return _heads(end, unrotated(end.x, basis), end.f, unrotated(end.gradient, basis))
 
 
 def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
