@@ -10,7 +10,6 @@ three depths.
 
 import json
 import time
-from dataclasses import replace
 
 import jax
 import numpy as np
@@ -19,12 +18,11 @@ from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog
 from model_ports.port import (
     Port,
-    abstract_model,
+    abstract_port,
     collate,
     embedder,
     load_port,
     padded_length,
-    read_config,
     tokenize,
 )
 
@@ -63,17 +61,13 @@ def measure(model_id: str) -> tuple[float, float]:
 
 def compile_seconds(model_id: str, depth: int) -> float:
     """Time to compile the full-size forward at another depth, weights abstract."""
-    entry = catalog.get(model_id)
-    config = read_config(entry, {**entry.config, "num_hidden_layers": depth})
-    graphdef, abstract = abstract_model(entry.family, config)
-    fixture = load_port(model_id, FIXTURES / model_id)
-    port = replace(fixture, config=config, graphdef=graphdef, preset=entry.preset("corrected"))
+    port = abstract_port(model_id, FIXTURES / model_id, fields={"num_hidden_layers": depth})
     rows, length = SHAPE
     inputs = {
         name: jax.ShapeDtypeStruct(array.shape, array.dtype)
         for name, array in collate(port, [np.zeros(1, np.int32)] * rows, length).items()
     }
-    lowered = embedder(port).lower(abstract, inputs)  # pyright: ignore (a jitted function)
+    lowered = embedder(port).lower(port.state, inputs)  # pyright: ignore (a jitted function)
     start = time.perf_counter()
     lowered.compile()
     return time.perf_counter() - start

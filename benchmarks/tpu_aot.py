@@ -15,6 +15,7 @@ does not fit a chip says so.
 import argparse
 import functools
 import importlib.util
+import math
 import os
 import sys
 import time
@@ -22,23 +23,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks.embedding_engine import FIXTURES
-from model_ports import catalog, checkpoint
-from model_ports.port import (
-    Port,
-    abstract_model,
-    collate,
-    embedder,
-    family,
-    padded_length,
-    random_reader,
-)
-from model_ports.sharding import DATA, MODEL, parameter_shardings
+from model_ports import catalog
+from model_ports.port import Port, abstract_port, collate, embedder, padded_length
+from model_ports.sharding import DATA, MODEL
 from probes.logistic import SOLVERS, fit_heads
 from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge
@@ -80,29 +72,18 @@ def sharing_chips(parameter_bytes: int, chips: int) -> int:
     return parts
 
 
-def abstract_port(model_id: str, dtype: str, devices: np.ndarray) -> Port:
+def laid_out(model_id: str, dtype: str, devices: np.ndarray) -> Port:
     """A full-size model as shapes, laid out on devices that need not be there."""
-    reader = random_reader(model_id, FIXTURES / model_id)
-    kind = family(reader.entry.family)
-    graphdef, abstract = abstract_model(reader.entry.family, reader.config)
-    shapes = checkpoint.parameter_shapes(abstract)
-    dtypes = {path: checkpoint.cast_dtype(path, jnp.dtype(dtype), kind.FLOAT32) for path in shapes}
-    size = sum(int(np.prod(shape)) * dtypes[path].itemsize for path, shape in shapes.items())
+    folder = FIXTURES / model_id
+    parameters = jax.tree.leaves(abstract_port(model_id, folder, dtype=dtype).state)
+    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in parameters)
     mesh = Mesh(devices.reshape(-1, sharing_chips(size, devices.size)), (DATA, MODEL))
-    places = parameter_shardings(kind.SHARDING, shapes, mesh)
-    values = {
-        path: jax.ShapeDtypeStruct(shape, dtypes[path], sharding=places[path])
-        for path, shape in shapes.items()
-    }
-    state = checkpoint.fill_state(abstract, values)
-    return Port(
-        **vars(reader), graphdef=graphdef, state=state, dtype=dtype, weights_id="", mesh=mesh
-    )
+    return abstract_port(model_id, folder, dtype=dtype, mesh=mesh)
 
 
 def lower_model(model_id: str, dtype: str, tokens: int, devices: np.ndarray) -> tuple[str, Any]:
     """A model's lowered forward pass, and its layout in words."""
-    port = abstract_port(model_id, dtype, devices)
+    port = laid_out(model_id, dtype, devices)
     assert port.mesh is not None
     limit = port.preset.max_tokens or port.config.max_tokens or LENGTH
     length = padded_length(port, min(LENGTH, limit))

@@ -78,7 +78,8 @@ def size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFram
     rows = []
     for name, scores in by.items():
         known = scores.notna()
-        enough = known.sum() >= _FEWEST_MODELS
+        varied = all(len(np.unique(values[known])) > 1 for values in (size, scores))
+        enough = known.sum() >= _FEWEST_MODELS and varied  # rho of a constant is not defined
         test = stats.spearmanr(size[known], scores[known]) if enough else (np.nan, np.nan)
         rows.append((name, *test))
     return pd.DataFrame(rows, columns=["category", "rho", "p"]).set_index("category")

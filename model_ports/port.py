@@ -334,6 +334,49 @@ def random_port(
     )
 
 
+def abstract_port(
+    model_id: str,
+    folder: Path | None = None,
+    *,
+    fields: Mapping[str, Any] | None = None,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+) -> Port:
+    """Builds a port whose parameters are shapes: its programs compile, without weights.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Where tokenizer files lie, for tokenizers that need files.
+        fields: Fields of config.json that differ from the full-size model's.
+        dtype: Dtype of parameters and computation.
+        mesh: As for `load_port`; its devices need not be there.
+
+    Raises:
+        CatalogError: Unknown model or unported family.
+        TokenizerError: A tokenizer file is missing.
+    """
+    entry = catalog.get(model_id)
+    kind = family(entry.family)
+    config = read_config(entry, {**entry.config, **(fields or {})})
+    graphdef, abstract = abstract_model(entry.family, config)
+    places = _places(kind, abstract, mesh) or {}
+    values = {}
+    for path, shape in checkpoint.parameter_shapes(abstract).items():
+        wanted = checkpoint.cast_dtype(path, jnp.dtype(dtype), kind.FLOAT32)
+        values[path] = jax.ShapeDtypeStruct(shape, wanted, sharding=places.get(path))
+    return Port(
+        entry=entry,
+        preset=entry.preset("corrected"),
+        config=config,
+        tokenizer=build_tokenizer(folder, entry.tokenizer),
+        graphdef=graphdef,
+        state=checkpoint.fill_state(abstract, values),
+        dtype=dtype,
+        weights_id="",
+        mesh=mesh,
+    )
+
+
 def _places(
     kind: Family, abstract: nnx.State, mesh: Mesh | None
 ) -> Mapping[str, NamedSharding] | None:

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +11,7 @@ import pytest
 
 from model_ports import catalog
 from model_ports.port import (
-    Port,
-    abstract_model,
+    abstract_port,
     collate,
     embedder,
     family,
@@ -21,7 +19,6 @@ from model_ports.port import (
     load_port,
     padded_length,
     random_port,
-    read_config,
     tokenize,
 )
 from model_ports.verify import Difference, verify
@@ -47,15 +44,6 @@ DEPTHS = {
         {"hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
     ),
 }
-
-
-def abstract_port(model_id: str, **changes: Any) -> Port:
-    """A model as shapes, at full size but for changed fields of config.json."""
-    entry = catalog.get(model_id)
-    config = read_config(entry, {**entry.config, **changes})
-    graphdef, abstract = abstract_model(entry.family, config)
-    fixture, preset = load_port(model_id, GOLDEN / model_id), entry.preset("corrected")
-    return replace(fixture, config=config, graphdef=graphdef, state=abstract, preset=preset)
 
 
 def records(model_id: str) -> list[str]:
@@ -171,7 +159,7 @@ def test_tiny_random_model_embeds(model_id: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("model_id", PORTED)
 def test_full_size_forward_exports_for_every_platform(model_id: str):
-    port = abstract_port(model_id)
+    port = abstract_port(model_id, GOLDEN / model_id)
     preset = port.preset
     assert sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(port.state)) > 1e6
     length = preset.max_tokens if preset.batching == "fixed" else min(512, preset.max_tokens or 512)
@@ -191,7 +179,8 @@ def test_the_program_grows_with_the_kinds_of_block_only(family_name: str):
     entry = next(e for e in catalog.entries().values() if e.family == family_name)
     lines, layers = [], []
     for depth in DEPTHS[family_name]:
-        port = abstract_port(entry.id, **{**family(family_name).TINY, **depth})
+        fields = {**family(family_name).TINY, **depth}
+        port = abstract_port(entry.id, GOLDEN / entry.id, fields=fields)
         inputs = collate(port, [np.zeros(1, np.int32)], padded_length(port, 16))
         lowered = embedder(port).lower(port.state, inputs)
         lines.append(len(lowered.as_text().splitlines()))
