@@ -132,7 +132,7 @@ def peak_memory(problem: Problem, solver: str) -> int:
         arrays = (
             jax.ShapeDtypeStruct((rows, problem.x_train.shape[1]), np.float32),
             jax.ShapeDtypeStruct((rows, outputs), np.float64),
-            jax.ShapeDtypeStruct((rows,), np.float64),
+            jax.ShapeDtypeStruct((1, rows), np.float64),
             jax.ShapeDtypeStruct((len(STRENGTHS),), np.float64),
         )
         memory = fit_heads.lower(*arrays, solver=solver).compile().memory_analysis()

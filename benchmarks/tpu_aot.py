@@ -117,12 +117,11 @@ def lower_probe(name: str, devices: np.ndarray) -> tuple[str, Any]:
     else:
         with jax.enable_x64(True):
             y = array((PROBE_ROWS, 1), np.float64, rows)
+            weight = array((1, PROBE_ROWS), np.float64, many)
             strength = array((STRENGTHS,), np.float64)
             if name == "ridge":
-                weight = array((1, PROBE_ROWS), np.float64, many)
                 lowered = fit_ridge.lower(x, y, weight, strength)
             else:
-                weight = array((PROBE_ROWS,), np.float64, rows)
                 lowered = fit_heads.lower(x, y, weight, strength, solver=name)
     return f"{devices.size}, {PROBE_ROWS} x {PROBE_WIDTH}", lowered
 

@@ -13,6 +13,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from probes import metrics
+from probes.lbfgs import MEMORY
 from probes.logistic import decision_values, fit_heads, targets
 from probes.mlp import Network, fit_mlp, mlp_held_out, mlp_values
 from probes.ridge import fit_ridge
@@ -24,6 +25,7 @@ FOLDS = 5
 CARVED_SHARE = 0.15
 DATA_AXIS = "data"
 _SMALLEST_ROWS = 8
+_STATE_BYTES = 2**28  # of the heads that are fitted together
 
 
 @dataclass(frozen=True)
@@ -373,12 +375,28 @@ def _row_weights(classes: np.ndarray, class_weight: str) -> np.ndarray:
 def _fit_logistic(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
     fit = functools.partial(fit_heads, solver=probe.solver, standardised=probe.standardised)
     if rows.x.ndim == 3:
-        end = fit(rows.x, rows.y, rows.weight, strengths)  # pyright: ignore
+        end = fit(*rows[:3], strengths)  # pyright: ignore
     else:
-        # Draws of all rows one after the other, each in the memory of one.
-        ends = [fit(rows.x, rows.y, weight, strengths) for weight in rows.weight]  # pyright: ignore
-        end = jax.tree.map(lambda *arrays: jnp.stack(arrays, axis=1), *ends)
+        # Parts of one size share a program; the last draw fills the last of them up.
+        size = _draws_together(rows, len(strengths))
+        ends = [
+            fit(rows.x, rows.y, rows.weight[np.minimum(some, len(rows.weight) - 1)], strengths)  # pyright: ignore
+            for some in np.arange(-(-len(rows.weight) // size) * size).reshape(-1, size)
+        ]
+        end = jax.tree.map(
+            lambda *parts: jnp.concatenate(parts, axis=1)[:, : len(rows.weight)], *ends
+        )
     return Fits(end.x, end.iterations, end.f, end.gradient_norm, end.converged)
+
+
+def _draws_together(rows: Rows, strengths: int) -> int:
+    """Draws of shared rows whose heads' state, mostly L-BFGS pairs, is `_STATE_BYTES` at most."""
+    parameters = rows.y.shape[-1] * (rows.x.shape[-1] + 1)
+    pairs = 2 * MEMORY * parameters * 8
+    # Twice: heads that go on when others have stopped are copied.
+    together = max(_STATE_BYTES // (2 * strengths * pairs), 1)
+    draws = len(rows.weight)
+    return -(-draws // -(-draws // together))
 
 
 def _fit_ridge(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:

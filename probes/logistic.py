@@ -8,7 +8,6 @@ Divided by C n it is the mean loss with penalty ||W||^2 / (2 C n), which is what
 """
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from probes.blocks import over_blocks
 from probes.eigen import eigh
 from probes.lbfgs import Result, Stopping, largest_entry, minimise
-from probes.standardise import fold_into_head, standardise
+from probes.standardise import fold_into_head, standardise, standardise_draws
 
 
 class Solver(NamedTuple):
@@ -51,11 +51,6 @@ SOLVERS: Mapping[str, Solver] = {
 }
 _LARGEST_EXCESS = 1e-3  # of the objective, for a fit of float32 products to count as converged
 
-# Bytes of rows read at a time: they stay in cache between the two products that need them.
-_BLOCK = 2**23
-
-_FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
-
 _FEWEST_COLUMNS = 4  # of a product on rows: two and three take CPUs longer than four
 
 # Widths, parts of the heads, that products on shared rows are compiled for: as heads stop, the
@@ -69,15 +64,27 @@ _multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
 class _Rows(NamedTuple):
-    """Rows of all heads or, with a leading axis, of each draw or head."""
+    """Rows that all heads share; or, with a leading axis, of each draw or head.
 
-    x: Array  # [N, D]
-    y: Array  # [K', N]
-    weight: Array  # [N]
+    Attributes:
+        x: [N, D].
+        y: [K', N].
+        weight: [N]; of shared rows [R, N], as each draw has them.
+        mean: What shared features become 0 at in each draw's fit [R, D]; None: they stay.
+        deviation: What they are divided by [R, D].
+        draw: Of each head on shared rows, its draw [H].
+    """
+
+    x: Array
+    y: Array
+    weight: Array
+    mean: Array | None = None
+    deviation: Array | None = None
+    draw: Array | None = None
 
 
 class Heads(NamedTuple):
-    """Fitted heads, leading axes [S] or [S, R].
+    """Fitted heads, leading axes [S, R].
 
     Attributes:
         x: The head [D + 1, K'], the last row its intercepts.
@@ -106,31 +113,39 @@ def fit_heads(
     solver: str,
     standardised: bool = False,
 ) -> Heads:
-    """Fits S heads together, or S heads on each of R draws; arithmetic is in `strength`'s dtype.
+    """Fits S heads on each of R draws of rows, together; arithmetic is in `strength`'s dtype.
 
     Args:
-        x: Features [N, D] that all heads share, or [R, N, D]; float32 stays float32 in memory.
+        x: Features [N, D] that all draws share, or [R, N, D]; float32 stays float32 in memory.
         y: Targets [N, K'] or [R, N, K']: the second class's indicator (K' = 1), or one-hot.
-        weight: Weight of each row in the loss, 0 for padding, [N] or [R, N].
+        weight: Weight of each row in the loss, 0 for padding, [R, N].
         strength: C of each head [S].
         solver: A name of `SOLVERS`.
         standardised: Fit on features of mean 0 and variance 1 over the rows that count; the head
             is returned for the features as they are, objective and gradient are the fit's.
 
     Returns:
-        The heads, each field with the leading axes [S] or [S, R].
+        The heads, each field with the leading axes [S, R].
     """
     dtype = strength.dtype
-    raw, mean, deviation = x, None, None
-    if standardised:
-        x, mean, deviation = standardise(raw, weight, dtype)
-    rows = _Rows(x, jnp.swapaxes(y, -1, -2).astype(dtype), weight.astype(dtype))
+    weight = weight.astype(dtype)
+    own, scalings = (None, None), []
+    if standardised and x.ndim == 3:
+        x, *scaling = jax.vmap(functools.partial(standardise, dtype=dtype))(x, weight)
+        scalings = [scaling]
+    elif standardised and len(weight) == 1:
+        x, *scaling = standardise(x, weight[0], dtype)
+        scalings = [scaling]
+    elif standardised:
+        x, scaling, own = standardise_draws(x, weight, dtype)
+        scalings = [own, scaling]
+    rows = _Rows(x, jnp.swapaxes(y, -1, -2).astype(dtype), weight, *own)
     chosen = SOLVERS[solver]
     end = (_fit_whitened if chosen.whitened else _fit_from_zero)(rows, strength, chosen)
-    axes = (*strength.shape, *x.shape[:-2])
+    axes = len(strength), len(weight)
     end = jax.tree.map(lambda array: array.reshape(*axes, *array.shape[1:]), end)
     head = jnp.swapaxes(end.x, -1, -2)
-    if mean is not None and deviation is not None:
+    for mean, deviation in scalings:
         head = fold_into_head(head, mean, deviation)
     return end._replace(x=head)
 
@@ -141,9 +156,10 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     The iterates are sums of rows, so with fewer rows than features the fit runs on the rows'
     coordinates in an orthonormal basis of their span. L-BFGS takes the same path there; only the
     largest entry of the gradient, its stopping rule, must be asked in the features' own axes.
+    (Shared rows that each draw scales for itself have no span in common.)
     """
     width, classes = rows.x.shape[-1], rows.y.shape[-2]
-    few = rows.x.shape[-2] < width
+    few = rows.x.shape[-2] < width and rows.deviation is None
     basis = first = None
     if few:
         axes, coordinates = jnp.linalg.qr(jnp.swapaxes(rows.x, -1, -2).astype(strength.dtype))
@@ -152,10 +168,10 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         largest = jax.lax.top_k(size, min(_FIRST_AXES, width))[1]
         first = jnp.take_along_axis(basis, jnp.expand_dims(largest, -2), axis=-1)
         rows = rows._replace(x=jnp.swapaxes(coordinates, -1, -2))
-    own, parts = _by_head((rows, basis, first), rows.weight, strength)
+    own, parts = _by_head(rows, (basis, first), strength)
 
     def objective(own: Any, flat: Array, asked: Array) -> tuple[Array, Array]:
-        penalty, (rows, _, _) = parts(own)
+        penalty, rows, _ = parts(own)
         head = flat.reshape(len(flat), classes, -1)
         f, g = _objective(rows, penalty, head, solver.rounded, asked)
         return f, g.reshape(flat.shape)
@@ -168,7 +184,7 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         return jnp.concatenate([_multiply(head[..., :-1], basis), head[..., -1:]], axis=-1)
 
     def norm(own: Any, g: Array, asked: Array) -> Array:
-        _, (_, basis, first) = parts(own)
+        _, _, (basis, first) = parts(own)
         if basis is None:
             return largest_entry(own, g, asked)
 
@@ -180,10 +196,10 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         near = jnp.any(asked & (least <= solver.stopping.gradient))
         return jax.lax.cond(near, lambda: largest(basis), lambda: least)
 
-    heads = strength.size * math.prod(rows.x.shape[:-2])
+    heads = len(strength) * len(rows.weight)
     start = jnp.zeros((heads, classes * (rows.x.shape[-1] + 1)), strength.dtype)
     end = minimise(objective, own, start, solver.stopping, norm)
-    _, (_, basis, _) = parts(own)
+    _, _, (basis, _) = parts(own)
     return _heads(end, unrotated(end.x, basis), end.f, unrotated(end.gradient, basis))
 
 
@@ -195,19 +211,24 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     makes the Hessian about the identity, whatever the features' scales.
 
     With more rows than features the basis is applied to the heads, and the rows are read as they
-    are; otherwise to the rows, once.
+    are; otherwise to the rows, once. Draws of shared rows share the basis of all of them: each
+    draw's covariance is near enough. Where they scale the features by s and there are fewer rows
+    than features, the optimum lies in the basis's span divided by s, for which s is near 1.
     """
     classes = rows.y.shape[-2]
     levels = max(classes, 2)
     curvature = (1 - 1 / levels) / levels
     find = functools.partial(_eigenbasis, dtype=strength.dtype)
-    basis = (find if rows.x.ndim == 2 else jax.vmap(find))(rows.x, rows.weight)
-    coordinates = None if basis.x is None else rows._replace(x=basis.x)
-    own, parts = _by_head((rows, coordinates, basis._replace(x=None)), rows.weight, strength)
+    if rows.x.ndim == 2:
+        basis = find(rows.x, jnp.max(rows.weight, axis=0))
+    else:
+        basis = jax.vmap(find)(rows.x, rows.weight)
+    coordinates = basis.x if rows.deviation is None else None
+    own, parts = _by_head(rows, (coordinates, basis._replace(x=None)), strength)
 
     def scaled(own: Any, heads: Array) -> Array:
         """Heads or, as the map is its own transpose, gradients [H, K', R + 1]."""
-        penalty, (_, _, basis) = parts(own)
+        penalty, _, (_, basis) = parts(own)
         variance = jnp.broadcast_to(basis.variance, (len(heads), basis.variance.shape[-1]))
         flat = jnp.zeros((len(heads), 1), heads.dtype)  # of the intercept
         diagonal = curvature * variance + penalty[:, None]
@@ -216,33 +237,38 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
 
     def rotated(own: Any, heads: Array) -> Array:
         """[H, K', R + 1] on coordinates -> [H, K', D + 1] on features."""
-        _, (_, _, basis) = parts(own)
+        _, rows, (_, basis) = parts(own)
         w = _multiply(heads[..., :-1], jnp.swapaxes(basis.directions, -1, -2))
+        if rows.deviation is not None:
+            w = w / rows.deviation[rows.draw][:, None]
         shift = _multiply(w, basis.mean[..., None])
         return jnp.concatenate([w, heads[..., -1:] - shift], axis=-1)
 
     def rotated_back(own: Any, g: Array) -> Array:
         """The transpose, for gradients."""
-        _, (_, _, basis) = parts(own)
+        _, rows, (_, basis) = parts(own)
         mean = basis.mean if basis.mean.ndim == 1 else basis.mean[:, None]
-        slope = _multiply(g[..., :-1] - g[..., -1:] * mean, basis.directions)
-        return jnp.concatenate([slope, g[..., -1:]], axis=-1)
+        slope = g[..., :-1] - g[..., -1:] * mean
+        if rows.deviation is not None:
+            slope = slope / rows.deviation[rows.draw][:, None]
+        return jnp.concatenate([_multiply(slope, basis.directions), g[..., -1:]], axis=-1)
 
     def objective(own: Any, flat: Array, asked: Array) -> tuple[Array, Array]:
-        penalty, (rows, coordinates, _) = parts(own)
+        penalty, rows, (coordinates, _) = parts(own)
         head = scaled(own, flat.reshape(len(flat), classes, -1))
         if coordinates is not None:
-            f, g = _objective(coordinates, penalty, head, solver.rounded, asked)
+            rows = rows._replace(x=coordinates)
+            f, g = _objective(rows, penalty, head, solver.rounded, asked)
         else:
             f, g = _objective(rows, penalty, rotated(own, head), solver.rounded, asked)
             g = rotated_back(own, g)
         return f, scaled(own, g).reshape(flat.shape)
 
-    heads = strength.size * math.prod(rows.x.shape[:-2])
+    heads = len(strength) * len(rows.weight)
     start = jnp.zeros((heads, (basis.variance.shape[-1] + 1) * classes), strength.dtype)
     end = minimise(objective, own, start, solver.stopping)
     head = rotated(own, scaled(own, end.x.reshape(heads, classes, -1)))
-    penalty, (rows, _, _) = parts(own)
+    penalty, rows, _ = parts(own)
     f, g = _objective(rows, penalty, head)
     if solver.rounded:
         # A function of curvature m or more exceeds its minimum by at most |g|^2 / (2 m). Of the
@@ -258,26 +284,27 @@ def _heads(end: Result, head: Array, f: Array, gradient: Array) -> Heads:
     return Heads(head, f, largest, end.iterations, end.converged)
 
 
-def _by_head(common: Any, weight: Array, strength: Array) -> tuple[Any, Callable[[Any], Any]]:
+def _by_head(rows: _Rows, more: Any, strength: Array) -> tuple[Any, Callable[[Any], Any]]:
     """What each of H heads, strengths times draws, has of its own, for `minimise`.
 
     Args:
-        common: Arrays of all heads, or of each draw where `weight` is [R, N].
-        weight: [N] or [R, N].
+        rows: Shared, or of each draw.
+        more: Further arrays, shared or of each draw as the rows are.
         strength: C [S].
 
     Returns:
-        What each head has of its own, and what takes (penalty [H], arrays as `common`) out of it:
-        shared ones as they are, of draws with the leading axis H.
+        What each head has of its own, and what takes (penalty [H], rows, more) out of it: shared
+        ones as they are, of draws with the leading axis H.
     """
-    penalty = (1 / (strength[:, None] * jnp.sum(weight, axis=-1))).ravel()
-    if weight.ndim == 1:
-        return penalty, lambda own: (own, common)
+    penalty = (1 / (strength[:, None] * jnp.sum(rows.weight, axis=-1))).ravel()
 
     def repeat(array: Array) -> Array:
         return jnp.tile(array, (len(strength),) + (1,) * (array.ndim - 1))
 
-    return (penalty, jax.tree.map(repeat, common)), lambda own: own
+    if rows.x.ndim == 3:
+        return (penalty, *jax.tree.map(repeat, (rows, more))), lambda own: own
+    draw = repeat(jnp.arange(len(rows.weight)))
+    return (penalty, draw), lambda own: (own[0], rows._replace(draw=own[1]), more)
 
 
 class _Basis(NamedTuple):
@@ -298,14 +325,14 @@ def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
     def add(x: Array, present: Array, total: Array) -> Array:
         return total + _multiply(present, x.astype(dtype))
 
-    mean = _over_blocks(add, (x, present), jnp.zeros(width, dtype)) / rows
+    mean = over_blocks(add, (x, present), jnp.zeros(width, dtype)) / rows
     if len(x) > width:
 
         def add_products(x: Array, present: Array, total: Array) -> Array:
             centred = (x.astype(dtype) - mean) * present[:, None]
             return total + _multiply(centred.T, centred)
 
-        gram = _over_blocks(add_products, (x, present), jnp.zeros((width, width), dtype))
+        gram = over_blocks(add_products, (x, present), jnp.zeros((width, width), dtype))
         variance, directions = eigh(gram / rows)
         return _Basis(None, directions, jnp.maximum(variance, 0), mean)
     x = (x.astype(dtype) - mean) * present[:, None]
@@ -328,17 +355,39 @@ def _objective(
 
     Of heads that are not `asked` for [H] anything; without it all are.
     """
+    count = jnp.sum(rows.weight, axis=-1)
     if rows.x.ndim == 3:
         loss, slope, offset = _draw_sums(rows, head)
     else:
+        count = count[rows.draw]
         products = jnp.dtype("float32") if rounded else head.dtype
         sums = functools.partial(_shared_sums, rows, products)
-        loss, slope, offset = sums(head) if asked is None else _of_some(sums, head, asked)
-    count = jnp.sum(rows.weight, axis=-1)[..., None, None]
+        unscaled = _on_shared_features(rows, head)
+        heads = unscaled, rows.draw
+        loss, slope, offset = sums(*heads) if asked is None else _of_some(sums, heads, asked)
+        slope = _on_scaled_features(rows, slope, offset)
     w = head[..., :-1]
-    f = loss / count[..., 0, 0] + 0.5 * penalty * jnp.sum(w * w, axis=(1, 2))
+    f = loss / count + 0.5 * penalty * jnp.sum(w * w, axis=(1, 2))
+    count = count[:, None, None]
     gradient = slope / count + penalty[:, None, None] * w
     return f, jnp.concatenate([gradient, offset[..., None] / count], axis=-1)
+
+
+def _on_shared_features(rows: _Rows, head: Array) -> Array:
+    """The heads [H, K', D + 1] for features that are not yet scaled as their draws scale them."""
+    if rows.mean is None or rows.deviation is None:
+        return head
+    w = head[..., :-1] / rows.deviation[rows.draw][:, None]
+    shift = jnp.sum(w * rows.mean[rows.draw][:, None], axis=-1, keepdims=True)
+    return jnp.concatenate([w, head[..., -1:] - shift], axis=-1)
+
+
+def _on_scaled_features(rows: _Rows, slope: Array, offset: Array) -> Array:
+    """The transpose: slopes [H, K', D] by the weights of heads for scaled features."""
+    if rows.mean is None or rows.deviation is None:
+        return slope
+    mean, deviation = rows.mean[rows.draw], rows.deviation[rows.draw]
+    return (slope - offset[..., None] * mean[:, None]) / deviation[:, None]
 
 
 def _draw_sums(rows: _Rows, head: Array) -> tuple[Array, Array, Array]:
@@ -350,7 +399,9 @@ def _draw_sums(rows: _Rows, head: Array) -> tuple[Array, Array, Array]:
     return jnp.sum(loss * rows.weight, axis=1), _multiply(residual, x), jnp.sum(residual, axis=2)
 
 
-def _shared_sums(rows: _Rows, products: jnp.dtype, head: Array) -> tuple[Array, Array, Array]:
+def _shared_sums(
+    rows: _Rows, products: jnp.dtype, head: Array, draw: Array | None
+) -> tuple[Array, Array, Array]:
     """The same over rows that all heads share: each product serves them all."""
     w, b = head[..., :-1], head[..., -1:]
     columns = head.shape[0] * head.shape[1]
@@ -364,53 +415,32 @@ def _shared_sums(rows: _Rows, products: jnp.dtype, head: Array) -> tuple[Array, 
         z = jax.lax.optimization_barrier(_multiply(x, flat.T))
         z = z.T[:columns].astype(head.dtype).reshape(*w.shape[:2], -1) + b
         loss, residual = row_loss(z, y.T, axis=1)
-        residual = residual * weight
+        own = weight.T if weight.shape[1] == 1 else weight.T[draw]  # [1, B] or [H, B]
+        residual = residual * own[:, None]
         slope = _multiply(residual.reshape(columns, -1).astype(products), x)
         slope = slope.astype(head.dtype).reshape(w.shape)
-        new = loss @ weight, slope, jnp.sum(residual, axis=2)
+        new = jnp.sum(loss * own, axis=1), slope, jnp.sum(residual, axis=2)
         return jax.tree.map(jnp.add, total, new)
 
     zero = jnp.zeros(len(head), head.dtype), jnp.zeros_like(w), jnp.zeros_like(b[..., 0])
-    return _over_blocks(add, (rows.x, rows.y.T, rows.weight), zero)
+    return over_blocks(add, (rows.x, rows.y.T, rows.weight.T), zero, columns)
 
 
-def _of_some(
-    sums: Callable[[Array], tuple[Array, ...]], head: Array, asked: Array
-) -> tuple[Array, ...]:
+def _of_some(sums: Callable[..., tuple[Array, ...]], heads: Any, asked: Array) -> tuple[Array, ...]:
     """`sums` of the heads asked for, in the narrowest of some widths; zeros for others."""
-    heads = len(head)
+    count = len(asked)
     order = jnp.argsort(~asked, stable=True)
-    widths = sorted({-(-heads * part // _WIDTHS) for part in range(1, _WIDTHS + 1)})
+    widths = sorted({-(-count * part // _WIDTHS) for part in range(1, _WIDTHS + 1)})
 
     def of_first(width: int) -> tuple[Array, ...]:
         some = order[:width]
         return jax.tree.map(
-            lambda part: jnp.zeros((heads, *part.shape[1:]), part.dtype).at[some].set(part),
-            sums(head[some]),
+            lambda part: jnp.zeros((count, *part.shape[1:]), part.dtype).at[some].set(part),
+            sums(*jax.tree.map(lambda array: array[some], heads)),
         )
 
     narrowest = jnp.searchsorted(jnp.array(widths), jnp.sum(asked))
     return jax.lax.switch(narrowest, [functools.partial(of_first, width) for width in widths])
-
-
-def _over_blocks(add: Callable[..., Any], arrays: tuple[Array, ...], total: Any) -> Any:
-    """Passes blocks of rows of the arrays [N, ...], and the total so far, through `add`.
-
-    Blocks after the last row that has a weight in the last array [N] are left out.
-    """
-    rows = len(arrays[0])
-    fitting = _BLOCK // (8 * math.prod(arrays[0].shape[1:]))  # as float64
-    most = 2 ** max(fitting, _FEWEST).bit_length() // 2
-    block = math.gcd(rows, most)
-    if block < _FEWEST:  # an odd number of rows: all at once
-        return add(*arrays, total)
-    used = jnp.max(jnp.where(arrays[-1] > 0, jnp.arange(1, rows + 1), 0))
-
-    def step(i: Array, total: Any) -> Any:
-        parts = [jax.lax.dynamic_slice_in_dim(array, i * block, block) for array in arrays]
-        return add(*parts, total)
-
-    return jax.lax.fori_loop(0, -(-used // block), step, total)
 
 
 def row_loss(z: Array, y: Array, axis: int = -1) -> tuple[Array, Array]:

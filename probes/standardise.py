@@ -1,32 +1,80 @@
 """Standardised features on the rows of a fit, and the head for the features as given."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jax import Array
+
+from probes.blocks import over_blocks
+
+_multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
 def standardise(x: Array, weight: Array, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
     """Standardises features over the rows that count.
 
     Args:
-        x: [..., N, D].
-        weight: 0 for padding, [..., N]; the others count alike, as in scikit-learn's
+        x: [N, D].
+        weight: 0 for padding, [N]; the others count alike, as in scikit-learn's
             `StandardScaler`.
         dtype: Of the arithmetic.
 
     Returns:
-        The features in the dtype of `x`, 0 in padding; their mean and standard deviation
-        [..., D], the latter 1 where a feature is constant.
+        The features in the dtype of `x`, 0 in padding; their mean and standard deviation [D],
+        the latter 1 where a feature is constant.
     """
-    present = (weight > 0).astype(dtype)[..., None]
-    rows = jnp.sum(present, axis=-2)
-    wide = x.astype(dtype)
-    mean = jnp.sum(wide * present, axis=-2) / rows
-    centred = (wide - mean[..., None, :]) * present
-    deviation = jnp.sqrt(jnp.sum(centred**2, axis=-2) / rows)
-    # What rounding leaves of a constant is no variance.
-    constant = deviation <= 10 * jnp.finfo(x.dtype).eps * jnp.abs(mean)
-    deviation = jnp.where(constant, 1, deviation)
-    return (centred / deviation[..., None, :]).astype(x.dtype), mean, deviation
+    present = (weight > 0).astype(dtype)
+    rows, zero = jnp.sum(present), jnp.zeros(x.shape[1], dtype)
+
+    def add(x: Array, present: Array, total: Array) -> Array:
+        return total + _multiply(present, x.astype(dtype))
+
+    mean = over_blocks(add, (x, present), zero) / rows
+
+    def add_squares(x: Array, present: Array, total: Array) -> Array:
+        return total + _multiply(present, (x.astype(dtype) - mean) ** 2)
+
+    deviation = jnp.sqrt(over_blocks(add_squares, (x, present), zero) / rows)
+    deviation = jnp.where(_constant(mean, deviation, x.dtype), 1, deviation)
+    features = (x.astype(dtype) - mean) * present[:, None] / deviation
+    return features.astype(x.dtype), mean, deviation
+
+
+def standardise_draws(
+    x: Array, weight: Array, dtype: jnp.dtype
+) -> tuple[Array, tuple[Array, Array], tuple[Array, Array]]:
+    """Standardises features that draws share over the rows that count in any of them.
+
+    Args:
+        x: [N, D].
+        weight: [R, N], 0 for rows that a draw lacks.
+        dtype: Of the arithmetic.
+
+    Returns:
+        The features in the dtype of `x`, 0 in rows that all lack; their mean and standard
+        deviation [D]; the mean and standard deviation [R, D] that these features have in each
+        draw, the latter 1 where they are constant there.
+    """
+    features, mean, deviation = standardise(x, jnp.max(weight, axis=0), dtype)
+    present = (weight > 0).astype(dtype)
+
+    def add(x: Array, present: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
+        x = x.astype(dtype)
+        return total[0] + _multiply(present.T, x), total[1] + _multiply(present.T, x * x)
+
+    zero = jnp.zeros((len(weight), x.shape[1]), dtype)
+    sums, squares = over_blocks(add, (features, present.T), (zero, zero), len(weight))
+    rows = jnp.sum(present, axis=1, keepdims=True)
+    own = sums / rows
+    spread = jnp.sqrt(jnp.maximum(squares / rows - own**2, 0))
+    constant = _constant(mean + deviation * own, deviation * spread, x.dtype)
+    return features, (mean, deviation), (own, jnp.where(constant, 1, spread))
+
+
+def _constant(mean: Array, deviation: Array, dtype: jnp.dtype) -> Array:
+    """Whether a deviation is what rounding to `dtype` leaves of a constant."""
+    return deviation <= 10 * jnp.finfo(dtype).eps * jnp.abs(mean)
 
 
 def fold_into_head(head: Array, mean: Array, deviation: Array) -> Array:

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from probes import Probe, evaluate_task, few_shot_rows
-from probes.logistic import SOLVERS, fit_heads
+from probes.logistic import SOLVERS, decision_values, fit_heads, targets
 from probes.mlp import fit_mlp, mlp_values
 from probes.ridge import fit_ridge
 from probes.sampling import stratified_folds
@@ -238,17 +238,14 @@ def test_areas_stand_where_there_are_two_classes():
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 def test_fits_export_for_every_platform(shape, standardised, platform):
     x = jax.ShapeDtypeStruct(shape, np.float32)
-    y, weight = (jax.ShapeDtypeStruct(s, np.float32) for s in ((shape[0], 3), shape[:1]))
+    y, weight = (jax.ShapeDtypeStruct(s, np.float32) for s in ((shape[0], 3), (2, shape[0])))
     strength = jax.ShapeDtypeStruct((4,), np.float32)
+    own_x, own_y = (jax.ShapeDtypeStruct((2, *a.shape), a.dtype) for a in (x, y))
     fits = [functools.partial(fit_heads, solver=solver) for solver in SOLVERS]
-    for fit in fits:
+    shared, own = (x, y), (own_x, own_y)
+    for fit, rows in (*((fit, shared) for fit in fits), (fit_ridge, shared), (fit_ridge, own)):
         call = jax.jit(functools.partial(fit, standardised=standardised))
-        exported = jax.export.export(call, platforms=[platform])(x, y, weight, strength)
-        assert exported.platforms == (platform,)
-    draws = [jax.ShapeDtypeStruct((2, *a.shape), a.dtype) for a in (x, y, weight)]
-    for own in (draws, [x, y, draws[2]]):
-        call = jax.jit(functools.partial(fit_ridge, standardised=standardised))
-        exported = jax.export.export(call, platforms=[platform])(*own, strength)
+        exported = jax.export.export(call, platforms=[platform])(*rows, weight, strength)
         assert exported.platforms == (platform,)
 
 
@@ -283,12 +280,46 @@ def test_an_mlp_is_the_same_alone_and_among_others_that_stop_before_it():
         np.testing.assert_allclose(alone.network.w1[0, 0], together.network.w1[0, i], atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("solver", "shape", "standardised"),
+    [
+        ("geneb", (600, 24, 4), False),  # more rows than features
+        ("geneb", (200, 260, 2), True),  # fewer
+        ("converged", (600, 24, 4), True),
+        ("converged", (200, 260, 2), True),
+    ],
+)
+def test_draws_of_shared_rows_are_fitted_together_as_alone(solver, shape, standardised):
+    x, y, _, _ = problem(*shape)
+    x[:, 3], x[0, 3] = 2.5, 3.5  # a constant where the first row is left out
+    numbers = np.unique(y, return_inverse=True)[1]
+    weight = 1.0 * (stratified_folds(numbers, 3, 13) != np.arange(3)[:, None])
+    weight[1] *= 1 + np.arange(len(y)) % 2  # as class weights may be
+    size = 768 if len(x) > shape[1] else len(x)
+    t = targets(numbers, shape[2])
+    x, t = (np.pad(a, [(0, size - len(a)), (0, 0)]) for a in (x, t))
+    weight = np.pad(weight, [(0, 0), (0, size - len(y))])
+    strength = np.array([1e-3, 1e-2])
+    with jax.enable_x64(True):
+        fit = functools.partial(fit_heads, x, t, solver=solver, standardised=standardised)
+        together = fit(weight, strength)
+        ends = [fit(own[None], strength) for own in weight]
+        alone = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends)
+        found = [decision_values(x, end.x.astype(np.float64)) for end in (together, alone)]
+    np.testing.assert_allclose(together.f, alone.f, rtol=1e-6)
+    close = 1e-2 if solver == "geneb" else 1e-6
+    for some, own in zip(*found, strict=True):
+        np.testing.assert_allclose(some, own, atol=close * np.abs(own).max())
+    if solver == "geneb" and not standardised:
+        np.testing.assert_array_equal(together.iterations, alone.iterations)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("classes", [2, 5])
 def test_a_compiled_fit_needs_less_than_three_times_the_memory_of_its_features(solver, classes):
     rows, width = 32768, 256
     with jax.enable_x64(True):
-        shapes = [(rows, classes if classes > 2 else 1), (rows,), (5,)]
+        shapes = [(rows, classes if classes > 2 else 1), (1, rows), (5,)]
         arrays = [jax.ShapeDtypeStruct(shape, np.float64) for shape in shapes]
         x = jax.ShapeDtypeStruct((rows, width), np.float32)
         compiled = fit_heads.lower(x, *arrays, solver=solver).compile()

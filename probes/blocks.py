@@ -1,0 +1,45 @@
+"""Sums over rows, a block of them at a time."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+# Bytes of rows read at a time: they stay in cache between the products that need them.
+_BLOCK = 2**23
+
+_FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
+
+
+def over_blocks(
+    add: Callable[..., Any], arrays: tuple[Array, ...], total: Any, columns: int = 0
+) -> Any:
+    """Passes blocks of rows of the arrays [N, ...], and the total so far, through `add`.
+
+    Args:
+        add: Takes a block of each array and the total, and returns the next total.
+        arrays: Features [N, D] first; weights [N] or [N, R] last: blocks after the last row that
+            has one above 0 are left out.
+        total: The first total.
+        columns: Of the widest product that `add` makes of a block, if it is wider than D.
+
+    Returns:
+        The last total.
+    """
+    rows = len(arrays[0])
+    fitting = _BLOCK // (8 * max(columns, math.prod(arrays[0].shape[1:])))  # as float64
+    most = 2 ** max(fitting, _FEWEST).bit_length() // 2
+    block = math.gcd(rows, most)
+    if block < _FEWEST:  # an odd number of rows: all at once
+        return add(*arrays, total)
+    counts = jnp.any(arrays[-1].reshape(rows, -1) > 0, axis=1)
+    used = jnp.max(jnp.where(counts, jnp.arange(1, rows + 1), 0))
+
+    def step(i: Array, total: Any) -> Any:
+        parts = [jax.lax.dynamic_slice_in_dim(array, i * block, block) for array in arrays]
+        return add(*parts, total)
+
+    return jax.lax.fori_loop(0, -(-used // block), step, total)
