@@ -99,7 +99,7 @@ def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.n
     ids = TokenIds(records, port.tokenizer.pad_id, port.config.vocab_size)
     engine = open_engine(replace(port, tokenizer=ids))
     with tempfile.TemporaryDirectory() as workdir:
-        tokens = device.batch_tokens(engine, device.WORTH_TUNING, Path(workdir))
+        tokens = device.batch_tokens(engine, max(len(records), device.WORTH_TUNING), Path(workdir))
     batches = plan_batches(port, list(map(len, records)), tokens)
     first = {batch.length: str(batch.rows[0]) for batch in batches}
     embed_array(engine, list(first.values()), tokens)

@@ -98,6 +98,31 @@ def ladder_of(port: Port, longest: int) -> list[int]:
     return model_ladder(port.entry.id, limit)
 
 
+def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1) -> float:
+    """Projects the share of computed tokens that is padding, if records are like the benchmark's.
+
+    With the rows that each length's last batch lacks: they are most of the padding where records
+    are few. 0 for a model whose lengths are not in the benchmark's table.
+
+    Args:
+        port: The model; its records are bucketed.
+        records: How many are embedded.
+        batch_tokens: See `plan_batches`.
+        shards: See `plan_batches`.
+    """
+    table = benchmark_lengths(port.entry.id)
+    if table is None:
+        return 0.0
+    ladder = np.array(ladder_of(port, 1))
+    lengths = np.minimum(table[0], ladder[-1])
+    count = records * table[1] / table[1].sum()
+    of_length = np.bincount(np.searchsorted(ladder, lengths), count, len(ladder))
+    size = shards * np.maximum(batch_tokens // ladder, 1)
+    # Of a length with less than one record that many batches are expected.
+    batches = np.minimum(np.ceil(of_length / size), of_length)
+    return float(1 - lengths @ count / (batches * size @ ladder))
+
+
 def plan_batches(
     port: Port, lengths: Sequence[int], batch_tokens: int, shards: int = 1
 ) -> list[Batch]:

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from geneb_jax.buckets import Batch, benchmark_lengths, ladder_of
+from geneb_jax.buckets import Batch, benchmark_lengths, ladder_of, typical_padding
 from geneb_jax.embedding import Engine, Speed, Work
 from geneb_jax.scores import write_json
 
 # Tokens of a batch on one device: enough rows to fill the matrix units.
 _BATCH_TOKENS = {"cpu": 2048}
 _BATCH_TOKENS_ACCELERATOR = 65536
+_PADDING_SHARE = 0.1  # of computed tokens; few records are embedded in smaller batches for it
 _CANDIDATES = {"cpu": (512, 1024, 2048, 4096)}
 _CANDIDATES_ACCELERATOR = (16384, 32768, 65536, 131072, 262144)
 WORTH_TUNING = 5000  # records; fewer are embedded sooner than batch sizes are compared
@@ -30,7 +31,7 @@ _MOST_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
 def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
-    """Returns the tokens of a batch on one device that suit it and the model.
+    """Returns the tokens of a batch on one device that suit it, the model and how many records.
 
     The first run with many records in a workdir compares some; later runs there read the choice,
     so that a resumed run computes in the same shapes. Several processes do not compare: they could
@@ -44,8 +45,8 @@ def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
     if name not in kept["batch_tokens"]:
         bucketed = port.preset.batching in ("masked", "causal")
         if records < WORTH_TUNING or not bucketed or jax.process_count() > 1:
-            return default_batch_tokens()
-        kept["batch_tokens"][name] = _fastest(engine)
+            return untuned_batch_tokens(engine, records)
+        kept["batch_tokens"][name] = _fastest(engine, records)
         logging.info("%s: batches of %d tokens", name, kept["batch_tokens"][name])
         _write(workdir, kept)
     return kept["batch_tokens"][name]
@@ -54,6 +55,18 @@ def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
 def default_batch_tokens() -> int:
     """Returns the tokens of a batch that suit the default device."""
     return _BATCH_TOKENS.get(jax.default_backend(), _BATCH_TOKENS_ACCELERATOR)
+
+
+def untuned_batch_tokens(engine: Engine, records: int) -> int:
+    """Returns the device's default, or less where few records would leave much of it padding."""
+    default = default_batch_tokens()
+    if engine.port.preset.batching not in ("masked", "causal"):
+        return default
+    smallest, *larger = (tokens for tokens in _candidates() if tokens <= default)
+    for tokens in reversed(larger):
+        if typical_padding(engine.port, records, tokens, engine.shards) < _PADDING_SHARE:
+            return tokens
+    return smallest
 
 
 def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
@@ -101,12 +114,18 @@ def make_room_for_programs() -> None:
             jax.clear_caches()
 
 
-def _fastest(engine: Engine) -> int:
-    """The smallest batch whose rate is close to the best, at the benchmark's commonest length."""
+def _candidates() -> tuple[int, ...]:
+    return _CANDIDATES.get(jax.default_backend(), _CANDIDATES_ACCELERATOR)
+
+
+def _fastest(engine: Engine, records: int) -> int:
+    """The smallest batch that embeds records of the benchmark's lengths at close to the best rate.
+
+    The rate at the benchmark's commonest length, less what would be padding.
+    """
     length = _typical_length(engine)
-    backend = jax.default_backend()
     rates: dict[int, float] = {}
-    for tokens in _CANDIDATES.get(backend, _CANDIDATES_ACCELERATOR):
+    for tokens in _candidates():
         size = engine.shards * max(1, tokens // length)
         work = Work(Batch((0,), length, size), [np.zeros(length, np.int32)])
         try:
@@ -117,7 +136,8 @@ def _fastest(engine: Engine) -> int:
             if "RESOURCE_EXHAUSTED" not in str(error) or not rates:
                 raise
             break
-        rates[tokens] = size * length / seconds
+        padding = typical_padding(engine.port, records, tokens, engine.shards)
+        rates[tokens] = (1 - padding) * size * length / seconds
     engine.speed = Speed()  # what was compiled here is not part of embedding
     best = max(rates.values())
     return min(tokens for tokens, rate in rates.items() if rate >= _CLOSE * best)

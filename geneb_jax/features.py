@@ -11,7 +11,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from geneb_jax.config import PRESET_POOLING, Settings, default_config
-from geneb_jax.device import batch_tokens, default_batch_tokens, speed_figures
+from geneb_jax.device import batch_tokens, speed_figures, untuned_batch_tokens
 from geneb_jax.embedding import (
     Engine,
     check_views,
@@ -274,7 +274,8 @@ def embed_views(
     else:
         # A few short sequences need no batch that fills a large device.
         longest = max(map(len, sequences))
-        tokens = min(default_batch_tokens(), longest << len(sequences).bit_length())
+        tokens = untuned_batch_tokens(engine, len(sequences))
+        tokens = min(tokens, longest << len(sequences).bit_length())
         found = embed_array(engine, sequences, tokens, advance)
     borders = np.cumsum(engine.widths())[:-1]
     return dict(zip(engine.views, np.split(found, borders, axis=1), strict=True))

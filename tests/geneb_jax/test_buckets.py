@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import need
 
-from geneb_jax.buckets import benchmark_lengths, bucket_lengths, model_ladder, plan_batches
+from geneb_jax.buckets import (
+    benchmark_lengths,
+    bucket_lengths,
+    model_ladder,
+    plan_batches,
+    typical_padding,
+)
 from geneb_jax.tasks import find_tasks, read_task
 from model_ports import catalog
 from model_ports.port import random_port
@@ -56,6 +62,19 @@ def test_less_than_a_tenth_of_the_benchmark_is_padding(model_id):
         computed = sum(batch.size * batch.length for batch in batches)
         assert 1 - lengths.sum() / computed < 0.10
         assert len({batch.length for batch in batches}) <= 32
+
+
+@pytest.mark.parametrize("records", [300, 3000, 30000])
+@pytest.mark.parametrize("batch_tokens", [512, 2048])
+def test_padding_is_projected(records, batch_tokens):
+    rng = np.random.default_rng(0)
+    table = benchmark_lengths(NT)
+    assert table is not None
+    lengths = rng.choice(table[0], records, p=table[1] / table[1].sum())
+    batches = plan_batches(PORT, lengths.tolist(), batch_tokens, 2)
+    computed = sum(batch.size * batch.length for batch in batches)
+    projected = typical_padding(PORT, records, batch_tokens, 2)
+    assert projected == pytest.approx(1 - lengths.sum() / computed, abs=0.05)
 
 
 def test_every_kind_of_tokenizer_is_counted():

@@ -17,9 +17,12 @@ def small(monkeypatch):
     monkeypatch.setattr(device, "_REPEATS", 1)
 
 
-def test_few_records_take_the_devices_default_and_keep_nothing(tmp_path):
+def test_few_records_take_a_batch_that_they_fill_and_keep_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "WORTH_TUNING", 10**7)
     engine = open_engine(PORT)
-    assert device.batch_tokens(engine, 4999, tmp_path) == device.default_batch_tokens() == 2048
+    found = [device.batch_tokens(engine, records, tmp_path) for records in (10, 4999, 10000)]
+    assert found == [512, 512, 1024]
+    assert device.batch_tokens(engine, 10**6, tmp_path) == device.default_batch_tokens() == 2048
     assert not list(tmp_path.iterdir())
 
 
