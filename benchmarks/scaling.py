@@ -84,7 +84,8 @@ def draw(
     right.set_xlabel("tokens of a record, one device")
     for axes in (left, right):
         axes.set_xscale("log", base=2)
-        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter("{x:.0f}")
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.set_ylabel("tokens/s")
     figure.savefig(out, dpi=150)
 

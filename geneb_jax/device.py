@@ -18,7 +18,7 @@ from geneb_jax.scores import write_json
 # Tokens of a batch on one device: enough rows to fill the matrix units.
 _BATCH_TOKENS = {"cpu": 2048}
 _BATCH_TOKENS_ACCELERATOR = 65536
-_PADDING_SHARE = 0.1  # of computed tokens; few records are embedded in smaller batches for it
+_MOST_PADDING = 0.1  # of computed tokens; few records are embedded in smaller batches for it
 _CANDIDATES = {"cpu": (512, 1024, 2048, 4096)}
 _CANDIDATES_ACCELERATOR = (16384, 32768, 65536, 131072, 262144)
 WORTH_TUNING = 5000  # records; fewer are embedded sooner than batch sizes are compared
@@ -64,7 +64,7 @@ def untuned_batch_tokens(engine: Engine, records: int) -> int:
         return default
     smallest, *larger = (tokens for tokens in _candidates() if tokens <= default)
     for tokens in reversed(larger):
-        if typical_padding(engine.port, records, tokens, engine.shards) < _PADDING_SHARE:
+        if typical_padding(engine.port, records, tokens, engine.shards) < _MOST_PADDING:
             return tokens
     return smallest
 
