@@ -378,14 +378,13 @@ def _fit_logistic(rows: Rows, strengths: np.ndarray, probe: Probe) -> Fits:
         end = fit(*rows[:3], strengths)  # pyright: ignore
     else:
         # Parts of one size share a program; the last draw fills the last of them up.
-        size = _draws_together(rows, len(strengths))
+        draws, size = len(rows.weight), _draws_together(rows, len(strengths))
+        weights = np.pad(rows.weight, [(0, -draws % size), (0, 0)], mode="edge")
         ends = [
-            fit(rows.x, rows.y, rows.weight[np.minimum(some, len(rows.weight) - 1)], strengths)  # pyright: ignore
-            for some in np.arange(-(-len(rows.weight) // size) * size).reshape(-1, size)
+            fit(rows.x, rows.y, weights[first : first + size], strengths)  # pyright: ignore
+            for first in range(0, draws, size)
         ]
-        end = jax.tree.map(
-            lambda *parts: jnp.concatenate(parts, axis=1)[:, : len(rows.weight)], *ends
-        )
+        end = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, :draws], *ends)
     return Fits(end.x, end.iterations, end.f, end.gradient_norm, end.converged)
 
 

@@ -17,7 +17,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from probes import Probe, evaluate_task, few_shot_rows
+from probes import Probe, evaluate, evaluate_task, few_shot_rows
+from probes.lbfgs import MEMORY
 from probes.logistic import SOLVERS, decision_values, fit_heads, targets
 from probes.mlp import fit_mlp, mlp_values
 from probes.ridge import fit_ridge
@@ -201,7 +202,11 @@ def test_selection_never_sees_test_labels(selection, kind):
     assert {(h.C, h.class_weight) for h in heads if h.shots == 1} == {(1.0, "none")}
 
 
-def test_selection_takes_the_best_of_the_grid_on_held_out_rows():
+@pytest.mark.parametrize("together", [5, 2])  # folds whose heads are fitted in one program
+def test_selection_takes_the_best_of_the_grid_on_held_out_rows(together, monkeypatch):
+    monkeypatch.setattr(
+        evaluate, "_draws_together", lambda rows, _: min(together, len(rows.weight))
+    )
     x, y, x_test, y_test = problem(classes=2)
     grid = (1e-5, 1.0, 100.0)
     probe = Probe(solver="converged", strengths=grid, selection="folds")
@@ -219,6 +224,15 @@ def test_selection_takes_the_best_of_the_grid_on_held_out_rows():
     assert grid[int(np.argmax(means))] == head.C
     model = reference(x, y, C=head.C, solver="newton-cholesky", tol=1e-10)
     np.testing.assert_allclose(head.scores, model.decision_function(x_test), atol=1e-3, rtol=1e-3)
+
+
+def test_as_many_draws_are_fitted_together_as_the_state_of_their_heads_allows(monkeypatch):
+    shapes = (800, 99), (800, 2), (25, 800), (25, 800)
+    rows = evaluate.Rows(*map(np.zeros, shapes), np.zeros(25))
+    of_a_draw = 2 * 6 * 2 * MEMORY * 2 * 100 * 8  # 6 strengths, 2 x 100 parameters, two copies
+    for room, together in ((100, 25), (25, 25), (24, 13), (9, 9), (8, 7), (1, 1), (0.5, 1)):
+        monkeypatch.setattr(evaluate, "_STATE_BYTES", int(room * of_a_draw))
+        assert evaluate._draws_together(rows, 6) == together
 
 
 def test_areas_stand_where_there_are_two_classes():
