@@ -98,6 +98,27 @@ def ladder_of(port: Port, longest: int) -> list[int]:
     return model_ladder(port.entry.id, limit)
 
 
+def bucketed(port: Port) -> bool:
+    """Whether padding changes no embedding of the model's, so that a length is taken for many."""
+    return port.preset.batching in ("masked", "causal")
+
+
+def typical_lengths(port: Port) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """The model's ladder, how the benchmark's records lie on it, and their mean token length.
+
+    Returns:
+        Padded lengths, rising, and how many of the counted records have each, [n] both; the mean
+        of their own lengths. None for a model whose lengths are not in the benchmark's table.
+    """
+    table = benchmark_lengths(port.entry.id)
+    if table is None:
+        return None
+    ladder = np.array(ladder_of(port, 1))
+    lengths = np.minimum(table[0], ladder[-1])
+    records = np.bincount(np.searchsorted(ladder, lengths), table[1], len(ladder))
+    return ladder, records, float(np.average(lengths, weights=table[1]))
+
+
 def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1) -> float:
     """Projects the share of computed tokens that is padding, if records are like the benchmark's.
 
@@ -110,17 +131,15 @@ def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1
         batch_tokens: See `plan_batches`.
         shards: See `plan_batches`.
     """
-    table = benchmark_lengths(port.entry.id)
-    if table is None:
+    typical = typical_lengths(port)
+    if typical is None:
         return 0.0
-    ladder = np.array(ladder_of(port, 1))
-    lengths = np.minimum(table[0], ladder[-1])
-    count = records * table[1] / table[1].sum()
-    of_length = np.bincount(np.searchsorted(ladder, lengths), count, len(ladder))
+    ladder, counted, mean = typical
+    of_length = records * counted / counted.sum()
     size = shards * np.maximum(batch_tokens // ladder, 1)
     # Of a length with less than one record that many batches are expected.
     batches = np.minimum(np.ceil(of_length / size), of_length)
-    return float(1 - lengths @ count / (batches * size @ ladder))
+    return float(1 - records * mean / (batches * size @ ladder))
 
 
 def plan_batches(
@@ -137,7 +156,7 @@ def plan_batches(
     Returns:
         Batches, the longest first, so that memory is found short at once or not at all.
     """
-    if port.preset.batching in ("masked", "causal"):
+    if bucketed(port):
         ladder = ladder_of(port, max(lengths, default=1))
         padded = [ladder[bisect.bisect_left(ladder, length)] for length in lengths]
     else:

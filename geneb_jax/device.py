@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from geneb_jax.buckets import Batch, benchmark_lengths, ladder_of, typical_padding
+from geneb_jax.buckets import Batch, bucketed, typical_lengths, typical_padding
 from geneb_jax.embedding import Engine, Speed, Work
 from geneb_jax.scores import write_json
 
@@ -43,8 +43,7 @@ def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
     if port.mesh:
         name += f" {'x'.join(map(str, port.mesh.shape.values()))}"
     if name not in kept["batch_tokens"]:
-        bucketed = port.preset.batching in ("masked", "causal")
-        if records < WORTH_TUNING or not bucketed or jax.process_count() > 1:
+        if records < WORTH_TUNING or not bucketed(port) or jax.process_count() > 1:
             return untuned_batch_tokens(engine, records)
         kept["batch_tokens"][name] = _fastest(engine, records)
         logging.info("%s: batches of %d tokens", name, kept["batch_tokens"][name])
@@ -60,7 +59,7 @@ def default_batch_tokens() -> int:
 def untuned_batch_tokens(engine: Engine, records: int) -> int:
     """Returns the device's default, or less where few records would leave much of it padding."""
     default = default_batch_tokens()
-    if engine.port.preset.batching not in ("masked", "causal"):
+    if not bucketed(engine.port):
         return default
     smallest, *larger = (tokens for tokens in _candidates() if tokens <= default)
     for tokens in reversed(larger):
@@ -145,12 +144,11 @@ def _fastest(engine: Engine, records: int) -> int:
 
 def _typical_length(engine: Engine) -> int:
     """The padded length in which most of the benchmark's tokens are computed."""
-    table = benchmark_lengths(engine.port.entry.id)
-    if table is None:
+    typical = typical_lengths(engine.port)
+    if typical is None:
         return _TYPICAL_LENGTH
-    ladder = np.array(ladder_of(engine.port, 1))
-    place = np.searchsorted(ladder, np.minimum(table[0], ladder[-1]))
-    return int(ladder[np.argmax(np.bincount(place, ladder[place] * table[1]))])
+    ladder, records, _ = typical
+    return int(ladder[np.argmax(ladder * records)])
 
 
 def _best_seconds(work: Callable[[], jax.Array]) -> float:

@@ -234,10 +234,12 @@ def random_reader(
     preset: catalog.PresetName = "corrected",
     *,
     tiny: bool = False,
+    fields: Mapping[str, Any] | None = None,
 ) -> Reader:
-    """Returns the reader of `random_port`, of the same arguments."""
+    """Returns the reader of `random_port` or `abstract_port`, of the same arguments."""
     entry = catalog.get(model_id)
-    config = read_config(entry, {**entry.config, **(family(entry.family).TINY if tiny else {})})
+    changes = {**(family(entry.family).TINY if tiny else {}), **(fields or {})}
+    config = read_config(entry, {**entry.config, **changes})
     return Reader(entry, entry.preset(preset), config, build_tokenizer(folder, entry.tokenizer))
 
 
@@ -355,20 +357,16 @@ def abstract_port(
         CatalogError: Unknown model or unported family.
         TokenizerError: A tokenizer file is missing.
     """
-    entry = catalog.get(model_id)
-    kind = family(entry.family)
-    config = read_config(entry, {**entry.config, **(fields or {})})
-    graphdef, abstract = abstract_model(entry.family, config)
+    reader = random_reader(model_id, folder, fields=fields)
+    kind = family(reader.entry.family)
+    graphdef, abstract = abstract_model(reader.entry.family, reader.config)
     places = _places(kind, abstract, mesh) or {}
     values = {}
     for path, shape in checkpoint.parameter_shapes(abstract).items():
         wanted = checkpoint.cast_dtype(path, jnp.dtype(dtype), kind.FLOAT32)
         values[path] = jax.ShapeDtypeStruct(shape, wanted, sharding=places.get(path))
     return Port(
-        entry=entry,
-        preset=entry.preset("corrected"),
-        config=config,
-        tokenizer=build_tokenizer(folder, entry.tokenizer),
+        **vars(reader),
         graphdef=graphdef,
         state=checkpoint.fill_state(abstract, values),
         dtype=dtype,

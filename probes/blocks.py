@@ -1,5 +1,6 @@
-"""Sums over rows, a block of them at a time."""
+"""Exact products, and sums over rows, a block of them at a time."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,17 @@ from jax import Array
 _BLOCK = 2**23
 
 _FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
+
+multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+
+def sum_rows(x: Array, weight: Array) -> Array:
+    """Sum of weight_i x_i in the dtype of the weights: [N, D], [N] -> [D]."""
+
+    def add(x: Array, weight: Array, total: Array) -> Array:
+        return total + multiply(weight, x.astype(weight.dtype))
+
+    return over_blocks(add, (x, weight), jnp.zeros(x.shape[1], weight.dtype))
 
 
 def over_blocks(

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from probes.blocks import over_blocks
+from probes.blocks import multiply, over_blocks, sum_rows
 from probes.eigen import eigh
 from probes.lbfgs import Result, Stopping, largest_entry, minimise
 from probes.standardise import fold_into_head, standardise, standardise_draws
@@ -60,8 +60,6 @@ _WIDTHS = 5
 # Features, the largest ones, of which a rotated gradient's entries are looked at before all are.
 _FIRST_AXES = 64
 
-_multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-
 
 class _Rows(NamedTuple):
     """Rows that all heads share; or, with a leading axis, of each draw or head.
@@ -70,16 +68,15 @@ class _Rows(NamedTuple):
         x: [N, D].
         y: [K', N].
         weight: [N]; of shared rows [R, N], as each draw has them.
-        mean: What shared features become 0 at in each draw's fit [R, D]; None: they stay.
-        deviation: What they are divided by [R, D].
+        scaling: Mean and deviation [R, D] that shared features have in each draw, whose fit is on
+            features without them; None: they stay.
         draw: Of each head on shared rows, its draw [H].
     """
 
     x: Array
     y: Array
     weight: Array
-    mean: Array | None = None
-    deviation: Array | None = None
+    scaling: tuple[Array, Array] | None = None
     draw: Array | None = None
 
 
@@ -129,7 +126,7 @@ def fit_heads(
     """
     dtype = strength.dtype
     weight = weight.astype(dtype)
-    own, scalings = (None, None), []
+    own, scalings = None, []
     if standardised and x.ndim == 3:
         x, *scaling = jax.vmap(functools.partial(standardise, dtype=dtype))(x, weight)
         scalings = [scaling]
@@ -139,7 +136,7 @@ def fit_heads(
     elif standardised:
         x, scaling, own = standardise_draws(x, weight, dtype)
         scalings = [own, scaling]
-    rows = _Rows(x, jnp.swapaxes(y, -1, -2).astype(dtype), weight, *own)
+    rows = _Rows(x, jnp.swapaxes(y, -1, -2).astype(dtype), weight, own)
     chosen = SOLVERS[solver]
     end = (_fit_whitened if chosen.whitened else _fit_from_zero)(rows, strength, chosen)
     axes = len(strength), len(weight)
@@ -159,7 +156,7 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     (Shared rows that each draw scales for itself have no span in common.)
     """
     width, classes = rows.x.shape[-1], rows.y.shape[-2]
-    few = rows.x.shape[-2] < width and rows.deviation is None
+    few = rows.x.shape[-2] < width and rows.scaling is None
     basis = first = None
     if few:
         axes, coordinates = jnp.linalg.qr(jnp.swapaxes(rows.x, -1, -2).astype(strength.dtype))
@@ -181,7 +178,7 @@ def _fit_from_zero(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         head = flat.reshape(len(flat), classes, -1)
         if basis is None:
             return head
-        return jnp.concatenate([_multiply(head[..., :-1], basis), head[..., -1:]], axis=-1)
+        return jnp.concatenate([multiply(head[..., :-1], basis), head[..., -1:]], axis=-1)
 
     def norm(own: Any, g: Array, asked: Array) -> Array:
         _, _, (basis, first) = parts(own)
@@ -223,7 +220,7 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         basis = find(rows.x, jnp.max(rows.weight, axis=0))
     else:
         basis = jax.vmap(find)(rows.x, rows.weight)
-    coordinates = basis.x if rows.deviation is None else None
+    coordinates = basis.x if rows.scaling is None else None
     own, parts = _by_head(rows, (coordinates, basis._replace(x=None)), strength)
 
     def scaled(own: Any, heads: Array) -> Array:
@@ -238,10 +235,10 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     def rotated(own: Any, heads: Array) -> Array:
         """[H, K', R + 1] on coordinates -> [H, K', D + 1] on features."""
         _, rows, (_, basis) = parts(own)
-        w = _multiply(heads[..., :-1], jnp.swapaxes(basis.directions, -1, -2))
-        if rows.deviation is not None:
-            w = w / rows.deviation[rows.draw][:, None]
-        shift = _multiply(w, basis.mean[..., None])
+        w = multiply(heads[..., :-1], jnp.swapaxes(basis.directions, -1, -2))
+        if rows.scaling is not None:
+            w = w / rows.scaling[1][rows.draw][:, None]
+        shift = multiply(w, basis.mean[..., None])
         return jnp.concatenate([w, heads[..., -1:] - shift], axis=-1)
 
     def rotated_back(own: Any, g: Array) -> Array:
@@ -249,9 +246,9 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         _, rows, (_, basis) = parts(own)
         mean = basis.mean if basis.mean.ndim == 1 else basis.mean[:, None]
         slope = g[..., :-1] - g[..., -1:] * mean
-        if rows.deviation is not None:
-            slope = slope / rows.deviation[rows.draw][:, None]
-        return jnp.concatenate([_multiply(slope, basis.directions), g[..., -1:]], axis=-1)
+        if rows.scaling is not None:
+            slope = slope / rows.scaling[1][rows.draw][:, None]
+        return jnp.concatenate([multiply(slope, basis.directions), g[..., -1:]], axis=-1)
 
     def objective(own: Any, flat: Array, asked: Array) -> tuple[Array, Array]:
         penalty, rows, (coordinates, _) = parts(own)
@@ -321,26 +318,22 @@ def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
     present = (weight > 0).astype(dtype)
     rows = jnp.sum(present)
     width = x.shape[1]
-
-    def add(x: Array, present: Array, total: Array) -> Array:
-        return total + _multiply(present, x.astype(dtype))
-
-    mean = over_blocks(add, (x, present), jnp.zeros(width, dtype)) / rows
+    mean = sum_rows(x, present) / rows
     if len(x) > width:
 
         def add_products(x: Array, present: Array, total: Array) -> Array:
             centred = (x.astype(dtype) - mean) * present[:, None]
-            return total + _multiply(centred.T, centred)
+            return total + multiply(centred.T, centred)
 
         gram = over_blocks(add_products, (x, present), jnp.zeros((width, width), dtype))
         variance, directions = eigh(gram / rows)
         return _Basis(None, directions, jnp.maximum(variance, 0), mean)
     x = (x.astype(dtype) - mean) * present[:, None]
-    variance, left = eigh(_multiply(x, x.T) / rows)
+    variance, left = eigh(multiply(x, x.T) / rows)
     reached = variance > jnp.finfo(dtype).eps * len(x) * variance[-1]
     variance = jnp.where(reached, variance, 0)
     length = jnp.sqrt(variance * rows)
-    directions = _multiply(x.T, left) * jnp.where(reached, 1 / jnp.where(reached, length, 1), 0)
+    directions = multiply(x.T, left) * jnp.where(reached, 1 / jnp.where(reached, length, 1), 0)
     return _Basis(left * length, directions, variance, mean)
 
 
@@ -375,28 +368,27 @@ def _objective(
 
 def _on_shared_features(rows: _Rows, head: Array) -> Array:
     """The heads [H, K', D + 1] for features that are not yet scaled as their draws scale them."""
-    if rows.mean is None or rows.deviation is None:
+    if rows.scaling is None:
         return head
-    w = head[..., :-1] / rows.deviation[rows.draw][:, None]
-    shift = jnp.sum(w * rows.mean[rows.draw][:, None], axis=-1, keepdims=True)
-    return jnp.concatenate([w, head[..., -1:] - shift], axis=-1)
+    mean, deviation = (own[rows.draw] for own in rows.scaling)
+    return jnp.swapaxes(fold_into_head(jnp.swapaxes(head, 1, 2), mean, deviation), 1, 2)
 
 
 def _on_scaled_features(rows: _Rows, slope: Array, offset: Array) -> Array:
     """The transpose: slopes [H, K', D] by the weights of heads for scaled features."""
-    if rows.mean is None or rows.deviation is None:
+    if rows.scaling is None:
         return slope
-    mean, deviation = rows.mean[rows.draw], rows.deviation[rows.draw]
-    return (slope - offset[..., None] * mean[:, None]) / deviation[:, None]
+    mean, deviation = (own[rows.draw][:, None] for own in rows.scaling)
+    return (slope - offset[..., None] * mean) / deviation
 
 
 def _draw_sums(rows: _Rows, head: Array) -> tuple[Array, Array, Array]:
     """Sums over each head's own rows of the loss [H] and its slopes [H, K', D] and [H, K']."""
     x = rows.x.astype(head.dtype)
-    z = jnp.swapaxes(_multiply(x, jnp.swapaxes(head[..., :-1], 1, 2)), 1, 2) + head[..., -1:]
+    z = jnp.swapaxes(multiply(x, jnp.swapaxes(head[..., :-1], 1, 2)), 1, 2) + head[..., -1:]
     loss, residual = row_loss(z, rows.y, axis=1)
     residual = residual * rows.weight[:, None]
-    return jnp.sum(loss * rows.weight, axis=1), _multiply(residual, x), jnp.sum(residual, axis=2)
+    return jnp.sum(loss * rows.weight, axis=1), multiply(residual, x), jnp.sum(residual, axis=2)
 
 
 def _shared_sums(
@@ -412,12 +404,12 @@ def _shared_sums(
     def add(x: Array, y: Array, weight: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
         x = x.astype(products)
         # Kept apart from its transpose: a narrow product is fast in this order alone.
-        z = jax.lax.optimization_barrier(_multiply(x, flat.T))
+        z = jax.lax.optimization_barrier(multiply(x, flat.T))
         z = z.T[:columns].astype(head.dtype).reshape(*w.shape[:2], -1) + b
         loss, residual = row_loss(z, y.T, axis=1)
         own = weight.T if weight.shape[1] == 1 else weight.T[draw]  # [1, B] or [H, B]
         residual = residual * own[:, None]
-        slope = _multiply(residual.reshape(columns, -1).astype(products), x)
+        slope = multiply(residual.reshape(columns, -1).astype(products), x)
         slope = slope.astype(head.dtype).reshape(w.shape)
         new = jnp.sum(loss * own, axis=1), slope, jnp.sum(residual, axis=2)
         return jax.tree.map(jnp.add, total, new)
@@ -465,7 +457,7 @@ def row_loss(z: Array, y: Array, axis: int = -1) -> tuple[Array, Array]:
 @jax.jit
 def decision_values(x: Array, head: Array) -> Array:
     """x W + b: [N, D] and [..., D + 1, K'] -> [..., N, K']."""
-    product = jnp.matmul(x, head[..., :-1, :], precision=jax.lax.Precision.HIGHEST)
+    product = multiply(x, head[..., :-1, :])
     return product + head[..., -1:, :]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from probes.blocks import multiply
 from probes.logistic import row_loss
 from probes.sampling import stratified_carve
 from probes.standardise import standardise
@@ -31,8 +32,6 @@ _EPOCHS = 200
 _PATIENCE = 10
 _TOLERANCE = 1e-4
 _FEWEST_TOGETHER = 8  # heads; so few go on to the last one's end
-
-_multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
 class Network(NamedTuple):
@@ -253,7 +252,7 @@ def _start(key: Array, width: int, outputs: int) -> tuple[Array, ...]:
 
 def _outputs(weights: tuple[Array, ...], x: Array) -> Array:
     w1, b1, w2, b2 = weights
-    return _multiply(jax.nn.relu(_multiply(x, w1) + b1), w2) + b2
+    return multiply(jax.nn.relu(multiply(x, w1) + b1), w2) + b2
 
 
 def _right(z: Array, y: Array) -> Array:

@@ -17,10 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from probes.blocks import multiply
 from probes.eigen import eigh
 from probes.standardise import fold_into_head, standardise
-
-_multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
 class Ridge(NamedTuple):
@@ -67,25 +66,25 @@ def _fit_draw(x: Array, y: Array, weight: Array, strength: Array, *, standardise
         x, mean, deviation = standardise(x, weight, strength.dtype)
     x, t = x.astype(strength.dtype), 2 * y.astype(strength.dtype) - 1
     total = jnp.sum(weight)
-    x_mean, t_mean = _multiply(weight, x) / total, _multiply(weight, t) / total
+    x_mean, t_mean = multiply(weight, x) / total, multiply(weight, t) / total
     root = jnp.sqrt(weight)[:, None]
     x_c, t_c = (x - x_mean) * root, (t - t_mean) * root
     alpha = 1 / (2 * strength)
     if x.shape[0] > x.shape[1]:
-        squares, v = eigh(_multiply(x_c.T, x_c))
-        projected = _multiply(v.T, _multiply(x_c.T, t_c))
+        squares, v = eigh(multiply(x_c.T, x_c))
+        projected = multiply(v.T, multiply(x_c.T, t_c))
         back = v
     else:
-        squares, u = eigh(_multiply(x_c, x_c.T))
-        projected = _multiply(u.T, t_c)
-        back = _multiply(x_c.T, u)
+        squares, u = eigh(multiply(x_c, x_c.T))
+        projected = multiply(u.T, t_c)
+        back = multiply(x_c.T, u)
     squares = jnp.maximum(squares, 0)[:, None]
 
     def solve(alpha: Array) -> tuple[Array, Array, Array]:
-        w = _multiply(back, projected / (squares + alpha))
-        residual = _multiply(x_c, w) - t_c
+        w = multiply(back, projected / (squares + alpha))
+        residual = multiply(x_c, w) - t_c
         objective = (jnp.sum(residual**2) + alpha * jnp.sum(w**2)) / total
-        gradient = 2 * (_multiply(x_c.T, residual) + alpha * w) / total
+        gradient = 2 * (multiply(x_c.T, residual) + alpha * w) / total
         head = jnp.concatenate([w, (t_mean - x_mean @ w)[None]])
         return fold_into_head(head, mean, deviation), objective, jnp.max(jnp.abs(gradient))
 

@@ -1,14 +1,9 @@
 """Standardised features on the rows of a fit, and the head for the features as given."""
 
-import functools
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from probes.blocks import over_blocks
-
-_multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+from probes.blocks import multiply, over_blocks, sum_rows
 
 
 def standardise(x: Array, weight: Array, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
@@ -25,17 +20,14 @@ def standardise(x: Array, weight: Array, dtype: jnp.dtype) -> tuple[Array, Array
         the latter 1 where a feature is constant.
     """
     present = (weight > 0).astype(dtype)
-    rows, zero = jnp.sum(present), jnp.zeros(x.shape[1], dtype)
-
-    def add(x: Array, present: Array, total: Array) -> Array:
-        return total + _multiply(present, x.astype(dtype))
-
-    mean = over_blocks(add, (x, present), zero) / rows
+    rows = jnp.sum(present)
+    mean = sum_rows(x, present) / rows
 
     def add_squares(x: Array, present: Array, total: Array) -> Array:
-        return total + _multiply(present, (x.astype(dtype) - mean) ** 2)
+        return total + multiply(present, (x.astype(dtype) - mean) ** 2)
 
-    deviation = jnp.sqrt(over_blocks(add_squares, (x, present), zero) / rows)
+    squares = over_blocks(add_squares, (x, present), jnp.zeros_like(mean))
+    deviation = jnp.sqrt(squares / rows)
     deviation = jnp.where(_constant(mean, deviation, x.dtype), 1, deviation)
     features = (x.astype(dtype) - mean) * present[:, None] / deviation
     return features.astype(x.dtype), mean, deviation
@@ -61,7 +53,7 @@ def standardise_draws(
 
     def add(x: Array, present: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
         x = x.astype(dtype)
-        return total[0] + _multiply(present.T, x), total[1] + _multiply(present.T, x * x)
+        return total[0] + multiply(present.T, x), total[1] + multiply(present.T, x * x)
 
     zero = jnp.zeros((len(weight), x.shape[1]), dtype)
     sums, squares = over_blocks(add, (features, present.T), (zero, zero), len(weight))
