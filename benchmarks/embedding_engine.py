@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from benchmarks.embedding_case import Case, leave, read_records, write_records
 from geneb_jax import device
 from geneb_jax.buckets import benchmark_lengths, plan_batches
-from geneb_jax.embedding import Speed, embed_array, open_engine
+from geneb_jax.embedding import Speed, Work, embed_array, open_engine
 from model_ports import catalog
 from model_ports.checkpoint import Weight
 from model_ports.port import Port, family, load_port, read_config
@@ -101,8 +101,10 @@ def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.n
     with tempfile.TemporaryDirectory() as workdir:
         tokens = device.batch_tokens(engine, max(len(records), device.WORTH_TUNING), Path(workdir))
     batches = plan_batches(port, list(map(len, records)), tokens)
-    first = {batch.length: str(batch.rows[0]) for batch in batches}
-    embed_array(engine, list(first.values()), tokens)
+    shapes = {(batch.size, batch.length): batch for batch in batches}
+    for batch in shapes.values():
+        work = Work(batch, [records[row] for row in batch.rows])
+        engine.run(*engine.place(work)).block_until_ready()
     speed = engine.speed = Speed()
     start = time.perf_counter()
     found = embed_array(engine, list(map(str, range(len(records)))), tokens)
@@ -116,7 +118,7 @@ def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.n
         "flop": speed.flop,
         "matmul_rate": device.matmul_rate(port.dtype),
         "batch_tokens": tokens,
-        "shapes": len(first),
+        "shapes": len(shapes),
     }
     return figures, found
 

@@ -2,8 +2,10 @@
 
 import bisect
 import functools
+import itertools
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -69,8 +71,7 @@ def model_ladder(model_id: str, limit: int) -> list[int]:
 
     To the ladder of `bucket_lengths` come the lengths that save the most padding on the
     benchmark's records, one at a time, until less than 4 % of all computed tokens are padding.
-    It depends on its arguments alone, so that other tasks of a run never change the shape in
-    which a record is embedded.
+    It depends on its arguments alone, so that the programs of one run serve the next.
     """
     table = benchmark_lengths(model_id)
     if table is None:
@@ -122,8 +123,7 @@ def typical_lengths(port: Port) -> tuple[np.ndarray, np.ndarray, float] | None:
 def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1) -> float:
     """Projects the share of computed tokens that is padding, if records are like the benchmark's.
 
-    With the rows that each length's last batch lacks: they are most of the padding where records
-    are few. 0 for a model whose lengths are not in the benchmark's table.
+    0 for a model whose lengths are not in the benchmark's table.
 
     Args:
         port: The model; its records are bucketed.
@@ -135,26 +135,39 @@ def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1
     if typical is None:
         return 0.0
     ladder, counted, mean = typical
-    of_length = records * counted / counted.sum()
-    size = shards * np.maximum(batch_tokens // ladder, 1)
-    # Of a length with less than one record that many batches are expected.
-    batches = np.minimum(np.ceil(of_length / size), of_length)
-    return float(1 - records * mean / (batches * size @ ladder))
+    # Of the expected records, whole ones, and as many as there are.
+    of_length = np.diff(np.rint(records * np.cumsum(counted) / counted.sum()), prepend=0)
+    computed = room = 0
+    for length, wanted in reversed(list(zip(ladder.tolist(), of_length.tolist(), strict=True))):
+        size = _batch_size(length, batch_tokens, shards)
+        batches = max(0, math.ceil((wanted - room) / size))
+        computed += batches * size * length
+        room += batches * size - wanted
+    return 1 - records * mean / computed
+
+
+def _batch_size(length: int, batch_tokens: int, shards: int) -> int:
+    return shards * max(1, batch_tokens // max(length, 1))
 
 
 def plan_batches(
-    port: Port, lengths: Sequence[int], batch_tokens: int, shards: int = 1
+    port: Port, lengths: Sequence[int], batch_tokens: int, shards: int = 1, last: bool = True
 ) -> list[Batch]:
     """Assigns records to batches of static shape by their token lengths.
+
+    Of records that may be bucketed those that do not fill a batch of their own padded length fill
+    up the batches of the next longer ones, so that only the last batch has empty rows. When some
+    of these batches are done, the records of the others are assigned as they were.
 
     Args:
         port: Says whether records may be bucketed.
         lengths: Token length of each record.
         batch_tokens: Tokens of a batch on one device, padding included.
         shards: Devices over which the rows of a batch are spread.
+        last: No records follow; else those are left out that do not fill a batch of their length.
 
     Returns:
-        Batches, the longest first, so that memory is found short at once or not at all.
+        Batches of one padded length, then those of the rest; the longest first in both.
     """
     if bucketed(port):
         ladder = ladder_of(port, max(lengths, default=1))
@@ -164,9 +177,29 @@ def plan_batches(
     rows_of: dict[int, list[int]] = {}
     for row, length in enumerate(padded):
         rows_of.setdefault(length, []).append(row)
-    batches = []
+    whole, rests = [], []
     for length, rows in sorted(rows_of.items(), reverse=True):
-        size = shards * max(1, batch_tokens // max(length, 1))
-        for start in range(0, len(rows), size):
-            batches.append(Batch(tuple(rows[start : start + size]), length, size))
-    return batches
+        rest = len(rows) % _batch_size(length, batch_tokens, shards)
+        whole.append(rows[: len(rows) - rest])
+        rests.append(rows[len(rows) - rest :])
+    if not last:
+        rests = []
+    elif bucketed(port):
+        rests = [list(itertools.chain(*rests))]
+    return [
+        batch
+        for rows in itertools.chain(whole, rests)
+        for batch in _in_turn(rows, padded, batch_tokens, shards)
+    ]
+
+
+def _in_turn(
+    rows: Sequence[int], padded: Sequence[int], batch_tokens: int, shards: int
+) -> Iterator[Batch]:
+    """Yields batches of rows that stand the longest first, each of its first row's length."""
+    start = 0
+    while start < len(rows):
+        length = padded[rows[start]]
+        size = _batch_size(length, batch_tokens, shards)
+        yield Batch(tuple(rows[start : start + size]), length, size)
+        start += size

@@ -309,7 +309,7 @@ def embed_in_order(
 def _bucketed(engine: Engine, sequences: Sequence[str], batch_tokens: int) -> Iterator[Work]:
     """Yields batches of records of like length; the next window is tokenized meanwhile.
 
-    Batches that a window does not fill wait for the next one.
+    Records that do not fill a batch of their length wait for the next window.
     """
     port = engine.port
     starts = range(0, len(sequences), _WINDOW_ROWS)
@@ -319,10 +319,10 @@ def _bucketed(engine: Engine, sequences: Sequence[str], batch_tokens: int) -> It
         waiting |= {start + row: ids for row, ids in enumerate(encoded)}
         rows = list(waiting)
         lengths = [len(waiting[row]) for row in rows]
-        for batch in plan_batches(port, lengths, batch_tokens, engine.shards):
-            if len(batch.rows) == batch.size or start == starts[-1]:
-                own = tuple(rows[row] for row in batch.rows)
-                yield Work(Batch(own, batch.length, batch.size), [waiting.pop(row) for row in own])
+        last = start == starts[-1]
+        for batch in plan_batches(port, lengths, batch_tokens, engine.shards, last):
+            own = tuple(rows[row] for row in batch.rows)
+            yield Work(Batch(own, batch.length, batch.size), [waiting.pop(row) for row in own])
 
 
 def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:

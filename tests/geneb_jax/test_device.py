@@ -20,8 +20,8 @@ def small(monkeypatch):
 def test_few_records_take_a_batch_that_they_fill_and_keep_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(device, "WORTH_TUNING", 10**7)
     engine = open_engine(PORT)
-    found = [device.batch_tokens(engine, records, tmp_path) for records in (10, 4999, 10000)]
-    assert found == [512, 512, 1024]
+    found = [device.batch_tokens(engine, records, tmp_path) for records in (10, 1500, 4999)]
+    assert found == [512, 1024, 2048]
     assert device.batch_tokens(engine, 10**6, tmp_path) == device.default_batch_tokens() == 2048
     assert not list(tmp_path.iterdir())
 

@@ -47,9 +47,25 @@ def test_only_what_is_missing_is_embedded_and_old_rows_stay(tmp_path):
     assert sum(done) == len(set(RECORDS)) - 4
     np.testing.assert_array_equal(Store(tmp_path).get(keys)[:4], before)
     other = Store(tmp_path / "all at once")
-    np.testing.assert_array_equal(
-        other.get(embed_records(ENGINE, RECORDS, [other], 512)), Store(tmp_path).get(keys)
-    )
+    once = other.get(embed_records(ENGINE, RECORDS, [other], 512))
+    np.testing.assert_allclose(once, Store(tmp_path).get(keys), atol=2e-6, rtol=1e-5)
+
+
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def dies(_):
+        raise KilledError
+
+    whole, killed = Store(tmp_path / "whole"), Store(tmp_path / "killed")
+    keys = embed_records(ENGINE, RECORDS, [whole], 512)
+    for _ in range(2):  # one batch at a time, whole ones and mixed ones
+        with pytest.raises(KilledError):
+            embed_records(ENGINE, RECORDS, [killed], 512, dies)
+    assert 0 < len(killed) < len(whole)
+    embed_records(ENGINE, RECORDS, [killed], 512)
+    np.testing.assert_array_equal(killed.get(keys), whole.get(keys))
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
