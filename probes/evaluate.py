@@ -127,6 +127,7 @@ class Draw(NamedTuple):
     rows: np.ndarray  # their numbers
     seed: int
     whole: bool  # whether the fit runs over all of train, with weight 0 on the other rows
+    class_weight: str = "none"  # of `CLASS_WEIGHTS`
 
 
 class Rows(NamedTuple):
@@ -185,7 +186,7 @@ def evaluate_task(
             hundred iterations or an MLP ends). None: the default device.
 
     Returns:
-        One entry per probe, regime, class weight, strength and seed, in this order; one per
+        One entry per probe, regime, strength, class weight and seed, in this order; one per
         probe, regime and seed where the probe selects.
 
     Raises:
@@ -209,27 +210,22 @@ def evaluate_task(
     heads = []
     with jax.enable_x64(True):
         for probe, k in itertools.product(probes, shots):
-            draws = [
-                Draw(np.arange(len(numbers)), seed, True)
-                if k is None
-                else Draw(few_shot_rows(numbers, k, seed), seed, False)
+            rows = [
+                np.arange(len(numbers)) if k is None else few_shot_rows(numbers, k, seed)
                 for seed in seeds
             ]
-            wanted = [(weight, probe.strengths, draws) for weight in probe.class_weights]
+            draws = [
+                Draw(own, seed, k is None, weight)
+                for weight in probe.class_weights
+                for own, seed in zip(rows, seeds, strict=True)
+            ]
+            wanted = {probe.strengths: draws}
             if probe.selection != "none":
-                chosen = _select(train, probe, draws)
-                wanted = [
-                    (weight, (C,), [draw for draw, own in zip(draws, chosen, strict=True)
-                                    if own == (weight, C)])
-                    for weight, C in dict.fromkeys(chosen)
-                ]  # fmt: skip
-            for weight, strengths, mine in wanted:
-                # Where a fit does not depend on the seed, one stands for them all.
-                fitted = mine[:1] if k is None and not KINDS[probe.kind].seeded else mine
-                fits = _fit(train, fitted, strengths, weight, probe)
-                own = [[draw.seed] for draw in mine]
-                own = own if len(fitted) == len(mine) else [[draw.seed for draw in mine]]
-                heads += _scored(fits, strengths, weight, own, k, probe, test, classes)
+                wanted = _select(train, probe, draws[: len(seeds)])
+            for strengths, mine in wanted.items():
+                fitted = _distinct(mine, probe)
+                fits = _fit(train, [draw for draw, _ in fitted], strengths, probe)
+                heads += _scored(fits, strengths, fitted, k, probe, test, classes)
     return heads
 
 
@@ -245,17 +241,31 @@ def _place(x: np.ndarray, classes: np.ndarray, count: int, mesh: Mesh | None = N
     return _Data(x, jax.device_put(_pad(x, size), sharding), classes, count)
 
 
+def _distinct(draws: Sequence[Draw], probe: Probe) -> list[tuple[Draw, list[int]]]:
+    """The draws to fit, each with the seeds that it stands for.
+
+    Fits of all of train that do not depend on the seed are one.
+    """
+    seeds: dict[tuple[str, int | None], list[int]] = {}
+    first: dict[tuple[str, int | None], Draw] = {}
+    for draw in draws:
+        depends = KINDS[probe.kind].seeded or not draw.whole
+        key = (draw.class_weight, draw.seed if depends else None)
+        first.setdefault(key, draw)
+        seeds.setdefault(key, []).append(draw.seed)
+    return [(draw, seeds[key]) for key, draw in first.items()]
+
+
 def _scored(
     fits: Fits,
     strengths: Sequence[float],
-    class_weight: str,
-    seeds: Sequence[Sequence[int]],
+    fitted: Sequence[tuple[Draw, Sequence[int]]],
     shots: int | None,
     probe: Probe,
     test: _Data,
     classes: np.ndarray,
 ) -> list[HeadScore]:
-    """Scores of S x R heads on the test rows; `seeds` are those that each draw stands for."""
+    """Scores of S x R heads on the test rows; of each draw with the seeds that it stands for."""
     values = KINDS[probe.kind].values(test.placed, fits.head)
     measured = _measure(values, test, np.ones(len(test.x))) | fits._asdict()
     del measured["head"]
@@ -269,7 +279,7 @@ def _scored(
             probe=probe.kind,
             solver=solver_name(probe),
             standardised=probe.standardised,
-            class_weight=class_weight,
+            class_weight=draw.class_weight,
             selection=probe.selection,
             C=C,
             predictions=classes[predicted[s, r]],
@@ -277,8 +287,8 @@ def _scored(
             **{name: array[s, r].item() for name, array in measured.items()},
         )
         for s, C in enumerate(strengths)
-        for r, own in enumerate(seeds)
-        for seed in own
+        for r, (draw, seeds) in enumerate(fitted)
+        for seed in seeds
     ]
 
 
@@ -291,36 +301,41 @@ def _measure(values: Array, rows: _Data, weight: np.ndarray) -> dict[str, Array]
     )
 
 
-def _select(train: _Data, probe: Probe, draws: Sequence[Draw]) -> list[tuple[str, float]]:
-    """Class weight and strength of each draw, by the mean MCC on held-out train rows."""
+def _select(
+    train: _Data, probe: Probe, draws: Sequence[Draw]
+) -> dict[tuple[float, ...], list[Draw]]:
+    """By the chosen strength the draws with their class weights: the best on held-out train rows.
+
+    The best has the largest mean MCC.
+    """
     grid = list(itertools.product(probe.class_weights, probe.strengths))
     fallback = (probe.class_weights[0], min(probe.strengths, key=lambda C: abs(np.log(C))))
     held_out = [
         _held_out(train.classes[draw.rows], probe.selection, draw.seed) for draw in draws
     ]  # [F, N] of each draw
     folds = [
-        draw._replace(rows=draw.rows[~mask])
+        draw._replace(rows=draw.rows[~mask], class_weight=weight)
         for draw, masks in zip(draws, held_out, strict=True)
+        for weight in probe.class_weights
         for mask in masks
     ]
-    means = np.zeros((len(draws), len(probe.class_weights), len(probe.strengths)))
-    for w, weight in enumerate(probe.class_weights if folds else ()):
-        fits = _fit(train, folds, probe.strengths, weight, probe)
-        ends = np.cumsum([len(masks) for masks in held_out])
-        for own, draw, masks, end in zip(means, draws, held_out, ends, strict=True):
-            if not len(masks):
-                continue
-            mine = slice(end - len(masks), end)
+    fits = _fit(train, folds, probe.strengths, probe) if folds else None
+    chosen: dict[tuple[float, ...], list[Draw]] = {}
+    end = 0
+    for draw, masks in zip(draws, held_out, strict=True):
+        weight, C = fallback
+        if fits is not None and len(masks):
+            mine = slice(end, end := end + len(probe.class_weights) * len(masks))
             head = jax.tree.map(lambda a, mine=mine: a[:, mine], fits.head)
             rows = train
             if not draw.whole:
                 rows = _place(train.x[draw.rows], train.classes[draw.rows], train.count)
             values = KINDS[probe.kind].values(rows.placed, head)
-            own[w] = np.mean(_measure(values, rows, masks)["MCC"], axis=1)
-    return [
-        grid[int(np.argmax(own))] if len(masks) else fallback
-        for own, masks in zip(means, held_out, strict=True)
-    ]
+            MCC = _measure(values, rows, np.tile(masks, (len(probe.class_weights), 1)))["MCC"]
+            mean = np.mean(np.reshape(MCC, (len(MCC), -1, len(masks))), axis=2)
+            weight, C = grid[int(np.argmax(mean.T))]
+        chosen.setdefault((C,), []).append(draw._replace(class_weight=weight))
+    return chosen
 
 
 def _held_out(classes: np.ndarray, selection: str, seed: int) -> np.ndarray:
@@ -338,7 +353,6 @@ def _fit(
     train: _Data,
     draws: Sequence[Draw],
     strengths: Sequence[float],
-    class_weight: str,
     probe: Probe,
 ) -> Fits:
     """Fits every strength on every draw, each with its seed; all draws are whole, or none is."""
@@ -348,7 +362,7 @@ def _fit(
     for draw, own_weight, own_held_out in zip(draws, weight, held_out, strict=True):
         classes = train.classes[draw.rows]
         place = draw.rows if whole else np.arange(len(draw.rows))
-        own_weight[place] = _row_weights(classes, class_weight)
+        own_weight[place] = _row_weights(classes, draw.class_weight)
         if KINDS[probe.kind].seeded:
             own_held_out[place] = mlp_held_out(classes, draw.seed)
     y = targets(train.classes, train.count)
