@@ -246,14 +246,12 @@ def _distinct(draws: Sequence[Draw], probe: Probe) -> list[tuple[Draw, list[int]
 
     Fits of all of train that do not depend on the seed are one.
     """
-    seeds: dict[tuple[str, int | None], list[int]] = {}
-    first: dict[tuple[str, int | None], Draw] = {}
+    kept: dict[tuple[str, int | None], tuple[Draw, list[int]]] = {}
     for draw in draws:
         depends = KINDS[probe.kind].seeded or not draw.whole
         key = (draw.class_weight, draw.seed if depends else None)
-        first.setdefault(key, draw)
-        seeds.setdefault(key, []).append(draw.seed)
-    return [(draw, seeds[key]) for key, draw in first.items()]
+        kept.setdefault(key, (draw, []))[1].append(draw.seed)
+    return list(kept.values())
 
 
 def _scored(

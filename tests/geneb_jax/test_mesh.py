@@ -38,8 +38,8 @@ def differences(layouts, folders):
 
 
 def assert_same(facts):
-    """Data parallel is bitwise equal: devices run the program that one device runs, on as many
-    rows each. Tensor parallel sums in another order."""
+    """Data parallel is bitwise equal in batches of one length: devices run the program that one
+    device runs, on as many rows each. Tensor parallel sums in another order."""
     assert "error" not in facts, facts
     data, model = map(int, facts["layout"].split("x"))
     assert data * model == 8

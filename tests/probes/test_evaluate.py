@@ -1,5 +1,7 @@
 import functools
+import itertools
 import warnings
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -181,6 +183,25 @@ def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shot
         expected = model.decision_function(scaler.transform(x_test.astype(np.float64)))
         close = 1e-3 if solver == "converged" else 2e-2
         np.testing.assert_allclose(head.scores, expected, atol=close, rtol=close)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "ridge", "mlp"])
+@pytest.mark.parametrize("standardised", [False, True])
+def test_class_weights_together_are_those_alone(kind, standardised):
+    x, y, x_test, y_test = problem(classes=3)
+    probe = Probe(kind, strengths=(0.01, 1.0), standardised=standardised,
+                  class_weights=("none", "balanced"))  # fmt: skip
+    options = {"shots": [None, 10], "seeds": SEEDS}
+    found = evaluate_task(x, y, x_test, y_test, probes=[probe], **options)
+    keys = [(h.shots, h.C, h.class_weight, h.seed) for h in found]
+    assert keys == list(itertools.product((None, 10), probe.strengths, probe.class_weights, SEEDS))
+    together = dict(zip(keys, found, strict=True))
+    for weight in probe.class_weights:
+        own = replace(probe, class_weights=(weight,))
+        for head in evaluate_task(x, y, x_test, y_test, probes=[own], **options):
+            other = together[head.shots, head.C, weight, head.seed]
+            assert head.iterations == other.iterations
+            np.testing.assert_allclose(head.scores, other.scores, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("selection", ["folds", "carve"])
