@@ -185,8 +185,10 @@ def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shot
         np.testing.assert_allclose(head.scores, expected, atol=close, rtol=close)
 
 
-@pytest.mark.parametrize("kind", ["logistic", "ridge", "mlp"])
-@pytest.mark.parametrize("standardised", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "standardised"),
+    [("logistic", False), ("logistic", True), ("ridge", False), ("mlp", True)],
+)
 def test_class_weights_together_are_those_alone(kind, standardised):
     x, y, x_test, y_test = problem(classes=3)
     probe = Probe(kind, strengths=(0.01, 1.0), standardised=standardised,
