@@ -22,6 +22,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from benchmarks.embedding_engine import FIXTURES, TokenIds, draw_records
+from geneb_jax.buckets import batch_size
 from geneb_jax.device import default_batch_tokens
 from geneb_jax.embedding import Speed, embed_array, open_engine
 from model_ports.port import Port, random_port
@@ -34,8 +35,8 @@ TYPICAL_LENGTH = 64
 
 def tokens_per_second(port: Port, length: int, tokens: int) -> float:
     """Throughput on records of one length, full batches, compiled before."""
-    rows = max(1, default_batch_tokens() // length)
-    rows *= port.mesh.shape[DATA] if port.mesh else 1
+    shards = port.mesh.shape[DATA] if port.mesh else 1
+    rows = batch_size(length, default_batch_tokens(), shards)
     count = -(-tokens // (length * rows)) * rows
     ids = draw_records(port.entry.id, count, port.config.vocab_size, None, length)
     tokenizer = TokenIds(ids, port.tokenizer.pad_id, port.config.vocab_size)

@@ -28,6 +28,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks.embedding_engine import FIXTURES
+from geneb_jax.buckets import batch_size
 from model_ports import catalog
 from model_ports.port import Port, abstract_port, collate, embedder, padded_length
 from model_ports.sharding import DATA, MODEL
@@ -88,7 +89,7 @@ def lower_model(model_id: str, dtype: str, tokens: int, devices: np.ndarray) -> 
     limit = port.preset.max_tokens or port.config.max_tokens or LENGTH
     length = padded_length(port, min(LENGTH, limit))
     data, model = port.mesh.shape.values()
-    rows = data * max(1, tokens // length)
+    rows = batch_size(length, tokens, data)
     spread = NamedSharding(port.mesh, PartitionSpec(DATA))
     inputs = {
         name: jax.ShapeDtypeStruct((rows, *array.shape[1:]), array.dtype, sharding=spread)

@@ -139,14 +139,15 @@ def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1
     of_length = np.diff(np.rint(records * np.cumsum(counted) / counted.sum()), prepend=0)
     computed = room = 0
     for length, wanted in reversed(list(zip(ladder.tolist(), of_length.tolist(), strict=True))):
-        size = _batch_size(length, batch_tokens, shards)
+        size = batch_size(length, batch_tokens, shards)
         batches = max(0, math.ceil((wanted - room) / size))
         computed += batches * size * length
         room += batches * size - wanted
     return 1 - records * mean / computed
 
 
-def _batch_size(length: int, batch_tokens: int, shards: int) -> int:
+def batch_size(length: int, batch_tokens: int, shards: int = 1) -> int:
+    """Rows of a batch of a padded length over all shards; at least one each."""
     return shards * max(1, batch_tokens // max(length, 1))
 
 
@@ -179,7 +180,7 @@ def plan_batches(
         rows_of.setdefault(length, []).append(row)
     whole, rests = [], []
     for length, rows in sorted(rows_of.items(), reverse=True):
-        rest = len(rows) % _batch_size(length, batch_tokens, shards)
+        rest = len(rows) % batch_size(length, batch_tokens, shards)
         whole.append(rows[: len(rows) - rest])
         rests.append(rows[len(rows) - rest :])
     if not last:
@@ -200,6 +201,6 @@ def _in_turn(
     start = 0
     while start < len(rows):
         length = padded[rows[start]]
-        size = _batch_size(length, batch_tokens, shards)
+        size = batch_size(length, batch_tokens, shards)
         yield Batch(tuple(rows[start : start + size]), length, size)
         start += size

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from geneb_jax.buckets import Batch, bucketed, typical_lengths, typical_padding
+from geneb_jax.buckets import Batch, batch_size, bucketed, typical_lengths, typical_padding
 from geneb_jax.embedding import Engine, Speed, Work
 from geneb_jax.scores import write_json
 
@@ -125,7 +125,7 @@ def _fastest(engine: Engine, records: int) -> int:
     length = _typical_length(engine)
     rates: dict[int, float] = {}
     for tokens in _candidates():
-        size = engine.shards * max(1, tokens // length)
+        size = batch_size(length, tokens, engine.shards)
         work = Work(Batch((0,), length, size), [np.zeros(length, np.int32)])
         try:
             _, inputs = engine.place(work)

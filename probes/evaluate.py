@@ -127,7 +127,7 @@ class Draw(NamedTuple):
     rows: np.ndarray  # their numbers
     seed: int
     whole: bool  # whether the fit runs over all of train, with weight 0 on the other rows
-    class_weight: str = "none"  # of `CLASS_WEIGHTS`
+    class_weight: str  # of `CLASS_WEIGHTS`
 
 
 class Rows(NamedTuple):
@@ -302,9 +302,10 @@ def _measure(values: Array, rows: _Data, weight: np.ndarray) -> dict[str, Array]
 def _select(
     train: _Data, probe: Probe, draws: Sequence[Draw]
 ) -> dict[tuple[float, ...], list[Draw]]:
-    """By the chosen strength the draws with their class weights: the best on held-out train rows.
+    """Chooses each draw's class weight and strength by the mean MCC on held-out train rows.
 
-    The best has the largest mean MCC.
+    Returns:
+        By strength the draws that chose it, with their class weights.
     """
     grid = list(itertools.product(probe.class_weights, probe.strengths))
     fallback = (probe.class_weights[0], min(probe.strengths, key=lambda C: abs(np.log(C))))
