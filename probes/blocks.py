@@ -26,6 +26,13 @@ def sum_rows(x: Array, weight: Array) -> Array:
     return over_blocks(add, (x, weight), jnp.zeros(x.shape[1], weight.dtype))
 
 
+def block_rows(rows: int, width: int) -> int:
+    """Returns how many of some rows are read at a time: a divisor of their number."""
+    most = 2 ** max(_BLOCK // (8 * width), _FEWEST).bit_length() // 2  # as float64
+    block = math.gcd(rows, most)
+    return block if block >= _FEWEST else rows  # an odd number of rows: all at once
+
+
 def over_blocks(
     add: Callable[..., Any], arrays: tuple[Array, ...], total: Any, columns: int = 0
 ) -> Any:
@@ -42,10 +49,8 @@ def over_blocks(
         The last total.
     """
     rows = len(arrays[0])
-    fitting = _BLOCK // (8 * max(columns, math.prod(arrays[0].shape[1:])))  # as float64
-    most = 2 ** max(fitting, _FEWEST).bit_length() // 2
-    block = math.gcd(rows, most)
-    if block < _FEWEST:  # an odd number of rows: all at once
+    block = block_rows(rows, max(columns, math.prod(arrays[0].shape[1:])))
+    if block == rows:
         return add(*arrays, total)
     counts = jnp.any(arrays[-1].reshape(rows, -1) > 0, axis=1)
     used = jnp.max(jnp.where(counts, jnp.arange(1, rows + 1), 0))

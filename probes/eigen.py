@@ -1,25 +1,117 @@
-"""Eigenvectors of symmetric matrices, by what each platform compiles."""
+"""The eigenbasis of rows' covariance: found in little memory, applied a block at a time."""
+
+import functools
+import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.lax import linalg
 
+from probes.blocks import block_rows, multiply, over_blocks, sum_rows
 
-def eigh(symmetric: Array) -> tuple[Array, Array]:
+_PANELS = 4  # of a covariance's rows, each as long as its last row's part of the lower triangle
+
+
+class Basis(NamedTuple):
+    """R = min(N, D) directions in which centred rows are uncorrelated."""
+
+    x: Array | None  # the rows in it [N, R], where N <= D
+    directions: Array  # [D, R], orthonormal columns; zero where no row reaches
+    variance: Array  # [R]
+    mean: Array  # [D]
+
+
+def eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> Basis:
+    """Of the rows [N, D] that count, each alike: the weights are in the loss alone.
+
+    With N > D the directions are rounded to float32. They are coordinates of a fit as before, by
+    one linear map and its transpose; of two directions of variances v and w the rows' covariance
+    is 1e-7 of the largest variance instead of 0, which matters where v w is 1e-14 of its square.
+    """
+    present = (weight > 0).astype(dtype)
+    rows = jnp.sum(present)
+    mean = sum_rows(x, present) / rows
+    if len(x) > x.shape[1]:
+        variance, directions = eigh(_covariance(x, present, mean))
+        return Basis(None, directions.astype(jnp.float32), jnp.maximum(variance, 0), mean)
+    x = (x.astype(dtype) - mean) * present[:, None]
+    variance, left = eigh(multiply(x, x.T) / rows)
+    reached = variance > jnp.finfo(dtype).eps * len(x) * variance[-1]
+    variance = jnp.where(reached, variance, 0)
+    length = jnp.sqrt(variance * rows)
+    directions = multiply(x.T, left) * jnp.where(reached, 1 / jnp.where(reached, length, 1), 0)
+    return Basis(left * length, directions, variance, mean)
+
+
+def to_features(directions: Array, heads: Array) -> Array:
+    """[..., R] in a basis -> [..., D] on features: of all heads, or of each its own [H, D, R]."""
+    if directions.ndim == 3:
+        return multiply(heads, jnp.swapaxes(directions, -1, -2))
+    width, reached = directions.shape
+    flat = heads.reshape(-1, reached)
+    size = block_rows(width, reached)
+
+    def step(i: Array, total: Array) -> Array:
+        part = jax.lax.dynamic_slice_in_dim(directions, i * size, size).astype(flat.dtype)
+        own = multiply(flat, part.T)
+        return jax.lax.dynamic_update_slice_in_dim(total, own, i * size, axis=1)
+
+    start = jnp.zeros((len(flat), width), flat.dtype)
+    return jax.lax.fori_loop(0, width // size, step, start).reshape(*heads.shape[:-1], width)
+
+
+def to_basis(directions: Array, slopes: Array) -> Array:
+    """The transpose, for gradients: [..., D] -> [..., R]."""
+    if directions.ndim == 3:
+        return multiply(slopes, directions)
+    width, reached = directions.shape
+    flat = slopes.reshape(-1, width)
+
+    def add(part: Array, own: Array, total: Array) -> Array:
+        return total + multiply(own.T, part.astype(own.dtype))
+
+    start = jnp.zeros((len(flat), reached), flat.dtype)
+    return over_blocks(add, (directions, flat.T), start).reshape(*slopes.shape[:-1], reached)
+
+
+def _covariance(x: Array, present: Array, mean: Array) -> Array:
+    """Lower triangle of the covariance [D, D] of the rows [N, D] that are present."""
+    width, rows = x.shape[1], jnp.sum(present)
+    size = width // math.gcd(width, _PANELS)
+
+    def panel(end: int) -> Array:
+        def add(x: Array, present: Array, total: Array) -> Array:
+            centred = (x[:, :end].astype(mean.dtype) - mean[:end]) * present[:, None]
+            return total + multiply(centred[:, -size:].T, centred)
+
+        own = over_blocks(add, (x, present), jnp.zeros((size, end), mean.dtype)) / rows
+        return jnp.pad(own, [(end - size, width - end), (0, width - end)])
+
+    # The padded panels and their sum are written once, where LAPACK takes them: XLA copies a
+    # matrix that is made in any other way.
+    return functools.reduce(jnp.add, map(panel, range(size, width + 1, size)))
+
+
+def eigh(lower: Array) -> tuple[Array, Array]:
     """Returns the eigenvalues [D], rising, and eigenvectors [D, D] of a symmetric matrix.
 
     What a TPU takes by itself compiled for more than four minutes at 512 x 512 in float64; the
     Jacobi method, which CPUs lack, compiles in seconds. A program that holds this is exported for
     one platform at a time.
+
+    Args:
+        lower: The matrix [D, D]; what is above its diagonal is not read.
     """
 
-    def by_rotations(symmetric: Array) -> tuple[Array, Array]:
+    def by_rotations(lower: Array) -> tuple[Array, Array]:
+        symmetric = jnp.tril(lower) + jnp.tril(lower, -1).T
         vectors, values = linalg.eigh(symmetric, implementation=linalg.EighImplementation.JACOBI)
         return values, vectors
 
-    def by_default(symmetric: Array) -> tuple[Array, Array]:
-        values, vectors = jnp.linalg.eigh(symmetric)
+    def by_default(lower: Array) -> tuple[Array, Array]:
+        vectors, values = linalg.eigh(lower, symmetrize_input=False)
         return values, vectors
 
-    return jax.lax.platform_dependent(symmetric, tpu=by_rotations, default=by_default)
+    return jax.lax.platform_dependent(lower, tpu=by_rotations, default=by_default)

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from probes.blocks import multiply, over_blocks, sum_rows
-from probes.eigen import eigh
+from probes.blocks import multiply, over_blocks
+from probes.eigen import eigenbasis, to_basis, to_features
 from probes.lbfgs import Result, Stopping, largest_entry, minimise
 from probes.standardise import fold_into_head, standardise, standardise_draws
 
@@ -215,7 +215,7 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     classes = rows.y.shape[-2]
     levels = max(classes, 2)
     curvature = (1 - 1 / levels) / levels
-    find = functools.partial(_eigenbasis, dtype=strength.dtype)
+    find = functools.partial(eigenbasis, dtype=strength.dtype)
     if rows.x.ndim == 2:
         basis = find(rows.x, jnp.max(rows.weight, axis=0))
     else:
@@ -235,7 +235,7 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
     def rotated(own: Any, heads: Array) -> Array:
         """[H, K', R + 1] on coordinates -> [H, K', D + 1] on features."""
         _, rows, (_, basis) = parts(own)
-        w = multiply(heads[..., :-1], jnp.swapaxes(basis.directions, -1, -2))
+        w = to_features(basis.directions, heads[..., :-1])
         if rows.scaling is not None:
             w = w / rows.scaling[1][rows.draw][:, None]
         shift = multiply(w, basis.mean[..., None])
@@ -248,7 +248,7 @@ def _fit_whitened(rows: _Rows, strength: Array, solver: Solver) -> Heads:
         slope = g[..., :-1] - g[..., -1:] * mean
         if rows.scaling is not None:
             slope = slope / rows.scaling[1][rows.draw][:, None]
-        return jnp.concatenate([multiply(slope, basis.directions), g[..., -1:]], axis=-1)
+        return jnp.concatenate([to_basis(basis.directions, slope), g[..., -1:]], axis=-1)
 
     def objective(own: Any, flat: Array, asked: Array) -> tuple[Array, Array]:
         penalty, rows, (coordinates, _) = parts(own)
@@ -302,39 +302,6 @@ def _by_head(rows: _Rows, more: Any, strength: Array) -> tuple[Any, Callable[[An
         return (penalty, *jax.tree.map(repeat, (rows, more))), lambda own: own
     draw = repeat(jnp.arange(len(rows.weight)))
     return (penalty, draw), lambda own: (own[0], rows._replace(draw=own[1]), more)
-
-
-class _Basis(NamedTuple):
-    """The eigenbasis of centred rows' covariance, R = min(N, D) directions."""
-
-    x: Array | None  # the rows in it [N, R], where N <= D
-    directions: Array  # [D, R], orthonormal columns; zero where no row reaches
-    variance: Array  # [R]
-    mean: Array  # [D]
-
-
-def _eigenbasis(x: Array, weight: Array, dtype: jnp.dtype) -> _Basis:
-    """Of the rows that count, each alike: the weights are in the loss alone."""
-    present = (weight > 0).astype(dtype)
-    rows = jnp.sum(present)
-    width = x.shape[1]
-    mean = sum_rows(x, present) / rows
-    if len(x) > width:
-
-        def add_products(x: Array, present: Array, total: Array) -> Array:
-            centred = (x.astype(dtype) - mean) * present[:, None]
-            return total + multiply(centred.T, centred)
-
-        gram = over_blocks(add_products, (x, present), jnp.zeros((width, width), dtype))
-        variance, directions = eigh(gram / rows)
-        return _Basis(None, directions, jnp.maximum(variance, 0), mean)
-    x = (x.astype(dtype) - mean) * present[:, None]
-    variance, left = eigh(multiply(x, x.T) / rows)
-    reached = variance > jnp.finfo(dtype).eps * len(x) * variance[-1]
-    variance = jnp.where(reached, variance, 0)
-    length = jnp.sqrt(variance * rows)
-    directions = multiply(x.T, left) * jnp.where(reached, 1 / jnp.where(reached, length, 1), 0)
-    return _Basis(left * length, directions, variance, mean)
 
 
 def _objective(
