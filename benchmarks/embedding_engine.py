@@ -29,6 +29,9 @@ from model_ports.checkpoint import Weight
 from model_ports.port import Port, family, load_port, read_config
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
+# Has the lengths of a model whose tokenizer was not counted: most of those are byte-pair
+# encodings, as DNABERT-2's is.
+_LIKE = "dnabert2-no-flashattention"
 _SPECIAL_IDS = 10  # more than any of the models' special tokens
 
 
@@ -75,21 +78,22 @@ def _random_checkpoint(entry: catalog.Entry, config: Mapping[str, Any]) -> dict[
     return tensors
 
 
+def length_mix(model_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Token lengths of the benchmark's records, rising, and the share of records of each."""
+    table = benchmark_lengths(model_id) or benchmark_lengths(_LIKE)
+    assert table is not None
+    return table[0], table[1] / table[1].sum()
+
+
 def draw_records(
     model_id: str, count: int, vocab_size: int, limit: int | None, length: int | None = None
 ) -> list[np.ndarray]:
-    """Returns random token ids in the benchmark's length mix, or of one length; int32.
-
-    Raises:
-        ValueError: The model's lengths are not in the benchmark's table.
-    """
+    """Returns random token ids in the benchmark's length mix, or of one length; int32."""
     rng = np.random.default_rng(0)
     lengths = np.full(count, length or 0)
     if length is None:
-        table = benchmark_lengths(model_id)
-        if table is None:
-            raise ValueError(f"model '{model_id}': no length mix is known; give a length")
-        lengths = rng.choice(table[0], count, p=table[1] / table[1].sum())
+        mix, share = length_mix(model_id)
+        lengths = rng.choice(mix, count, p=share)
     lengths = np.minimum(lengths, limit or lengths)
     return [rng.integers(_SPECIAL_IDS, vocab_size, length, np.int32) for length in lengths]
 

@@ -69,17 +69,34 @@ class Problem:
     y_test: np.ndarray
 
 
-def make_problem(rows: int, width: int, classes: int, seed: int = 0) -> Problem:
-    """Embeddings with a decaying spectrum and a common offset; labels drawn from a noisy model."""
-    rng = np.random.default_rng(seed)
-    spectrum = 3.0 * np.arange(1, width + 1) ** -0.7
-    latent = rng.standard_normal((rows + TEST_ROWS, width)).astype(np.float32)
-    logits = latent[:, : width // 4] @ rng.standard_normal((width // 4, classes))
+def draw_embeddings(
+    rng: np.random.Generator, rows: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings with a decaying spectrum and a common offset, and what they are a mixture of.
+
+    Returns:
+        float32 [rows, width] both; the second has independent columns.
+    """
+    spectrum = 3.0 * np.arange(1, width + 1, dtype=np.float32) ** -0.7
+    latent = rng.standard_normal((rows, width), np.float32)
+    mixing = np.linalg.qr(rng.standard_normal((width, width)))[0].astype(np.float32)
+    x = (latent * spectrum) @ mixing + rng.standard_normal(width, np.float32)
+    return x, latent
+
+
+def draw_labels(rng: np.random.Generator, latent: np.ndarray, classes: int) -> np.ndarray:
+    """Labels [rows] drawn from a noisy model of a quarter of what embeddings are made of."""
+    known = latent[:, : latent.shape[1] // 4]
+    logits = known @ rng.standard_normal((known.shape[1], classes), np.float32)
     logits *= 3.0 / logits.std()
-    y = np.argmax(logits + rng.gumbel(size=logits.shape), axis=1)
-    mixing = np.linalg.qr(rng.standard_normal((width, width)))[0]
-    x = (latent * spectrum) @ mixing + rng.standard_normal(width)
-    x = x.astype(np.float32)
+    return np.argmax(logits + rng.gumbel(size=logits.shape), axis=1)
+
+
+def make_problem(rows: int, width: int, classes: int, seed: int = 0) -> Problem:
+    """Embeddings and labels of a task that looks real."""
+    rng = np.random.default_rng(seed)
+    x, latent = draw_embeddings(rng, rows + TEST_ROWS, width)
+    y = draw_labels(rng, latent, classes)
     return Problem(x[:rows], y[:rows], x[rows:], y[rows:])
 
 

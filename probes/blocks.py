@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-# Bytes of rows read at a time: they stay in cache between the products that need them.
-_BLOCK = 2**23
+# Bytes of rows read at a time: on CPUs they stay in cache between the products that need them,
+# on others a block is worth its launches.
+_BLOCK = {"cpu": 2**23}
+_BLOCK_ACCELERATOR = 2**28
 
 _FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
 
@@ -28,7 +30,8 @@ def sum_rows(x: Array, weight: Array) -> Array:
 
 def block_rows(rows: int, width: int) -> int:
     """Returns how many of some rows are read at a time: a divisor of their number."""
-    most = 2 ** max(_BLOCK // (8 * width), _FEWEST).bit_length() // 2  # as float64
+    size = _BLOCK.get(jax.default_backend(), _BLOCK_ACCELERATOR)
+    most = 2 ** max(size // (8 * width), _FEWEST).bit_length() // 2  # as float64
     block = math.gcd(rows, most)
     return block if block >= _FEWEST else rows  # an odd number of rows: all at once
 

@@ -1,0 +1,109 @@
+"""How long do all probes of one model on all 100 tasks take?
+
+    python -m benchmarks.all_tasks --width 512
+    python -m benchmarks.all_tasks --width 4096 --solver converged
+
+The tasks have the rows and classes that their sources state (`task_sizes.csv`; rows of train above
+100,000 and of test above 10,000 are left out), embeddings and labels are made as in
+`benchmarks.probes`, each task with labels of its own. Every task gets the full, 10-shot and 1-shot
+heads of five seeds for five values of C, fitted and scored from arrays in the host's memory, as in
+a run. A pass is over all tasks; the first compiles.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from benchmarks.probes import (
+    FEW,
+    FULL,
+    SEEDS,
+    STRENGTHS,
+    Problem,
+    draw_embeddings,
+    draw_labels,
+    fit_and_score,
+    timed,
+)
+from geneb_jax.device import make_room_for_programs
+from probes import SOLVERS
+
+SIZES = Path(__file__).with_name("task_sizes.csv")
+MOST_TRAIN, MOST_TEST = 100_000, 10_000
+
+
+class Size(NamedTuple):
+    """A task's name, its rows of train and test, and its classes."""
+
+    task: str
+    train: int
+    test: int
+    classes: int
+
+
+def task_sizes() -> list[Size]:
+    """The 100 tasks' sizes as their sources state them.
+
+    Papers and data cards of the Nucleotide Transformer's tasks (both versions), GUE, Genomic
+    Benchmarks and PGB; the files of iPro-WAEL, Deep4mC, iDNA-ABF and iDHS-EL. Guessed: phage
+    fragments, fungi and virus species (the size of GUE's other long tasks) and iPro GM12878.
+    """
+    with SIZES.open(newline="") as file:
+        return [
+            Size(row["task"], *(int(row[name]) for name in ("train", "test", "classes")))
+            for row in csv.DictReader(file)
+        ]
+
+
+def run(sizes: list[Size], width: int, solver: str, passes: int) -> None:
+    """Fits and scores all heads of all tasks, and prints a line a task and pass, and the sums."""
+    rng = np.random.default_rng(0)
+    x, latent = draw_embeddings(rng, MOST_TRAIN + MOST_TEST, width)
+    totals = []
+    for number in range(1, passes + 1):
+        times = []
+        for size in sizes:
+            train, test = min(size.train, MOST_TRAIN), min(size.test, MOST_TEST)
+            y = draw_labels(np.random.default_rng(len(times)), latent[: train + test], size.classes)
+            own = x[: train + test]
+            problem = Problem(own[:train], y[:train], own[train:], y[train:])
+            make_room_for_programs()
+            heads, seconds = timed(
+                lambda problem=problem: fit_and_score(problem, solver, (*FULL, *FEW), STRENGTHS)
+            )
+            times.append(seconds)
+            full = heads[: len(STRENGTHS) * len(SEEDS) : len(SEEDS)]
+            iterations = " ".join(f"{head.iterations:4d}" for head in full)
+            scores = " ".join(f"{head.MCC:.3f}" for head in full)
+            print(
+                f"{number} {size.task:36s} {train:7d} {size.classes:3d} {seconds:8.2f} s  "
+                f"{iterations}  {scores}",
+                flush=True,
+            )
+        totals.append(sum(times))
+    first, *warm = totals
+    print(
+        f"{len(sizes)} tasks, D = {width}, {solver}, {jax.devices()[0].device_kind}: "
+        f"{first:.0f} s with compilation" + "".join(f", {seconds:.0f} s warm" for seconds in warm)
+    )
+
+
+def main() -> None:
+    """Runs what is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--width", type=int, default=512, help="D of the embeddings")
+    parser.add_argument("--solver", default="geneb", choices=SOLVERS)
+    parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--tasks", type=int, default=100, help="the first so many only")
+    options = parser.parse_args()
+    run(task_sizes()[: options.tasks], options.width, options.solver, options.passes)
+
+
+if __name__ == "__main__":
+    main()

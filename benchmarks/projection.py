@@ -1,0 +1,127 @@
+"""How long does one device take to embed all of GENEB, with all 40 models?
+
+    python -m benchmarks.projection
+    python -m benchmarks.projection --dtype bfloat16 --models evo-1-131k-base METAGENE-1 ...
+
+First the engine is measured, warm, with some models (of each family the smallest one, or those
+named) at full size, with random weights, on records of the benchmark's token lengths. Then all 40
+are projected: the operations of their matrix products and convolutions on every record of the 100
+tasks (`task_sizes.csv`, train and test; none is counted as embedded for another task), over the
+operations a second that the model reached, or the measured model of its family that is nearest in
+size. Models of families that were not measured are left out, and said to be.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping
+from math import log
+
+import jax
+import numpy as np
+
+from benchmarks.all_tasks import task_sizes
+from benchmarks.embedding_engine import FIXTURES, draw_records, length_mix, run
+from geneb_jax import device
+from geneb_jax.flop import matrix_flop
+from model_ports import catalog
+from model_ports.port import abstract_port, collate, embedder, padded_length, random_port
+
+_POINTS = 6  # lengths at which a model's operations are counted; between them they are linear
+
+
+def flop_per_record(model_id: str) -> float:
+    """Operations of a model's matrix products and convolutions on a record, without padding."""
+    port = abstract_port(model_id, FIXTURES / model_id)
+    lengths, share = length_mix(model_id)
+    lengths = np.minimum(lengths, port.preset.max_tokens or lengths)
+    points = np.unique(np.quantile(lengths, np.linspace(0, 1, _POINTS)).astype(int))
+    call = embedder(port)
+    counts = []
+    for length in points.tolist():
+        inputs = collate(port, [np.zeros(1, np.int32)], padded_length(port, length))
+        counts.append(matrix_flop(call.trace(port.state, inputs).jaxpr.jaxpr))  # pyright: ignore
+    return float(share @ np.interp(lengths, points, counts))
+
+
+def measure(model_id: str, dtype: str, count: int) -> float:
+    """Embeds records with a random model and prints its figures; operations a second."""
+    dtype = catalog.get(model_id).dtype if dtype == "auto" else dtype
+    start = time.perf_counter()
+    port = random_port(model_id, FIXTURES / model_id, dtype=dtype)
+    records = draw_records(model_id, count, port.config.vocab_size, port.preset.max_tokens)
+    row, _ = run(port, records)
+    rate = row["flop"] / row["seconds"]
+    figures = (
+        f"{count / row['seconds']:9.2f}",
+        f"{row['tokens'] / row['seconds']:9.0f}",
+        f"{row['padding']:8.1%}",
+        f"{row['waits']:6.1%}",
+        f"{rate / 1e12:8.3f}",
+        f"{rate / row['matmul_rate']:9.0%}",
+        f"{(device.peak_bytes() or 0) / 2**30:8.1f}",
+        f"{time.perf_counter() - start:6.0f}",
+    )
+    print(f"{model_id:50s} {dtype:8s}", *figures, flush=True)
+    return rate
+
+
+def nearest(entry: catalog.Entry, rates: Mapping[str, float]) -> str | None:
+    """The measured model of a model's family that is nearest to it in size; None: there is none."""
+    own = [name for name in rates if catalog.get(name).family == entry.family]
+    return min(
+        own, key=lambda name: abs(log(catalog.get(name).params / entry.params)), default=None
+    )
+
+
+def smallest_models() -> list[str]:
+    """The smallest model of each family."""
+    found: dict[str, catalog.Entry] = {}
+    for entry in catalog.entries().values():
+        if entry.family not in found or entry.params < found[entry.family].params:
+            found[entry.family] = entry
+    return [entry.id for entry in found.values()]
+
+
+def project(rates: Mapping[str, float]) -> None:
+    """Prints what all records take with each model, and the sum."""
+    records = sum(size.train + size.test for size in task_sizes())
+    print(f"\n{'':50s} GFLOP/record  records/s     hours  at the rate of")
+    total, left_out = 0.0, []
+    for entry in catalog.entries().values():
+        like = nearest(entry, rates)
+        if like is None:
+            left_out.append(entry.id)
+            continue
+        flop = flop_per_record(entry.id)
+        hours = records * flop / rates[like] / 3600
+        total += hours
+        print(
+            f"{entry.id:50s} {flop / 1e9:12.2f} {rates[like] / flop:10.2f} {hours:9.2f}  {like}",
+            flush=True,
+        )
+    print(f"{records} records on one {jax.devices()[0].device_kind}: {total:.1f} hours")
+    if left_out:
+        print(f"without {', '.join(left_out)}")
+
+
+def main() -> None:
+    """Measures and projects."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    choices = list(catalog.entries())
+    parser.add_argument(
+        "--models", nargs="+", default=smallest_models(), choices=choices, metavar="ID"
+    )
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"))
+    parser.add_argument("--records", type=int, default=256)
+    options = parser.parse_args()
+    print(
+        f"{'':50s} {'':8s} records/s  tokens/s  padding  waits  TFLOP/s of matmul peak GiB seconds"
+    )
+    rates = {name: measure(name, options.dtype, options.records) for name in options.models}
+    project(rates)
+
+
+if __name__ == "__main__":
+    main()

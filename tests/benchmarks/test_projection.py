@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from benchmarks.embedding_engine import length_mix
+from benchmarks.projection import flop_per_record, nearest, project, smallest_models
+from model_ports import catalog
+
+SMALL = "nucleotide-transformer-v2-50m-multi-species"
+
+
+def test_operations_of_a_record_are_those_of_its_tokens_and_attention():
+    # Layers of width 512 with gated halves of 2,048; scores and their product with the values.
+    lengths, share = length_mix(SMALL)
+    layer = 2 * (4 * 512**2 + 3 * 512 * 2048)
+    expected = share @ (12 * (layer * lengths + 4 * 512 * lengths.astype(float) ** 2))
+    assert flop_per_record(SMALL) == pytest.approx(expected, rel=0.02)
+
+
+def test_models_are_projected_from_the_nearest_measured_one_of_their_family():
+    assert len(smallest_models()) == len({e.family for e in catalog.entries().values()})
+    rates = {SMALL: 1e12, "nucleotide-transformer-2.5b-multi-species": 2e12}
+    assert nearest(catalog.get("nucleotide-transformer-v2-100m-multi-species"), rates) == SMALL
+    assert nearest(catalog.get("agro-nucleotide-transformer-1b"), rates) == list(rates)[1]
+    assert nearest(catalog.get("METAGENE-1"), rates) is None
+
+
+@pytest.mark.slow
+def test_hours_follow_from_operations_and_rate(capsys):
+    project({"caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3": 1e12})
+    *_, total, left_out = capsys.readouterr().out.splitlines()
+    models = [e.id for e in catalog.entries().values() if e.family == "caduceus"]
+    flop = sum(map(flop_per_record, models))
+    assert float(total.split()[-2]) == pytest.approx(flop * 3584 / 3.6e12, rel=0.01)
+    assert left_out.count(",") == len(catalog.entries()) - len(models) - 1
+    assert np.isfinite(flop)
