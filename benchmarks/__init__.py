@@ -1,1 +1,10 @@
-"""What is measured: one script a question, each against its peer in the same run."""
+"""What is measured: one script a question, each against its peer in the same run.
+
+Those that tell most of an accelerator, in minutes on one card:
+
+    python -m benchmarks.all_tasks --width 4096 --passes 2
+    python -m benchmarks.projection --dtype bfloat16 --models MODEL MODEL ...
+    python -m benchmarks.embedding
+    python -m benchmarks.embedding --families
+    python -m benchmarks.probes --only 5000,2560,2 20000,512,4
+"""

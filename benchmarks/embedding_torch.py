@@ -19,6 +19,7 @@ import torch
 from safetensors.numpy import load_file
 
 from benchmarks.embedding_case import Case, leave, read_records
+from benchmarks.peers.parts import use_gpu
 
 _HARNESS_BATCH = 8
 _BATCH = 64
@@ -54,16 +55,18 @@ def run(
     config = json.loads((folder / "config.json").read_text())
     peer: Any = importlib.import_module(f"benchmarks.peers.{case.family}")
     forward = peer.build(config, load_file(folder / "model.safetensors"))
+    device = torch.get_default_device()
 
     @torch.inference_mode()
     def embed(rows: Sequence[int], length: int) -> np.ndarray:
-        ids = torch.zeros(len(rows), length, dtype=torch.long)
-        mask = torch.zeros(len(rows), length, dtype=torch.bool)
+        padded = np.zeros((len(rows), length), np.int64)
+        present = np.zeros((len(rows), length), bool)
         for place, row in enumerate(rows):
-            ids[place, : len(records[row])] = torch.from_numpy(records[row])
-            mask[place, : len(records[row])] = True
+            padded[place, : len(records[row])] = records[row]
+            present[place, : len(records[row])] = True
+        ids, mask = (torch.from_numpy(array).to(device) for array in (padded, present))
         weights = mask[..., None].float()
-        return ((forward(ids, mask) * weights).sum(1) / weights.sum(1)).numpy()
+        return ((forward(ids, mask) * weights).sum(1) / weights.sum(1)).cpu().numpy()
 
     embed([0], len(records[0]))
     found, computed = {}, 0
@@ -88,6 +91,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("side", choices=SIDES)
     options = parser.parse_args()
+    use_gpu()
     leave(options.folder, *run(options.folder, SIDES[options.side]))
 
 

@@ -6,9 +6,9 @@ One record a batch of 1,024 and of 8,192 tokens through the first layers of each
 width, weights random; Evo-1, whose layers are too large for that, has the width of its
 conformance fixture. JanusDNA runs at its one length of 1,024, and Enformer and SPACE at their
 own input size with a record of 300 bases, where the peer computes the whole input. The peers
-(`benchmarks.peers`) step through their scans and convolve by FFT, on the same cores in the same
-run; `ratio` above 1 says how many times faster the port is. `change` is the largest difference
-of the mean-pooled final states, relative to their largest entry.
+(`benchmarks.peers`) step through their scans and convolve by FFT, on the same device in the same
+run; `ratio` above 1 says how many times faster the port is. `change` is the largest difference of
+the mean-pooled final states, relative to their largest entry.
 """
 
 import argparse
@@ -145,10 +145,10 @@ def measure(port: Port, forward: Callable[..., Any], length: int) -> dict[str, A
     encoded = [tokenize(port, [sequence])[0][:length]]
     inputs = collate(port, encoded, padded_length(port, len(encoded[0])))
     whole = collate(port, encoded, port.preset.max_tokens or 0) if fixed else inputs
-    ids = torch.from_numpy(whole["input_ids"].astype(np.int64))
-    mask = torch.from_numpy(whole["attention_mask"])
-    expected = forward(ids, mask).mean(1).numpy()
-    theirs = seconds(lambda: forward(ids, mask))
+    arrays = whole["input_ids"].astype(np.int64), whole["attention_mask"]
+    ids, mask = (torch.from_numpy(array).to(torch.get_default_device()) for array in arrays)
+    expected = forward(ids, mask).mean(1).cpu().numpy()
+    theirs = seconds(lambda: forward(ids, mask).mean(1).cpu())
     embed, placed = embedder(port, [View(FINAL, "mean-all-rows")]), jax.device_put(inputs)
     found = np.asarray(embed(port.state, placed))
     ours = seconds(lambda: embed(port.state, placed).block_until_ready())
@@ -178,6 +178,9 @@ def rows(cases: Sequence[Case] = CASES) -> Iterator[dict[str, Any]]:
 
 def print_table(cases: Sequence[Case] = CASES) -> None:
     """Prints the table row by row."""
+    from benchmarks.peers.parts import use_gpu
+
+    use_gpu()
     print(f"{'model':52s} layers  tokens  PyTorch s      JAX s  ratio   change")
     for row in rows(cases):
         print(

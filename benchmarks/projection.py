@@ -8,7 +8,8 @@ named) at full size, with random weights, on records of the benchmark's token le
 are projected: the operations of their matrix products and convolutions on every record of the 100
 tasks (`task_sizes.csv`, train and test; none is counted as embedded for another task), over the
 operations a second that the model reached, or the measured model of its family that is nearest in
-size. Models of families that were not measured are left out, and said to be.
+size. Padding, some per cent of a full run, is not in it. Models of families that were not measured,
+or do not fit into memory, are left out, and said to be.
 """
 
 import argparse
@@ -43,13 +44,23 @@ def flop_per_record(model_id: str) -> float:
     return float(share @ np.interp(lengths, points, counts))
 
 
-def measure(model_id: str, dtype: str, count: int) -> float:
-    """Embeds records with a random model and prints its figures; operations a second."""
+def measure(model_id: str, dtype: str, count: int) -> float | None:
+    """Embeds records with a random model and prints its figures.
+
+    Returns:
+        Operations a second; None: the model does not fit into memory.
+    """
     dtype = catalog.get(model_id).dtype if dtype == "auto" else dtype
     start = time.perf_counter()
-    port = random_port(model_id, FIXTURES / model_id, dtype=dtype)
-    records = draw_records(model_id, count, port.config.vocab_size, port.preset.max_tokens)
-    row, _ = run(port, records)
+    try:
+        port = random_port(model_id, FIXTURES / model_id, dtype=dtype)
+        records = draw_records(model_id, count, port.config.vocab_size, port.preset.max_tokens)
+        row, _ = run(port, records)
+    except jax.errors.JaxRuntimeError as error:
+        if not device.out_of_memory(error):
+            raise
+        print(f"{model_id:50s} {dtype:8s} does not fit", flush=True)
+        return None
     rate = row["flop"] / row["seconds"]
     figures = (
         f"{count / row['seconds']:9.2f}",
@@ -120,7 +131,7 @@ def main() -> None:
         f"{'':50s} {'':8s} records/s  tokens/s  padding  waits  TFLOP/s of matmul peak GiB seconds"
     )
     rates = {name: measure(name, options.dtype, options.records) for name in options.models}
-    project(rates)
+    project({name: rate for name, rate in rates.items() if rate is not None})
 
 
 if __name__ == "__main__":

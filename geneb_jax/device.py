@@ -94,6 +94,11 @@ def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:
     return figures
 
 
+def out_of_memory(error: jax.errors.JaxRuntimeError) -> bool:
+    """Whether a device had too little memory, in the words of GPUs and TPUs or of CPUs."""
+    return any(words in str(error) for words in ("RESOURCE_EXHAUSTED", "Out of memory"))
+
+
 def peak_bytes() -> int | None:
     """Largest memory in use on the first device since the process began; None: it does not tell."""
     return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
@@ -132,7 +137,7 @@ def _fastest(engine: Engine, records: int) -> int:
             embed = engine.compiled(work.batch, inputs).call
             seconds = _best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error) or not rates:
+            if not out_of_memory(error) or not rates:
                 raise
             break
         padding = typical_padding(engine.port, records, tokens, engine.shards)

@@ -10,9 +10,16 @@ from torch.nn import functional
 Weights = Mapping[str, Tensor]
 
 
+def use_gpu() -> None:
+    """Makes PyTorch's GPU, where it has one, the device of what is created from now on."""
+    if torch.cuda.is_available():
+        torch.set_default_device("cuda")
+
+
 def to_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """The checkpoint's tensors, the floating ones in float32."""
-    found = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
+    """The checkpoint's tensors on the default device, the floating ones in float32."""
+    device = torch.get_default_device()
+    found = {name: torch.from_numpy(np.array(a)).to(device) for name, a in tensors.items()}
     return {name: t.float() if t.is_floating_point() else t for name, t in found.items()}
 
 

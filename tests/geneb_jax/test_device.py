@@ -44,10 +44,17 @@ def test_the_smallest_batch_close_to_the_best_is_taken(tmp_path, small, monkeypa
     assert device.batch_tokens(open_engine(PORT), 5000, tmp_path) == 32
 
 
-def test_memory_that_runs_out_ends_the_comparison(tmp_path, small, monkeypatch):
+@pytest.mark.parametrize(
+    "words",
+    [
+        "RESOURCE_EXHAUSTED: allocating 4.3G",  # of GPUs and TPUs
+        "INTERNAL: Error dispatching computation: Out of memory allocating 45959777796 bytes.",
+    ],
+)
+def test_memory_that_runs_out_ends_the_comparison(tmp_path, small, monkeypatch, words):
     def seconds(work):
         if seen:
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            raise jax.errors.JaxRuntimeError(words)
         seen.append(work)
         return 1.0
 
