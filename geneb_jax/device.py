@@ -94,7 +94,7 @@ def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:
     return figures
 
 
-def out_of_memory(error: jax.errors.JaxRuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Whether a device had too little memory, in the words of GPUs and TPUs or of CPUs."""
     return any(words in str(error) for words in ("RESOURCE_EXHAUSTED", "Out of memory"))
 

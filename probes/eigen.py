@@ -50,8 +50,8 @@ def to_features(directions: Array, heads: Array) -> Array:
     if directions.ndim == 3:
         return multiply(heads, jnp.swapaxes(directions, -1, -2))
     width, reached = directions.shape
-    flat = heads.reshape(-1, reached)
     size = block_rows(width, reached)
+    flat = heads.reshape(-1, reached)
 
     def step(i: Array, total: Array) -> Array:
         part = jax.lax.dynamic_slice_in_dim(directions, i * size, size).astype(flat.dtype)
@@ -67,13 +67,16 @@ def to_basis(directions: Array, slopes: Array) -> Array:
     if directions.ndim == 3:
         return multiply(slopes, directions)
     width, reached = directions.shape
+    size = block_rows(width, reached)
     flat = slopes.reshape(-1, width)
 
-    def add(part: Array, own: Array, total: Array) -> Array:
-        return total + multiply(own.T, part.astype(own.dtype))
+    def step(i: Array, total: Array) -> Array:
+        part = jax.lax.dynamic_slice_in_dim(directions, i * size, size).astype(flat.dtype)
+        own = jax.lax.dynamic_slice_in_dim(flat, i * size, size, axis=1)
+        return total + multiply(own, part)
 
     start = jnp.zeros((len(flat), reached), flat.dtype)
-    return over_blocks(add, (directions, flat.T), start).reshape(*slopes.shape[:-1], reached)
+    return jax.lax.fori_loop(0, width // size, step, start).reshape(*slopes.shape[:-1], reached)
 
 
 def _covariance(x: Array, present: Array, mean: Array) -> Array:
