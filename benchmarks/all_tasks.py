@@ -66,10 +66,10 @@ def run(sizes: list[Size], width: int, solver: str, passes: int) -> None:
     totals = []
     for number in range(1, passes + 1):
         times = []
-        for size in sizes:
+        for seed, size in enumerate(sizes):
             train, test = min(size.train, MOST_TRAIN), min(size.test, MOST_TEST)
-            y = draw_labels(np.random.default_rng(len(times)), latent[: train + test], size.classes)
-            own = x[: train + test]
+            own, known = x[: train + test], latent[: train + test]
+            y = draw_labels(np.random.default_rng(seed), known, size.classes)
             problem = Problem(own[:train], y[:train], own[train:], y[train:])
             make_room_for_programs()
             heads, seconds = timed(

@@ -86,11 +86,8 @@ def nearest(entry: catalog.Entry, rates: Mapping[str, float]) -> str | None:
 
 def smallest_models() -> list[str]:
     """The smallest model of each family."""
-    found: dict[str, catalog.Entry] = {}
-    for entry in catalog.entries().values():
-        if entry.family not in found or entry.params < found[entry.family].params:
-            found[entry.family] = entry
-    return [entry.id for entry in found.values()]
+    largest_first = catalog.entries().values()
+    return list({entry.family: entry.id for entry in largest_first}.values())
 
 
 def project(rates: Mapping[str, float]) -> None:
