@@ -25,6 +25,7 @@ from typing import Any
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import EngFormatter
 from rich.console import Console
 from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
@@ -274,9 +275,12 @@ def draw_growth(path: Path, solvers: Sequence[str], measured: Measured) -> None:
         for side, seconds in times.items():
             axis.plot(sorted(values), seconds, marker="o", markersize=3, label=side)
         axis.set(xscale="log", yscale="log", xlabel=name)
+        axis.set_xticks(sorted(values), minor=False)
+        axis.minorticks_off()
+        axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("seconds, full fits, warm")
-    axes[0].legend(frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     figure.savefig(path, dpi=150)
 
 
