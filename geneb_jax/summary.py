@@ -30,7 +30,8 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows that the table and the figure show.
 
     These are the heads of GENEB's protocol; where a run has none, those of the table's first
-    probe, solver and strength, on each model's first hidden state and pooling.
+    probe and solver of the strength closest to the protocol's 1, on each model's first hidden
+    state and pooling.
     """
     rows = protocol_rows(scores)
     if not rows.empty or scores.empty:
@@ -44,7 +45,8 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     if first["selection"].iloc[0] != "none":
         return first
     columns = ["class_weight", "C"]
-    return first[(first[columns] == first[columns].iloc[0]).all(axis=1)]
+    closest = int(np.abs(np.log(first["C"])).argmin())
+    return first[(first[columns] == first[columns].iloc[closest]).all(axis=1)]
 
 
 def print_table(scores: pd.DataFrame, console: Console) -> None:

@@ -57,3 +57,8 @@ def test_the_table_is_of_the_preset_and_without_it_of_the_first_hidden_state():
     off = [row | {"solver": "converged"} for row in (*rows, own)]
     assert headline(table(*off))["MCC"].tolist() == [0.3]
     assert "0.300" in cells(printed(print_table, table(*rows, own)), "│ x ")
+
+
+def test_without_the_protocol_the_strength_closest_to_its_own_is_shown():
+    swept = [{"probe": "mlp", "C": C, "MCC": MCC} for C, MCC in ((0.01, 0.1), (2.0, 0.2))]
+    assert headline(table(*swept))["MCC"].tolist() == [0.2]
