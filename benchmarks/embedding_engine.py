@@ -32,7 +32,7 @@ FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 # Has the lengths of a model whose tokenizer was not counted: most of those are byte-pair
 # encodings, as DNABERT-2's is.
 _LIKE = "dnabert2-no-flashattention"
-_SPECIAL_IDS = 10  # more than any of the models' special tokens
+_SPECIAL_IDS = 10  # more than any of the models' special tokens; half of a small vocabulary
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def draw_records(
         mix, share = length_mix(model_id)
         lengths = rng.choice(mix, count, p=share)
     lengths = np.minimum(lengths, limit or lengths)
-    return [rng.integers(_SPECIAL_IDS, vocab_size, length, np.int32) for length in lengths]
+    lowest = min(_SPECIAL_IDS, vocab_size // 2)
+    return [rng.integers(lowest, vocab_size, length, np.int32) for length in lengths]
 
 
 def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
