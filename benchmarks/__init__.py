@@ -6,5 +6,6 @@ Those that tell most of an accelerator, in minutes on one card:
     python -m benchmarks.projection --dtype bfloat16 --models MODEL MODEL ...
     python -m benchmarks.embedding
     python -m benchmarks.embedding --families
+    python -m benchmarks.attention --dtype bfloat16
     python -m benchmarks.probes --only 5000,2560,2 20000,512,4
 """

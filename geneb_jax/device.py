@@ -77,7 +77,7 @@ def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
         a, b = (jax.random.normal(key, (size, size), dtype) for key in keys)
         precision = "highest" if dtype == "float32" else "default"
         product = jax.jit(lambda a, b: jnp.matmul(a, b, precision=precision))
-        kept["matmul_rate"][dtype] = 2 * size**3 / _best_seconds(lambda: product(a, b))
+        kept["matmul_rate"][dtype] = 2 * size**3 / best_seconds(lambda: product(a, b))
         _write(workdir, kept)
     return kept["matmul_rate"][dtype]
 
@@ -135,7 +135,7 @@ def _fastest(engine: Engine, records: int) -> int:
         try:
             _, inputs = engine.place(work)
             embed = engine.compiled(work.batch, inputs).call
-            seconds = _best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
+            seconds = best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
         except jax.errors.JaxRuntimeError as error:
             if not out_of_memory(error) or not rates:
                 raise
@@ -156,7 +156,7 @@ def _typical_length(engine: Engine) -> int:
     return int(ladder[np.argmax(ladder * records)])
 
 
-def _best_seconds(work: Callable[[], jax.Array]) -> float:
+def best_seconds(work: Callable[[], jax.Array]) -> float:
     """Shortest wall time of a call, after one that compiles."""
     work().block_until_ready()
     times = []

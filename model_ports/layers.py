@@ -1,4 +1,4 @@
-"""What several families share: stacked layers, rotary positions, attention, activations."""
+"""What several families share: stacked layers, convolutions, rotary positions, activations."""
 
 import functools
 import math
@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from model_ports.attention import attend
+
 # `gelu` is the exact one (erf), as in PyTorch; `gelu_new` and `gelu_fast` are its tanh form.
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
@@ -20,9 +22,6 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
 }
 
 _FFT_VALUES = 2**26  # of a long convolution's input that are transformed at once
-# Attention scores held at once: what a CPU's cache holds, a gibibyte on other devices.
-_CPU_SCORES, _SCORES = 2**22, 2**28
-_HIDDEN = -1e30  # score of what may not be seen; a row without anything to see gets the mean
 
 
 def stack_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, rngs: nnx.Rngs) -> Any:
@@ -239,101 +238,6 @@ def symmetric_alibi(length: int, heads: int) -> Array:
 def split_heads(x: Array, heads: int) -> Array:
     """[B, L, H * d] -> [B, L, H, d], heads in order."""
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
-
-
-def attend(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
-    *,
-    causal: bool = False,
-    allowed: Array | None = None,
-    bias: Array | None = None,
-) -> Array:
-    """Scaled dot-product attention, heads joined again; scores and softmax are float32.
-
-    The scores of all pairs never stand in memory where they are many: some queries at a time see
-    all keys. A CPU takes as many as its cache holds, which is several times faster too.
-
-    Args:
-        query: [B, L, H, d].
-        key: [B, L, G, d]; query head h uses key and value head h // (H / G).
-        value: [B, L, G, d].
-        mask: Which tokens may be seen, bool [B, L]; None: all.
-        causal: Whether a token sees itself and those before it only.
-        allowed: Which token may see which, bool [L, L], beside `mask`; None: any.
-        bias: Added to the scores, [B or 1, H, L, L], such as ALiBi.
-
-    Returns:
-        [B, L, H * d].
-    """
-
-    def run(scores: int) -> Callable[[], Array]:
-        return lambda: _attend(query, key, value, mask, causal, allowed, bias, scores)
-
-    if math.prod(query.shape[:3]) * query.shape[1] <= _CPU_SCORES:
-        return run(_CPU_SCORES)()
-    return jax.lax.platform_dependent(cpu=run(_CPU_SCORES), default=run(_SCORES))
-
-
-def _attend(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
-    causal: bool,
-    allowed: Array | None,
-    bias: Array | None,
-    scores: int,
-) -> Array:
-    """`attend`, with at most about `scores` scores at once."""
-    batch, length, heads, width = query.shape
-    groups = key.shape[2]
-    count = math.ceil(batch * heads * length * length / scores)  # of blocks of queries
-    size = math.ceil(length / count)
-    count = math.ceil(length / size)
-
-    def split(array: Array) -> Array:
-        """[.., L, x] -> [count, .., size, x]."""
-        padding = [(0, 0)] * array.ndim
-        padding[-2] = (0, count * size - length)
-        *lead, _, last = array.shape
-        blocks = jnp.pad(array, padding).reshape(*lead, count, size, last)
-        return jnp.moveaxis(blocks, -3, 0)
-
-    # Query heads that share a key head stand together: [B, G, H / G, L, d].
-    query = (query * width**-0.5).reshape(batch, length, groups, -1, width)
-    query = query.transpose(0, 2, 3, 1, 4)
-    key, value = key.swapaxes(1, 2), value.swapaxes(1, 2)
-    if bias is not None:
-        bias = split(bias.reshape(-1, *query.shape[1:4], length))
-    allowed = None if allowed is None else split(allowed)
-    places = jnp.arange(count * size).reshape(count, size, 1)
-
-    def block(parts: tuple[Array, Array, Array | None, Array | None]) -> Array:
-        query, place, allowed, bias = parts
-        logits = jnp.einsum("bgrtd,bgsd->bgrts", query, key, preferred_element_type=jnp.float32)
-        if bias is not None:
-            logits += bias
-        seen = [] if mask is None else [mask[:, None, None, None]]
-        seen += [place >= jnp.arange(length)] if causal else []
-        seen += [] if allowed is None else [allowed]
-        if seen:
-            logits = jnp.where(functools.reduce(jnp.logical_and, seen), logits, _HIDDEN)
-        weight = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-        total = jnp.sum(weight, axis=-1, keepdims=True)
-        mixed = jnp.einsum(
-            "bgrts,bgsd->bgrtd",
-            weight.astype(value.dtype),
-            value,
-            preferred_element_type=jnp.float32,
-        )
-        return (mixed / total).astype(value.dtype)
-
-    mixed = jax.lax.map(block, (split(query), places, allowed, bias))
-    mixed = jnp.moveaxis(mixed, 0, 3).reshape(batch, heads, count * size, -1)[:, :, :length]
-    return mixed.swapaxes(1, 2).reshape(batch, length, -1)
 
 
 class SelfAttention(nnx.Module):

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from model_ports.attention import attend
 from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers import (
-    attend,
     embed,
     linear,
     scan_mixed,

@@ -15,9 +15,9 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from model_ports.attention import attend
 from model_ports.checkpoint import Ignored, Weight, linear_weights
 from model_ports.layers import (
-    attend,
     causal_fft_convolution,
     embed,
     linear,

@@ -30,7 +30,7 @@ def test_many_records_are_worth_a_comparison_that_is_kept(tmp_path, small, monke
     engine = open_engine(PORT)
     rates = {32: 1.0, 64: 0.5}  # seconds a batch: the larger does four times as much a second
     turns = iter(rates.values())
-    monkeypatch.setattr(device, "_best_seconds", lambda work: next(turns))
+    monkeypatch.setattr(device, "best_seconds", lambda work: next(turns))
     assert device.batch_tokens(engine, 5000, tmp_path) == 64
     assert engine.speed.records == engine.speed.programs == 0
     assert device.batch_tokens(open_engine(PORT), 10, tmp_path) == 64  # no more turns: it was read
@@ -40,7 +40,7 @@ def test_many_records_are_worth_a_comparison_that_is_kept(tmp_path, small, monke
 
 def test_the_smallest_batch_close_to_the_best_is_taken(tmp_path, small, monkeypatch):
     turns = iter([1.0, 1.97])
-    monkeypatch.setattr(device, "_best_seconds", lambda work: next(turns))
+    monkeypatch.setattr(device, "best_seconds", lambda work: next(turns))
     assert device.batch_tokens(open_engine(PORT), 5000, tmp_path) == 32
 
 
@@ -59,7 +59,7 @@ def test_memory_that_runs_out_ends_the_comparison(tmp_path, small, monkeypatch, 
         return 1.0
 
     seen = []
-    monkeypatch.setattr(device, "_best_seconds", seconds)
+    monkeypatch.setattr(device, "best_seconds", seconds)
     assert device.batch_tokens(open_engine(PORT), 5000, tmp_path) == 32
     with pytest.raises(jax.errors.JaxRuntimeError):  # the smallest does not fit
         device.batch_tokens(open_engine(PORT), 5000, tmp_path / "other")
@@ -72,7 +72,7 @@ def test_models_whose_shapes_are_given_are_not_tuned(tmp_path):
 
 def test_the_matrix_rate_is_measured_once_a_workdir(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(device, "_best_seconds", lambda work: calls.append(work) or 0.5)
+    monkeypatch.setattr(device, "best_seconds", lambda work: calls.append(work) or 0.5)
     assert device.matmul_rate("float32", tmp_path) == 2 * 2048**3 / 0.5
     assert device.matmul_rate("float32", tmp_path) == 2 * 2048**3 / 0.5
     assert len(calls) == 1

@@ -1,0 +1,108 @@
+"""Which attention is the fastest on this device, at the models' shapes?
+
+    python -m benchmarks.attention --dtype bfloat16
+
+One layer's attention, in batches of as many tokens as the engine's, milliseconds: `engine` as the
+models call it (cuDNN's kernel where a GPU has it), `blocks` without a kernel (some queries at a
+time), `whole` with the scores of all pairs at once (`jax.nn.dot_product_attention`; empty where
+they do not fit into memory). `difference` is the largest one of `engine` from float32, relative to
+the largest entry; a third of each record is padding.
+"""
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from geneb_jax import device
+from model_ports.attention import attend, attend_in_blocks
+
+
+class Shape(NamedTuple):
+    """One layer's attention: query heads, key heads, width of a head."""
+
+    heads: int
+    groups: int
+    width: int
+    causal: bool
+
+
+SHAPES = {
+    "nucleotide-transformer-v2-50m-multi-species": Shape(16, 16, 32, causal=False),
+    "gena-lm-bert-large-t2t": Shape(16, 16, 64, causal=False),
+    "GENERator-eukaryote-3b-base": Shape(32, 4, 96, causal=True),
+    "METAGENE-1": Shape(32, 32, 128, causal=True),
+}
+LENGTHS = (128, 512, 2048, 8192)
+
+
+def whole(query: Array, key: Array, value: Array, mask: Array, *, causal: bool) -> Array:
+    """Attention with the scores of all pairs at once, [B, L, H * d]."""
+    seen = mask[:, None, None]
+    mixed = jax.nn.dot_product_attention(query, key, value, mask=seen, is_causal=causal)
+    return mixed.reshape(*query.shape[:2], -1)
+
+
+SIDES: dict[str, Callable[..., Array]] = {
+    "engine": attend,
+    "blocks": attend_in_blocks,
+    "whole": whole,
+}
+
+
+def draw(shape: Shape, length: int, batch: int, dtype: str) -> tuple[Any, ...]:
+    """Random queries, keys and values, and the mask."""
+    rng = np.random.default_rng(0)
+    heads = (shape.heads, shape.groups, shape.groups)
+    parts = (rng.standard_normal((batch, length, n, shape.width), np.float32) for n in heads)
+    mask = np.broadcast_to(np.arange(length) < length - length // 3, (batch, length))
+    return *(jnp.asarray(part, dtype) for part in parts), jnp.asarray(mask)
+
+
+def measure(shape: Shape, length: int, batch: int, dtype: str) -> tuple[list[float], float]:
+    """Seconds of each side (NaN: does not fit), and the difference of the engine's from float32."""
+    arrays = draw(shape, length, batch, dtype)
+    seconds = []
+    for side in SIDES.values():
+        run = jax.jit(functools.partial(side, causal=shape.causal))
+        try:
+            seconds.append(device.best_seconds(lambda run=run: run(*arrays)))
+        except jax.errors.JaxRuntimeError as error:
+            if not device.out_of_memory(error):
+                raise
+            seconds.append(float("nan"))
+    found = attend(*(array[:1] for array in arrays), causal=shape.causal)
+    query, key, value = (part[:1].astype(jnp.float32) for part in arrays[:3])
+    exact = attend_in_blocks(query, key, value, arrays[3][:1], causal=shape.causal)
+    change = jnp.abs(found.astype(jnp.float32) - exact).max() / jnp.abs(exact).max()
+    return seconds, float(change)
+
+
+def main() -> None:
+    """Prints the table row by row."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="L")
+    parser.add_argument("--tokens", type=int, default=device.default_batch_tokens())
+    options = parser.parse_args()
+    precision = "highest" if options.dtype == "float32" else "default"  # as models' forward
+    print(f"{options.dtype} on {jax.devices()[0].device_kind}, {options.tokens} tokens, ms")
+    print(f"{'':45s} {'L':>6s}", *(f"{name:>9s}" for name in SIDES), " difference")
+    for name, shape in SHAPES.items():
+        for length in options.lengths:
+            batch = max(options.tokens // length, 1)
+            with jax.default_matmul_precision(precision):
+                seconds, change = measure(shape, length, batch, options.dtype)
+            times = (" " * 9 if np.isnan(s) else f"{1000 * s:9.2f}" for s in seconds)
+            print(f"{name:45s} {length:6d}", *times, f"{change:11.1e}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

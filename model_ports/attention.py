@@ -1,0 +1,180 @@
+"""Scaled dot-product attention, as the device computes it best."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from absl import logging
+from jax import Array
+
+# Attention scores held at once: what a CPU's cache holds, a gibibyte on other devices.
+_CPU_SCORES, _SCORES = 2**22, 2**28
+_HIDDEN = -1e30  # score of what may not be seen; a row without anything to see gets the mean
+
+
+def attend(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    *,
+    causal: bool = False,
+    allowed: Array | None = None,
+    bias: Array | None = None,
+) -> Array:
+    """Scaled dot-product attention, heads joined again; scores and softmax are float32.
+
+    In bfloat16 a GPU takes cuDNN's kernel (of FlashAttention-2, Dao 2023) where that has the
+    shape; all else is `attend_in_blocks`.
+
+    Args:
+        query: [B, L, H, d].
+        key: [B, L, G, d]; query head h uses key and value head h // (H / G).
+        value: [B, L, G, d].
+        mask: Which tokens may be seen, bool [B, L], those at the front of each record; None: all.
+        causal: Whether a token sees itself and those before it only.
+        allowed: Which token may see which, bool [L, L], beside `mask`; None: any.
+        bias: Added to the scores, [B or 1, H, L, L], such as ALiBi.
+
+    Returns:
+        [B, L, H * d].
+    """
+    plain = allowed is None and bias is None
+    if plain and _has_kernel(
+        query.shape, key.shape[2], query.dtype.name, masked=mask is not None, causal=causal
+    ):
+        return _by_kernel(query, key, value, mask, causal=causal)
+    return attend_in_blocks(query, key, value, mask, causal=causal, allowed=allowed, bias=bias)
+
+
+def attend_in_blocks(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    *,
+    causal: bool = False,
+    allowed: Array | None = None,
+    bias: Array | None = None,
+) -> Array:
+    """`attend` without a kernel, on every device.
+
+    The scores of all pairs never stand in memory where they are many: some queries at a time see
+    all keys. A CPU takes as many as its cache holds, which is several times faster too.
+    """
+
+    def run(scores: int) -> Callable[[], Array]:
+        return lambda: _in_blocks(query, key, value, mask, causal, allowed, bias, scores)
+
+    if math.prod(query.shape[:3]) * query.shape[1] <= _CPU_SCORES:
+        return run(_CPU_SCORES)()
+    return jax.lax.platform_dependent(cpu=run(_CPU_SCORES), default=run(_SCORES))
+
+
+@functools.cache
+def _has_kernel(
+    shape: tuple[int, ...], groups: int, dtype: str, *, masked: bool, causal: bool
+) -> bool:
+    """Whether cuDNN computes attention of this shape on the default device.
+
+    It takes some shapes on some devices, and says so when it is compiled alone.
+    """
+    if jax.default_backend() != "gpu" or dtype != "bfloat16":
+        return False
+    batch, length, _, width = shape
+    query = jax.ShapeDtypeStruct(shape, dtype)
+    key = jax.ShapeDtypeStruct((batch, length, groups, width), dtype)
+    mask = jax.ShapeDtypeStruct((batch, length), bool) if masked else None
+    try:
+        jax.jit(functools.partial(_by_kernel, causal=causal)).lower(query, key, key, mask).compile()
+    except RuntimeError as error:  # JAX's checks and the compiler's errors
+        logging.info("attention of %s without cuDNN: %s", shape, error)
+        return False
+    return True
+
+
+def _by_kernel(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    *,
+    causal: bool,
+    implementation: Literal["cudnn", "xla"] = "cudnn",
+) -> Array:
+    """`attend` by JAX's own function; the kernel knows a mask by the records' lengths."""
+    lengths = None
+    if mask is not None:
+        # A record without tokens sees one of padding: over no keys there is no softmax.
+        lengths = jnp.maximum(jnp.sum(mask, axis=1, dtype=jnp.int32), 1)
+    mixed = jax.nn.dot_product_attention(
+        query,
+        key,
+        value,
+        is_causal=causal,
+        key_value_seq_lengths=lengths,
+        implementation=implementation,
+    )
+    return mixed.reshape(*query.shape[:2], -1)
+
+
+def _in_blocks(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    causal: bool,
+    allowed: Array | None,
+    bias: Array | None,
+    scores: int,
+) -> Array:
+    """`attend`, with at most about `scores` scores at once."""
+    batch, length, heads, width = query.shape
+    groups = key.shape[2]
+    count = math.ceil(batch * heads * length * length / scores)  # of blocks of queries
+    size = math.ceil(length / count)
+    count = math.ceil(length / size)
+
+    def split(array: Array) -> Array:
+        """[.., L, x] -> [count, .., size, x]."""
+        padding = [(0, 0)] * array.ndim
+        padding[-2] = (0, count * size - length)
+        *lead, _, last = array.shape
+        blocks = jnp.pad(array, padding).reshape(*lead, count, size, last)
+        return jnp.moveaxis(blocks, -3, 0)
+
+    # Query heads that share a key head stand together: [B, G, H / G, L, d].
+    query = (query * width**-0.5).reshape(batch, length, groups, -1, width)
+    query = query.transpose(0, 2, 3, 1, 4)
+    key, value = key.swapaxes(1, 2), value.swapaxes(1, 2)
+    if bias is not None:
+        bias = split(bias.reshape(-1, *query.shape[1:4], length))
+    allowed = None if allowed is None else split(allowed)
+    places = jnp.arange(count * size).reshape(count, size, 1)
+
+    def block(parts: tuple[Array, Array, Array | None, Array | None]) -> Array:
+        query, place, allowed, bias = parts
+        logits = jnp.einsum("bgrtd,bgsd->bgrts", query, key, preferred_element_type=jnp.float32)
+        if bias is not None:
+            logits += bias
+        seen = [] if mask is None else [mask[:, None, None, None]]
+        seen += [place >= jnp.arange(length)] if causal else []
+        seen += [] if allowed is None else [allowed]
+        if seen:
+            logits += jnp.where(functools.reduce(jnp.logical_and, seen), 0.0, _HIDDEN)
+        weight = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+        total = jnp.sum(weight, axis=-1, keepdims=True)
+        mixed = jnp.einsum(
+            "bgrts,bgsd->bgrtd",
+            weight.astype(value.dtype),
+            value,
+            preferred_element_type=jnp.float32,
+        )
+        return (mixed / total).astype(value.dtype)
+
+    mixed = jax.lax.map(block, (split(query), places, allowed, bias))
+    mixed = jnp.moveaxis(mixed, 0, 3).reshape(batch, heads, count * size, -1)[:, :, :length]
+    return mixed.swapaxes(1, 2).reshape(batch, length, -1)

@@ -1,0 +1,19 @@
+import numpy as np
+
+from benchmarks.attention import SHAPES, SIDES, Shape, measure
+from model_ports import catalog
+
+
+def test_shapes_are_those_of_the_models():
+    for name, shape in SHAPES.items():
+        config = catalog.get(name).config
+        assert shape.heads == config["num_attention_heads"]
+        assert shape.groups == config.get("num_key_value_heads", shape.heads)
+        assert shape.heads * shape.width == config["hidden_size"]
+
+
+def test_all_sides_are_timed_and_the_engine_is_compared_with_float32():
+    seconds, change = measure(Shape(4, 2, 8, causal=True), 24, 2, "bfloat16")
+    assert len(seconds) == len(SIDES)
+    assert np.all(np.array(seconds) > 0)
+    assert 0 < change < 0.02
