@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -66,12 +65,10 @@ def attend_in_blocks(
     all keys. A CPU takes as many as its cache holds, which is several times faster too.
     """
 
-    def run(scores: int) -> Callable[[], Array]:
-        return lambda: _in_blocks(query, key, value, mask, causal, allowed, bias, scores)
-
+    run = functools.partial(_in_blocks, query, key, value, mask, causal, allowed, bias)
     if math.prod(query.shape[:3]) * query.shape[1] <= _CPU_SCORES:
-        return run(_CPU_SCORES)()
-    return jax.lax.platform_dependent(cpu=run(_CPU_SCORES), default=run(_SCORES))
+        return run(_CPU_SCORES)
+    return jax.lax.platform_dependent(cpu=lambda: run(_CPU_SCORES), default=lambda: run(_SCORES))
 
 
 @functools.cache
@@ -164,6 +161,7 @@ def _in_blocks(
         seen += [place >= jnp.arange(length)] if causal else []
         seen += [] if allowed is None else [allowed]
         if seen:
+            # A summand: a CPU takes several times as long to select among so many scores.
             logits += jnp.where(functools.reduce(jnp.logical_and, seen), 0.0, _HIDDEN)
         weight = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
         total = jnp.sum(weight, axis=-1, keepdims=True)
