@@ -23,11 +23,13 @@ def attend(
     causal: bool = False,
     allowed: Array | None = None,
     bias: Array | None = None,
+    kernel: bool = True,
 ) -> Array:
     """Scaled dot-product attention, heads joined again; scores and softmax are float32.
 
-    In bfloat16 a GPU takes cuDNN's kernel (of FlashAttention-2, Dao 2023) where that has the
-    shape; all else is `attend_in_blocks`.
+    The scores of all pairs never stand in memory where they are many: some queries at a time see
+    all keys. A CPU takes as many as its cache holds, which is several times faster too. In
+    bfloat16 a GPU takes cuDNN's kernel (of FlashAttention-2, Dao 2023) where that has the shape.
 
     Args:
         query: [B, L, H, d].
@@ -37,34 +39,16 @@ def attend(
         causal: Whether a token sees itself and those before it only.
         allowed: Which token may see which, bool [L, L], beside `mask`; None: any.
         bias: Added to the scores, [B or 1, H, L, L], such as ALiBi.
+        kernel: Whether cuDNN's kernel may be taken.
 
     Returns:
         [B, L, H * d].
     """
-    plain = allowed is None and bias is None
-    if plain and _has_kernel(
+    kernel = kernel and allowed is None and bias is None
+    if kernel and _has_kernel(
         query.shape, key.shape[2], query.dtype.name, masked=mask is not None, causal=causal
     ):
         return _by_kernel(query, key, value, mask, causal=causal)
-    return attend_in_blocks(query, key, value, mask, causal=causal, allowed=allowed, bias=bias)
-
-
-def attend_in_blocks(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
-    *,
-    causal: bool = False,
-    allowed: Array | None = None,
-    bias: Array | None = None,
-) -> Array:
-    """`attend` without a kernel, on every device.
-
-    The scores of all pairs never stand in memory where they are many: some queries at a time see
-    all keys. A CPU takes as many as its cache holds, which is several times faster too.
-    """
-
     run = functools.partial(_in_blocks, query, key, value, mask, causal, allowed, bias)
     if math.prod(query.shape[:3]) * query.shape[1] <= _CPU_SCORES:
         return run(_CPU_SCORES)
