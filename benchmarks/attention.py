@@ -20,11 +20,12 @@ import numpy as np
 from jax import Array
 
 from geneb_jax import device
+from model_ports import catalog
 from model_ports.attention import attend
 
 
 class Shape(NamedTuple):
-    """One layer's attention: query heads, key heads, width of a head."""
+    """One layer's attention: query heads, key heads, width of a head, whether it is causal."""
 
     heads: int
     groups: int
@@ -32,13 +33,22 @@ class Shape(NamedTuple):
     causal: bool
 
 
-SHAPES = {
-    "nucleotide-transformer-v2-50m-multi-species": Shape(16, 16, 32, causal=False),
-    "gena-lm-bert-large-t2t": Shape(16, 16, 64, causal=False),
-    "GENERator-eukaryote-3b-base": Shape(32, 4, 96, causal=True),
-    "METAGENE-1": Shape(32, 32, 128, causal=True),
+# Models, and whether their attention is causal.
+MODELS = {
+    "nucleotide-transformer-v2-50m-multi-species": False,
+    "gena-lm-bert-large-t2t": False,
+    "GENERator-eukaryote-3b-base": True,
+    "METAGENE-1": True,
 }
 LENGTHS = (128, 512, 2048, 8192)
+
+
+def shape_of(name: str) -> Shape:
+    """The attention of a model at full size."""
+    config = catalog.get(name).config
+    heads = config["num_attention_heads"]
+    groups = config.get("num_key_value_heads", heads)
+    return Shape(heads, groups, config["hidden_size"] // heads, MODELS[name])
 
 
 def whole(query: Array, key: Array, value: Array, mask: Array, *, causal: bool) -> Array:
@@ -95,7 +105,8 @@ def main() -> None:
     precision = "highest" if options.dtype == "float32" else "default"  # as models' forward
     print(f"{options.dtype} on {jax.devices()[0].device_kind}, {options.tokens} tokens, ms")
     print(f"{'':45s} {'L':>6s}", *(f"{name:>9s}" for name in SIDES), " difference")
-    for name, shape in SHAPES.items():
+    for name in MODELS:
+        shape = shape_of(name)
         for length in options.lengths:
             batch = max(options.tokens // length, 1)
             with jax.default_matmul_precision(precision):

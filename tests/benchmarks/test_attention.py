@@ -1,12 +1,12 @@
 import numpy as np
 
-from benchmarks.attention import SHAPES, SIDES, Shape, measure
+from benchmarks.attention import MODELS, SIDES, Shape, measure, shape_of
 from model_ports import catalog
 
 
 def test_shapes_are_those_of_the_models():
-    for name, shape in SHAPES.items():
-        config = catalog.get(name).config
+    for name in MODELS:
+        shape, config = shape_of(name), catalog.get(name).config
         assert shape.heads == config["num_attention_heads"]
         assert shape.groups == config.get("num_key_value_heads", shape.heads)
         assert shape.heads * shape.width == config["hidden_size"]
