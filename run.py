@@ -35,7 +35,8 @@ def parse_flags(arguments: Sequence[str]) -> list[str]:
 def main(_: Sequence[str]) -> None:
     """Runs the config."""
     logging.set_verbosity(logging.INFO)
-    stdlib_logging.getLogger("jax").setLevel(stdlib_logging.WARNING)
+    for library in ("jax", "fsspec"):
+        stdlib_logging.getLogger(library).setLevel(stdlib_logging.WARNING)
     try:
         run(_CONFIG.value, Path(_WORKDIR.value))
     except ConfigError as error:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import ml_collections
-from etils import epath
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.models import DTYPES, OWN_DTYPE
@@ -77,7 +76,8 @@ def default_config() -> ml_collections.ConfigDict:
     config.tasks_dir = ""
     # Folder with one checkpoint folder a model id; '' takes the pinned revisions from the hub.
     config.checkpoints_dir = ""
-    # Where embeddings are kept for other runs too, also gs://; '' is the workdir's embeddings/.
+    # Where embeddings are kept for other runs too, also gs://BUCKET/FOLDER with the extra `gcs`;
+    # '' is the workdir's embeddings/.
     config.embeddings_dir = ""
     config.preset = "corrected"
     config.published_batch_size = 8
@@ -266,14 +266,10 @@ def _directory(name: str, value: Any) -> Path | None:
     return path
 
 
-def _kept_in(name: str, value: Any) -> str:
-    """A path of any file system, which may not be there yet."""
-    try:
-        if value and epath.Path(value).exists() and not epath.Path(value).is_dir():
-            raise ValueError("not a folder")
-    except Exception as error:  # each file system has its own
-        raise ValueError(f"config.{name}: {value}: {error}") from error
-    return str(value)
+def _path(_: str, value: Any) -> str:
+    """A path of any file system, also gs://, which may not be there yet."""
+    text = str(value)
+    return str(Path(text).expanduser()) if text.startswith("~") else text
 
 
 def _text(name: str, value: Any) -> str:
@@ -308,7 +304,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "tasks": _text,
     "tasks_dir": _directory,
     "checkpoints_dir": _directory,
-    "embeddings_dir": _kept_in,
+    "embeddings_dir": _path,
     "preset": _one_of(PRESETS),
     "published_batch_size": _at_least(1),
     "taps": _taps,

@@ -178,7 +178,13 @@ def top_by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
         axis.remove()
     for axis, category in zip(axes.ravel(), by, strict=False):
         best = by[category].nlargest(10)[::-1]
-        axis.barh(best.index, best, color=_COLOURS[0])
+        axis.barh(best.index, best, color=_COLOURS[0], alpha=0.4)
+        axis.set_yticks([])
+        # On the bars: beside them, long names would leave three columns no width.
+        for line, name in enumerate(best.index):
+            axis.text(
+                0.02, line, name, transform=axis.get_yaxis_transform(), va="center", fontsize=5.5
+            )
         axis.set_title(category, fontsize=8)
         axis.tick_params(labelsize=5.5)
     return figure

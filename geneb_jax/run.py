@@ -24,6 +24,7 @@ from geneb_jax.processes import join, meet
 from geneb_jax.published import PUBLISHED
 from geneb_jax.results import read_source, run_results
 from geneb_jax.scores import computed_as, protocol_rows, sanitise, write_json
+from geneb_jax.store import check_folder
 from geneb_jax.submission import write_submission
 from geneb_jax.summary import (
     print_layers,
@@ -127,8 +128,8 @@ def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
     """Resolves models and tasks and reads the tasks.
 
     Raises:
-        ConfigError: Lists every model and task that cannot be run, and a mesh that the devices do
-            not make.
+        ConfigError: Lists every model and task that cannot be run, a mesh that the devices do not
+            make, and a folder for embeddings that takes none.
     """
     specs, model_problems = parse_models(settings.models, settings.checkpoints_dir, settings.preset)
     tasks, problems = _read_tasks(settings)
@@ -136,6 +137,11 @@ def check(settings: Settings) -> tuple[list[ModelSpec], list[Task]]:
         process_mesh(settings.mesh)
     except ValueError as error:
         problems.append(f"config.mesh: {error}")
+    if settings.embeddings_dir:
+        try:
+            check_folder(settings.embeddings_dir)
+        except ValueError as error:
+            problems.append(f"config.embeddings_dir: {error}")
     names = [sanitise(spec.name) for spec in specs]
     for name in {name for name in names if names.count(name) > 1}:
         problems.append(f"config.models: several models would write to '{name}'")

@@ -1,11 +1,11 @@
 """Embeddings on disk: float32 vectors by the content of what they were computed from.
 
-A store is a folder of chunks, on a local disk or wherever `etils.epath` reaches (gs://):
-`values-V.npy` [n, D] float32 and `keys-K-V.npy` [n, 16] uint8, K and V the digests of the two
-files' bytes. The values are written first and each file appears whole and never changes, so that
-any number of processes may read and write a store at once, and a killed one loses the unwritten
-chunk only. A file whose bytes are not those of its name is damaged: it is removed, and what the
-chunk held is computed anew.
+A store is a folder of chunks, on a local disk or in a bucket that `etils.epath` reaches (gs://,
+with the extra `gcs`): `values-V.npy` [n, D] float32 and `keys-K-V.npy` [n, 16] uint8, K and V the
+digests of the two files' bytes. The values are written first and each file appears whole and never
+changes, so that any number of processes may read and write a store at once, and a killed one loses
+the unwritten chunk only. A file whose bytes are not those of its name is damaged: it is removed,
+and what the chunk held is computed anew.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import fsspec.config
 import numpy as np
 from absl import logging
 from etils import epath
@@ -25,6 +26,11 @@ IDENTITY = "store.json"  # what the store's embeddings were computed with
 _KEY_BYTES = 16
 _CHUNK = re.compile(r"keys-[0-9a-f]+-[0-9a-f]+\.npy")
 
+# fsspec, through which epath reaches buckets, would keep a folder's first listing for good: what
+# other processes write would never be seen.
+for _scheme in ("gs", "s3", "az"):
+    fsspec.config.conf.setdefault(_scheme, {})["use_listings_cache"] = False
+
 
 def key(*parts: str) -> bytes:
     """Returns the key of what an embedding depends on: a record, or its place and its batch."""
@@ -34,6 +40,21 @@ def key(*parts: str) -> bytes:
         digest.update(len(encoded).to_bytes(8, "little"))
         digest.update(encoded)
     return digest.digest()
+
+
+def check_folder(folder: epath.PathLike) -> None:
+    """Makes a folder for stores, writes into it and removes what it wrote.
+
+    Raises:
+        ValueError: Nothing can be written there.
+    """
+    try:
+        trial = epath.Path(folder) / f"{uuid.uuid4().hex}.tmp"
+        trial.parent.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(b"")
+        trial.unlink()
+    except Exception as error:  # each file system has its own
+        raise ValueError(f"{folder}: nothing can be kept there: {error!r}") from error
 
 
 class Store:
@@ -98,8 +119,8 @@ class Store:
             rows_of.setdefault(self._place[key][0], []).append(row)
         found = np.empty((len(keys), 0), np.float32)
         for chunk, rows in rows_of.items():
-            with (self.folder / _values_of(chunk)).open("rb") as file:
-                values = np.load(file)
+            # In one piece: NumPy would ask a bucket for one small part after another.
+            values = np.load(io.BytesIO((self.folder / _values_of(chunk)).read_bytes()))
             if not found.shape[1]:
                 found = np.empty((len(keys), values.shape[1]), np.float32)
             found[rows] = values[[self._place[keys[row]][1] for row in rows]]
@@ -107,7 +128,10 @@ class Store:
 
     def _look(self) -> None:
         """Reads the keys of chunks that are new, and drops chunks that are gone."""
-        names = {path.name for path in self.folder.iterdir()}
+        try:
+            names = {path.name for path in self.folder.iterdir()}
+        except FileNotFoundError:  # a bucket has no empty folders
+            names = set[str]()
         for name in self._seen - names:
             self._forget(name)
         for name in sorted(names - self._seen):
@@ -158,6 +182,9 @@ def _digest(content: bytes) -> str:
 
 def _write(path: epath.Path, content: bytes) -> None:
     """Writes a file so that it is there in full or not at all, whoever else writes it."""
+    if "://" in str(path):  # in a bucket any file is
+        path.write_bytes(content)
+        return
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     temporary.write_bytes(content)
     temporary.replace(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from etils import epath
 
 from geneb_jax.processes import parse_processes
 from geneb_jax.scores import read_scores
@@ -75,14 +76,24 @@ def test_eight_devices_score_as_one_does(tasks_dir, one_device, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_of_two_devices_score_as_one_does(tasks_dir, one_device, tmp_path):
+@pytest.mark.parametrize("kept", ["workdir", "bucket"])
+def test_two_processes_of_two_devices_score_as_one_does(
+    tasks_dir, one_device, tmp_path, bucket_folder, kept
+):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    finish(*(start(tasks_dir, tmp_path, 2, f"--config.processes={i}/2@{address}") for i in (0, 1)))
+    embeddings = {"workdir": str(tmp_path / "embeddings"), "bucket": bucket_folder}[kept]
+    flags = [f"--config.embeddings_dir={embeddings}"]
+    finish(
+        *(
+            start(tasks_dir, tmp_path, 2, *flags, f"--config.processes={i}/2@{address}")
+            for i in (0, 1)
+        )
+    )
     pd.testing.assert_frame_equal(read_scores(tmp_path / "scores.csv"), one_device)
     # Each process wrote a chunk of its own for each of the two models.
-    assert len(list(tmp_path.glob("embeddings/*/*/values-*.npy"))) == 4
+    assert len(list(epath.Path(embeddings).glob("*/*/values-*.npy"))) == 4
 
 
 def test_processes_are_found_by_jax_or_named():

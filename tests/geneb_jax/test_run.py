@@ -324,14 +324,16 @@ def test_tasks_are_those_of_the_folder_and_the_selection(tasks_dir, tmp_path):
 
 def test_everything_wrong_is_reported_before_anything_starts(tasks_dir, tmp_path):
     (tasks_dir / "broken.csv").write_text("text,label,split\nA,x,train\n")
-    made = config(tasks_dir, models="kmer-9,kmer-2,embeddings:/nowhere")
+    models = "kmer-9,kmer-2,embeddings:/nowhere"
+    made = config(tasks_dir, models=models, embeddings_dir=__file__)
     try:
         with pytest.raises(ConfigError) as error:
             quiet(made, tmp_path / "run")
     finally:
         (tasks_dir / "broken.csv").unlink()
     text = str(error.value)
-    assert all(word in text for word in ("kmer-9", "/nowhere", "task 'broken'", "label 'x'"))
+    words = "kmer-9", "/nowhere", "task 'broken'", "label 'x'", f"embeddings_dir: {__file__}"
+    assert all(word in text for word in words)
     assert not (tmp_path / "run").exists()
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from etils.epath import testing
+from etils import epath
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from geneb_jax.store import IDENTITY, Store, key
+from geneb_jax.store import IDENTITY, Store, check_folder, key
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 3
@@ -83,33 +83,12 @@ def test_a_damaged_chunk_is_named_and_removed(tmp_path, what, damage, caplog):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
 
 
-def test_a_store_may_lie_in_a_bucket(tmp_path):
-    """The same code over a file system that has no local paths."""
-
-    def there(original, *paths, **options):
-        local = [str(path).replace("gs://bucket", str(tmp_path)) for path in paths]
-        assert all(str(path).startswith("gs://") for path in paths)
-        return original(*local, **options)
-
-    def opened(original, path, mode):
-        return original(str(path).replace("gs://bucket", str(tmp_path)), mode)
-
-    same = dict.fromkeys(("exists", "listdir", "makedirs", "mkdir", "remove", "replace"), there)
-    with testing.mock_epath(open=opened, **same):
-        filled("gs://bucket/deep/store")
-        store = Store("gs://bucket/deep/store")
-        assert store.get([key("c")]).tolist() == [[5.0, 6.0]]
-        for path in (tmp_path / "deep" / "store").glob("values-*"):
-            flip(path, 0)
-        assert len(Store("gs://bucket/deep/store").missing([key(x) for x in "abc"])) == 3
-
-
 WRITER = """
 import sys
 import numpy as np
 from geneb_jax.store import Store, key
 store = Store(sys.argv[1])
-for start in range(0, 200, 10):
+for start in range(0, int(sys.argv[2]), 10):
     names = [str(i) for i in range(start, start + 10)]
     wanted = store.missing([key(name) for name in names])
     names = [name for name in names if key(name) in wanted]
@@ -118,9 +97,48 @@ for start in range(0, 200, 10):
 """
 
 
+def test_a_store_in_a_bucket_keeps_what_several_write(bucket_folder):
+    store = Store(bucket_folder)
+    assert len(store) == 0
+    keys = [key(str(i)) for i in range(32)]
+    store.add(keys[30:31], np.full((1, 4), 30.0))
+    assert store.missing(keys[30:]) == {keys[31]}  # the folder was listed before others write
+    writer = [sys.executable, "-c", WRITER, bucket_folder, "30"]
+    subprocess.run(writer, cwd=ROOT, check=True, timeout=120)
+    assert store.missing(keys) == {keys[31]}
+    store.add(keys[31:], np.full((1, 4), 31.0))
+    for opened in (store, Store(bucket_folder)):
+        assert not opened.missing(keys)
+        assert opened.get(keys[::-1])[:, 0].tolist() == list(range(31, -1, -1))
+    assert {path.suffix for path in epath.Path(bucket_folder).iterdir()} == {".npy"}
+
+
+def test_folders_that_take_nothing_are_named(tmp_path, bucket_folder):
+    check_folder(tmp_path / "deep" / "folder")
+    assert not list((tmp_path / "deep" / "folder").iterdir())
+    check_folder(bucket_folder)
+    for folder in (__file__, "gs://no-such-bucket/x", "no-such-scheme://x"):
+        with pytest.raises(ValueError, match=f"{folder}: nothing can be kept there"):
+            check_folder(folder)
+
+
+@pytest.mark.parametrize("damage", [flip, cut])
+@pytest.mark.parametrize("what", ["keys", "values"])
+def test_a_damaged_chunk_in_a_bucket_is_removed(bucket_folder, what, damage, caplog):
+    filled(bucket_folder)
+    path = sorted(epath.Path(bucket_folder).glob(f"{what}-*"))[0]
+    damage(path, -1)
+    missing = Store(bucket_folder).missing([key(x) for x in "abc"])
+    assert missing in ({key("a"), key("b")}, {key("c")})
+    assert f"{path}: its checksum is not that of its name" in caplog.text
+    assert not path.exists()
+
+
 def test_several_processes_write_one_store(tmp_path):
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], cwd=ROOT, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, tmp_path, "200"], cwd=ROOT, stderr=subprocess.PIPE
+        )
         for _ in range(3)
     ]
     for writer in writers:

@@ -120,6 +120,14 @@ def test_parts_of_a_benchmark_give_tables_and_figures(published, tmp_path, model
         assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
 
 
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
+def test_long_names_leave_room_for_what_is_drawn(published, tmp_path):
+    longest = "nucleotide-transformer-v2-50m-multi-species:random:tiny"
+    some = few_models(published).replace({"LucaOne": longest})
+    labels = labels_of(list(some["model"].unique()), model_labels())
+    assert set(FIGURES) <= set(save_figures(some, labels, tmp_path))
+
+
 def test_figures_of_a_run(published, tmp_path):
     rows = [
         {"model": model, "C": C, "MCC": 0.1 * i + C / 100, "probe": probe, "solver": solver}
