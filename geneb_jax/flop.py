@@ -66,6 +66,10 @@ _COUNTS: Mapping[str, Callable[[JaxprEqn], float]] = {
 }
 _TIMES: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
     "scan": lambda params: params["length"],
-    "shard_map": lambda params: params["mesh"].size,
+    "shard_map": lambda params: math.prod(
+        params["mesh"].shape[axis]
+        for name in ("newly_manual_axes", "manual_axes")  # in JAX 0.10.1 and later, and before
+        for axis in params.get(name, ())
+    ),
     "pallas_call": lambda params: math.prod(params["grid_mapping"].grid),
 }

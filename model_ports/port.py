@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from model_ports import catalog, checkpoint, converted
 from model_ports.pooling import POOLINGS
-from model_ports.sharding import parameter_shardings
+from model_ports.sharding import DATA, parameter_shardings
 from model_ports.tokenizers import Tokenizer, build_tokenizer
 
 _PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
@@ -517,10 +517,20 @@ def embedder(
     wanted = (View(FINAL, port.preset.pooling),) if views is None else tuple(views)
     taps = tuple(dict.fromkeys(view.tap for view in wanted))
 
-    @jax.jit
     def embed(state: nnx.State, inputs: Inputs) -> Array:
         states, mask = forward(port, state, inputs, taps)
         pooled = [POOLINGS[view.pooling](states[view.tap], mask) for view in wanted]
         return jnp.concatenate(pooled, axis=-1)
 
-    return embed
+    if port.mesh:
+        # Each device, or group that shares the parameters, sees its rows alone. Left to itself XLA
+        # gathers whole batches around FFTs and where strands are stacked on the rows.
+        embed = jax.shard_map(
+            embed,
+            mesh=port.mesh,
+            in_specs=(PartitionSpec(), PartitionSpec(DATA)),
+            out_specs=PartitionSpec(DATA),
+            axis_names={DATA},
+            check_vma=False,
+        )
+    return jax.jit(embed)

@@ -6,6 +6,7 @@ the number of devices is settled when JAX starts.
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -52,6 +53,12 @@ def alike(one, many, sequences):
     return True
 
 
+def exchanges(compiled):
+    """Kinds of communication between devices in a compiled program."""
+    kinds = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
+    return re.findall(rf" ({kinds})(?:-start)?\(", compiled.as_text())
+
+
 def compare(folder, layout):
     """Facts on a fixture in a layout DATAxMODEL."""
     sequences = [s for s in json.loads((folder / "cases.json").read_text())["sequences"] if s]
@@ -66,6 +73,9 @@ def compare(folder, layout):
         "equal": alike(one, many, sequences) if model == 1 else None,
         "difference": float(np.abs(spread - whole).max() / np.abs(whole).max()),
         "held": held / sum(leaf.size for leaf in leaves),
+        "exchanges": sorted(
+            {kind for program in many._programs.values() for kind in exchanges(program.call)}
+        ),
     }
 
 

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.experimental import pallas as pl
 
 from geneb_jax.flop import matrix_flop
@@ -47,11 +46,14 @@ def test_loops_branches_and_inner_functions():
     assert count(jax.checkpoint(square), (4, 4)) == one
 
 
-def test_all_devices_of_a_mesh_and_all_cells_of_a_grid():
-    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), "x")
+def test_all_devices_that_split_the_rows_and_all_cells_of_a_grid():
+    mesh = jax.sharding.AbstractMesh((4, 2), ("x", "y"))
     spec = jax.sharding.PartitionSpec("x")
-    mapped = jax.shard_map(lambda x: x @ x.T, mesh=mesh, in_specs=spec, out_specs=spec)
-    assert count(mapped, (4, 5)) == 2 * 4 * 4 * 5
+    mapped = jax.shard_map(
+        lambda x: x @ jnp.ones((5, 3)), mesh=mesh, in_specs=spec, out_specs=spec,
+        axis_names={"x"}, check_vma=False,
+    )  # fmt: skip
+    assert count(mapped, (8, 5)) == 2 * 8 * 5 * 3
 
     def kernel(x, y):
         y[...] = x[...] @ x[...]
