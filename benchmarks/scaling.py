@@ -9,6 +9,7 @@ of the mesh, and no speed-up is to be seen there.
 """
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,17 +51,21 @@ def tokens_per_second(port: Port, length: int, tokens: int) -> float:
 
 def on_devices(model_id: str, tokens: int) -> dict[str, list[tuple[int, float]]]:
     """Devices and tokens/s along each axis."""
-    found: dict[str, list[tuple[int, float]]] = {DATA: [], MODEL: []}
     devices = np.array(jax.devices())
-    counts = [2**i for i in range(len(devices).bit_length())]
-    for axis, points in found.items():
-        for count in counts:
-            shape = (count, 1) if axis == DATA else (1, count)
-            mesh = Mesh(devices[:count].reshape(shape), (DATA, MODEL))
-            port = random_port(model_id, FIXTURES / model_id, mesh=mesh)
-            points.append((count, tokens_per_second(port, TYPICAL_LENGTH, tokens)))
-            print(f"{count} devices on {axis}: {points[-1][1]:,.0f} tokens/s", flush=True)
-    return found
+
+    def measure(shape: tuple[int, int]) -> tuple[int, float]:
+        mesh = Mesh(devices[: math.prod(shape)].reshape(shape), (DATA, MODEL))
+        port = random_port(model_id, FIXTURES / model_id, mesh=mesh)
+        rate = tokens_per_second(port, TYPICAL_LENGTH, tokens)
+        print(f"{shape[0]} devices on data, {shape[1]} on model: {rate:,.0f} tokens/s", flush=True)
+        return math.prod(shape), rate
+
+    counts = [2**i for i in range(1, len(devices).bit_length())]
+    alone = measure((1, 1))
+    return {
+        DATA: [alone, *(measure((count, 1)) for count in counts)],
+        MODEL: [alone, *(measure((1, count)) for count in counts)],
+    }
 
 
 def by_length(model_id: str, tokens: int) -> list[tuple[int, float]]:
@@ -73,10 +78,14 @@ def by_length(model_id: str, tokens: int) -> list[tuple[int, float]]:
 
 
 def draw(
-    devices: dict[str, list[tuple[int, float]]], lengths: Sequence[tuple[int, float]], out: Path
+    model_id: str,
+    devices: dict[str, list[tuple[int, float]]],
+    lengths: Sequence[tuple[int, float]],
+    out: Path,
 ) -> None:
     """Writes both curves."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    figure.suptitle(model_id)
     for axis, points in devices.items():
         left.plot(*zip(*points, strict=True), marker="o", label=f"all on {axis}")
     left.set_xlabel(f"devices ({jax.devices()[0].device_kind}), {TYPICAL_LENGTH} tokens a record")
@@ -101,7 +110,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=16384, help="of each point, at least")
     options = parser.parse_args()
     devices = on_devices(options.model, options.tokens)
-    draw(devices, by_length(options.model, options.tokens), options.out)
+    draw(options.model, devices, by_length(options.model, options.tokens), options.out)
 
 
 if __name__ == "__main__":
