@@ -7,8 +7,10 @@ from typing import Any
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 
-def matrix_flop(program: Jaxpr) -> float:
+def matrix_flop(program: Jaxpr, dtype: str | None = None) -> float:
     """Returns the operations of all matrix products and convolutions of a program.
+
+    With `dtype`, of those in which a factor has this dtype.
 
     A multiplication and an addition are two; loops count as often as they turn (a `while`, whose
     turns are not known, once), of a branch the larger side counts. Products over devices are those
@@ -18,12 +20,13 @@ def matrix_flop(program: Jaxpr) -> float:
     for equation in program.eqns:
         name, params = equation.primitive.name, equation.params
         if name in _COUNTS:
-            total += _COUNTS[name](equation)
+            if dtype is None or dtype in [str(factor.aval.dtype) for factor in equation.invars[:2]]:
+                total += _COUNTS[name](equation)
         elif name == "cond":
-            total += max(matrix_flop(branch.jaxpr) for branch in params["branches"])
+            total += max(matrix_flop(branch.jaxpr, dtype) for branch in params["branches"])
         else:
             times = _TIMES[name](params) if name in _TIMES else 1
-            total += times * sum(map(matrix_flop, _inner(params)))
+            total += times * sum(matrix_flop(inner, dtype) for inner in _inner(params))
     return total
 
 

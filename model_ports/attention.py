@@ -39,12 +39,14 @@ def attend(
         causal: Whether a token sees itself and those before it only.
         allowed: Which token may see which, bool [L, L], beside `mask`; None: any.
         bias: Added to the scores, [B or 1, H, L, L], such as ALiBi.
-        kernel: Whether cuDNN's kernel may be taken.
+        kernel: Whether cuDNN's kernel may be taken. It is not where devices share parameters.
 
     Returns:
         [B, L, H * d].
     """
-    kernel = kernel and allowed is None and bias is None
+    # JAX cannot split the kernel over axes that a program mapped over others leaves to it.
+    split = bool(jax.sharding.get_abstract_mesh().auto_axes)
+    kernel = kernel and allowed is None and bias is None and not split
     if kernel and _has_kernel(
         query.shape, key.shape[2], query.dtype.name, masked=mask is not None, causal=causal
     ):

@@ -167,7 +167,9 @@ def linear(
 
 def embed(rows: int, features: int, *, rngs: nnx.Rngs, std: float = 0.02) -> nnx.Embed:
     """An embedding table; random weights are normal with standard deviation `std`."""
-    return nnx.Embed(rows, features, embedding_init=nnx.initializers.normal(std), rngs=rngs)
+    table = nnx.Embed(rows, features, embedding_init=nnx.initializers.normal(std), rngs=rngs)
+    table.dtype = None  # that of the weights, not the one they had here
+    return table
 
 
 def layer_norm(features: int, epsilon: float, *, rngs: nnx.Rngs) -> nnx.LayerNorm:

@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from model_ports import catalog, checkpoint, converted
 from model_ports.pooling import POOLINGS
-from model_ports.sharding import DATA, parameter_shardings
+from model_ports.sharding import DATA, MODEL, parameter_shardings
 from model_ports.tokenizers import Tokenizer, build_tokenizer
 
 _PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
@@ -497,8 +497,7 @@ def forward(
         del given["attention_mask"]
     if port.preset.batching == "fixed":
         given["padded_length"] = port.preset.max_tokens
-    precision = "highest" if port.dtype == "float32" else "default"
-    with jax.default_matmul_precision(precision):
+    with jax.default_matmul_precision("highest"):  # bfloat16 products know no other
         hidden = nnx.merge(port.graphdef, state)(given, taps)
     mask = inputs["attention_mask"] if hidden.mask is None else hidden.mask
     return Hidden(hidden.states, mask)
@@ -530,7 +529,7 @@ def embedder(
             mesh=port.mesh,
             in_specs=(PartitionSpec(), PartitionSpec(DATA)),
             out_specs=PartitionSpec(DATA),
-            axis_names={DATA},
+            axis_names={DATA} if port.mesh.shape[MODEL] > 1 else {DATA, MODEL},
             check_vma=False,
         )
     return jax.jit(embed)

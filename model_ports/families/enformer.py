@@ -99,7 +99,7 @@ class BatchNorm(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         gain = self.scale[...] / jnp.sqrt(self.variance[...] + _EPSILON)
-        return (x - self.mean[...]) * gain + self.bias[...]
+        return ((x - self.mean[...]) * gain + self.bias[...]).astype(x.dtype)
 
 
 class ConvolutionBlock(nnx.Module):
@@ -315,7 +315,9 @@ class Model(nnx.Module):
 
     def _convolve(self, ids: Array) -> Array:
         """[B, L] -> [B, L / 2^downsamples, D]."""
-        x = jax.nn.one_hot(ids, _BASES, dtype=self.stem.pool.logits.kernel.dtype)
+        # SPACE computes in float32: which experts are chosen jumps with the last digits.
+        dtype = jnp.float32 if self.config.space else self.stem.pool.logits.kernel.dtype
+        x = jax.nn.one_hot(ids, _BASES, dtype=dtype)
         x = self.stem(x)
         for stage in self.tower:
             x = stage(x)
@@ -476,7 +478,7 @@ SHARDING = (
     (r"blocks\.feed_forward\.down", (None, None, "model", None)),
 )
 
-# Statistics of batch norms may be tiny; which expert is chosen jumps with the gate's last digits.
+# Statistics of batch norms may be tiny.
 FLOAT32 = (r".*\.norm\.(mean|variance)", r".*\.gate\..*")
 
 TINY = {"dim": 48, "depth": 2, "heads": 2, "attn_dim_key": 8, "dim_divisible_by": 4}

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from geneb_jax.flop import matrix_flop
 from model_ports import catalog
 from model_ports.port import (
     abstract_port,
@@ -132,6 +133,18 @@ def test_bfloat16_stays_close_to_float32(model_id: str):
     a, b = vectors["float32"], vectors["bfloat16"]
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert cosine.min() >= 0.999
+
+
+@pytest.mark.parametrize("model_id", FIXTURES)
+def test_a_bfloat16_port_multiplies_in_bfloat16(model_id: str):
+    """At full size; what stays float32 beside it are the products of scans and of gates."""
+    port = abstract_port(model_id, GOLDEN / model_id, dtype="bfloat16")
+    length = padded_length(port, min(64, port.config.max_tokens or 64))
+    inputs = collate(port, [np.zeros(1, np.int32)], length)
+    program = embedder(port).trace(port.state, inputs).jaxpr.jaxpr  # pyright: ignore (jitted)
+    routed = {"JanusDNA_72_w", "JanusDNA_72_wo", "space"}  # experts change with the last digits
+    share = matrix_flop(program, "float32") / matrix_flop(program)
+    assert share == 1 if model_id in routed else share < 0.1
 
 
 @pytest.mark.parametrize("model_id", ["gpt2_gene_v1", "dna_gpt3b_m", "GROVER", "genomics-fm"])
