@@ -32,6 +32,7 @@ from model_ports.catalog import PresetName
 from model_ports.convert import check_hub_checkpoint, converted_checkpoint
 from model_ports.port import (
     FINAL,
+    NUMERICS,
     Port,
     Reader,
     View,
@@ -134,6 +135,7 @@ def _representation(port: Port, view: View, settings: Settings) -> Representatio
         "weights": port.weights_id,
         "preset": preset | {"pooling": view.pooling},
         "dtype": port.dtype,
+        "numerics": NUMERICS,
         "tap": view.tap,
     }
     if port.preset.batching == "input-order":

@@ -20,7 +20,7 @@ def matrix_flop(program: Jaxpr, dtype: str | None = None) -> float:
     for equation in program.eqns:
         name, params = equation.primitive.name, equation.params
         if name in _COUNTS:
-            if dtype is None or dtype in [str(factor.aval.dtype) for factor in equation.invars[:2]]:
+            if dtype is None or dtype in map(_dtype, equation.invars[:2]):
                 total += _COUNTS[name](equation)
         elif name == "cond":
             total += max(matrix_flop(branch.jaxpr, dtype) for branch in params["branches"])
@@ -40,6 +40,10 @@ def _inner(params: Mapping[str, Any]) -> Iterator[Jaxpr]:
 
 def _shape(variable: Any) -> tuple[int, ...]:
     return variable.aval.shape
+
+
+def _dtype(variable: Any) -> str:
+    return variable.aval.dtype.name
 
 
 def _dot(equation: JaxprEqn) -> float:

@@ -26,6 +26,8 @@ from model_ports.tokenizers import Tokenizer, build_tokenizer
 _PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
 _CHECKED = 16384  # records that are tokenized at once where only their ids' range is asked for
 FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
+# Goes up with every change of what ports compute: embeddings kept by older code are not taken.
+NUMERICS = 1
 
 Inputs = Mapping[str, Any]  # input_ids int32 [B, L], attention_mask bool [B, L]
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from geneb_jax import evaluation
+from geneb_jax import evaluation, features
 from geneb_jax.config import ConfigError, default_config
 from geneb_jax.kmer import kmer_frequencies
 from geneb_jax.run import run
@@ -271,6 +271,17 @@ def test_runs_share_embeddings_and_a_damaged_chunk_is_computed_anew(tasks_dir, t
     whole = (tmp_path / "two" / "scores.csv").read_bytes()
     for other in ("three", "four"):
         assert (tmp_path / other / "scores.csv").read_bytes() == whole
+
+
+def test_embeddings_and_scores_of_other_numerics_are_not_taken(tasks_dir, tmp_path, monkeypatch):
+    name = f"{NT}:random:tiny"
+    made = config(tasks_dir, models=name, regimes="full", tasks="iDHS")
+    quiet(made, tmp_path)
+    first = embedded(tmp_path)
+    monkeypatch.setattr(features, "NUMERICS", features.NUMERICS + 1)
+    quiet(made, tmp_path)
+    assert embedded(tmp_path) == first
+    assert first[name] > 0
 
 
 def test_more_heads_in_the_same_workdir_are_added(tasks_dir, tmp_path):
