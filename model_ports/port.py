@@ -499,7 +499,7 @@ def forward(
         del given["attention_mask"]
     if port.preset.batching == "fixed":
         given["padded_length"] = port.preset.max_tokens
-    with jax.default_matmul_precision("highest"):  # bfloat16 products know no other
+    with jax.default_matmul_precision("highest"):  # of no effect on bfloat16 products
         hidden = nnx.merge(port.graphdef, state)(given, taps)
     mask = inputs["attention_mask"] if hidden.mask is None else hidden.mask
     return Hidden(hidden.states, mask)

@@ -315,7 +315,7 @@ class Model(nnx.Module):
 
     def _convolve(self, ids: Array) -> Array:
         """[B, L] -> [B, L / 2^downsamples, D]."""
-        # SPACE computes in float32: which experts are chosen jumps with the last digits.
+        # SPACE computes in float32 throughout, as its experts are chosen by the last digits.
         dtype = jnp.float32 if self.config.space else self.stem.pool.logits.kernel.dtype
         x = jax.nn.one_hot(ids, _BASES, dtype=dtype)
         x = self.stem(x)
@@ -478,7 +478,7 @@ SHARDING = (
     (r"blocks\.feed_forward\.down", (None, None, "model", None)),
 )
 
-# Statistics of batch norms may be tiny.
+# Statistics of batch norms may be tiny; the gate's last digits choose SPACE's experts.
 FLOAT32 = (r".*\.norm\.(mean|variance)", r".*\.gate\..*")
 
 TINY = {"dim": 48, "depth": 2, "heads": 2, "attn_dim_key": 8, "dim_divisible_by": 4}
