@@ -50,9 +50,13 @@ def test_all_devices_that_split_the_rows_and_all_cells_of_a_grid():
     mesh = jax.sharding.AbstractMesh((4, 2), ("x", "y"))
     spec = jax.sharding.PartitionSpec("x")
     mapped = jax.shard_map(
-        lambda x: x @ jnp.ones((5, 3)), mesh=mesh, in_specs=spec, out_specs=spec,
-        axis_names={"x"}, check_vma=False,
-    )  # fmt: skip
+        lambda x: x @ jnp.ones((5, 3)),
+        mesh=mesh,
+        in_specs=spec,
+        out_specs=spec,
+        axis_names={"x"},
+        check_vma=False,
+    )
     assert count(mapped, (8, 5)) == 2 * 8 * 5 * 3
 
     def kernel(x, y):
@@ -60,7 +64,11 @@ def test_all_devices_that_split_the_rows_and_all_cells_of_a_grid():
 
     block = pl.BlockSpec((4, 4), lambda i: (i, 0))
     call = pl.pallas_call(
-        kernel, grid=(3,), in_specs=[block], out_specs=block, interpret=True,
+        kernel,
+        grid=(3,),
+        in_specs=[block],
+        out_specs=block,
+        interpret=True,
         out_shape=jax.ShapeDtypeStruct((12, 4), jnp.float32),
-    )  # fmt: skip
+    )
     assert count(call, (12, 4)) == 3 * 2 * 4**3
