@@ -102,14 +102,13 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="L")
     parser.add_argument("--tokens", type=int, default=device.default_batch_tokens())
     options = parser.parse_args()
-    precision = "highest" if options.dtype == "float32" else "default"  # as models' forward
     print(f"{options.dtype} on {jax.devices()[0].device_kind}, {options.tokens} tokens, ms")
     print(f"{'':45s} {'L':>6s}", *(f"{name:>9s}" for name in SIDES), " difference")
     for name in MODELS:
         shape = shape_of(name)
         for length in options.lengths:
             batch = max(options.tokens // length, 1)
-            with jax.default_matmul_precision(precision):
+            with jax.default_matmul_precision("highest"):  # as models' forward
                 seconds, change = measure(shape, length, batch, options.dtype)
             times = (" " * 9 if np.isnan(s) else f"{1000 * s:9.2f}" for s in seconds)
             print(f"{name:45s} {length:6d}", *times, f"{change:11.1e}", flush=True)

@@ -525,7 +525,8 @@ def embedder(
 
     if port.mesh:
         # Each device, or group that shares the parameters, sees its rows alone. Left to itself XLA
-        # gathers whole batches around FFTs and where strands are stacked on the rows.
+        # gathers whole batches around FFTs and where strands are stacked on the rows. Where
+        # none share them, no axis is left to XLA, for the sake of attention's kernel.
         embed = jax.shard_map(
             embed,
             mesh=port.mesh,

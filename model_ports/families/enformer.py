@@ -260,7 +260,7 @@ class Experts(nnx.Module):
         self.down_bias = nnx.Param(jnp.zeros((config.experts, width)))
 
     def __call__(self, x: Array) -> Array:
-        gates = jax.nn.leaky_relu(self.gate(x.astype(jnp.float32)), _GATE_SLOPE)
+        gates = jax.nn.leaky_relu(self.gate(x), _GATE_SLOPE)
         largest, index = jax.lax.top_k(gates, self.chosen)
         share = jax.nn.softmax(largest, axis=-1)[..., None]
         weight = jnp.sum(share * jax.nn.one_hot(index, gates.shape[-1]), axis=-2)
@@ -269,7 +269,7 @@ class Experts(nnx.Module):
         def add(total: Array, expert: tuple[Array, ...]) -> tuple[Array, None]:
             up, up_bias, down, down_bias, weight = expert
             out = jax.nn.relu(y @ up + up_bias) @ down + down_bias
-            return total + weight[..., None].astype(x.dtype) * out, None
+            return total + weight[..., None] * out, None
 
         weights = jnp.moveaxis(weight, -1, 0)
         experts = (self.up[...], self.up_bias[...], self.down[...], self.down_bias[...], weights)
@@ -306,7 +306,7 @@ class Model(nnx.Module):
         bins = x.shape[1]
         if self.config.space:
             species = jnp.broadcast_to(self.species[...], (len(x), 1, self.config.width))
-            x = jnp.concatenate([x, species.astype(x.dtype)], axis=1)
+            x = jnp.concatenate([x, species], axis=1)
         x, states = scan_layers(self.blocks, x, lambda block, x: block(x), taps)
         # An odd number of bins too many loses one more than asked, as in the original.
         trim = -((self.config.bins - bins) // 2)

@@ -64,11 +64,7 @@ def test_all_devices_that_split_the_rows_and_all_cells_of_a_grid():
 
     block = pl.BlockSpec((4, 4), lambda i: (i, 0))
     call = pl.pallas_call(
-        kernel,
-        grid=(3,),
-        in_specs=[block],
-        out_specs=block,
-        interpret=True,
+        kernel, grid=(3,), in_specs=[block], out_specs=block, interpret=True,
         out_shape=jax.ShapeDtypeStruct((12, 4), jnp.float32),
-    )
+    )  # fmt: skip
     assert count(call, (12, 4)) == 3 * 2 * 4**3

@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,10 @@ from geneb_jax.flop import matrix_flop
 from model_ports import attention, catalog
 from model_ports.attention import attend
 from model_ports.layers import symmetric_alibi
+from model_ports.port import abstract_port, collate, embedder, padded_length
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NT = "nucleotide-transformer-v2-50m-multi-species"
 
 
 @pytest.mark.parametrize(
@@ -129,17 +134,11 @@ def test_the_kernel_is_each_devices_own(monkeypatch, model):
     """Where devices share parameters, the compiler would have to split it, and JAX fails."""
     monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91000)
     monkeypatch.setattr(attention, "_has_kernel", lambda *shape, **options: True)
-    parts, mask = bfloat16_parts(width=64)
     auto = 2 * (jax.sharding.AxisType.Auto,)
-    mapped = jax.shard_map(
-        lambda parts, mask: attend(*parts, mask),
-        mesh=jax.sharding.AbstractMesh((3, model), ("data", "model"), auto),
-        in_specs=jax.sharding.PartitionSpec("data"),
-        out_specs=jax.sharding.PartitionSpec("data"),
-        axis_names={"data"} if model > 1 else {"data", "model"},
-        check_vma=False,
-    )
-    program = str(jax.make_jaxpr(mapped)(parts, mask))
+    mesh = jax.sharding.AbstractMesh((4, model), ("data", "model"), auto)
+    port = abstract_port(NT, GOLDEN / NT, dtype="bfloat16", mesh=mesh)
+    inputs = collate(port, 4 * [np.zeros(1, np.int32)], padded_length(port, 64))
+    program = str(embedder(port).trace(port.state, inputs).jaxpr)
     assert ("dot_product_attention_fwd_wrapper" in program) == (model == 1)
 
 
