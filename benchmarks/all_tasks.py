@@ -29,7 +29,7 @@ from benchmarks.probes import (
     fit_and_score,
     timed,
 )
-from geneb_jax.device import make_room_for_programs
+from geneb_jax.devices.programs import make_room_for_programs
 from probes import SOLVERS
 
 SIZES = Path(__file__).with_name("task_sizes.csv")

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from geneb_jax import device
+from geneb_jax.devices.capacity import best_seconds, out_of_memory
+from geneb_jax.embedding.tuning import default_batch_tokens
 from model_ports import catalog
 from model_ports.attention import attend
 
@@ -81,9 +82,9 @@ def measure(shape: Shape, length: int, batch: int, dtype: str) -> tuple[list[flo
     for side in SIDES.values():
         run = jax.jit(functools.partial(side, causal=shape.causal))
         try:
-            seconds.append(device.best_seconds(lambda run=run: run(*arrays)))
+            seconds.append(best_seconds(lambda run=run: run(*arrays)))
         except jax.errors.JaxRuntimeError as error:
-            if not device.out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             seconds.append(float("nan"))
     found = attend(*(array[:1] for array in arrays), causal=shape.causal)
@@ -100,7 +101,7 @@ def main() -> None:
     )
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="L")
-    parser.add_argument("--tokens", type=int, default=device.default_batch_tokens())
+    parser.add_argument("--tokens", type=int, default=default_batch_tokens())
     options = parser.parse_args()
     print(f"{options.dtype} on {jax.devices()[0].device_kind}, {options.tokens} tokens, ms")
     print(f"{'':45s} {'L':>6s}", *(f"{name:>9s}" for name in SIDES), " difference")

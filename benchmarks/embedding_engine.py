@@ -21,9 +21,10 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 from benchmarks.embedding_case import Case, leave, read_records, write_records
-from geneb_jax import device
-from geneb_jax.buckets import benchmark_lengths, plan_batches
-from geneb_jax.embedding import Speed, Work, embed_array, open_engine
+from geneb_jax.devices.capacity import matmul_rate
+from geneb_jax.embedding.batches import benchmark_lengths, plan_batches
+from geneb_jax.embedding.engine import Speed, Work, embed_array, open_engine
+from geneb_jax.embedding.tuning import WORTH_TUNING, batch_tokens
 from model_ports import catalog
 from model_ports.checkpoint import Weight
 from model_ports.port import Port, family, load_port, read_config
@@ -104,7 +105,7 @@ def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.n
     ids = TokenIds(records, port.tokenizer.pad_id, port.config.vocab_size)
     engine = open_engine(replace(port, tokenizer=ids))
     with tempfile.TemporaryDirectory() as workdir:
-        tokens = device.batch_tokens(engine, max(len(records), device.WORTH_TUNING), Path(workdir))
+        tokens = batch_tokens(engine, max(len(records), WORTH_TUNING), Path(workdir))
     batches = plan_batches(port, list(map(len, records)), tokens)
     shapes = {(batch.size, batch.length): batch for batch in batches}
     for batch in shapes.values():
@@ -121,7 +122,7 @@ def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.n
         "padding": 1 - speed.tokens / speed.computed_tokens,
         "waits": speed.starved_seconds / seconds,
         "flop": speed.flop,
-        "matmul_rate": device.matmul_rate(port.dtype),
+        "matmul_rate": matmul_rate(port.dtype),
         "batch_tokens": tokens,
         "shapes": len(shapes),
     }

@@ -20,8 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
 from benchmarks.probes import objective
-from geneb_jax.kmer import kmer_frequencies
-from geneb_jax.tasks import find_tasks, read_task
+from geneb_jax.embedding.kmers import kmer_frequencies
+from geneb_jax.tasks.reading import find_tasks, read_task
 from probes import HeadScore, Probe, evaluate_task
 
 SOLVERS = ("converged", "converged-float32")

@@ -32,7 +32,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
-from geneb_jax.device import make_room_for_programs
+from geneb_jax.devices.programs import make_room_for_programs
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
 from probes.evaluate import _ladder
 from probes.logistic import SOLVERS, fit_heads

@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.all_tasks import task_sizes
 from benchmarks.embedding_engine import FIXTURES, draw_records, length_mix, run
-from geneb_jax import device
-from geneb_jax.flop import matrix_flop
+from geneb_jax.devices.capacity import out_of_memory, peak_bytes
+from geneb_jax.devices.flop import matrix_flop
 from model_ports import catalog
 from model_ports.port import abstract_port, collate, embedder, padded_length, random_port
 
@@ -57,7 +57,7 @@ def measure(model_id: str, dtype: str, count: int) -> float | None:
         records = draw_records(model_id, count, port.config.vocab_size, port.preset.max_tokens)
         row, _ = run(port, records)
     except jax.errors.JaxRuntimeError as error:
-        if not device.out_of_memory(error):
+        if not out_of_memory(error):
             raise
         print(f"{model_id:50s} {dtype:8s} does not fit", flush=True)
         return None
@@ -69,7 +69,7 @@ def measure(model_id: str, dtype: str, count: int) -> float | None:
         f"{row['waits']:6.1%}",
         f"{rate / 1e12:8.3f}",
         f"{rate / row['matmul_rate']:9.0%}",
-        f"{(device.peak_bytes() or 0) / 2**30:8.1f}",
+        f"{(peak_bytes() or 0) / 2**30:8.1f}",
         f"{time.perf_counter() - start:6.0f}",
     )
     print(f"{model_id:50s} {dtype:8s}", *figures, flush=True)

@@ -23,9 +23,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from benchmarks.embedding_engine import FIXTURES, TokenIds, draw_records
-from geneb_jax.buckets import batch_size
-from geneb_jax.device import default_batch_tokens
-from geneb_jax.embedding import Speed, embed_array, open_engine
+from geneb_jax.embedding.batches import batch_size
+from geneb_jax.embedding.engine import Speed, embed_array, open_engine
+from geneb_jax.embedding.tuning import default_batch_tokens
 from model_ports.port import Port, random_port
 from model_ports.sharding import DATA, MODEL
 

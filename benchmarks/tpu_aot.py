@@ -28,7 +28,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks.embedding_engine import FIXTURES
-from geneb_jax.buckets import batch_size
+from geneb_jax.embedding.batches import batch_size
 from model_ports import catalog
 from model_ports.port import Port, abstract_port, collate, embedder, padded_length
 from model_ports.sharding import DATA, MODEL

@@ -1,25 +1,27 @@
-"""The run's config: its fields, their defaults, and the check of all of them at once."""
+"""The run's config: one table of fields with default, check and help, in five groups.
 
-import difflib
-import re
-from collections.abc import Callable, Iterable
+A field is a line of a group below. `default_config`, the check of a config, `--help` and
+docs/reference.md derive from these lines; functions receive the group, or the value, that they
+use.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, get_args
 
 import ml_collections
 
-from geneb_jax.benchmark import GENEB
-from geneb_jax.models import DTYPES, OWN_DTYPE
-from geneb_jax.processes import parse_processes
-from geneb_jax.published import PaperVersion
+import probes as probe_kinds
+from geneb_jax import config_checks as check
+from geneb_jax.embedding.precision import CATALOG_DTYPE, DTYPES
+from geneb_jax.tasks.benchmark import GENEB
 from model_ports.catalog import PresetName
-from model_ports.pooling import POOLINGS
-from model_ports.port import FINAL
-from probes import CLASS_WEIGHTS, KINDS, SELECTIONS, SOLVERS
 
-PRESETS = ("corrected", "published")
-LABELS = ("v1", "v4")
+PaperVersion = Literal["v1", "v4"]
+PRESETS: tuple[PresetName, ...] = get_args(PresetName)
+PAPER_VERSIONS: tuple[PaperVersion, ...] = get_args(PaperVersion)
 PRESET_POOLING = "preset"
 
 
@@ -31,301 +33,265 @@ class ConfigError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
+def _field(default: Any, check: Callable[[Any], Any], help: str) -> Any:
+    """A field of a group: what a config holds by default, its check, and what help says of it."""
+    return dataclasses.field(
+        default_factory=lambda: check(default),
+        metadata={"default": default, "check": check, "help": help},
+    )
+
+
+def _poolings() -> tuple[str, ...]:
+    # The table of poolings loads JAX, which a config's help does without.
+    from model_ports.pooling import POOLINGS  # noqa: PLC0415
+
+    return (PRESET_POOLING, *POOLINGS)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which models are evaluated on which tasks, and where their files are."""
+
+    models: tuple[str, ...] = _field(
+        "all",
+        check.items,
+        "kmer-1 .. kmer-6; a model id of the catalog; ID:random and ID:random:tiny, untrained "
+        "controls at full and at small size; embeddings:DIR, computed elsewhere; all: the 40 of "
+        "the paper.",
+    )
+    tasks: str = _field(
+        "all",
+        check.comma_list,
+        "Task ids, labels, categories, suites (NT, NT-rev, GUE, GB, PGB, iPro, 4mC, iDNA, iDHS), "
+        "sentinel (one task a category), stability (the paper's appendix E), synthetic, or all.",
+    )
+    tasks_dir: Path | None = _field(
+        "",
+        check.directory,
+        "Folder of TASK.csv (text, label, split) or TASK/{train,test}.csv; empty: the pinned data "
+        "set from the hub. Names outside the benchmark are custom tasks, in no average.",
+    )
+    checkpoints_dir: Path | None = _field(
+        "",
+        check.directory,
+        "Folder with one checkpoint folder a model id; empty: the pinned checkpoints from the hub.",
+    )
+    max_train: int = _field(
+        0,
+        check.at_least(0),
+        "Stratified, seeded subsample of the train split above this many rows; 0 keeps all.",
+    )
+    skip_unavailable: bool = _field(
+        False,
+        check.flag,
+        "Leave out models that cannot be run instead of refusing to start.",
+    )
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """How records become features."""
+
+    preset: PresetName = _field(
+        "corrected",
+        check.one_of(*PRESETS),
+        "corrected: a record's embedding depends on that record alone; published: what the "
+        "paper's extractor did, where it differs and can be computed.",
+    )
+    published_batch_size: int = _field(
+        8,
+        check.at_least(1),
+        "Records of a batch where the published extractor lets records of a batch see each "
+        "other's padding.",
+    )
+    taps: tuple[int, ...] = _field(
+        "-1",
+        check.taps,
+        "Hidden states to probe, from one pass: -1 final, 0 embedding, i after block i; or all.",
+    )
+    poolings: tuple[str, ...] = _field(
+        PRESET_POOLING,
+        check.some_of(_poolings),
+        "Poolings of each hidden state: preset (the model's), mean, mean-all-rows, max, first, "
+        "last, penultimate.",
+    )
+    dtype: str = _field(
+        CATALOG_DTYPE,
+        check.one_of(*DTYPES),
+        "Precision of parameters and computation: float32, bfloat16, or model: what the catalog "
+        "states of each.",
+    )
+    batch_tokens: int = _field(
+        0,
+        check.at_least(0),
+        "Tokens of a batch on one device, padding included; 0 chooses by device.",
+    )
+    embeddings_dir: str = _field(
+        "",
+        check.any_path,
+        "Where embeddings are kept for several runs: a folder, or gs://BUCKET/FOLDER with the "
+        "extra gcs; empty: the workdir's embeddings/.",
+    )
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """What is fitted on the features."""
+
+    probes: tuple[str, ...] = _field(
+        "logistic",
+        check.some_of(lambda: tuple(probe_kinds.KINDS)),
+        "Kinds of probe: logistic, ridge, mlp.",
+    )
+    regimes: tuple[int | None, ...] = _field(
+        "full,10shot,1shot",
+        check.shots,
+        "full, and any number of rows a class, such as 10shot.",
+    )
+    seeds: tuple[int, ...] = _field(
+        ",".join(map(str, GENEB.seeds)),
+        check.seeds,
+        "Seeds of the few-shot rows, of what selects and of MLPs.",
+    )
+    C: tuple[float, ...] = _field(
+        "1.0",
+        check.strengths,
+        "Inverse strengths of the penalty, as scikit-learn's C; one fit serves all.",
+    )
+    solver: str = _field(
+        "geneb",
+        check.one_of(*probe_kinds.SOLVERS),
+        "Of logistic probes: geneb stops where the paper's scikit-learn stops, converged at the "
+        "optimum; geneb-float32 and converged-float32 multiply features in float32.",
+    )
+    standardised: bool = _field(
+        False, check.flag, "Fit on features of mean 0 and variance 1 over the rows of the fit."
+    )
+    class_weight: tuple[str, ...] = _field(
+        "none",
+        check.some_of(lambda: probe_kinds.CLASS_WEIGHTS),
+        "none: every row counts alike; balanced: every class does.",
+    )
+    selection: str = _field(
+        "none",
+        check.one_of(*probe_kinds.SELECTIONS),
+        "none reports every C and class weight; folds and carve choose them on train, by MCC.",
+    )
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """What computes."""
+
+    mesh: int = _field(
+        "model=1",
+        check.model_axis,
+        "model=N: N devices share a copy of a model's parameters, batches are spread over the "
+        "copies. A device that holds the model is fastest alone. Probes stay on one device.",
+    )
+    processes: str = _field(
+        "",
+        check.processes,
+        "Processes that embed together, each on its own devices: empty: this one alone; auto: as "
+        "JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I of N "
+        "and the first one's address. All need the same workdir or embeddings_dir.",
+    )
+    profile: bool = _field(
+        False,
+        check.flag,
+        "Write a JAX profiler trace of each model into the workdir's profile/; for runs of few "
+        "tasks.",
+    )
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What is written."""
+
+    save_predictions: bool = _field(
+        False, check.flag, "Write every head's predictions into the workdir's predictions/."
+    )
+    scores: str = _field(
+        "",
+        check.text,
+        "published, a run's workdir or scores.csv, or a folder of submissions: compute nothing, "
+        "write tables, figures and report of these scores; empty: evaluate the models.",
+    )
+    report: bool = _field(True, check.flag, "Write tables, figures and report at the end.")
+    labels: PaperVersion = _field(
+        "v1",
+        check.one_of(*PAPER_VERSIONS),
+        "The paper's version whose labels (sizes, corpora) count: its statistics are of the first.",
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
-    """A checked config; see `default_config` for the fields' meaning."""
+    """A checked config: the groups of fields."""
 
-    models: tuple[str, ...]
-    tasks: str
-    tasks_dir: Path | None
-    checkpoints_dir: Path | None
-    embeddings_dir: str
-    preset: PresetName
-    published_batch_size: int
-    taps: tuple[int, ...]
-    poolings: tuple[str, ...]
-    solver: str
-    shots: tuple[int | None, ...]
-    seeds: tuple[int, ...]
-    probes: tuple[str, ...]
-    C: tuple[float, ...]
-    standardised: bool
-    class_weight: tuple[str, ...]
-    selection: str
-    dtype: str
-    batch_tokens: int
-    mesh: int
-    processes: str
-    max_train: int
-    save_predictions: bool
-    skip_unavailable: bool
-    profile: bool
-    scores: str
-    report: bool
-    labels: PaperVersion
+    data: DataSettings = dataclasses.field(default_factory=DataSettings)
+    embedding: EmbeddingSettings = dataclasses.field(default_factory=EmbeddingSettings)
+    probes: ProbeSettings = dataclasses.field(default_factory=ProbeSettings)
+    devices: DeviceSettings = dataclasses.field(default_factory=DeviceSettings)
+    output: OutputSettings = dataclasses.field(default_factory=OutputSettings)
+
+
+_GROUPS: Mapping[str, Any] = {
+    group.name: group.default_factory for group in dataclasses.fields(Settings)
+}
+
+
+class Field(NamedTuple):
+    """A field of the config.
+
+    Attributes:
+        group: Name of the group of `Settings` that it belongs to.
+        name: Its name in the config: `config.NAME`.
+        default: The value that a config holds by default.
+        check: Takes a config's value and returns what the program uses; raises ValueError.
+        help: What it does and what it takes.
+    """
+
+    group: str
+    name: str
+    default: Any
+    check: Callable[[Any], Any]
+    help: str
+
+
+def fields() -> Iterator[Field]:
+    """Yields every field of the config, group by group."""
+    for group, kind in _GROUPS.items():
+        for field in dataclasses.fields(kind):
+            yield Field(group, field.name, **field.metadata)
 
 
 def default_config() -> ml_collections.ConfigDict:
-    """Returns every field with its default; those that hold several take a comma list."""
-    config = ml_collections.ConfigDict(type_safe=False)  # a list may be text, tuple or number
-    # kmer-1 .. kmer-6, a model id, ID:random, ID:random:tiny, embeddings:DIR; or all 40.
-    config.models = "all"
-    # Task ids, labels, categories, suites, sentinel, stability, synthetic; or all.
-    config.tasks = "all"
-    # Folder of TASK.csv or TASK/{train,test}.csv; '' takes the pinned revision from the hub.
-    config.tasks_dir = ""
-    # Folder with one checkpoint folder a model id; '' takes the pinned revisions from the hub.
-    config.checkpoints_dir = ""
-    # Where embeddings are kept for other runs too, also gs://BUCKET/FOLDER with the extra `gcs`;
-    # '' is the workdir's embeddings/.
-    config.embeddings_dir = ""
-    config.preset = "corrected"
-    config.published_batch_size = 8
-    # Hidden states to probe, from one pass: -1 final, 0 embedding, i after block i; or all.
-    config.taps = "-1"
-    # Poolings of each: preset, mean, max, first, last, ...
-    config.poolings = "preset"
-    # geneb stops where the harness stops, converged at the optimum; geneb-float32 and
-    # converged-float32 multiply features in float32.
-    config.solver = "geneb"
-    config.regimes = "full,10shot,1shot"
-    config.seeds = ",".join(map(str, GENEB.seeds))
-    config.probes = "logistic"  # and ridge, mlp
-    config.C = "1.0"
-    # Features of mean 0 and variance 1 on train.
-    config.standardised = False
-    config.class_weight = "none"  # and balanced
-    # none reports every C and class weight; folds and carve choose them on train, by MCC.
-    config.selection = "none"
-    # Of parameters and computation: float32, bfloat16, or model: each model's own, which the
-    # catalog states (`python -m model_ports list`).
-    config.dtype = OWN_DTYPE
-    # Tokens of a batch on one device, padding included; 0 chooses by device.
-    config.batch_tokens = 0
-    # How many devices share a copy of a model's parameters; batches are spread over the copies.
-    # A device that holds the model is fastest alone. Probes stay on one device: their features
-    # are small, and scores do not depend on the number of devices.
-    config.mesh = "model=1"
-    # Processes of a run, each with devices of its own, that embed together: '' this one alone,
-    # auto as JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods), or I/N@HOST:PORT for process
-    # I of N and the first one's address. All of them need the same workdir or embeddings_dir.
-    config.processes = ""
-    # Stratified, seeded subsample of the train split above this many rows; 0 keeps all.
-    config.max_train = 0
-    config.save_predictions = False
-    # Leave out models that cannot be run instead of refusing to start.
-    config.skip_unavailable = False
-    # Write a JAX profiler trace of each model into the workdir's profile/; for runs of few tasks.
-    config.profile = False
-    # 'published', a run's workdir or scores.csv, or a folder of submissions: computes nothing,
-    # writes tables, figures and report of these scores; '' evaluates the models.
-    config.scores = ""
-    # Write tables, figures and report at the end of an evaluation.
-    config.report = True
-    # The paper's version whose labels (sizes, corpora) count: its statistics are of the first.
-    config.labels = "v1"
-    return config
-
-
-def regime_name(shots: int | None) -> str:
-    """Returns the regime as scores.csv names it: 'full' or '10shot'."""
-    return "full" if shots is None else f"{shots}shot"
+    """Returns every field with its default; fields that hold several values take a comma list."""
+    defaults = {field.name: field.default for field in fields()}
+    return ml_collections.ConfigDict(defaults, type_safe=False)  # text, tuple or number
 
 
 def parse_config(config: ml_collections.ConfigDict) -> Settings:
-    """Checks every field.
+    """Checks every field of a config; those that it leaves out have their defaults.
 
     Raises:
         ConfigError: Lists every unknown field and every value that is not valid.
     """
-    problems: list[str] = []
-    known = default_config()
-    for name in config:
-        if name not in known:
-            problems.append(unknown_field(name))
-
-    def field(name: str, parse: Callable[[str, Any], Any]) -> Any:
+    known = {field.name: field for field in fields()}
+    problems = [unknown_field(name) for name in config if name not in known]
+    values: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
+    for field in known.values():
         try:
-            return parse(name, config[name] if name in config else known[name])
+            given = config.get(field.name, field.default)
+            values[field.group][field.name] = field.check(given)
         except ValueError as error:
-            problems.append(str(error))
-            return None
-
-    fields = {name: field(name, parse) for name, parse in _FIELDS.items()}
+            problems.append(f"config.{field.name}: {error}")
     if problems:
         raise ConfigError(problems)
-    return Settings(**cast(dict[str, Any], fields | {"shots": fields.pop("regimes")}))
+    return Settings(**{group: kind(**values[group]) for group, kind in _GROUPS.items()})
 
 
 def unknown_field(name: str) -> str:
     """Returns what to say of a field that the config does not have."""
-    return f"config.{name}: no such field{_nearest(name, default_config())}"
-
-
-def _nearest(value: str, valid: Iterable[str]) -> str:
-    valid = list(valid)
-    near = difflib.get_close_matches(str(value), valid, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; valid: {', '.join(valid)}"
-
-
-def _items(name: str, value: Any) -> tuple[Any, ...]:
-    """The items of a comma list, a tuple or a single value, without repeats."""
-    items = value.split(",") if isinstance(value, str) else value
-    items = items if isinstance(items, Iterable) else (items,)
-    stripped = [item.strip() if isinstance(item, str) else item for item in items]
-    kept = tuple(dict.fromkeys(item for item in stripped if item != ""))
-    if not kept:
-        raise ValueError(f"config.{name} is empty; name at least one")
-    return kept
-
-
-def _one_of(valid: tuple[str, ...]) -> Callable[[str, Any], str]:
-    def parse(name: str, value: Any) -> str:
-        if value not in valid:
-            raise ValueError(f"config.{name}: {value!r} is not valid{_nearest(value, valid)}")
-        return value
-
-    return parse
-
-
-def _some_of(valid: tuple[str, ...]) -> Callable[[str, Any], tuple[str, ...]]:
-    def parse(name: str, value: Any) -> tuple[str, ...]:
-        return tuple(_one_of(valid)(name, item) for item in _items(name, value))
-
-    return parse
-
-
-def _at_least(low: int) -> Callable[[str, Any], int]:
-    def parse(name: str, value: Any) -> int:
-        number = _number(name, value, int)
-        if number < low:
-            raise ValueError(f"config.{name}: {value} is below {low}")
-        return number
-
-    return parse
-
-
-def _number(name: str, value: Any, kind: type) -> Any:
-    try:
-        return kind(value)
-    except (TypeError, ValueError):
-        what = "an integer" if kind is int else "a number"
-        raise ValueError(f"config.{name}: {value!r} is not {what}") from None
-
-
-def _seeds(name: str, value: Any) -> tuple[int, ...]:
-    seeds = tuple(_number(name, item, int) for item in _items(name, value))
-    for seed in seeds:
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"config.{name}: seed {seed} is not in 0 .. 2**32 - 1")
-    return seeds
-
-
-def _taps(name: str, value: Any) -> tuple[int, ...]:
-    """Numbers of hidden states; none stands for all."""
-    items = _items(name, value)
-    if "all" in items:
-        return ()
-    taps = tuple(_number(name, item, int) for item in items)
-    for tap in taps:
-        if tap < FINAL:
-            raise ValueError(
-                f"config.{name}: no hidden state {tap}; valid: {FINAL} (final), 0 (embedding), "
-                "1, 2, ... (blocks), all"
-            )
-    return taps
-
-
-def _strengths(name: str, value: Any) -> tuple[float, ...]:
-    strengths = tuple(_number(name, item, float) for item in _items(name, value))
-    for strength in strengths:
-        if not 0 < strength < float("inf"):
-            raise ValueError(f"config.{name}: {strength} is not a positive number")
-    return strengths
-
-
-def _regimes(name: str, value: Any) -> tuple[int | None, ...]:
-    shots: list[int | None] = []
-    for regime in _items(name, value):
-        match = re.fullmatch(r"([1-9]\d*)shot", regime)
-        if regime != "full" and not match:
-            raise ValueError(
-                f"config.{name}: {regime!r} is not valid"
-                f"{_nearest(regime, GENEB.regimes)} (any number of shots, such as 5shot, is)"
-            )
-        shots.append(int(match.group(1)) if match else None)
-    return tuple(shots)
-
-
-def _directory(name: str, value: Any) -> Path | None:
-    if not value:
-        return None
-    path = Path(value).expanduser()
-    if not path.is_dir():
-        raise ValueError(f"config.{name}: {value}: no such folder")
-    return path
-
-
-def _path(_: str, value: Any) -> str:
-    """A path of any file system, also gs://, which may not be there yet."""
-    text = str(value)
-    return str(Path(text).expanduser()) if text.startswith("~") else text
-
-
-def _text(name: str, value: Any) -> str:
-    return ",".join(_items(name, value))
-
-
-def _mesh(name: str, value: Any) -> int:
-    """Devices of the axis `model`."""
-    match = re.fullmatch(r"model=([1-9]\d*)", str(value))
-    if not match:
-        raise ValueError(f"config.{name}: {value!r} is not valid; say model=N, such as model=4")
-    return int(match.group(1))
-
-
-def _processes(name: str, value: Any) -> str:
-    try:
-        if value:
-            parse_processes(value)
-    except ValueError as error:
-        raise ValueError(f"config.{name}: {error}") from error
-    return value
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"config.{name}: {value!r} is not True or False")
-    return value
-
-
-_FIELDS: dict[str, Callable[[str, Any], Any]] = {
-    "models": _items,
-    "tasks": _text,
-    "tasks_dir": _directory,
-    "checkpoints_dir": _directory,
-    "embeddings_dir": _path,
-    "preset": _one_of(PRESETS),
-    "published_batch_size": _at_least(1),
-    "taps": _taps,
-    "poolings": _some_of((PRESET_POOLING, *POOLINGS)),
-    "solver": _one_of(tuple(SOLVERS)),
-    "regimes": _regimes,
-    "seeds": _seeds,
-    "probes": _some_of(tuple(KINDS)),
-    "C": _strengths,
-    "standardised": _flag,
-    "class_weight": _some_of(CLASS_WEIGHTS),
-    "selection": _one_of(SELECTIONS),
-    "dtype": _one_of(DTYPES),
-    "batch_tokens": _at_least(0),
-    "mesh": _mesh,
-    "processes": _processes,
-    "max_train": _at_least(0),
-    "save_predictions": _flag,
-    "skip_unavailable": _flag,
-    "profile": _flag,
-    "scores": lambda name, value: str(value),
-    "report": _flag,
-    "labels": _one_of(LABELS),
-}
+    return f"config.{name}: no such field{check.nearest(name, [f.name for f in fields()])}"

@@ -14,6 +14,6 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 @pytest.fixture(autouse=True)
 def _room_for_programs():
     """The suite compiles more programs in a process than the system has room for."""
-    from geneb_jax.device import make_room_for_programs
+    from geneb_jax.devices.programs import make_room_for_programs
 
     make_room_for_programs()

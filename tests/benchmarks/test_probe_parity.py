@@ -6,7 +6,7 @@ import pytest
 from shared_data import need
 
 from benchmarks import probe_parity
-from geneb_jax.tasks import find_tasks
+from geneb_jax.tasks.reading import find_tasks
 
 SMALL = (
     "InstaDeepAI_nucleotide_transformer_downstream_tasks_revised_enhancers_types",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from geneb_jax.config import ConfigError, default_config, parse_config, regime_name
+from geneb_jax.config import ConfigError, Settings, default_config, fields, parse_config
 
 
 def parsed(**fields):
@@ -13,12 +13,14 @@ def parsed(**fields):
 
 def test_defaults_are_genebs_protocol():
     settings = parsed()
-    assert settings.shots == (None, 10, 1)
-    assert settings.seeds == (13, 17, 42, 123, 997)
-    assert settings.C == (1.0,)
-    assert (settings.solver, settings.preset, settings.dtype) == ("geneb", "corrected", "model")
-    assert settings.models == ("all",)
-    assert settings.tasks_dir is None
+    assert settings.probes.regimes == (None, 10, 1)
+    assert settings.probes.seeds == (13, 17, 42, 123, 997)
+    assert settings.probes.C == (1.0,)
+    assert settings.probes.solver == "geneb"
+    assert (settings.embedding.preset, settings.embedding.dtype) == ("corrected", "model")
+    assert settings.data.models == ("all",)
+    assert settings.data.tasks_dir is None
+    assert settings == Settings()
 
 
 @pytest.mark.parametrize(
@@ -39,14 +41,14 @@ def test_lists_are_commas_tuples_or_one_value(field, value, expected):
     config = default_config()
     with config.unlocked():
         config[field] = value
-    found = getattr(parse_config(config), field)
+    (group,) = (known.group for known in fields() if known.name == field)
+    found = getattr(getattr(parse_config(config), group), field)
     assert found == expected
     assert [type(item) for item in found] == [type(item) for item in expected]
 
 
 def test_regimes_name_their_shots():
-    assert parsed(regimes="5shot,full,100shot").shots == (5, None, 100)
-    assert [regime_name(shots) for shots in (None, 10)] == ["full", "10shot"]
+    assert parsed(regimes="5shot,full,100shot").probes.regimes == (5, None, 100)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_regimes_name_their_shots():
         ("C", "0", ["config.C", "0.0", "positive"]),
         ("C", "nan", ["config.C", "nan"]),
         ("mesh", "data=2", ["config.mesh", "'data=2'", "model=N"]),
-        ("models", " ,", ["config.models is empty"]),
+        ("models", " ,", ["config.models", "nothing is named"]),
         ("tasks_dir", "/does/not/exist", ["config.tasks_dir", "/does/not/exist"]),
         ("batch_tokens", -5, ["config.batch_tokens", "-5"]),
         ("dtype", "float16", ["config.dtype", "bfloat16"]),
@@ -83,7 +85,7 @@ def test_bad_values_are_named_with_the_valid_ones(field, value, words):
     [("gs://bucket/x", "gs://bucket/x"), ("~/x", str(Path.home() / "x")), ("", "")],
 )
 def test_embeddings_may_be_kept_in_any_file_system(given, kept):
-    assert parsed(embeddings_dir=given).embeddings_dir == kept
+    assert parsed(embeddings_dir=given).embedding.embeddings_dir == kept
 
 
 def test_everything_wrong_is_reported_at_once():

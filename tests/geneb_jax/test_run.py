@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from geneb_jax import evaluation, features
 from geneb_jax.config import ConfigError, default_config
-from geneb_jax.kmer import kmer_frequencies
+from geneb_jax.embedding import ports
+from geneb_jax.embedding.kmers import kmer_frequencies
 from geneb_jax.run import run
-from geneb_jax.scores import read_scores
-from geneb_jax.synthetic import synthetic_tasks
-from geneb_jax.tasks import fingerprint
+from geneb_jax.scoring import evaluation
+from geneb_jax.scoring.scores import read_scores
+from geneb_jax.tasks.synthetic import synthetic_tasks
+from geneb_jax.tasks.task import fingerprint
 from probes import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -278,7 +279,7 @@ def test_embeddings_and_scores_of_other_numerics_are_not_taken(tasks_dir, tmp_pa
     made = config(tasks_dir, models=name, regimes="full", tasks="iDHS")
     quiet(made, tmp_path)
     first = embedded(tmp_path)
-    monkeypatch.setattr(features, "NUMERICS", features.NUMERICS + 1)
+    monkeypatch.setattr(ports, "NUMERICS", ports.NUMERICS + 1)
     quiet(made, tmp_path)
     assert embedded(tmp_path) == first
     assert first[name] > 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
-from geneb_jax.flop import matrix_flop
+from geneb_jax.devices.flop import matrix_flop
 from model_ports import attention, catalog
 from model_ports.attention import attend
 from model_ports.layers import symmetric_alibi

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geneb_jax.flop import matrix_flop
+from geneb_jax.devices.flop import matrix_flop
 from model_ports import catalog
 from model_ports.port import (
     abstract_port,

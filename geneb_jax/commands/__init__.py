@@ -1,0 +1,62 @@
+"""The console command `geneb-jax`: one module a subcommand, imported when it is called.
+
+A module offers `main(words) -> int`, which takes the words behind the subcommand's name, answers
+`--help`, and returns the exit status. What it needs beyond its own help it imports inside.
+"""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+# Module and one line of help, by name.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("geneb_jax.commands.run", "evaluate models on tasks, from a config"),
+    "tasks": ("geneb_jax.commands.tasks", "list the tasks, or describe those of a folder"),
+    "embed": ("geneb_jax.commands.embed", "embed the sequences of a file"),
+    "tables": ("geneb_jax.commands.tables", "tables, figures and report of scores that are there"),
+    "models": ("model_ports.commands", "list, fetch, convert and verify models"),
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a subcommand and returns the exit status: 0, 1 where it failed, 2 for a wrong call.
+
+    Args:
+        words: The command line behind the program's name; None: that of the process.
+    """
+    name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if name == "--version":
+        print(metadata.version("geneb-jax"))
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(COMMANDS)}"
+        print(f"geneb-jax: '{name}' is no command; {hint}", file=sys.stderr)
+        return 2
+    module, _ = COMMANDS[name]
+    try:
+        return importlib.import_module(module).main(rest)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {line}" for name, (_, line) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: geneb-jax COMMAND ...",
+            "",
+            "The GENEB evaluation of genomic foundation models, natively in JAX.",
+            "",
+            *lines,
+            "",
+            "geneb-jax COMMAND --help tells more; geneb-jax --version prints the version.",
+        ]
+    )

@@ -1,0 +1,70 @@
+"""`geneb-jax embed`: the embeddings of any sequences, as geneb_jax.embed gives them."""
+
+import argparse
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from geneb_jax.config import PRESETS
+from geneb_jax.embedding.precision import CATALOG_DTYPE, DTYPES
+
+_TAPS = "-1 final, 0 embedding, i after block i; several with commas, or all"
+
+
+def main(words: Sequence[str]) -> int:
+    """Embeds the records of a file into an .npz file."""
+    parser = argparse.ArgumentParser(prog="geneb-jax embed", description=__doc__)
+    parser.add_argument("--model", required=True, help="model id, ID:random[:tiny], kmer-4")
+    parser.add_argument("--input", type=Path, required=True, help=".fa, .csv or .txt, also .gz")
+    parser.add_argument("--out", type=Path, required=True, help=".npz of `ids` and `embeddings`")
+    parser.add_argument("--checkpoints_dir", type=Path, help="one folder a model id; else the hub")
+    parser.add_argument("--taps", default="-1", help=_TAPS)
+    parser.add_argument("--poolings", default="preset", help="preset,mean,max,first,last")
+    parser.add_argument("--preset", default="corrected", choices=PRESETS)
+    parser.add_argument("--dtype", default=CATALOG_DTYPE, choices=DTYPES)
+    arguments = parser.parse_args(words)
+
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from geneb_jax.embedding.embed import embed_views
+    from geneb_jax.files.atomic import write_whole
+    from geneb_jax.tasks.sequences import read_sequences
+
+    names, sequences = read_sequences(arguments.input)
+    if arguments.out.suffix != ".npz":
+        raise ValueError(f"{arguments.out}: name a file that ends with .npz")
+    if not arguments.out.absolute().parent.is_dir():
+        raise ValueError(f"{arguments.out.absolute().parent}: no such folder")
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(arguments.model, total=len(set(sequences)))
+        views = embed_views(
+            arguments.model,
+            sequences,
+            checkpoints_dir=arguments.checkpoints_dir,
+            taps=() if arguments.taps == "all" else [*map(_tap, arguments.taps.split(","))],
+            poolings=arguments.poolings.split(","),
+            preset=arguments.preset,
+            dtype=arguments.dtype,
+            names=names,
+            advance=lambda done: bars.advance(bar, done),
+        )
+    arrays = {
+        "embeddings" if len(views) == 1 else f"{view.tap}/{view.pooling}": array
+        for view, array in views.items()
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, ids=np.array(names), **arrays)  # pyright: ignore (its stub)
+    write_whole(arguments.out, buffer.getvalue())
+    for name, array in arrays.items():
+        print(f"{name}: float32 {list(array.shape)}")
+    print(f"ids: {len(names)} names; all in {arguments.out}")
+    return 0
+
+
+def _tap(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--taps: '{text}' is no number; valid: {_TAPS}") from None

@@ -1,0 +1,52 @@
+"""`geneb-jax tables`: the paper's tables, figures and a report of scores that are there already."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from geneb_jax.config import PAPER_VERSIONS
+
+
+def main(words: Sequence[str]) -> int:
+    """Writes tables, figures and report of a set of scores; prints the paper's statistics."""
+    parser = argparse.ArgumentParser(prog="geneb-jax tables", description=__doc__)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--scores", type=Path, help="scores.csv of a run, or its workdir")
+    source.add_argument("--submissions", type=Path, help="folder of GENEB submission files")
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="the published 40 (the default), beside --scores or --submissions on common tasks",
+    )
+    parser.add_argument(
+        "--labels", choices=PAPER_VERSIONS, default="v1", help="the paper's version"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    arguments = parser.parse_args(words)
+
+    from geneb_jax.presentation.present import present
+    from geneb_jax.presentation.results import read_source
+    from geneb_jax.presentation.summary import print_statistics
+
+    chosen = arguments.scores or arguments.submissions
+    scores = read_source(str(chosen)) if chosen else None
+    tables = present(
+        scores.results if scores else None,
+        arguments.out,
+        scores=scores.scores if scores else None,
+        provenance=scores.provenance if scores else None,
+        version=arguments.labels,
+        beside=arguments.published,
+    )
+    if "paper_statistics" in tables:
+        print_statistics(tables["paper_statistics"], _wide_console())
+    print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
+    return 0
+
+
+def _wide_console() -> Console:
+    """A terminal as it is; a file or pipe wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)

@@ -1,0 +1,90 @@
+"""`geneb-jax tasks`: what the tasks of the benchmark are, and what data is at hand."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from geneb_jax.tasks.benchmark import GENEB, select_tasks
+
+_LENGTHS = ("min", "median", "max")
+_DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")
+_SHA_SHOWN = 12  # digits; --csv writes all
+
+
+def main(words: Sequence[str]) -> int:
+    """Prints the tasks of a folder, or the benchmark's definition without one.
+
+    Returns:
+        The exit status: 1 where a task cannot be read, or none is there.
+    """
+    parser = argparse.ArgumentParser(prog="geneb-jax tasks", description=__doc__)
+    parser.add_argument("--tasks_dir", type=Path, help="folder of task files")
+    parser.add_argument("--tasks", default="all", help="ids, labels, categories, suites, subsets")
+    parser.add_argument("--csv", type=Path, help="write the table, digests in full")
+    arguments = parser.parse_args(words)
+    if arguments.tasks_dir is not None:
+        return _describe(arguments.tasks_dir, arguments.tasks, arguments.csv)
+    chosen = select_tasks(arguments.tasks)
+    _print([asdict(task) for task in chosen])
+    print(f"{len(chosen)} of {len(GENEB.tasks)} tasks; --tasks_dir DIR describes data at hand")
+    return 0
+
+
+def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
+    """Prints sizes, classes, duplicates and fingerprints of a folder's tasks."""
+    import pandas as pd
+    from rich.progress import track
+
+    from geneb_jax.tasks.description import describe
+    from geneb_jax.tasks.reading import find_tasks, read_task
+
+    there = find_tasks(folder)
+    if tasks != "all":
+        wanted = {task.id for task in select_tasks(tasks)}
+        there = {name: info for name, info in there.items() if name in wanted}
+    rows, problems = [], []
+    for info in track(there.values(), "reading", console=Console(stderr=True), transient=True):
+        try:
+            rows.append(describe(read_task(folder, info)))
+        except ValueError as error:
+            problems.append(str(error))
+    if csv:
+        pd.DataFrame(rows).to_csv(csv, index=False)
+    if rows:
+        _print([_compact(row) for row in rows])
+    print(f"{len(rows)} tasks in {folder}")
+    print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
+    return int(bool(problems) or not rows)
+
+
+def _compact(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's description in few columns."""
+    return {
+        "id": row["id"],
+        "category": row["category"],
+        "train": row["train"],
+        "test": row["test"],
+        "classes": row["classes"],
+        "share of\nclasses": f"{row['smallest class']:.0%}-{row['largest class']:.0%}",
+        "length\nmin/median/max": "/".join(str(row[f"{w} length"]) for w in _LENGTHS),
+        "duplicates in train/\ntest/across": "/".join(str(row[name]) for name in _DUPLICATES),
+        "sha256\ntrain": row["train sha256"][:_SHA_SHOWN],
+        "\ntest": row["test sha256"][:_SHA_SHOWN],
+    }
+
+
+def _print(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows as wide as they need, so that no cell is cut."""
+    table = Table(box=None, pad_edge=False)
+    for column, value in rows[0].items():
+        table.add_column(column, justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    width = Console(width=10**4).measure(table).maximum
+    Console(width=width).print(table)

@@ -1,0 +1,187 @@
+"""Checks of config values: each takes what the config holds and returns what the program uses.
+
+A check raises a ValueError that names the value and what would be valid; whoever calls it knows
+the field's name.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from geneb_jax.tasks.benchmark import GENEB
+
+_FINAL_TAP = -1
+_PROCESS = re.compile(r"(\d+)/(\d+)@(\S+:\d+)")
+
+
+def nearest(value: str, valid: Iterable[str]) -> str:
+    """Returns a hint for a wrong name: the valid names like it, or all of them."""
+    valid = list(valid)
+    near = difflib.get_close_matches(str(value), valid, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; valid: {', '.join(valid)}"
+
+
+def items(value: Any) -> tuple[Any, ...]:
+    """Returns the items of a comma list, a tuple or a single value, without repeats."""
+    listed = value.split(",") if isinstance(value, str) else value
+    listed = listed if isinstance(listed, Iterable) else (listed,)
+    stripped = [item.strip() if isinstance(item, str) else item for item in listed]
+    distinct = tuple(dict.fromkeys(item for item in stripped if item != ""))
+    if not distinct:
+        raise ValueError("nothing is named; name at least one")
+    return distinct
+
+
+def comma_list(value: Any) -> str:
+    """Returns the items of a list as one text, with commas."""
+    return ",".join(items(value))
+
+
+def one_of(*valid: str) -> Callable[[Any], str]:
+    """Returns a check that takes one of some names."""
+
+    def check(value: Any) -> str:
+        if value not in valid:
+            raise ValueError(f"{value!r} is not valid{nearest(value, valid)}")
+        return value
+
+    return check
+
+
+def some_of(valid: Callable[[], Sequence[str]]) -> Callable[[Any], tuple[str, ...]]:
+    """Returns a check that takes several of some names; they are asked for at the check alone."""
+
+    def check(value: Any) -> tuple[str, ...]:
+        return tuple(map(one_of(*valid()), items(value)))
+
+    return check
+
+
+def at_least(low: int) -> Callable[[Any], int]:
+    """Returns a check that takes an integer of at least `low`."""
+
+    def check(value: Any) -> int:
+        number = _number(value, int)
+        if number < low:
+            raise ValueError(f"{value} is below {low}")
+        return number
+
+    return check
+
+
+def _number(value: Any, kind: type) -> Any:
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        what = "an integer" if kind is int else "a number"
+        raise ValueError(f"{value!r} is not {what}") from None
+
+
+def flag(value: Any) -> bool:
+    """Takes True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not True or False")
+    return value
+
+
+def text(value: Any) -> str:
+    """Takes anything as text."""
+    return str(value)
+
+
+def seeds(value: Any) -> tuple[int, ...]:
+    """Takes seeds of NumPy's RandomState, 0 .. 2**32 - 1."""
+    numbers = tuple(_number(item, int) for item in items(value))
+    for seed in numbers:
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed {seed} is not in 0 .. 2**32 - 1")
+    return numbers
+
+
+def taps(value: Any) -> tuple[int, ...]:
+    """Takes numbers of hidden states; `all` becomes the empty tuple."""
+    listed = items(value)
+    if "all" in listed:
+        return ()
+    numbers = tuple(_number(item, int) for item in listed)
+    for tap in numbers:
+        if tap < _FINAL_TAP:
+            raise ValueError(
+                f"no hidden state {tap}; valid: {_FINAL_TAP} (final), 0 (embedding), 1, 2, ... "
+                "(blocks), all"
+            )
+    return numbers
+
+
+def strengths(value: Any) -> tuple[float, ...]:
+    """Takes positive numbers."""
+    numbers = tuple(_number(item, float) for item in items(value))
+    for strength in numbers:
+        if not 0 < strength < float("inf"):
+            raise ValueError(f"{strength} is not a positive number")
+    return numbers
+
+
+def shots(value: Any) -> tuple[int | None, ...]:
+    """Takes regimes and returns the rows of each class that they show a probe; None: all."""
+    rows: list[int | None] = []
+    for regime in items(value):
+        match = re.fullmatch(r"([1-9]\d*)shot", regime)
+        if regime != "full" and not match:
+            raise ValueError(
+                f"{regime!r} is not valid{nearest(regime, GENEB.regimes)} (any number of shots, "
+                "such as 5shot, is)"
+            )
+        rows.append(int(match.group(1)) if match else None)
+    return tuple(rows)
+
+
+def directory(value: Any) -> Path | None:
+    """Takes a folder that is there; an empty value becomes None."""
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"{value}: no such folder")
+    return path
+
+
+def any_path(value: Any) -> str:
+    """Takes a path of any file system, also gs://, which may not be there yet."""
+    address = str(value)
+    return str(Path(address).expanduser()) if address.startswith("~") else address
+
+
+def model_axis(value: Any) -> int:
+    """Takes `model=N` and returns N, the devices that share a model's parameters."""
+    match = re.fullmatch(r"model=([1-9]\d*)", str(value))
+    if not match:
+        raise ValueError(f"{value!r} is not valid; say model=N, such as model=4")
+    return int(match.group(1))
+
+
+def processes(value: Any) -> str:
+    """Takes '', 'auto', or 'I/N@HOST:PORT' for process I of N."""
+    if value not in ("", "auto"):
+        explicit_process(str(value))
+    return value
+
+
+def explicit_process(address: str) -> tuple[str, int, int]:
+    """Returns the coordinator's HOST:PORT, the number of processes and the number of this one.
+
+    Args:
+        address: 'I/N@HOST:PORT' for process I of N.
+
+    Raises:
+        ValueError: The text is of another form, or I is not below N.
+    """
+    match = _PROCESS.fullmatch(address)
+    if not match or int(match[1]) >= int(match[2]):
+        raise ValueError(
+            f"{address!r} is not valid; say auto, or I/N@HOST:PORT for process I of N (from 0) "
+            "with the first one's address, such as 0/2@10.0.0.1:7000"
+        )
+    return match[3], int(match[2]), int(match[1])

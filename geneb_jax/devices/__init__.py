@@ -1,0 +1,1 @@
+"""The devices of a job: meshes, processes, what they can do."""

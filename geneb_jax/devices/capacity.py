@@ -1,0 +1,75 @@
+"""What a device can do, measured once and kept in the workdir, and how much memory it uses."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from geneb_jax.files.json_files import write_json
+
+_REPEATS = 3
+
+
+def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
+    """Returns the FLOP/s of a large square product in a dtype, measured once a workdir."""
+    facts = read_facts(workdir)
+    if dtype not in facts["matmul_rate"]:
+        size = 2048 if jax.default_backend() == "cpu" else 8192
+        keys = jax.random.split(jax.random.key(0))
+        a, b = (jax.random.normal(key, (size, size), dtype) for key in keys)
+        product = jax.jit(lambda a, b: jnp.matmul(a, b, precision="highest"))  # as models' forward
+        facts["matmul_rate"][dtype] = 2 * size**3 / best_seconds(lambda: product(a, b))
+        keep_facts(workdir, facts)
+    return facts["matmul_rate"][dtype]
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Says whether a device had too little memory, in the words of GPUs and TPUs or of CPUs."""
+    return any(words in str(error) for words in ("RESOURCE_EXHAUSTED", "Out of memory"))
+
+
+def peak_bytes() -> int | None:
+    """Returns the largest memory in use on the first device since the process began, in bytes.
+
+    None: the device does not tell.
+    """
+    return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def best_seconds(work: Callable[[], jax.Array]) -> float:
+    """Returns the shortest wall time of a call in seconds, after one that compiles."""
+    work().block_until_ready()
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        work().block_until_ready()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def read_facts(workdir: Path | None) -> dict[str, dict[str, Any]]:
+    """Reads what a workdir knows of this kind of device.
+
+    Returns:
+        `matmul_rate`: FLOP/s by dtype; `batch_tokens`: the tuned tokens of a batch by model. Both
+        are empty where nothing was measured, or without a workdir.
+    """
+    if workdir is None or not _facts_file(workdir).is_file():
+        return {"matmul_rate": {}, "batch_tokens": {}}
+    return json.loads(_facts_file(workdir).read_text("utf-8"))
+
+
+def keep_facts(workdir: Path | None, facts: dict[str, dict[str, Any]]) -> None:
+    """Writes what `read_facts` is to return from now on; nothing without a workdir."""
+    if workdir is not None:
+        write_json(_facts_file(workdir), facts)
+
+
+def _facts_file(workdir: Path) -> Path:
+    """The file of this kind of device: another machine may go on in the same workdir."""
+    kind = "".join(c if c.isalnum() else "-" for c in jax.devices()[0].device_kind)
+    return workdir / "devices" / f"{kind}.json"

@@ -1,0 +1,1 @@
+"""From the records of tasks to their features, whatever computes them."""

@@ -1,0 +1,92 @@
+"""Embeddings of anybody's sequences: the Python functions behind `geneb-jax embed`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from geneb_jax.config import PRESET_POOLING, DataSettings, EmbeddingSettings, Settings
+from geneb_jax.embedding.models import find_source
+from geneb_jax.embedding.precision import CATALOG_DTYPE
+from model_ports.catalog import PresetName
+from model_ports.port import FINAL, View
+
+
+def embed(
+    model: str,
+    sequences: Sequence[str],
+    *,
+    checkpoints_dir: str | Path | None = None,
+    tap: int = FINAL,
+    pooling: str = PRESET_POOLING,
+    preset: PresetName = "corrected",
+    dtype: str = CATALOG_DTYPE,
+) -> np.ndarray:
+    """Embeds sequences: `geneb_jax.embed(model, sequences)`.
+
+    Args:
+        model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
+        sequences: N sequences.
+        checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
+        tap: -1 the final hidden state, 0 the embedding output, i the output of block i.
+        pooling: A name of `POOLINGS`, or 'preset' for the preset's.
+        preset: 'corrected' or 'published'.
+        dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that
+            the catalog has for the model.
+
+    Returns:
+        float32 [N, D].
+
+    Raises:
+        ValueError: The model cannot be loaded or has no such view, or a sequence is too long.
+    """
+    options = {"checkpoints_dir": checkpoints_dir, "preset": preset, "dtype": dtype}
+    views = embed_views(model, sequences, taps=(tap,), poolings=(pooling,), **options)
+    (embeddings,) = views.values()
+    return embeddings
+
+
+def embed_views(
+    model: str,
+    sequences: Sequence[str],
+    *,
+    checkpoints_dir: str | Path | None = None,
+    taps: Sequence[int] = (FINAL,),
+    poolings: Sequence[str] = (PRESET_POOLING,),
+    preset: PresetName = "corrected",
+    dtype: str = CATALOG_DTYPE,
+    names: Sequence[str] = (),
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[View, np.ndarray]:
+    """Embeds sequences in every pooling of every tap, from one forward pass.
+
+    Args:
+        model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
+        sequences: N sequences.
+        checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
+        taps: Hidden states: -1 the final one, 0 the embedding output, i the output of block i;
+            none: all.
+        poolings: Names of `POOLINGS`, and 'preset' for the preset's.
+        preset: 'corrected' or 'published'.
+        dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that
+            the catalog has for the model.
+        names: What errors call the sequences; none: their indices.
+        advance: Told how many sequences were done since the last call.
+
+    Returns:
+        float32 [N, D] of each view.
+
+    Raises:
+        ValueError: The model cannot be loaded or has no such view, or a sequence is too long;
+            sequences are checked before weights are loaded.
+    """
+    if not sequences or not all(sequences):
+        raise ValueError("there is no sequence" if not sequences else "a sequence is empty")
+    folder = Path(checkpoints_dir).expanduser() if checkpoints_dir else None
+    settings = Settings(
+        data=DataSettings(checkpoints_dir=folder),
+        embedding=EmbeddingSettings(
+            preset=preset, dtype=dtype, taps=tuple(taps), poolings=tuple(poolings)
+        ),
+    )
+    return find_source(model, settings).embed(sequences, names, advance)

@@ -1,0 +1,444 @@
+"""The embedding engine: every record of a run through a port, once, in a few static shapes.
+
+    records --tokenize--> ids --plan--> batches --collate, copy--> device --> pooled --> store
+    ------- background thread ------   --- background thread ---              -- thread --
+
+The device works on a batch while the host prepares the next ones and writes the last ones.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+
+from geneb_jax.devices.flop import matrix_flop
+from geneb_jax.embedding.batches import Batch, plan_batches
+from geneb_jax.embedding.store import Store, key
+from model_ports.pooling import POOLINGS
+from model_ports.port import (
+    FINAL,
+    Inputs,
+    Port,
+    Reader,
+    View,
+    collate,
+    embedder,
+    forward,
+    tokenize,
+)
+from model_ports.sharding import DATA
+
+_IN_FLIGHT = 2  # batches handed to the device before a result is fetched
+_AHEAD = 3  # batches that wait on the device for their turn
+_WINDOW_ROWS = 32768  # records that are tokenized and sorted by length together
+_FLUSH_ROWS = 16384
+_FLUSH_SECONDS = 60.0
+
+Advance = Callable[[int], None]  # told how many records were done since the last call
+T = TypeVar("T")
+
+
+class Work(NamedTuple):
+    """A batch with its token ids."""
+
+    batch: Batch
+    encoded: Sequence[np.ndarray]
+
+
+class Program(NamedTuple):
+    """The compiled forward pass of a static shape.
+
+    Attributes:
+        call: `(state, inputs) -> float32 [B, D]`.
+        flop: See `Speed`.
+        memory: Bytes of its arguments, results and temporaries together, on one device; 0: not
+            known.
+    """
+
+    call: Callable[[nnx.State, Inputs], jax.Array]
+    flop: float
+    memory: int
+
+
+@dataclass
+class Speed:
+    """What embedding took, summed over batches.
+
+    Attributes:
+        records: Records embedded.
+        tokens: Their tokens.
+        computed_tokens: The same with the padding of rows and batches.
+        flop: Floating-point operations of matrix products and convolutions, padding included.
+        seconds: Wall time, compilation included.
+        compile_seconds: Of it, tracing and compiling (or reading the compilation cache).
+        starved_seconds: Of it, the device had nothing to do because the host was not ready.
+        programs: Static shapes that ran.
+        program_bytes: Memory of the largest (see `Program`).
+    """
+
+    records: int = 0
+    tokens: int = 0
+    computed_tokens: int = 0
+    flop: float = 0.0
+    seconds: float = 0.0
+    compile_seconds: float = 0.0
+    starved_seconds: float = 0.0
+    programs: int = 0
+    program_bytes: int = 0
+
+    def figures(self) -> dict[str, float | None]:
+        """Returns the sums with the rates that follow from them; rates leave compilation out."""
+        running = max(self.seconds - self.compile_seconds, 1e-9)
+        return {
+            "records": self.records,
+            "records_per_second": round(self.records / running, 2),
+            "tokens_per_second": round(self.tokens / running, 1),
+            "padding_share": round(1 - self.tokens / max(self.computed_tokens, 1), 4),
+            "flop_per_second": round(self.flop / running, -6),
+            "seconds": round(self.seconds, 3),
+            "compile_seconds": round(self.compile_seconds, 3),
+            "starved_seconds": round(self.starved_seconds, 3),
+            "programs": self.programs,
+            "program_bytes": self.program_bytes or None,
+        }
+
+
+@dataclass
+class Engine:
+    """A port on its devices, with its compiled programs.
+
+    Attributes:
+        port: The model.
+        views: What is kept of each forward pass.
+        speed: Sums over everything that was embedded.
+    """
+
+    port: Port
+    views: tuple[View, ...]
+    speed: Speed = field(default_factory=Speed)
+    _programs: dict[tuple[int, int], Program] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_views(self.port, self.views)
+        mesh = self.port.mesh
+        self._rows = mesh and NamedSharding(mesh, PartitionSpec(DATA))
+        self._embed: Any = embedder(self.port, self.views)
+
+    @property
+    def shards(self) -> int:
+        """Devices, or groups of devices that share the parameters, that split a batch's rows."""
+        return self.port.mesh.shape[DATA] if self.port.mesh else 1
+
+    def widths(self) -> list[int]:
+        """Returns the width D of each view."""
+        taps = tuple(dict.fromkeys(view.tap for view in self.views))
+        length = self.port.preset.max_tokens if self.port.preset.batching == "fixed" else 8
+        assert length is not None
+        inputs = collate(self.port, [np.zeros(1, np.int32)], length)
+        hidden = jax.eval_shape(
+            lambda state, inputs: forward(self.port, state, inputs, taps).states,
+            self.port.state,
+            inputs,
+        )
+        return [hidden[view.tap].shape[-1] for view in self.views]
+
+    def place(self, work: Work) -> tuple[Work, Inputs]:
+        """Pads a batch and copies it to the devices, each its rows."""
+        batch = work.batch
+        rows = [*work.encoded, *([work.encoded[0]] * (batch.size - len(work.encoded)))]
+        return work, jax.device_put(collate(self.port, rows, batch.length), self._rows)
+
+    def compiled(self, batch: Batch, inputs: Inputs) -> Program:
+        """Returns the program of a batch's shape."""
+        shape = (batch.size, batch.length)
+        if shape not in self._programs:
+            start = time.monotonic()
+            traced = self._embed.trace(self.port.state, inputs)
+            call = traced.lower().compile()
+            self._programs[shape] = Program(call, matrix_flop(traced.jaxpr.jaxpr), _memory(call))
+            self.speed.compile_seconds += time.monotonic() - start
+            self.speed.programs += 1
+        return self._programs[shape]
+
+    def run(self, work: Work, inputs: Inputs) -> jax.Array:
+        """Starts a batch; float32 [B, D], not awaited."""
+        program = self.compiled(work.batch, inputs)
+        self.speed.records += len(work.encoded)
+        self.speed.tokens += sum(map(len, work.encoded))
+        self.speed.computed_tokens += work.batch.size * work.batch.length
+        self.speed.flop += program.flop
+        self.speed.program_bytes = max(self.speed.program_bytes, program.memory)
+        return program.call(self.port.state, inputs)
+
+
+def _memory(compiled: Any) -> int:
+    """Bytes that a compiled program needs at once; 0: its platform does not tell."""
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        return 0
+    kinds = ("argument", "output", "temp")
+    total = sum(getattr(analysis, f"{kind}_size_in_bytes") for kind in kinds)
+    return total - analysis.alias_size_in_bytes
+
+
+def check_views(reader: Reader, views: Sequence[View]) -> None:
+    """Checks that a model has the hidden states and that the poolings exist.
+
+    Raises:
+        ValueError: Names the view that is not valid, and what is.
+    """
+    for view in views:
+        if not FINAL <= view.tap <= reader.config.layers:
+            raise ValueError(
+                f"model '{reader.entry.id}': no hidden state {view.tap}; valid: 0 (embedding), "
+                f"1 .. {reader.config.layers} (blocks), {FINAL} (final)"
+            )
+        if view.pooling not in POOLINGS:
+            raise ValueError(f"pooling '{view.pooling}' is not valid: {', '.join(POOLINGS)}")
+
+
+def open_engine(port: Port, views: Sequence[View] = ()) -> Engine:
+    """Returns an engine; without views it keeps what the preset pools."""
+    return Engine(port, tuple(views) or (View(FINAL, port.preset.pooling),))
+
+
+def embed_array(
+    engine: Engine, sequences: Sequence[str], batch_tokens: int, advance: Advance = lambda _: None
+) -> np.ndarray:
+    """Embeds records into memory, each distinct one once.
+
+    Args:
+        engine: A model whose embedding of a record depends on that record alone.
+        sequences: N records.
+        batch_tokens: Tokens of a batch on one device, padding included.
+        advance: Told how many distinct records were done since the last call.
+
+    Returns:
+        float32 [N, D], the views side by side.
+    """
+    distinct = {sequence: row for row, sequence in enumerate(dict.fromkeys(sequences))}
+    found = np.empty((len(distinct), sum(engine.widths())), np.float32)
+    for rows, vectors in _stream(engine, _bucketed(engine, list(distinct), batch_tokens)):
+        found[list(rows)] = vectors
+        advance(len(rows))
+    return found[[distinct[sequence] for sequence in sequences]]
+
+
+def embed_array_in_order(
+    engine: Engine, sequences: Sequence[str], batch_size: int, advance: Advance = lambda _: None
+) -> np.ndarray:
+    """Embeds N records into memory in batches of input order, whose padding the model sees."""
+    found = np.empty((len(sequences), sum(engine.widths())), np.float32)
+    for rows, vectors in _stream(engine, _in_order(engine, sequences, batch_size)):
+        found[list(rows)] = vectors
+        advance(len(rows))
+    return found
+
+
+def embed_records(
+    engine: Engine,
+    sequences: Sequence[str],
+    stores: Sequence[Store],
+    batch_tokens: int,
+    advance: Advance = lambda _: None,
+) -> list[bytes]:
+    """Embeds the records that a store lacks, each distinct one once.
+
+    Args:
+        engine: A model whose embedding of a record depends on that record alone.
+        sequences: Records.
+        stores: Take the embeddings, one for each of the engine's views, keyed by the record.
+        batch_tokens: Tokens of a batch on one device, padding included.
+        advance: Told how many records were done since the last call.
+
+    Returns:
+        The stores' key of each record.
+    """
+    keys = [key(sequence) for sequence in sequences]
+    lacking = [store.missing(keys) for store in stores]
+    wanted = dict(zip(keys, sequences, strict=True))
+    wanted = {k: sequence for k, sequence in wanted.items() if any(k in of for of in lacking)}
+    works = _bucketed(engine, list(wanted.values()), batch_tokens)
+    _write(engine, works, list(wanted), stores, lacking, advance)
+    return keys
+
+
+def embed_in_order(
+    engine: Engine,
+    sequences: Sequence[str],
+    stores: Sequence[Store],
+    batch_size: int,
+    advance: Advance = lambda _: None,
+) -> list[bytes]:
+    """Embeds records in batches of input order, whose padding the model sees.
+
+    Args:
+        engine: A model with the batching 'input-order'.
+        sequences: One split of a task, in the order of its file.
+        stores: Take the embeddings, one for each of the engine's views, keyed by the batch and
+            the place in it.
+        batch_size: Records of a batch of the published run.
+        advance: Told how many records were done since the last call.
+
+    Returns:
+        The stores' key of each record.
+    """
+    keys = []
+    for start in range(0, len(sequences), batch_size):
+        together = sequences[start : start + batch_size]
+        keys += [key(str(place), *together) for place in range(len(together))]
+    lacking = [store.missing(keys) for store in stores]
+    works = (
+        work
+        for work in _in_order(engine, sequences, batch_size)
+        if any(keys[row] in of for of in lacking for row in work.batch.rows)
+    )
+    _write(engine, works, keys, stores, lacking, advance)
+    return keys
+
+
+def _bucketed(engine: Engine, sequences: Sequence[str], batch_tokens: int) -> Iterator[Work]:
+    """Yields batches of records of like length; the next window is tokenized meanwhile.
+
+    Records that do not fill a batch of their length wait for the next window.
+    """
+    port = engine.port
+    starts = range(0, len(sequences), _WINDOW_ROWS)
+    windows = ((s, tokenize(port, sequences[s : s + _WINDOW_ROWS])) for s in starts)
+    waiting: dict[int, np.ndarray] = {}
+    for start, encoded in _ahead(windows, 1):
+        waiting |= {start + row: ids for row, ids in enumerate(encoded)}
+        rows = list(waiting)
+        lengths = [len(waiting[row]) for row in rows]
+        last = start == starts[-1]
+        for batch in plan_batches(port, lengths, batch_tokens, engine.shards, last):
+            own = tuple(rows[row] for row in batch.rows)
+            yield Work(Batch(own, batch.length, batch.size), [waiting.pop(row) for row in own])
+
+
+def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:
+    """Yields batches in input order, each padded to its longest record."""
+    encoded = tokenize(engine.port, sequences)
+    size = batch_size + -batch_size % engine.shards
+    for start in range(0, len(sequences), batch_size):
+        together = encoded[start : start + batch_size]
+        rows = tuple(range(start, start + len(together)))
+        yield Work(Batch(rows, max(map(len, together)), size), together)
+
+
+def _write(
+    engine: Engine,
+    works: Iterator[Work],
+    keys: Sequence[bytes],
+    stores: Sequence[Store],
+    lacking: Sequence[set[bytes]],
+    advance: Advance,
+) -> None:
+    """Runs the batches; a thread writes what each view's store lacks in chunks."""
+    borders = np.cumsum(engine.widths())[:-1] if len(stores) > 1 else []
+
+    def save(keys: Sequence[bytes], vectors: np.ndarray) -> None:
+        parts = np.split(vectors, borders, axis=1)
+        for store, wanted, part in zip(stores, lacking, parts, strict=True):
+            rows = [row for row, k in enumerate(keys) if k in wanted]
+            if rows:
+                store.add([keys[row] for row in rows], part[rows])
+
+    done_keys: list[bytes] = []
+    done: list[np.ndarray] = []
+    flushed = time.monotonic()
+    with ThreadPoolExecutor(1) as writer:
+        written = writer.submit(lambda: None)
+        try:
+            for rows, vectors in _stream(engine, works):
+                done_keys += [keys[row] for row in rows]
+                done.append(vectors)
+                advance(len(rows))
+                if len(done_keys) >= _FLUSH_ROWS or time.monotonic() - flushed > _FLUSH_SECONDS:
+                    written.result()
+                    written = writer.submit(save, done_keys, np.concatenate(done))
+                    done_keys, done, flushed = [], [], time.monotonic()
+        finally:  # a record that cannot be embedded loses nothing that was
+            written.result()
+            if done:
+                save(done_keys, np.concatenate(done))
+
+
+def _stream(engine: Engine, works: Iterator[Work]) -> Iterator[tuple[Sequence[int], np.ndarray]]:
+    """Yields the rows of each batch with their float32 [n, D]."""
+    speed, start = engine.speed, time.monotonic()
+    pending: deque[tuple[Batch, jax.Array]] = deque()
+    prepared = _ahead(map(engine.place, works), _AHEAD)
+    try:
+        while True:
+            asked = time.monotonic()
+            idle = all(vectors.is_ready() for _, vectors in pending)  # pyright: ignore
+            item = next(prepared, None)
+            if idle:
+                speed.starved_seconds += time.monotonic() - asked
+            if item is None:
+                break
+            pending.append((item[0].batch, engine.run(*item)))
+            if len(pending) > _IN_FLIGHT:
+                yield _fetch(engine.port, *pending.popleft())
+        while pending:
+            yield _fetch(engine.port, *pending.popleft())
+    finally:
+        prepared.close()
+        speed.seconds += time.monotonic() - start
+
+
+def _fetch(port: Port, batch: Batch, vectors: jax.Array) -> tuple[Sequence[int], np.ndarray]:
+    found = np.asarray(vectors)[: len(batch.rows)]
+    if not np.isfinite(found).all():
+        raise FloatingPointError(
+            f"model '{port.entry.id}': an embedding in a batch of length {batch.length} is not "
+            f"finite in {port.dtype}; try dtype float32"
+        )
+    return batch.rows, found
+
+
+def _ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """Yields the items, of which a thread makes up to `depth` in advance; its errors come here."""
+    made: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(what: str, item: Any) -> None:
+        while not stopped.is_set():
+            try:
+                return made.put((what, item), timeout=0.1)
+            except queue.Full:
+                continue
+
+    def make() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stopped.is_set():
+                    return
+            put("end", None)
+        except BaseException as error:
+            put("error", error)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            what, item = made.get()
+            if what == "error":
+                raise item
+            if what == "end":
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,115 @@
+"""The baseline that needs no weights: k-mer frequencies."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geneb_jax.config import Settings
+from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
+from geneb_jax.tasks.task import Task
+from model_ports.port import FINAL, View
+
+MAX_K = 6
+_CHUNK_CELLS = 2**22  # bounds the memory of the intermediate arrays
+_CODES = np.full(256, -1, np.int8)
+for _code, _base in enumerate(b"ACGT"):
+    _CODES[_base] = _CODES[_base + 32] = _code  # upper and lower case
+
+
+def kmer_frequencies(sequences: Sequence[str], k: int) -> np.ndarray:
+    """Counts of all k-mers, divided by their sum, as in the benchmark's own 4-mer example.
+
+    Sequences are upper-cased; windows with a letter other than A, C, G, T are skipped; a record
+    without any window is all zero. K-mers stand in alphabetical order.
+
+    Args:
+        sequences: N records.
+        k: 1 to 6.
+
+    Returns:
+        float32 [N, 4 ** k].
+    """
+    features = np.zeros((len(sequences), 4**k), np.float32)
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    chunk = np.cumsum(lengths + 4**k) // _CHUNK_CELLS
+    for number in np.unique(chunk):
+        rows = np.flatnonzero(chunk == number)
+        part = slice(rows[0], rows[-1] + 1)
+        features[part] = _count(sequences[part], lengths[part], k)
+    total = features.sum(axis=1, keepdims=True)
+    return features / np.maximum(total, 1.0)
+
+
+def _count(sequences: Sequence[str], lengths: np.ndarray, k: int) -> np.ndarray:
+    """Counts [n, 4 ** k]: windows over the joined text, none across a border."""
+    text = "\n".join(sequences).encode("latin-1", "replace")
+    codes = _CODES[np.frombuffer(text, np.uint8)].astype(np.int32)
+    windows = max(len(codes) - k + 1, 0)
+    index, valid = np.zeros(windows, np.int32), np.ones(windows, bool)
+    for offset in range(k):
+        letter = codes[offset : offset + windows]
+        index = index * 4 + letter
+        valid &= letter >= 0
+    record = np.repeat(np.arange(len(sequences)), lengths + 1)[:windows]
+    cells = record[valid] * 4**k + index[valid]
+    return np.bincount(cells, minlength=len(sequences) * 4**k).reshape(-1, 4**k)
+
+
+@dataclass(frozen=True)
+class KmerSource:
+    """K-mer frequencies as a model of a run: `kmer-4`.
+
+    Attributes:
+        name: Its name in the config.
+        k: Length of the k-mers, 1 to 6.
+    """
+
+    name: str
+    k: int
+    shared: bool = False
+
+    def card(self) -> Mapping[str, Any]:
+        """Returns what a submission says of the baseline."""
+        return baseline_card(self.name)
+
+    def check(self, tasks: Sequence[Task]) -> list[str]:
+        """Returns no problem: every record has k-mer frequencies."""
+        del tasks
+        return []
+
+    def open(self, workdir: Path) -> Immediate:
+        """Returns the source of the tasks' frequencies."""
+        del workdir
+        identity = {"model": self.name, "folder": {}}
+        return Immediate(baseline(identity), self._of_task)
+
+    def embed(
+        self, sequences: Sequence[str], names: Sequence[str], advance: Advance
+    ) -> dict[View, np.ndarray]:
+        """Returns the frequencies of N sequences, float32 [N, 4 ** k]."""
+        del names, advance
+        return {View(FINAL, "mean"): kmer_frequencies(sequences, self.k)}
+
+    def _of_task(self, task: Task) -> tuple[np.ndarray, np.ndarray]:
+        train, test = task.train.sequences, task.test.sequences
+        return kmer_frequencies(train, self.k), kmer_frequencies(test, self.k)
+
+
+def kmer_source(name: str, settings: Settings) -> KmerSource | None:
+    """Returns the source that `kmer-K` names; None: the name is of another kind.
+
+    Raises:
+        ValueError: K is not in 1 .. 6.
+    """
+    del settings
+    match = re.fullmatch(r"kmer-(\d+)", name)
+    if not match:
+        return None
+    k = int(match.group(1))
+    if not 1 <= k <= MAX_K:
+        raise ValueError(f"'{name}': k-mers have k = 1 .. {MAX_K}")
+    return KmerSource(name, k)

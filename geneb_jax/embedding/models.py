@@ -1,0 +1,51 @@
+"""What `config.models` can name: the kinds of sources, in the order in which they are asked.
+
+kmer-4                    k-mer frequencies, k = 1 .. 6
+embeddings:DIR            embeddings that somebody else computed
+MODEL                     a port with its checkpoint
+MODEL:random              a full-size port with random weights, the untrained control
+MODEL:random:tiny         a tiny port with random weights
+"""
+
+from collections.abc import Callable, Sequence
+
+from geneb_jax.config import Settings
+from geneb_jax.embedding.kmers import kmer_source
+from geneb_jax.embedding.ports import port_source
+from geneb_jax.embedding.source import Source
+from geneb_jax.embedding.stored import stored_source
+from model_ports import catalog
+
+# Each returns the source that a name asks for, or None where the name is of another kind; the
+# last one takes every name.
+SOURCES: Sequence[Callable[[str, Settings], Source | None]] = (
+    kmer_source,
+    stored_source,
+    port_source,
+)
+
+
+def find_sources(settings: Settings) -> tuple[list[Source], list[str]]:
+    """Finds the source of every model that the settings name; 'all' stands for the paper's 40.
+
+    Returns:
+        The sources of the models that can be run, and a problem for each that cannot.
+    """
+    sources, problems = [], []
+    for name in settings.data.models:
+        for resolved in catalog.entries() if name == "all" else (name,):
+            try:
+                sources.append(find_source(resolved, settings))
+            except ValueError as error:
+                problems.append(f"config.models: {error}")
+    return sources, problems
+
+
+def find_source(name: str, settings: Settings) -> Source:
+    """Finds the source of one model.
+
+    Raises:
+        ValueError: No kind of source knows the name, or the model's files are not there.
+    """
+    asked = (ask(name, settings) for ask in SOURCES)
+    return next(source for source in asked if source is not None)

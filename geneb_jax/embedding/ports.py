@@ -1,0 +1,359 @@
+"""Ports as models of a run: a checkpoint of the catalog, or the same model with random weights."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from etils import epath
+from jax.sharding import Mesh
+
+from geneb_jax.config import PRESET_POOLING, EmbeddingSettings, Settings
+from geneb_jax.devices.mesh import process_mesh
+from geneb_jax.devices.processes import meet
+from geneb_jax.embedding.engine import (
+    Engine,
+    check_views,
+    embed_array,
+    embed_array_in_order,
+    embed_in_order,
+    embed_records,
+    open_engine,
+)
+from geneb_jax.embedding.kmers import MAX_K
+from geneb_jax.embedding.precision import dtype_of
+from geneb_jax.embedding.source import Advance, Prepared, Representation, baseline_card
+from geneb_jax.embedding.store import Store, key
+from geneb_jax.embedding.tuning import batch_tokens, speed_figures, untuned_batch_tokens
+from geneb_jax.files.json_files import canonical_json
+from geneb_jax.files.names import file_name
+from geneb_jax.tasks.task import Task
+from model_ports import catalog
+from model_ports.convert import check_hub_checkpoint, converted_checkpoint
+from model_ports.port import (
+    FINAL,
+    NUMERICS,
+    Port,
+    Reader,
+    View,
+    check_port,
+    load_port,
+    random_port,
+    random_reader,
+    refused,
+)
+
+_SHOWN = 3  # refused records of a split that are named; the others are counted
+_LETTERS = 40  # of a record that are shown
+
+Weights = Literal["checkpoint", "random", "tiny"]
+# By what follows the model's id in a name.
+_WEIGHTS: Mapping[str, Weights] = {"": "checkpoint", "random": "random", "random:tiny": "tiny"}
+
+SplitName = tuple[str, str]  # a task's id, and train or test
+
+
+def port_source(name: str, settings: Settings) -> "PortSource":
+    """Returns the source that MODEL, MODEL:random or MODEL:random:tiny names.
+
+    Raises:
+        ValueError: There is no such model or variant, the preset cannot be computed, or the
+            checkpoint's folder is not there.
+    """
+    model_id, _, variant = name.partition(":")
+    if variant not in _WEIGHTS:
+        raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
+    if model_id not in catalog.entries():
+        known = [*catalog.entries(), *(f"kmer-{k}" for k in range(1, MAX_K + 1))]
+        near = difflib.get_close_matches(model_id, known, 3, 0.4)
+        raise ValueError(
+            f"'{model_id}' is not a model"
+            + (f"; did you mean {' or '.join(near)}?" if near else "")
+            + "; `geneb-jax models list` prints all"
+        )
+    entry = catalog.get(model_id)
+    if not entry.ported:
+        raise ValueError(f"'{model_id}': its port (family {entry.family}) is not there yet")
+    entry.preset(settings.embedding.preset)
+    weights = _WEIGHTS[variant]
+    checkpoints = settings.data.checkpoints_dir
+    folder = checkpoints / model_id if checkpoints else None
+    if folder and not folder.is_dir():
+        if weights == "checkpoint":
+            raise ValueError(f"'{model_id}': no checkpoint folder {folder}")
+        folder = None
+    return PortSource(name, entry, weights, folder, settings.embedding, settings.devices.mesh)
+
+
+@dataclass
+class PortSource:
+    """A model of the catalog as a model of a run.
+
+    Attributes:
+        name: Its name in the config.
+        entry: The catalog's entry.
+        weights: Whether they are a checkpoint's, random, or random and few.
+        folder: The checkpoint's, or of the tokenizer files of random weights; None: a checkpoint
+            comes from the hub.
+        settings: Preset, precision, views and batches.
+        mesh: How many devices share a copy of the parameters.
+    """
+
+    name: str
+    entry: catalog.Entry
+    weights: Weights
+    folder: Path | None
+    settings: EmbeddingSettings
+    mesh: int
+    shared: bool = True
+
+    def card(self) -> Mapping[str, Any]:
+        """Returns what a submission says of the model."""
+        if self.weights != "checkpoint":
+            return baseline_card(self.name)
+        return {
+            "display": self.entry.paper_name,
+            "params": self.entry.params,
+            "url": self.entry.source["url"] or "",
+            "training_data": self.entry.labels["pretraining"],
+        }
+
+    def check(self, tasks: Sequence[Task]) -> list[str]:
+        """Returns what is wrong with files and views, and the records that the model refuses."""
+        try:
+            reader = self._reader()
+            views_of(reader, self.settings.taps, self.settings.poolings)
+            return _refused_records(reader, tasks)
+        except ValueError as error:
+            return [str(error)]
+
+    def open(self, workdir: Path) -> "OpenPort":
+        """Loads the weights, fetched and converted where need be.
+
+        Args:
+            workdir: Holds embeddings, unless the settings name another folder for them, and
+                measurements of the devices.
+
+        Raises:
+            CatalogError, CheckpointError, TokenizerError, HubError: They cannot be loaded.
+        """
+        port = self._load(process_mesh(self.mesh))
+        views = views_of(port, self.settings.taps, self.settings.poolings)
+        representations = [_representation(port, view, self.settings) for view in views]
+        root = epath.Path(self.settings.embeddings_dir or workdir / "embeddings")
+        folder = root / file_name(self.name)
+        engine = open_engine(port, views)
+        return OpenPort(self.name, representations, engine, folder, self.settings, workdir)
+
+    def embed(
+        self, sequences: Sequence[str], names: Sequence[str], advance: Advance
+    ) -> dict[View, np.ndarray]:
+        """Embeds N sequences into memory; they are checked before weights are loaded.
+
+        Args:
+            sequences: N sequences.
+            names: What errors call them; none: their indices.
+            advance: Told how many sequences were done since the last call.
+
+        Returns:
+            float32 [N, D] of each view.
+
+        Raises:
+            ValueError: The model cannot be loaded, has no such view, or refuses a sequence.
+        """
+        reader = self._reader()
+        views = views_of(reader, self.settings.taps, self.settings.poolings)
+        if refusals := refused(reader, sequences):
+            lines = [
+                f"record {names[i] if names else i}, {_shown(sequences[i])}, {reason}"
+                for i, reason in refusals[:_SHOWN]
+            ]
+            if len(refusals) > _SHOWN:
+                lines.append(f"... and {len(refusals) - _SHOWN} more such records")
+            raise ValueError("\n".join(f"model '{self.name}': {line}" for line in lines))
+        port = self._load(None)
+        engine = open_engine(port, views)
+        if port.preset.batching == "input-order":
+            size = self.settings.published_batch_size
+            vectors = embed_array_in_order(engine, sequences, size, advance)
+        else:
+            # A few short sequences need no batch that fills a large device.
+            longest = max(map(len, sequences))
+            tokens = untuned_batch_tokens(engine, len(sequences))
+            tokens = min(tokens, longest << len(sequences).bit_length())
+            vectors = embed_array(engine, sequences, tokens, advance)
+        borders = np.cumsum(engine.widths())[:-1]
+        return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
+
+    def _reader(self) -> Reader:
+        """All of the port that needs no weights."""
+        preset = self.settings.preset
+        if self.weights != "checkpoint":
+            tiny = self.weights == "tiny"
+            return random_reader(self.entry.id, self.folder, preset, tiny=tiny)
+        if self.folder:
+            return check_port(self.entry.id, self.folder, preset)
+        return check_hub_checkpoint(self.entry.id, preset)
+
+    def _load(self, mesh: Mesh | None) -> Port:
+        preset, dtype = self.settings.preset, dtype_of(self.name, self.settings.dtype)
+        if self.weights == "checkpoint":
+            folder = self.folder or converted_checkpoint(self.entry.id)
+            return load_port(self.entry.id, folder, preset, dtype, mesh)
+        tiny = self.weights == "tiny"
+        return random_port(self.entry.id, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
+
+
+@dataclass(frozen=True)
+class OpenPort:
+    """A port with its weights on the devices, and where its embeddings are kept.
+
+    Attributes:
+        name: The model's name in the config.
+        representations: What is probed, one for each view of the engine.
+        engine: Computes all views in one forward pass.
+        folder: Holds a store for each representation.
+        settings: Sizes of batches.
+        workdir: Holds measurements of the devices.
+    """
+
+    name: str
+    representations: Sequence[Representation]
+    engine: Engine
+    folder: epath.Path
+    settings: EmbeddingSettings
+    workdir: Path
+
+    def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
+        """Embeds the records of these tasks that are not kept already, each distinct one once."""
+        stores, splits = self._stores(), _splits(tasks)
+        if jax.process_count() > 1:
+            self._embed(stores, self._share(splits), advance)
+            meet(self.name)
+        keys = self._embed(stores, splits, advance)
+
+        def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
+            store = stores[self.representations.index(representation)]
+            return store.get(keys[task.info.id, "train"]), store.get(keys[task.info.id, "test"])
+
+        return Prepared(features, speed_figures(self.engine, self.workdir))
+
+    def prepare_share(self, tasks: Sequence[Task]) -> None:
+        """Embeds this process's share of the tasks' records."""
+        self._embed(self._stores(), self._share(_splits(tasks)), lambda _: None)
+
+    def _stores(self) -> list[Store]:
+        """A store for each representation; what it depends on is in its folder's name."""
+        stores = []
+        for representation in self.representations:
+            digest = key(canonical_json(representation.identity)).hex()[:12]
+            folder = self.folder / f"{representation.name}-{digest}"
+            stores.append(Store(folder, representation.identity))
+        return stores
+
+    def _share(self, splits: Mapping[SplitName, Sequence[str]]) -> dict[SplitName, Sequence[str]]:
+        """What of the splits this process embeds: whole ones where a record sees its batch."""
+        every = slice(jax.process_index(), None, jax.process_count())
+        if self.engine.port.preset.batching == "input-order":
+            return dict(list(splits.items())[every])
+        return {("all tasks", "share"): _distinct(splits)[every]}
+
+    def _embed(
+        self,
+        stores: Sequence[Store],
+        splits: Mapping[SplitName, Sequence[str]],
+        advance: Advance,
+    ) -> dict[SplitName, list[bytes]]:
+        """Embeds what the stores lack; returns their keys of each split's records."""
+        if self.engine.port.preset.batching == "input-order":
+            size = self.settings.published_batch_size
+            return {
+                name: embed_in_order(self.engine, sequences, stores, size, advance)
+                for name, sequences in splits.items()
+            }
+        distinct = _distinct(splits)
+        tokens = self.settings.batch_tokens
+        tokens = tokens or batch_tokens(self.engine, len(distinct), self.workdir)
+        keys = embed_records(self.engine, distinct, stores, tokens, advance)
+        key_of = dict(zip(distinct, keys, strict=True))
+        return {name: [key_of[s] for s in sequences] for name, sequences in splits.items()}
+
+
+def views_of(reader: Reader, taps: Sequence[int], poolings: Sequence[str]) -> list[View]:
+    """Returns each pooling of each hidden state of a model, once.
+
+    Args:
+        reader: The model.
+        taps: Hidden states; none: all.
+        poolings: Names of `POOLINGS`, and 'preset' for the preset's.
+
+    Raises:
+        ValueError: The model has no such hidden state, or there is no such pooling.
+    """
+    names = [reader.preset.pooling if name == PRESET_POOLING else name for name in poolings]
+    taps = taps or (*range(reader.config.layers + 1), FINAL)
+    views = list(dict.fromkeys(View(tap, pooling) for tap in taps for pooling in names))
+    check_views(reader, views)
+    return views
+
+
+def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Representation:
+    preset = {k: v for k, v in asdict(port.preset).items() if k != "reason"}
+    identity = {
+        "model": port.entry.id,
+        "revision": port.entry.source["revision"],
+        "weights": port.weights_id,
+        "preset": preset | {"pooling": view.pooling},
+        "dtype": port.dtype,
+        "numerics": NUMERICS,
+        "tap": view.tap,
+    }
+    if port.preset.batching == "input-order":
+        identity["published_batch_size"] = settings.published_batch_size
+    columns = {
+        "preset": settings.preset,
+        "dtype": port.dtype,
+        "tap": str(view.tap),
+        "pooling": view.pooling,
+    }
+    return Representation(columns, identity, view, view == View(FINAL, port.preset.pooling))
+
+
+def _splits(tasks: Sequence[Task]) -> dict[SplitName, Sequence[str]]:
+    return {
+        (task.info.id, name): split.sequences
+        for task in tasks
+        for name, split in (("train", task.train), ("test", task.test))
+    }
+
+
+def _distinct(splits: Mapping[SplitName, Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
+
+
+def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[str]:
+    """Names the records that a model cannot take: the first of each split, and how many more."""
+    problems = []
+    for task in tasks:
+        for name, split in (("train", task.train), ("test", task.test)):
+            refusals = refused(reader, split.sequences)
+            for i, reason in refusals[:_SHOWN]:
+                row = i + 1 if split.rows is None else split.rows[i]
+                problems.append(
+                    f"task '{task.info.id}': {name} record {_shown(split.sequences[i])} in row "
+                    f"{row} {reason}"
+                )
+            if len(refusals) > _SHOWN:
+                more = len(refusals) - _SHOWN
+                problems.append(f"task '{task.info.id}': ... and {more} more such {name} records")
+    return problems
+
+
+def _shown(sequence: str) -> str:
+    """A record, or the beginning of a long one."""
+    if len(sequence) <= _LETTERS:
+        return f"'{sequence}'"
+    return f"'{sequence[:_LETTERS]}...' ({len(sequence)} letters)"

@@ -1,0 +1,163 @@
+"""What a model is to a run: one object from its name in the config to the features of tasks.
+
+A `Source` says what it would refuse before anything is computed, and opens into an `OpenSource`,
+which gives features. K-mers, stored embeddings and ports are sources (`kmers`, `stored`,
+`ports`); `models` finds the one that a name asks for. Nothing else asks what kind a model is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from geneb_jax.tasks.task import Task
+from model_ports.port import View
+
+Advance = Callable[[int], None]  # told how many records were done since the last call
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One view of a model whose features are probed.
+
+    Attributes:
+        columns: The columns preset, dtype, tap and pooling of scores.csv.
+        identity: Everything that the features depend on beside the records; where it differs,
+            kept embeddings and scores are not taken.
+        view: Hidden state and pooling of a port; None of a baseline.
+        of_preset: Whether it is the view that the model's preset pools.
+    """
+
+    columns: Mapping[str, str]
+    identity: Mapping[str, Any]
+    view: View | None = None
+    of_preset: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name of the representation's folder."""
+        return "-".join(self.columns.values())
+
+
+def baseline(identity: Mapping[str, Any]) -> Representation:
+    """Returns the one representation of a source without preset, hidden states and pooling."""
+    columns = {"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}
+    return Representation(columns, identity)
+
+
+# Features of a task in a representation: float32 [N_train, D] and [N_test, D].
+Features = Callable[[Task, Representation], tuple[np.ndarray, np.ndarray]]
+
+
+class Prepared(NamedTuple):
+    """The features of some tasks, and what computing them took.
+
+    Attributes:
+        features: Looks the features of one of the tasks up.
+        speed: What embedding took (see `tuning.speed_figures`); empty where nothing was embedded.
+    """
+
+    features: Features
+    speed: Mapping[str, Any]
+
+
+class OpenSource(Protocol):
+    """A model that is ready to give features."""
+
+    @property
+    def representations(self) -> Sequence[Representation]:
+        """The views that are probed, all from one forward pass."""
+        ...
+
+    def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
+        """Computes what the features of these tasks need.
+
+        Raises:
+            FloatingPointError: An embedding is not finite.
+        """
+        ...
+
+    def prepare_share(self, tasks: Sequence[Task]) -> None:
+        """Computes this process's share of what `prepare` needs, where processes share it."""
+        ...
+
+
+class Source(Protocol):
+    """A model as the config names it."""
+
+    @property
+    def name(self) -> str:
+        """The model's name in the config and in scores.csv."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether the processes of a run compute its features together."""
+        ...
+
+    def card(self) -> Mapping[str, Any]:
+        """Returns what a submission says of the model: display, params, url, training_data."""
+        ...
+
+    def check(self, tasks: Sequence[Task]) -> list[str]:
+        """Returns what would keep the model from running on these tasks, found without weights."""
+        ...
+
+    def open(self, workdir: Path) -> OpenSource:
+        """Makes the model ready; weights are loaded here.
+
+        Args:
+            workdir: Holds embeddings and measurements of the devices.
+
+        Raises:
+            ValueError: The model cannot be loaded.
+        """
+        ...
+
+    def embed(
+        self, sequences: Sequence[str], names: Sequence[str], advance: Advance
+    ) -> dict[View, np.ndarray]:
+        """Embeds N sequences into memory, float32 [N, D] of each view.
+
+        Args:
+            sequences: N sequences, none of them empty.
+            names: What errors call the sequences; none: their indices.
+            advance: Told how many sequences were done since the last call.
+
+        Raises:
+            ValueError: The model cannot be loaded, has no such view, or refuses a sequence.
+        """
+        ...
+
+
+def baseline_card(name: str) -> dict[str, Any]:
+    """Returns what a submission says of a model that was not trained."""
+    return {"display": name, "params": 0, "url": "", "training_data": "none"}
+
+
+@dataclass(frozen=True)
+class Immediate:
+    """An open source whose features take no preparation.
+
+    Attributes:
+        representation: Its one representation.
+        of_task: Returns the features of a task, float32 [N_train, D] and [N_test, D].
+    """
+
+    representation: Representation
+    of_task: Callable[[Task], tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def representations(self) -> Sequence[Representation]:
+        """The one representation."""
+        return (self.representation,)
+
+    def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
+        """Returns the look-up of features; nothing is computed before it is asked."""
+        del tasks, advance
+        return Prepared(lambda task, _: self.of_task(task), {})
+
+    def prepare_share(self, tasks: Sequence[Task]) -> None:
+        """Does nothing: there is nothing to share."""

@@ -1,0 +1,1 @@
+"""Small general things about files: whole writes, JSON, names."""

@@ -1,0 +1,66 @@
+"""All that shows a set of scores: tables, figures and the report, into one folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from geneb_jax.config import PaperVersion
+from geneb_jax.presentation.figures import save_figures
+from geneb_jax.presentation.published import model_labels, published_results
+from geneb_jax.presentation.report import write_report
+from geneb_jax.presentation.results import beside_published, common_cells, labels_of
+from geneb_jax.presentation.tables import write_tables
+from geneb_jax.tasks.benchmark import CUSTOM
+
+
+def present(
+    own: pd.DataFrame | None,
+    folder: Path,
+    *,
+    scores: pd.DataFrame | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    version: PaperVersion = "v1",
+    beside: bool = False,
+) -> dict[str, pd.DataFrame]:
+    """Writes `tables/`, `figures/` and `report/index.html`.
+
+    Tables and figures need tasks of the benchmark; the report shows custom tasks too, and always
+    the published scores beside own ones.
+
+    Args:
+        own: Results table; None: the published scores.
+        folder: Where to write.
+        scores: The run's scores table, for the tables and figures of its probes.
+        provenance: Content of the run's run.json.
+        version: Whose labels to use.
+        beside: Put the published models into tables and figures too, on the tasks and regimes
+            that all models have.
+
+    Returns:
+        The tables by name; none without a task of the benchmark.
+
+    Raises:
+        ValueError: With `beside`, own and published models share no task.
+    """
+    everything = published_results() if own is None else beside_published(own)
+    shown = everything if own is None else common_cells(everything) if beside else own
+    shown = shown[shown["category"] != CUSTOM]
+    tables = {}
+    if not shown.empty:
+        labels = labels_of(list(shown["model"].unique()), model_labels(version))
+        tables = write_tables(shown, folder / "tables", scores, version)
+        seconds = (provenance or {}).get("seconds")
+        save_figures(shown, labels, folder / "figures", scores, seconds)
+    published = set(published_results()["model"])
+    write_report(
+        folder / "report" / "index.html",
+        everything,
+        [model for model in everything["model"].unique() if model not in published],
+        version=version,
+        statistics=tables.get("paper_statistics"),
+        figures=folder / "figures" if tables else None,
+        provenance=provenance,
+    )
+    return tables

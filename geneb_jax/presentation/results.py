@@ -1,0 +1,126 @@
+"""Results tables: what the analysis reads, whatever the source.
+
+One row a model, regime and task with the columns of `RESULT_COLUMNS`, each score the mean over
+seeds. They come from the paper's published scores, a run, or a folder of GENEB submissions.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from geneb_jax.presentation.published import PUBLISHED, paper_names, published_results
+from geneb_jax.presentation.submission import read_submissions
+from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, read_scores, task_means
+
+RESULT_COLUMNS = ("model", "regime", "category", "task", *METRIC_COLUMNS)
+_OWN = " (own)"  # follows the name of a model that stands beside its published namesake
+
+
+def run_results(scores: pd.DataFrame) -> pd.DataFrame:
+    """Returns the results table of a run's scores table: its rows after GENEB's protocol.
+
+    Models of the catalog go by their names in the paper, others by their names in the run.
+
+    Raises:
+        ValueError: No row follows the protocol, or a model stands there with several presets or
+            precisions.
+    """
+    rows = protocol_rows(scores)
+    if rows.empty:
+        raise ValueError(
+            "no row follows GENEB's protocol (logistic, solver geneb, C = 1, features as they are)"
+        )
+    ways = rows.groupby("model")[["preset", "dtype"]].nunique().max(axis=1)
+    if (ways > 1).any():
+        raise ValueError(
+            f"several presets or precisions of {', '.join(ways[ways > 1].index)}; "
+            "keep the rows of one"
+        )
+    means = task_means(rows)[list(RESULT_COLUMNS)]
+    return means.assign(model=means["model"].replace(paper_names()))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Scores to be presented.
+
+    Attributes:
+        results: Their results table.
+        scores: The run's scores table; None: they are not of a run.
+        provenance: Content of the run's run.json; None: there is none.
+    """
+
+    results: pd.DataFrame
+    scores: pd.DataFrame | None = None
+    provenance: Mapping[str, Any] | None = None
+
+
+def read_source(source: str) -> Source:
+    """Reads scores.
+
+    Args:
+        source: 'published', a run's workdir or its scores.csv, or a folder of submission files.
+
+    Raises:
+        ValueError: No such source, or everything that is wrong with its files.
+    """
+    if source == PUBLISHED:
+        return Source(published_results())
+    path = Path(source).expanduser()
+    file = path / "scores.csv" if path.is_dir() else path
+    if file.is_file():
+        scores = read_scores(file)
+        record = file.with_name("run.json")
+        content = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
+        return Source(run_results(scores), scores, content)
+    if path.is_dir():
+        return Source(read_submissions(path))
+    raise ValueError(
+        f"'{source}' is neither '{PUBLISHED}' nor a scores.csv, a run's workdir or a folder of "
+        "submission files"
+    )
+
+
+def beside_published(own: pd.DataFrame) -> pd.DataFrame:
+    """Returns the published results followed by own ones; own namesakes get the suffix '(own)'."""
+    published = published_results()
+    taken = set(published["model"])
+    names = own["model"].map(lambda name: name + _OWN if name in taken else name)
+    return pd.concat([published, own.assign(model=names)], ignore_index=True)
+
+
+def common_cells(results: pd.DataFrame) -> pd.DataFrame:
+    """Keeps the tasks of each regime that every model has, so that averages can be compared.
+
+    Raises:
+        ValueError: The models share no task.
+    """
+    models = results["model"].nunique()
+    shared = results.groupby(["regime", "task"])["model"].transform("nunique") == models
+    if not shared.any():
+        raise ValueError("no task has scores of every model; compare fewer models")
+    return results[shared].reset_index(drop=True)
+
+
+def namesake(model: str) -> str:
+    """Returns the published model that an own result's name refers to, or the name itself."""
+    return model.removesuffix(_OWN)
+
+
+def labels_of(models: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
+    """Returns the labels of these models; an own result has those of its published namesake.
+
+    Args:
+        models: Names in a results table.
+        labels: See `published.model_labels`.
+
+    Returns:
+        The columns of `labels` by model, without the models that have none.
+    """
+    namesakes = {model: namesake(model) for model in models}
+    known = {model: name for model, name in namesakes.items() if name in labels.index}
+    return labels.loc[list(known.values())].set_axis(pd.Index(list(known)))

@@ -1,0 +1,158 @@
+"""GENEB's submission format: one JSON file a model."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from geneb_jax.files.json_files import write_json
+from geneb_jax.files.names import file_name
+from geneb_jax.presentation.published import paper_names
+from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, task_means
+from geneb_jax.tasks.benchmark import CUSTOM, GENEB
+
+_CATEGORIES = {task.id: task.category for task in GENEB.tasks}
+# Smallest value of each metric; the largest is 1.
+_LOWEST = {"MCC": -1.0, "Acc": 0.0, "F1": 0.0}
+_METRICS = {"MCC": "MCC", "Acc": "accuracy", "F1": "macro_F1"}
+# What a submission says of every model, in the order of its fields.
+_META: Mapping[str, Any] = {
+    "display": "",
+    "params": 0,
+    "url": "",
+    "zero_shot": True,  # frozen embeddings: no task of the benchmark was trained on
+    "training_data": "",
+    "provenance": "self-reported",
+    "submitted_by": "",
+}
+
+
+def submission(model: str, card: Mapping[str, Any], scores: pd.DataFrame) -> dict[str, Any] | None:
+    """Builds a submission from the rows that follow GENEB's protocol.
+
+    Args:
+        model: The model's name in the scores table.
+        card: What is said of the model: display, params, url, training_data.
+        scores: The run's scores table.
+
+    Returns:
+        The submission, means over the five seeds rounded to 4 decimals; None where no row follows
+        the protocol (logistic regression, solver geneb, C = 1, all seeds of the benchmark).
+    """
+    rows = protocol_rows(scores[(scores["model"] == model) & (scores["category"] != CUSTOM)])
+    rows = rows[rows["regime"].isin(GENEB.regimes) & rows["seed"].isin(GENEB.seeds)]
+    seeds = rows.groupby(["regime", "task"])["seed"].transform("nunique")
+    rows = rows[seeds == len(GENEB.seeds)]
+    if rows.empty:
+        return None
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for row in task_means(rows).to_dict("records"):
+        cell = {name: round(row[column], 4) for name, column in _METRICS.items()}
+        results.setdefault(row["regime"], {})[row["task"]] = cell
+    return {
+        "schema_version": GENEB.schema_version,
+        "model_id": model,
+        "harness_version": GENEB.harness_version,
+        "meta": {**_META, **card},
+        "results": results,
+    }
+
+
+def write_submission(
+    model: str, card: Mapping[str, Any], scores: pd.DataFrame, workdir: Path
+) -> Path | None:
+    """Writes `submissions/<model>.json`.
+
+    Args:
+        model: The model's name in the scores table.
+        card: What is said of the model: display, params, url, training_data.
+        scores: The run's scores table.
+        workdir: The run's folder.
+
+    Returns:
+        The file's path; None: no row follows GENEB's protocol, and nothing is written.
+    """
+    content = submission(model, card, scores)
+    if content is None:
+        return None
+    path = workdir / "submissions" / f"{file_name(model)}.json"
+    write_json(path, content)
+    return path
+
+
+def read_submissions(folder: Path) -> pd.DataFrame:
+    """Reads every submission of a folder as one results table.
+
+    Args:
+        folder: Holds one .json file a model.
+
+    Returns:
+        The columns of a results table; metrics that submissions lack are missing values. Models
+        of the catalog go by their names in the paper, others by their ids.
+
+    Raises:
+        ValueError: Lists every problem of every file.
+    """
+    names = paper_names()
+    rows, problems, files = [], [], {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            problems.append(f"{path.name}: not JSON ({error})")
+            continue
+        found = list(_problems(content))
+        problems += [f"{path.name}: {problem}" for problem in found]
+        if found:
+            continue
+        model = names.get(content["model_id"], content["model_id"])
+        if model in files:
+            problems.append(f"{path.name}: model '{model}' stands in {files[model]} already")
+        files[model] = path.name
+        rows += [
+            (model, regime, _CATEGORIES[task], task, *(cell[metric] for metric in _METRICS))
+            for regime, tasks in content["results"].items()
+            for task, cell in tasks.items()
+        ]
+    if not files and not problems:
+        problems.append(f"{folder} holds no .json file")
+    if problems:
+        raise ValueError("\n".join(problems))
+    columns = ["model", "regime", "category", "task", *_METRICS.values()]
+    missing = dict.fromkeys(set(METRIC_COLUMNS) - set(columns), float("nan"))
+    return pd.DataFrame(rows, columns=columns).assign(**missing)
+
+
+def _problems(content: Any) -> Iterator[str]:
+    """What keeps a parsed file from being a submission."""
+    if not isinstance(content, dict):
+        yield "not a JSON object"
+        return
+    if content.get("schema_version") != GENEB.schema_version:
+        yield f"schema_version is {content.get('schema_version')!r}, not {GENEB.schema_version!r}"
+    if not isinstance(content.get("model_id"), str) or not content["model_id"]:
+        yield f"model_id is {content.get('model_id')!r}, not a name"
+    results = content.get("results")
+    if not isinstance(results, dict) or not results:
+        yield "results is missing or empty"
+        return
+    for regime, tasks in results.items():
+        if regime not in GENEB.regimes:
+            yield f"regime '{regime}' is none of {', '.join(GENEB.regimes)}"
+            continue
+        if not isinstance(tasks, dict):
+            yield f"{regime}: not an object of tasks"
+            continue
+        for task, cell in tasks.items():
+            if task not in _CATEGORIES:
+                yield f"{regime}: '{task}' is no task of the benchmark"
+            for metric, low in _LOWEST.items():
+                value = cell.get(metric) if isinstance(cell, dict) else None
+                if (
+                    not isinstance(value, int | float)
+                    or isinstance(value, bool)
+                    or not low <= value <= 1
+                ):
+                    yield f"{regime}: '{task}': {metric} is {value!r}, not in {low:g} .. 1"

@@ -1,0 +1,157 @@
+"""What a person reads at the end of a run: the printed tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from geneb_jax.presentation.analysis import layer_scores
+from geneb_jax.scoring.scores import (
+    macro_micro,
+    preset_rows,
+    protocol_rows,
+    task_means,
+)
+from geneb_jax.tasks.benchmark import CUSTOM
+from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
+
+
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows that the table and the figure show.
+
+    These are the heads of GENEB's protocol; where a run has none, those of the table's first
+    probe and solver of the strength closest to the protocol's 1, on each model's first hidden
+    state and pooling.
+    """
+    rows = protocol_rows(scores)
+    if not rows.empty or scores.empty:
+        return rows
+    own = preset_rows(scores)
+    scores = scores if own.empty else own
+    where = ["model", "tap", "pooling"]
+    scores = scores.merge(scores.drop_duplicates("model")[where], on=where)
+    columns = ["probe", "solver", "standardised", "selection"]
+    first = scores[(scores[columns] == scores[columns].iloc[0]).all(axis=1)]
+    if first["selection"].iloc[0] != "none":
+        return first
+    columns = ["class_weight", "C"]
+    closest = int(np.abs(np.log(first["C"])).argmin())
+    return first[(first[columns] == first[columns].iloc[closest]).all(axis=1)]
+
+
+def print_table(scores: pd.DataFrame, console: Console) -> None:
+    """Prints macro and micro MCC per model and regime, the best model first."""
+    rows = headline(scores)
+    averages = macro_micro(rows)
+    regimes = list(dict.fromkeys(averages["regime"]))
+    if regimes:
+        console.print(_averages_table(rows, averages, regimes))
+    custom = task_means(rows[rows["category"] == CUSTOM])
+    if not custom.empty:
+        console.print("custom tasks, in no average:")
+        for row in custom.to_dict("records"):
+            console.print(f"  {row['model']}  {row['task']}  {row['regime']}  {row['MCC']:.3f}")
+
+
+def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
+    """Prints the paper's statistics that could be computed beside the paper's numbers."""
+    known = statistics[statistics["ours"].notna()]
+    table = Table(box=None)
+    table.add_column("statistic", overflow="fold", min_width=40)
+    for name in ("ours", "paper", "difference"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("note", overflow="fold")
+    for row in known.to_dict("records"):
+        numbers = [_short(row[name]) for name in ("ours", "paper", "difference")]
+        table.add_row(row["statistic"], *numbers, row["note"])
+    console.print(table)
+    agree = int((known["note"] == "").sum())
+    console.print(f"{agree} of {len(known)} statistics agree with the paper's as it prints them")
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:z.3f}"
+
+
+def print_layers(scores: pd.DataFrame, console: Console) -> None:
+    """Prints the best hidden state of each model and pooling; nothing of a run with one alone."""
+    scored = layer_scores(scores)
+    if scored.empty:
+        return
+    regimes = [column for column in scored if column not in ("model", "pooling", "tap", "tasks")]
+    table = Table(
+        title="best hidden state",
+        caption="mean MCC over tasks; hidden state 0: embedding, i: block i, -1: final",
+    )
+    table.add_column("model", overflow="fold", min_width=20)
+    table.add_column("pooling")
+    for regime in regimes:
+        table.add_column(f"{regime}\nstate", justify="right", no_wrap=True)
+        table.add_column("\nMCC", justify="right", no_wrap=True)
+        table.add_column("\nfinal", justify="right", no_wrap=True)
+    groups: Any = scored.groupby(["model", "pooling"], sort=False)
+    for (model, pooling), rows in groups:
+        cells = []
+        for regime in regimes:
+            mcc = dict(zip(rows["tap"], rows[regime], strict=True))
+            best = max(mcc, key=lambda tap: mcc[tap])
+            cells += [best, f"{mcc[best]:.3f}", f"{mcc['-1']:.3f}" if "-1" in mcc else ""]
+        table.add_row(str(model), str(pooling), *cells)
+    console.print(table)
+
+
+def print_speeds(speeds: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """Prints how fast each model embedded; nothing for those that embedded no record."""
+    if not speeds:
+        return
+    table = Table(
+        title="embedding",
+        caption="rates without compilation; FLOP/s of matrix products and convolutions, padding "
+        "included, and their share of the rate of a large product; memory: the device's peak since "
+        "the start, on a device that does not tell that of the largest program",
+    )
+    table.add_column("model", overflow="fold", min_width=20)
+    for name in ("records/s", "tokens/s", "padding", "TFLOP/s", "share", "compile", "GB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for model, speed in speeds.items():
+        share = speed.get("share_of_matmul_rate")
+        memory = speed["peak_bytes"] or speed["program_bytes"]
+        table.add_row(
+            model,
+            f"{speed['records_per_second']:,.0f}",
+            f"{speed['tokens_per_second']:,.0f}",
+            f"{speed['padding_share']:.0%}",
+            f"{speed['flop_per_second'] / 1e12:.3f}",
+            "not known" if share is None else f"{share:.0%}",
+            f"{speed['compile_seconds']:.0f} s",
+            "not known" if memory is None else f"{memory / 1e9:.2f}",
+        )
+    console.print(table)
+
+
+def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[str]) -> Table:
+    wide = averages.pivot(index="model", columns="regime")
+    wide = wide.sort_values(("macro", regimes[0]), ascending=False)
+    head = rows.iloc[0]
+    chosen = f"C={head['C']:g}" if head["selection"] == "none" else f"C by {head['selection']}"
+    table = Table(
+        title=f"MCC, mean over seeds ({head['probe']}, solver {head['solver']}, {chosen})",
+        caption="macro: mean of the category means; micro: mean over tasks" + data_note(rows),
+    )
+    table.add_column("model", overflow="fold", min_width=20)
+    for regime in regimes:
+        table.add_column(f"{regime}\nmacro", justify="right", no_wrap=True)
+        table.add_column("\nmicro", justify="right", no_wrap=True)
+    table.add_column("tasks", justify="right", no_wrap=True)
+    for model, row in wide.iterrows():
+        cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
+        table.add_row(str(model), *cells, f"{row['tasks'].max():.0f}")
+    return table
+
+
+def data_note(scores: pd.DataFrame) -> str:
+    """Returns what is to be said of the data behind scores, with its separator; '' of real ones."""
+    return "; synthetic tasks" if scores["task"].str.startswith(SYNTHETIC_PREFIX).any() else ""

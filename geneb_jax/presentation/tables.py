@@ -1,0 +1,427 @@
+"""The paper's tables as CSV, Markdown and LaTeX, its printed numbers beside the computed ones."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from geneb_jax.config import PaperVersion
+from geneb_jax.files.atomic import write_whole
+from geneb_jax.presentation import analysis
+from geneb_jax.presentation.published import (
+    model_labels,
+    paper,
+    published_leaderboard,
+    published_results,
+)
+from geneb_jax.presentation.results import labels_of
+from geneb_jax.tasks.benchmark import GENEB
+
+Build = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]  # of results and labels
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper.
+
+    Attributes:
+        build: Makes it of a results table and the models' labels.
+        regimes: Those that it needs.
+    """
+
+    build: Build
+    regimes: tuple[str, ...] = ("full",)
+
+
+# Why the published scores may give another number than the paper prints, by label version.
+_CAUSES: Mapping[PaperVersion, str] = {
+    "v1": "the published scores are of a later version than the paper's text",
+    "v4": "the paper's text is of its first version's labels, these are the fourth's",
+}
+# Decimals that the paper prints, by the statistic's beginning; three elsewhere.
+_DECIMALS = {"specialisation": 1, "relative": 2, "median relative": 2}
+_EVO = "Evo-1-131k"
+
+
+def _in_domain(results: pd.DataFrame) -> pd.DataFrame:
+    return results[~results["model"].isin(paper()["out_of_domain"])]
+
+
+def _beside(table: pd.DataFrame, column: str, printed: Mapping[str, float]) -> pd.DataFrame:
+    """Adds the paper's number of each row and the difference."""
+    theirs = table.index.map(lambda name: printed.get(name, np.nan)).astype(float)
+    return table.assign(**{f"{column}, paper": theirs, f"{column} - paper": table[column] - theirs})
+
+
+def _size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    printed = {name: rho for name, (rho, _) in paper()["size_correlation"].items()}
+    table = _beside(
+        analysis.size_correlation(results, labels),
+        "rho",
+        printed | {"macro": paper()["statistics"]["rho(size, macro), 40 models"]},
+    )
+    inside = analysis.size_correlation(_in_domain(results), labels)
+    p = {name: p for name, (_, p) in paper()["size_correlation"].items()}
+    return table.assign(
+        **{
+            "p, paper": table.index.map(lambda name: p.get(name, "")),
+            "rho, in-domain": inside["rho"],
+            "p, in-domain": inside["p"],
+        }
+    )
+
+
+def _size_tiers(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    return _groups(analysis.size_tiers(results, labels), paper()["size_tiers"])
+
+
+def _corpus_groups(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    return _groups(analysis.corpus_groups(results, labels), paper()["corpus_groups"])
+
+
+def _groups(table: pd.DataFrame, printed: Mapping[str, tuple[int, float]]) -> pd.DataFrame:
+    """Adds the paper's number of models and mean score of each group."""
+    counts = {name: float(count) for name, (count, _) in printed.items()}
+    means = {name: score for name, (_, score) in printed.items()}
+    return _beside(_beside(table, "models", counts), "macro", means)
+
+
+def _matched_pairs(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    rows = [(kind, *pair) for kind, pairs in paper()["pairs"].items() for pair in pairs]
+    table = pd.DataFrame(rows, columns=["varies", "A", "B", "paper"])
+    ours = analysis.matched_pairs(results, list(zip(table["A"], table["B"], strict=True)))
+    table.insert(3, "A - B", ours.to_numpy())
+    return table.assign(difference=table["A - B"] - table["paper"])
+
+
+def _transfer(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    printed = paper()["transfer"]
+    table = analysis.transfer(results, paper()["human_versus_multi_species"])
+    table = _beside(table, "difference", {name: mean for name, (mean, _) in printed.items()})
+    return table.assign(**{"wins, paper": table.index.map(lambda name: printed[name][1])})
+
+
+def _few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    table = analysis.few_shot_drops(results)
+    for column, printed in (
+        ("drop full to 1shot", paper()["absolute_drop"]),
+        ("relative drop to 10shot", paper()["relative_10shot_drop"]),
+    ):
+        table = _beside(table, column, printed)
+    return table
+
+
+def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """The matrix, the paper's number of each model's category where it prints one."""
+    table = analysis.specialisation(results)
+    printed = paper()["specialisation"]
+    category = table.index.map(lambda name: printed.get(name, (None, np.nan))[0])
+    score = table.index.map(lambda name: printed.get(name, (None, np.nan))[1])
+    return table.assign(**{"category, paper": category, "score, paper": score})
+
+
+def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Each average with the published leaderboard's and the difference."""
+    table = analysis.leaderboard(results)
+    columns = {}
+    for name in table:
+        average, regime = str(name).split()
+        theirs = _paper_means(results, regime)[average].reindex(table.index)
+        columns |= {
+            name: table[name],
+            f"{name}, paper": theirs,
+            f"{name} - paper": table[name] - theirs,
+        }
+    return pd.DataFrame(columns)
+
+
+def _categories(regime: str) -> Build:
+    """Category means with the largest difference to the published leaderboard's by model."""
+
+    def build(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+        table = analysis.category_matrix(results, regime)
+        printed = _paper_means(results, regime)[[str(name) for name in table]]
+        off = (table - printed.reindex(table.index)).abs()
+        return table.assign(**{"largest |ours - paper|": off.max(axis=1)})
+
+    return build
+
+
+def _paper_means(results: pd.DataFrame, regime: str) -> pd.DataFrame:
+    """The published macro, micro and category means of one regime over the tasks of `results`.
+
+    Over all tasks they are those of the published leaderboard.
+    """
+    tasks = set(results.loc[results["regime"] == regime, "task"])
+    if tasks >= {task.id for task in GENEB.tasks}:
+        board = published_leaderboard()
+        return board[board.index.get_level_values("regime") == regime].droplevel("regime")
+    published = published_results()
+    published = published[(published["regime"] == regime) & published["task"].isin(tasks)]
+    means = analysis.category_matrix(published, regime)
+    means = means.reindex(columns=list(GENEB.categories))
+    micro = analysis.score_matrix(published, regime).mean(axis=1)
+    return means.assign(macro=means.mean(axis=1), micro=micro)
+
+
+def _of_results(build: Callable[[pd.DataFrame], pd.DataFrame]) -> Build:
+    return lambda results, labels: build(results)
+
+
+_SHOTS = ("full", "10shot", "1shot")
+
+TABLES: Mapping[str, Table] = {
+    "leaderboard": Table(_leaderboard, ()),
+    "categories_full": Table(_categories("full")),
+    "categories_10shot": Table(_categories("10shot"), ("10shot",)),
+    "categories_1shot": Table(_categories("1shot"), ("1shot",)),
+    "macro_micro": Table(_of_results(analysis.macro_micro_agreement)),
+    "size_correlation": Table(_size_correlation),
+    "size_tiers": Table(_size_tiers),
+    "small_beats_large": Table(analysis.small_beats_large),
+    "matched_pairs": Table(_matched_pairs),
+    "human_versus_multi_species": Table(_transfer),
+    "few_shot_drops": Table(_few_shot, _SHOTS),
+    "few_shot_by_category": Table(_of_results(analysis.few_shot_by_category), _SHOTS),
+    "category_winners": Table(_of_results(analysis.category_winners), ("full", "10shot")),
+    "task_difficulty": Table(_of_results(analysis.task_difficulty)),
+    "high_variance_slots": Table(analysis.high_variance_slots),
+    "task_ranks": Table(lambda results, labels: analysis.task_ranks(results).T),
+    "rank_summary": Table(_of_results(analysis.rank_summary)),
+    "specialisation": Table(_specialisation),
+    "corpus_groups": Table(_corpus_groups),
+    "pareto_frontier": Table(analysis.pareto_frontier),
+}
+
+
+def paper_statistics(
+    results: pd.DataFrame, scores: pd.DataFrame | None = None, version: PaperVersion = "v1"
+) -> pd.DataFrame:
+    """Every number that the paper prints of its scores, computed from `results`.
+
+    Args:
+        results: Results table.
+        scores: The run's scores table, whose MLP heads and other strengths give the statistics of
+            probe stability; None: those are missing.
+        version: Whose labels to use.
+
+    Returns:
+        Columns statistic, ours (missing where it cannot be computed), paper, difference, note (the
+        likely cause of a difference that rounding does not explain).
+    """
+    labels = labels_of(list(results["model"].unique()), model_labels(version))
+    regimes = set(results["regime"])
+    ours = _stability_statistics(scores) if scores is not None else {}
+    printed = dict(paper()["statistics"]) | dict(paper()["probe_stability"])
+    pairs: dict[str, tuple[float, float]] = {}
+    if "full" in regimes:
+        ours |= _size_statistics(results, labels) | _task_statistics(results, labels)
+        pairs |= _table_statistics(results, labels)
+    if {"full", "10shot", "1shot"} <= regimes:
+        ours |= _regime_statistics(results)
+        pairs |= _few_shot_statistics(results)
+    pairs = {name: (ours.get(name, np.nan), value) for name, value in printed.items()} | pairs
+    table = pd.DataFrame(
+        [(name, own, value, own - value) for name, (own, value) in pairs.items()],
+        columns=["statistic", "ours", "paper", "difference"],
+    )
+    decimals = [
+        next((n for start, n in _DECIMALS.items() if name.startswith(start)), 3) for name in pairs
+    ]
+    beyond = table["difference"].abs() > [0.5001 * 10.0**-n for n in decimals]
+    cause = _CAUSES[version] if _is_published(results) else "these are not the published scores"
+    return table.assign(note=[cause if off else "" for off in beyond])
+
+
+def _is_published(results: pd.DataFrame) -> bool:
+    own, theirs = (
+        table.set_index(["model", "regime", "task"])["MCC"].sort_index()
+        for table in (results, published_results())
+    )
+    return own.equals(theirs)
+
+
+def _stability_statistics(scores: pd.DataFrame) -> dict[str, float]:
+    cells = analysis.linear_against_mlp(scores)
+    models = cells.groupby("model")[["linear", "mlp"]].mean()
+    agreement = analysis.strength_agreement(scores)["rho"]
+    return {
+        "linear versus MLP, rho over cells": float(cells["linear"].corr(cells["mlp"], "spearman")),
+        "linear versus MLP, rho over models": float(
+            models["linear"].corr(models["mlp"], "spearman")
+        ),
+        "MLP minus linear, mean MCC": float((cells["mlp"] - cells["linear"]).mean()),
+        **{
+            f"C sweep, mean pairwise rank correlation, {regime}": _number(agreement, regime)
+            for regime in GENEB.regimes
+        },
+    }
+
+
+def _size_statistics(results: pd.DataFrame, labels: pd.DataFrame) -> dict[str, float]:
+    without_evo = results[results["model"] != _EVO]
+
+    def rho(table: pd.DataFrame) -> float:
+        return _number(analysis.size_correlation(table, labels)["rho"], "macro")
+
+    def pairs(table: pd.DataFrame) -> int:
+        return len(analysis.small_beats_large(table, labels))
+
+    return {
+        "rho(size, macro), 40 models": rho(results),
+        "rho(size, macro) without Evo-1-131k": rho(without_evo),
+        "small-beats-large pairs, in-domain models": pairs(_in_domain(results)),
+        "small-beats-large pairs, all models": pairs(results),
+        ">=1B minus <200M, mean macro MCC": analysis.tier_gap(results, labels),
+        ">=1B minus <200M without Evo-1-131k": analysis.tier_gap(without_evo, labels),
+    }
+
+
+def _regime_statistics(results: pd.DataFrame) -> dict[str, float]:
+    drops = analysis.few_shot_drops(results)
+    both = analysis.macro_micro_agreement(results)
+    winners = analysis.category_winners(results)
+    return {
+        **{f"mean macro MCC, {name}": float(drops[name].mean()) for name in GENEB.regimes},
+        "median relative 10-shot drop": float(drops["relative drop to 10shot"].median()),
+        "rank correlation of macro and micro": float(both["macro"].corr(both["micro"], "spearman")),
+        "mean |macro - micro|": float(both["macro - micro"].abs().mean()),
+        "macro minus micro, Evo-1-131k": _number(both["macro - micro"], _EVO),
+        "categories whose winner changes at 10-shot": int(winners["changes"].sum()),
+    }
+
+
+def _task_statistics(results: pd.DataFrame, labels: pd.DataFrame) -> dict[str, float]:
+    difficulty = analysis.task_difficulty(results)
+    wins = analysis.rank_summary(results)["wins"]
+    slots = analysis.high_variance_slots(results, labels)
+
+    def count(place: str, column: str, value: str) -> int:
+        return int(((slots["place"] == place) & (slots[column] == value)).sum())
+
+    return {
+        "high-variance tasks (SD > 0.12)": int(difficulty["high variance"].sum()),
+        "hard tasks (mean MCC < 0.35)": int(difficulty["hard"].sum()),
+        "tasks won by the best winner": int(wins.max()),
+        "models that win a task": int((wins > 0).sum()),
+        "high-variance top-3 slots, multi-species": count("top 3", "pretraining", "multi-species"),
+        "high-variance top-3 slots, eukaryotic-genes": count(
+            "top 3", "pretraining", "eukaryotic-genes"
+        ),
+        "high-variance bottom-3 slots, human": count("bottom 3", "pretraining", "human"),
+        "high-variance top-3 slots, T-dec": count("top 3", "architecture", "T-dec"),
+        "high-variance top-3 slots, T-enc": count("top 3", "architecture", "T-enc"),
+    }
+
+
+def _table_statistics(
+    results: pd.DataFrame, labels: pd.DataFrame
+) -> dict[str, tuple[float, float]]:
+    """Ours and the paper's number for each entry of its tables."""
+    tables = {
+        "rho(size, MCC), {}": (
+            analysis.size_correlation(results, labels)["rho"],
+            {name: rho for name, (rho, _) in paper()["size_correlation"].items()},
+        ),
+        "mean macro MCC, {} parameters": (
+            analysis.size_tiers(results, labels)["macro"],
+            {name: score for name, (_, score) in paper()["size_tiers"].items()},
+        ),
+        "mean macro MCC, pretrained on {}": (
+            analysis.corpus_groups(results, labels)["macro"],
+            {name: score for name, (_, score) in paper()["corpus_groups"].items()},
+        ),
+        "multi-species minus human, {}": (
+            (across := analysis.transfer(results, paper()["human_versus_multi_species"]))[
+                "difference"
+            ],
+            {name: mean for name, (mean, _) in paper()["transfer"].items()},
+        ),
+        "multi-species minus human, {}, wins": (
+            across["wins"],
+            {name: wins for name, (_, wins) in paper()["transfer"].items()},
+        ),
+    }
+    found = _pair_up(tables)
+    for row in _matched_pairs(results, labels).to_dict("records"):
+        found[f"{row['A']} minus {row['B']} ({row['varies']})"] = (row["A - B"], row["paper"])
+    special = analysis.specialisation(results)
+    for name, (category, score) in paper()["specialisation"].items():
+        ours = _number(special[category], name) if category in special else np.nan
+        found[f"specialisation, {name} on {category}"] = (ours, score)
+    return found
+
+
+def _few_shot_statistics(results: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    drops = analysis.few_shot_drops(results)
+    return _pair_up(
+        {
+            "drop full to 1-shot, {}": (drops["drop full to 1shot"], paper()["absolute_drop"]),
+            "relative 10-shot drop, {}": (
+                drops["relative drop to 10shot"],
+                paper()["relative_10shot_drop"],
+            ),
+        }
+    )
+
+
+def _pair_up(
+    tables: Mapping[str, tuple[pd.Series, Mapping[str, float]]],
+) -> dict[str, tuple[float, float]]:
+    """Ours and the paper's number by the statistic's name, whose `{}` is the row's."""
+    return {
+        form.format(name): (_number(ours, name), float(value))
+        for form, (ours, printed) in tables.items()
+        for name, value in printed.items()
+    }
+
+
+def _number(column: pd.Series, name: str) -> float:
+    return float(column[name]) if name in column.index else float("nan")
+
+
+def write_tables(
+    results: pd.DataFrame,
+    folder: Path,
+    scores: pd.DataFrame | None = None,
+    version: PaperVersion = "v1",
+) -> dict[str, pd.DataFrame]:
+    """Writes every table whose regimes are there as .csv, .md and .tex (booktabs).
+
+    Args:
+        results: Results table.
+        folder: Where to write.
+        scores: The run's scores table, for probe stability; None: those tables are left out.
+        version: Whose labels to use.
+
+    Returns:
+        The tables by name.
+    """
+    labels = labels_of(list(results["model"].unique()), model_labels(version))
+    regimes = set(results["regime"])
+    tables = {
+        name: table.build(results, labels)
+        for name, table in TABLES.items()
+        if regimes.issuperset(table.regimes)
+    }
+    if scores is not None:
+        tables["linear_against_mlp"] = analysis.linear_against_mlp(scores)
+        tables["strength_scores"] = analysis.strength_scores(scores).reset_index()
+        tables["strength_agreement"] = analysis.strength_agreement(scores)
+        layers = analysis.layer_scores(scores)
+        if not layers.empty:
+            tables["layer_scores"] = layers
+    tables["paper_statistics"] = paper_statistics(results, scores, version)
+    for name, table in tables.items():
+        index = table.index.name is not None
+        write_whole(folder / f"{name}.csv", table.to_csv(index=index).encode())
+        # A file without rows would be a header that looks like a failure in a paper.
+        if table.empty:
+            continue
+        text = table.to_markdown(index=index, floatfmt=".3f")
+        write_whole(folder / f"{name}.md", (text + "\n").encode())
+        latex = table.to_latex(index=index, escape=True, float_format="%.3f", na_rep="--")
+        write_whole(folder / f"{name}.tex", latex.encode())
+    return tables

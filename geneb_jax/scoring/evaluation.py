@@ -1,0 +1,217 @@
+"""Every model on every task: features, probes, scores; finished pairs are kept."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import pandas as pd
+from absl import logging
+from rich.console import Console
+
+from geneb_jax.config import ProbeSettings
+from geneb_jax.devices.processes import meet
+from geneb_jax.devices.programs import make_room_for_programs
+from geneb_jax.embedding.source import OpenSource, Representation, Source
+from geneb_jax.files.names import file_name
+from geneb_jax.scoring import cells
+from geneb_jax.scoring.cells import Cell
+from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of
+from geneb_jax.scoring.predictions import write_predictions
+from geneb_jax.scoring.progress import progress_bars
+from geneb_jax.scoring.scores import arrange, write_scores
+from geneb_jax.tasks.task import Task, content_digest
+from probes import HeadScore, evaluate_task
+
+
+class Evaluation(NamedTuple):
+    """What evaluating the models of a run gave and took.
+
+    Attributes:
+        scores: The scores table of the workdir.
+        identities: What each model's features depend on, by its name.
+        seconds: Wall time by stage: 'load M', 'embed M' and 'probe M' of each model M.
+        speeds: What embedding took, by model that embedded a record (see `tuning.speed_figures`).
+    """
+
+    scores: pd.DataFrame
+    identities: dict[str, Any]
+    seconds: dict[str, float]
+    speeds: dict[str, Mapping[str, Any]]
+
+
+class _Job(NamedTuple):
+    """One task in one of a model's representations, and the cell that takes its scores."""
+
+    task: Task
+    representation: Representation
+    cell: Cell
+
+
+class Evaluator(NamedTuple):
+    """How models are evaluated, and where the results go.
+
+    Attributes:
+        probes: What is fitted.
+        workdir: Takes `cells/`, `embeddings/`, `predictions/`, `profile/` and scores.csv.
+        console: Shows the progress.
+        save_predictions: Whether every head's predictions are written.
+        profile: Whether a JAX profiler trace of each model is written.
+    """
+
+    probes: ProbeSettings
+    workdir: Path
+    console: Console
+    save_predictions: bool = False
+    profile: bool = False
+
+
+def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -> Evaluation:
+    """Scores every model on every task; scores.csv is rewritten after each model."""
+    digests = {task.info.id: content_digest(task) for task in tasks}
+    evaluation = Evaluation(pd.DataFrame(), {}, {}, {})
+    for source in sources:
+        clock = _Clock()
+        with clock.time(f"load {source.name}"):
+            model = source.open(how.workdir)
+        jobs = _jobs(source.name, model, tasks, digests, how.workdir)
+        pending = [job for job in jobs if not hold_all_heads(job.cell.read(), how.probes)]
+        if len(pending) < len(jobs):
+            finished = len(jobs) - len(pending)
+            logging.info("%s: %d of %d tasks are finished", source.name, finished, len(jobs))
+        speed: Mapping[str, Any] = {}
+        if pending:
+            trace = how.workdir / "profile" / file_name(source.name)
+            with jax.profiler.trace(str(trace)) if how.profile else nullcontext():
+                speed = _evaluate_model(how, source.name, model, pending, clock)
+        elif source.shared:
+            meet(source.name)  # the other processes come, whatever is finished here
+        rows = pd.concat(cells.read_all(how.workdir / "cells"), ignore_index=True)
+        scores = arrange(rows, [source.name for source in sources])
+        write_scores(scores, how.workdir / "scores.csv")
+        evaluation = Evaluation(
+            scores,
+            evaluation.identities | {source.name: _identity(model)},
+            evaluation.seconds | clock.seconds,
+            evaluation.speeds | ({source.name: speed} if speed.get("records") else {}),
+        )
+    return evaluation
+
+
+def assist(sources: Sequence[Source], tasks: Sequence[Task], workdir: Path) -> None:
+    """Embeds this process's share for every model, beside the first process, which evaluates."""
+    with ThreadPoolExecutor(len(sources)) as meeting:  # the next model does not wait for the first
+        met = []
+        for source in sources:
+            if not source.shared:
+                continue
+            source.open(workdir).prepare_share(tasks)
+            logging.info("%s: this process's share is embedded", source.name)
+            met.append(meeting.submit(meet, source.name))
+        for each in met:
+            each.result()
+
+
+def _jobs(
+    name: str,
+    model: OpenSource,
+    tasks: Sequence[Task],
+    digests: Mapping[str, str],
+    workdir: Path,
+) -> list[_Job]:
+    """Every task in every representation of a model."""
+    folder = workdir / "cells" / file_name(name)
+    return [
+        _Job(
+            task,
+            representation,
+            Cell(
+                folder / representation.name / f"{file_name(task.info.id)}.json",
+                {"model": dict(representation.identity), "task": digests[task.info.id]},
+            ),
+        )
+        for task in tasks
+        for representation in model.representations
+    ]
+
+
+def _identity(model: OpenSource) -> dict[str, Any]:
+    """What run.json says of a model: the identity of its representations, together."""
+    first, *others = model.representations
+    if not others:
+        return dict(first.identity)
+    taps = dict.fromkeys(each.columns["tap"] for each in model.representations)
+    poolings = dict.fromkeys(each.columns["pooling"] for each in model.representations)
+    return {**first.identity, "tap": list(taps), "pooling": list(poolings)}
+
+
+def _evaluate_model(
+    how: Evaluator, name: str, model: OpenSource, jobs: Sequence[_Job], clock: "_Clock"
+) -> Mapping[str, Any]:
+    """Scores one model on what is not finished; each task is on disk before the next.
+
+    Returns:
+        What embedding took.
+    """
+    tasks = list({job.task.info.id: job.task for job in jobs}.values())
+    with progress_bars(how.console) as bars:
+        with clock.time(f"embed {name}"):
+            records = sum(len(t.train.sequences) + len(t.test.sequences) for t in tasks)
+            bar = bars.add_task(f"embed {name}", total=records, unit="records")
+            features, speed = model.prepare(tasks, lambda n: bars.advance(bar, n))
+            bars.update(bar, completed=records)
+        bar = bars.add_task(f"probe {name}", total=len(jobs), unit="tasks")
+        for task, representation, cell in jobs:
+            make_room_for_programs()
+            with clock.time(f"embed {name}"):
+                x_train, x_test = features(task, representation)
+            with clock.time(f"probe {name}"):
+                heads = evaluate_task(
+                    x_train,
+                    task.train.labels,
+                    x_test,
+                    task.test.labels,
+                    probes=probes_of(how.probes),
+                    shots=how.probes.regimes,
+                    seeds=how.probes.seeds,
+                )
+            if how.save_predictions:
+                folder = how.workdir / "predictions" / file_name(name)
+                if not representation.of_preset:
+                    folder /= representation.name
+                write_predictions(folder / f"{file_name(task.info.id)}.npz", task, heads)
+            cell.add(_rows(name, representation, task, heads))
+            bars.advance(bar)
+    return speed
+
+
+def _rows(
+    name: str, representation: Representation, task: Task, heads: Sequence[HeadScore]
+) -> pd.DataFrame:
+    """Rows of scores.csv, one a head."""
+    columns = {
+        "model": name,
+        **representation.columns,
+        "task": task.info.id,
+        "category": task.info.category,
+    }
+    return pd.DataFrame([columns | head_columns(head) for head in heads])
+
+
+class _Clock:
+    """Wall time by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Adds the time inside to a stage's."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start

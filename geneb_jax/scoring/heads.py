@@ -1,0 +1,79 @@
+"""The heads that a run's settings ask for, and the rows that fitted ones become."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from geneb_jax.config import ProbeSettings
+from geneb_jax.scoring.scores import HEAD_COLUMNS, METRIC_COLUMNS
+from probes import HeadScore, Probe, solver_name
+
+
+def regime_name(shots: int | None) -> str:
+    """Returns the regime as scores.csv names it: 'full' or '10shot'."""
+    return "full" if shots is None else f"{shots}shot"
+
+
+def probes_of(settings: ProbeSettings) -> list[Probe]:
+    """Returns one probe for each kind that the settings name."""
+    return [
+        Probe(
+            kind,
+            settings.solver,
+            settings.C,
+            settings.standardised,
+            settings.class_weight,
+            settings.selection,
+        )
+        for kind in settings.probes
+    ]
+
+
+def hold_all_heads(rows: pd.DataFrame, settings: ProbeSettings) -> bool:
+    """Says whether every head that the settings ask for stands in the rows of a model and task."""
+    if rows.empty:
+        return False
+    for probe in probes_of(settings):
+        # Which class weight and C a selection will choose is not known before.
+        selects = probe.selection != "none"
+        columns = [c for c in HEAD_COLUMNS if not (selects and c in ("class_weight", "C"))]
+        fitted = set(rows[columns].itertuples(index=False, name=None))
+        grid = {
+            "regime": [regime_name(shots) for shots in settings.regimes],
+            "probe": [probe.kind],
+            "solver": [solver_name(probe)],
+            "standardised": [probe.standardised],
+            "class_weight": probe.class_weights,
+            "selection": [probe.selection],
+            "C": probe.strengths,
+            "seed": settings.seeds,
+        }
+        if not fitted.issuperset(itertools.product(*(grid[column] for column in columns))):
+            return False
+    return True
+
+
+def head_columns(head: HeadScore) -> dict[str, Any]:
+    """Returns the columns of scores.csv that a fitted head fills."""
+    return {
+        "regime": regime_name(head.shots),
+        "probe": head.probe,
+        "solver": head.solver,
+        "standardised": head.standardised,
+        "class_weight": head.class_weight,
+        "selection": head.selection,
+        "C": head.C,
+        "seed": head.seed,
+        **{metric: getattr(head, metric) for metric in METRIC_COLUMNS},
+        "iterations": head.iterations,
+        "objective": head.objective,
+        "gradient_norm": head.gradient_norm,
+        "converged": head.converged,
+    }
+
+
+def head_names(heads: Sequence[HeadScore]) -> pd.DataFrame:
+    """Returns the columns that tell H heads apart, one row a head."""
+    return pd.DataFrame([head_columns(head) for head in heads])[list(HEAD_COLUMNS)]

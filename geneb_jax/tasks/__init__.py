@@ -1,0 +1,1 @@
+"""Tasks: what the benchmark holds, task files read and checked, generated tasks."""

@@ -1,0 +1,19 @@
+"""Task files from the hub, at their pinned revision."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from geneb_jax.tasks.benchmark import GENEB
+from model_ports.fetch import download
+
+
+def fetch_tasks(task_ids: Iterable[str]) -> Path:
+    """Fetches task files of the benchmark's pinned revision; returns their folder.
+
+    Raises:
+        HubError: The hub cannot be reached or refuses.
+    """
+    patterns = [f"tasks/{task_id}/*.csv" for task_id in task_ids]
+    repo, revision = GENEB.dataset_repo, GENEB.dataset_revision
+    hint = "without a network, name a folder with config.tasks_dir"
+    return download(repo, revision, patterns, kind="dataset", hint=hint)

@@ -1,0 +1,60 @@
+"""The tasks of a run: what the config names, found, read, and cut to size."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import logging
+
+from geneb_jax.config import DataSettings
+from geneb_jax.tasks.benchmark import TaskInfo, select_tasks
+from geneb_jax.tasks.hub import fetch_tasks
+from geneb_jax.tasks.reading import find_tasks, read_task
+from geneb_jax.tasks.synthetic import synthetic_tasks
+from geneb_jax.tasks.task import Task, subsample_train
+
+
+def read_tasks(settings: DataSettings) -> tuple[list[Task], list[str]]:
+    """Reads every task that the settings name.
+
+    Returns:
+        The tasks that could be read, and a problem for each that could not.
+    """
+    if settings.tasks == "synthetic":
+        tasks, problems = list(synthetic_tasks()), []
+    else:
+        try:
+            folder, wanted = _find(settings)
+        except ValueError as error:
+            return [], [str(error)]
+        tasks, problems = [], []
+        for info in wanted:
+            try:
+                tasks.append(read_task(folder, info))
+            except ValueError as error:
+                problems.append(str(error))
+    if settings.max_train:
+        tasks = [subsample_train(task, settings.max_train) for task in tasks]
+    return tasks, problems
+
+
+def _find(settings: DataSettings) -> tuple[Path, Sequence[TaskInfo]]:
+    """Returns the folder of the task files and the tasks to read there."""
+    folder = settings.tasks_dir
+    if folder is None:
+        wanted = select_tasks(settings.tasks)
+        return fetch_tasks([task.id for task in wanted]), wanted
+    there = find_tasks(folder)
+    if not there:
+        raise ValueError(f"config.tasks_dir: {folder} holds no task")
+    if settings.tasks == "all":
+        return folder, list(there.values())
+    custom = {name.strip() for name in settings.tasks.split(",")} & set(there)
+    others = [name for name in settings.tasks.split(",") if name.strip() not in custom]
+    wanted = {task.id: task for task in (select_tasks(",".join(others)) if others else ())}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        logging.warning("not in %s: %s", folder, ", ".join(missing))
+    chosen = [task for name, task in there.items() if name in wanted or name in custom]
+    if not chosen:
+        raise ValueError(f"config.tasks: {folder} holds none of {settings.tasks}")
+    return folder, chosen

@@ -1,0 +1,84 @@
+"""A task in memory: its rows, and what tells them from other rows."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from absl import logging
+
+from geneb_jax.tasks.benchmark import TaskInfo
+
+_SUBSAMPLE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of a task.
+
+    Attributes:
+        sequences: Records as the file holds them.
+        labels: int64 [N].
+        rows: Row of each in its file, int64 [N] from 1; None: no file.
+    """
+
+    sequences: Sequence[str]
+    labels: np.ndarray
+    rows: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task with its rows.
+
+    Attributes:
+        info: Its names and category.
+        train: Rows that probes are fitted on.
+        test: Rows that they are scored on.
+        synthetic: Whether the rows were generated.
+    """
+
+    info: TaskInfo
+    train: Split
+    test: Split
+    synthetic: bool = False
+
+
+def subsample_train(task: Task, max_train: int) -> Task:
+    """Keeps at most `max_train` train rows, with the classes' shares, seeded; test is untouched.
+
+    The paper says that tasks above 100,000 sequences are subsampled; its harness does not.
+    """
+    labels = task.train.labels
+    if len(labels) <= max_train:
+        return task
+    rng = np.random.default_rng(_SUBSAMPLE_SEED)
+    classes, counts = np.unique(labels, return_counts=True)
+    kept = []
+    for label, count in zip(classes, counts, strict=True):
+        wanted = max(1, round(count * max_train / len(labels)))
+        kept.append(rng.choice(np.flatnonzero(labels == label), wanted, replace=False))
+    rows = np.sort(np.concatenate(kept))
+    logging.info("task '%s': %d of %d train rows are used", task.info.id, len(rows), len(labels))
+    sequences, numbers = task.train.sequences, task.train.rows
+    train = Split(
+        [sequences[int(row)] for row in rows],
+        labels[rows],
+        None if numbers is None else numbers[rows],
+    )
+    return replace(task, train=train)
+
+
+def fingerprint(split: Split) -> str:
+    """SHA-256 of the sorted, upper-cased, newline-joined sequences: do two labs hold the same?"""
+    return hashlib.sha256("\n".join(sorted(map(str.upper, split.sequences))).encode()).hexdigest()
+
+
+def content_digest(task: Task) -> str:
+    """SHA-256 of all rows in order, labels included: what scores depend on."""
+    digest = hashlib.sha256()
+    for split in (task.train, task.test):
+        digest.update(f"{len(split.labels)}\n".encode())
+        digest.update("\n".join(split.sequences).encode())
+        digest.update(np.ascontiguousarray(split.labels, np.int64).tobytes())
+    return digest.hexdigest()

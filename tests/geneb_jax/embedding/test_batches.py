@@ -1,0 +1,152 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shared_data import need
+
+from geneb_jax.embedding.batches import (
+    benchmark_lengths,
+    bucket_lengths,
+    model_ladder,
+    plan_batches,
+    typical_padding,
+)
+from geneb_jax.tasks.reading import find_tasks, read_task
+from model_ports import catalog
+from model_ports.port import padded_length, random_port
+from model_ports.tokenizers import build_tokenizer
+
+NT = "nucleotide-transformer-v2-50m-multi-species"
+PORT = random_port(NT, tiny=True)
+BUCKETED = [
+    entry.id
+    for entry in catalog.entries().values()
+    if entry.preset("corrected").batching in ("masked", "causal")
+]
+_COUNTED_SHARE = 8  # the table holds one of so many records
+COUNTED = [model_id for model_id in BUCKETED if benchmark_lengths(model_id) is not None]
+# One model of each table and limit.
+DISTINCT = {
+    (str(benchmark_lengths(name)), catalog.get(name).preset("corrected").max_tokens): name
+    for name in COUNTED
+}.values()
+
+
+@given(st.integers(1, 5000), st.sampled_from([(4, 8), (8, 4)]))
+def test_ladder_rises_in_small_steps_to_the_limit(limit, steps):
+    ladder = bucket_lengths(limit, *steps)
+    assert ladder[-1] == limit
+    assert ladder == sorted(ladder)
+    # Another limit only cuts the ladder: no length below it is padded otherwise.
+    assert ladder[:-1] == bucket_lengths(10**5, *steps)[: len(ladder) - 1]
+    for shorter, longer in itertools.pairwise(ladder):
+        assert longer <= 1.25 * shorter + 8
+
+
+@pytest.mark.parametrize("model_id", DISTINCT)
+def test_less_than_a_tenth_of_the_benchmark_is_padding(model_id):
+    """In the batches of a CPU and in those of an accelerator."""
+    port = replace(
+        PORT, entry=catalog.get(model_id), preset=catalog.get(model_id).preset("corrected")
+    )
+    port = replace(port, config=replace(port.config, rotary=True))
+    table = benchmark_lengths(model_id)
+    assert table is not None
+    lengths = np.repeat(table[0], _COUNTED_SHARE * table[1])
+    lengths = np.minimum(lengths, port.preset.max_tokens or 10**9)
+    for batch_tokens in (2048, 65536):
+        batches = plan_batches(port, lengths.tolist(), batch_tokens)
+        computed = sum(batch.size * batch.length for batch in batches)
+        assert 1 - lengths.sum() / computed < 0.10
+        assert len({batch.length for batch in batches}) <= 32
+
+
+@pytest.mark.parametrize(("records", "apart"), [(300, 0.1), (3000, 0.03), (30000, 0.01)], ids=str)
+@pytest.mark.parametrize("batch_tokens", [512, 2048])
+def test_padding_is_projected(records, apart, batch_tokens):
+    rng = np.random.default_rng(0)
+    table = benchmark_lengths(NT)
+    assert table is not None
+    lengths = rng.choice(table[0], records, p=table[1] / table[1].sum())
+    batches = plan_batches(PORT, lengths.tolist(), batch_tokens, 2)
+    computed = sum(batch.size * batch.length for batch in batches)
+    projected = typical_padding(PORT, records, batch_tokens, 2)
+    assert projected == pytest.approx(1 - lengths.sum() / computed, abs=apart)
+
+
+def test_every_kind_of_tokenizer_is_counted():
+    kinds = {catalog.get(model_id).tokenizer["kind"] for model_id in COUNTED}
+    assert kinds == {catalog.get(model_id).tokenizer["kind"] for model_id in BUCKETED}
+
+
+@pytest.mark.parametrize("model_id", [NT, "LucaOne-default-step36M", "dnabert2-no-flashattention"])
+def test_table_holds_the_lengths_of_real_records(model_id):
+    tasks = need("tasks")
+    entry = catalog.get(model_id)
+    tokenizer = build_tokenizer(need("tokenizers", model_id), entry.tokenizer)
+    table = benchmark_lengths(model_id)
+    assert table is not None
+    found = find_tasks(tasks)
+    for name in ("leannmlindsey_GUE_human_tf_0", "iDNA_ABF_6mA"):
+        records = read_task(tasks, found[name]).test.sequences
+        lengths = {len(ids) for ids in tokenizer.encode(records[::8], None)}
+        assert lengths <= set(table[0].tolist())
+
+
+@pytest.mark.parametrize("model_id", ["METAGENE-1", NT, "evo-1-131k-base"])
+def test_a_ladder_wastes_little_on_any_length(model_id):
+    ladder = np.array(model_ladder(model_id, 2048))
+    lengths = np.arange(32, 2049)
+    padded = ladder[np.searchsorted(ladder, lengths)]
+    assert (padded / lengths).max() <= 1.28
+
+
+@given(st.lists(st.integers(1, 2048), min_size=1, max_size=80), st.integers(1, 4096))
+def test_every_record_runs_once_in_a_shape_that_holds_it(lengths, batch_tokens):
+    batches = plan_batches(PORT, lengths, batch_tokens)
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch.rows) <= batch.size
+        assert batch.size == 1 or batch.size * batch.length <= batch_tokens
+        assert max(lengths[row] for row in batch.rows) <= batch.length
+
+
+@given(
+    st.lists(st.integers(1, 2048), min_size=1, max_size=80),
+    st.integers(1, 4096),
+    st.integers(1, 4),
+    st.integers(0, 80),
+)
+def test_what_is_left_of_a_killed_run_is_computed_in_the_same_batches(
+    lengths, batch_tokens, shards, done
+):
+    whole = plan_batches(PORT, lengths, batch_tokens, shards)
+    finished = {row for batch in whole[:done] for row in batch.rows}
+    left = [row for row in range(len(lengths)) if row not in finished]
+    resumed = plan_batches(PORT, [lengths[row] for row in left], batch_tokens, shards)
+    assert whole[done:] == [
+        replace(batch, rows=tuple(left[row] for row in batch.rows)) for batch in resumed
+    ]
+
+
+@given(st.lists(st.integers(1, 2048), min_size=1, max_size=80), st.integers(1, 4096))
+def test_records_of_other_lengths_leave_only_one_batch_with_empty_rows(lengths, batch_tokens):
+    batches = plan_batches(PORT, lengths, batch_tokens)
+    assert all(len(batch.rows) == batch.size for batch in batches[:-1])
+    exact = replace(PORT, preset=replace(PORT.preset, batching="exact"))
+    for batch in plan_batches(exact, lengths, batch_tokens):
+        assert {padded_length(exact, lengths[row]) for row in batch.rows} == {batch.length}
+
+
+@given(st.lists(st.integers(1, 2048), min_size=1, max_size=80), st.integers(1, 4096))
+def test_records_that_fill_no_batch_of_their_length_wait_for_more(lengths, batch_tokens):
+    whole = plan_batches(PORT, lengths, batch_tokens)
+    early = plan_batches(PORT, lengths, batch_tokens, last=False)
+    assert early == whole[: len(early)]
+    padded = np.array([batch.length for batch in early for _ in batch.rows], int)
+    own = np.array(lengths)[[row for batch in early for row in batch.rows]]
+    assert (own <= padded).all()
+    assert (padded <= 1.28 * own + 16).all()

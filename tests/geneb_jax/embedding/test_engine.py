@@ -1,0 +1,163 @@
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from geneb_jax.embedding import engine as embedding
+from geneb_jax.embedding.engine import (
+    _ahead,
+    embed_array,
+    embed_in_order,
+    embed_records,
+    open_engine,
+)
+from geneb_jax.embedding.store import Store, key
+from model_ports.pooling import POOLINGS
+from model_ports.port import View, collate, embedder, forward, random_port, tokenize
+
+PORT = random_port("nucleotide-transformer-v2-50m-multi-species", tiny=True)
+ENGINE = open_engine(PORT)
+EMBED = embedder(PORT)
+RNG = np.random.default_rng(0)
+RECORDS = ["".join(RNG.choice(list("ACGTN"), n)) for n in (6, 40, 41, 300, 6, 700, 90, 300)]
+RECORDS.append(RECORDS[3])
+
+
+def alone(record):
+    (ids,) = tokenize(PORT, [record])
+    return np.asarray(EMBED(PORT.state, collate(PORT, [ids], len(ids))))[0]
+
+
+def test_embeddings_are_those_of_each_record_alone(tmp_path):
+    store = Store(tmp_path)
+    done = []
+    keys = embed_records(ENGINE, RECORDS, [store], 512, done.append)
+    assert len(store) == sum(done) == len(set(RECORDS))
+    found = store.get(keys)
+    expected = np.stack([alone(record) for record in RECORDS])
+    np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-5)
+
+
+def test_only_what_is_missing_is_embedded_and_old_rows_stay(tmp_path):
+    store = Store(tmp_path)
+    before = store.get(embed_records(ENGINE, RECORDS[:4], [store], 512))
+    done = []
+    keys = embed_records(ENGINE, RECORDS, [Store(tmp_path)], 512, done.append)
+    assert sum(done) == len(set(RECORDS)) - 4
+    np.testing.assert_array_equal(Store(tmp_path).get(keys)[:4], before)
+    other = Store(tmp_path / "all at once")
+    once = other.get(embed_records(ENGINE, RECORDS, [other], 512))
+    np.testing.assert_allclose(once, Store(tmp_path).get(keys), atol=2e-6, rtol=1e-5)
+
+
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def dies(_):
+        raise KilledError
+
+    whole, killed = Store(tmp_path / "whole"), Store(tmp_path / "killed")
+    keys = embed_records(ENGINE, RECORDS, [whole], 512)
+    for _ in range(2):  # one batch at a time, whole ones and mixed ones
+        with pytest.raises(KilledError):
+            embed_records(ENGINE, RECORDS, [killed], 512, dies)
+    assert 0 < len(killed) < len(whole)
+    embed_records(ENGINE, RECORDS, [killed], 512)
+    np.testing.assert_array_equal(killed.get(keys), whole.get(keys))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_input_order_sees_the_padding_of_its_batch(tmp_path, side):
+    # Unmasked, so that padding counts; one batch is one call of the model.
+    fields = {"batching": "input-order", "padding_side": side, "pooling": "mean-all-rows"}
+    port = replace(PORT, preset=replace(PORT.preset, **fields))
+    engine = open_engine(port)
+    store = Store(tmp_path)
+    keys = embed_in_order(engine, RECORDS, [store], 4)
+    found = store.get(keys)
+    embed = embedder(port)
+    for start in range(0, len(RECORDS), 4):
+        encoded = tokenize(port, RECORDS[start : start + 4])
+        inputs = collate(port, encoded, max(map(len, encoded)))
+        expected = np.asarray(embed(port.state, inputs))
+        np.testing.assert_allclose(found[start : start + 4], expected, atol=1e-6, rtol=1e-5)
+    assert keys[3] != keys[8]  # the same record in another batch
+    done = []
+    assert embed_in_order(engine, RECORDS, [store], 4, done.append) == keys
+    assert not done
+    assert embed_in_order(engine, RECORDS, [store], 3) != keys
+
+
+def test_a_store_key_is_of_the_content(tmp_path):
+    assert embed_records(ENGINE, RECORDS[:1], [Store(tmp_path)], 512) == [key(RECORDS[0])]
+
+
+def test_windows_and_batches_change_nothing(monkeypatch):
+    whole = embed_array(ENGINE, RECORDS, 512)
+    monkeypatch.setattr(embedding, "_WINDOW_ROWS", 3)
+    np.testing.assert_array_equal(embed_array(ENGINE, RECORDS, 512), whole)
+
+
+def test_all_views_of_one_pass_are_those_of_single_passes():
+    views = [View(tap, pooling) for tap in (-1, 0, 1) for pooling in ("mean", "max", "last")]
+    engine = open_engine(PORT, views)
+    assert engine.widths() == [PORT.config.hidden_size] * len(views)
+    parts = np.split(embed_array(engine, RECORDS, 512), len(views), axis=1)
+    (ids,) = tokenize(PORT, RECORDS[:1])
+    inputs = collate(PORT, [ids], len(ids))
+    alone = {tap: forward(PORT, PORT.state, inputs, (tap,)) for tap in (-1, 0, 1)}
+    for view, part in zip(views, parts, strict=True):
+        states, mask = alone[view.tap]
+        expected = POOLINGS[view.pooling](states[view.tap], mask)[0]
+        np.testing.assert_allclose(part[0], expected, atol=2e-6, rtol=1e-5)
+    assert len({part.tobytes() for part in parts}) == len(views)
+
+
+@pytest.mark.parametrize("tap", [-2, 3])
+def test_a_hidden_state_that_is_not_there_is_named(tap):
+    with pytest.raises(ValueError, match=rf"no hidden state {tap}; valid: .* 1 \.\. 2"):
+        open_engine(PORT, [View(tap, "mean")])
+    with pytest.raises(ValueError, match="pooling 'median' is not valid"):
+        open_engine(PORT, [View(-1, "median")])
+
+
+def test_speed_counts_tokens_padding_and_products():
+    engine = open_engine(PORT)
+    embed_array(engine, ["ACGTAC", "ACGTACGTTTAA", "ACGTAC"], 32)
+    speed = engine.speed
+    # <cls> and one or two 6-mers; one batch of 2 x 12.
+    assert (speed.records, speed.tokens, speed.computed_tokens, speed.programs) == (2, 5, 24, 1)
+    # Of each block the four square projections, the gated feed-forward's two and one, and the
+    # attention of 12 keys: scores and their product with the values.
+    D, F = PORT.config.hidden_size, PORT.config.intermediate_size
+    block = 24 * 2 * (4 * D * D + 3 * D * F) + 2 * (2 * 2 * 12 * 12 * D)
+    assert speed.flop == PORT.config.layers * block
+    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(PORT.state))
+    assert weights < speed.program_bytes < 10 * weights
+    assert 0 < speed.compile_seconds < speed.seconds
+    assert speed.figures()["padding_share"] == round(1 - 5 / 24, 4)
+
+
+def test_an_error_of_the_thread_comes_to_the_caller():
+    def items():
+        yield 1
+        raise RuntimeError("in the thread")
+
+    made = _ahead(items(), 2)
+    assert next(made) == 1
+    with pytest.raises(RuntimeError, match="in the thread"):
+        next(made)
+
+
+def test_a_record_that_the_model_cannot_take_is_named():
+    with pytest.raises(ValueError, match="token id"):
+        bad = replace(PORT, config=replace(PORT.config, vocab_size=5))
+        embed_array(open_engine(bad), RECORDS, 512)
+
+
+def test_a_thread_stops_when_nobody_asks():
+    made = _ahead(iter(range(10**9)), 2)
+    assert next(made) == 0
+    made.close()

@@ -1,0 +1,94 @@
+"""Checks before device time: models and tasks of a run together."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import geneb_jax
+from geneb_jax.config import ConfigError, default_config
+from geneb_jax.embedding.ports import PortSource
+from geneb_jax.run import run
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+GENA = "gena-lm-bert-base"  # its fixture has 24 positions
+NT = "nucleotide-transformer-2.5b-multi-species"  # two tokens of its vocabulary have no row
+LONG = "ACGGTCAATCG" * 30
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Fixtures as ordinary checkpoints: without the limits of their own that meta.json states."""
+    for name in (GENA, NT):
+        folder = tmp_path / "checkpoints" / name
+        shutil.copytree(GOLDEN / name, folder)
+        (folder / "meta.json").unlink()
+    return tmp_path / "checkpoints"
+
+
+def write_task(folder, name, rows):
+    folder.mkdir(exist_ok=True)
+    lines = ["text,label,split", *(",".join(map(str, row)) for row in rows)]
+    (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_records_that_models_refuse_are_all_named_before_anything_starts(
+    tmp_path, checkpoints, monkeypatch
+):
+    monkeypatch.setattr(PortSource, "_load", lambda *_: pytest.fail("weights were loaded"))
+    tasks = tmp_path / "tasks"
+    good = [("ACGT", 0, "train"), ("GGTT", 1, "train"), ("AATT", 0, "test")]
+    write_task(tasks, "one", [*good, (LONG, 1, "test"), *[(LONG + x, 1, "train") for x in "ACGTN"]])
+    write_task(tasks, "two", [("AC<bos>", 1, "train"), *good])
+    config = default_config()
+    config.update(
+        models=f"kmer-2,{GENA},{NT}", tasks_dir=str(tasks), checkpoints_dir=str(checkpoints)
+    )
+    with pytest.raises(ConfigError) as error:
+        run(config, tmp_path / "run")
+    gena = f"config.models: '{GENA}': task 'one'"
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith(f"{gena}: train record '{LONG[:40]}...' (331 letters) in row 5 has")
+    assert lines[0].endswith("tokens, but the model has 24 positions; cut it")
+    assert "in row 7 has" in lines[2]
+    assert lines[3] == f"{gena}: ... and 2 more such train records"
+    assert lines[4].startswith(f"{gena}: test record '{LONG[:40]}...' (330 letters) in row 4 has")
+    *_, last = lines
+    assert last == (
+        f"config.models: '{NT}': task 'two': train record 'AC<bos>' in row 1 has token id 4106, "
+        "but the model has 4105 rows; remove special tokens from it"
+    )
+    assert not (tmp_path / "run").exists()
+    config.skip_unavailable, config.regimes, config.report = True, "full", False
+    assert set(run(config, tmp_path / "run")["model"]) == {"kmer-2"}
+
+
+def test_rows_are_those_of_the_file_after_subsampling(tmp_path, checkpoints):
+    tasks = tmp_path / "tasks"
+    rows = [("ACGT", i % 2, "train") for i in range(30)]
+    write_task(tasks, "big", [*rows, ("AATT", 0, "test"), *[(LONG, 1, "train")] * 30])
+    config = default_config()
+    config.update(models=GENA, tasks_dir=str(tasks), checkpoints_dir=str(checkpoints), max_train=20)
+    with pytest.raises(ConfigError) as error:
+        run(config, tmp_path / "run")
+    first = str(error.value).splitlines()[0]
+    assert int(first.partition(" in row ")[2].split()[0]) > 31
+
+
+def test_sequences_are_checked_before_weights_are_loaded(checkpoints, monkeypatch):
+    monkeypatch.setattr(PortSource, "_load", lambda *_: pytest.fail("weights were loaded"))
+    sequences = ["ACGT", LONG, "GG", LONG + "A"]
+    with pytest.raises(ValueError) as error:
+        geneb_jax.embed(GENA, sequences, checkpoints_dir=checkpoints)
+    first, second = str(error.value).splitlines()
+    assert first.startswith(f"model '{GENA}': record 1, '{LONG[:40]}...' (330 letters), has")
+    assert second.startswith(f"model '{GENA}': record 3, ")
+    with pytest.raises(ValueError, match="no hidden state 9"):
+        geneb_jax.embed(GENA, ["ACGT"], checkpoints_dir=checkpoints, tap=9)
+
+
+def test_what_can_be_embedded_is(checkpoints):
+    found = geneb_jax.embed(GENA, ["ACGT", "GGN"], checkpoints_dir=checkpoints)
+    assert found.shape[0] == 2
+    assert np.isfinite(found).all()

@@ -1,0 +1,78 @@
+import json
+
+import pandas as pd
+import pytest
+from score_rows import table
+
+from geneb_jax.presentation.published import model_labels, published_results
+from geneb_jax.presentation.results import (
+    RESULT_COLUMNS,
+    beside_published,
+    common_cells,
+    labels_of,
+    read_source,
+    run_results,
+)
+from geneb_jax.scoring.scores import write_scores
+from geneb_jax.tasks.benchmark import GENEB
+
+MODEL = "nucleotide-transformer-v2-50m-multi-species"
+
+
+def test_a_runs_results_are_means_over_seeds_under_the_papers_names():
+    scores = table({"model": MODEL, "seed": 1, "MCC": 0.2}, {"model": MODEL, "seed": 2, "MCC": 0.4},
+                   {"model": MODEL, "C": 10.0, "MCC": 1.0})  # fmt: skip
+    results = run_results(scores)
+    assert tuple(results.columns) == RESULT_COLUMNS
+    (row,) = results.to_dict("records")
+    assert row["model"] == "NT-v2-50M-MS"
+    assert row["MCC"] == pytest.approx(0.3)
+
+
+def test_mixed_ways_and_other_protocols_are_refused():
+    with pytest.raises(ValueError, match=r"several presets or precisions of kmer-4"):
+        run_results(table({"preset": "corrected"}, {"preset": "published"}))
+    with pytest.raises(ValueError, match="no row follows GENEB's protocol"):
+        run_results(table({"solver": "converged"}))
+
+
+def test_every_kind_of_source_is_read(tmp_path):
+    write_scores(table({"MCC": 0.25}), tmp_path / "run" / "scores.csv")
+    (tmp_path / "run" / "run.json").write_text('{"seconds": {"total": 1}}')
+    for source in (tmp_path / "run", tmp_path / "run" / "scores.csv"):
+        found = read_source(str(source))
+        assert found.results["MCC"].tolist() == [0.25]
+        assert found.scores is not None
+        assert found.provenance == {"seconds": {"total": 1}}
+    (tmp_path / "submissions").mkdir()
+    cell = {"MCC": 0.5, "Acc": 0.7, "F1": 0.6}
+    content = {"schema_version": GENEB.schema_version, "model_id": "mine",
+               "results": {"full": {GENEB.tasks[0].id: cell}}}  # fmt: skip
+    (tmp_path / "submissions" / "mine.json").write_text(json.dumps(content))
+    assert read_source(str(tmp_path / "submissions")).results["MCC"].tolist() == [0.5]
+    assert len(read_source("published").results) == 12000
+
+
+def test_own_results_stand_beside_their_published_namesakes():
+    own = run_results(table({"model": MODEL, "MCC": 0.9}, {"model": "kmer-4", "MCC": 0.1}))
+    both = beside_published(own)
+    assert both["model"].nunique() == 42
+    assert both.query("model == 'NT-v2-50M-MS (own)'")["MCC"].tolist() == [0.9]
+    known = model_labels()["params"]
+    labels = labels_of(["NT-v2-50M-MS (own)", "kmer-4", "LucaOne"], model_labels())["params"]
+    assert labels.to_dict() == {
+        "NT-v2-50M-MS (own)": known["NT-v2-50M-MS"],
+        "LucaOne": known["LucaOne"],
+    }
+
+
+def test_common_cells_are_those_of_every_model():
+    both = beside_published(run_results(table({"MCC": 0.1})))
+    common = common_cells(both)
+    assert set(common["task"]) == {GENEB.tasks[0].id}
+    assert set(common["regime"]) == {"full"}
+    assert common["model"].nunique() == 41
+    custom = run_results(table({"task": "x", "category": "custom"}))
+    other = pd.concat([published_results(), custom])
+    with pytest.raises(ValueError, match="no task has scores of every model"):
+        common_cells(other)

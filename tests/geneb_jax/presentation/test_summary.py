@@ -1,0 +1,64 @@
+"""What a person reads at the end of a run."""
+
+import io
+
+from rich.console import Console
+from score_rows import table
+
+from geneb_jax.presentation.summary import headline, print_layers, print_speeds, print_table
+
+SPEED = {
+    "records_per_second": 1234.5, "tokens_per_second": 67890.1, "padding_share": 0.042,
+    "flop_per_second": 2.5e11, "compile_seconds": 3.4, "peak_bytes": None,
+    "program_bytes": 1_500_000_000,
+}  # fmt: skip
+
+
+def printed(show, *arguments):
+    console = Console(file=io.StringIO(), width=160)
+    show(*arguments, console)
+    return console.file.getvalue()
+
+
+def cells(text, first):
+    (line,) = (line for line in text.splitlines() if first in line)
+    return [cell.strip() for cell in line.strip("│ ").split("│")]
+
+
+def test_speeds_say_what_is_known_and_what_is_not():
+    fast = SPEED | {"share_of_matmul_rate": 0.61, "peak_bytes": 70_000_000_000}
+    unknown = SPEED | {"program_bytes": None}
+    text = printed(print_speeds, {"slow": SPEED, "fast": fast, "bare": unknown})
+    assert cells(text, "slow")[1:] == [
+        "1,234", "67,890", "4%", "0.250", "not known", "3 s", "1.50",
+    ]  # fmt: skip
+    assert cells(text, "fast")[5:] == ["61%", "3 s", "70.00"]
+    assert cells(text, "bare")[5:] == ["not known", "3 s", "not known"]
+    assert printed(print_speeds, {}) == ""
+
+
+def test_the_best_hidden_state_is_named_beside_the_final_one():
+    mcc = {"0": 0.1, "1": 0.4, "-1": 0.3}
+    rows = [{"model": "x", "tap": tap, "pooling": "mean", "MCC": m} for tap, m in mcc.items()]
+    text = printed(print_layers, table(*rows, {"model": "kmer-4"}))
+    assert cells(text, "│ x ") == ["x", "mean", "1", "0.400", "0.300"]
+    assert "kmer-4" not in text
+    assert printed(print_layers, table({"model": "kmer-4"})) == ""
+
+
+def test_the_table_is_of_the_preset_and_without_it_of_the_first_hidden_state():
+    rows = [
+        {"model": "x", "tap": tap, "pooling": "mean", "MCC": mcc}
+        for tap, mcc in {"0": 0.1, "1": 0.4}.items()
+    ]
+    own = {"model": "x", "tap": "-1", "pooling": "mean", "MCC": 0.3}
+    assert headline(table(*rows, own))["MCC"].tolist() == [0.3]
+    assert headline(table(*rows))["MCC"].tolist() == [0.1]
+    off = [row | {"solver": "converged"} for row in (*rows, own)]
+    assert headline(table(*off))["MCC"].tolist() == [0.3]
+    assert "0.300" in cells(printed(print_table, table(*rows, own)), "│ x ")
+
+
+def test_without_the_protocol_the_strength_closest_to_its_own_is_shown():
+    swept = [{"probe": "mlp", "C": C, "MCC": MCC} for C, MCC in ((0.01, 0.1), (2.0, 0.2))]
+    assert headline(table(*swept))["MCC"].tolist() == [0.2]

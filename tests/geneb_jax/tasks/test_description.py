@@ -1,0 +1,26 @@
+import numpy as np
+
+from geneb_jax.tasks.benchmark import CUSTOM, TaskInfo
+from geneb_jax.tasks.description import describe
+from geneb_jax.tasks.task import Split, Task, fingerprint
+
+GOOD = "text,label,split\nACGT,0,train\nGGTT,1,train\nAAAA,0,test\nCCCC,1,test\n"
+INFO = TaskInfo("mine", "mine", CUSTOM, CUSTOM)
+
+
+def write(folder, text, name="mine.csv"):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder
+
+
+def test_description_counts_duplicates_within_and_across_splits():
+    train = Split(["AC", "ac", "GT", "T"], np.array([0, 0, 1, 1]))
+    test = Split(["AC", "CC", "CC"], np.array([0, 1, 1]))
+    row = describe(Task(INFO, train, test))
+    assert row["duplicates in train"] == 1
+    assert row["duplicates in test"] == 1
+    assert row["test rows in train"] == 1
+    assert (row["min length"], row["median length"], row["max length"]) == (1, 2, 2)
+    assert row["train sha256"] == fingerprint(train)

@@ -1,0 +1,56 @@
+import hashlib
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geneb_jax.tasks.benchmark import CUSTOM, TaskInfo
+from geneb_jax.tasks.task import Split, Task, content_digest, fingerprint, subsample_train
+
+GOOD = "text,label,split\nACGT,0,train\nGGTT,1,train\nAAAA,0,test\nCCCC,1,test\n"
+INFO = TaskInfo("mine", "mine", CUSTOM, CUSTOM)
+
+
+def write(folder, text, name="mine.csv"):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder
+
+
+def example(labels, sequences=None):
+    labels = np.array(labels)
+    split = Split(sequences or ["ACGT"] * len(labels), labels)
+    return Task(INFO, split, split)
+
+
+@given(st.lists(st.integers(0, 3), min_size=8, max_size=300), st.integers(4, 400))
+def test_subsample_keeps_the_classes_shares(labels, limit):
+    task = example(labels, [str(i) for i in range(len(labels))])
+    small = subsample_train(task, limit)
+    assert small.test is task.test
+    if len(labels) <= limit:
+        assert small is task
+        return
+    kept = [int(name) for name in small.train.sequences]
+    assert kept == sorted(set(kept))
+    assert small.train.labels.tolist() == [labels[row] for row in kept]
+    for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
+        wanted = max(1, round(count * limit / len(labels)))
+        assert np.sum(small.train.labels == label) == wanted
+    assert content_digest(small) == content_digest(subsample_train(task, limit))
+
+
+def test_fingerprint_is_of_the_sorted_upper_cased_sequences():
+    split = Split(["ggt", "ACG", "AAC"], np.zeros(3, np.int64))
+    assert fingerprint(split) == hashlib.sha256(b"AAC\nACG\nGGT").hexdigest()
+
+
+def test_content_digest_sees_order_labels_and_case():
+    one = example([0, 1], ["AC", "GT"])
+    others = [
+        example([1, 0], ["AC", "GT"]),
+        example([0, 1], ["GT", "AC"]),
+        example([0, 1], ["ac", "GT"]),
+    ]
+    assert len({content_digest(task) for task in (one, *others)}) == 4
