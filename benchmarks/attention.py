@@ -21,7 +21,7 @@ from jax import Array
 
 from geneb_jax import device
 from model_ports import catalog
-from model_ports.attention import attend
+from model_ports.layers.attention import attend
 
 
 class Shape(NamedTuple):

@@ -14,8 +14,8 @@ from geneb_jax.models import DTYPES, OWN_DTYPE
 from geneb_jax.processes import parse_processes
 from geneb_jax.published import PaperVersion
 from model_ports.catalog import PresetName
+from model_ports.contract.family import FINAL
 from model_ports.pooling import POOLINGS
-from model_ports.port import FINAL
 from probes import CLASS_WEIGHTS, KINDS, SELECTIONS, SOLVERS
 
 PRESETS = ("corrected", "published")

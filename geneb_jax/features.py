@@ -29,19 +29,12 @@ from geneb_jax.scores import canonical_json, sanitise
 from geneb_jax.store import Store, key
 from geneb_jax.tasks import Task
 from model_ports.catalog import PresetName
-from model_ports.convert import check_hub_checkpoint, converted_checkpoint
-from model_ports.port import (
-    FINAL,
-    NUMERICS,
-    Port,
-    Reader,
-    View,
-    check_port,
-    load_port,
-    random_port,
-    random_reader,
-    refused,
-)
+from model_ports.contract.family import FINAL, View
+from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port, random_port, random_reader
+from model_ports.port import NUMERICS, Port, Reader
+from model_ports.running.records import refused
 
 _SHOWN = 3  # records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
@@ -164,7 +157,7 @@ def open_port(spec: ModelSpec, preset: PresetName, dtype: str, mesh: Mesh | None
     dtype = dtype_of(spec.name, dtype)
     if spec.kind == "checkpoint":
         folder = spec.folder or converted_checkpoint(spec.model_id)
-        return load_port(spec.model_id, folder, preset, dtype, mesh)
+        return load_port(plan_checkpoint(spec.model_id, folder, preset), dtype, mesh)
     tiny = spec.kind == "tiny"
     return random_port(spec.model_id, spec.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
 
@@ -178,7 +171,7 @@ def open_reader(spec: ModelSpec, preset: PresetName) -> Reader:
     if spec.kind != "checkpoint":
         return random_reader(spec.model_id, spec.folder, preset, tiny=spec.kind == "tiny")
     if spec.folder:
-        return check_port(spec.model_id, spec.folder, preset)
+        return plan_checkpoint(spec.model_id, spec.folder, preset)
     return check_hub_checkpoint(spec.model_id, preset)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from geneb_jax import device
 from geneb_jax.embedding import embed_array, open_engine
-from model_ports.port import random_port
+from model_ports.loading.ports import random_port
 
 PORT = random_port("nucleotide-transformer-v2-50m-multi-species", tiny=True)
 
