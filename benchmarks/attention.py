@@ -22,7 +22,7 @@ from jax import Array
 from geneb_jax.devices.capacity import best_seconds, out_of_memory
 from geneb_jax.embedding.tuning import default_batch_tokens
 from model_ports import catalog
-from model_ports.attention import attend
+from model_ports.layers.attention import attend
 
 
 class Shape(NamedTuple):

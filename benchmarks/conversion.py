@@ -68,7 +68,7 @@ def _save(part: dict[str, np.ndarray], folder: Path, index: int, kind: str) -> N
 
 def converting(model: str, source: Path, out: Path) -> dict[str, float]:
     """Converts in this process; returns peak memory before and after in bytes, and seconds."""
-    from model_ports.convert import convert
+    from model_ports.loading.convert import convert
 
     before = _peak()
     start = time.perf_counter()

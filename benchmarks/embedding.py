@@ -33,7 +33,7 @@ import numpy as np
 from benchmarks import long_families
 from benchmarks.embedding_case import Case
 from benchmarks.embedding_engine import FIXTURES, draw_records, run, write_case
-from model_ports.port import random_port
+from model_ports.loading.ports import random_port
 
 CASES = {
     "NT-v2-50M": Case("nucleotide-transformer-v2-50m-multi-species", "esm", 6144, 16, 2048),

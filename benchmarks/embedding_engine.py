@@ -26,8 +26,11 @@ from geneb_jax.embedding.batches import benchmark_lengths, plan_batches
 from geneb_jax.embedding.engine import Speed, Work, embed_array, open_engine
 from geneb_jax.embedding.tuning import WORTH_TUNING, batch_tokens
 from model_ports import catalog
-from model_ports.checkpoint import Weight
-from model_ports.port import Port, family, load_port, read_config
+from model_ports.contract.family import family
+from model_ports.contract.weights import Weight
+from model_ports.loading.planned import family_config, plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.port import Port
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 # Has the lengths of a model whose tokenizer was not counted: most of those are byte-pair
@@ -65,7 +68,7 @@ def write_case(case: Case, folder: Path) -> None:
 
 def _random_checkpoint(entry: catalog.Entry, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The parameters of a random model under the names and in the layout of its authors' file."""
-    kind, own = family(entry.family), read_config(entry, config)
+    kind, own = family(entry.family), family_config(entry, config)
     state = jax.jit(lambda: nnx.state(kind.Model(own, rngs=nnx.Rngs(0))))()
     arrays = {".".join(map(str, p)): np.asarray(x[...]) for p, x in nnx.to_flat_state(state)}
     tensors = {}
@@ -135,7 +138,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     case, records = read_records(folder)
-    leave(folder, *run(load_port(case.model_id, folder), records))
+    leave(folder, *run(load_port(plan_checkpoint(case.model_id, folder)), records))
 
 
 if __name__ == "__main__":

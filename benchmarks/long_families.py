@@ -29,16 +29,12 @@ from safetensors.numpy import load_file, save_file
 
 from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog
-from model_ports.port import (
-    FINAL,
-    Port,
-    View,
-    collate,
-    embedder,
-    load_port,
-    padded_length,
-    tokenize,
-)
+from model_ports.contract.family import FINAL, View
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.port import Port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, padded_length, tokenize
 
 _LENGTHS = (1024, 8192)
 _BASES_PER_TOKEN = 4  # enough for `length` tokens of any of the tokenizers
@@ -169,7 +165,7 @@ def rows(cases: Sequence[Case] = CASES) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_checkpoint(case, folder)
-            port = load_port(case.model_id, folder)
+            port = load_port(plan_checkpoint(case.model_id, folder))
             config = json.loads((folder / "config.json").read_text())
             forward = peer(case.model_id).build(config, load_file(folder / "model.safetensors"))
             for length in case.lengths:

@@ -19,7 +19,9 @@ import time
 import jax
 import numpy as np
 
-from model_ports.port import collate, embedder, random_port
+from model_ports.loading.ports import random_port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate
 
 LENGTHS = {
     "hyenadna-large-1m-seqlen-hf": (125_000, 250_000, 500_000, 1_000_000),

@@ -17,7 +17,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from model_ports.port import Port, collate, embedder, forward, padded_length, random_port, tokenize
+from model_ports.loading.ports import random_port
+from model_ports.port import Port
+from model_ports.running.embedder import embedder, forward
+from model_ports.running.records import collate, padded_length, tokenize
 
 MODELS = ("enformer-official-rough", "space")
 

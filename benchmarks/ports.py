@@ -16,15 +16,11 @@ import numpy as np
 
 from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog
-from model_ports.port import (
-    Port,
-    abstract_port,
-    collate,
-    embedder,
-    load_port,
-    padded_length,
-    tokenize,
-)
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import abstract_port, load_port
+from model_ports.port import Port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, padded_length, tokenize
 
 DEEP = "nucleotide-transformer-2.5b-multi-species"
 DEPTHS = (8, 16, 32)
@@ -46,7 +42,7 @@ def measure(model_id: str) -> tuple[float, float]:
     """Largest relative change with batch and bucket, and lowest bfloat16 cosine."""
     folder = FIXTURES / model_id
     records = json.loads((folder / "cases.json").read_text())["sequences"]
-    port = load_port(model_id, folder)
+    port = load_port(plan_checkpoint(model_id, folder))
     encoded = tokenize(port, records)
     alone = [[row] for row in range(len(encoded))]
     exact = port.preset.batching == "exact"
@@ -54,7 +50,9 @@ def measure(model_id: str) -> tuple[float, float]:
     a = embeddings(port, encoded, alone, 0)
     b = embeddings(port, encoded, together, 0 if exact else 3)
     change = np.max(np.abs(a - b).max(1) / np.abs(a).max(1))
-    c = embeddings(load_port(model_id, folder, dtype="bfloat16"), encoded, together, 0)
+    c = embeddings(
+        load_port(plan_checkpoint(model_id, folder), dtype="bfloat16"), encoded, together, 0
+    )
     cosine = (a * c).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(c, axis=1)
     return float(change), float(cosine.min())
 

@@ -25,7 +25,9 @@ from benchmarks.embedding_engine import FIXTURES, draw_records, length_mix, run
 from geneb_jax.devices.capacity import out_of_memory, peak_bytes
 from geneb_jax.devices.flop import matrix_flop
 from model_ports import catalog
-from model_ports.port import abstract_port, collate, embedder, padded_length, random_port
+from model_ports.loading.ports import abstract_port, random_port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, padded_length
 
 _POINTS = 6  # lengths at which a model's operations are counted; between them they are linear
 

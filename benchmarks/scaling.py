@@ -26,8 +26,9 @@ from benchmarks.embedding_engine import FIXTURES, TokenIds, draw_records
 from geneb_jax.embedding.batches import batch_size
 from geneb_jax.embedding.engine import Speed, embed_array, open_engine
 from geneb_jax.embedding.tuning import default_batch_tokens
-from model_ports.port import Port, random_port
-from model_ports.sharding import DATA, MODEL
+from model_ports.contract.family import DATA, MODEL
+from model_ports.loading.ports import random_port
+from model_ports.port import Port
 
 MODEL_ID = "nucleotide-transformer-v2-50m-multi-species"
 LENGTHS = (32, 64, 128, 256, 512, 1024)

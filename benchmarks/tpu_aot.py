@@ -30,8 +30,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from benchmarks.embedding_engine import FIXTURES
 from geneb_jax.embedding.batches import batch_size
 from model_ports import catalog
-from model_ports.port import Port, abstract_port, collate, embedder, padded_length
-from model_ports.sharding import DATA, MODEL
+from model_ports.contract.family import DATA, MODEL
+from model_ports.loading.ports import abstract_port
+from model_ports.port import Port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, padded_length
 from probes.logistic import SOLVERS, fit_heads
 from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from model_ports.sharding import DATA, MODEL
+from model_ports.contract.family import DATA, MODEL
 
 
 def process_mesh(model: int) -> Mesh | None:

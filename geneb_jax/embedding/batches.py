@@ -11,7 +11,8 @@ from importlib import resources
 
 import numpy as np
 
-from model_ports.port import Port, padded_length
+from model_ports.port import Port
+from model_ports.running.records import padded_length
 
 _SMALLEST_BUCKET = 16
 _STEPS_PER_OCTAVE = 4

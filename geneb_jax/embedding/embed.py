@@ -9,7 +9,7 @@ from geneb_jax.config import PRESET_POOLING, DataSettings, EmbeddingSettings, Se
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.precision import CATALOG_DTYPE
 from model_ports.catalog import PresetName
-from model_ports.port import FINAL, View
+from model_ports.contract.family import FINAL, View
 
 
 def embed(

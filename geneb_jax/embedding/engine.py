@@ -23,19 +23,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from geneb_jax.devices.flop import matrix_flop
 from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.store import Store, key
+from model_ports.contract.family import DATA, FINAL, Inputs, View
 from model_ports.pooling import POOLINGS
-from model_ports.port import (
-    FINAL,
-    Inputs,
-    Port,
-    Reader,
-    View,
-    collate,
-    embedder,
-    forward,
-    tokenize,
-)
-from model_ports.sharding import DATA
+from model_ports.port import Port, Reader
+from model_ports.running.embedder import embedder, forward
+from model_ports.running.records import collate, tokenize
 
 _IN_FLIGHT = 2  # batches handed to the device before a result is fetched
 _AHEAD = 3  # batches that wait on the device for their turn

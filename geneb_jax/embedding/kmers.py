@@ -11,7 +11,7 @@ import numpy as np
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
 from geneb_jax.tasks.task import Task
-from model_ports.port import FINAL, View
+from model_ports.contract.family import FINAL, View
 
 MAX_K = 6
 _CHUNK_CELLS = 2**22  # bounds the memory of the intermediate arrays

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,19 +32,12 @@ from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.tasks.task import Task
 from model_ports import catalog
-from model_ports.convert import check_hub_checkpoint, converted_checkpoint
-from model_ports.port import (
-    FINAL,
-    NUMERICS,
-    Port,
-    Reader,
-    View,
-    check_port,
-    load_port,
-    random_port,
-    random_reader,
-    refused,
-)
+from model_ports.contract.family import FINAL, View
+from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
+from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
+from model_ports.loading.ports import load_port, random_port, random_reader
+from model_ports.port import NUMERICS, Port, Reader
+from model_ports.running.records import refused
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
@@ -109,6 +102,7 @@ class PortSource:
     settings: EmbeddingSettings
     mesh: int
     shared: bool = True
+    _planned: Reader | None = field(default=None, repr=False)
 
     def card(self) -> Mapping[str, Any]:
         """Returns what a submission says of the model."""
@@ -189,22 +183,33 @@ class PortSource:
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
 
     def _reader(self) -> Reader:
-        """All of the port that needs no weights."""
+        """All of the port that needs no weights: a checkpoint is read and planned once."""
+        if self._planned is None:
+            self._planned = self._plan()
+        return self._planned
+
+    def _plan(self) -> Reader:
         preset = self.settings.preset
         if self.weights != "checkpoint":
             tiny = self.weights == "tiny"
             return random_reader(self.entry.id, self.folder, preset, tiny=tiny)
         if self.folder:
-            return check_port(self.entry.id, self.folder, preset)
+            return plan_checkpoint(self.entry.id, self.folder, preset)
         return check_hub_checkpoint(self.entry.id, preset)
 
     def _load(self, mesh: Mesh | None) -> Port:
+        # A plan may hold open files: it is forgotten when the weights are loaded.
+        planned, self._planned = self._reader(), None
         preset, dtype = self.settings.preset, dtype_of(self.name, self.settings.dtype)
-        if self.weights == "checkpoint":
-            folder = self.folder or converted_checkpoint(self.entry.id)
-            return load_port(self.entry.id, folder, preset, dtype, mesh)
-        tiny = self.weights == "tiny"
-        return random_port(self.entry.id, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
+        if self.weights != "checkpoint":
+            tiny = self.weights == "tiny"
+            return random_port(
+                self.entry.id, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh
+            )
+        if not isinstance(planned, PlannedCheckpoint):  # weights that were not fetched yet
+            folder = converted_checkpoint(self.entry.id)
+            planned = plan_checkpoint(self.entry.id, folder, preset)
+        return load_port(planned, dtype, mesh)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from geneb_jax.tasks.task import Task
-from model_ports.port import View
+from model_ports.contract.family import View
 
 Advance = Callable[[int], None]  # told how many records were done since the last call
 

@@ -10,7 +10,7 @@ import numpy as np
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
 from geneb_jax.tasks.task import Task
-from model_ports.port import View
+from model_ports.contract.family import View
 
 _PREFIX = "embeddings:"
 

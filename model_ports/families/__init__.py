@@ -1,1 +1,1 @@
-"""One module an architecture family; see `model_ports.port.Family` for what each offers."""
+"""One module an architecture family; `model_ports.contract.family.Family` says what it offers."""

@@ -14,18 +14,12 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    ACTIVATIONS,
-    SelfAttention,
-    embed,
-    layer_norm,
-    linear,
-    rotary_table,
-    scan_layers,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.attention import SelfAttention
+from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
+from model_ports.layers.positions import rotary_table
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 
 @dataclass(frozen=True)

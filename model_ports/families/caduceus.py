@@ -16,16 +16,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    embed,
-    linear,
-    scan_layers,
-    stack_layers,
-)
-from model_ports.mamba import SelectiveMixer
-from model_ports.port import FINAL, Hidden, Inputs
-from model_ports.scans import reverse_records
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.dense import embed, linear
+from model_ports.layers.mamba import SelectiveMixer
+from model_ports.layers.scans import reverse_records
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,11 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from model_ports.checkpoint import Ignored, Layout, Weight, linear_weights, norm_weights
-from model_ports.layers import layer_norm, linear, scan_layers, split_heads, stack_layers
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Layout, Weight, linear_weights, norm_weights
+from model_ports.layers.attention import split_heads
+from model_ports.layers.dense import layer_norm, linear
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5  # of all norms
 _BASES = 4

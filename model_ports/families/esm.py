@@ -15,17 +15,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    SelfAttention,
-    embed,
-    layer_norm,
-    linear,
-    rotary_table,
-    scan_layers,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.attention import SelfAttention
+from model_ports.layers.dense import embed, layer_norm, linear
+from model_ports.layers.positions import rotary_table
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 _TRAINED_MASK_SHARE = 0.15 * 0.8  # of the tokens in pretraining; see `token_dropout` in ESM
 

@@ -11,16 +11,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.attention import attend
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    ACTIVATIONS,
-    embed,
-    linear,
-    scan_layers,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.attention import attend
+from model_ports.layers.dense import ACTIVATIONS, embed, linear
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 
 @dataclass(frozen=True)

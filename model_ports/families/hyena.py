@@ -14,17 +14,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    causal_fft_convolution,
-    embed,
-    layer_norm,
-    linear,
-    scan_layers,
-    short_causal_convolution,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.convolutions import causal_fft_convolution, short_causal_convolution
+from model_ports.layers.dense import embed, layer_norm, linear
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 _BLOCK_EPSILON = 1e-5  # of the norms in the blocks, whatever config.json says
 _DECAY_SHIFT = 0.05  # keeps every position of a filter above zero

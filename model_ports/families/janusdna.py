@@ -17,17 +17,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.attention import attend
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    embed,
-    linear,
-    scan_mixed,
-    split_heads,
-    stack_layers,
-)
-from model_ports.mamba import SelectiveMixer
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.attention import attend, split_heads
+from model_ports.layers.dense import embed, linear
+from model_ports.layers.mamba import SelectiveMixer
+from model_ports.layers.stacking import scan_mixed, stack_layers
 
 # Defaults of the configuration class; the `ssm_cfg` of the config file is ignored.
 _STATES, _CONVOLUTION, _EXPAND, _RANK_SHARE = 16, 4, 2, 16

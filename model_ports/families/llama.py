@@ -11,19 +11,12 @@ from typing import Any
 from flax import nnx
 from jax import Array
 
-from model_ports.attention import attend
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    ACTIVATIONS,
-    embed,
-    linear,
-    rotary_table,
-    rotate,
-    scan_layers,
-    split_heads,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.attention import attend, split_heads
+from model_ports.layers.dense import ACTIVATIONS, embed, linear
+from model_ports.layers.positions import rotary_table, rotate
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 
 @dataclass(frozen=True)

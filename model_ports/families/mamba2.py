@@ -15,16 +15,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    embed,
-    linear,
-    scan_layers,
-    short_causal_convolution,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
-from model_ports.scans import reverse_records, state_space_duality
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.convolutions import short_causal_convolution
+from model_ports.layers.dense import embed, linear
+from model_ports.layers.scans import reverse_records, state_space_duality
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5
 _WIDENING, _MULTIPLE = 4, 128  # of the feed-forward, where config.json does not state its width

@@ -13,17 +13,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.attention import attend
-from model_ports.checkpoint import Ignored, Weight, linear_weights, norm_weights
-from model_ports.layers import (
-    embed,
-    linear,
-    rotary_table,
-    rotate,
-    scan_layers,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.layers.attention import attend
+from model_ports.layers.dense import embed, linear
+from model_ports.layers.positions import rotary_table, rotate
+from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5  # the package's default, which config.json does not state
 

@@ -15,19 +15,13 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from model_ports.attention import attend
-from model_ports.checkpoint import Ignored, Weight, linear_weights
-from model_ports.layers import (
-    causal_fft_convolution,
-    embed,
-    linear,
-    rotary_table,
-    rotate,
-    scan_mixed,
-    short_causal_convolution,
-    stack_layers,
-)
-from model_ports.port import FINAL, Hidden, Inputs
+from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.weights import Ignored, Weight, linear_weights
+from model_ports.layers.attention import attend
+from model_ports.layers.convolutions import causal_fft_convolution, short_causal_convolution
+from model_ports.layers.dense import embed, linear
+from model_ports.layers.positions import rotary_table, rotate
+from model_ports.layers.stacking import scan_mixed, stack_layers
 
 _PARTS = 3  # two gates and the value, or query, key and value
 _TURN = 2**16  # units of an angle

@@ -7,7 +7,9 @@ from benchmarks import embedding
 from benchmarks.embedding_case import Case, read_records
 from benchmarks.embedding_engine import FIXTURES, run, write_case
 from model_ports import catalog
-from model_ports.port import family, load_port
+from model_ports.contract.family import family
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -26,7 +28,7 @@ def test_the_engine_and_both_ways_of_pytorch_agree(tmp_path):
     case = Case(model, "esm", 80, 16, 600, changes=family("esm").TINY)
     write_case(case, tmp_path)
     _, records = read_records(tmp_path)
-    figures, ours = run(load_port(model, tmp_path), records)
+    figures, ours = run(load_port(plan_checkpoint(model, tmp_path)), records)
     assert figures["tokens"] == sum(map(len, records))
     for way, count in (("harness", 16), ("well", 80)):
         figures, found = embedding_torch.run(tmp_path, embedding_torch.SIDES[way])

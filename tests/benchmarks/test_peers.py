@@ -12,8 +12,12 @@ from safetensors.numpy import load_file, save_file
 
 from benchmarks.long_families import peer
 from model_ports import catalog
+from model_ports.contract.family import FINAL
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
 from model_ports.pooling import POOLINGS
-from model_ports.port import FINAL, collate, forward, load_port, tokenize
+from model_ports.running.embedder import forward
+from model_ports.running.records import collate, tokenize
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -142,7 +146,7 @@ def test_port_and_peer_agree_on_other_configs(name, tmp_path):
                 noise = rng.uniform(0.8, 1, taken.shape)
                 tensors[tensor] = (taken * noise).astype(taken.dtype)
     save_file(tensors, folder / "model.safetensors")
-    port = load_port(model_id, folder)
+    port = load_port(plan_checkpoint(model_id, folder))
     encoded = tokenize(port, ["".join(rng.choice(list("ACGT"), 90))])
     fixed = port.preset.batching == "fixed"
     inputs = collate(port, encoded, (port.preset.max_tokens or 0) if fixed else len(encoded[0]))

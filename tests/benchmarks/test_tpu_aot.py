@@ -9,7 +9,7 @@ import pytest
 from benchmarks import tpu_aot
 from benchmarks.embedding_engine import FIXTURES
 from model_ports import catalog
-from model_ports.port import random_port
+from model_ports.loading.ports import random_port
 
 MODEL_ID = "nucleotide-transformer-v2-50m-multi-species"
 needs_libtpu = pytest.mark.skipif(

@@ -16,9 +16,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from model_ports import checkpoint
-from model_ports.convert import convert
-from model_ports.port import collate, embedder, load_port, padded_length, tokenize
+from model_ports.loading.assignment import parameter_shapes
+from model_ports.loading.convert import convert
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, padded_length, tokenize
 
 MESH = Mesh(np.array(jax.devices()).reshape(2, 4), ("data", "model"))
 
@@ -27,9 +30,9 @@ def roundtrip(folder, out):
     """Facts on one fixture."""
     sequence = json.loads((folder / "cases.json").read_text())["sequences"][0]
     made, _ = convert(folder.name, folder, out)
-    port = load_port(folder.name, folder)
-    one = load_port(folder.name, made)
-    eight = load_port(folder.name, made, mesh=MESH)
+    port = load_port(plan_checkpoint(folder.name, folder))
+    one = load_port(plan_checkpoint(folder.name, made))
+    eight = load_port(plan_checkpoint(folder.name, made), mesh=MESH)
     encoded = tokenize(port, [sequence])
     inputs = collate(port, encoded, padded_length(port, len(encoded[0])))
     embed = embedder(port)
@@ -37,7 +40,7 @@ def roundtrip(folder, out):
     whole, leaves = jax.tree.leaves(one.state), jax.tree.leaves(eight.state)
     return {
         "model": folder.name,
-        "parameters": len(checkpoint.parameter_shapes(one.state)),
+        "parameters": len(parameter_shapes(one.state)),
         "devices": sorted({len(leaf.sharding.device_set) for leaf in leaves}),
         "sharded": sum(not leaf.sharding.is_fully_replicated for leaf in leaves),
         "one": float(np.abs(vectors[1] - vectors[0]).max()),

@@ -8,9 +8,12 @@ import pytest
 from shared_data import need
 
 from model_ports import catalog
-from model_ports.anchors import AnchorError, anchors_of, verify_real
-from model_ports.port import collate, embedder, load_port, tokenize
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, tokenize
 from model_ports.tokenizers import TokenizerError, build_tokenizer
+from model_ports.verification.anchors import AnchorError, anchors_of, verify_real
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"  # its fixture stands in for the real one
@@ -18,7 +21,7 @@ WITHOUT = {"METAGENE-1", "evo-1-131k-base"}
 
 
 def stand_in(sequence="ACGTTAGCCATTGA"):
-    port = load_port(NAME, GOLDEN / NAME)
+    port = load_port(plan_checkpoint(NAME, GOLDEN / NAME))
     (ids,) = tokenize(port, [sequence])
     vector = np.asarray(embedder(port)(port.state, collate(port, [ids], len(ids))))[0]
     vector = vector.astype(np.float64)

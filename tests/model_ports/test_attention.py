@@ -8,10 +8,13 @@ import pytest
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 from geneb_jax.devices.flop import matrix_flop
-from model_ports import attention, catalog
-from model_ports.attention import attend
-from model_ports.layers import symmetric_alibi
-from model_ports.port import abstract_port, collate, embedder, padded_length
+from model_ports import catalog
+from model_ports.layers import attention
+from model_ports.layers.attention import attend
+from model_ports.layers.positions import symmetric_alibi
+from model_ports.loading.ports import abstract_port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, padded_length
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NT = "nucleotide-transformer-v2-50m-multi-species"

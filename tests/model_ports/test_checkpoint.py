@@ -7,16 +7,13 @@ import pytest
 from flax import nnx
 from safetensors.numpy import save_file
 
-from model_ports import checkpoint
-from model_ports.checkpoint import (
-    CheckpointError,
-    Ignored,
-    Weight,
-    open_checkpoint,
-    plan,
-    transpose,
-)
-from model_ports.port import collate, embedder, load_port, tokenize
+from model_ports.contract.weights import Ignored, Weight, transpose
+from model_ports.loading.assignment import assign_tensors, load_parameters, parameter_shapes
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.loading.tensors import CheckpointError, fingerprint, open_checkpoint, read_config
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, tokenize
 
 RULES = (
     Weight("embed.weight", "tokens.embedding"),
@@ -38,7 +35,7 @@ PARAMETERS = {
 
 
 def test_tensors_are_stacked_in_the_order_of_their_numbers():
-    fills = plan(RULES, SHAPES, PARAMETERS)
+    fills = assign_tensors(RULES, SHAPES, PARAMETERS)
     assert set(fills) == set(PARAMETERS)
     dense = fills["blocks.dense.kernel"]
     assert dense.sources == tuple(f"layer.{i}.dense.weight" for i in range(11))
@@ -63,14 +60,14 @@ def test_tensors_are_stacked_in_the_order_of_their_numbers():
 def test_what_does_not_fit_is_named(change, words):
     shapes = {k: v for k, v in (SHAPES | change).items() if v is not None}
     with pytest.raises(CheckpointError) as error:
-        plan(RULES, shapes, PARAMETERS)
+        assign_tensors(RULES, shapes, PARAMETERS)
     assert words in str(error.value)
 
 
 def test_every_difference_is_listed():
     shapes = SHAPES | {"x": (1,), "y": (2,)}
     with pytest.raises(CheckpointError, match="3 differences"):
-        plan(RULES, shapes, PARAMETERS | {"norm.scale": (4,)})
+        assign_tensors(RULES, shapes, PARAMETERS | {"norm.scale": (4,)})
 
 
 def test_rules_for_some_layers_only():
@@ -79,7 +76,7 @@ def test_rules_for_some_layers_only():
         Weight("layer.{}.w", "odd", only=frozenset({1, 3})),
     )
     shapes = {f"layer.{i}.w": (5,) for i in range(4)}
-    fills = plan(rules, shapes, {"even": (2, 5), "odd": (2, 5)})
+    fills = assign_tensors(rules, shapes, {"even": (2, 5), "odd": (2, 5)})
     assert fills["odd"].sources == ("layer.1.w", "layer.3.w")
 
 
@@ -101,9 +98,9 @@ def test_tensors_are_loaded_in_the_wanted_dtype(tmp_path, stored):
     tensors = open_checkpoint(tmp_path)
     abstract = nnx.state(nnx.eval_shape(Module))
     rules = (Weight("layer.{}.w", "dense", transpose),)
-    fills = plan(rules, tensors, checkpoint.parameter_shapes(abstract))
+    fills = assign_tensors(rules, tensors, parameter_shapes(abstract))
     for dtype in (np.float32, ml_dtypes.bfloat16):
-        state = checkpoint.load(tensors, fills, abstract, np.dtype(dtype))
+        state = load_parameters(tensors, fills, abstract, np.dtype(dtype))
         expected = weights.swapaxes(1, 2).astype(dtype)
         np.testing.assert_array_equal(np.asarray(state["dense"][...]), expected)
 
@@ -113,9 +110,11 @@ def test_nan_is_named(tmp_path):
                "layer.1.w": np.zeros((6, 4), np.float32)}, tmp_path / "m.safetensors")  # fmt: skip
     tensors = open_checkpoint(tmp_path)
     abstract = nnx.state(nnx.eval_shape(Module))
-    fills = plan((Weight("layer.{}.w", "dense", transpose),), tensors, {"dense": (2, 4, 6)})
+    fills = assign_tensors(
+        (Weight("layer.{}.w", "dense", transpose),), tensors, {"dense": (2, 4, 6)}
+    )
     with pytest.raises(CheckpointError, match=r"'layer\.0\.w' holds a NaN"):
-        checkpoint.load(tensors, fills, abstract, np.dtype(np.float32))
+        load_parameters(tensors, fills, abstract, np.dtype(np.float32))
 
 
 def test_bad_folders_are_named(tmp_path):
@@ -124,7 +123,7 @@ def test_bad_folders_are_named(tmp_path):
     with pytest.raises(CheckpointError, match="no weight file"):
         open_checkpoint(tmp_path)
     with pytest.raises(CheckpointError, match=r"no config\.json"):
-        checkpoint.read_config(tmp_path)
+        read_config(tmp_path)
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "a.safetensors")
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "b.safetensors")
     with pytest.raises(CheckpointError, match=r"stands in a\.safetensors and in b\.safetensors"):
@@ -134,18 +133,18 @@ def test_bad_folders_are_named(tmp_path):
         open_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(CheckpointError, match="holds a list"):
-        checkpoint.read_config(tmp_path)
+        read_config(tmp_path)
 
 
 def test_fingerprint_sees_every_file(tmp_path):
     save_file({"a": np.zeros(10**6, np.float32)}, tmp_path / "a.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"x": 1}))
-    before = checkpoint.fingerprint(tmp_path)
-    assert before == checkpoint.fingerprint(tmp_path)
+    before = fingerprint(tmp_path)
+    assert before == fingerprint(tmp_path)
     save_file({"a": np.ones(10**6, np.float32)}, tmp_path / "a.safetensors")
-    after = checkpoint.fingerprint(tmp_path)
+    after = fingerprint(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"x": 2}))
-    assert len({before, after, checkpoint.fingerprint(tmp_path)}) == 3
+    assert len({before, after, fingerprint(tmp_path)}) == 3
 
 
 FIXTURE = Path(__file__).parents[1] / "golden" / "nucleotide-transformer-v2-50m-3mer-multi-species"
@@ -168,7 +167,7 @@ def test_pytorch_files_give_the_same_embeddings(tmp_path):
     assert set(read) == set(tensors)
     vectors = []
     for folder in (FIXTURE, tmp_path):
-        port = load_port(FIXTURE.name, folder)
+        port = load_port(plan_checkpoint(FIXTURE.name, folder))
         encoded = tokenize(port, ["ACGTTAGCCATTGA"])
         vectors.append(embedder(port)(port.state, collate(port, encoded, len(encoded[0]))))
     np.testing.assert_array_equal(*vectors)

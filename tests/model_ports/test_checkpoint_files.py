@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from safetensors.numpy import save, save_file
 
 from model_ports import catalog
-from model_ports.checkpoint import CheckpointError, open_checkpoint, read_config
-from model_ports.convert import convert
-from model_ports.port import load_port, tokenize
+from model_ports.loading.convert import convert
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.loading.tensors import CheckpointError, open_checkpoint, read_config
+from model_ports.running.records import tokenize
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -189,8 +191,8 @@ def test_a_lightning_checkpoint_converts_without_its_training_state(tmp_path, to
         source.joinpath(path.name).write_bytes(path.read_bytes())
     made, _ = convert(name, source, tmp_path / "out")
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(name, made).state),
-        jax.tree.leaves(load_port(name, GOLDEN / name).state),
+        jax.tree.leaves(load_port(plan_checkpoint(name, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(name, GOLDEN / name)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -203,7 +205,7 @@ def test_infinity_in_a_config_is_read(tmp_path):
 
 def test_a_token_without_an_embedding_row_is_named():
     name = "nucleotide-transformer-v2-50m-3mer-multi-species"
-    port = load_port(name, GOLDEN / name)
+    port = load_port(plan_checkpoint(name, GOLDEN / name))
     limited = type(port)(**{**vars(port), "config": type(port.config)(
         **{**vars(port.config), "vocab_size": 5})})  # fmt: skip
     with pytest.raises(ValueError, match="but the model has 5 rows"):

@@ -13,12 +13,15 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 from safetensors.numpy import load_file, save_file
 
-from model_ports import convert as module
-from model_ports import converted
-from model_ports.checkpoint import CheckpointError, fingerprint, parameter_shapes
-from model_ports.convert import convert
-from model_ports.port import check_port, family, load_port
-from model_ports.sharding import parameter_shardings
+from model_ports.contract.family import family
+from model_ports.loading import convert as module
+from model_ports.loading import converted
+from model_ports.loading.assignment import parameter_shapes
+from model_ports.loading.convert import convert
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.loading.sharding import parameter_shardings
+from model_ports.loading.tensors import CheckpointError, fingerprint
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
@@ -68,7 +71,7 @@ def test_converted_fixtures_are_the_same_on_one_and_eight_devices():
 
 def _sharded(folder):
     """How many parameters of a fixture are split on a mesh of 2 x 4."""
-    port = load_port(folder.name, folder)
+    port = load_port(plan_checkpoint(folder.name, folder))
     mesh = jax.sharding.AbstractMesh((2, 4), ("data", "model"))
     table, shapes = family(port.entry.family).SHARDING, parameter_shapes(port.state)
     places = parameter_shardings(table, shapes, mesh).values()
@@ -88,7 +91,7 @@ def test_dimensions_that_an_axis_does_not_divide_are_replicated():
 
 def test_the_authors_files_load_into_shardings_too():
     mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
-    port = load_port(NAME, GOLDEN / NAME, mesh=mesh)
+    port = load_port(plan_checkpoint(NAME, GOLDEN / NAME), mesh=mesh)
     assert all(leaf.sharding.mesh == mesh for leaf in jax.tree.leaves(port.state))
 
 
@@ -113,13 +116,16 @@ def test_converting_again_changes_nothing(source, made):
     folder, done = convert(NAME, source, made.parent)
     assert (folder, done) == (made, False)
     assert before == {p: p.stat().st_mtime_ns for p in made.rglob("*")}
-    assert load_port(NAME, made).weights_id == load_port(NAME, source).weights_id
+    assert (
+        load_port(plan_checkpoint(NAME, made)).weights_id
+        == load_port(plan_checkpoint(NAME, source)).weights_id
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_parameters_are_restored_in_the_wanted_dtype(source, made, dtype):
-    ours = jax.tree.leaves(load_port(NAME, made, dtype=dtype).state)
-    theirs = jax.tree.leaves(load_port(NAME, source, dtype=dtype).state)
+    ours = jax.tree.leaves(load_port(plan_checkpoint(NAME, made), dtype=dtype).state)
+    theirs = jax.tree.leaves(load_port(plan_checkpoint(NAME, source), dtype=dtype).state)
     for mine, expected in zip(ours, theirs, strict=True):
         assert mine.dtype == expected.dtype == dtype
         np.testing.assert_array_equal(mine, expected)
@@ -138,8 +144,8 @@ def test_bfloat16_weights_stay_bfloat16(source, tmp_path):
     manifest = json.loads((made / "manifest.json").read_text())
     assert manifest["dtype"] == ["bfloat16", "float32"]
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(NAME, made).state),
-        jax.tree.leaves(load_port(NAME, source).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -151,8 +157,8 @@ def test_large_parameters_are_cut_into_chunks(source, tmp_path, monkeypatch):
     shape = json.loads((made / "params/tokens.embedding/.zarray").read_text())["chunks"]
     assert np.prod(shape) * 4 <= 300
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(NAME, made).state),
-        jax.tree.leaves(load_port(NAME, source).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -181,8 +187,8 @@ def test_an_interrupted_conversion_is_taken_up_again(source, tmp_path, monkeypat
     assert len(written) == len(json.loads((made / "manifest.json").read_text())["parameters"]) - 4
     assert [p.name for p in out.iterdir()] == [NAME]
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(NAME, made).state),
-        jax.tree.leaves(load_port(NAME, source).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -199,8 +205,8 @@ def test_an_interruption_is_not_taken_up_with_other_files(source, tmp_path):
     change_tensor(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
     made, _ = convert(NAME, source, out)
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(NAME, made).state),
-        jax.tree.leaves(load_port(NAME, source).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -230,7 +236,7 @@ def largest(folder):
 def test_a_damaged_conversion_is_named(made, damage, words):
     damage(made)
     with pytest.raises(CheckpointError, match=words):
-        check_port(NAME, made)
+        plan_checkpoint(NAME, made)
 
 
 def flip(path):
@@ -248,7 +254,7 @@ def edit(folder, change):
 def test_converting_again_reads_every_byte(source, made, monkeypatch):
     monkeypatch.setattr(converted, "_SMALL", 0)
     flip(largest(made))
-    check_port(NAME, made)  # sizes alone
+    plan_checkpoint(NAME, made)  # sizes alone
     with pytest.raises(CheckpointError, match="its contents are not those"):
         convert(NAME, source, made.parent)
 
@@ -266,7 +272,7 @@ def test_other_weights_do_not_replace_a_conversion(source, made):
     change_tensor(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
     with pytest.raises(CheckpointError, match="converted from other files"):
         convert(NAME, source, made.parent)
-    check_port(NAME, made)
+    plan_checkpoint(NAME, made)
 
 
 def poison(value):
@@ -301,7 +307,7 @@ def test_bad_tensors_are_named_and_leave_nothing(source, tmp_path, change, words
 def test_a_wrong_dtype_is_found_before_loading(source):
     change_tensor(source, integers)
     with pytest.raises(CheckpointError, match="is I32"):
-        check_port(NAME, source)
+        plan_checkpoint(NAME, source)
 
 
 def test_a_config_that_contradicts_the_tensors_is_named(source, tmp_path):
@@ -334,7 +340,7 @@ def test_a_disk_that_fills_up_is_named_and_the_conversion_resumes(source, tmp_pa
         signal.signal(signal.SIGXFSZ, before)
     assert not (tmp_path / "out" / NAME).exists()
     made, _ = convert(NAME, source, tmp_path / "out")
-    check_port(NAME, made)
+    plan_checkpoint(NAME, made)
 
 
 def test_two_conversions_of_a_model_do_not_meet(source, tmp_path):

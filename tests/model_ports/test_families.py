@@ -11,18 +11,12 @@ import pytest
 
 from geneb_jax.devices.flop import matrix_flop
 from model_ports import catalog
-from model_ports.port import (
-    abstract_port,
-    collate,
-    embedder,
-    family,
-    forward,
-    load_port,
-    padded_length,
-    random_port,
-    tokenize,
-)
-from model_ports.verify import Difference, verify
+from model_ports.contract.family import family
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import abstract_port, load_port, random_port
+from model_ports.running.embedder import embedder, forward
+from model_ports.running.records import collate, padded_length, tokenize
+from model_ports.verification.verify import Difference, verify
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FIXTURES = sorted(path.name for path in GOLDEN.iterdir() if (path / "meta.json").is_file())
@@ -70,7 +64,7 @@ def test_agrees_with_the_original_code(model_id: str):
 
 @pytest.mark.parametrize("model_id", FIXTURES)
 def test_every_layer_agrees_with_the_original_code(model_id: str):
-    port = load_port(model_id, GOLDEN / model_id)
+    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id))
     with np.load(GOLDEN / model_id / "golden.npz") as arrays:
         check = json.loads((GOLDEN / model_id / "meta.json").read_text())["check"]
         corrected = check["corrected"]
@@ -96,7 +90,7 @@ def test_every_layer_agrees_with_the_original_code(model_id: str):
 
 @pytest.mark.parametrize("model_id", FIXTURES)
 def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
-    port = load_port(model_id, GOLDEN / model_id)
+    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id))
     encoded = tokenize(port, records(model_id))
     embed = embedder(port)
 
@@ -122,7 +116,7 @@ def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
 def test_bfloat16_stays_close_to_float32(model_id: str):
     vectors = {}
     for dtype in ("float32", "bfloat16"):
-        port = load_port(model_id, GOLDEN / model_id, dtype=dtype)
+        port = load_port(plan_checkpoint(model_id, GOLDEN / model_id), dtype=dtype)
         encoded = tokenize(port, records(model_id))
         longest = max(map(len, encoded))
         rows = range(len(encoded))
@@ -149,7 +143,7 @@ def test_a_bfloat16_port_multiplies_in_bfloat16(model_id: str):
 
 @pytest.mark.parametrize("model_id", ["gpt2_gene_v1", "dna_gpt3b_m", "GROVER", "genomics-fm"])
 def test_records_beyond_the_position_table_are_refused(model_id: str):
-    port = load_port(model_id, GOLDEN / model_id)
+    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id))
     endless = replace(port, preset=replace(port.preset, max_tokens=None))
     with pytest.raises(ValueError, match=f"but the model has {port.config.max_tokens} positions"):
         tokenize(endless, ["ACGTTGCA" * 100])

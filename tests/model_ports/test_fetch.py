@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_ports import catalog, fetch
-from model_ports.converted import file_facts
+from model_ports import catalog
+from model_ports.loading import fetch
+from model_ports.loading.converted import file_facts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"

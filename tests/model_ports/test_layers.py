@@ -1,4 +1,4 @@
-from model_ports.layers import fast_fft_length
+from model_ports.layers.convolutions import fast_fft_length
 
 
 def test_fast_fft_lengths_are_the_next_even_ones_without_large_primes():

@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_ports import catalog
-from model_ports.port import Reader, random_reader, refused, text_reader, tokenize
+from model_ports.loading.planned import text_reader
+from model_ports.loading.ports import random_reader
+from model_ports.port import Reader
+from model_ports.running.records import refused, tokenize
 from model_ports.tokenizers import build_tokenizer
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -8,17 +8,18 @@ from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_ports import catalog, layers
+from model_ports import catalog
 from model_ports.families.striped_hyena import ConvolutionBlock, log_poles
-from model_ports.layers import causal_fft_convolution, short_causal_convolution
-from model_ports.port import read_config
-from model_ports.scans import (
+from model_ports.layers import convolutions
+from model_ports.layers.convolutions import causal_fft_convolution, short_causal_convolution
+from model_ports.layers.scans import (
     _scan_by_chunk,
     _scan_by_step,
     reverse_records,
     selective_scan,
     state_space_duality,
 )
+from model_ports.loading.planned import family_config
 
 EVO = "evo-1-131k-base"
 
@@ -105,14 +106,14 @@ def test_long_convolution_over_channel_groups_is_the_same(monkeypatch):
     rng = np.random.default_rng(0)
     x, filters = rng.normal(size=(2, 33, 12)), rng.normal(size=(33, 12))
     whole = causal_fft_convolution(jnp.asarray(x), jnp.asarray(filters))
-    monkeypatch.setattr(layers, "_FFT_VALUES", x.size // 5)  # 5 does not divide 12: 6 groups
+    monkeypatch.setattr(convolutions, "_FFT_VALUES", x.size // 5)  # 5 does not divide 12: 6 groups
     parts = causal_fft_convolution(jnp.asarray(x), jnp.asarray(filters))
     np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
 def modal_block(width, states):
     """A block whose poles forget at once, nothing over 100,000 tokens, and all between."""
-    config = read_config(catalog.get(EVO), catalog.get(EVO).config)
+    config = family_config(catalog.get(EVO), catalog.get(EVO).config)
     config = replace(config, width=width, inner=8, heads=2, states=states)
     block = ConvolutionBlock(config, rngs=nnx.Rngs(0))
     rng = np.random.default_rng(0)

@@ -19,8 +19,10 @@ import numpy as np
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.engine import Work, embed_array, embed_array_in_order, open_engine
-from model_ports import sharding
-from model_ports.port import load_port, tokenize
+from model_ports.loading import sharding
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.running.records import tokenize
 
 sharding.LARGE = 64  # fixtures are small: the rule for large parameters is to apply to them too
 ROWS = 4  # of a batch on each device
@@ -65,7 +67,9 @@ def compare(folder, layout):
     model = int(layout.split("x")[1])
     mesh = process_mesh(model)
     assert mesh is not None
-    one, many = (open_engine(load_port(folder.name, folder, mesh=m)) for m in (None, mesh))
+    one, many = (
+        open_engine(load_port(plan_checkpoint(folder.name, folder), mesh=m)) for m in (None, mesh)
+    )
     whole, spread = embed(one, sequences), embed(many, sequences)
     leaves = jax.tree.leaves(many.port.state)
     held = sum(leaf.addressable_shards[0].data.size for leaf in leaves)

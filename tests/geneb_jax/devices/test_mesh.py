@@ -15,9 +15,11 @@ from geneb_jax.config import ConfigError, default_config, parse_config
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.run import check
 from model_ports import catalog
-from model_ports.checkpoint import parameter_shapes
-from model_ports.port import abstract_model, family, random_port, read_config
-from model_ports.sharding import LARGE, parameter_shardings
+from model_ports.contract.family import family
+from model_ports.loading.assignment import parameter_shapes
+from model_ports.loading.planned import abstract_model, family_config
+from model_ports.loading.ports import random_port
+from model_ports.loading.sharding import LARGE, parameter_shardings
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
@@ -83,7 +85,7 @@ def test_a_large_parameter_without_a_rule_is_split_where_it_can_be():
 def test_full_size_models_are_split_evenly(model_id):
     """So that four devices of 16 GB take one of seven billion parameters in float32."""
     entry = catalog.get(model_id)
-    _, abstract = abstract_model(entry.family, read_config(entry, entry.config))
+    _, abstract = abstract_model(entry.family, family_config(entry, entry.config))
     shapes = parameter_shapes(abstract)
     mesh = AbstractMesh((1, 4), ("data", "model"))
     found = parameter_shardings(family(entry.family).SHARDING, shapes, mesh)

@@ -16,7 +16,8 @@ from geneb_jax.embedding.batches import (
 )
 from geneb_jax.tasks.reading import find_tasks, read_task
 from model_ports import catalog
-from model_ports.port import padded_length, random_port
+from model_ports.loading.ports import random_port
+from model_ports.running.records import padded_length
 from model_ports.tokenizers import build_tokenizer
 
 NT = "nucleotide-transformer-v2-50m-multi-species"

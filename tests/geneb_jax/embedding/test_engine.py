@@ -13,8 +13,11 @@ from geneb_jax.embedding.engine import (
     open_engine,
 )
 from geneb_jax.embedding.store import Store, key
+from model_ports.contract.family import View
+from model_ports.loading.ports import random_port
 from model_ports.pooling import POOLINGS
-from model_ports.port import View, collate, embedder, forward, random_port, tokenize
+from model_ports.running.embedder import embedder, forward
+from model_ports.running.records import collate, tokenize
 
 PORT = random_port("nucleotide-transformer-v2-50m-multi-species", tiny=True)
 ENGINE = open_engine(PORT)

@@ -8,8 +8,10 @@ import pytest
 
 import geneb_jax
 from geneb_jax.config import ConfigError, default_config
+from geneb_jax.embedding import ports
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.run import run
+from model_ports.loading.planned import plan_checkpoint
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 GENA = "gena-lm-bert-base"  # its fixture has 24 positions
@@ -92,3 +94,21 @@ def test_what_can_be_embedded_is(checkpoints):
     found = geneb_jax.embed(GENA, ["ACGT", "GGN"], checkpoints_dir=checkpoints)
     assert found.shape[0] == 2
     assert np.isfinite(found).all()
+
+
+def test_a_run_plans_a_checkpoint_once(tmp_path, checkpoints, monkeypatch):
+    planned = []
+
+    def plan(model_id, folder, preset):
+        planned.append(model_id)
+        return plan_checkpoint(model_id, folder, preset)
+
+    monkeypatch.setattr(ports, "plan_checkpoint", plan)
+    write_task(
+        tmp_path / "tasks", "one", [("ACGT", 0, "train"), ("GG", 1, "train"), ("A", 0, "test")]
+    )
+    config = default_config()
+    config.update(models=GENA, tasks_dir=str(tmp_path / "tasks"), regimes="full", report=False)
+    config.checkpoints_dir = str(checkpoints)
+    assert set(run(config, tmp_path / "run")["model"]) == {GENA}
+    assert planned == [GENA]

@@ -86,7 +86,7 @@ def test_a_damaged_chunk_is_named_and_removed(tmp_path, what, damage, caplog):
 WRITER = """
 import sys
 import numpy as np
-from geneb_jax.store import Store, key
+from geneb_jax.embedding.store import Store, key
 store = Store(sys.argv[1])
 for start in range(0, int(sys.argv[2]), 10):
     names = [str(i) for i in range(start, start + 10)]

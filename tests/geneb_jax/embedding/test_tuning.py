@@ -6,7 +6,7 @@ import pytest
 from geneb_jax.devices import capacity
 from geneb_jax.embedding import tuning
 from geneb_jax.embedding.engine import embed_array, open_engine
-from model_ports.port import random_port
+from model_ports.loading.ports import random_port
 
 PORT = random_port("nucleotide-transformer-v2-50m-multi-species", tiny=True)
 

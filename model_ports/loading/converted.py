@@ -17,14 +17,8 @@ import orbax.checkpoint as ocp
 import tensorstore as ts
 from flax import nnx, traverse_util
 
-from model_ports.checkpoint import (
-    CheckpointError,
-    Fill,
-    Tensors,
-    cast_dtype,
-    fill_state,
-    parameter_shapes,
-)
+from model_ports.loading.assignment import Assignment, cast_dtype, fill_state, parameter_shapes
+from model_ports.loading.tensors import CheckpointError, Tensors
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
@@ -65,6 +59,29 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not inside:
         raise CheckpointError(f"{path}: names a file outside its folder")
     return manifest
+
+
+def check(folder: Path, model_id: str, shapes: Mapping[str, Sequence[int]]) -> str:
+    """Checks a converted checkpoint, all but the contents of its large files.
+
+    Args:
+        folder: The converted checkpoint.
+        model_id: The model that it should hold.
+        shapes: Shape of each parameter of the port, by dotted path.
+
+    Returns:
+        The `weights_id` of the files that it was made from.
+
+    Raises:
+        CheckpointError: It holds another model or other parameters, or a file is not the
+            manifest's.
+    """
+    manifest = read_manifest(folder)
+    if manifest["model"] != model_id:
+        raise CheckpointError(f"{folder}: holds model '{manifest['model']}', not '{model_id}'")
+    check_parameters(folder, manifest, shapes)
+    check_files(folder, manifest)
+    return manifest["weights_id"]
 
 
 def _stays_inside(folder: Path, name: str) -> bool:
@@ -145,33 +162,35 @@ def _handler() -> ocp.PyTreeCheckpointHandler:
     return ocp.PyTreeCheckpointHandler(use_ocdbt=False)
 
 
-def stored_dtype(tensors: Tensors, fill: Fill) -> np.dtype:
+def stored_dtype(tensors: Tensors, assignment: Assignment) -> np.dtype:
     """Returns the dtype that holds a parameter's tensors as they are stored."""
-    return np.result_type(*{tensors.dtype(source) for source in fill.sources})
+    return np.result_type(*{tensors.dtype(source) for source in assignment.sources})
 
 
-def write_parameter(folder: Path, name: str, tensors: Tensors, fill: Fill) -> None:
+def write_parameter(folder: Path, name: str, tensors: Tensors, assignment: Assignment) -> None:
     """Overwrites a parameter of the Orbax checkpoint, one of its tensors in memory at a time.
 
     Raises:
         CheckpointError: A tensor holds a NaN or an infinity, or it cannot be written.
     """
-    dtype = stored_dtype(tensors, fill)
-    inner = fill.shape[len(fill.stack) :]
+    dtype = stored_dtype(tensors, assignment)
+    inner = assignment.shape[len(assignment.stack) :]
     spec = {
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": str((folder / PARAMS / name).absolute())},
         "metadata": {
             "compressor": None,
-            "chunks": [1] * len(fill.stack) + _chunk(inner, dtype.itemsize),
+            "chunks": [1] * len(assignment.stack) + _chunk(inner, dtype.itemsize),
         },
     }
     row = np.empty(inner, dtype)
     try:
-        array = ts.open(spec, create=True, delete_existing=True, dtype=dtype, shape=fill.shape)
+        array = ts.open(
+            spec, create=True, delete_existing=True, dtype=dtype, shape=assignment.shape
+        )
         store = array.result()
-        for index, source in zip(np.ndindex(*fill.stack), fill.sources, strict=True):
-            tensors.read_row(source, fill.layout, row)
+        for index, source in zip(np.ndindex(*assignment.stack), assignment.sources, strict=True):
+            tensors.read_row(source, assignment.layout, row)
             store[index].write(row).result()
     except CheckpointError:
         raise

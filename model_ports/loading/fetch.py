@@ -14,8 +14,8 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from model_ports import catalog
-from model_ports.checkpoint import CheckpointError, open_checkpoint
-from model_ports.converted import file_facts, folder_facts
+from model_ports.loading.converted import file_facts, folder_facts
+from model_ports.loading.tensors import CheckpointError, open_checkpoint
 
 SOURCE = "source.json"  # of a staged folder: repository, revision, size and SHA-256 of each file
 _TEXT_FILES = ["*.json", "*.txt"]

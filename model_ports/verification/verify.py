@@ -14,20 +14,16 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from model_ports import catalog, checkpoint
-from model_ports.port import (
-    FINAL,
-    POOLINGS,
-    Port,
-    abstract_model,
-    collate,
-    family,
-    forward,
-    load_port,
-    padded_length,
-    read_config,
-    tokenize,
-)
+from model_ports import catalog
+from model_ports.contract.family import FINAL, family
+from model_ports.loading.assignment import assign_tensors, parameter_shapes
+from model_ports.loading.planned import abstract_model, family_config, plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.loading.tensors import CheckpointError
+from model_ports.pooling import POOLINGS
+from model_ports.port import Port
+from model_ports.running.embedder import forward
+from model_ports.running.records import collate, padded_length, tokenize
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,8 @@ def verify(folder: Path) -> Verdict:
             if check[name] is None:
                 presets[name] = meta.get("published_reason") or check["published_reason"]
                 continue
-            port = load_port(meta["geneb_model_id"], folder, cast(catalog.PresetName, name))
+            preset = cast(catalog.PresetName, name)
+            port = load_port(plan_checkpoint(meta["geneb_model_id"], folder, preset))
             presets[name] = _compare(port, sequences, check, check[name], arrays)
     return Verdict(meta["geneb_model_id"], presets, check["pooled_atol"], verify_keys(folder))
 
@@ -105,11 +102,11 @@ def verify_keys(folder: Path) -> str | None:
     fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
     shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
     name = catalog.get(meta["geneb_model_id"]).family
-    config = read_config(catalog.get(meta["geneb_model_id"]), fields)
+    config = family_config(catalog.get(meta["geneb_model_id"]), fields)
     _, abstract = abstract_model(name, config)
     try:
-        checkpoint.plan(family(name).weights(config), shapes, checkpoint.parameter_shapes(abstract))
-    except checkpoint.CheckpointError as error:
+        assign_tensors(family(name).weights(config), shapes, parameter_shapes(abstract))
+    except CheckpointError as error:
         return str(error)
     return ""
 

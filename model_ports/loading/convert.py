@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from huggingface_hub.constants import HF_HOME
 
-from model_ports import catalog, checkpoint, converted
-from model_ports.checkpoint import CheckpointError
-from model_ports.fetch import SOURCE, checkpoint_source, fetch_checkpoint, fetch_text_files
-from model_ports.port import Fit, Reader, check_port, fit_checkpoint, text_reader
+from model_ports import catalog
+from model_ports.loading import converted
+from model_ports.loading.fetch import SOURCE
+from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
+from model_ports.loading.tensors import CheckpointError, fingerprint
 
 _PROGRESS = "progress.json"
 _SPARE = 64 * 2**20  # bytes beyond the parameters: config, tokenizer, metadata
@@ -49,64 +49,34 @@ def convert(
     """
     entry = catalog.get(model_id)
     final = out / model_id
-    weights_id = f"sha256:{checkpoint.fingerprint(source)}" if source.is_dir() else ""
+    weights_id = f"sha256:{fingerprint(source)}" if source.is_dir() else ""
     if final.exists():
         return _already_there(final, weights_id), False
-    fit = fit_checkpoint(entry, source)
-    if fit.tensors is None:
+    planned = plan_checkpoint(model_id, source)
+    if planned.tensors is None:
         raise CheckpointError(f"{source}: is converted already; --source takes the authors' files")
-    dtypes = {name: converted.stored_dtype(fit.tensors, fill) for name, fill in fit.fills.items()}
+    dtypes = {
+        name: converted.stored_dtype(planned.tensors, assignment)
+        for name, assignment in planned.assignments.items()
+    }
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out / f".{model_id}.lock"):
         partial = out / f".{model_id}.partial"
-        done = _resume(partial, weights_id, fit)
-        _check_room(out, fit, dtypes, done)
-        for count, (name, fill) in enumerate(fit.fills.items(), start=1):
+        done = _resume(partial, weights_id, planned)
+        _check_room(out, planned, dtypes, done)
+        for count, (name, assignment) in enumerate(planned.assignments.items(), start=1):
             if name not in done:
-                converted.write_parameter(partial, name, fit.tensors, fill)
+                converted.write_parameter(partial, name, planned.tensors, assignment)
                 done.append(name)
                 _write_json(partial / _PROGRESS, {"weights_id": weights_id, "done": done})
-            progress(name, count, len(fit.fills))
+            progress(name, count, len(planned.assignments))
         for path in _side_files(source):
             shutil.copyfile(path, partial / path.name)
         (partial / _PROGRESS).unlink()
-        manifest = _manifest(entry, source, weights_id, fit, dtypes)
+        manifest = _manifest(entry, source, weights_id, planned, dtypes)
         _write_json(partial / converted.MANIFEST, manifest | _files(partial))
         partial.rename(final)
     return final, True
-
-
-def converted_checkpoint(model_id: str) -> Path:
-    """Returns the converted checkpoint of a model on the hub, fetched and converted on first use.
-
-    It is kept in HF_HOME, by revision; later uses need no network.
-
-    Raises:
-        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
-        CatalogError, CheckpointError, TokenizerError: See `convert`.
-    """
-    folder = _converted_folder(model_id)
-    if not converted.is_converted(folder):
-        convert(model_id, fetch_checkpoint(model_id), folder.parent)
-    return folder
-
-
-def check_hub_checkpoint(model_id: str, preset: catalog.PresetName) -> Reader:
-    """Checks what is there of a model on the hub before its weights are fetched.
-
-    Raises:
-        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
-        CatalogError, CheckpointError, TokenizerError: See `convert`.
-    """
-    folder = _converted_folder(model_id)
-    if converted.is_converted(folder):
-        return check_port(model_id, folder, preset)
-    return text_reader(model_id, fetch_text_files(model_id), preset)
-
-
-def _converted_folder(model_id: str) -> Path:
-    _, revision = checkpoint_source(model_id)
-    return Path(HF_HOME) / "geneb_jax" / revision / model_id
 
 
 def _already_there(final: Path, weights_id: str) -> Path:
@@ -121,25 +91,27 @@ def _already_there(final: Path, weights_id: str) -> Path:
     return final
 
 
-def _resume(partial: Path, weights_id: str, fit: Fit) -> list[str]:
+def _resume(partial: Path, weights_id: str, planned: PlannedCheckpoint) -> list[str]:
     """Returns the parameters that an interrupted conversion of the same files has written."""
     path = partial / _PROGRESS
     if path.is_file():
         state = json.loads(path.read_text(encoding="utf-8"))
-        if state["weights_id"] == weights_id and set(state["done"]) <= set(fit.fills):
+        if state["weights_id"] == weights_id and set(state["done"]) <= set(planned.assignments):
             return state["done"]
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir()
-    converted.create_orbax(partial / converted.PARAMS, list(fit.fills))
+    converted.create_orbax(partial / converted.PARAMS, list(planned.assignments))
     _write_json(path, {"weights_id": weights_id, "done": []})
     return []
 
 
-def _check_room(out: Path, fit: Fit, dtypes: dict[str, np.dtype], done: list[str]) -> None:
-    missing = [name for name in fit.fills if name not in done]
+def _check_room(
+    out: Path, planned: PlannedCheckpoint, dtypes: dict[str, np.dtype], done: list[str]
+) -> None:
+    missing = [name for name in planned.assignments if name not in done]
     wanted = _SPARE + sum(
-        int(np.prod(fit.fills[name].shape, dtype=np.int64)) * dtypes[name].itemsize
+        int(np.prod(planned.assignments[name].shape, dtype=np.int64)) * dtypes[name].itemsize
         for name in missing
     )
     free = shutil.disk_usage(out).free
@@ -162,13 +134,17 @@ def _side_files(source: Path) -> list[Path]:
 
 
 def _manifest(
-    entry: catalog.Entry, source: Path, weights_id: str, fit: Fit, dtypes: dict[str, np.dtype]
+    entry: catalog.Entry,
+    source: Path,
+    weights_id: str,
+    planned: PlannedCheckpoint,
+    dtypes: dict[str, np.dtype],
 ) -> dict[str, Any]:
     fetched: dict[str, Any] = {"repo": None, "revision": None}
     if (source / SOURCE).is_file():
         fetched = json.loads((source / SOURCE).read_text(encoding="utf-8"))
-    assert fit.tensors is not None
-    paths = {stored.path for stored in fit.tensors.stored.values()}
+    assert planned.tensors is not None
+    paths = {stored.path for stored in planned.tensors.stored.values()}
     side = _side_files(source)
     return {
         "format": converted.FORMAT,
@@ -186,8 +162,8 @@ def _manifest(
         "dtype": sorted({str(dtype) for dtype in dtypes.values()}),
         "tokenizer_files": [p.name for p in side if p.name not in ("config.json", "meta.json")],
         "parameters": {
-            name: {"shape": list(fill.shape), "dtype": str(dtypes[name])}
-            for name, fill in fit.fills.items()
+            name: {"shape": list(assignment.shape), "dtype": str(dtypes[name])}
+            for name, assignment in planned.assignments.items()
         },
     }
 

@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from model_ports import catalog
-from model_ports.port import collate, embedder, load_port, padded_length, tokenize
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, padded_length, tokenize
 
 
 class AnchorError(ValueError):
@@ -59,7 +62,9 @@ def anchors_of(model_id: str) -> list[Mapping[str, Any]]:
         AnchorError: It has none; says why.
     """
     catalog.get(model_id)
-    text = (resources.files("model_ports") / "anchors.json").read_text(encoding="utf-8")
+    text = (resources.files("model_ports.verification") / "anchors.json").read_text(
+        encoding="utf-8"
+    )
     known = json.loads(text)
     found = [a for a in known["anchors"] if a["geneb_model_id"] == model_id]
     if not found:
@@ -81,7 +86,7 @@ def verify_real(
     """
     results = []
     for dtype in sorted({anchor["dtype"] for anchor in anchors}):
-        port = load_port(model_id, folder, dtype=dtype)
+        port = load_port(plan_checkpoint(model_id, folder), dtype)
         embed = embedder(port)
         for anchor in (a for a in anchors if a["dtype"] == dtype):
             sequence = _sequence(anchor)

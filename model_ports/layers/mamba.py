@@ -5,8 +5,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from model_ports.layers import linear, short_causal_convolution
-from model_ports.scans import selective_scan
+from model_ports.layers.convolutions import short_causal_convolution
+from model_ports.layers.dense import linear
+from model_ports.layers.scans import selective_scan
 
 
 class SelectiveMixer(nnx.Module):

@@ -1,26 +1,21 @@
-"""Checkpoints: the authors' tensors by name, and the one loader that fills any port with them."""
+"""The weight files of a checkpoint folder: the authors' tensors by name, its config, its digest."""
 
 import functools
 import hashlib
 import json
-import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from safetensors import safe_open
 
+from model_ports.contract.weights import Layout
+
 _MIB = 2**20
-
-# From a tensor to the parameter's value: mostly T, reshape, swapaxes, indexing.
-Layout = Callable[[np.ndarray], np.ndarray]
-
 
 WEIGHT_DTYPES = {
     "float32": np.float32,
@@ -28,70 +23,12 @@ WEIGHT_DTYPES = {
     "bfloat16": jnp.bfloat16,
     "float64": np.float64,
 }
+
 _SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, incomplete or does not fit its config."""
-
-
-@dataclass(frozen=True)
-class Weight:
-    """Where a tensor of the checkpoint goes.
-
-    Attributes:
-        source: Tensor name; each `{}` stands for a number (of a layer, an expert) and the tensors
-            found are stacked over it, in rising order, on new leading axes.
-        path: Dotted path of the parameter in the module.
-        layout: Change of one tensor before stacking, such as `transpose`.
-        only: Numbers of the first `{}` that this rule is for; None: all.
-    """
-
-    source: str
-    path: str
-    layout: Layout | None = None
-    only: frozenset[int] | None = None
-
-
-@dataclass(frozen=True)
-class Ignored:
-    """Tensors of the checkpoint that the embedding does not need.
-
-    Attributes:
-        pattern: Regular expression that matches whole tensor names.
-        reason: Why they are not read.
-    """
-
-    pattern: str
-    reason: str
-
-
-def transpose(tensor: np.ndarray) -> np.ndarray:
-    """PyTorch's linear weight [out, in] as Flax's kernel [in, out]."""
-    return tensor.T
-
-
-def linear_weights(
-    places: Mapping[str, str], *, bias: bool = True, transposed: bool = True
-) -> tuple[Weight, ...]:
-    """Rules for linear layers: checkpoint name -> module path, both without suffix.
-
-    Args:
-        places: The names.
-        bias: Whether the layers have biases.
-        transposed: Whether kernels are stored [out, in], as PyTorch's linear layers have them.
-    """
-    layout = transpose if transposed else None
-    kernels = [Weight(f"{a}.weight", f"{b}.kernel", layout) for a, b in places.items()]
-    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
-    return (*kernels, *biases)
-
-
-def norm_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:
-    """Rules for PyTorch LayerNorm, or RMSNorm without `bias`: checkpoint name -> module path."""
-    scales = [Weight(f"{a}.weight", f"{b}.scale") for a, b in places.items()]
-    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
-    return (*scales, *biases)
 
 
 @dataclass(frozen=True)
@@ -316,172 +253,3 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"{path}: holds a {type(config).__name__}, not an object")
     return config
-
-
-@dataclass(frozen=True)
-class Fill:
-    """A parameter's sources in the order they are stacked.
-
-    Attributes:
-        sources: Tensor names, row-major over the stacking axes.
-        stack: Lengths of the stacking axes; () for a single tensor.
-        layout: Change of each tensor's layout.
-        shape: Shape of the parameter.
-    """
-
-    sources: tuple[str, ...]
-    stack: tuple[int, ...]
-    layout: Layout | None
-    shape: tuple[int, ...]
-
-
-def plan(
-    rules: Iterable[Weight | Ignored],
-    shapes: Mapping[str, Sequence[int]],
-    parameters: Mapping[str, Sequence[int]],
-) -> dict[str, Fill]:
-    """Assigns every tensor of a checkpoint to a parameter, by names and shapes alone.
-
-    Args:
-        rules: The family's table.
-        shapes: Shape of each tensor of the checkpoint.
-        parameters: Shape of each parameter of the module, by dotted path.
-
-    Returns:
-        A `Fill` for every parameter.
-
-    Raises:
-        CheckpointError: Lists every tensor without a rule, every parameter without a tensor,
-            and every shape that differs.
-    """
-    errors, fills, seen = [], {}, set()
-    ignored = []
-    for rule in rules:
-        if isinstance(rule, Ignored):
-            ignored.append(re.compile(rule.pattern))
-            continue
-        matches = _matches(rule, shapes)
-        seen.update(matches.values())
-        if rule.path not in parameters:
-            errors.append(f"rule for '{rule.source}': the module has no parameter '{rule.path}'")
-        elif rule.path in fills:
-            errors.append(f"parameter '{rule.path}' has two rules")
-        elif matches:
-            fill, problem = _fill(rule, matches, shapes, tuple(parameters[rule.path]))
-            fills[rule.path] = fill
-            errors.extend(problem)
-    for name in shapes:
-        if name not in seen and not any(pattern.fullmatch(name) for pattern in ignored):
-            errors.append(f"tensor '{name}' {list(shapes[name])} has no place in the module")
-    for path in parameters:
-        if path not in fills:
-            errors.append(f"parameter '{path}' {list(parameters[path])} has no tensor")
-    if errors:
-        raise CheckpointError(
-            f"the checkpoint does not fit its config, {len(errors)} differences:\n  "
-            + "\n  ".join(errors)
-        )
-    return fills
-
-
-def _matches(rule: Weight, names: Iterable[str]) -> dict[tuple[int, ...], str]:
-    pattern = re.compile(re.escape(rule.source).replace(r"\{\}", r"(\d+)"))
-    found = {}
-    for name in names:
-        match = pattern.fullmatch(name)
-        if match:
-            index = tuple(map(int, match.groups()))
-            if rule.only is None or index[0] in rule.only:
-                found[index] = name
-    return dict(sorted(found.items()))
-
-
-def _fill(
-    rule: Weight,
-    matches: Mapping[tuple[int, ...], str],
-    shapes: Mapping[str, Sequence[int]],
-    expected: tuple[int, ...],
-) -> tuple[Fill, list[str]]:
-    axes = list(zip(*matches, strict=True))
-    stack = tuple(len(set(axis)) for axis in axes)
-    errors = []
-    if np.prod(stack, dtype=int) != len(matches):
-        errors.append(f"tensors '{rule.source}': some of the {stack} numbered ones are missing")
-    inner = expected[len(stack) :]
-    for name in matches.values():
-        shape = _shape_after(rule.layout, shapes[name])
-        if shape != inner:
-            errors.append(
-                f"tensor '{name}' {list(shapes[name])} becomes {list(shape)}, "
-                f"but parameter '{rule.path}' takes {list(inner)}"
-            )
-    if stack != expected[: len(stack)]:
-        errors.append(
-            f"tensors '{rule.source}': {list(stack)} are there, "
-            f"but parameter '{rule.path}' takes {list(expected[: len(stack)])}"
-        )
-    return Fill(tuple(matches.values()), stack, rule.layout, expected), errors
-
-
-def _shape_after(layout: Layout | None, shape: Sequence[int]) -> tuple[int, ...]:
-    if layout is None:
-        return tuple(shape)
-    try:
-        return layout(np.broadcast_to(np.float32(0), shape)).shape  # all entries are one
-    except (TypeError, ValueError, IndexError):
-        return ()
-
-
-def parameter_shapes(abstract: nnx.State) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of each parameter of a module's state by dotted path."""
-    return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(abstract)}
-
-
-def fill_state(abstract: nnx.State, values: Mapping[str, Any]) -> nnx.State:
-    """Returns a module's state with a value for each parameter's dotted path."""
-    flat = nnx.to_flat_state(abstract)
-    return nnx.from_flat_state(
-        [(path, leaf.replace(values[".".join(map(str, path))])) for path, leaf in flat]
-    )
-
-
-def cast_dtype(path: str, dtype: Any, float32: Sequence[str]) -> Any:
-    """Returns the dtype of a parameter: float32 where a pattern of `float32` matches its path."""
-    kept = any(re.fullmatch(pattern, path) for pattern in float32)
-    return np.dtype(np.float32) if kept else np.dtype(dtype)
-
-
-def load(
-    tensors: Tensors,
-    fills: Mapping[str, Fill],
-    abstract: nnx.State,
-    dtype: Any,
-    float32: Sequence[str] = (),
-    shardings: Mapping[str, jax.sharding.Sharding] | None = None,
-) -> nnx.State:
-    """Reads the tensors that `plan` assigned into a module's state.
-
-    Args:
-        tensors: The open checkpoint.
-        fills: The result of `plan`.
-        abstract: State of the module built under `nnx.eval_shape`.
-        dtype: Parameters are cast to it.
-        float32: Patterns of the paths of parameters that stay float32.
-        shardings: Where each parameter goes, by dotted path; None: the default device.
-
-    Returns:
-        The state; one parameter at a time is whole in host memory.
-
-    Raises:
-        CheckpointError: A tensor holds a NaN or an infinity, or is of no weights' dtype.
-    """
-    filled = {}
-    for name in parameter_shapes(abstract):
-        fill = fills[name]
-        array = np.empty(fill.shape, cast_dtype(name, dtype, float32))
-        rows = array.reshape(len(fill.sources), *fill.shape[len(fill.stack) :])
-        for row, source in zip(rows, fill.sources, strict=True):
-            tensors.read_row(source, fill.layout, row)
-        sharding = shardings[name] if shardings else None
-        filled[name] = jax.device_put(array, sharding)
-    return fill_state(abstract, filled)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from model_ports.contract.family import MODEL
+
 Table = Sequence[tuple[str, tuple[str | None, ...]]]
 
-DATA, MODEL = "data", "model"  # axes of a mesh: rows of a batch, and parts of a parameter
 LARGE = 2**20  # elements from which a parameter is never held whole by every device
 
 

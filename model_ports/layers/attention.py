@@ -7,7 +7,11 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from absl import logging
+from flax import nnx
 from jax import Array
+
+from model_ports.layers.dense import linear
+from model_ports.layers.positions import rotate
 
 # Attention scores held at once: what a CPU's cache holds, a gibibyte on other devices.
 _CPU_SCORES, _SCORES = 2**22, 2**28
@@ -162,3 +166,34 @@ def _in_blocks(
     mixed = jax.lax.map(block, (split(query), places, allowed, bias))
     mixed = jnp.moveaxis(mixed, 0, 3).reshape(batch, heads, count * size, -1)[:, :, :length]
     return mixed.swapaxes(1, 2).reshape(batch, length, -1)
+
+
+def split_heads(x: Array, heads: int) -> Array:
+    """[B, L, H * d] -> [B, L, H, d], heads in order."""
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
+
+
+class SelfAttention(nnx.Module):
+    """Multi-head self-attention with biases, rotary on queries and keys where a table is given."""
+
+    def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
+        self.heads = heads
+        self.query = linear(width, width, rngs=rngs)
+        self.key = linear(width, width, rngs=rngs)
+        self.value = linear(width, width, rngs=rngs)
+        self.output = linear(width, width, rngs=rngs)
+
+    def __call__(
+        self,
+        x: Array,
+        mask: Array | None,
+        table: tuple[Array, Array] | None = None,
+        interleaved: bool = False,
+    ) -> Array:
+        """Maps [B, L, D] to [B, L, D]; `table` and `interleaved` as for `rotate`."""
+        query, key, value = (
+            split_heads(project(x), self.heads) for project in (self.query, self.key, self.value)
+        )
+        if table is not None:
+            query, key = rotate(query, table, interleaved), rotate(key, table, interleaved)
+        return self.output(attend(query, key, value, mask))

@@ -1,0 +1,190 @@
+"""The commands list, verify, fetch and convert: ports and their checkpoints.
+
+Imports that take long stand in the functions that need them: `--help` and `list` answer at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_ports import catalog
+
+if TYPE_CHECKING:
+    from model_ports.verification.verify import Verdict
+
+HELP = "list the 40 models, verify their ports, fetch and convert their checkpoints"
+
+
+def main(words: Sequence[str], program: str = "geneb-jax models") -> int:
+    """Runs one of the four commands.
+
+    Args:
+        words: The command line behind the program's name.
+        program: How help and errors call the program.
+
+    Returns:
+        The exit status: 1 where something failed.
+    """
+    parser = argparse.ArgumentParser(prog=program, description=HELP)
+    commands = parser.add_subparsers(dest="model_command", metavar="COMMAND", required=True)
+    commands.add_parser("list", help="the 40 models and their ports")
+    checked = commands.add_parser("verify", help="check ports against conformance fixtures")
+    checked.add_argument("folders", nargs="*", type=Path, metavar="DIR")
+    checked.add_argument("--real", metavar="MODEL", help="the real checkpoint, against its anchors")
+    checked.add_argument("--source", type=Path, metavar="DIR", help="its folder, else from the hub")
+    checked.set_defaults(usage_error=checked.error)
+    made = commands.add_parser("convert", help="write an Orbax checkpoint of the authors' files")
+    made.add_argument("model", metavar="MODEL")
+    made.add_argument("--source", type=Path, metavar="DIR", help="else from the hub")
+    made.add_argument("--out", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
+    staged = commands.add_parser("fetch", help="stage the authors' files for checkpoints_dir")
+    staged.add_argument("models", nargs="+", metavar="MODEL", help="model ids, or 'all'")
+    staged.add_argument("--to", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
+    arguments = parser.parse_args(words)
+    return COMMANDS[arguments.model_command](arguments)
+
+
+def list_models(_: argparse.Namespace) -> int:
+    """Prints the 40 models: family, size, default precision, licence, state of the port."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    table.add_column("model", no_wrap=True)
+    table.add_column("family")
+    table.add_column("parameters", justify="right")
+    table.add_column("width", justify="right")
+    table.add_column("precision")
+    table.add_column("weights' licence")
+    table.add_column("port")
+    for entry in catalog.entries().values():
+        table.add_row(
+            entry.id,
+            entry.family,
+            f"{entry.params / 1e6:,.0f}M",
+            str(entry.width),
+            entry.dtype,
+            entry.licence_shown,
+            "yes" if entry.ported else "not yet",
+        )
+    console = Console(width=max(120, Console().width))
+    console.print(table)
+    models = catalog.entries().values()
+    console.print(f"{sum(entry.ported for entry in models)} of {len(models)} models are ported")
+    return 0
+
+
+def verify_folders(arguments: argparse.Namespace) -> int:
+    """Checks fixture folders or a real checkpoint, a line each; returns 1 if any fails."""
+    from model_ports.verification.verify import verify
+
+    if bool(arguments.folders) == bool(arguments.real):
+        arguments.usage_error("name fixture folders, or --real MODEL")
+    _quiet_orbax()
+    if arguments.real:
+        return _verify_real(arguments.real, arguments.source)
+    failed = False
+    for folder in arguments.folders:
+        try:
+            verdict = verify(folder)
+        except (ValueError, FileNotFoundError) as error:
+            print(f"{folder} FAIL: {error}", flush=True)
+            failed = True
+            continue
+        print(_verdict_text(verdict), flush=True)
+        failed |= not verdict.passed
+    return int(failed)
+
+
+def _verify_real(model_id: str, source: Path | None) -> int:
+    from model_ports.loading.fetch import fetch_checkpoint
+    from model_ports.verification.anchors import anchors_of, verify_real
+
+    try:
+        anchors = anchors_of(model_id)
+        results = verify_real(model_id, source or fetch_checkpoint(model_id), anchors)
+    except ValueError as error:
+        print(f"{model_id}: {error}", file=sys.stderr)
+        return 1
+    for result in results:
+        tokens = {None: "not recorded", "": "ok"}.get(result.tokens, "differ")
+        print(
+            f"{model_id} {result.sequence}: tokens {tokens}; differences: first 16 "
+            f"{result.first:.1e} (cosine {result.cosine:.7f}), norm {result.norm:.1e}, "
+            f"mean {result.mean:.1e}; tolerance {result.tolerance:.1e}: "
+            + ("PASS" if result.passed else "FAIL")
+        )
+        if result.tokens:
+            print(f"  {result.tokens}")
+    return int(not all(result.passed for result in results))
+
+
+def _verdict_text(verdict: "Verdict") -> str:
+    """Returns a line on a fixture, and one more for each problem."""
+    computed = {n: d for n, d in verdict.presets.items() if not isinstance(d, str)}
+    hidden = [d.hidden for d in computed.values() if d.hidden is not None]
+    pooled = max((d.pooled for d in computed.values()), default=float("nan"))
+    words = [
+        verdict.model_id,
+        "tokens=" + ("differ" if any(d.tokens for d in computed.values()) else "ok"),
+        f"hidden={max(hidden):.1e}" if hidden else "hidden=none",
+        f"pooled={pooled:.1e}",
+        f"tol={verdict.tolerance:.0e}",
+        "keys=" + {None: "none", "": "ok"}.get(verdict.keys, "differ"),
+        "PASS" if verdict.passed else "FAIL",
+    ]
+    notes = [f"  {name}: {d.tokens}" for name, d in computed.items() if d.tokens]
+    notes += [f"  {name}: {d}" for name, d in verdict.presets.items() if isinstance(d, str)]
+    notes += [f"  keys: {verdict.keys}"] if verdict.keys else []
+    return "\n".join([" ".join(words), *notes])
+
+
+def convert_model(arguments: argparse.Namespace) -> int:
+    """Converts a checkpoint; returns 1 if it cannot be converted."""
+    from model_ports.loading.convert import convert
+    from model_ports.loading.fetch import fetch_checkpoint
+
+    def progress(name: str, done: int, total: int) -> None:
+        print(f"  {done}/{total} {name}", flush=True)
+
+    _quiet_orbax()
+    try:
+        source = arguments.source or fetch_checkpoint(arguments.model)
+        folder, done = convert(arguments.model, source, arguments.out, progress)
+    except ValueError as error:
+        print(f"{arguments.model}: {error}", file=sys.stderr)
+        return 1
+    print(f"{folder}: " + ("converted" if done else "already converted, every file is whole"))
+    return 0
+
+
+def fetch_models(arguments: argparse.Namespace) -> int:
+    """Stages checkpoints, a line each; returns 1 if any could not be staged."""
+    from model_ports.loading.fetch import stage
+
+    names = list(catalog.entries()) if "all" in arguments.models else arguments.models
+    failed = False
+    for name in names:
+        try:
+            print(f"{stage(name, arguments.to)}: complete", flush=True)
+        except ValueError as error:
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            failed = True
+    return int(failed)
+
+
+def _quiet_orbax() -> None:
+    """Silences Orbax, which tells of every step."""
+    from absl import logging
+
+    logging.set_verbosity(logging.ERROR)
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "list": list_models,
+    "verify": verify_folders,
+    "convert": convert_model,
+    "fetch": fetch_models,
+}

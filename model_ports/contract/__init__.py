@@ -1,0 +1,1 @@
+"""What a model family offers and needs; families import it and `layers` alone."""

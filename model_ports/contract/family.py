@@ -1,0 +1,84 @@
+"""What a module of `model_ports.families` offers, and how one is found by its name."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from jax import Array
+
+from model_ports.contract.weights import Ignored, Weight
+
+DATA, MODEL = "data", "model"  # axes of a mesh: rows of a batch, and parts of a parameter
+
+FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
+
+Inputs = Mapping[str, Any]  # input_ids int32 [B, L], attention_mask bool [B, L]
+
+
+class View(NamedTuple):
+    """What of a forward pass is kept: a hidden state (see `Hidden`) and a name of `POOLINGS`."""
+
+    tap: int
+    pooling: str
+
+
+class Hidden(NamedTuple):
+    """Hidden states of a batch.
+
+    Attributes:
+        states: By tap, [B, L', D]: 0 the embedding output, i the output of block i, -1 the final
+            hidden state.
+        mask: Which rows are meaningful, bool [B, L']; None from a model whose rows are those of
+            the input.
+    """
+
+    states: dict[int, Array]
+    mask: Any = None
+
+
+class Family(Protocol):
+    """What a module of `model_ports.families` offers.
+
+    Attributes:
+        Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, `layers`: the
+            number of blocks, and `max_tokens`: the longest input its position table allows;
+            None: no limit. The fields are those of config.json and of the catalog's `unstated`.
+        Model: `nnx.Module`; `Model(config, rngs=...)` builds it with its stated random weights,
+            `model(inputs, taps)` returns `Hidden`. `inputs` lacks `attention_mask` where the
+            preset gives the model none.
+        SHARDING: Pairs of a regular expression over dotted parameter paths and the mesh axis of
+            each dimension; the first that matches counts, none means replicated.
+        FLOAT32: Patterns of the paths of parameters that stay float32 in a bfloat16 port.
+        TINY: Fields of config.json that make the family's tiny random model.
+        window_length: Optional, `(config, full, longest) -> length`: where records are padded to
+            `full`, the length from which the model computes the same, padding beyond it being
+            understood (`inputs["padded_length"]` says the full length).
+    """
+
+    Config: Any
+    Model: Any
+    SHARDING: Sequence[tuple[str, tuple[str | None, ...]]]
+    FLOAT32: Sequence[str]
+    TINY: Mapping[str, Any]
+
+    def weights(self, config: Any) -> Sequence[Weight | Ignored]:
+        """Returns where each tensor of the checkpoint goes."""
+        ...
+
+
+class FamilyError(ValueError):
+    """A family has no module in `model_ports.families`."""
+
+
+def family(name: str) -> Family:
+    """Returns the family's module.
+
+    Raises:
+        FamilyError: The family is not ported yet.
+    """
+    try:
+        return importlib.import_module(f"model_ports.families.{name}")  # pyright: ignore
+    except ModuleNotFoundError as error:
+        if error.name != f"model_ports.families.{name}":
+            raise
+        raise FamilyError(f"family '{name}' is not ported yet") from None

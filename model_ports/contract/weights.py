@@ -1,0 +1,68 @@
+"""The table from the tensors of a checkpoint to the parameters of a family's module."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+# From a tensor to the parameter's value: mostly T, reshape, swapaxes, indexing.
+Layout = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Where a tensor of the checkpoint goes.
+
+    Attributes:
+        source: Tensor name; each `{}` stands for a number (of a layer, an expert) and the tensors
+            found are stacked over it, in rising order, on new leading axes.
+        path: Dotted path of the parameter in the module.
+        layout: Change of one tensor before stacking, such as `transpose`.
+        only: Numbers of the first `{}` that this rule is for; None: all.
+    """
+
+    source: str
+    path: str
+    layout: Layout | None = None
+    only: frozenset[int] | None = None
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Tensors of the checkpoint that the embedding does not need.
+
+    Attributes:
+        pattern: Regular expression that matches whole tensor names.
+        reason: Why they are not read.
+    """
+
+    pattern: str
+    reason: str
+
+
+def transpose(tensor: np.ndarray) -> np.ndarray:
+    """PyTorch's linear weight [out, in] as Flax's kernel [in, out]."""
+    return tensor.T
+
+
+def linear_weights(
+    places: Mapping[str, str], *, bias: bool = True, transposed: bool = True
+) -> tuple[Weight, ...]:
+    """Rules for linear layers: checkpoint name -> module path, both without suffix.
+
+    Args:
+        places: The names.
+        bias: Whether the layers have biases.
+        transposed: Whether kernels are stored [out, in], as PyTorch's linear layers have them.
+    """
+    layout = transpose if transposed else None
+    kernels = [Weight(f"{a}.weight", f"{b}.kernel", layout) for a, b in places.items()]
+    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
+    return (*kernels, *biases)
+
+
+def norm_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:
+    """Rules for PyTorch LayerNorm, or RMSNorm without `bias`: checkpoint name -> module path."""
+    scales = [Weight(f"{a}.weight", f"{b}.scale") for a, b in places.items()]
+    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
+    return (*scales, *biases)

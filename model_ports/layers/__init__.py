@@ -1,0 +1,1 @@
+"""The mathematics that families are built of."""

@@ -1,0 +1,90 @@
+"""Stacked layers: one module whose parameters have a leading axis, run by a scan."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+
+def stack_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, rngs: nnx.Rngs) -> Any:
+    """Returns `count` layers as one module whose parameters have a leading axis."""
+
+    @nnx.split_rngs(splits=count)
+    @nnx.vmap(in_axes=(0,), out_axes=0)
+    def create(rngs: nnx.Rngs) -> nnx.Module:
+        return make(rngs)
+
+    return create(rngs)
+
+
+def scan_layers(
+    layers: Any, x: Array, apply: Callable[[Any, Array], Array], taps: tuple[int, ...]
+) -> tuple[Array, dict[int, Array]]:
+    """Runs stacked layers one after the other; compile time does not grow with their number.
+
+    Args:
+        layers: The result of `stack_layers`.
+        x: Hidden states [B, L, D] that enter the first layer.
+        apply: One layer's computation, `apply(layer, x) -> x`.
+        taps: Wanted hidden states: 0 is `x` itself, i the output of layer i; others are skipped.
+
+    Returns:
+        The last layer's output, and the wanted hidden states by tap.
+    """
+    inner = [tap for tap in taps if tap > 0]
+    states = {0: x} if 0 in taps else {}
+
+    @nnx.scan(in_axes=(nnx.Carry, 0), out_axes=(nnx.Carry, 0))
+    def step(x: Array, layer: Any) -> tuple[Array, Array | None]:
+        x = apply(layer, x)
+        return x, x if inner else None
+
+    x, outputs = step(x, layers)
+    if outputs is not None:
+        states |= {tap: outputs[tap - 1] for tap in inner}
+    return x, states
+
+
+def scan_mixed(
+    stacks: Sequence[Any],
+    order: Sequence[tuple[int, int]],
+    x: Array,
+    apply: Callable[[Any, Array], Array],
+    taps: tuple[int, ...],
+) -> tuple[Array, dict[int, Array]]:
+    """Runs layers of several kinds in any order; compile time grows with the kinds only.
+
+    Args:
+        stacks: The stacked layers of each kind.
+        order: For each layer, its kind and its place in that kind's stack.
+        x: Hidden states [B, L, D] that enter the first layer.
+        apply: One layer's computation, `apply(layer, x) -> x`, whatever its kind.
+        taps: As for `scan_layers`.
+
+    Returns:
+        As `scan_layers`.
+    """
+    inner = [tap for tap in taps if tap > 0]
+    states = {0: x} if 0 in taps else {}
+    parts = [nnx.split(stack) for stack in stacks]
+
+    def run(kind: int, place: Array, x: Array) -> Array:
+        structure, state = parts[kind]
+        layer = nnx.merge(structure, jax.tree.map(lambda leaf: leaf[place], state))
+        return apply(layer, x)
+
+    branches = [functools.partial(run, kind) for kind in range(len(stacks))]
+
+    def step(x: Array, layer: tuple[Array, Array]) -> tuple[Array, Array | None]:
+        x = jax.lax.switch(layer[0], branches, layer[1], x)
+        return x, x if inner else None
+
+    kinds, places = (jnp.array(column) for column in zip(*order, strict=True))
+    x, outputs = jax.lax.scan(step, x, (kinds, places))
+    if outputs is not None:
+        states |= {tap: outputs[tap - 1] for tap in inner}
+    return x, states

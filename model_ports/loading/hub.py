@@ -1,0 +1,45 @@
+"""The checkpoints of models on the hub, converted on first use and kept in HF_HOME."""
+
+from pathlib import Path
+
+from huggingface_hub.constants import HF_HOME
+
+from model_ports import catalog
+from model_ports.loading.convert import convert
+from model_ports.loading.converted import is_converted
+from model_ports.loading.fetch import checkpoint_source, fetch_checkpoint, fetch_text_files
+from model_ports.loading.planned import plan_checkpoint, text_reader
+from model_ports.port import Reader
+
+
+def check_hub_checkpoint(model_id: str, preset: catalog.PresetName) -> Reader:
+    """Checks what is there of a model on the hub before its weights are fetched.
+
+    Raises:
+        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+        CatalogError, CheckpointError, TokenizerError: See `convert`.
+    """
+    folder = _converted_folder(model_id)
+    if is_converted(folder):
+        return plan_checkpoint(model_id, folder, preset)
+    return text_reader(model_id, fetch_text_files(model_id), preset)
+
+
+def converted_checkpoint(model_id: str) -> Path:
+    """Returns the converted checkpoint of a model on the hub, fetched and converted on first use.
+
+    It is kept in HF_HOME, by revision; later uses need no network.
+
+    Raises:
+        HubError: The model is not on the hub, or the hub cannot be reached or refuses.
+        CatalogError, CheckpointError, TokenizerError: See `convert`.
+    """
+    folder = _converted_folder(model_id)
+    if not is_converted(folder):
+        convert(model_id, fetch_checkpoint(model_id), folder.parent)
+    return folder
+
+
+def _converted_folder(model_id: str) -> Path:
+    _, revision = checkpoint_source(model_id)
+    return Path(HF_HOME) / "geneb_jax" / revision / model_id

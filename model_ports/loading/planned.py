@@ -1,0 +1,139 @@
+"""Checkpoint folders that are checked and whose tensors are assigned, before any is read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+
+from model_ports import catalog
+from model_ports.contract.family import family
+from model_ports.loading import converted
+from model_ports.loading.assignment import Assignment, assign_tensors, parameter_shapes
+from model_ports.loading.tensors import (
+    CheckpointError,
+    Tensors,
+    fingerprint,
+    open_checkpoint,
+    read_config,
+)
+from model_ports.port import Reader
+from model_ports.tokenizers import build_tokenizer
+
+
+def family_config(entry: catalog.Entry, fields: Mapping[str, Any]) -> Any:
+    """Returns the family's config from the fields of a checkpoint's config.json.
+
+    Raises:
+        FamilyError: The family is not ported yet.
+        CheckpointError: A field is missing.
+        ValueError: A field asks for what the family does not compute.
+    """
+    try:
+        return family(entry.family).Config.from_json({**fields, **entry.unstated})
+    except KeyError as error:
+        raise CheckpointError(f"model '{entry.id}': config.json has no field {error}") from error
+
+
+def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
+    """Returns a family's module as structure and shapes, without memory for its parameters."""
+    module = nnx.eval_shape(lambda: family(name).Model(config, rngs=nnx.Rngs(0)))
+    return nnx.split(module)
+
+
+@dataclass(frozen=True)
+class PlannedCheckpoint(Reader):
+    """A checkpoint folder that was checked, all but the contents of its tensors.
+
+    Attributes:
+        folder: The checkpoint, of the authors' files or converted.
+        graphdef: Structure of the module.
+        abstract: Shapes of its parameters.
+        weights_id: See `Port`; a converted checkpoint has that of the files it was made from.
+        tensors: The authors' tensors; None where the checkpoint is converted.
+        assignments: The tensors of each parameter, by dotted path; empty where it is converted.
+    """
+
+    folder: Path
+    graphdef: nnx.GraphDef
+    abstract: nnx.State
+    weights_id: str
+    tensors: Tensors | None
+    assignments: Mapping[str, Assignment]
+
+
+def plan_checkpoint(
+    model_id: str, folder: Path, preset: catalog.PresetName = "corrected"
+) -> PlannedCheckpoint:
+    """Opens a checkpoint folder and checks all but the contents of its tensors, in seconds.
+
+    A conformance fixture (meta.json with `check`) is a checkpoint too, and states the limit of
+    its records.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: A converted checkpoint, or config.json, tokenizer and weight files.
+        preset: Preset name.
+
+    Raises:
+        CatalogError: Unknown model, or a preset that cannot be computed.
+        FamilyError: The family is not ported yet.
+        CheckpointError: The folder's files are missing or do not fit each other.
+        TokenizerError: The tokenizer's files are missing or malformed.
+    """
+    entry = catalog.get(model_id)
+    config = family_config(entry, read_config(folder))
+    graphdef, abstract = abstract_model(entry.family, config)
+    shapes = parameter_shapes(abstract)
+    tensors, assignments = None, {}
+    if converted.is_converted(folder):
+        weights_id = converted.check(folder, model_id, shapes)
+    else:
+        tensors = open_checkpoint(folder)
+        assignments = assign_tensors(family(entry.family).weights(config), tensors, shapes)
+        for assignment in assignments.values():
+            for source in assignment.sources:
+                tensors.dtype(source)  # raises where it is not one of weights
+        weights_id = f"sha256:{fingerprint(folder)}"
+    return PlannedCheckpoint(
+        entry=entry,
+        preset=_preset_of(entry, preset, folder),
+        config=config,
+        tokenizer=build_tokenizer(folder, entry.tokenizer),
+        folder=folder,
+        graphdef=graphdef,
+        abstract=abstract,
+        weights_id=weights_id,
+        tensors=tensors,
+        assignments=assignments,
+    )
+
+
+def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> catalog.Preset:
+    """Returns the preset, with a fixture's limit where the folder is one."""
+    preset = entry.preset(name)
+    meta = folder / "meta.json"
+    if meta.is_file():
+        check = json.loads(meta.read_text(encoding="utf-8")).get("check")
+        if check and check.get(name):
+            return replace(preset, max_tokens=check[name]["max_tokens"])
+    return preset
+
+
+def text_reader(model_id: str, folder: Path, preset: catalog.PresetName = "corrected") -> Reader:
+    """Returns the reader of a checkpoint whose weight files are not there yet.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Holds config.json and the tokenizer's files.
+        preset: Preset name.
+
+    Raises:
+        CatalogError, FamilyError, CheckpointError, TokenizerError: See `plan_checkpoint`.
+    """
+    entry = catalog.get(model_id)
+    config = family_config(entry, read_config(folder))
+    tokenizer = build_tokenizer(folder, entry.tokenizer)
+    return Reader(entry, entry.preset(preset), config, tokenizer)

@@ -1,0 +1,168 @@
+"""Ports: from planned checkpoints, with random weights, or of shapes alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding
+
+from model_ports import catalog
+from model_ports.contract.family import Family, family
+from model_ports.loading import converted
+from model_ports.loading.assignment import (
+    cast_dtype,
+    cast_state,
+    fill_state,
+    load_parameters,
+    parameter_shapes,
+)
+from model_ports.loading.planned import PlannedCheckpoint, abstract_model, family_config
+from model_ports.loading.sharding import parameter_shardings
+from model_ports.port import Port, Reader
+from model_ports.tokenizers import build_tokenizer
+
+
+def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | None = None) -> Port:
+    """Reads the weights of a planned checkpoint.
+
+    Args:
+        planned: The result of `plan_checkpoint`.
+        dtype: Dtype of parameters and computation, 'float32' or 'bfloat16'.
+        mesh: Parameters are laid out on it by the family's SHARDING; None: one device.
+
+    Raises:
+        CheckpointError: A tensor holds a NaN or an infinity, or a file cannot be read.
+    """
+    kind = family(planned.entry.family)
+    wanted = jnp.dtype(dtype)
+    shardings = _shardings(kind, planned.abstract, mesh)
+    if planned.tensors is None:
+        state = converted.restore(planned.folder, planned.abstract, wanted, kind.FLOAT32, shardings)
+    else:
+        state = load_parameters(
+            planned.tensors, planned.assignments, planned.abstract, wanted, kind.FLOAT32, shardings
+        )
+    return Port(
+        entry=planned.entry,
+        preset=planned.preset,
+        config=planned.config,
+        tokenizer=planned.tokenizer,
+        graphdef=planned.graphdef,
+        state=state,
+        dtype=dtype,
+        weights_id=planned.weights_id,
+        mesh=mesh,
+    )
+
+
+def random_reader(
+    model_id: str,
+    folder: Path | None = None,
+    preset: catalog.PresetName = "corrected",
+    *,
+    tiny: bool = False,
+    fields: Mapping[str, Any] | None = None,
+) -> Reader:
+    """Returns the reader of `random_port` or `abstract_port`, of the same arguments."""
+    entry = catalog.get(model_id)
+    changes = {**(family(entry.family).TINY if tiny else {}), **(fields or {})}
+    config = family_config(entry, {**entry.config, **changes})
+    return Reader(entry, entry.preset(preset), config, build_tokenizer(folder, entry.tokenizer))
+
+
+def random_port(
+    model_id: str,
+    folder: Path | None = None,
+    preset: catalog.PresetName = "corrected",
+    *,
+    tiny: bool = False,
+    seed: int = 0,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+) -> Port:
+    """Builds a port with random weights: the untrained control.
+
+    The weights are those of the family's own initialisers (normal matrices of standard deviation
+    0.02, unit scales and zero biases unless the family says otherwise), from `nnx.Rngs(seed)`.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Where tokenizer files lie, for tokenizers that need files.
+        preset: Preset name.
+        tiny: The family's tiny config instead of the full-size one.
+        seed: Seed of the weights.
+        dtype: Dtype of parameters and computation.
+        mesh: As for `load_port`; the weights are the same, and no device ever holds them all.
+
+    Raises:
+        CatalogError: Unknown model, unported family, or a preset that cannot be computed.
+        TokenizerError: A tokenizer file is missing.
+    """
+    reader = random_reader(model_id, folder, preset, tiny=tiny)
+    kind = family(reader.entry.family)
+    graphdef, abstract = abstract_model(reader.entry.family, reader.config)
+    shardings = _shardings(kind, abstract, mesh)
+    layout = None if shardings is None else fill_state(abstract, shardings)
+
+    def create() -> nnx.State:
+        state = nnx.state(kind.Model(reader.config, rngs=nnx.Rngs(seed)))
+        return cast_state(state, dtype, kind.FLOAT32)
+
+    return Port(
+        **vars(reader),
+        graphdef=graphdef,
+        state=jax.jit(create, out_shardings=layout)(),
+        dtype=dtype,
+        weights_id=f"random:{'tiny' if tiny else 'full'}:{seed}",
+        mesh=mesh,
+    )
+
+
+def abstract_port(
+    model_id: str,
+    folder: Path | None = None,
+    *,
+    fields: Mapping[str, Any] | None = None,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+) -> Port:
+    """Builds a port whose parameters are shapes: its programs compile, without weights.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Where tokenizer files lie, for tokenizers that need files.
+        fields: Fields of config.json that differ from the full-size model's.
+        dtype: Dtype of parameters and computation.
+        mesh: As for `load_port`; its devices need not be there.
+
+    Raises:
+        CatalogError: Unknown model or unported family.
+        TokenizerError: A tokenizer file is missing.
+    """
+    reader = random_reader(model_id, folder, fields=fields)
+    kind = family(reader.entry.family)
+    graphdef, abstract = abstract_model(reader.entry.family, reader.config)
+    shardings = _shardings(kind, abstract, mesh) or {}
+    values = {}
+    for path, shape in parameter_shapes(abstract).items():
+        wanted = cast_dtype(path, jnp.dtype(dtype), kind.FLOAT32)
+        values[path] = jax.ShapeDtypeStruct(shape, wanted, sharding=shardings.get(path))
+    return Port(
+        **vars(reader),
+        graphdef=graphdef,
+        state=fill_state(abstract, values),
+        dtype=dtype,
+        weights_id="",
+        mesh=mesh,
+    )
+
+
+def _shardings(
+    kind: Family, abstract: nnx.State, mesh: Mesh | None
+) -> Mapping[str, NamedSharding] | None:
+    """Where each parameter goes, by dotted path; None: on the default device."""
+    shapes = parameter_shapes(abstract)
+    return None if mesh is None else parameter_shardings(kind.SHARDING, shapes, mesh)

@@ -1,0 +1,1 @@
+"""From a port and records to embeddings."""

@@ -1,0 +1,96 @@
+"""From records to padded batches of token ids."""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from model_ports.contract.family import family
+from model_ports.port import Port, Reader
+
+_PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
+
+_CHECKED = 16384  # records that are tokenized at once where only their ids' range is asked for
+
+
+def tokenize(reader: Reader, sequences: Sequence[str]) -> list[np.ndarray]:
+    """Returns each record's int32 token ids, cut to the preset's limit.
+
+    Raises:
+        ValueError: A record holds a token that has no row in the model's embedding, or is longer
+            than the model's position table.
+    """
+    encoded = reader.tokenizer.encode(sequences, reader.preset.max_tokens)
+    for index, ids in enumerate(encoded):
+        if reason := _refusal(reader, ids):
+            raise ValueError(f"model '{reader.entry.id}': record {index} {reason}")
+    return encoded
+
+
+def refused(reader: Reader, sequences: Sequence[str]) -> list[tuple[int, str]]:
+    """Returns the index of each record that `tokenize` refuses, and why.
+
+    Most records are cleared by their letters and lengths: only the others are tokenized.
+    """
+    tokenizer, limit, cut = reader.tokenizer, reader.config.max_tokens, reader.preset.max_tokens
+    longest = sys.maxsize
+    if limit is not None and (cut is None or cut > limit):
+        longest = limit - tokenizer.specials
+    if tokenizer.vocab_size > reader.config.vocab_size:
+        longest = -1
+    doubtful = [
+        i
+        for i, sequence in enumerate(sequences)
+        if len(sequence) > longest or not (sequence.isascii() and sequence.isalpha())
+    ]
+    found = []
+    for start in range(0, len(doubtful), _CHECKED):
+        rows = doubtful[start : start + _CHECKED]
+        encoded = tokenizer.encode([sequences[i] for i in rows], cut)
+        reasons = ((i, _refusal(reader, ids)) for i, ids in zip(rows, encoded, strict=True))
+        found += [(i, reason) for i, reason in reasons if reason]
+    return found
+
+
+def _refusal(reader: Reader, ids: np.ndarray) -> str | None:
+    """Why a model cannot take a record of these ids."""
+    limit, rows = reader.config.max_tokens, reader.config.vocab_size
+    if limit is not None and len(ids) > limit:
+        return f"has {len(ids)} tokens, but the model has {limit} positions; cut it"
+    if ids.size and ids.max() >= rows:
+        return (
+            f"has token id {ids.max()}, but the model has {rows} rows; "
+            "remove special tokens from it"
+        )
+    return None
+
+
+def padded_length(port: Port, longest: int) -> int:
+    """Returns the length that a batch whose longest record has `longest` tokens needs at least."""
+    if port.preset.batching == "fixed":
+        full = port.preset.max_tokens
+        assert full is not None
+        window = getattr(family(port.entry.family), "window_length", None)
+        return full if window is None else window(port.config, full, min(longest, full))
+    return longest
+
+
+def collate(port: Port, encoded: Sequence[np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Pads token ids to one static shape.
+
+    Args:
+        port: Gives the padding id and side.
+        encoded: Token ids of B records, none longer than `length`.
+        length: L.
+
+    Returns:
+        `input_ids` int32 [B, L] and `attention_mask` bool [B, L].
+    """
+    ids = np.full((len(encoded), length), port.tokenizer.pad_id, np.int32)
+    mask = np.zeros((len(encoded), length), bool)
+    share = _PADDING_BEFORE[port.preset.padding_side]
+    for row, tokens in enumerate(encoded):
+        start = (length - len(tokens)) * share // 2
+        ids[row, start : start + len(tokens)] = tokens
+        mask[row, start : start + len(tokens)] = True
+    return {"input_ids": ids, "attention_mask": mask}

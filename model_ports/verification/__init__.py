@@ -1,0 +1,1 @@
+"""Ports against the outputs of the original code."""
