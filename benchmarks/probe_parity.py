@@ -26,9 +26,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax import embed
+from geneb_jax.benchmark import GENEB
 from geneb_jax.devices.programs import make_room_for_programs
 from geneb_jax.scoring.heads import regime_name
-from geneb_jax.tasks.benchmark import GENEB
 from geneb_jax.tasks.reading import find_tasks, read_task
 from geneb_jax.tasks.task import Task
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows

@@ -15,9 +15,8 @@ import ml_collections
 
 import probes as probe_kinds
 from geneb_jax import config_checks as check
-from geneb_jax.embedding.precision import CATALOG_DTYPE, DTYPES
-from geneb_jax.tasks.benchmark import GENEB
-from model_ports.catalog import PresetName
+from geneb_jax.benchmark import GENEB
+from model_ports.catalog import CATALOG_DTYPE, DTYPES, PresetName
 
 PaperVersion = Literal["v1", "v4"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from geneb_jax.tasks.benchmark import GENEB
+from geneb_jax.benchmark import GENEB
 
 _FINAL_TAP = -1
 _PROCESS = re.compile(r"(\d+)/(\d+)@(\S+:\d+)")

@@ -12,6 +12,7 @@ import pandas as pd
 from absl import logging
 from rich.console import Console
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, Settings, parse_config
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import join, meet
@@ -34,7 +35,6 @@ from geneb_jax.presentation.summary import (
 )
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, assist, evaluate
 from geneb_jax.scoring.scores import computed_as, protocol_rows
-from geneb_jax.tasks.benchmark import GENEB
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
 

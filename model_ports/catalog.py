@@ -13,6 +13,8 @@ from importlib import resources
 from typing import Any, Literal
 
 PresetName = Literal["corrected", "published"]
+CATALOG_DTYPE = "model"  # asks for the precision that the catalog states of each model
+DTYPES = (CATALOG_DTYPE, "float32", "bfloat16")
 
 BATCHINGS = {
     "masked": "bucketed: padding is hidden from the model by its mask",
@@ -150,3 +152,17 @@ def get(model_id: str) -> Entry:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise CatalogError(f"model '{model_id}' is not in the catalog{hint}")
     return known[model_id]
+
+
+def dtype_of(name: str, asked: str) -> str:
+    """Returns the precision that a model is computed in: 'float32' or 'bfloat16'.
+
+    Args:
+        name: The model's id, or the id with a variant such as 'ID:random'.
+        asked: A name of `DTYPES`; 'model' stands for the catalog's of the model, and for float32
+            of a name that is not in the catalog.
+    """
+    if asked != CATALOG_DTYPE:
+        return asked
+    entry = entries().get(name.partition(":")[0])
+    return entry.dtype if entry else "float32"

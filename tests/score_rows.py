@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from geneb_jax.tasks.benchmark import GENEB
+from geneb_jax.benchmark import GENEB
 
 
 def row(**fields):

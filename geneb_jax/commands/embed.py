@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geneb_jax.config import PRESETS
-from geneb_jax.embedding.precision import CATALOG_DTYPE, DTYPES
+from model_ports.catalog import CATALOG_DTYPE, DTYPES
 
 _TAPS = "-1 final, 0 embedding, i after block i; several with commas, or all"
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from geneb_jax.tasks.benchmark import GENEB, select_tasks
+from geneb_jax.benchmark import GENEB, select_tasks
 
 _LENGTHS = ("min", "median", "max")
 _DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")

@@ -7,8 +7,7 @@ import numpy as np
 
 from geneb_jax.config import PRESET_POOLING, DataSettings, EmbeddingSettings, Settings
 from geneb_jax.embedding.models import find_source
-from geneb_jax.embedding.precision import CATALOG_DTYPE
-from model_ports.catalog import PresetName
+from model_ports.catalog import CATALOG_DTYPE, PresetName
 from model_ports.contract.family import FINAL, View
 
 

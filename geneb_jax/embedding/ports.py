@@ -24,7 +24,6 @@ from geneb_jax.embedding.engine import (
     open_engine,
 )
 from geneb_jax.embedding.kmers import MAX_K
-from geneb_jax.embedding.precision import dtype_of
 from geneb_jax.embedding.source import Advance, Prepared, Representation, baseline_card
 from geneb_jax.embedding.store import Store, key
 from geneb_jax.embedding.tuning import batch_tokens, speed_figures, untuned_batch_tokens
@@ -32,6 +31,7 @@ from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.tasks.task import Task
 from model_ports import catalog
+from model_ports.catalog import dtype_of
 from model_ports.contract.family import FINAL, View
 from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.scoring.scores import protocol_rows, tap_position
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB
 
 TIERS = {"<100M": 0.0, "100M-500M": 1e8, "500M-2B": 5e8, ">=2B": 2e9}
 HIGH_VARIANCE = 0.12

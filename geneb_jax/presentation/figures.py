@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
 from geneb_jax.scoring.scores import preset_rows
-from geneb_jax.tasks.benchmark import GENEB
 
 WIDTH = 7.2  # inches, two journal columns
 # Okabe and Ito's colours, told apart by colour-blind readers too; a brown instead of their yellow,

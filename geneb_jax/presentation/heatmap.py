@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.summary import data_note, headline
 from geneb_jax.scoring.scores import category_means
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB
 
 
 def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:

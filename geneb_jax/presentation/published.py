@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.scoring.scores import METRIC_COLUMNS
-from geneb_jax.tasks.benchmark import GENEB
 from model_ports.catalog import entries
 
 PUBLISHED = "published"  # the source's name in configs and on the command line

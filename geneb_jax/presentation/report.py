@@ -12,12 +12,12 @@ import markupsafe
 import pandas as pd
 import vl_convert
 
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.published import model_labels
 from geneb_jax.presentation.results import labels_of, namesake
 from geneb_jax.scoring.scores import METRIC_COLUMNS
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB
 from model_ports.catalog import entries
 
 # What the charting library leaves to the page's script.

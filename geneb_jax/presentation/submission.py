@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import file_name
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, task_means
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB
 
 _CATEGORIES = {task.id: task.category for task in GENEB.tasks}
 # Smallest value of each metric; the largest is 1.

@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from geneb_jax.benchmark import CUSTOM
 from geneb_jax.presentation.analysis import layer_scores
 from geneb_jax.scoring.scores import (
     macro_micro,
@@ -15,7 +16,6 @@ from geneb_jax.scoring.scores import (
     protocol_rows,
     task_means,
 )
-from geneb_jax.tasks.benchmark import CUSTOM
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
@@ -17,7 +18,6 @@ from geneb_jax.presentation.published import (
     published_results,
 )
 from geneb_jax.presentation.results import labels_of
-from geneb_jax.tasks.benchmark import GENEB
 
 Build = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]  # of results and labels
 

@@ -6,10 +6,9 @@ from typing import Any, cast
 
 import pandas as pd
 
-from geneb_jax.embedding.precision import dtype_of
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.atomic import write_whole
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB
-from model_ports.catalog import entries
+from model_ports.catalog import dtype_of, entries
 
 # What tells the heads of a model on a task apart.
 HEAD_COLUMNS = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from geneb_jax.tasks.benchmark import GENEB
+from geneb_jax.benchmark import GENEB
 from model_ports.loading.fetch import download
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB, TaskInfo
+from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
 from geneb_jax.tasks.task import Split, Task
 
 _SPLITS = ("train", "test")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from absl import logging
 
+from geneb_jax.benchmark import TaskInfo, select_tasks
 from geneb_jax.config import DataSettings
-from geneb_jax.tasks.benchmark import TaskInfo, select_tasks
 from geneb_jax.tasks.hub import fetch_tasks
 from geneb_jax.tasks.reading import find_tasks, read_task
 from geneb_jax.tasks.synthetic import synthetic_tasks

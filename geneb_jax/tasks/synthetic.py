@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geneb_jax.tasks.benchmark import TaskInfo
+from geneb_jax.benchmark import TaskInfo
 from geneb_jax.tasks.task import Split, Task
 
 SYNTHETIC_PREFIX = "synthetic_"  # of the ids

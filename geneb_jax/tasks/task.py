@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from absl import logging
 
-from geneb_jax.tasks.benchmark import TaskInfo
+from geneb_jax.benchmark import TaskInfo
 
 _SUBSAMPLE_SEED = 0
 

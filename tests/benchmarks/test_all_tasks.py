@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmarks.all_tasks import MOST_TRAIN, Size, run, task_sizes
 from benchmarks.probes import STRENGTHS
-from geneb_jax.tasks.benchmark import GENEB
+from geneb_jax.benchmark import GENEB
 
 
 def test_each_task_of_the_benchmark_has_its_sizes():

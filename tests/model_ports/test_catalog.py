@@ -3,6 +3,8 @@ import pytest
 from model_ports import catalog
 from model_ports.pooling import POOLINGS
 
+NT = "nucleotide-transformer-v2-50m-multi-species"
+
 
 def test_forty_models_with_what_a_run_needs():
     entries = catalog.entries()
@@ -37,3 +39,18 @@ def test_published_presets_differ_with_a_reason_or_not_at_all():
 def test_unknown_model_is_answered_with_the_nearest():
     with pytest.raises(catalog.CatalogError, match="did you mean GROVER"):
         catalog.get("GROVR")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "dtype"),
+    [
+        ("BioFM-265M", "model", "bfloat16"),
+        ("GenomeOcean-4B:random:tiny", "model", "bfloat16"),
+        ("BioFM-265M", "float32", "float32"),
+        (NT, "model", "float32"),
+        (NT, "bfloat16", "bfloat16"),
+        ("kmer-4", "model", "float32"),
+    ],
+)
+def test_a_models_own_precision_is_the_catalogs(name, asked, dtype):
+    assert catalog.dtype_of(name, asked) == dtype

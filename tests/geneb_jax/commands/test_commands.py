@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import geneb_jax
+from geneb_jax.benchmark import GENEB
 from geneb_jax.commands import main
-from geneb_jax.tasks.benchmark import GENEB
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 MODEL = "nucleotide-transformer-v2-50m-multi-species"

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from score_rows import table
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.published import model_labels, published_results
-from geneb_jax.tasks.benchmark import GENEB
 
 TASKS = {category: [t.id for t in GENEB.tasks if t.category == category]
          for category in GENEB.categories}  # fmt: skip

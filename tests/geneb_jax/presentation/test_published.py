@@ -1,12 +1,12 @@
 import numpy as np
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.published import (
     model_labels,
     paper,
     published_leaderboard,
     published_results,
 )
-from geneb_jax.tasks.benchmark import GENEB
 from model_ports.catalog import entries
 
 

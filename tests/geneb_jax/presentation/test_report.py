@@ -11,12 +11,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.report import report_data
 from geneb_jax.presentation.results import run_results
 from geneb_jax.scoring.scores import METRIC_COLUMNS
-from geneb_jax.tasks.benchmark import GENEB
 
 OWN = "kmer-4 <b>&</script>"  # names come from files: they must not become markup
 CUSTOM = {"task": "mine", "category": "custom"}

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from score_rows import table
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.results import (
     RESULT_COLUMNS,
@@ -14,7 +15,6 @@ from geneb_jax.presentation.results import (
     run_results,
 )
 from geneb_jax.scoring.scores import write_scores
-from geneb_jax.tasks.benchmark import GENEB
 
 MODEL = "nucleotide-transformer-v2-50m-multi-species"
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from score_rows import table
 
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.results import RESULT_COLUMNS
 from geneb_jax.presentation.submission import read_submissions, submission, write_submission
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB
 
 CELL = {"MCC": 0.5, "Acc": 0.7, "F1": 0.6}
 TASK = GENEB.tasks[0].id

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from score_rows import table
 
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.scoring.scores import (
     arrange,
     category_means,
@@ -13,7 +14,6 @@ from geneb_jax.scoring.scores import (
     read_scores,
     write_scores,
 )
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

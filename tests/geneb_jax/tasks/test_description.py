@@ -1,6 +1,6 @@
 import numpy as np
 
-from geneb_jax.tasks.benchmark import CUSTOM, TaskInfo
+from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.tasks.description import describe
 from geneb_jax.tasks.task import Split, Task, fingerprint
 

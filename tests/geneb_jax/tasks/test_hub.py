@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from geneb_jax.tasks.benchmark import GENEB
+from geneb_jax.benchmark import GENEB
 from model_ports import catalog
 
 TASK = "iDHS-EL_DNase_I"

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geneb_jax.tasks.benchmark import CUSTOM, GENEB, TaskInfo
+from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
 from geneb_jax.tasks.reading import TaskError, find_tasks, read_task
 from geneb_jax.tasks.task import content_digest
 

@@ -1,7 +1,7 @@
 import numpy as np
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.embedding.kmers import kmer_frequencies
-from geneb_jax.tasks.benchmark import GENEB
 from geneb_jax.tasks.synthetic import synthetic_tasks
 from geneb_jax.tasks.task import content_digest
 from probes import Probe, evaluate_task

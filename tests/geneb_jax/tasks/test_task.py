@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geneb_jax.tasks.benchmark import CUSTOM, TaskInfo
+from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.tasks.task import Split, Task, content_digest, fingerprint, subsample_train
 
 GOOD = "text,label,split\nACGT,0,train\nGGTT,1,train\nAAAA,0,test\nCCCC,1,test\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from geneb_jax.tasks.benchmark import GENEB, select_tasks
+from geneb_jax.benchmark import GENEB, select_tasks
 
 
 def test_definition():
