@@ -37,3 +37,11 @@ def test_published_presets_differ_with_a_reason_or_not_at_all():
 def test_unknown_model_is_answered_with_the_nearest():
     with pytest.raises(catalog.CatalogError, match="did you mean GROVER"):
         catalog.get("GROVR")
+
+
+def test_non_commercial_licences_are_marked():
+    shown = {entry.id: entry.licence_shown for entry in catalog.entries().values()}
+    assert shown["BioFM-265M"] == "cc-by-nc-4.0 (non-commercial)"
+    assert shown["nucleotide-transformer-2.5b-multi-species"].endswith("(non-commercial)")
+    assert shown["METAGENE-1"] == "apache-2.0"
+    assert shown["space"] == "not stated"
