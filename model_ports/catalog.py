@@ -26,12 +26,12 @@ BATCHINGS = {
 
 
 class CatalogError(ValueError):
-    """A model or preset that the catalog does not hold, or that cannot be computed."""
+    """Raised for a model or preset that the catalog lacks, or that cannot be computed."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How records become embeddings.
+    """The way from records to embeddings under one preset.
 
     Attributes:
         max_tokens: Longest input in tokens, special tokens included; None: no limit.
@@ -53,14 +53,15 @@ class Preset:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of the catalog.
+    """A model of the catalog.
 
     Attributes:
         id: GENEB's model id.
         paper_name: The name in the paper's tables.
         family: Module of `model_ports.families` that computes it.
-        labels: architecture, tokenization, params and pretraining, as the paper's fourth version.
-        labels_paper_v1: Labels that the paper's first version gives otherwise.
+        labels: architecture, tokenization, params and pretraining, as in the fourth version of
+            the paper.
+        labels_paper_v1: Labels that differ in the first version of the paper.
         params: Parameter count as published.
         width: Width D of the pooled embedding at full size.
         source: kind, repo, revision and url of the authors' checkpoint.
@@ -73,8 +74,9 @@ class Entry:
         unstated: Facts that the computation needs and config.json leaves out, as further fields.
         dtype: Precision of a run that asks for none: float32, or bfloat16 where the authors'
             weights and code are in it.
-        files: Of a checkpoint that is not on the hub: each file's `name` there, where it is `at`,
-            its name `to` in the checkpoint folder, `size` in bytes and `sha256` (None: unknown).
+        files: The files of a checkpoint that is not on the hub: the `name` of each where it is
+            published, the address (`at`), the name in the checkpoint folder (`to`), the `size` in
+            bytes and the `sha256` (None: unknown).
     """
 
     id: str
@@ -108,7 +110,7 @@ class Entry:
 
     @property
     def ported(self) -> bool:
-        """Whether the family's port exists."""
+        """Whether the family of the model has a port."""
         return importlib.util.find_spec(f"model_ports.families.{self.family}") is not None
 
     def preset(self, name: PresetName) -> Preset:

@@ -15,7 +15,7 @@ NUMERICS = 1
 
 @dataclass(frozen=True)
 class Reader:
-    """All of a port that reads records: what it can take is known without its weights.
+    """The part of a port that reads records: what it can take is known without its weights.
 
     Attributes:
         entry: The catalog's entry.
@@ -36,10 +36,10 @@ class Port(Reader):
 
     Attributes:
         graphdef: Structure of the module.
-        state: Its parameters.
+        state: Parameters of the module.
         dtype: Dtype of parameters and computation, 'float32' or 'bfloat16'.
         weights_id: What tells these weights from others: source, revision or seed, and content.
-        mesh: The devices that hold the parameters, with axes `data` and `model`; None: one.
+        mesh: The devices that hold the parameters, with axes `data` and `model`; None: one device.
     """
 
     graphdef: nnx.GraphDef

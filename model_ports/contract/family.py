@@ -1,10 +1,14 @@
-"""What a module of `model_ports.families` offers, and how one is found by its name."""
+"""What a module of `model_ports.families` offers, and how one is found by its name.
+
+Letters of shapes: B batch, L length in tokens, D width.
+"""
 
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
+from jaxtyping import Float
 
 from model_ports.contract.weights import Ignored, Weight
 
@@ -12,47 +16,56 @@ DATA, MODEL = "data", "model"  # axes of a mesh: rows of a batch, and parts of a
 
 FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
 
-Inputs = Mapping[str, Any]  # input_ids int32 [B, L], attention_mask bool [B, L]
+# A batch: `input_ids` int32 [B, L], `attention_mask` bool [B, L], and where every record is
+# padded to one length `padded_length`, an int.
+Inputs = Mapping[str, Any]
 
 
 class View(NamedTuple):
-    """What of a forward pass is kept: a hidden state (see `Hidden`) and a name of `POOLINGS`."""
+    """The part of a forward pass that is kept: a hidden state, and how it is pooled.
+
+    Attributes:
+        tap: Which hidden state; see `Hidden`.
+        pooling: A name of `pooling.POOLINGS`.
+    """
 
     tap: int
     pooling: str
 
 
 class Hidden(NamedTuple):
-    """Hidden states of a batch.
+    """The hidden states of a batch.
 
     Attributes:
-        states: By tap, [B, L', D]: 0 the embedding output, i the output of block i, -1 the final
-            hidden state.
+        states: Hidden states by tap: 0 the embedding output, i the output of block i, -1 the
+            final hidden state. Their rows may be bins instead of tokens, and their widths differ.
         mask: Which rows are meaningful, bool [B, L']; None from a model whose rows are those of
             the input.
     """
 
-    states: dict[int, Array]
+    states: dict[int, Float[Array, "B _L _D"]]
     mask: Any = None
 
 
+@runtime_checkable
 class Family(Protocol):
-    """What a module of `model_ports.families` offers.
+    """The protocol that every module of `model_ports.families` follows.
 
     Attributes:
-        Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, `layers`: the
-            number of blocks, and `max_tokens`: the longest input its position table allows;
-            None: no limit. The fields are those of config.json and of the catalog's `unstated`.
-        Model: `nnx.Module`; `Model(config, rngs=...)` builds it with its stated random weights,
+        Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, `layers` (the
+            number of blocks), and `max_tokens` (the longest input that its position table allows;
+            None: no limit). The fields are those of config.json and of the catalog's `unstated`.
+        Model: `nnx.Module`; `Model(config, rngs=...)` builds it with random weights,
             `model(inputs, taps)` returns `Hidden`. `inputs` lacks `attention_mask` where the
             preset gives the model none.
         SHARDING: Pairs of a regular expression over dotted parameter paths and the mesh axis of
-            each dimension; the first that matches counts, none means replicated.
+            each dimension; the first that matches counts, and a parameter that none matches is
+            replicated.
         FLOAT32: Patterns of the paths of parameters that stay float32 in a bfloat16 port.
-        TINY: Fields of config.json that make the family's tiny random model.
-        window_length: Optional, `(config, full, longest) -> length`: where records are padded to
-            `full`, the length from which the model computes the same, padding beyond it being
-            understood (`inputs["padded_length"]` says the full length).
+        TINY: Fields of config.json that make the tiny random model of the family.
+        window_length: Optional, `(config, full, longest) -> length`. Where records are padded to
+            `full`, it says the length from which the model computes the same, padding beyond it
+            being understood (`inputs["padded_length"]` says the full length).
     """
 
     Config: Any
@@ -67,11 +80,14 @@ class Family(Protocol):
 
 
 class FamilyError(ValueError):
-    """A family has no module in `model_ports.families`."""
+    """Raised where a family has no module in `model_ports.families`."""
 
 
 def family(name: str) -> Family:
-    """Returns the family's module.
+    """Returns the module of a family.
+
+    Args:
+        name: The `family` of a catalog entry.
 
     Raises:
         FamilyError: The family is not ported yet.

@@ -11,13 +11,13 @@ Layout = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Weight:
-    """Where a tensor of the checkpoint goes.
+    """A rule that says which parameter a tensor of the checkpoint fills.
 
     Attributes:
         source: Tensor name; each `{}` stands for a number (of a layer, an expert) and the tensors
             found are stacked over it, in rising order, on new leading axes.
         path: Dotted path of the parameter in the module.
-        layout: Change of one tensor before stacking, such as `transpose`.
+        layout: Change of one tensor before stacking, such as `transpose`; None: as it is stored.
         only: Numbers of the first `{}` that this rule is for; None: all.
     """
 
@@ -29,7 +29,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Ignored:
-    """Tensors of the checkpoint that the embedding does not need.
+    """A rule for tensors of the checkpoint that the embedding does not need.
 
     Attributes:
         pattern: Regular expression that matches whole tensor names.
@@ -41,28 +41,33 @@ class Ignored:
 
 
 def transpose(tensor: np.ndarray) -> np.ndarray:
-    """PyTorch's linear weight [out, in] as Flax's kernel [in, out]."""
+    """Turns PyTorch's linear weight [out, in] into Flax's kernel [in, out]."""
     return tensor.T
 
 
 def linear_weights(
-    places: Mapping[str, str], *, bias: bool = True, transposed: bool = True
+    paths: Mapping[str, str], *, bias: bool = True, transposed: bool = True
 ) -> tuple[Weight, ...]:
-    """Rules for linear layers: checkpoint name -> module path, both without suffix.
+    """Returns the rules of linear layers.
 
     Args:
-        places: The names.
+        paths: Module path by checkpoint name, both without suffix (`.weight`, `.kernel`).
         bias: Whether the layers have biases.
         transposed: Whether kernels are stored [out, in], as PyTorch's linear layers have them.
     """
     layout = transpose if transposed else None
-    kernels = [Weight(f"{a}.weight", f"{b}.kernel", layout) for a, b in places.items()]
-    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
+    kernels = [Weight(f"{a}.weight", f"{b}.kernel", layout) for a, b in paths.items()]
+    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in paths.items() if bias]
     return (*kernels, *biases)
 
 
-def norm_weights(places: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:
-    """Rules for PyTorch LayerNorm, or RMSNorm without `bias`: checkpoint name -> module path."""
-    scales = [Weight(f"{a}.weight", f"{b}.scale") for a, b in places.items()]
-    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in places.items() if bias]
+def norm_weights(paths: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:
+    """Returns the rules of PyTorch's LayerNorm, or of RMSNorm, which has no bias.
+
+    Args:
+        paths: Module path by checkpoint name, both without suffix (`.weight`, `.scale`).
+        bias: Whether the norms have biases.
+    """
+    scales = [Weight(f"{a}.weight", f"{b}.scale") for a, b in paths.items()]
+    biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in paths.items() if bias]
     return (*scales, *biases)

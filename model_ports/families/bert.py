@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float, Float32
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -43,12 +44,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """Longest input that the position table allows."""
+        """The longest input in tokens that the position table allows."""
         return self.learned_positions
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json."""
+        """Returns the config that a checkpoint's config.json states."""
         roformer = fields["model_type"] == "roformer"
         base = 10000.0 if roformer else fields.get("rope_theta")
         pre_norm = fields.get("pre_layer_norm", False)
@@ -70,8 +71,10 @@ class Config:
         )
 
 
-def rotary(config: Config, length: int) -> tuple[Array, Array] | None:
-    """The rotary table of `length` positions, where there is one."""
+def rotary(
+    config: Config, length: int
+) -> tuple[Float32[Array, "L pairs"], Float32[Array, "L pairs"]] | None:
+    """Returns the cosines and sines of `length` positions; None where positions are learned."""
     width, base = config.hidden_size // config.heads, config.rotary_base
     if base is None:
         return None
@@ -94,7 +97,7 @@ class Block(nnx.Module):
         self.down = linear(inner, width, rngs=rngs)
         self.feed_forward_norm = layer_norm(width, config.epsilon, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"]) -> Float[Array, "B L D"]:
         rotation = (rotary(self.config, x.shape[1]), self.config.interleaved)
         if self.config.pre_norm:
             x = x + self.attention(self.attention_norm(x), mask, *rotation)
@@ -102,12 +105,12 @@ class Block(nnx.Module):
         x = self.attention_norm(x + self.attention(x, mask, *rotation))
         return self.feed_forward_norm(x + self._feed_forward(x))
 
-    def _feed_forward(self, x: Array) -> Array:
+    def _feed_forward(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         return self.down(ACTIVATIONS[self.config.activation](self.up(x)))
 
 
 class Model(nnx.Module):
-    """The encoder; `attention_mask` is required."""
+    """The encoder, from token ids to hidden states; `attention_mask` is required."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -134,7 +137,7 @@ class Model(nnx.Module):
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     embeddings, layer = f"{config.prefix}.embeddings", f"{config.prefix}.encoder.layer.{{}}"
     linears = {
         f"{layer}.attention.self.query": "blocks.attention.query",

@@ -1,7 +1,7 @@
 """Caduceus and PlantCaduceus (Schiff et al. 2024): bidirectional Mamba, with strands or without.
 
 With `rcps` the model runs on a record and on its reverse complement, sharing parameters, and
-after every layer the two strands change places: that is what the original's fused code does,
+after every layer the two strands are exchanged: that is what the original's fused code does,
 though not what the paper says. Original: modeling_caduceus.py of kuleshov-group's repositories.
 No mask reaches the original; given one here, padding behind a record has no effect.
 """
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -46,12 +47,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """There is no position table."""
+        """The longest input in tokens: None, as there is no position table."""
         return None
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json.
+        """Returns the config that a checkpoint's config.json states.
 
         Raises:
             ValueError: The config asks for a variant that this port does not compute.
@@ -99,7 +100,9 @@ class Block(nnx.Module):
         self.backward = SelectiveMixer(*sizes, rngs=rngs)
         self.output = linear(config.inner, config.width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array | None) -> Array:
+    def __call__(
+        self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
+    ) -> Float[Array, "B L D"]:
         u, gate = jnp.split(self.input(self.norm(x).astype(self.input.kernel.dtype)), 2, axis=-1)
         y = self.forward(u) + reverse_records(self.backward(reverse_records(u, mask)), mask)
         y = (y * jax.nn.silu(gate.astype(jnp.float32))).astype(u.dtype)
@@ -107,7 +110,10 @@ class Block(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The encoder. With strands, rows 0 .. B - 1 are the records, B .. 2B - 1 the complements."""
+    """The encoder, from token ids to hidden states.
+
+    With strands, rows 0 .. B - 1 of a batch are the records, B .. 2B - 1 their complements.
+    """
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -127,25 +133,27 @@ class Model(nnx.Module):
         both = None if mask is None else jnp.concatenate([mask, mask])
 
         def apply(block: Block, x: Array) -> Array:
-            own, other = jnp.split(x, 2)
-            return block(_reverse_complement(jnp.concatenate([other, own]), both), both)
+            record, complement = jnp.split(x, 2)
+            return block(_reverse_complement(jnp.concatenate([complement, record]), both), both)
 
         def join(x: Array) -> Array:
-            own, other = jnp.split(x, 2)
-            return jnp.concatenate([own, _reverse_complement(other, mask)], axis=-1)
+            record, complement = jnp.split(x, 2)
+            return jnp.concatenate([record, _reverse_complement(complement, mask)], axis=-1)
 
         x, states = scan_layers(self.blocks, x, apply, taps)
         states = {tap: join(state) for tap, state in states.items()}
         return Hidden(states | {FINAL: join(self.norm(x))})
 
 
-def _reverse_complement(x: Array, mask: Array | None) -> Array:
-    """Turns the record around and its channels with it."""
+def _reverse_complement(
+    x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
+) -> Float[Array, "B L D"]:
+    """Reverses the tokens of each record and its channels with them."""
     return reverse_records(x, mask)[..., ::-1]
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     backbone = "caduceus.backbone"
     words = f"{backbone}.embeddings.word_embeddings" + (".embedding" if config.strands else "")
     layer = f"{backbone}.layers.{{}}"
@@ -155,7 +163,7 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         *norm_weights({f"{layer}.norm": "blocks.norm", f"{backbone}.norm_f": "norm"}, bias=False),
         *linear_weights({f"{mixer}.mamba_fwd.in_proj": "blocks.input"}, bias=False),
         *linear_weights({f"{mixer}.mamba_fwd.out_proj": "blocks.output"}, bias=False),
-        Ignored(r".*\.mamba_rev\.(in|out)_proj\.weight", "the forward direction's own"),
+        Ignored(r".*\.mamba_rev\.(in|out)_proj\.weight", "shared with the forward direction"),
         Ignored(r".*\.complement_map", "config.json states it"),
         Ignored(r"lm_head\..*", "language-model head, tied to the embedding"),
     ]

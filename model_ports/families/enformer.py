@@ -1,5 +1,7 @@
 """Enformer (Avsec et al. 2021) and SPACE (Yang et al. 2025): convolution tower and attention.
 
+Letters of shapes: B batch, L length in bases or bins, D width, C channels of a convolution.
+
 SPACE appends a species vector to the bins and has a mixture of experts for a feed-forward.
 Original: lucidrains' enformer-pytorch, of which SPACE's code is a copy. Every record is padded
 to the model's input length, and padding is real context: there is no mask. Beyond the reach of
@@ -17,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
+from jaxtyping import Float, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Layout, Weight, linear_weights, norm_weights
@@ -47,7 +50,7 @@ class Config:
     chosen: int
 
     vocab_size = _BASES + 1  # the codes of the bases and of no base
-    max_tokens = None
+    max_tokens = None  # records are cut by the preset, to the length of the input
 
     @property
     def space(self) -> bool:
@@ -66,7 +69,7 @@ class Config:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json.
+        """Returns the config that a checkpoint's config.json states.
 
         Raises:
             ValueError: The config asks for the table of gamma functions that TensorFlow gives.
@@ -87,19 +90,19 @@ class Config:
         )
 
 
-def activate(x: Array) -> Array:
-    """GELU's sigmoid form, x * sigmoid(1.702 x)."""
+def activate(x: Float[Array, "B L C"]) -> Float[Array, "B L C"]:
+    """Computes the sigmoid form of GELU, x * sigmoid(1.702 x)."""
     return x * jax.nn.sigmoid(1.702 * x)
 
 
 class BatchNorm(nnx.Module):
-    """Batch normalisation by the stored statistics."""
+    """Batch normalisation by the statistics that the checkpoint holds."""
 
     def __init__(self, width: int):
         self.scale, self.bias = nnx.Param(jnp.ones(width)), nnx.Param(jnp.zeros(width))
         self.mean, self.variance = nnx.Param(jnp.zeros(width)), nnx.Param(jnp.ones(width))
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L C"]) -> Float[Array, "B L C"]:
         gain = self.scale[...] / jnp.sqrt(self.variance[...] + _EPSILON)
         return ((x - self.mean[...]) * gain + self.bias[...]).astype(x.dtype)
 
@@ -111,7 +114,7 @@ class ConvolutionBlock(nnx.Module):
         self.norm = BatchNorm(width_in)
         self.convolution = nnx.Conv(width_in, width_out, (size,), rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L C"]) -> Float[Array, "B L out"]:
         return self.convolution(activate(self.norm(x)))
 
 
@@ -121,13 +124,13 @@ class AttentionPool(nnx.Module):
     def __init__(self, width: int, *, rngs: nnx.Rngs):
         self.logits = linear(width, width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L C"]) -> Float[Array, "B L//2 C"]:
         pairs = x.reshape(x.shape[0], -1, 2, x.shape[-1])
         return jnp.sum(pairs * jax.nn.softmax(self.logits(pairs), axis=2), axis=2)
 
 
 class Stage(nnx.Module):
-    """One stage of the tower, and with `stem` the first."""
+    """One stage of the tower, which halves the length; the first, with `stem`, takes bases."""
 
     def __init__(self, width_in: int, width_out: int, *, stem: bool = False, rngs: nnx.Rngs):
         self.first = (
@@ -138,13 +141,13 @@ class Stage(nnx.Module):
         self.second = ConvolutionBlock(width_out, width_out, 1, rngs=rngs)
         self.pool = AttentionPool(width_out, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L C"]) -> Float[Array, "B L//2 out"]:
         x = self.first(x)
         return self.pool(x + self.second(x))
 
 
 def position_features(length: int, count: int) -> np.ndarray:
-    """Enformer's functions of the distance between two bins.
+    """Computes Enformer's functions of the distance between two bins.
 
     A third each are exponentials, masks of the centre, and gamma densities; then all of them
     again, with the distance's sign. The gamma densities lose digits in float32, and which ones
@@ -182,7 +185,7 @@ def position_features(length: int, count: int) -> np.ndarray:
 
 
 def _linspace(start: float, stop: float, count: int) -> np.ndarray:
-    """torch.linspace in float32: counted from the nearer end."""
+    """Computes torch.linspace in float32, which counts from the nearer end."""
     first, last = np.float32(start), np.float32(stop)
     step = (last - first) / np.float32(count - 1)
     index = np.arange(count, dtype=np.float32)
@@ -204,7 +207,7 @@ class Attention(nnx.Module):
         self.position_bias = nnx.Param(jnp.zeros((config.heads, config.key_width)))
         self.output = linear(width, width, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         heads, length = self.config.heads, x.shape[1]
         query = split_heads(self.query(x), heads) * self.config.key_width**-0.5
         key, value = split_heads(self.key(x), heads), split_heads(self.value(x), heads)
@@ -224,8 +227,8 @@ class Attention(nnx.Module):
         return self.output(mixed.reshape(x.shape))
 
 
-def _shift(by_distance: Array) -> Array:
-    """[.., i, j - i + N - 1] -> [.., i, j]: Transformer-XL's shift of row i by i places."""
+def _shift(by_distance: Float[Array, "... N distances"]) -> Float[Array, "... N N"]:
+    """Shifts row i by i columns, as Transformer-XL: [.., i, j - i + N - 1] -> [.., i, j]."""
     *lead, length, distances = by_distance.shape
     padded = jnp.pad(by_distance, [(0, 0)] * (len(lead) + 1) + [(1, 0)])
     turned = padded.reshape(*lead, distances + 1, length)[..., 1:, :]
@@ -240,7 +243,7 @@ class FeedForward(nnx.Module):
         self.up = linear(config.width, 2 * config.width, rngs=rngs)
         self.down = linear(2 * config.width, config.width, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         return x + self.down(jax.nn.relu(self.up(self.norm(x))))
 
 
@@ -261,7 +264,7 @@ class Experts(nnx.Module):
         self.down = nnx.Param(normal(rngs.params(), (config.experts, 2 * width, width)))
         self.down_bias = nnx.Param(jnp.zeros((config.experts, width)))
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         gates = jax.nn.leaky_relu(self.gate(x), _GATE_SLOPE)
         largest, index = jax.lax.top_k(gates, self.chosen)
         share = jax.nn.softmax(largest, axis=-1)[..., None]
@@ -286,12 +289,15 @@ class Block(nnx.Module):
         self.attention = Attention(config, rngs=rngs)
         self.feed_forward = (Experts if config.space else FeedForward)(config, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         return self.feed_forward(x + self.attention(self.norm(x)))
 
 
 class Model(nnx.Module):
-    """The trunk; `input_ids` are base codes. A tap inside holds every bin, and SPACE's species."""
+    """The trunk, from base codes in `input_ids` to hidden states of bins.
+
+    The state of a tap inside holds every bin, and SPACE's species as the last.
+    """
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -315,8 +321,8 @@ class Model(nnx.Module):
         x = activate(self.final(x[:, trim : bins - trim]))
         return Hidden(states | {FINAL: x}, jnp.ones(x.shape[:2], bool))
 
-    def _convolve(self, ids: Array) -> Array:
-        """[B, L] -> [B, L / 2^downsamples, D]."""
+    def _convolve(self, ids: Int[Array, "B L"]) -> Float[Array, "B bins D"]:
+        """Runs the convolution tower: one bin for 2^downsamples bases."""
         # SPACE computes in float32 throughout, as its experts are chosen by the last digits.
         dtype = jnp.float32 if self.config.space else self.stem.pool.logits.kernel.dtype
         x = jax.nn.one_hot(ids, _BASES, dtype=dtype)
@@ -325,8 +331,8 @@ class Model(nnx.Module):
             x = stage(x)
         return x
 
-    def _bins(self, ids: Array, full: int) -> Array:
-        """All bins of `full` bases, of which `ids` are a window, and padding the others."""
+    def _bins(self, ids: Int[Array, "B L"], full: int) -> Float[Array, "B bins D"]:
+        """Returns all bins of `full` bases, of which `ids` are a window and the others padding."""
         x = self._convolve(ids)
         if ids.shape[1] == full:
             return x
@@ -338,14 +344,17 @@ class Model(nnx.Module):
         alike = jnp.repeat(strip[:, margin : margin + 1], bins - 2 * margin, axis=1)
         padding = jnp.concatenate([strip[:, :margin], alike, strip[:, margin + 1 :]], axis=1)
         padding = jnp.broadcast_to(padding, (len(x), *padding.shape[1:]))
-        # The window's own ends, where they are not those of the input, falsify `margin` bins.
+        # The ends of the window, where they are not those of the input, falsify `margin` bins.
         first, last = start + cut, start + window - margin
         inside = x[:, cut : window - margin]
         return jnp.concatenate([padding[:, :first], inside, padding[:, last:]], axis=1)
 
 
 def reached_bins(config: Config, first: int, last: int) -> tuple[int, int]:
-    """First and last bin that the bases `first` .. `last` act on, ends of the input left aside."""
+    """Returns the first and the last bin that the bases `first` .. `last` act on.
+
+    The ends of the input are left aside: bins may be negative or beyond the last.
+    """
     first, last = (first - _STEM_WIDTH // 2) // 2, (last + _STEM_WIDTH // 2) // 2
     for _ in config.tower:
         first, last = (first - _TOWER_WIDTH // 2) // 2, (last + _TOWER_WIDTH // 2) // 2
@@ -353,18 +362,21 @@ def reached_bins(config: Config, first: int, last: int) -> tuple[int, int]:
 
 
 def _margin(config: Config) -> int:
-    """Bins on either side of a point between two bins that the bases beyond it act on."""
+    """Returns how many bins on either side of a bin's edge the bases beyond that edge act on."""
     first, last = reached_bins(config, 0, -1)
     return max(-first, last + 1)
 
 
 def _window_start(config: Config, bins: int, window: int) -> int:
-    """Enformer's records stand at the start of the input, SPACE's in its middle."""
+    """Returns the first bin of a window around a record.
+
+    Enformer's records stand at the start of the input, SPACE's in its middle.
+    """
     return (bins - window) // 2 if config.space else 0
 
 
 def window_length(config: Config, full: int, longest: int) -> int:
-    """Bases of the window that gives the same bins as the whole input.
+    """Returns how many bases the window has that gives the same bins as the whole input.
 
     The lengths are a ladder of doublings, so that they are few.
 
@@ -397,7 +409,7 @@ def _convolution(source: str, path: str, layout: Layout) -> list[Weight]:
 
 
 def _block(source: str, path: str) -> list[Weight]:
-    """Batch norm and convolution."""
+    """Returns the rules of a batch norm and its convolution."""
     names = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
     norm = [Weight(f"{source}.0.{a}", f"{path}.norm.{b}") for a, b in names.items()]
     return [*norm, *_convolution(f"{source}.2", f"{path}.convolution", lambda w: w.T)]
@@ -410,7 +422,7 @@ def _pool(source: str, path: str) -> Weight:
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     root = "model." if config.space else ""
     layer = f"{root}transformer.{{}}"
     attention, norm = f"{layer}.0.fn.1", f"{layer}.0.fn.0"
@@ -466,7 +478,10 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         Weight(f"{feed}.output.weight", f"{here}.down"),
         Weight(f"{feed}.output.bias", f"{here}.down_bias"),
         Ignored(r".*\.gates\.mouse\..*", "GENEB's extractor asks for the human species"),
-        Ignored(r"model\.transformer\.species_embedding\.mouse", "likewise"),
+        Ignored(
+            r"model\.transformer\.species_embedding\.mouse",
+            "GENEB's extractor asks for the human species",
+        ),
         Ignored(r"model\.(heads|tracks)\..*", "output heads, behind the embedding"),
     )
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -44,12 +45,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """Longest input that the position table allows: its first rows are below `pad_id`."""
+        """The longest input in tokens; the position table starts behind row `pad_id`."""
         return None if self.rotary else self.positions - self.pad_id - 1
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json."""
+        """Returns the config that a checkpoint's config.json states."""
         return cls(
             vocab_size=fields["vocab_size"],
             hidden_size=fields["hidden_size"],
@@ -59,7 +60,7 @@ class Config:
             positions=fields["max_position_embeddings"],
             epsilon=fields["layer_norm_eps"],
             rotary=fields["position_embedding_type"] == "rotary",
-            gated="add_bias_fnn" in fields,  # a field of the v2 repositories' own code alone
+            gated="add_bias_fnn" in fields,  # a field of the v2 repositories' code alone
             token_dropout=fields["token_dropout"],
             pad_id=fields["pad_token_id"],
             mask_id=fields["mask_token_id"],
@@ -76,7 +77,7 @@ class FeedForward(nnx.Module):
         self.up = linear(config.hidden_size, inner * (1 + config.gated), bias=bias, rngs=rngs)
         self.down = linear(inner, config.hidden_size, bias=bias, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         x = self.up(x)
         if self.gated:
             gate, x = jnp.split(x, 2, axis=-1)
@@ -94,7 +95,7 @@ class Block(nnx.Module):
         self.feed_forward_norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
         self.feed_forward = FeedForward(config, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"]) -> Float[Array, "B L D"]:
         width = self.config.hidden_size // self.config.heads
         table = rotary_table(x.shape[1], width) if self.config.rotary else None
         x = x + self.attention(self.attention_norm(x), mask, table)
@@ -102,7 +103,7 @@ class Block(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The encoder; `attention_mask` is required."""
+    """The encoder, from token ids to hidden states; `attention_mask` is required."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -125,7 +126,9 @@ class Model(nnx.Module):
         x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
         return Hidden(states | {FINAL: self.norm(x)})
 
-    def _token_dropout(self, x: Array, ids: Array, mask: Array) -> Array:
+    def _token_dropout(
+        self, x: Float[Array, "B L D"], ids: Int[Array, "B L"], mask: Bool[Array, "B L"]
+    ) -> Float[Array, "B L D"]:
         # In pretraining 12 % of the embeddings were zero: ESM rescales to the share seen then.
         is_mask = ids == self.config.mask_id
         share = jnp.sum(is_mask & mask, axis=1) / jnp.maximum(jnp.sum(mask, axis=1), 1)
@@ -134,7 +137,7 @@ class Model(nnx.Module):
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     layer = "esm.encoder.layer.{}"
     attention = {
         f"{layer}.attention.self.query": "blocks.attention.query",

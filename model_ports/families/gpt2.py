@@ -10,21 +10,22 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
-from model_ports.layers.dense import ACTIVATIONS, embed, linear
+from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 
 @dataclass(frozen=True)
 class Config:
-    """Sizes, and what the two codes differ in.
+    """The fields of config.json that the computation depends on, and what two codes differ in.
 
     Attributes:
-        bias: Linear layers and norms have biases.
-        transposed: Kernels are stored [out, in], as torch's linear layers have them.
+        bias: Whether linear layers and norms have biases.
+        transposed: Whether kernels are stored [out, in], as torch's linear layers have them.
     """
 
     vocab_size: int
@@ -40,12 +41,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """Longest input that the position table allows."""
+        """The longest input in tokens that the position table allows."""
         return self.positions
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads config.json: GPT-2's, or the arguments of DNA-GPT's code under their names."""
+        """Returns the config of GPT-2's config.json, or of the arguments of DNA-GPT's code."""
         if fields.get("model_type") != "gpt2":
             return cls(
                 vocab_size=fields["vocab_size"],
@@ -73,30 +74,22 @@ class Config:
         )
 
 
-def _norm(config: Config, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    return nnx.LayerNorm(
-        config.hidden_size,
-        epsilon=config.epsilon,
-        use_bias=config.bias,
-        use_fast_variance=False,
-        rngs=rngs,
-    )
-
-
 class Block(nnx.Module):
     """Causal attention and feed-forward, each behind a LayerNorm."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
         width, inner, bias = config.hidden_size, config.intermediate_size, config.bias
-        self.attention_norm = _norm(config, rngs)
+        self.attention_norm = layer_norm(width, config.epsilon, bias=config.bias, rngs=rngs)
         self.qkv = linear(width, 3 * width, bias=bias, rngs=rngs)
         self.output = linear(width, width, bias=bias, rngs=rngs)
-        self.feed_forward_norm = _norm(config, rngs)
+        self.feed_forward_norm = layer_norm(width, config.epsilon, bias=config.bias, rngs=rngs)
         self.up = linear(width, inner, bias=bias, rngs=rngs)
         self.down = linear(inner, width, bias=bias, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array | None) -> Array:
+    def __call__(
+        self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
+    ) -> Float[Array, "B L D"]:
         qkv = self.qkv(self.attention_norm(x))
         qkv = qkv.reshape(*qkv.shape[:2], 3, self.config.heads, -1)
         mixed = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], mask, causal=True)
@@ -106,14 +99,14 @@ class Block(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The decoder."""
+    """The decoder, from token ids to hidden states."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
         self.tokens = embed(config.vocab_size, config.hidden_size, rngs=rngs)
         self.positions = embed(config.positions, config.hidden_size, rngs=rngs)
         self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
-        self.norm = _norm(config, rngs)
+        self.norm = layer_norm(config.hidden_size, config.epsilon, bias=config.bias, rngs=rngs)
 
     def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
         ids, mask = inputs["input_ids"], inputs.get("attention_mask")
@@ -125,7 +118,7 @@ class Model(nnx.Module):
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     layer = "transformer.h.{}"
     linears = {
         f"{layer}.attn.c_attn": "blocks.qkv",
@@ -161,7 +154,7 @@ SHARDING = (
 
 FLOAT32 = ()
 
-# The fields of both codes; each reads its own.
+# The fields of both codes, each of which reads the half that it knows.
 TINY = {
     "n_embd": 32,
     "embedding_dim": 32,

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float, Float32
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -44,7 +45,7 @@ class Config:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json.
+        """Returns the config that a checkpoint's config.json states.
 
         Raises:
             ValueError: The config asks for operators of another order.
@@ -70,7 +71,7 @@ class Config:
 
 
 class Filter(nnx.Module):
-    """The long filter: a sine network over stored features of the position, with decay.
+    """The long filter of each channel: a sine network over features of the position, with decay.
 
     Everything here is float32: the sines magnify rounding about tenfold.
     """
@@ -93,7 +94,7 @@ class Filter(nnx.Module):
         self.third = linear(width, width, rngs=rngs)
         self.last = linear(width, config.width, bias=False, rngs=rngs)
 
-    def __call__(self, length: int) -> Array:
+    def __call__(self, length: int) -> Float32[Array, "L D"]:
         # A bucket may be longer than the table: those lags reach no token of a record.
         rows = jnp.minimum(jnp.arange(length), self.time.shape[0] - 1)
         time, x = self.time[...][rows], self.features[...][rows]
@@ -120,13 +121,13 @@ class Block(nnx.Module):
         self.up = linear(width, inner, rngs=rngs)
         self.down = linear(inner, width, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         dtype = self.up.kernel.dtype
         x = x + self._mix(self.mixer_norm(x).astype(dtype)).astype(jnp.float32)
         y = jax.nn.gelu(self.up(self.feed_forward_norm(x).astype(dtype)), approximate=True)
         return x + self.down(y).astype(jnp.float32)
 
-    def _mix(self, x: Array) -> Array:
+    def _mix(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         y = short_causal_convolution(self.project(x), self.short_kernel[...], self.short_bias[...])
         gate, inner_gate, value = jnp.split(y, _PARTS, axis=-1)
         value = value * inner_gate
@@ -135,7 +136,7 @@ class Block(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The decoder."""
+    """The decoder, from token ids to hidden states."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.tokens = embed(config.rows, config.width, rngs=rngs)
@@ -149,7 +150,7 @@ class Model(nnx.Module):
 
 
 def weights(_: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     layer = "hyena.backbone.layers.{}"
     filters = f"{layer}.mixer.filter_fn"
     linears = {

@@ -1,10 +1,12 @@
 """JanusDNA (Duan et al. 2025): two causal Mamba streams, a mixture of experts, and an attention
 that lets each position see everything but itself.
 
-The record runs forwards in one stream and turned around in the other, with parameters of their
-own but for the mixers' projections, and they meet in the last attention. Padding is part of the
-model: it is fixed to one length, and only the attention in the middle has a mask. Original: the
-Janus-DNA repository's modeling_janusdna.py.
+Letters of shapes: B batch, L length, D width; a 2 in front stands for the two streams.
+
+The record runs forwards in one stream and turned around in the other. The streams share the
+mixers' projections and no other parameter, and they meet in the last attention. Padding is part
+of the model: it is fixed to one length, and only the attention in the middle has a mask. Original:
+the Janus-DNA repository's modeling_janusdna.py.
 """
 
 import math
@@ -16,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -47,12 +50,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """There is no position table."""
+        """The longest input in tokens: None, as there is no position table."""
         return None
 
     @property
     def kinds(self) -> dict[str, list[int]]:
-        """Layer numbers of each kind of layer that there is."""
+        """The layer numbers of each kind of layer that there is, by mixer and feed-forward."""
         found: dict[str, list[int]] = {}
         for layer in range(self.layers):
             mixer = "attention" if layer in self.attention_layers else "mamba"
@@ -62,7 +65,7 @@ class Config:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's model config, whose fields stand under `config`."""
+        """Returns the config that a checkpoint's config.json states under `config`."""
         fields = {**fields["config"], **fields}
         layers, heads = fields["num_hidden_layers"], fields["num_attention_heads"]
 
@@ -98,7 +101,7 @@ class Dense(nnx.Module):
         self.up = linear(config.width, config.feed_forward, bias=False, rngs=rngs)
         self.down = linear(config.feed_forward, config.width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         return self.down(jax.nn.silu(self.gate(x)) * self.up(x))
 
 
@@ -114,7 +117,7 @@ class Experts(nnx.Module):
         self.router = linear(config.width, config.experts, bias=False, rngs=rngs)
         self.experts = stack_layers(lambda rngs: Dense(config, rngs=rngs), config.experts, rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         likely = jax.nn.softmax(self.router(x.astype(jnp.float32)), axis=-1)
         _, index = jax.lax.top_k(likely, self.chosen)
         picked = jnp.sum(jax.nn.one_hot(index, likely.shape[-1]), axis=-2)
@@ -138,14 +141,14 @@ class Attention(nnx.Module):
         self.value = linear(width, width, bias=False, rngs=rngs)
         self.output = linear(width, width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"]) -> Float[Array, "B L D"]:
         parts = (split_heads(part(x), self.heads) for part in (self.query, self.key, self.value))
         mixed = attend(*parts, mask, causal=True)  # pyright: ignore (three parts)
         return self.output(mixed) * mask[..., None].astype(x.dtype)
 
 
 class Stream(nnx.Module):
-    """What one direction has for itself in a layer."""
+    """The norms, the mixer and the feed-forward that one direction has in a layer."""
 
     def __init__(self, config: Config, mixer: nnx.Module, experts: bool, *, rngs: nnx.Rngs):
         self.mixer_norm = _norm(config, rngs)
@@ -155,7 +158,7 @@ class Stream(nnx.Module):
 
 
 class MambaLayer(nnx.Module):
-    """Mamba in both streams; the mixers share their projections."""
+    """Mamba in both streams, whose mixers share their projections."""
 
     def __init__(self, config: Config, experts: bool, *, rngs: nnx.Rngs):
         inner = _EXPAND * config.width
@@ -169,11 +172,13 @@ class MambaLayer(nnx.Module):
         self.output = linear(inner, config.width, bias=False, rngs=rngs)
         self.forward, self.backward = stream(), stream()
 
-    def __call__(self, x: Array, mask: Array) -> Array:
+    def __call__(
+        self, x: Float[Array, "2 B L D"], mask: Bool[Array, "B L"]
+    ) -> Float[Array, "2 B L D"]:
         del mask
         return jnp.stack([self._run(self.forward, x[0]), self._run(self.backward, x[1])])
 
-    def _run(self, stream: Stream, x: Array) -> Array:
+    def _run(self, stream: Stream, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         u, gate = jnp.split(self.input(stream.mixer_norm(x)), 2, axis=-1)
         x = x + self.output(stream.mixer(u).astype(u.dtype) * jax.nn.silu(gate))
         return x + stream.feed_forward(stream.feed_forward_norm(x))
@@ -192,18 +197,22 @@ class AttentionLayer(nnx.Module):
 
         self.forward, self.backward = stream(), stream()
 
-    def __call__(self, x: Array, mask: Array) -> Array:
+    def __call__(
+        self, x: Float[Array, "2 B L D"], mask: Bool[Array, "B L"]
+    ) -> Float[Array, "2 B L D"]:
         return jnp.stack(
             [self._run(self.forward, x[0], mask), self._run(self.backward, x[1], mask)]
         )
 
-    def _run(self, stream: Stream, x: Array, mask: Array) -> Array:
+    def _run(
+        self, stream: Stream, x: Float[Array, "B L D"], mask: Bool[Array, "B L"]
+    ) -> Float[Array, "B L D"]:
         x = x + stream.mixer(stream.mixer_norm(x), mask)
         return x + stream.feed_forward(stream.feed_forward_norm(x))
 
 
 class FinalBlock(nnx.Module):
-    """Attention over both streams in natural order, [B, 2 L, D], and a feed-forward."""
+    """Attention over both streams in natural order, one behind the other, and a feed-forward."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         width = config.width
@@ -216,7 +225,7 @@ class FinalBlock(nnx.Module):
         self.feed_forward_norm = _norm(config, rngs)
         self.feed_forward = Dense(config, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         y = self.mixer_norm(x)
         query, key, value = (
             split_heads(part(y), self.config.heads) for part in (self.query, self.key, self.value)
@@ -228,8 +237,8 @@ class FinalBlock(nnx.Module):
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
-def without_itself(length: int) -> Array:
-    """Which of 2 L tokens may see which, bool [2 L, 2 L].
+def without_itself(length: int) -> Bool[Array, "2*{length} 2*{length}"]:
+    """Returns which of 2 L tokens (row) may see which (column).
 
     Position p of the forward half sees forward 0 .. p and backward p + 2 ..; of the backward
     half, backward p .. and forward .. p - 2.
@@ -244,7 +253,10 @@ def without_itself(length: int) -> Array:
 
 
 class Model(nnx.Module):
-    """The encoder. A tap inside holds both streams in natural order, [B, L, 2 D]."""
+    """The encoder, from token ids to hidden states; `attention_mask` is required.
+
+    The state of a tap inside holds both streams in natural order side by side, [B, L, 2 D].
+    """
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -267,31 +279,31 @@ class Model(nnx.Module):
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         x = self.tokens(ids)
         kinds = self.config.kinds
-        places = {
-            layer: (kind, place)
+        found = {
+            layer: (kind, index)
             for kind, layers in enumerate(kinds.values())
-            for place, layer in enumerate(layers)
+            for index, layer in enumerate(layers)
         }
-        order = [places[layer] for layer in range(self.config.layers)]
+        order = [found[layer] for layer in range(self.config.layers)]
         stacks = [getattr(self, kind) for kind in kinds]
         both = jnp.stack([x, x[:, ::-1]])
         both, states = scan_mixed(stacks, order, both, lambda layer, x: layer(x, mask), taps)
         states = {
-            tap: jnp.concatenate([own, other[:, ::-1]], axis=-1)
-            for tap, (own, other) in states.items()
+            tap: jnp.concatenate([forward, backward[:, ::-1]], axis=-1)
+            for tap, (forward, backward) in states.items()
         }
         joined = self.final(jnp.concatenate([both[0], both[1][:, ::-1]], axis=1))
-        own, other = jnp.split(joined, 2, axis=1)
+        forward, backward = jnp.split(joined, 2, axis=1)
         # Position p takes what the streams know at its neighbours: never token p itself.
-        fused = jnp.pad(own[:, :-1], ((0, 0), (1, 0), (0, 0)))
-        fused += jnp.pad(other[:, 1:], ((0, 0), (0, 1), (0, 0)))
-        # The extractor puts the identity in the place of the last feed-forward: x + x.
+        fused = jnp.pad(forward[:, :-1], ((0, 0), (1, 0), (0, 0)))
+        fused += jnp.pad(backward[:, 1:], ((0, 0), (0, 1), (0, 0)))
+        # The extractor replaces the last feed-forward by the identity: x + x.
         return Hidden(states | {FINAL: 2 * self.norm(fused)})
 
 
 def _linears(source: str, path: str, names: Mapping[str, str]) -> tuple[Weight, ...]:
-    places = {f"{source}.{theirs}": f"{path}.{ours}" for theirs, ours in names.items()}
-    return linear_weights(places, bias=False)
+    paths = {f"{source}.{theirs}": f"{path}.{ours}" for theirs, ours in names.items()}
+    return linear_weights(paths, bias=False)
 
 
 _DENSE = {"gate_proj": "gate", "up_proj": "up", "down_proj": "down"}
@@ -299,7 +311,7 @@ _QKV = {"q_proj": "query", "k_proj": "key", "v_proj": "value"}
 
 
 def _stream(kind: str, source: str, suffix: str, path: str) -> list[Weight]:
-    """Rules for one direction of a kind of layer."""
+    """Returns the rules of one direction of a kind of layer."""
     mixer, after = kind.split("_")
     feed = f"{source}.feed_forward_{suffix}"
     rules = [
@@ -334,7 +346,7 @@ def _stream(kind: str, source: str, suffix: str, path: str) -> list[Weight]:
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     model = "model.model"
     final = f"{model}.final_attention"
     norms = {
@@ -347,21 +359,23 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         *norm_weights(norms, bias=False),
         *_linears(f"{final}.self_attn", "final", _QKV | {"o_projs.0": "output"}),
         *_linears(f"{final}.feed_forward", "final.feed_forward", _DENSE),
-        Ignored(r".*\.mamba_rev\.(in|out)_proj\.weight", "the forward direction's own"),
+        Ignored(r".*\.mamba_rev\.(in|out)_proj\.weight", "shared with the forward direction"),
         Ignored(r"model\.lm_head\.weight", "language-model head"),
         Ignored(r"(train|val|test)_torchmetrics\..*", "counters of the training"),
     ]
     for kind, layers in config.kinds.items():
         module = "attn" if kind.startswith("attention") else "mamba_module"
         source = f"{model}.layers.{{}}.{module}"
-        own = [
+        of_kind = [
             *_stream(kind, source, "fwd", f"{kind}.forward"),
             *_stream(kind, source, "bwd", f"{kind}.backward"),
         ]
         if module == "mamba_module":
-            own += linear_weights({f"{source}.mamba_fwd.in_proj": f"{kind}.input"}, bias=False)
-            own += linear_weights({f"{source}.mamba_fwd.out_proj": f"{kind}.output"}, bias=False)
-        rules += [replace(rule, only=frozenset(layers)) for rule in own]
+            of_kind += linear_weights({f"{source}.mamba_fwd.in_proj": f"{kind}.input"}, bias=False)
+            of_kind += linear_weights(
+                {f"{source}.mamba_fwd.out_proj": f"{kind}.output"}, bias=False
+            )
+        rules += [replace(rule, only=frozenset(layers)) for rule in of_kind]
     return tuple(rules)
 
 

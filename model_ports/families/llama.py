@@ -10,6 +10,7 @@ from typing import Any
 
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -36,7 +37,7 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """Rotary positions have no table that ends."""
+        """The longest input in tokens: None, as rotary positions have no table that ends."""
         return None
 
     @classmethod
@@ -82,7 +83,9 @@ class Block(nnx.Module):
         self.up = linear(width, inner, bias=False, rngs=rngs)
         self.down = linear(inner, width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array | None) -> Array:
+    def __call__(
+        self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
+    ) -> Float[Array, "B L D"]:
         config = self.config
         table = rotary_table(x.shape[1], config.head_width, config.rotary_base)
         y = self.attention_norm(x)
@@ -110,7 +113,7 @@ class Model(nnx.Module):
 
 
 def weights(_: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     layer = "model.layers.{}"
     linears = {
         f"{layer}.self_attn.q_proj": "blocks.query",

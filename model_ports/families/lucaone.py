@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -20,7 +21,7 @@ from model_ports.layers.positions import rotary_table
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5  # hard-wired in the original, whatever config.json says
-_WIDENING = 4  # of the feed-forward, likewise
+_WIDENING = 4  # of the feed-forward, hard-wired too
 _GENE_TYPE = 0
 
 
@@ -37,12 +38,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """Rotary positions have no table that ends."""
+        """The longest input in tokens: None, as rotary positions have no table that ends."""
         return None
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json."""
+        """Returns the config that a checkpoint's config.json states."""
         return cls(
             vocab_size=fields["vocab_size"],
             type_vocab_size=fields["type_vocab_size"],
@@ -68,7 +69,7 @@ class Block(nnx.Module):
         self.up = linear(width, _WIDENING * width, rngs=rngs)
         self.down = linear(_WIDENING * width, width, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"]) -> Float[Array, "B L D"]:
         frequencies = self.frequencies[...]
         table = rotary_table(x.shape[1], 2 * len(frequencies), frequencies=frequencies)
         x = x + self.attention(self.attention_norm(x), mask, table)
@@ -77,7 +78,7 @@ class Block(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The encoder; `attention_mask` is required."""
+    """The encoder, from token ids to hidden states; `attention_mask` is required."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -95,7 +96,7 @@ class Model(nnx.Module):
 
 
 def weights(_: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     layer = "lucaone.encoder.layers.{}"
     linears = {
         f"{layer}.self_attn.q_proj": "blocks.attention.query",

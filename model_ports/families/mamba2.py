@@ -1,8 +1,8 @@
 """eccDNAMamba (Liu et al. 2025): two Mamba-2 stacks, one on the record turned around.
 
 The original masks its residual stream after every layer, but padding before a record (in the
-stack that runs backwards) still acts on it. Given `attention_mask`, records are turned around
-in place here and padding has no effect; without it, the batch is computed as the original does.
+stack that runs backwards) still acts on it. Given `attention_mask`, padding stays behind the
+reversed tokens here and has no effect; without it, a batch is computed as the original does.
 """
 
 import math
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -43,17 +44,17 @@ class Config:
 
     @property
     def heads(self) -> int:
-        """Heads of a mixer."""
+        """The number of heads of a mixer."""
         return self.inner // self.head_width
 
     @property
     def max_tokens(self) -> int | None:
-        """There is no position table."""
+        """The longest input in tokens: None, as there is no position table."""
         return None
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json."""
+        """Returns the config that a checkpoint's config.json states."""
         width, scan = fields["d_model"], _DEFAULTS | fields["ssm_cfg"]
         multiple = fields["pad_vocab_size_multiple"]
         widened = math.ceil(_WIDENING * width / _MULTIPLE) * _MULTIPLE
@@ -91,7 +92,7 @@ class Mixer(nnx.Module):
         self.norm = _norm(inner, rngs)
         self.output = linear(inner, config.width, bias=False, rngs=rngs)
 
-    def __call__(self, u: Array) -> Array:
+    def __call__(self, u: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         inner, states, heads = self.config.inner, self.config.states, self.config.heads
         mixed = inner + 2 * states
         gate, mix, step = jnp.split(self.input(u), (inner, inner + mixed), axis=-1)
@@ -115,7 +116,9 @@ class Block(nnx.Module):
         self.up = linear(config.width, 2 * config.feed_forward, bias=False, rngs=rngs)
         self.down = linear(config.feed_forward, config.width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array) -> Array:
+    def __call__(
+        self, x: Float[Array, "B L D"], mask: Float[Array, "B L"]
+    ) -> Float[Array, "B L D"]:
         dtype = self.up.kernel.dtype
         x = x + self.mixer(self.mixer_norm(x).astype(dtype)).astype(jnp.float32)
         value, gate = jnp.split(self.up(self.feed_forward_norm(x).astype(dtype)), 2, axis=-1)
@@ -131,14 +134,17 @@ class Stack(nnx.Module):
         self.norm = _norm(config.width, rngs)
 
     def __call__(
-        self, x: Array, mask: Array, taps: tuple[int, ...]
-    ) -> tuple[Array, dict[int, Array]]:
+        self, x: Float[Array, "B L D"], mask: Float[Array, "B L"], taps: tuple[int, ...]
+    ) -> tuple[Float[Array, "B L D"], dict[int, Float[Array, "B L D"]]]:
         x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
         return self.norm(x), states
 
 
 class Model(nnx.Module):
-    """The encoder. A tap inside holds both directions side by side, [B, L, 2 D]."""
+    """The encoder, from token ids to hidden states.
+
+    The state of a tap inside holds both directions side by side, [B, L, 2 D].
+    """
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -151,21 +157,21 @@ class Model(nnx.Module):
         ids, records = inputs["input_ids"], inputs.get("attention_mask")
         mask = ids != self.config.pad_id if records is None else records
         x = self.tokens(ids).astype(jnp.float32)
-        own, own_states = self.forward(x, mask.astype(x.dtype), taps)
+        ahead, ahead_states = self.forward(x, mask.astype(x.dtype), taps)
         turned = reverse_records(mask, records).astype(x.dtype)
-        other, other_states = self.backward(reverse_records(x, records), turned, taps)
+        back, back_states = self.backward(reverse_records(x, records), turned, taps)
 
-        def join(own: Array, other: Array) -> Array:
-            return jnp.concatenate([own, reverse_records(other, records)], axis=-1)
+        def join(ahead: Array, back: Array) -> Array:
+            return jnp.concatenate([ahead, reverse_records(back, records)], axis=-1)
 
-        states = {tap: join(own_states[tap], other_states[tap]) for tap in own_states}
+        states = {tap: join(ahead_states[tap], back_states[tap]) for tap in ahead_states}
         return Hidden(
-            states | {FINAL: self.output(join(own, other).astype(self.output.kernel.dtype))}
+            states | {FINAL: self.output(join(ahead, back).astype(self.output.kernel.dtype))}
         )
 
 
 def weights(_: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     rules: list[Weight | Ignored] = [
         Weight("token_embedding.weight", "tokens.embedding"),
         *linear_weights({"lm_head_proj": "output"}, bias=False),

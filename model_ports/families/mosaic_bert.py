@@ -1,6 +1,6 @@
 """MosaicBERT encoders: DNABERT-2, DNABERT-S and Genomics-FM.
 
-Post-norm BERT with ALiBi in place of positions and a gated GELU feed-forward (Portes et al.
+Post-norm BERT with ALiBi instead of positions and a gated GELU feed-forward (Portes et al.
 2023; Zhou et al. 2024, DNABERT-2). Genomics-FM has learned positions and no ALiBi, which its
 config.json does not tell. Original: bert_layers.py of the DNABERT-2 repository.
 """
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
@@ -27,8 +28,8 @@ class Config:
     """The fields of config.json that the computation depends on, and two it leaves out.
 
     Attributes:
-        alibi: Attention is biased by distance; otherwise positions are learned.
-        prefix: Of the encoder's tensor names.
+        alibi: Whether attention is biased by distance; otherwise positions are learned.
+        prefix: Beginning of the encoder's tensor names.
     """
 
     vocab_size: int
@@ -44,12 +45,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """Longest input that the position table allows."""
+        """The longest input in tokens that the position table allows."""
         return None if self.alibi else self.positions
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json and the unstated `alibi` and `prefix`."""
+        """Returns the config of a config.json and of the unstated `alibi` and `prefix`."""
         return cls(
             vocab_size=fields["vocab_size"],
             type_vocab_size=fields["type_vocab_size"],
@@ -77,7 +78,12 @@ class Block(nnx.Module):
         self.down = linear(inner, width, rngs=rngs)
         self.feed_forward_norm = layer_norm(width, config.epsilon, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array, bias: Array | None) -> Array:
+    def __call__(
+        self,
+        x: Float[Array, "B L D"],
+        mask: Bool[Array, "B L"],
+        bias: Float[Array, "1 H L L"] | None,
+    ) -> Float[Array, "B L D"]:
         qkv = self.qkv(x)
         qkv = qkv.reshape(*qkv.shape[:2], 3, self.heads, -1)
         mixed = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], mask, bias=bias)
@@ -88,7 +94,7 @@ class Block(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The encoder; `attention_mask` is required."""
+    """The encoder, from token ids to hidden states; `attention_mask` is required."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -115,7 +121,7 @@ class Model(nnx.Module):
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     embeddings, layer = f"{config.prefix}embeddings", f"{config.prefix}encoder.layer.{{}}"
     linears = {
         f"{layer}.attention.self.Wqkv": "blocks.qkv",

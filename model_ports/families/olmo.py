@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
-from model_ports.layers.dense import embed, linear
+from model_ports.layers.dense import embed, layer_norm, linear
 from model_ports.layers.positions import rotary_table, rotate
 from model_ports.layers.stacking import scan_layers, stack_layers
 
@@ -37,12 +38,12 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """Rotary positions have no table that ends."""
+        """The longest input in tokens: None, as rotary positions have no table that ends."""
         return None
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json.
+        """Returns the config that a checkpoint's config.json states.
 
         Raises:
             ValueError: The config asks for a variant that this port does not compute.
@@ -77,14 +78,7 @@ class Config:
 def _norm(config: Config, rngs: nnx.Rngs) -> nnx.Module:
     if config.norm == "rms":
         return nnx.RMSNorm(config.hidden_size, epsilon=_EPSILON, use_scale=config.affine, rngs=rngs)
-    return nnx.LayerNorm(
-        config.hidden_size,
-        epsilon=_EPSILON,
-        use_scale=config.affine,
-        use_bias=False,
-        use_fast_variance=False,
-        rngs=rngs,
-    )
+    return layer_norm(config.hidden_size, _EPSILON, bias=False, scale=config.affine, rngs=rngs)
 
 
 class Block(nnx.Module):
@@ -100,7 +94,9 @@ class Block(nnx.Module):
         self.up = linear(width, fused, bias=False, rngs=rngs)
         self.down = linear(fused // 2, width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array, mask: Array | None) -> Array:
+    def __call__(
+        self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
+    ) -> Float[Array, "B L D"]:
         qkv = self.qkv(self.attention_norm(x))
         qkv = qkv.reshape(*qkv.shape[:2], 3, self.heads, -1)
         table = rotary_table(x.shape[1], qkv.shape[-1])
@@ -111,7 +107,7 @@ class Block(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The decoder."""
+    """The decoder, from token ids to hidden states."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.tokens = embed(config.vocab_size, config.hidden_size, rngs=rngs)
@@ -126,7 +122,7 @@ class Model(nnx.Module):
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     layer = "model.transformer.blocks.{}"
     linears = {
         f"{layer}.att_proj": "blocks.qkv",

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
+from jaxtyping import Float, Float32, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.weights import Ignored, Weight, linear_weights
@@ -45,7 +46,7 @@ class Config:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json.
+        """Returns the config that a checkpoint's config.json states.
 
         Raises:
             ValueError: The config asks for a variant that this port does not compute.
@@ -81,34 +82,34 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """There is no position table: the declared context of 131,072 is not enforced."""
+        """The longest input in tokens: None, as the declared context of 131,072 is not enforced."""
         return None
 
     @property
     def layers(self) -> int:
-        """Number of blocks."""
+        """The number of blocks."""
         return len(self.order)
 
     @property
     def order(self) -> tuple[tuple[int, int], ...]:
-        """Kind (0 convolution, 1 attention) and place among its kind, layer by layer."""
+        """The kind (0 convolution, 1 attention) and the index in its kind, layer by layer."""
         kinds = (self.convolution_layers, self.attention_layers)
-        places = {
-            layer: (kind, place)
+        found = {
+            layer: (kind, index)
             for kind, layers in enumerate(kinds)
-            for place, layer in enumerate(layers)
+            for index, layer in enumerate(layers)
         }
-        return tuple(places[layer] for layer in sorted(places))
+        return tuple(found[layer] for layer in sorted(found))
 
 
 class RootMeanSquareNorm(nnx.Module):
-    """scale * x / (rms(x) + epsilon): epsilon stands outside the root, unlike elsewhere."""
+    """RMS norm with epsilon outside the root, unlike elsewhere: scale * x / (rms(x) + epsilon)."""
 
     def __init__(self, config: Config):
         self.epsilon = config.epsilon
         self.scale = nnx.Param(jnp.ones(config.width))
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         wide = x.astype(jnp.float32)
         root = jnp.sqrt(jnp.mean(wide * wide, axis=-1, keepdims=True))
         return (wide / (root + self.epsilon)).astype(x.dtype) * self.scale[...]
@@ -123,7 +124,7 @@ class FeedForward(nnx.Module):
         self.up = linear(config.width, config.inner, bias=False, rngs=rngs)
         self.down = linear(config.inner, config.width, bias=False, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         y = self.norm(x)
         return x + self.down(jax.nn.gelu(self.gate(y), approximate=False) * self.up(y))
 
@@ -148,7 +149,7 @@ class ConvolutionBlock(nnx.Module):
         self.output = linear(width, width, rngs=rngs)
         self.feed_forward = FeedForward(config, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         y = short_causal_convolution(
             self.project(self.norm(x)), self.short_kernel[...], self.short_bias[...]
         )
@@ -160,8 +161,8 @@ class ConvolutionBlock(nnx.Module):
         mixed = (mixed + value * self.skip[...].astype(x.dtype)) * gate
         return self.feed_forward(x + self.output(mixed))
 
-    def _filters(self, length: int) -> Array:
-        """Re sum_k residue_k pole_k^t, float32 [length, D].
+    def _filters(self, length: int) -> Float32[Array, "L D"]:
+        """Computes the filters Re sum_k residue_k pole_k^t for t = 0 .. length - 1.
 
         With t = a n + b the power is a product, and the sum one of two matrices a channel.
         """
@@ -169,10 +170,10 @@ class ConvolutionBlock(nnx.Module):
         steps = jnp.arange(stride)
         real, imaginary = self._powers(steps)
         far_real, far_imaginary = self._powers(stride * steps)
-        own_real, own_imaginary = self.residues[..., 0], self.residues[..., 1]
+        residue_real, residue_imaginary = self.residues[..., 0], self.residues[..., 1]
         far = (
-            own_real * far_real - own_imaginary * far_imaginary,
-            -own_real * far_imaginary - own_imaginary * far_real,
+            residue_real * far_real - residue_imaginary * far_imaginary,
+            -residue_real * far_imaginary - residue_imaginary * far_real,
         )
         filters = jnp.einsum(
             "adk,bdk->abd",
@@ -182,8 +183,10 @@ class ConvolutionBlock(nnx.Module):
         )
         return filters.reshape(-1, self.config.width)[:length]
 
-    def _powers(self, times: Array) -> tuple[Array, Array]:
-        """Real and imaginary part of pole^t, float32 [T, D, states], for int32 times [T]."""
+    def _powers(
+        self, times: Int[Array, " T"]
+    ) -> tuple[Float32[Array, "T D S"], Float32[Array, "T D S"]]:
+        """Computes the real and the imaginary part of pole^t for each time t and S poles."""
         decay, coarse, fine = jnp.moveaxis(self.poles[...], -1, 0)
         times = times[:, None, None]
         # Whole turns drop out of an integer product, also where it wraps around.
@@ -194,7 +197,7 @@ class ConvolutionBlock(nnx.Module):
 
 
 def log_poles(poles: np.ndarray) -> np.ndarray:
-    """Logarithms of poles, precise enough for powers of 2^17.
+    """Returns the logarithms of poles, precise enough for powers of 2^17.
 
     Times t, a float32 angle of a pole would be off by 1e-7 t. It is computed in float64 and split.
 
@@ -222,11 +225,11 @@ class AttentionBlock(nnx.Module):
         self.output = linear(config.width, config.width, rngs=rngs)
         self.feed_forward = FeedForward(config, rngs=rngs)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         qkv = self.qkv(self.norm(x))
         qkv = qkv.reshape(*qkv.shape[:2], _PARTS, self.config.heads, -1)
         half = qkv.shape[-1] // 2
-        # Computed in float32: the checkpoint's own frequencies are rounded to bfloat16.
+        # Computed in float32: the frequencies in the checkpoint are rounded to bfloat16.
         exponents = jnp.arange(half, dtype=jnp.float32) / half
         frequencies = self.config.rotary_base**-exponents / self.config.rotary_scaling
         table = rotary_table(x.shape[1], 2 * half, frequencies=frequencies)
@@ -236,7 +239,7 @@ class AttentionBlock(nnx.Module):
 
 
 class Model(nnx.Module):
-    """The decoder."""
+    """The decoder, from token ids to hidden states."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -257,7 +260,7 @@ class Model(nnx.Module):
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
-    """Where each tensor of the checkpoint goes."""
+    """Returns where each tensor of the checkpoint goes."""
     layer = "backbone.blocks.{}"
     rules: list[Weight | Ignored] = [
         Weight("backbone.embedding_layer.weight", "tokens.embedding"),
@@ -281,8 +284,8 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     }
     for stack, layers in kinds.items():
         only = frozenset(layers)
-        places = {"l1": "gate", "l2": "up", "l3": "down"}
-        linears = {f"{layer}.mlp.{a}": f"{stack}.feed_forward.{b}" for a, b in places.items()}
+        names = {"l1": "gate", "l2": "up", "l3": "down"}
+        linears = {f"{layer}.mlp.{a}": f"{stack}.feed_forward.{b}" for a, b in names.items()}
         rules += [
             replace(rule, only=only)
             for rule in (

@@ -1,4 +1,8 @@
-"""Scaled dot-product attention, as the device computes it best."""
+"""Scaled dot-product attention, as the device computes it best, and the layer around it.
+
+Letters of shapes: B batch, L length, D width, H query heads, G heads of keys and values, d width
+of a head.
+"""
 
 import functools
 import math
@@ -9,44 +13,47 @@ import jax.numpy as jnp
 from absl import logging
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float, Float32
 
 from model_ports.layers.dense import linear
 from model_ports.layers.positions import rotate
 
-# Attention scores held at once: what a CPU's cache holds, a gibibyte on other devices.
+# Attention scores that are held at once: what a CPU's cache holds; a GiB on other devices.
 _CPU_SCORES, _SCORES = 2**22, 2**28
 _HIDDEN = -1e30  # score of what may not be seen; a row without anything to see gets the mean
 
 
 def attend(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
+    query: Float[Array, "B L H d"],
+    key: Float[Array, "B L G d"],
+    value: Float[Array, "B L G d"],
+    mask: Bool[Array, "B L"] | None,
     *,
     causal: bool = False,
-    allowed: Array | None = None,
-    bias: Array | None = None,
+    allowed: Bool[Array, "L L"] | None = None,
+    bias: Float[Array, "#B H L L"] | None = None,
     kernel: bool = True,
-) -> Array:
-    """Scaled dot-product attention, heads joined again; scores and softmax are float32.
+) -> Float[Array, "B L H*d"]:
+    """Computes scaled dot-product attention and joins the heads.
+
+    Scores and softmax are float32.
 
     The scores of all pairs never stand in memory where they are many: some queries at a time see
     all keys. A CPU takes as many as its cache holds, which is several times faster too. In
     bfloat16 a GPU takes cuDNN's kernel (of FlashAttention-2, Dao 2023) where that has the shape.
 
     Args:
-        query: [B, L, H, d].
-        key: [B, L, G, d]; query head h uses key and value head h // (H / G).
-        value: [B, L, G, d].
-        mask: Which tokens may be seen, bool [B, L], those at the front of each record; None: all.
+        query: Queries of H heads.
+        key: Keys; query head h uses key and value head h // (H / G).
+        value: Values.
+        mask: Which tokens may be seen: those at the front of each record; None: all.
         causal: Whether a token sees itself and those before it only.
-        allowed: Which token may see which, bool [L, L], beside `mask`; None: any.
-        bias: Added to the scores, [B or 1, H, L, L], such as ALiBi.
+        allowed: Which token (row) may see which (column), beside `mask`; None: any may see any.
+        bias: Added to the scores, such as ALiBi; one for all records, or one a record.
         kernel: Whether cuDNN's kernel may be taken. It is not where devices share parameters.
 
     Returns:
-        [B, L, H * d].
+        The mixed values of all heads, side by side, in the dtype of `value`.
     """
     # JAX cannot split the kernel over axes that a program mapped over others leaves to it.
     split = bool(jax.sharding.get_abstract_mesh().auto_axes)
@@ -65,7 +72,7 @@ def attend(
 def _has_kernel(
     shape: tuple[int, ...], groups: int, dtype: str, *, masked: bool, causal: bool
 ) -> bool:
-    """Whether cuDNN computes attention of this shape on the default device.
+    """Tells whether cuDNN computes attention of this shape on the default device.
 
     It takes some shapes on some devices, and says so when it is compiled alone.
     """
@@ -92,7 +99,7 @@ def _by_kernel(
     causal: bool,
     implementation: Literal["cudnn", "xla"] = "cudnn",
 ) -> Array:
-    """`attend` by JAX's own function; the kernel knows a mask by the records' lengths."""
+    """Computes `attend` by JAX's function; the kernel knows a mask by the records' lengths."""
     lengths = None
     if mask is not None:
         # A record without tokens sees one of padding: over no keys there is no softmax.
@@ -118,7 +125,7 @@ def _in_blocks(
     bias: Array | None,
     scores: int,
 ) -> Array:
-    """`attend`, with at most about `scores` scores at once."""
+    """Computes `attend` with at most about `scores` scores at once."""
     batch, length, heads, width = query.shape
     groups = key.shape[2]
     count = math.ceil(batch * heads * length * length / scores)  # of blocks of queries
@@ -126,7 +133,7 @@ def _in_blocks(
     count = math.ceil(length / size)
 
     def split(array: Array) -> Array:
-        """[.., L, x] -> [count, .., size, x]."""
+        """Splits [.., L, x] into blocks [count, .., size, x]."""
         padding = [(0, 0)] * array.ndim
         padding[-2] = (0, count * size - length)
         *lead, _, last = array.shape
@@ -140,15 +147,15 @@ def _in_blocks(
     if bias is not None:
         bias = split(bias.reshape(-1, *query.shape[1:4], length))
     allowed = None if allowed is None else split(allowed)
-    places = jnp.arange(count * size).reshape(count, size, 1)
+    positions = jnp.arange(count * size).reshape(count, size, 1)
 
     def block(parts: tuple[Array, Array, Array | None, Array | None]) -> Array:
-        query, place, allowed, bias = parts
+        query, position, allowed, bias = parts
         logits = jnp.einsum("bgrtd,bgsd->bgrts", query, key, preferred_element_type=jnp.float32)
         if bias is not None:
             logits += bias
         seen = [] if mask is None else [mask[:, None, None, None]]
-        seen += [place >= jnp.arange(length)] if causal else []
+        seen += [position >= jnp.arange(length)] if causal else []
         seen += [] if allowed is None else [allowed]
         if seen:
             # A summand: a CPU takes several times as long to select among so many scores.
@@ -163,18 +170,18 @@ def _in_blocks(
         )
         return (mixed / total).astype(value.dtype)
 
-    mixed = jax.lax.map(block, (split(query), places, allowed, bias))
+    mixed = jax.lax.map(block, (split(query), positions, allowed, bias))
     mixed = jnp.moveaxis(mixed, 0, 3).reshape(batch, heads, count * size, -1)[:, :, :length]
     return mixed.swapaxes(1, 2).reshape(batch, length, -1)
 
 
-def split_heads(x: Array, heads: int) -> Array:
-    """[B, L, H * d] -> [B, L, H, d], heads in order."""
+def split_heads(x: Float[Array, "B L D"], heads: int) -> Float[Array, "B L H d"]:
+    """Splits the last axis, D = H * d, into heads in order."""
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
 class SelfAttention(nnx.Module):
-    """Multi-head self-attention with biases, rotary on queries and keys where a table is given."""
+    """Multi-head self-attention with biases; queries and keys turn where a table is given."""
 
     def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
         self.heads = heads
@@ -185,12 +192,19 @@ class SelfAttention(nnx.Module):
 
     def __call__(
         self,
-        x: Array,
-        mask: Array | None,
-        table: tuple[Array, Array] | None = None,
+        x: Float[Array, "B L D"],
+        mask: Bool[Array, "B L"] | None,
+        table: tuple[Float32[Array, "L pairs"], Float32[Array, "L pairs"]] | None = None,
         interleaved: bool = False,
-    ) -> Array:
-        """Maps [B, L, D] to [B, L, D]; `table` and `interleaved` as for `rotate`."""
+    ) -> Float[Array, "B L D"]:
+        """Mixes the tokens that `mask` lets be seen.
+
+        Args:
+            x: Hidden states.
+            mask: See `attend`.
+            table: See `rotate`; None: no positions.
+            interleaved: See `rotate`.
+        """
         query, key, value = (
             split_heads(project(x), self.heads) for project in (self.query, self.key, self.value)
         )

@@ -1,9 +1,13 @@
-"""Mamba's mixer for one direction, which several families share."""
+"""Mamba's mixer for one direction, which several families share.
+
+Letters of shapes: B batch, L length, D inner width.
+"""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float, Float32
 
 from model_ports.layers.convolutions import short_causal_convolution
 from model_ports.layers.dense import linear
@@ -13,7 +17,15 @@ from model_ports.layers.scans import selective_scan
 class SelectiveMixer(nnx.Module):
     """Convolution, input-dependent step sizes and selective scan (Gu and Dao 2023), causal.
 
-    With `norm_epsilon` step, B and C are RMS-normed, as Jamba has them (Lieber et al. 2024).
+    With `norm_epsilon`, the step size, B and C are RMS-normed, as in Jamba (Lieber et al. 2024).
+
+    Args:
+        inner: Inner width D.
+        states: States of each channel.
+        rank: Width from which the step sizes are projected.
+        convolution: Length of the short convolution.
+        norm_epsilon: Epsilon of the RMS norms; None: there are none.
+        rngs: Source of the random weights.
     """
 
     def __init__(
@@ -41,8 +53,8 @@ class SelectiveMixer(nnx.Module):
                 for width in (rank, states, states)
             )
 
-    def __call__(self, x: Array) -> Array:
-        """Maps [B, L, inner] to float32 [B, L, inner]."""
+    def __call__(self, x: Float[Array, "B L D"]) -> Float32[Array, "B L D"]:
+        """Mixes each channel with what was before it; scan and skip are float32."""
         x = jax.nn.silu(short_causal_convolution(x, self.kernel[...], self.bias[...]))
         parts = jnp.split(self.project(x), (self.rank, self.rank + self.states), axis=-1)
         if self.normed:

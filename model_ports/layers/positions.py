@@ -1,21 +1,28 @@
-"""Rotary positions and ALiBi."""
+"""Positions in attention: rotary embedding and ALiBi.
+
+Letters of shapes: B batch, L length, H heads, d width of a head.
+"""
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Float32
 
 
 def rotary_table(
-    length: int, width: int, base: float = 10000.0, frequencies: Array | None = None
-) -> tuple[Array, Array]:
-    """Cosines and sines of the rotary angles, float32 [length, width / 2].
+    length: int,
+    width: int,
+    base: float = 10000.0,
+    frequencies: Float[Array, " pairs"] | None = None,
+) -> tuple[Float32[Array, "L pairs"], Float32[Array, "L pairs"]]:
+    """Returns the cosines and the sines of the rotary angles, both [L, d / 2].
 
-    Pair j of a head turns by the angle position * base^(-2j / width).
+    Pair j of a head turns by the angle position * base^(-2j / d).
 
     Args:
-        length: Positions 0 .. length - 1.
-        width: Head width.
+        length: L, for the positions 0 .. L - 1.
+        width: d.
         base: Base of the frequencies.
-        frequencies: [width / 2], instead of those of `base`.
+        frequencies: Angle by which each of the d / 2 pairs turns a position; None: that of `base`.
     """
     if frequencies is None:
         frequencies = base ** (-jnp.arange(0, width, 2, dtype=jnp.float32) / width)
@@ -23,16 +30,20 @@ def rotary_table(
     return jnp.cos(angles), jnp.sin(angles)
 
 
-def rotate(x: Array, table: tuple[Array, Array], interleaved: bool = False) -> Array:
-    """Rotary position embedding (Su et al. 2021, RoFormer) over the whole head width.
+def rotate(
+    x: Float[Array, "B L H d"],
+    table: tuple[Float32[Array, "L d//2"], Float32[Array, "L d//2"]],
+    interleaved: bool = False,
+) -> Float[Array, "B L H d"]:
+    """Applies the rotary position embedding (Su et al. 2021, RoFormer) to whole heads.
 
     Args:
-        x: Queries or keys [B, L, H, d].
+        x: Queries or keys.
         table: The result of `rotary_table` for L and d.
         interleaved: Whether elements 2j and 2j + 1 form a pair, instead of j and j + d/2.
 
     Returns:
-        The dtype of `x`; the rotation itself is float32.
+        The rotated heads in the dtype of `x`; the rotation itself is float32.
     """
     cos, sin = (part[:, None, :] for part in table)
     wide = x.astype(jnp.float32)
@@ -46,10 +57,10 @@ def rotate(x: Array, table: tuple[Array, Array], interleaved: bool = False) -> A
 
 
 def alibi_slopes(heads: int) -> list[float]:
-    """Slopes of ALiBi (Press et al. 2022), also for head counts that are no power of two.
+    """Returns ALiBi's slope of each head (Press et al. 2022), also where H is no power of two.
 
-    For a power of two n they are s, s^2, ..., s^n with s = 2^(-8 / n). Otherwise those of the
-    largest power of two p below n, then every other slope of 2p.
+    For a power of two n they are s, s^2, ..., s^n with s = 2^(-8 / n). Otherwise they are those
+    of the largest power of two p below H, then every other slope of 2p.
     """
     power = 2 ** (heads.bit_length() - 1)
     slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
@@ -57,8 +68,8 @@ def alibi_slopes(heads: int) -> list[float]:
     return slopes + between[: heads - power]
 
 
-def symmetric_alibi(length: int, heads: int) -> Array:
-    """Bias -slope_h |i - j|, float32 [1, H, L, L]."""
+def symmetric_alibi(length: int, heads: int) -> Float32[Array, "1 H L L"]:
+    """Returns ALiBi's bias for attention in both directions, -slope_h |i - j|."""
     position = jnp.arange(length, dtype=jnp.float32)
     distance = jnp.abs(position[:, None] - position[None, :])
     return -jnp.array(alibi_slopes(heads))[None, :, None, None] * distance

@@ -1,32 +1,42 @@
-"""Recurrences of state-space models, bounded in memory."""
+"""Recurrences of state-space models, bounded in memory.
+
+Letters of shapes: B batch, L length, D width, H heads, S states.
+"""
 
 import functools
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, Float32, Shaped
 
-_CHUNK = 32  # steps whose states [B, chunk, D, N] are held at once
+_CHUNK = 32  # steps whose states [B, chunk, D, S] are held at once
 
 
-def selective_scan(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Array:
-    """Mamba's selective scan (Gu and Dao 2023), in float32.
+def selective_scan(
+    x: Float[Array, "B L D"],
+    dt: Float[Array, "B L D"],
+    a: Float[Array, "D S"],
+    b: Float[Array, "B L S"],
+    c: Float[Array, "B L S"],
+) -> Float32[Array, "B L D"]:
+    """Runs Mamba's selective scan (Gu and Dao 2023) in float32.
 
-    h_t = exp(dt_t a) h_{t-1} + dt_t b_t x_t,   y_t = sum_n c_t[n] h_t[:, n],   h before 0 is 0.
+    h_t = exp(dt_t a) h_{t-1} + dt_t b_t x_t,   y_t = sum_s c_t[s] h_t[:, s],   h before 0 is 0.
 
     The states of the whole length never stand in memory. A CPU goes step by step, which is the
     least work; other devices go chunk by chunk, each an associative scan, which is the fewest
     steps.
 
     Args:
-        x: Input [B, L, D].
-        dt: Step sizes [B, L, D], positive.
-        a: [D, N], negative.
-        b: [B, L, N].
-        c: [B, L, N].
+        x: Input.
+        dt: Step sizes, positive.
+        a: Rates of decay, negative.
+        b: Input weights of each step.
+        c: Output weights of each step.
 
     Returns:
-        float32 [B, L, D].
+        The outputs y.
     """
     steps = tuple(array.astype(jnp.float32) for array in (x, dt, b, c))
     a = a.astype(jnp.float32)
@@ -34,7 +44,7 @@ def selective_scan(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Array:
 
 
 def _scan_by_step(x: Array, dt: Array, b: Array, c: Array, a: Array) -> Array:
-    # States are [B, N, D], and y a product: wide rows, and a sum that is not fused with the
+    # States are [B, S, D], and y a product: wide rows, and a sum that is not fused with the
     # exponentials, which a CPU would compute one by one in a batch of one record.
     a = a.T
 
@@ -72,8 +82,14 @@ def _scan_by_chunk(x: Array, dt: Array, b: Array, c: Array, a: Array) -> Array:
     return y.swapaxes(0, 1).reshape(batch, -1, width)[:, :length]
 
 
-def state_space_duality(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Array:
-    """Mamba-2's scan (Dao and Gu 2024), in float32: one decay a head, states of D x N.
+def state_space_duality(
+    x: Float[Array, "B L H D"],
+    dt: Float[Array, "B L H"],
+    a: Float[Array, " H"],
+    b: Float[Array, "B L S"],
+    c: Float[Array, "B L S"],
+) -> Float32[Array, "B L H D"]:
+    """Runs Mamba-2's scan (Dao and Gu 2024) in float32: one decay a head, states of D x S.
 
     S_t = exp(dt_t a) S_{t-1} + dt_t x_t b_t',   y_t = S_t c_t,   S before 0 is 0.
 
@@ -81,14 +97,14 @@ def state_space_duality(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Ar
     state is carried.
 
     Args:
-        x: Input [B, L, H, D].
-        dt: Step sizes [B, L, H], positive.
-        a: [H], negative.
-        b: [B, L, N].
-        c: [B, L, N].
+        x: Input, of H heads of width D.
+        dt: Step sizes, positive.
+        a: Rates of decay, negative.
+        b: Input weights of each step, shared by the heads.
+        c: Output weights of each step, shared by the heads.
 
     Returns:
-        float32 [B, L, H, D].
+        The outputs y.
     """
     batch, length, heads, width = x.shape
     count = -(-length // _CHUNK)
@@ -120,12 +136,14 @@ def state_space_duality(x: Array, dt: Array, a: Array, b: Array, c: Array) -> Ar
     return y.swapaxes(0, 1).reshape(batch, -1, heads, width)[:, :length]
 
 
-def reverse_records(x: Array, mask: Array | None) -> Array:
-    """Turns each record's tokens around, padding behind them left where it is.
+def reverse_records(
+    x: Shaped[Array, "B L *rest"], mask: Bool[Array, "B L"] | None
+) -> Shaped[Array, "B L *rest"]:
+    """Reverses the tokens of each record and leaves the padding behind them where it is.
 
     Args:
-        x: [B, L, ...].
-        mask: True for a record's tokens, which stand on the left, [B, L]; None: all are.
+        x: Anything by token, such as ids or hidden states.
+        mask: True for a record's tokens, which stand on the left; None: all are.
     """
     if mask is None:
         return x[:, ::-1]

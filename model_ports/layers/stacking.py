@@ -1,4 +1,7 @@
-"""Stacked layers: one module whose parameters have a leading axis, run by a scan."""
+"""Stacked layers: one module whose parameters have a leading axis, run by a scan.
+
+Letters of shapes: L length, D width; leading axes (a batch B, or two streams of it) are free.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,10 +11,17 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
 
 def stack_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, rngs: nnx.Rngs) -> Any:
-    """Returns `count` layers as one module whose parameters have a leading axis."""
+    """Builds layers as one module whose parameters have a leading axis.
+
+    Args:
+        make: Builds one layer from its random numbers.
+        count: Number of layers, the length of the leading axis.
+        rngs: Source of random numbers, split among the layers.
+    """
 
     @nnx.split_rngs(splits=count)
     @nnx.vmap(in_axes=(0,), out_axes=0)
@@ -22,15 +32,19 @@ def stack_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, rngs: nnx.R
 
 
 def scan_layers(
-    layers: Any, x: Array, apply: Callable[[Any, Array], Array], taps: tuple[int, ...]
-) -> tuple[Array, dict[int, Array]]:
+    layers: Any,
+    x: Float[Array, "... L D"],
+    apply: Callable[[Any, Array], Array],
+    taps: tuple[int, ...],
+) -> tuple[Float[Array, "... L D"], dict[int, Float[Array, "... L D"]]]:
     """Runs stacked layers one after the other; compile time does not grow with their number.
 
     Args:
         layers: The result of `stack_layers`.
-        x: Hidden states [B, L, D] that enter the first layer.
-        apply: One layer's computation, `apply(layer, x) -> x`.
-        taps: Wanted hidden states: 0 is `x` itself, i the output of layer i; others are skipped.
+        x: Hidden states that enter the first layer.
+        apply: The computation of one layer, `apply(layer, x) -> x`.
+        taps: Wanted hidden states: 0 is `x` itself, i the output of layer i.
+            Others, such as -1, are skipped.
 
     Returns:
         The last layer's output, and the wanted hidden states by tap.
@@ -52,29 +66,29 @@ def scan_layers(
 def scan_mixed(
     stacks: Sequence[Any],
     order: Sequence[tuple[int, int]],
-    x: Array,
+    x: Float[Array, "... L D"],
     apply: Callable[[Any, Array], Array],
     taps: tuple[int, ...],
-) -> tuple[Array, dict[int, Array]]:
+) -> tuple[Float[Array, "... L D"], dict[int, Float[Array, "... L D"]]]:
     """Runs layers of several kinds in any order; compile time grows with the kinds only.
 
     Args:
         stacks: The stacked layers of each kind.
-        order: For each layer, its kind and its place in that kind's stack.
-        x: Hidden states [B, L, D] that enter the first layer.
-        apply: One layer's computation, `apply(layer, x) -> x`, whatever its kind.
+        order: For each layer, its kind and its index in the stack of that kind.
+        x: Hidden states that enter the first layer.
+        apply: The computation of one layer of any kind, `apply(layer, x) -> x`.
         taps: As for `scan_layers`.
 
     Returns:
-        As `scan_layers`.
+        The last layer's output, and the wanted hidden states by tap.
     """
     inner = [tap for tap in taps if tap > 0]
     states = {0: x} if 0 in taps else {}
     parts = [nnx.split(stack) for stack in stacks]
 
-    def run(kind: int, place: Array, x: Array) -> Array:
+    def run(kind: int, index: Array, x: Array) -> Array:
         structure, state = parts[kind]
-        layer = nnx.merge(structure, jax.tree.map(lambda leaf: leaf[place], state))
+        layer = nnx.merge(structure, jax.tree.map(lambda leaf: leaf[index], state))
         return apply(layer, x)
 
     branches = [functools.partial(run, kind) for kind in range(len(stacks))]
@@ -83,8 +97,8 @@ def scan_mixed(
         x = jax.lax.switch(layer[0], branches, layer[1], x)
         return x, x if inner else None
 
-    kinds, places = (jnp.array(column) for column in zip(*order, strict=True))
-    x, outputs = jax.lax.scan(step, x, (kinds, places))
+    kinds, indices = (jnp.array(column) for column in zip(*order, strict=True))
+    x, outputs = jax.lax.scan(step, x, (kinds, indices))
     if outputs is not None:
         states |= {tap: outputs[tap - 1] for tap in inner}
     return x, states

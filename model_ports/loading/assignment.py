@@ -15,12 +15,12 @@ from model_ports.loading.tensors import CheckpointError, Tensors
 
 @dataclass(frozen=True)
 class Assignment:
-    """A parameter's sources in the order they are stacked.
+    """The tensors that fill a parameter, in the order in which they are stacked.
 
     Attributes:
         sources: Tensor names, row-major over the stacking axes.
         stack: Lengths of the stacking axes; () for a single tensor.
-        layout: Change of each tensor's layout.
+        layout: Change of each tensor before stacking; None: as it is stored.
         shape: Shape of the parameter.
     """
 
@@ -43,7 +43,7 @@ def assign_tensors(
         parameters: Shape of each parameter of the module, by dotted path.
 
     Returns:
-        An `Assignment` for every parameter.
+        The assignment of every parameter, by dotted path.
 
     Raises:
         CheckpointError: Lists every tensor without a rule, every parameter without a tensor,
@@ -128,19 +128,26 @@ def _shape_after(layout: Layout | None, shape: Sequence[int]) -> tuple[int, ...]
 
 
 def parameter_shapes(abstract: nnx.State) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of each parameter of a module's state by dotted path."""
-    return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(abstract)}
+    """Returns the shape of each parameter of a module's state, by dotted path."""
+    return {_dotted(path): leaf.shape for path, leaf in nnx.to_flat_state(abstract)}
+
+
+def _dotted(path: Iterable[Any]) -> str:
+    return ".".join(map(str, path))
 
 
 def fill_state(abstract: nnx.State, values: Mapping[str, Any]) -> nnx.State:
-    """Returns a module's state with a value for each parameter's dotted path."""
+    """Returns a module's state with a new value for each parameter.
+
+    Args:
+        abstract: The state, whose values may be shapes.
+        values: The new values, by dotted path.
+    """
     flat = nnx.to_flat_state(abstract)
-    return nnx.from_flat_state(
-        [(path, leaf.replace(values[".".join(map(str, path))])) for path, leaf in flat]
-    )
+    return nnx.from_flat_state([(path, leaf.replace(values[_dotted(path)])) for path, leaf in flat])
 
 
-def cast_dtype(path: str, dtype: Any, float32: Sequence[str]) -> Any:
+def cast_dtype(path: str, dtype: Any, float32: Sequence[str]) -> np.dtype:
     """Returns the dtype of a parameter: float32 where a pattern of `float32` matches its path."""
     kept = any(re.fullmatch(pattern, path) for pattern in float32)
     return np.dtype(np.float32) if kept else np.dtype(dtype)
@@ -150,7 +157,7 @@ def cast_state(state: nnx.State, dtype: str, float32: Sequence[str]) -> nnx.Stat
     """Casts a module's parameters, but for those whose paths match a pattern of `float32`."""
     flat = []
     for path, leaf in nnx.to_flat_state(state):
-        wanted = cast_dtype(".".join(map(str, path)), np.dtype(dtype), float32)
+        wanted = cast_dtype(_dotted(path), dtype, float32)
         flat.append((path, leaf.replace(leaf[...].astype(wanted))))
     return nnx.from_flat_state(flat)
 
@@ -174,18 +181,17 @@ def load_parameters(
         shardings: Where each parameter goes, by dotted path; None: the default device.
 
     Returns:
-        The state; one parameter at a time is whole in host memory.
+        The state. No more than one parameter at a time is whole in host memory.
 
     Raises:
         CheckpointError: A tensor holds a NaN or an infinity, or is of no weights' dtype.
     """
     filled = {}
-    for name in parameter_shapes(abstract):
-        assignment = assignments[name]
-        array = np.empty(assignment.shape, cast_dtype(name, dtype, float32))
+    for path in parameter_shapes(abstract):
+        assignment = assignments[path]
+        array = np.empty(assignment.shape, cast_dtype(path, dtype, float32))
         rows = array.reshape(len(assignment.sources), *assignment.shape[len(assignment.stack) :])
         for row, source in zip(rows, assignment.sources, strict=True):
             tensors.read_row(source, assignment.layout, row)
-        sharding = shardings[name] if shardings else None
-        filled[name] = jax.device_put(array, sharding)
+        filled[path] = jax.device_put(array, shardings[path] if shardings else None)
     return fill_state(abstract, filled)

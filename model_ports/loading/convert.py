@@ -122,7 +122,7 @@ def _check_room(
 
 
 def _side_files(source: Path) -> list[Path]:
-    """Config and tokenizer files, and a fixture's meta.json."""
+    """Returns the config and the tokenizer files, and the meta.json of a fixture."""
     return sorted(
         path
         for path in source.iterdir()

@@ -22,13 +22,13 @@ from model_ports.loading.tensors import CheckpointError, Tensors
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
-FORMAT = 1  # of the folder; other numbers are refused
+FORMAT = 1  # version of the folder's layout; others are refused
 _CHUNK_BYTES = 64 * 2**20  # a chunk is a file: few files, and slices that a mesh reads alone
 _SMALL = 2**20  # files up to this size are hashed at every loading
 
 
 def is_converted(folder: Path) -> bool:
-    """Whether a checkpoint folder holds a converted checkpoint."""
+    """Tells whether a checkpoint folder holds a converted checkpoint."""
     return (folder / MANIFEST).is_file()
 
 
@@ -152,7 +152,7 @@ def _shown(shapes: Mapping[str, tuple[int, ...]], path: str) -> str:
 
 
 def create_orbax(folder: Path, paths: Sequence[str]) -> None:
-    """Writes an Orbax checkpoint of these parameters, one number each, to be overwritten."""
+    """Writes an Orbax checkpoint that names these parameters, each one number to be overwritten."""
     tree = traverse_util.unflatten_dict({path: np.zeros(1, np.float32) for path in paths}, sep=".")
     with ocp.Checkpointer(_handler()) as checkpointer:
         checkpointer.save(folder.absolute(), args=ocp.args.PyTreeSave(tree))
@@ -238,9 +238,9 @@ def restore(
         for name, shape in parameter_shapes(abstract).items()
     }
     # The shardings are of this process's devices: it does not wait for others to restore too.
-    own = jax.process_index()
+    process = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
-        primary_host=own, active_processes={own}, barrier_sync_key_prefix=str(own)
+        primary_host=process, active_processes={process}, barrier_sync_key_prefix=str(process)
     )
     tree = traverse_util.unflatten_dict(target, sep=".")
     arguments = ocp.args.PyTreeRestore(

@@ -17,17 +17,17 @@ from model_ports import catalog
 from model_ports.loading.converted import file_facts, folder_facts
 from model_ports.loading.tensors import CheckpointError, open_checkpoint
 
-SOURCE = "source.json"  # of a staged folder: repository, revision, size and SHA-256 of each file
+SOURCE = "source.json"  # in a staged folder: repository, revision, size and SHA-256 of each file
 _TEXT_FILES = ["*.json", "*.txt"]
 _SAFETENSORS = ["*.safetensors"]
 _TORCH_FILES = ["*.bin", "*.pt", "*.pth", "*.ckpt"]
 _ATTEMPTS = 3
-# Of the HTTP client that the hub's library uses.
+# The base of all errors of the HTTP client that the hub's library uses.
 _TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore
 
 
 class HubError(ValueError):
-    """Something could not be fetched."""
+    """Raised where something could not be fetched."""
 
 
 def download(
@@ -41,7 +41,7 @@ def download(
 ) -> Path:
     """Fetches files of a repository at a revision; returns their folder.
 
-    A connection that drops is tried again, and what had come is kept.
+    A connection that drops is tried again from what had come.
 
     Args:
         repo: The repository.
@@ -79,7 +79,7 @@ def checkpoint_source(model_id: str) -> tuple[str, str]:
     """Returns the repository and pinned revision of a model on the hub.
 
     Raises:
-        HubError: Its checkpoint lies elsewhere; says how to put it in place.
+        HubError: Its checkpoint lies elsewhere; says how to get it.
     """
     source = catalog.get(model_id).source
     repo, revision = source["repo"], source["revision"]
@@ -130,10 +130,11 @@ def _hint(model_id: str) -> str:
 
 
 def stage(model_id: str, to: Path) -> Path:
-    """Puts a model's checkpoint into `to`, for use without a network; returns its folder.
+    """Fetches a model's checkpoint into `to`, for use without a network; returns its folder.
 
-    The folder gets its name when it is complete; done before, its files are compared with what
-    was fetched. A checkpoint that is not on the hub is checked where the user has put its files.
+    The folder gets its name when it is complete. Where it is there already, its files are compared
+    with what was fetched. A checkpoint that is not on the hub is checked where the user has put
+    its files.
 
     Raises:
         CatalogError: Unknown model.

@@ -45,7 +45,7 @@ def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
 
 @dataclass(frozen=True)
 class PlannedCheckpoint(Reader):
-    """A checkpoint folder that was checked, all but the contents of its tensors.
+    """The reader of a checkpoint folder that was checked, all but the contents of its tensors.
 
     Attributes:
         folder: The checkpoint, of the authors' files or converted.
@@ -112,7 +112,7 @@ def plan_checkpoint(
 
 
 def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> catalog.Preset:
-    """Returns the preset, with a fixture's limit where the folder is one."""
+    """Returns the preset, with the limit of the fixture where the folder is one."""
     preset = entry.preset(name)
     meta = folder / "meta.json"
     if meta.is_file():

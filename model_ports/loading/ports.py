@@ -66,7 +66,20 @@ def random_reader(
     tiny: bool = False,
     fields: Mapping[str, Any] | None = None,
 ) -> Reader:
-    """Returns the reader of `random_port` or `abstract_port`, of the same arguments."""
+    """Returns the reader of a model without a checkpoint, as the catalog describes it.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: Where tokenizer files lie, for tokenizers that need files.
+        preset: Preset name.
+        tiny: Whether the model is the family's tiny one instead of the full-size one.
+        fields: Fields of config.json that differ from the model's.
+
+    Raises:
+        CatalogError: Unknown model, or a preset that cannot be computed.
+        FamilyError: The family is not ported yet.
+        TokenizerError: A tokenizer file is missing.
+    """
     entry = catalog.get(model_id)
     changes = {**(family(entry.family).TINY if tiny else {}), **(fields or {})}
     config = family_config(entry, {**entry.config, **changes})
@@ -83,23 +96,22 @@ def random_port(
     dtype: str = "float32",
     mesh: Mesh | None = None,
 ) -> Port:
-    """Builds a port with random weights: the untrained control.
+    """Builds a port with random weights, the untrained control.
 
-    The weights are those of the family's own initialisers (normal matrices of standard deviation
+    The weights are those of the family's initialisers (normal matrices of standard deviation
     0.02, unit scales and zero biases unless the family says otherwise), from `nnx.Rngs(seed)`.
 
     Args:
         model_id: Model of the catalog.
         folder: Where tokenizer files lie, for tokenizers that need files.
         preset: Preset name.
-        tiny: The family's tiny config instead of the full-size one.
+        tiny: Whether the model is the family's tiny one instead of the full-size one.
         seed: Seed of the weights.
         dtype: Dtype of parameters and computation.
         mesh: As for `load_port`; the weights are the same, and no device ever holds them all.
 
     Raises:
-        CatalogError: Unknown model, unported family, or a preset that cannot be computed.
-        TokenizerError: A tokenizer file is missing.
+        CatalogError, FamilyError, TokenizerError: See `random_reader`.
     """
     reader = random_reader(model_id, folder, preset, tiny=tiny)
     kind = family(reader.entry.family)
@@ -139,8 +151,7 @@ def abstract_port(
         mesh: As for `load_port`; its devices need not be there.
 
     Raises:
-        CatalogError: Unknown model or unported family.
-        TokenizerError: A tokenizer file is missing.
+        CatalogError, FamilyError, TokenizerError: See `random_reader`.
     """
     reader = random_reader(model_id, folder, fields=fields)
     kind = family(reader.entry.family)
@@ -163,6 +174,6 @@ def abstract_port(
 def _shardings(
     kind: Family, abstract: nnx.State, mesh: Mesh | None
 ) -> Mapping[str, NamedSharding] | None:
-    """Where each parameter goes, by dotted path; None: on the default device."""
+    """Returns the sharding of each parameter, by dotted path; None: the default device."""
     shapes = parameter_shapes(abstract)
     return None if mesh is None else parameter_shardings(kind.SHARDING, shapes, mesh)

@@ -10,13 +10,13 @@ from model_ports.contract.family import MODEL
 
 Table = Sequence[tuple[str, tuple[str | None, ...]]]
 
-LARGE = 2**20  # elements from which a parameter is never held whole by every device
+LARGE = 2**20  # from so many elements on, no parameter is held whole by every device
 
 
 def parameter_shardings(
     table: Table, parameters: Mapping[str, Sequence[int]], mesh: Mesh
 ) -> dict[str, NamedSharding]:
-    """Returns the sharding of each parameter.
+    """Returns the sharding of each parameter, by dotted path.
 
     A dimension that its axis does not divide, or whose axis the mesh lacks, is replicated. A
     parameter of `LARGE` elements that is then whole is split over `model` in the largest of its
@@ -42,7 +42,7 @@ def parameter_shardings(
 
 
 def _split(shape: Sequence[int], parts: int) -> list[str | None]:
-    """The axes of a parameter's dimensions, of which the largest that can be is split."""
+    """Returns the axes of a parameter's dimensions: the largest that `parts` divides is split."""
     able = [i for i, length in enumerate(shape) if length and length % parts == 0]
     largest = max(able, key=lambda i: shape[i], default=None)
     return [MODEL if i == largest else None for i in range(len(shape))]

@@ -28,7 +28,7 @@ _SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, incomplete or does not fit its config."""
+    """Raised for a checkpoint that is missing, incomplete or does not fit its config."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
         if Path(path.name.removesuffix(".index.json")).suffix not in suffixes:
             continue  # of the other format's files, which are not read
         try:
-            places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-            items = {str(name): str(file) for name, file in places.items()}
+            files = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+            items = {str(name): str(file) for name, file in files.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path}: not an index of weight files: {error}") from error
         for name, file in items.items():
@@ -173,12 +173,12 @@ def _open_safetensors(path: Path) -> dict[str, Stored]:
 
 
 def _open_torch(path: Path) -> dict[str, Stored]:
-    """Opens a pickled checkpoint with torch's weights-only loader, which runs no code of it."""
+    """Opens a pickled checkpoint with PyTorch's weights-only loader, which runs no code of it."""
     mapped = zipfile.is_zipfile(path)  # files of PyTorch before 1.6 are not, and are read whole
     kept = _torch_tensors(path, mapped)
 
     def read(name: str) -> np.ndarray:
-        # A mapping keeps all that was read of it in memory, so each tensor gets its own.
+        # A mapping keeps all that was read of it in memory, so each tensor opens a new one.
         tensor = (_torch_tensors(path, mapped) if mapped else kept)[name].detach()
         tensor = tensor.clone().contiguous()  # strides of the file may be of any order
         if str(tensor.dtype) == "torch.bfloat16":

@@ -16,9 +16,18 @@ from model_ports.port import Port
 def forward(
     port: Port, state: nnx.State, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)
 ) -> Hidden:
-    """Hidden states of a batch, and the mask of their meaningful rows (never None); traceable.
+    """Computes the hidden states of a batch; can be traced by JAX.
 
     Float32 matrix products are computed in full float32 on every device.
+
+    Args:
+        port: Structure, preset and config of the model.
+        state: Parameters of the model.
+        inputs: The result of `collate`.
+        taps: Wanted hidden states; see `Hidden`.
+
+    Returns:
+        The hidden states, and the mask of their meaningful rows, which is never None.
     """
     given = dict(inputs)
     if not port.preset.masked:
@@ -37,9 +46,10 @@ def embedder(
     """Returns the compiled embedding function: `(state, inputs) -> float32 [B, D]`.
 
     Args:
-        port: The model; its state is an argument of the function, so that nothing is baked in.
-        views: What is pooled of one forward pass; several stand side by side, [B, D1 + D2 + ..].
-            None: the preset's pooling of the final hidden state.
+        port: The model. Its state is an argument of the returned function, so that the program
+            holds no weights.
+        views: What is pooled of one forward pass; several are joined, [B, D1 + D2 + ..]. None:
+            the preset's pooling of the final hidden state.
     """
     wanted = (View(FINAL, port.preset.pooling),) if views is None else tuple(views)
     taps = tuple(dict.fromkeys(view.tap for view in wanted))

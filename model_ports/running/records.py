@@ -8,13 +8,17 @@ import numpy as np
 from model_ports.contract.family import family
 from model_ports.port import Port, Reader
 
-_PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of a record's padding
+_PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of the padding of a record
 
-_CHECKED = 16384  # records that are tokenized at once where only their ids' range is asked for
+_CHECKED = 16384  # records that `refused` tokenizes at once
 
 
 def tokenize(reader: Reader, sequences: Sequence[str]) -> list[np.ndarray]:
-    """Returns each record's int32 token ids, cut to the preset's limit.
+    """Returns the int32 token ids of each record, cut to the preset's limit.
+
+    Args:
+        reader: The model.
+        sequences: Records as the task files hold them.
 
     Raises:
         ValueError: A record holds a token that has no row in the model's embedding, or is longer
@@ -31,6 +35,10 @@ def refused(reader: Reader, sequences: Sequence[str]) -> list[tuple[int, str]]:
     """Returns the index of each record that `tokenize` refuses, and why.
 
     Most records are cleared by their letters and lengths: only the others are tokenized.
+
+    Args:
+        reader: The model.
+        sequences: Records as the task files hold them.
     """
     tokenizer, limit, cut = reader.tokenizer, reader.config.max_tokens, reader.preset.max_tokens
     longest = sys.maxsize
@@ -53,7 +61,7 @@ def refused(reader: Reader, sequences: Sequence[str]) -> list[tuple[int, str]]:
 
 
 def _refusal(reader: Reader, ids: np.ndarray) -> str | None:
-    """Why a model cannot take a record of these ids."""
+    """Returns why a model cannot take a record of these ids; None if it can."""
     limit, rows = reader.config.max_tokens, reader.config.vocab_size
     if limit is not None and len(ids) > limit:
         return f"has {len(ids)} tokens, but the model has {limit} positions; cut it"
@@ -66,7 +74,12 @@ def _refusal(reader: Reader, ids: np.ndarray) -> str | None:
 
 
 def padded_length(port: Port, longest: int) -> int:
-    """Returns the length that a batch whose longest record has `longest` tokens needs at least."""
+    """Returns the least length L of a batch.
+
+    Args:
+        port: The model; where it pads every record to one length, the length may be that.
+        longest: Tokens of the longest record.
+    """
     if port.preset.batching == "fixed":
         full = port.preset.max_tokens
         assert full is not None
@@ -79,7 +92,7 @@ def collate(port: Port, encoded: Sequence[np.ndarray], length: int) -> dict[str,
     """Pads token ids to one static shape.
 
     Args:
-        port: Gives the padding id and side.
+        port: The model, which states the padding id and side.
         encoded: Token ids of B records, none longer than `length`.
         length: L.
 

@@ -1,4 +1,4 @@
-"""What every tokenizer offers."""
+"""The protocol of tokenizers, which turn records into token ids."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,25 +8,25 @@ import numpy as np
 
 
 class TokenizerError(ValueError):
-    """A tokenizer file is missing or malformed."""
+    """Raised for a tokenizer file that is missing or malformed."""
 
 
 class Tokenizer(Protocol):
-    """Turns records into token ids."""
+    """What every tokenizer offers."""
 
     @property
     def pad_id(self) -> int:
-        """Id that fills a padded row."""
+        """The id that fills a padded row."""
         ...
 
     @property
     def vocab_size(self) -> int:
-        """Every id of a record of ASCII letters is below it."""
+        """A number above every id of a record of ASCII letters."""
         ...
 
     @property
     def specials(self) -> int:
-        """Tokens that a record of ASCII letters has at most beside one a letter."""
+        """How many tokens more than letters a record of ASCII letters has at most."""
         ...
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:

@@ -12,11 +12,11 @@ NO_BASE = 4
 
 @dataclass(frozen=True)
 class BasesTokenizer:
-    """Upper-cased bases.
+    """One id a base, upper or lower case.
 
     Attributes:
         table: Code of each byte.
-        centred: Records are cut to their centre; otherwise their first bases are kept.
+        centred: Whether records are cut to their centre, instead of to their first bases.
     """
 
     table: np.ndarray
@@ -26,7 +26,7 @@ class BasesTokenizer:
     specials: int = 0
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """See `Tokenizer.encode`."""
+        """Returns the code of each base; see `Tokenizer.encode`."""
         encoded = []
         for sequence in sequences:
             codes = self.table[np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)]
@@ -37,7 +37,12 @@ class BasesTokenizer:
 
 
 def bases_tokenizer(_: Path | None, options: Mapping[str, Any]) -> BasesTokenizer:
-    """Builds the tokenizer; options `centred`, and `uracil`: whether U counts as T."""
+    """Builds the tokenizer.
+
+    Args:
+        _: Not used: the tokenizer needs no file.
+        options: `centred`, and `uracil`: whether U counts as T.
+    """
     table = np.full(256, NO_BASE, np.int32)
     for code, letter in enumerate("ACGT"):
         table[[ord(letter), ord(letter.lower())]] = code

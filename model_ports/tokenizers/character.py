@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CharacterTokenizer:
-    """Looks each character up; nothing is stripped, merged or folded."""
+    """One id a character; nothing is stripped, merged or folded."""
 
     table: np.ndarray  # int32 [256], by Latin-1 code
     prefix: tuple[int, ...]
@@ -19,16 +19,16 @@ class CharacterTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """See `Tokenizer.vocab_size`."""
+        """The largest id plus one; see `Tokenizer.vocab_size`."""
         return max(*self.table.tolist(), *self.prefix, *self.suffix) + 1
 
     @property
     def specials(self) -> int:
-        """See `Tokenizer.specials`."""
+        """The length of prefix and suffix; see `Tokenizer.specials`."""
         return len(self.prefix) + len(self.suffix)
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """See `Tokenizer.encode`; cut on the right, prefix and suffix are kept."""
+        """Returns the ids of each record, cut before the suffix; see `Tokenizer.encode`."""
         limit = None if max_tokens is None else max_tokens - self.specials
         encoded = []
         for sequence in sequences:

@@ -18,7 +18,7 @@ _UNKNOWN = 0
 
 @dataclass(frozen=True)
 class DnaGptTokenizer:
-    """Chunks of k letters from the left behind `<R>`; a record in brackets' form is reserved.
+    """Chunks of k letters from the left behind `<R>`, with reserved tokens in brackets.
 
     Text is split at `<` and `>`. A part whose bracketed form is a reserved token becomes it, so
     a record of the one letter R is read as `<R>`; others are cut into chunks, the last of which
@@ -32,11 +32,11 @@ class DnaGptTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """See `Tokenizer.vocab_size`."""
+        """The largest id plus one; see `Tokenizer.vocab_size`."""
         return max(self.ids.values()) + 1
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """See `Tokenizer.encode`; cut on the right, the prefix counted."""
+        """Returns the ids of each record, cut on the right; see `Tokenizer.encode`."""
         encoded = []
         for sequence in sequences:
             ids = [self.ids[_PREFIX]]

@@ -20,7 +20,7 @@ _NAMED = ("<oov>", _BOS, "</s>", "<pad>", "<mask>")
 
 @dataclass(frozen=True)
 class GeneratorTokenizer:
-    """k-mers scanned from the left, behind two BOS tokens.
+    """One id a k-mer, scanned from the left, behind two BOS tokens.
 
     The extractor drops the letters beyond a multiple of six and writes `<s>` in front, and the
     tokenizer adds another. A piece is a special token, k upper-case letters, the longest shorter
@@ -34,11 +34,11 @@ class GeneratorTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """See `Tokenizer.vocab_size`."""
+        """The largest id plus one; see `Tokenizer.vocab_size`."""
         return max(self.ids.values()) + 1
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """See `Tokenizer.encode`; cut on the right."""
+        """Returns the ids of each record, cut on the right; see `Tokenizer.encode`."""
         find, get, unknown = self.pattern.findall, self.ids.get, self.ids["<oov>"]
         bos, encoded = self.ids[_BOS], []
         for sequence in sequences:

@@ -27,7 +27,7 @@ LETTERS: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class JsonTokenizer:
-    """A tokenizer.json with the special tokens of its template, or a prefix in their place."""
+    """A tokenizer.json with the special tokens of its template, or with a prefix instead."""
 
     tokenizer: RustTokenizer
     letters: Callable[[str], str]
@@ -36,7 +36,7 @@ class JsonTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """See `Tokenizer.vocab_size`."""
+        """The largest id that letters can give plus one; see `Tokenizer.vocab_size`."""
         added = self.tokenizer.get_added_tokens_decoder().values()
         # Added tokens are found in a record as they are written; an empty one never is.
         never = {token.content for token in added if not token.content.isalpha()} | {""}
@@ -47,11 +47,11 @@ class JsonTokenizer:
 
     @property
     def specials(self) -> int:
-        """See `Tokenizer.specials`; one more than the template's for a space put in front."""
+        """The special tokens of the template, and one for a space put in front; see `Tokenizer`."""
         return 1 + (len(self.prefix) or self.tokenizer.num_special_tokens_to_add(is_pair=False))
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """See `Tokenizer.encode`; cut on the right, the template's closing tokens are kept."""
+        """Returns the ids of each record, cut before the template's closing tokens."""
         if max_tokens is None:
             self.tokenizer.no_truncation()
         else:
@@ -59,7 +59,7 @@ class JsonTokenizer:
         encoded = []
         for start in range(0, len(sequences), _CHUNK):
             texts = [self.letters(sequence) for sequence in sequences[start : start + _CHUNK]]
-            # With a prefix of its own, the template's special tokens are left out.
+            # The prefix replaces the special tokens of the template.
             batch = self.tokenizer.encode_batch_fast(texts, add_special_tokens=not self.prefix)
             encoded += [np.array([*self.prefix, *encoding.ids], np.int32) for encoding in batch]
         return encoded
@@ -88,7 +88,9 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
     def token_id(token: str) -> int:
         found = tokenizer.token_to_id(token)
         if found is None:
-            raise TokenizerError(f"{path}: no token '{token}'; take the model's own file")
+            raise TokenizerError(
+                f"{path}: no token '{token}'; take the file of the model's repository"
+            )
         return found
 
     return JsonTokenizer(

@@ -18,7 +18,7 @@ _TRAILING = ("<eos>", "<bos>")
 
 @dataclass(frozen=True)
 class KmerTokenizer:
-    """Longest match over a vocabulary of all k-mers, single letters and special tokens.
+    """The longest match over a vocabulary of all k-mers, single letters and special tokens.
 
     Text is scanned from the left. Only k upper-case A, C, G, T in a row become a k-mer; else a
     single letter is taken, so an N restarts the frame behind it and a tail shorter than k is
@@ -33,12 +33,12 @@ class KmerTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """See `Tokenizer.vocab_size`; special tokens are written with brackets."""
+        """The largest id that letters can give plus one: special tokens are written in brackets."""
         given = {"<unk>", "<cls>"}
         return max(i for token, i in self.ids.items() if token.isalpha() or token in given) + 1
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """See `Tokenizer.encode`; cut on the right, `<cls>` counted."""
+        """Returns the ids of each record, cut on the right; see `Tokenizer.encode`."""
         find, get = self.pattern.findall, self.ids.get
         unknown, cls = self.ids["<unk>"], self.ids["<cls>"]
         limit = None if max_tokens is None else max_tokens - 1
@@ -50,7 +50,7 @@ class KmerTokenizer:
 
 
 def kmer_vocabulary(k: int, layout: str) -> list[str]:
-    """The authors' vocabulary by its rule.
+    """Returns the authors' vocabulary by its rule.
 
     Args:
         k: Length of a k-mer.
@@ -65,7 +65,7 @@ def kmer_vocabulary(k: int, layout: str) -> list[str]:
 
 
 def kmer_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> KmerTokenizer:
-    """Builds the tokenizer from vocab.txt, or from the vocabulary's rule where no file is.
+    """Builds the tokenizer from vocab.txt, or from the vocabulary's rule where there is no file.
 
     Args:
         folder: The checkpoint's folder, or None.

@@ -20,22 +20,22 @@ from model_ports.running.records import collate, padded_length, tokenize
 
 
 class AnchorError(ValueError):
-    """A model has no anchor."""
+    """Raised for a model that has no anchor."""
 
 
 @dataclass(frozen=True)
 class AnchorResult:
-    """How far a port's embedding of one record is from the original code's.
+    """The distance of a port's embedding of one record from that of the original code.
 
     Attributes:
         sequence: The record, its first letters.
-        tokens: Problem of the token ids; '' where equal, None where none were recorded.
+        tokens: Problem of the token ids; '' where they are equal, None where none were recorded.
         first: Largest absolute difference of the first 16 values.
         cosine: Cosine of the first 16 values with the recorded ones.
         norm: Absolute difference of the L2 norms.
         mean: Absolute difference of the means.
-        tolerance: What `first` and `mean` may be, and `norm` divided by the root of the width.
-        width: D.
+        tolerance: Largest allowed `first` and `mean`, and `norm` divided by the root of the width.
+        width: Width D of the embedding.
     """
 
     sequence: str
@@ -59,7 +59,7 @@ def anchors_of(model_id: str) -> list[Mapping[str, Any]]:
 
     Raises:
         CatalogError: Unknown model.
-        AnchorError: It has none; says why.
+        AnchorError: The model has none; the message says why.
     """
     catalog.get(model_id)
     text = (resources.files("model_ports.verification") / "anchors.json").read_text(
@@ -78,8 +78,13 @@ def verify_real(
 ) -> list[AnchorResult]:
     """Compares a port and a checkpoint with anchors, a record at a time.
 
-    Tolerances are those of the anchors, times the largest recorded coordinate where that is
-    over one: they were met on one kind of CPU, by one thread.
+    The tolerances are those of the anchors, times the largest recorded value where that is above
+    one: they were measured on one kind of CPU, with one thread.
+
+    Args:
+        model_id: Model of the catalog.
+        folder: The checkpoint.
+        anchors: The result of `anchors_of`.
 
     Raises:
         CatalogError, CheckpointError, TokenizerError: The checkpoint cannot be loaded.

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -28,12 +28,12 @@ from model_ports.running.records import collate, padded_length, tokenize
 
 @dataclass(frozen=True)
 class Difference:
-    """Largest differences between a port and its fixture under one preset.
+    """The largest differences between a port and its fixture under one preset.
 
     Attributes:
         tokens: Problem of the token ids; '' where they are equal.
         hidden: Largest absolute difference of the final hidden states; None: not recorded.
-        pooled: Likewise of the pooled embeddings.
+        pooled: Largest absolute difference of the pooled embeddings.
         excess: Largest difference beyond the fixture's tolerance; at most 0 passes.
     """
 
@@ -78,6 +78,7 @@ def verify(folder: Path) -> Verdict:
     sequences = json.loads((folder / "cases.json").read_text(encoding="utf-8"))["sequences"]
     check = meta["check"]
     presets: dict[str, Difference | str] = {}
+    embedded: dict[catalog.Preset, _Embedded] = {}  # the two presets of many models are the same
     with np.load(folder / "golden.npz") as arrays:
         for name in ("corrected", "published"):
             if check[name] is None:
@@ -85,7 +86,9 @@ def verify(folder: Path) -> Verdict:
                 continue
             preset = cast(catalog.PresetName, name)
             port = load_port(plan_checkpoint(meta["geneb_model_id"], folder, preset))
-            presets[name] = _compare(port, sequences, check, check[name], arrays)
+            if port.preset not in embedded:
+                embedded[port.preset] = _embed(port, sequences)
+            presets[name] = _compare(port, embedded[port.preset], check, check[name], arrays)
     return Verdict(meta["geneb_model_id"], presets, check["pooled_atol"], verify_keys(folder))
 
 
@@ -93,8 +96,8 @@ def verify_keys(folder: Path) -> str | None:
     """Checks the full-size tensor list against the full-size module, without its memory.
 
     Returns:
-        '' where every tensor has its place and every parameter its tensor, the differences where
-        not, None where the folder holds no list.
+        '' where every tensor fills a parameter and every parameter has a tensor, else the
+        differences; None where the folder holds no list.
     """
     if not (folder / "full_keys.json").is_file():
         return None
@@ -111,62 +114,87 @@ def verify_keys(folder: Path) -> str | None:
     return ""
 
 
+class _Embedded(NamedTuple):
+    """The records of a fixture under one preset.
+
+    Attributes:
+        batches: Rows of the records that ran together, and their padded length L.
+        encoded: Token ids of each record.
+        hidden: Final hidden state of each record, float32 [L', D] of its meaningful rows.
+        pooled: Embeddings, float32 [N, D].
+    """
+
+    batches: list[tuple[list[int], int]]
+    encoded: list[np.ndarray]
+    hidden: list[np.ndarray]
+    pooled: np.ndarray
+
+
+def _embed(port: Port, sequences: Sequence[str]) -> _Embedded:
+    encoded = tokenize(port, sequences)
+    lengths = np.array([len(ids) for ids in encoded])
+    groups = [list(range(len(encoded)))]
+    if port.preset.batching == "exact":
+        groups = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
+    batches = [(rows, padded_length(port, int(lengths[rows].max()))) for rows in groups]
+    run = jax.jit(lambda state, inputs: forward(port, state, inputs))
+    hidden: dict[int, np.ndarray] = {}
+    pooled: dict[int, np.ndarray] = {}
+    for rows, length in batches:
+        result = run(port.state, collate(port, [encoded[row] for row in rows], length))
+        states = result.states[FINAL]
+        vectors = POOLINGS[port.preset.pooling](states, result.mask)
+        for i, row in enumerate(rows):
+            pooled[row] = np.asarray(vectors[i])
+            hidden[row] = np.asarray(states[i], np.float32)[np.asarray(result.mask[i])]
+    order = range(len(encoded))
+    return _Embedded(
+        batches,
+        encoded,
+        [hidden[row] for row in order],
+        np.stack([pooled[row] for row in order]),
+    )
+
+
 def _compare(
     port: Port,
-    sequences: Sequence[str],
+    embedded: _Embedded,
     check: Mapping[str, Any],
     names: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
 ) -> Difference:
-    encoded = tokenize(port, sequences)
-    lengths = np.array([len(ids) for ids in encoded])
-    in_batch = port.preset.batching == "input-order"
-    groups = [list(range(len(encoded)))]
-    if port.preset.batching == "exact":
-        groups = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
-    run = jax.jit(lambda state, inputs: forward(port, state, inputs))
     golden_ids = _codes(arrays[names["input"]])
     golden_mask = None if names["mask"] is None else arrays[names["mask"]].astype(bool)
-    hidden: dict[int, np.ndarray] = {}
-    pooled: dict[int, np.ndarray] = {}
-    for group in groups:
-        length = padded_length(port, int(lengths[group].max()))
-        records = [encoded[row] for row in group]
-        inputs = collate(port, records, length)
-        result = run(port.state, inputs)
-        if port.preset.batching == "fixed":  # the golden input is padded to the end
-            inputs = collate(port, records, golden_ids.shape[1])
-        states = result.states[FINAL]
-        vectors = POOLINGS[port.preset.pooling](states, result.mask)
-        for i, row in enumerate(group):
+    fixed = port.preset.batching == "fixed"  # the golden input is padded to the end
+    for rows, length in embedded.batches:
+        records = [embedded.encoded[row] for row in rows]
+        inputs = collate(port, records, golden_ids.shape[1] if fixed else length)
+        for i, row in enumerate(rows):
             mine = theirs = slice(None)
-            if not in_batch and golden_mask is not None:
+            if port.preset.batching != "input-order" and golden_mask is not None:
                 mine, theirs = inputs["attention_mask"][i], golden_mask[row]
             ids, expected = inputs["input_ids"][i][mine], golden_ids[row][theirs]
             if not np.array_equal(ids, expected):
                 problem = f"record {row}: {ids.tolist()} instead of {expected.tolist()}"
                 return Difference(problem, None, float("nan"), float("inf"))
-            pooled[row] = np.asarray(vectors[i])
-            hidden[row] = np.asarray(states[i], np.float32)[np.asarray(result.mask[i])]
 
     rtol = check["rtol"]
-    rows = range(len(encoded))
     pooled_off, excess = _distance(
-        np.stack([pooled[row] for row in rows]), arrays[names["pooled"]], check["pooled_atol"], rtol
+        embedded.pooled, arrays[names["pooled"]], check["pooled_atol"], rtol
     )
     hidden_off = None
     if names["hidden"] is not None:
         hidden_off = 0.0
-        for row in rows:
+        for row, found in enumerate(embedded.hidden):
             expected = arrays[names["hidden"]][row]
             expected = expected if golden_mask is None else expected[golden_mask[row]]
-            off, over = _distance(hidden[row], expected, check["hidden_atol"], rtol)
+            off, over = _distance(found, expected, check["hidden_atol"], rtol)
             hidden_off, excess = max(off, hidden_off), max(excess, over)
     return Difference("", hidden_off, pooled_off, excess)
 
 
 def _codes(golden: np.ndarray) -> np.ndarray:
-    """Token ids as they are, one-hot rows [B, L, 4] as base codes: 4 where no base is hot."""
+    """Returns token ids as they are, one-hot rows [B, L, 4] as base codes, 4 where none is hot."""
     if golden.ndim == 2:
         return golden
     return np.where(golden.any(axis=2), golden.argmax(axis=2), golden.shape[2])
@@ -175,7 +203,10 @@ def _codes(golden: np.ndarray) -> np.ndarray:
 def _distance(
     found: np.ndarray, expected: np.ndarray, atol: float, rtol: float
 ) -> tuple[float, float]:
-    """Largest |a - b|, and largest |a - b| - (atol + rtol |b|); a shape or NaN is infinite."""
+    """Returns the largest |a - b| and the largest |a - b| - (atol + rtol |b|).
+
+    Both are infinite where the shapes differ or `found` holds a NaN or an infinity.
+    """
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf"), float("inf")
     difference = np.abs(found.astype(np.float64) - expected)

@@ -54,3 +54,11 @@ def test_unknown_model_is_answered_with_the_nearest():
 )
 def test_a_models_own_precision_is_the_catalogs(name, asked, dtype):
     assert catalog.dtype_of(name, asked) == dtype
+
+
+def test_non_commercial_licences_are_marked():
+    shown = {entry.id: entry.licence_shown for entry in catalog.entries().values()}
+    assert shown["BioFM-265M"] == "cc-by-nc-4.0 (non-commercial)"
+    assert shown["nucleotide-transformer-2.5b-multi-species"].endswith("(non-commercial)")
+    assert shown["METAGENE-1"] == "apache-2.0"
+    assert shown["space"] == "not stated"

@@ -4,23 +4,20 @@ import json
 import pickle
 import struct
 import zipfile
-from pathlib import Path
 
 import hypothesis.strategies as st
-import jax
+import ml_dtypes
 import numpy as np
 import pytest
+from golden_ports import GOLDEN
 from hypothesis import given, settings
 from safetensors.numpy import save, save_file
 
-from model_ports import catalog
-from model_ports.loading.convert import convert
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
-from model_ports.loading.tensors import CheckpointError, open_checkpoint, read_config
-from model_ports.running.records import tokenize
-
-GOLDEN = Path(__file__).parents[1] / "golden"
+from model_ports.loading.tensors import CheckpointError, fingerprint, open_checkpoint, read_config
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, tokenize
 
 
 def with_header(header, data=b""):
@@ -178,43 +175,83 @@ def test_tensors_that_share_memory_are_read_each(tmp_path, torch):
     assert tensors["turned"] == (4, 3)
 
 
-def test_a_lightning_checkpoint_converts_without_its_training_state(tmp_path, torch):
-    name = "JanusDNA_72_wo"
-    source = tmp_path / "source"
-    source.mkdir()
-    stored = open_checkpoint(GOLDEN / name)
-    state = {key: torch.from_numpy(stored.read(key).copy()) for key in stored}
-    assert any(key.startswith("model.model.") for key in state)
-    state["train_torchmetrics.num_tokens.count"] = torch.tensor(7)  # int64, not a weight
-    torch.save({"state_dict": state, "epoch": 3, "global_step": 100}, source / "last.ckpt")
-    for path in GOLDEN.joinpath(name).glob("*.json"):
-        source.joinpath(path.name).write_bytes(path.read_bytes())
-    made, _ = convert(name, source, tmp_path / "out")
-    for ours, theirs in zip(
-        jax.tree.leaves(load_port(plan_checkpoint(name, made)).state),
-        jax.tree.leaves(load_port(plan_checkpoint(name, GOLDEN / name)).state),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-
-
 def test_infinity_in_a_config_is_read(tmp_path):
     (tmp_path / "config.json").write_text('{"time_step_limit": [0.0, Infinity]}')
     assert read_config(tmp_path)["time_step_limit"] == [0.0, float("inf")]
 
 
-def test_a_token_without_an_embedding_row_is_named():
-    name = "nucleotide-transformer-v2-50m-3mer-multi-species"
-    port = load_port(plan_checkpoint(name, GOLDEN / name))
-    limited = type(port)(**{**vars(port), "config": type(port.config)(
-        **{**vars(port.config), "vocab_size": 5})})  # fmt: skip
-    with pytest.raises(ValueError, match="but the model has 5 rows"):
-        tokenize(limited, ["ACGTTAGCC"])
+def test_bad_folders_are_named(tmp_path):
+    with pytest.raises(CheckpointError, match="no such checkpoint folder"):
+        open_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="no weight file"):
+        open_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match=r"no config\.json"):
+        read_config(tmp_path)
+    save_file({"a": np.zeros(3, np.float32)}, tmp_path / "a.safetensors")
+    save_file({"a": np.zeros(3, np.float32)}, tmp_path / "b.safetensors")
+    with pytest.raises(CheckpointError, match=r"stands in a\.safetensors and in b\.safetensors"):
+        open_checkpoint(tmp_path)
+    (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-5])
+    with pytest.raises(CheckpointError, match=r"b\.safetensors: not a readable"):
+        open_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(CheckpointError, match="holds a list"):
+        read_config(tmp_path)
 
 
-def test_non_commercial_licences_are_marked():
-    shown = {entry.id: entry.licence_shown for entry in catalog.entries().values()}
-    assert shown["BioFM-265M"] == "cc-by-nc-4.0 (non-commercial)"
-    assert shown["nucleotide-transformer-2.5b-multi-species"].endswith("(non-commercial)")
-    assert shown["METAGENE-1"] == "apache-2.0"
-    assert shown["space"] == "not stated"
+def test_fingerprint_sees_every_file(tmp_path):
+    save_file({"a": np.zeros(10**6, np.float32)}, tmp_path / "a.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"x": 1}))
+    before = fingerprint(tmp_path)
+    assert before == fingerprint(tmp_path)
+    save_file({"a": np.ones(10**6, np.float32)}, tmp_path / "a.safetensors")
+    after = fingerprint(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"x": 2}))
+    assert len({before, after, fingerprint(tmp_path)}) == 3
+
+
+FIXTURE = GOLDEN / "nucleotide-transformer-v2-50m-3mer-multi-species"
+
+
+def test_pytorch_files_give_the_same_embeddings(tmp_path):
+    torch = pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+    tensors = open_checkpoint(FIXTURE)
+    named = {name: torch.from_numpy(tensors.read(name).copy()) for name in tensors}
+    # Column-major storage, as some of the authors' files have it.
+    named = {k: t.T.contiguous().T if t.ndim == 2 else t for k, t in named.items()}
+    first = dict(list(named.items())[:7])
+    rest = {name: tensor for name, tensor in named.items() if name not in first}
+    torch.save(first, tmp_path / "pytorch_model-00001-of-00002.bin")
+    torch.save({"state_dict": rest, "epoch": 3}, tmp_path / "pytorch_model-00002-of-00002.bin",
+               _use_new_zipfile_serialization=False)  # fmt: skip
+    for file in ("config.json", "vocab.txt"):
+        (tmp_path / file).write_bytes((FIXTURE / file).read_bytes())
+    read = open_checkpoint(tmp_path)
+    assert set(read) == set(tensors)
+    vectors = []
+    for folder in (FIXTURE, tmp_path):
+        port = load_port(plan_checkpoint(FIXTURE.name, folder))
+        encoded = tokenize(port, ["ACGTTAGCCATTGA"])
+        vectors.append(embedder(port)(port.state, collate(port, encoded, len(encoded[0]))))
+    np.testing.assert_array_equal(*vectors)
+
+
+def test_bfloat16_pytorch_tensors_are_kept(tmp_path):
+    torch = pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+    torch.save({"a": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, tmp_path / "a.bin")
+    array = open_checkpoint(tmp_path).read("a")
+    assert array.dtype == ml_dtypes.bfloat16
+    assert array.tolist() == [1.5, -2.0]
+
+
+class Harmful:
+    def __reduce__(self):
+        return (print, ("code of a downloaded file ran",))
+
+
+def test_pickled_code_is_refused(tmp_path, capsys):
+    torch = pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+    torch.save({"a": Harmful()}, tmp_path / "model.bin")
+    with pytest.raises(CheckpointError, match=r"model\.bin: not a readable PyTorch"):
+        open_checkpoint(tmp_path)
+    assert "ran" not in capsys.readouterr().out

@@ -1,22 +1,19 @@
 """What a model refuses is known without tokenizing most records."""
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
+from golden_ports import GOLDEN, golden_port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_ports import catalog
-from model_ports.loading.planned import text_reader
 from model_ports.loading.ports import random_reader
 from model_ports.port import Reader
 from model_ports.running.records import refused, tokenize
 from model_ports.tokenizers import build_tokenizer
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 TOKENIZERS = {
     id: build_tokenizer(GOLDEN / id, entry.tokenizer) for id, entry in catalog.entries().items()
 }
@@ -86,12 +83,10 @@ def test_records_of_ordinary_length_are_not_tokenized(monkeypatch):
         refused(reader, ["A" * 510])
 
 
-def test_a_checkpoints_text_files_are_enough():
-    reader = text_reader("gena-lm-bert-base", GOLDEN / "gena-lm-bert-base")
-    assert reader.config.max_tokens == 24
-    ((index, reason),) = refused(reader, ["ACGT", "ACGGTCAATCG" * 30])
-    assert index == 1
-    assert "but the model has 24 positions; cut it" in reason
-    np.testing.assert_array_equal(
-        tokenize(reader, ["ACGT"])[0], reader.tokenizer.encode(["ACGT"], None)[0]
-    )
+def test_a_token_without_an_embedding_row_is_named():
+    name = "nucleotide-transformer-v2-50m-3mer-multi-species"
+    port = golden_port(name)
+    limited = type(port)(**{**vars(port), "config": type(port.config)(
+        **{**vars(port.config), "vocab_size": 5})})  # fmt: skip
+    with pytest.raises(ValueError, match="but the model has 5 rows"):
+        tokenize(limited, ["ACGTTAGCC"])

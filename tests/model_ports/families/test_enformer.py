@@ -1,18 +1,15 @@
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from golden_ports import GOLDEN, golden_port
 
 from model_ports.contract.family import FINAL
 from model_ports.families.enformer import position_features, reached_bins, window_length
-from model_ports.loading.planned import abstract_model, plan_checkpoint
-from model_ports.loading.ports import load_port
+from model_ports.loading.planned import abstract_model
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, padded_length, tokenize
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +32,7 @@ def test_position_features_are_the_originals(model_id, tiny, full):
 )
 @pytest.mark.parametrize("model_id", ["enformer-official-rough", "space"])
 def test_window_gives_what_the_whole_input_gives(model_id, full, dtype):
-    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id), dtype=dtype)
+    port = golden_port(model_id, dtype)
     config = replace(port.config, bins=full // 16 - 12)
     port = replace(
         port,
@@ -66,7 +63,7 @@ def test_window_gives_what_the_whole_input_gives(model_id, full, dtype):
 @pytest.mark.parametrize("model_id", ["enformer-official-rough", "space"])
 def test_window_is_the_smallest_that_is_exact(model_id):
     """A window one bin narrower than the record's reach would not give the same."""
-    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id))
+    port = golden_port(model_id)
     full, bin_size = 4096, 2**port.config.downsamples
     for size in range(1, full, 37):
         length = window_length(port.config, full, size)

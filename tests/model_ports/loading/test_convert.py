@@ -8,10 +8,11 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import jax
+import ml_dtypes
 import numpy as np
 import pytest
-from jax.sharding import Mesh, PartitionSpec
-from safetensors.numpy import load_file, save_file
+from golden_ports import FIXTURES, GOLDEN, change_tensors, golden_port
+from safetensors.numpy import load_file
 
 from model_ports.contract.family import family
 from model_ports.loading import convert as module
@@ -21,29 +22,11 @@ from model_ports.loading.convert import convert
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.sharding import parameter_shardings
-from model_ports.loading.tensors import CheckpointError, fingerprint
+from model_ports.loading.tensors import CheckpointError, fingerprint, open_checkpoint
 
 HERE = Path(__file__).parent
-GOLDEN = HERE.parent / "golden"
 NAME = "GENERator-eukaryote-1.2b-base"
-FOLDERS = sorted(path for path in GOLDEN.iterdir() if (path / "meta.json").is_file())
-
-
-@pytest.fixture
-def source(tmp_path):
-    return Path(shutil.copytree(GOLDEN / NAME, tmp_path / "source"))
-
-
-@pytest.fixture
-def made(source, tmp_path):
-    return convert(NAME, source, tmp_path / "out")[0]
-
-
-def change_tensor(source, change):
-    path = source / "model.safetensors"
-    tensors = load_file(path)
-    change(tensors)
-    save_file(tensors, path)
+FOLDERS = [GOLDEN / name for name in FIXTURES]
 
 
 @pytest.mark.slow
@@ -71,28 +54,11 @@ def test_converted_fixtures_are_the_same_on_one_and_eight_devices():
 
 def _sharded(folder):
     """How many parameters of a fixture are split on a mesh of 2 x 4."""
-    port = load_port(plan_checkpoint(folder.name, folder))
+    port = golden_port(folder.name)
     mesh = jax.sharding.AbstractMesh((2, 4), ("data", "model"))
     table, shapes = family(port.entry.family).SHARDING, parameter_shapes(port.state)
     places = parameter_shardings(table, shapes, mesh).values()
     return sum("model" in place.spec for place in places)
-
-
-def test_dimensions_that_an_axis_does_not_divide_are_replicated():
-    mesh = jax.sharding.AbstractMesh((1, 4), ("data", "model"))
-    table = ((r"up\.kernel", (None, "model")), (r"up\..*", ("model",)), (r"x", ("expert",)))
-    shapes = {"up.kernel": (3, 8), "up.bias": (6,), "blocks.up.kernel": (3, 8), "x": (4,)}
-    found = {path: s.spec for path, s in parameter_shardings(table, shapes, mesh).items()}
-    assert found["up.kernel"] == PartitionSpec(None, "model")
-    assert found["up.bias"] == PartitionSpec(None)
-    assert found["blocks.up.kernel"] == PartitionSpec()
-    assert found["x"] == PartitionSpec(None)
-
-
-def test_the_authors_files_load_into_shardings_too():
-    mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
-    port = load_port(plan_checkpoint(NAME, GOLDEN / NAME), mesh=mesh)
-    assert all(leaf.sharding.mesh == mesh for leaf in jax.tree.leaves(port.state))
 
 
 def test_manifest_says_what_was_converted(source, made):
@@ -122,40 +88,17 @@ def test_converting_again_changes_nothing(source, made):
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_parameters_are_restored_in_the_wanted_dtype(source, made, dtype):
-    ours = jax.tree.leaves(load_port(plan_checkpoint(NAME, made), dtype=dtype).state)
-    theirs = jax.tree.leaves(load_port(plan_checkpoint(NAME, source), dtype=dtype).state)
-    for mine, expected in zip(ours, theirs, strict=True):
-        assert mine.dtype == expected.dtype == dtype
-        np.testing.assert_array_equal(mine, expected)
-
-
 def test_bfloat16_weights_stay_bfloat16(source, tmp_path):
-    import ml_dtypes
 
     def halve(tensors):
         for name, tensor in tensors.items():
             if name != "model.norm.weight":  # one tensor of another dtype
                 tensors[name] = tensor.astype(ml_dtypes.bfloat16)
 
-    change_tensor(source, halve)
+    change_tensors(source, halve)
     made, _ = convert(NAME, source, tmp_path / "out")
     manifest = json.loads((made / "manifest.json").read_text())
     assert manifest["dtype"] == ["bfloat16", "float32"]
-    for ours, theirs in zip(
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_large_parameters_are_cut_into_chunks(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(converted, "_CHUNK_BYTES", 300)
-    made, _ = convert(NAME, source, tmp_path / "out")
-    shape = json.loads((made / "params/tokens.embedding/.zarray").read_text())["chunks"]
-    assert np.prod(shape) * 4 <= 300
     for ours, theirs in zip(
         jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
         jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
@@ -202,7 +145,7 @@ def test_an_interruption_is_not_taken_up_with_other_files(source, tmp_path):
 
     with pytest.raises(Killed):
         convert(NAME, source, out, stop)
-    change_tensor(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
+    change_tensors(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
     made, _ = convert(NAME, source, out)
     for ours, theirs in zip(
         jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
@@ -210,53 +153,6 @@ def test_an_interruption_is_not_taken_up_with_other_files(source, tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
-
-
-def largest(folder):
-    return max((folder / "params").rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda f: (f / "vocab.txt").unlink(), r"vocab\.txt: missing"),
-        (lambda f: largest(f).write_bytes(b"short"), "5 bytes, but manifest"),
-        (lambda f: largest(f).rename(f / "params/renamed"), "missing; manifest"),
-        (lambda f: (f / "params/more").write_bytes(b"x"), "more: manifest.json does not name it"),
-        (lambda f: (f / "config.json").write_text(" " + (f / "config.json").read_text()), "bytes"),
-        (lambda f: flip(f / "vocab.txt"), r"vocab\.txt: its contents are not those"),
-        (lambda f: (f / "manifest.json").write_text("{}"), "not a readable manifest"),
-        (lambda f: edit(f, lambda m: m.update(format=9)), "format 9"),
-        (lambda f: edit(f, lambda m: m.update(model="GROVER")), "holds model 'GROVER'"),
-        (lambda f: edit(f, lambda m: m["files"].update({"../x": {}})), "outside its folder"),
-        (lambda f: edit(f, lambda m: m["parameters"].pop("norm.scale")), "'norm.scale' is absent"),
-        (lambda f: edit(f, lambda m: m["parameters"]["norm.scale"].update(shape=[3])), r"is \[3\]"),
-    ],
-)
-def test_a_damaged_conversion_is_named(made, damage, words):
-    damage(made)
-    with pytest.raises(CheckpointError, match=words):
-        plan_checkpoint(NAME, made)
-
-
-def flip(path):
-    content = bytearray(path.read_bytes())
-    content[0] ^= 1
-    path.write_bytes(content)
-
-
-def edit(folder, change):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    change(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-def test_converting_again_reads_every_byte(source, made, monkeypatch):
-    monkeypatch.setattr(converted, "_SMALL", 0)
-    flip(largest(made))
-    plan_checkpoint(NAME, made)  # sizes alone
-    with pytest.raises(CheckpointError, match="its contents are not those"):
-        convert(NAME, source, made.parent)
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(source, tmp_path):
@@ -269,7 +165,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(source, tmp_path):
 
 
 def test_other_weights_do_not_replace_a_conversion(source, made):
-    change_tensor(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
+    change_tensors(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
     with pytest.raises(CheckpointError, match="converted from other files"):
         convert(NAME, source, made.parent)
     plan_checkpoint(NAME, made)
@@ -298,16 +194,10 @@ def integers(tensors):
     ],
 )
 def test_bad_tensors_are_named_and_leave_nothing(source, tmp_path, change, words):
-    change_tensor(source, change)
+    change_tensors(source, change)
     with pytest.raises(CheckpointError, match=words):
         convert(NAME, source, tmp_path / "out")
     assert not (tmp_path / "out" / NAME).exists()
-
-
-def test_a_wrong_dtype_is_found_before_loading(source):
-    change_tensor(source, integers)
-    with pytest.raises(CheckpointError, match="is I32"):
-        plan_checkpoint(NAME, source)
 
 
 def test_a_config_that_contradicts_the_tensors_is_named(source, tmp_path):
@@ -355,3 +245,23 @@ def test_two_conversions_of_a_model_do_not_meet(source, tmp_path):
 
     convert(NAME, source, out, again)
     assert errors
+
+
+def test_a_lightning_checkpoint_converts_without_its_training_state(tmp_path, torch):
+    name = "JanusDNA_72_wo"
+    source = tmp_path / "source"
+    source.mkdir()
+    stored = open_checkpoint(GOLDEN / name)
+    state = {key: torch.from_numpy(stored.read(key).copy()) for key in stored}
+    assert any(key.startswith("model.model.") for key in state)
+    state["train_torchmetrics.num_tokens.count"] = torch.tensor(7)  # int64, not a weight
+    torch.save({"state_dict": state, "epoch": 3, "global_step": 100}, source / "last.ckpt")
+    for path in GOLDEN.joinpath(name).glob("*.json"):
+        source.joinpath(path.name).write_bytes(path.read_bytes())
+    made, _ = convert(name, source, tmp_path / "out")
+    for ours, theirs in zip(
+        jax.tree.leaves(load_port(plan_checkpoint(name, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(name, GOLDEN / name)).state),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)

@@ -2,24 +2,21 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from golden_ports import FIXTURES, GOLDEN, golden_port, golden_records
 
 from geneb_jax.devices.flop import matrix_flop
 from model_ports import catalog
 from model_ports.contract.family import family
-from model_ports.loading.planned import plan_checkpoint
-from model_ports.loading.ports import abstract_port, load_port, random_port
+from model_ports.loading.ports import abstract_port, random_port
 from model_ports.running.embedder import embedder, forward
 from model_ports.running.records import collate, padded_length, tokenize
 from model_ports.verification.verify import Difference, verify
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-FIXTURES = sorted(path.name for path in GOLDEN.iterdir() if (path / "meta.json").is_file())
 PORTED = [entry.id for entry in catalog.entries().values() if entry.ported]
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -41,11 +38,6 @@ DEPTHS = {
 }
 
 
-def records(model_id: str) -> list[str]:
-    cases = json.loads((GOLDEN / model_id / "cases.json").read_text())
-    return cases["sequences"]
-
-
 def test_every_port_has_a_fixture():
     assert set(FIXTURES) == set(PORTED)
 
@@ -64,7 +56,7 @@ def test_agrees_with_the_original_code(model_id: str):
 
 @pytest.mark.parametrize("model_id", FIXTURES)
 def test_every_layer_agrees_with_the_original_code(model_id: str):
-    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id))
+    port = golden_port(model_id)
     with np.load(GOLDEN / model_id / "golden.npz") as arrays:
         check = json.loads((GOLDEN / model_id / "meta.json").read_text())["check"]
         corrected = check["corrected"]
@@ -73,7 +65,7 @@ def test_every_layer_agrees_with_the_original_code(model_id: str):
         golden, mask = arrays["all_hidden"], arrays[corrected["mask"]].astype(bool)
     if golden.shape[1] != len(mask):
         pytest.skip("the fixture's hidden states of all layers are of other records")
-    encoded = tokenize(port, records(model_id))
+    encoded = tokenize(port, golden_records(model_id))
     inputs = collate(port, encoded, padded_length(port, max(map(len, encoded))))
     taps = (*range(len(golden) - 1), -1)
     states = jax.jit(lambda state, x: forward(port, state, x, taps))(port.state, inputs).states
@@ -90,8 +82,8 @@ def test_every_layer_agrees_with_the_original_code(model_id: str):
 
 @pytest.mark.parametrize("model_id", FIXTURES)
 def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
-    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id))
-    encoded = tokenize(port, records(model_id))
+    port = golden_port(model_id)
+    encoded = tokenize(port, golden_records(model_id))
     embed = embedder(port)
 
     def run(rows: list[int], extra: int) -> np.ndarray:
@@ -116,8 +108,8 @@ def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
 def test_bfloat16_stays_close_to_float32(model_id: str):
     vectors = {}
     for dtype in ("float32", "bfloat16"):
-        port = load_port(plan_checkpoint(model_id, GOLDEN / model_id), dtype=dtype)
-        encoded = tokenize(port, records(model_id))
+        port = golden_port(model_id, dtype)
+        encoded = tokenize(port, golden_records(model_id))
         longest = max(map(len, encoded))
         rows = range(len(encoded))
         if port.preset.batching == "exact":
@@ -143,7 +135,7 @@ def test_a_bfloat16_port_multiplies_in_bfloat16(model_id: str):
 
 @pytest.mark.parametrize("model_id", ["gpt2_gene_v1", "dna_gpt3b_m", "GROVER", "genomics-fm"])
 def test_records_beyond_the_position_table_are_refused(model_id: str):
-    port = load_port(plan_checkpoint(model_id, GOLDEN / model_id))
+    port = golden_port(model_id)
     endless = replace(port, preset=replace(port.preset, max_tokens=None))
     with pytest.raises(ValueError, match=f"but the model has {port.config.max_tokens} positions"):
         tokenize(endless, ["ACGTTGCA" * 100])

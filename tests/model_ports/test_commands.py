@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_ports import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 
 

@@ -1,27 +1,24 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_ports import GOLDEN, golden_port
 from shared_data import need
 
 from model_ports import catalog
-from model_ports.loading.planned import plan_checkpoint
-from model_ports.loading.ports import load_port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, tokenize
 from model_ports.tokenizers import TokenizerError, build_tokenizer
 from model_ports.verification.anchors import AnchorError, anchors_of, verify_real
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"  # its fixture stands in for the real one
 WITHOUT = {"METAGENE-1", "evo-1-131k-base"}
 
 
 def stand_in(sequence="ACGTTAGCCATTGA"):
-    port = load_port(plan_checkpoint(NAME, GOLDEN / NAME))
+    port = golden_port(NAME)
     (ids,) = tokenize(port, [sequence])
     vector = np.asarray(embedder(port)(port.state, collate(port, [ids], len(ids))))[0]
     vector = vector.astype(np.float64)

@@ -1,10 +1,10 @@
 import itertools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from golden_ports import GOLDEN
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 from geneb_jax.devices.flop import matrix_flop
@@ -16,7 +16,6 @@ from model_ports.loading.ports import abstract_port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, padded_length
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 NT = "nucleotide-transformer-v2-50m-multi-species"
 
 

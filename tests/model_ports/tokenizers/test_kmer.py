@@ -1,8 +1,8 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_ports import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import need
@@ -10,7 +10,6 @@ from shared_data import need
 from model_ports.tokenizers import TokenizerError, build_tokenizer
 from model_ports.tokenizers.kmer import kmer_vocabulary
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 SIX = {"kind": "kmer", "k": 6, "layout": "eos-bos-first"}
 THREE = {"kind": "kmer", "k": 3, "layout": "eos-bos-first"}
 SPECIALS = ("<unk>", "<pad>", "<mask>", "<cls>", "<eos>", "<bos>")

@@ -1,9 +1,9 @@
 """GENERator's and DNA-GPT's tokenizers, against the original code's ids."""
 
 import json
-from pathlib import Path
 
 import pytest
+from golden_ports import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import need
@@ -11,7 +11,6 @@ from shared_data import need
 from model_ports import catalog
 from model_ports.tokenizers import TokenizerError, build_tokenizer
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 MODELS = (
     "GENERator-eukaryote-1.2b-base",
     "GENERator-eukaryote-3b-base",
@@ -45,21 +44,6 @@ def test_generator_trims_to_the_frame_and_truncates_on_the_right(text, limit):
     assert whole.tolist() == trimmed.tolist()
     assert cut.tolist() == whole[:limit].tolist()
     assert whole[:2].tolist() == [1, 1]
-
-
-@given(st.text("ACGTN", min_size=2, max_size=60))
-def test_dna_gpt_chunks_read_back(text):
-    made = build_tokenizer(None, {"kind": "dna-gpt", "k": 6, "dynamic_kmer": True})
-    pieces = {i: piece for piece, i in made.ids.items()}
-    (ids,) = made.encode([text], None)
-    assert ids[0] == made.ids["<R>"]
-    assert "".join(pieces[i] for i in ids[1:].tolist()) == text
-
-
-def test_dna_gpt_reads_a_lone_reserved_letter_as_the_token():
-    made = build_tokenizer(None, {"kind": "dna-gpt", "k": 6, "dynamic_kmer": False})
-    found = [ids.tolist() for ids in made.encode(["R", "P", "A", "<M>ACGTAC"], None)]
-    assert found == [[21, 21], [21], [21, 0], [21, 18, 5392]]
 
 
 def test_malformed_vocabulary_is_named(tmp_path):

@@ -1,13 +1,12 @@
 import json
-from pathlib import Path
 
 import pytest
+from golden_ports import GOLDEN
 from shared_data import need
 
 from model_ports import catalog
 from model_ports.tokenizers import TokenizerError, build_tokenizer
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 JSON = [
     entry.id
     for entry in catalog.entries().values()

@@ -1,0 +1,35 @@
+"""The conformance fixtures in tests/golden, and the ports of their checkpoints."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.port import Port
+
+GOLDEN = Path(__file__).parent / "golden"
+FIXTURES = sorted(path.name for path in GOLDEN.iterdir() if (path / "meta.json").is_file())
+
+
+@functools.cache
+def golden_port(model_id: str, dtype: str = "float32") -> Port:
+    """Returns the port of a fixture under the corrected preset, loaded once a process."""
+    return load_port(plan_checkpoint(model_id, GOLDEN / model_id), dtype)
+
+
+def golden_records(model_id: str) -> list[str]:
+    """Returns the records of a fixture."""
+    return json.loads((GOLDEN / model_id / "cases.json").read_text())["sequences"]
+
+
+def change_tensors(folder: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
+    """Rewrites the model.safetensors of a folder with `change` applied to its tensors."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)

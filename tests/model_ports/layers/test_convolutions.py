@@ -1,0 +1,52 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from model_ports.layers import convolutions
+from model_ports.layers.convolutions import (
+    causal_fft_convolution,
+    fast_fft_length,
+    short_causal_convolution,
+)
+
+
+def test_fast_fft_lengths_are_the_next_even_ones_without_large_primes():
+    def rest(n):
+        for prime in (2, 3, 5):
+            while n % prime == 0:
+                n //= prime
+        return n
+
+    for least in (1, 2, 13, 15, 16, 17, 1999, 10_005):
+        expected = next(n for n in range(least, 2 * least + 2) if n % 2 == 0 and rest(n) == 1)
+        assert fast_fft_length(least) == expected
+    assert fast_fft_length(1_999_999) == 2_000_000
+
+
+@pytest.mark.parametrize("length", [1, 7, 2048])
+def test_long_convolution_is_the_sum(length):
+    rng = np.random.default_rng(length)
+    x, filters = rng.normal(size=(2, length, 3)), rng.normal(size=(length, 3))
+    expected = np.stack(
+        [[np.convolve(x[i, :, d], filters[:, d])[:length] for d in range(3)] for i in range(2)]
+    ).swapaxes(1, 2)
+    found = causal_fft_convolution(jnp.asarray(x, jnp.float32), jnp.asarray(filters, jnp.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_long_convolution_over_channel_groups_is_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, filters = rng.normal(size=(2, 33, 12)), rng.normal(size=(33, 12))
+    whole = causal_fft_convolution(jnp.asarray(x), jnp.asarray(filters))
+    monkeypatch.setattr(convolutions, "_FFT_VALUES", x.size // 5)  # 5 does not divide 12: 6 groups
+    parts = causal_fft_convolution(jnp.asarray(x), jnp.asarray(filters))
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_short_convolution_is_the_sum():
+    rng = np.random.default_rng(0)
+    x, kernel, bias = rng.normal(size=(2, 6, 3)), rng.normal(size=(3, 4)), rng.normal(size=3)
+    found = short_causal_convolution(*(jnp.asarray(v, jnp.float32) for v in (x, kernel, bias)))
+    padded = np.pad(x, ((0, 0), (3, 0), (0, 0)))
+    expected = [bias + sum(kernel[:, j] * padded[:, t + j] for j in range(4)) for t in range(6)]
+    np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-5)

@@ -1,0 +1,82 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from model_ports.loading import converted
+from model_ports.loading.convert import convert
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.loading.tensors import CheckpointError
+
+NAME = "GENERator-eukaryote-1.2b-base"
+
+
+def largest(folder):
+    return max((folder / "params").rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    path.write_bytes(content)
+
+
+def edit(folder, change):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_parameters_are_restored_in_the_wanted_dtype(source, made, dtype):
+    ours = jax.tree.leaves(load_port(plan_checkpoint(NAME, made), dtype=dtype).state)
+    theirs = jax.tree.leaves(load_port(plan_checkpoint(NAME, source), dtype=dtype).state)
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert mine.dtype == expected.dtype == dtype
+        np.testing.assert_array_equal(mine, expected)
+
+
+def test_large_parameters_are_cut_into_chunks(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(converted, "_CHUNK_BYTES", 300)
+    made, _ = convert(NAME, source, tmp_path / "out")
+    shape = json.loads((made / "params/tokens.embedding/.zarray").read_text())["chunks"]
+    assert np.prod(shape) * 4 <= 300
+    for ours, theirs in zip(
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda f: (f / "vocab.txt").unlink(), r"vocab\.txt: missing"),
+        (lambda f: largest(f).write_bytes(b"short"), "5 bytes, but manifest"),
+        (lambda f: largest(f).rename(f / "params/renamed"), "missing; manifest"),
+        (lambda f: (f / "params/more").write_bytes(b"x"), "more: manifest.json does not name it"),
+        (lambda f: (f / "config.json").write_text(" " + (f / "config.json").read_text()), "bytes"),
+        (lambda f: flip(f / "vocab.txt"), r"vocab\.txt: its contents are not those"),
+        (lambda f: (f / "manifest.json").write_text("{}"), "not a readable manifest"),
+        (lambda f: edit(f, lambda m: m.update(format=9)), "format 9"),
+        (lambda f: edit(f, lambda m: m.update(model="GROVER")), "holds model 'GROVER'"),
+        (lambda f: edit(f, lambda m: m["files"].update({"../x": {}})), "outside its folder"),
+        (lambda f: edit(f, lambda m: m["parameters"].pop("norm.scale")), "'norm.scale' is absent"),
+        (lambda f: edit(f, lambda m: m["parameters"]["norm.scale"].update(shape=[3])), r"is \[3\]"),
+    ],
+)
+def test_a_damaged_conversion_is_named(made, damage, words):
+    damage(made)
+    with pytest.raises(CheckpointError, match=words):
+        plan_checkpoint(NAME, made)
+
+
+def test_converting_again_reads_every_byte(source, made, monkeypatch):
+    monkeypatch.setattr(converted, "_SMALL", 0)
+    flip(largest(made))
+    plan_checkpoint(NAME, made)  # sizes alone
+    with pytest.raises(CheckpointError, match="its contents are not those"):
+        convert(NAME, source, made.parent)
