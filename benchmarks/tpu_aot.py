@@ -32,9 +32,10 @@ from geneb_jax.buckets import batch_size
 from model_ports import catalog
 from model_ports.port import Port, abstract_port, collate, embedder, padded_length
 from model_ports.sharding import DATA, MODEL
-from probes.logistic import SOLVERS, fit_heads
+from probes.logistic import fit_logistic
 from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge
+from probes.solvers import SOLVERS
 
 TOPOLOGIES = ("v5e:2x2", "v5e:16x16")
 MEMORY = 16 * 2**30  # bytes of a v5e chip
@@ -123,7 +124,7 @@ def lower_probe(name: str, devices: np.ndarray) -> tuple[str, Any]:
             if name == "ridge":
                 lowered = fit_ridge.lower(x, y, weight, strength)
             else:
-                lowered = fit_heads.lower(x, y, weight, strength, solver=name)
+                lowered = fit_logistic.lower(x, y, weight, strength, solver=name)
     return f"{devices.size}, {PROBE_ROWS} x {PROBE_WIDTH}", lowered
 
 
