@@ -2,19 +2,20 @@
 
 The shapes of the package are written with the same letters everywhere:
 
-    N   rows of a fit, or of whatever array is at hand, padding included
-    M   rows that heads are applied to
-    D   width of the features
+    N   rows of a fit or of the arrays at hand, padding included
+    M   rows that heads are applied to, padding included
+    D   width of the features; D1 = D + 1
+    B   directions of a basis of the features, min(N, D)
     K   classes of a task
     K1  columns of targets and of decision values: 1 for two classes, else K
     S   strengths C of a grid
     R   draws of train rows that are fitted together
-    H   heads that are fitted together: H = S R, head s R + r has strength s and draw r
+    H   heads that are fitted together, H = S R: head s R + r has strength s and draw r
     P   parameters of a head, as one vector
 
-A linear head is a matrix [D + 1, K1] whose last row has the intercepts. The axes "*draws" are
-those of features and targets: none where all draws share their rows (each with weights of its
-own), else R.
+A linear head is a matrix [D + 1, K1] whose last row has the intercepts. The axes "*draws" of
+features and targets are none where all draws share them and differ in the rows' weights alone,
+else R. The axes "*heads" are any leading axes, such as S and R.
 """
 
 import importlib

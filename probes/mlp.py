@@ -181,19 +181,19 @@ def fit_mlp(
     first = jax.vmap(functools.partial(_start, width=x.shape[-1], outputs=y.shape[-1]))(keys[:, 1])
     state = jax.vmap(_first_state)(take_heads(first, heads.draw))
 
-    taken = jnp.arange(len(heads.draw))
+    going = jnp.arange(len(heads.draw))  # numbers of the heads that go on
     while True:
-        left = len(taken) // 2 if len(taken) > _FEWEST_TOGETHER else 0
-        some_heads, some = take_heads((heads, state), taken)
+        left = len(going) // 2 if len(going) > _FEWEST_TOGETHER else 0
+        some_heads, some = take_heads((heads, state), going)
         some = jax.lax.while_loop(
             lambda some, left=left: jnp.sum(_running(some)) > left,
             lambda some, some_heads=some_heads: _epoch(x, y, draws, some_heads, some),
             some,
         )
-        state = put_heads(state, taken, some)
+        state = put_heads(state, going, some)
         if not left:
             break
-        taken = jnp.argsort(~_running(state), stable=True)[:left]  # those that go on
+        going = jnp.argsort(~_running(state), stable=True)[:left]
     network = Network(draws.mean[heads.draw], draws.deviation[heads.draw], *state.best)
     end = MLP(network, state.epoch, state.objective, state.waited > _PATIENCE)
     return jax.tree.map(lambda a: a.reshape(*axes, *a.shape[1:]), end)

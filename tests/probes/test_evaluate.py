@@ -73,7 +73,12 @@ def test_impossible_tasks_are_named():
 
 @pytest.mark.parametrize(
     ("kind", "standardised"),
-    [("logistic", False), ("logistic", True), ("ridge", False), ("mlp", True)],
+    [
+        pytest.param("logistic", False, marks=pytest.mark.slow),
+        pytest.param("logistic", True, marks=pytest.mark.slow),
+        ("ridge", False),
+        ("mlp", True),
+    ],
 )
 def test_class_weights_together_are_those_alone(kind, standardised):
     x, y, x_test, y_test = problem(classes=3)
@@ -85,8 +90,8 @@ def test_class_weights_together_are_those_alone(kind, standardised):
     assert keys == list(itertools.product((None, 10), probe.strengths, probe.class_weights, SEEDS))
     together = dict(zip(keys, found, strict=True))
     for weight in probe.class_weights:
-        own = replace(probe, class_weights=(weight,))
-        for head in evaluate_task(x, y, x_test, y_test, probes=[own], **options):
+        alone = replace(probe, class_weights=(weight,))
+        for head in evaluate_task(x, y, x_test, y_test, probes=[alone], **options):
             other = together[head.shots, head.C, weight, head.seed]
             assert head.iterations == other.iterations
             np.testing.assert_allclose(head.scores, other.scores, atol=1e-4, rtol=1e-4)

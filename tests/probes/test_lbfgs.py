@@ -73,7 +73,7 @@ def test_a_head_takes_the_same_path_alone_and_among_others_that_stop_before_it()
     scale = 10.0 ** np.arange(-4, 5)
 
     def objective(scale, x, needed):
-        f, g = rosenbrocks(None, x, asked)
+        f, g = rosenbrocks(None, x, needed)
         # What is not needed must not be used.
         f, scale = jnp.where(needed, scale * f, jnp.nan), jnp.where(needed, scale, jnp.nan)
         return f, scale[:, None] * g

@@ -1,4 +1,5 @@
 import functools
+import itertools
 
 import jax
 import numpy as np
@@ -7,7 +8,7 @@ from probe_problems import SEEDS, fit_rows, problem, reference
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from sklearn.preprocessing import StandardScaler
 
-from probes import Probe, evaluate_task, few_shot_rows, logistic
+from probes import Probe, evaluate_task, logistic
 from probes.kind import TrainRows
 from probes.lbfgs import MEMORY
 from probes.linear import decision_values
@@ -17,14 +18,14 @@ from probes.sampling import stratified_folds
 from probes.solvers import SOLVERS
 
 
-@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("classes", [2, 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_heads_are_scikit_learns(classes):
     x, y, x_test, y_test = problem(classes=classes)
     probe = Probe(solver="geneb", strengths=(0.01, 1.0))
     heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None, 10, 1], seeds=SEEDS)
     assert len(heads) == 2 * 3 * 2
     for head in heads:
-        rows = slice(None) if head.shots is None else few_shot_rows(y, head.shots, head.seed)
+        rows = fit_rows(head, y)
         model = reference(x[rows], y[rows], C=head.C)
         assert abs(head.iterations - model.n_iter_[0]) <= 0.1 * model.n_iter_[0] + 1
         agree = np.mean(head.predictions == model.predict(x_test))
@@ -77,9 +78,9 @@ def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shot
     ("solver", "shape", "standardised"),
     [
         ("geneb", (600, 24, 4), False),  # more rows than features
-        ("geneb", (200, 260, 2), True),  # fewer
+        pytest.param("geneb", (200, 260, 2), True, marks=pytest.mark.slow),  # fewer
         ("converged", (600, 24, 4), True),
-        ("converged", (200, 260, 2), True),
+        pytest.param("converged", (200, 260, 2), True, marks=pytest.mark.slow),
     ],
 )
 def test_draws_of_shared_rows_are_fitted_together_as_alone(solver, shape, standardised):
@@ -129,8 +130,18 @@ def test_fits_export_for_every_platform(shape, standardised, platform):
         assert exported.platforms == (platform,)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize(
+    ("solver", "classes"),
+    [
+        ("geneb", 2),
+        ("converged", 5),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in itertools.product(SOLVERS, (2, 5))
+            if row not in (("geneb", 2), ("converged", 5))
+        ),
+    ],
+)
 def test_a_compiled_fit_needs_less_than_three_times_the_memory_of_its_features(solver, classes):
     rows, width = 32768, 256
     with jax.enable_x64(True):

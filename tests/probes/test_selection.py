@@ -1,17 +1,22 @@
 import numpy as np
 import pytest
 from probe_problems import SEEDS, problem, reference
-from sklearn.metrics import (
-    matthews_corrcoef,
-)
+from sklearn.metrics import matthews_corrcoef
 
 from probes import Probe, evaluate_task, logistic
 from probes.sampling import stratified_folds
 
 
-@pytest.mark.parametrize("selection", ["folds", "carve"])
-@pytest.mark.parametrize("kind", ["logistic", "ridge"])
-def test_selection_never_sees_test_labels(selection, kind):
+@pytest.mark.parametrize(
+    ("kind", "selection"),
+    [
+        pytest.param("logistic", "folds", marks=pytest.mark.slow),
+        ("logistic", "carve"),
+        ("ridge", "folds"),
+        ("ridge", "carve"),
+    ],
+)
+def test_selection_never_sees_test_labels(kind, selection):
     x, y, x_test, y_test = problem(classes=3)
     probe = Probe(kind, strengths=(1e-4, 1.0, 100.0), standardised=True,
                   class_weights=("none", "balanced"), selection=selection)  # fmt: skip
@@ -28,7 +33,8 @@ def test_selection_never_sees_test_labels(selection, kind):
     assert {(h.C, h.class_weight) for h in heads if h.shots == 1} == {(1.0, "none")}
 
 
-@pytest.mark.parametrize("together", [5, 2])  # folds whose heads are fitted in one program
+# Folds whose heads are fitted in one program: all, or two and then two and then one.
+@pytest.mark.parametrize("together", [5, pytest.param(2, marks=pytest.mark.slow)])
 def test_selection_takes_the_best_of_the_grid_on_held_out_rows(together, monkeypatch):
     monkeypatch.setattr(
         logistic, "_draws_together", lambda rows, _: min(together, len(rows.weight))
