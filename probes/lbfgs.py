@@ -58,7 +58,7 @@ class _Pairs(NamedTuple):
     along: Float[Array, "H 2*L"]  # the vectors' products with the gradient at `_State.x0`
     scale: Float[Array, " H"]  # s'y / y'y of the newest pair
     first: Int32[Array, " H"]  # slot of the oldest pair
-    count: Int32[Array, " H"]
+    stored: Int32[Array, " H"]  # how many pairs there are
 
 
 class _State(NamedTuple):
@@ -176,7 +176,7 @@ def _advance(
     pairs = _remember(state.pairs, g0, s, y, curvature, curved)
 
     # A failed search goes back and forgets the pairs; without pairs there is no way on.
-    stuck = failed & (state.pairs.count == 0)
+    stuck = failed & (state.pairs.stored == 0)
     pairs = _forget(pairs, failed)
     direction = _direction(pairs, g0)
     slope0 = _dot(g0, direction)
@@ -208,7 +208,7 @@ def _dot(a: Array, b: Array) -> Array:
 def _forget(pairs: _Pairs, condition: Array) -> _Pairs:
     """Returns the pairs, without any where the condition [H] holds."""
     return pairs._replace(
-        scale=jnp.where(condition, 1, pairs.scale), count=jnp.where(condition, 0, pairs.count)
+        scale=jnp.where(condition, 1, pairs.scale), stored=jnp.where(condition, 0, pairs.stored)
     )
 
 
@@ -221,7 +221,7 @@ def _remember(
     what that vector's product with the gradient has changed by.
     """
     heads = jnp.arange(len(remembered))
-    slot = (pairs.first + pairs.count) % MEMORY
+    slot = (pairs.first + pairs.stored) % MEMORY
     vectors = pairs.vectors
     for vector, index in ((s, slot), (y, MEMORY + slot)):
         # What is not remembered goes to an index that does not exist.
@@ -234,7 +234,7 @@ def _remember(
     sy = jnp.where(here, curvature[:, None], change[:, 0])
     yy = jnp.where(here, norm[:, None], change[:, 1])
     new_yy = jnp.where(here[:, None, :], yy[:, :, None], pairs.yy)
-    full = pairs.count == MEMORY
+    full = pairs.stored == MEMORY
     return _Pairs(
         vectors=vectors,
         sy=jnp.where(here[:, None, :], sy[:, :, None], pairs.sy),
@@ -242,7 +242,7 @@ def _remember(
         along=along,
         scale=jnp.where(remembered, curvature / norm, pairs.scale),
         first=jnp.where(remembered & full, (pairs.first + 1) % MEMORY, pairs.first),
-        count=jnp.where(remembered & ~full, pairs.count + 1, pairs.count),
+        stored=jnp.where(remembered & ~full, pairs.stored + 1, pairs.stored),
     )
 
 
@@ -256,7 +256,7 @@ def _direction(pairs: _Pairs, g: Array) -> Array:
     """
     slots = jnp.arange(MEMORY)
     order = (pairs.first[:, None] + slots) % MEMORY  # [H, L], the oldest first
-    used = slots < pairs.count[:, None]
+    used = slots < pairs.stored[:, None]
 
     def ordered(matrix: Array) -> Array:
         sorted_rows = jnp.take_along_axis(matrix, order[:, :, None], axis=1)

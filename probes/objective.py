@@ -30,11 +30,13 @@ _WIDTHS = 5
 class HeadRows(NamedTuple):
     """Has the rows that heads are fitted on: shared by all, or with a leading axis of draws.
 
+    Rows that are not shared are repeated for each head, x, y and weight with the leading axis H,
+    before they reach `averaged_objective`.
+
     Attributes:
         x: Features, [N, D] or [R, N, D].
         y: Targets, [K1, N] or [R, K1, N].
-        weight: Weights of the rows in each draw. Where the rows are not shared, all four are
-            repeated for the H heads before they reach `averaged_objective`.
+        weight: Weights of the rows in each draw.
         scaling: Mean and deviation that shared features have in each draw, whose fit is on
             features standardised with them; None: features are taken as they are.
         draw: Number of each head's draw, where the rows are shared; None: they are not.
