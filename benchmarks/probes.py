@@ -34,8 +34,9 @@ from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.devices.programs import make_room_for_programs
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
-from probes.evaluate import _ladder
-from probes.logistic import SOLVERS, fit_heads
+from probes.logistic import fit_logistic
+from probes.padding import ladder
+from probes.solvers import SOLVERS
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 SEEDS = (42, 43, 44, 45, 46)
@@ -144,7 +145,7 @@ def ours(problem: Problem, solver: str) -> dict[str, Any]:
 
 def peak_memory(problem: Problem, solver: str) -> int:
     """Bytes of the compiled full fit: arguments, results and temporary arrays."""
-    rows, classes = _ladder(len(problem.x_train)), len(np.unique(problem.y_train))
+    rows, classes = ladder(len(problem.x_train)), len(np.unique(problem.y_train))
     outputs = 1 if classes == 2 else classes
     with jax.enable_x64(True):
         arrays = (
@@ -153,7 +154,7 @@ def peak_memory(problem: Problem, solver: str) -> int:
             jax.ShapeDtypeStruct((1, rows), np.float64),
             jax.ShapeDtypeStruct((len(STRENGTHS),), np.float64),
         )
-        memory = fit_heads.lower(*arrays, solver=solver).compile().memory_analysis()
+        memory = fit_logistic.lower(*arrays, solver=solver).compile().memory_analysis()
     sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
     return sum(getattr(memory, size) for size in sizes)
 

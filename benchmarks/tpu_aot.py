@@ -35,9 +35,10 @@ from model_ports.loading.ports import abstract_port
 from model_ports.port import Port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, padded_length
-from probes.logistic import SOLVERS, fit_heads
+from probes.logistic import fit_logistic
 from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge
+from probes.solvers import SOLVERS
 
 TOPOLOGIES = ("v5e:2x2", "v5e:16x16")
 MEMORY = 16 * 2**30  # bytes of a v5e chip
@@ -126,7 +127,7 @@ def lower_probe(name: str, devices: np.ndarray) -> tuple[str, Any]:
             if name == "ridge":
                 lowered = fit_ridge.lower(x, y, weight, strength)
             else:
-                lowered = fit_heads.lower(x, y, weight, strength, solver=name)
+                lowered = fit_logistic.lower(x, y, weight, strength, solver=name)
     return f"{devices.size}, {PROBE_ROWS} x {PROBE_WIDTH}", lowered
 
 

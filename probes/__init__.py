@@ -1,16 +1,32 @@
-"""Probe heads on frozen embeddings: few-shot sampling, joint fits, metrics. Pure JAX, no files."""
+"""Probe heads on frozen embeddings: few-shot sampling, joint fits, metrics. Pure JAX, no files.
 
-from probes.evaluate import (
-    CLASS_WEIGHTS,
-    KINDS,
-    SELECTIONS,
-    HeadScore,
-    Probe,
-    evaluate_task,
-    solver_name,
-)
-from probes.logistic import SOLVERS
-from probes.sampling import few_shot_rows
+The shapes of the package are written with the same letters everywhere:
+
+    N   rows of a fit or of the arrays at hand, padding included
+    M   rows that heads are applied to, padding included
+    D   width of the features; D1 = D + 1
+    B   directions of a basis of the features, min(N, D)
+    K   classes of a task
+    K1  columns of targets and of decision values: 1 for two classes, else K
+    S   strengths C of a grid
+    R   draws of train rows that are fitted together
+    H   heads that are fitted together, H = S R: head s R + r has strength s and draw r
+    P   parameters of a head, as one vector
+
+A linear head is a matrix [D + 1, K1] whose last row has the intercepts. The axes "*draws" of
+features and targets are none where all draws share them and differ in the rows' weights alone,
+else R. The axes "*heads" are any leading axes, such as S and R.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from probes.evaluate import evaluate_task
+    from probes.kind import solver_name
+    from probes.probe import CLASS_WEIGHTS, KINDS, SELECTIONS, HeadScore, Probe
+    from probes.sampling import few_shot_rows
+    from probes.solvers import SOLVERS
 
 __all__ = [
     "CLASS_WEIGHTS",
@@ -23,3 +39,22 @@ __all__ = [
     "few_shot_rows",
     "solver_name",
 ]
+
+_MODULES = {
+    "CLASS_WEIGHTS": "probes.probe",
+    "KINDS": "probes.probe",
+    "SELECTIONS": "probes.probe",
+    "SOLVERS": "probes.solvers",
+    "HeadScore": "probes.probe",
+    "Probe": "probes.probe",
+    "evaluate_task": "probes.evaluate",
+    "few_shot_rows": "probes.sampling",
+    "solver_name": "probes.kind",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: checking a config needs the names of kinds and solvers, not JAX.
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module 'probes' has no attribute '{name}'")

@@ -3,11 +3,12 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Shaped
 
 # Bytes of rows read at a time: on CPUs they stay in cache between the products that need them,
 # on others a block is worth its launches.
@@ -16,11 +17,13 @@ _BLOCK_ACCELERATOR = 2**28
 
 _FEWEST = 256  # rows of a block; fewer are slower than what the cache saves
 
+Total = TypeVar("Total")
+
 multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
-def sum_rows(x: Array, weight: Array) -> Array:
-    """Sum of weight_i x_i in the dtype of the weights: [N, D], [N] -> [D]."""
+def sum_rows(x: Float[Array, "N D"], weight: Float[Array, " N"]) -> Float[Array, " D"]:
+    """Returns the sum of weight_i x_i, in the dtype of the weights."""
 
     def add(x: Array, weight: Array, total: Array) -> Array:
         return total + multiply(weight, x.astype(weight.dtype))
@@ -29,7 +32,7 @@ def sum_rows(x: Array, weight: Array) -> Array:
 
 
 def block_rows(rows: int, width: int) -> int:
-    """Returns how many of some rows are read at a time: a divisor of their number."""
+    """Returns how many of some rows of a width are read at a time: a divisor of their number."""
     size = _BLOCK.get(jax.default_backend(), _BLOCK_ACCELERATOR)
     most = 2 ** max(size // (8 * width), _FEWEST).bit_length() // 2  # as float64
     block = math.gcd(rows, most)
@@ -37,16 +40,19 @@ def block_rows(rows: int, width: int) -> int:
 
 
 def over_blocks(
-    add: Callable[..., Any], arrays: tuple[Array, ...], total: Any, columns: int = 0
-) -> Any:
-    """Passes blocks of rows of the arrays [N, ...], and the total so far, through `add`.
+    add: Callable[..., Total],
+    arrays: tuple[Shaped[Array, "N ..."], ...],
+    total: Total,
+    columns: int = 0,
+) -> Total:
+    """Passes blocks of rows of the arrays, and the total so far, through `add`.
 
     Args:
         add: Takes a block of each array and the total, and returns the next total.
         arrays: Features [N, D] first; weights [N] or [N, R] last: blocks after the last row that
             has one above 0 are left out.
         total: The first total.
-        columns: Of the widest product that `add` makes of a block, if it is wider than D.
+        columns: Width of the widest product that `add` makes of a block, if it is wider than D.
 
     Returns:
         The last total.
@@ -55,10 +61,10 @@ def over_blocks(
     block = block_rows(rows, max(columns, math.prod(arrays[0].shape[1:])))
     if block == rows:
         return add(*arrays, total)
-    counts = jnp.any(arrays[-1].reshape(rows, -1) > 0, axis=1)
-    used = jnp.max(jnp.where(counts, jnp.arange(1, rows + 1), 0))
+    weighted = jnp.any(arrays[-1].reshape(rows, -1) > 0, axis=1)
+    used = jnp.max(jnp.where(weighted, jnp.arange(1, rows + 1), 0))
 
-    def step(i: Array, total: Any) -> Any:
+    def step(i: Array, total: Total) -> Total:
         parts = [jax.lax.dynamic_slice_in_dim(array, i * block, block) for array in arrays]
         return add(*parts, total)
 

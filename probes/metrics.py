@@ -1,9 +1,10 @@
 """Scores of predictions, with scikit-learn's conventions in degenerate cases.
 
-All are jitted and take any leading axes, so that all heads of a task are scored where their
-decision values lie. Sums are in float64 under `jax.enable_x64`, else in float32.
+All are jitted and take any leading axes, "*heads", so that all heads of a task are scored where
+their decision values lie. Sums are in float64 under `jax.enable_x64`, else in float32.
 
-`confusion` is [..., K, K]: entry (i, j) counts the rows of class i that were predicted as j.
+Entry (i, j) of a confusion matrix counts the rows of class i that were predicted as j. A `weight`
+says which rows count: those where it is above 0, each once; None: all.
 """
 
 import functools
@@ -13,19 +14,24 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int32, Integer, Shaped
 
 
 @jax.jit
-def score(values: ArrayLike, true: ArrayLike, weight: ArrayLike | None = None) -> dict[str, Array]:
-    """Scores of heads from their decision values.
+def score(
+    values: Float[ArrayLike, "*heads N K1"],
+    true: Integer[ArrayLike, " N"],
+    weight: Shaped[ArrayLike, "*#heads N"] | None = None,
+) -> dict[str, Float[Array, "*heads"]]:
+    """Scores heads by their decision values.
 
     Args:
-        values: [..., N, K'], K' = 1 for two classes, K for more.
-        true: Class numbers 0 .. K - 1, int [N].
-        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
+        values: Decision values.
+        true: Class numbers 0 .. K - 1.
+        weight: 0 for rows that do not count.
 
     Returns:
-        MCC, accuracy, macro_F1, balanced_accuracy, AUROC and AUPRC, each [...]; the areas are NaN
+        MCC, accuracy, macro_F1, balanced_accuracy, AUROC and AUPRC of each head; the areas are NaN
         for more than two classes.
     """
     values = jnp.asarray(values)
@@ -42,8 +48,8 @@ def score(values: ArrayLike, true: ArrayLike, weight: ArrayLike | None = None) -
     }
 
 
-def predict(values: Array) -> Array:
-    """Class numbers, int32 [..., N], from decision values [..., N, K'] of K' = 1 or K columns."""
+def predict(values: Float[Array, "*heads N K1"]) -> Int32[Array, "*heads N"]:
+    """Returns the class numbers that decision values predict."""
     if values.shape[-1] == 1:
         return (values[..., 0] > 0).astype(jnp.int32)
     return jnp.argmax(values, axis=-1).astype(jnp.int32)
@@ -51,18 +57,18 @@ def predict(values: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames=("classes",))
 def confusion_matrix(
-    true: ArrayLike, predicted: ArrayLike, classes: int, weight: ArrayLike | None = None
-) -> Array:
-    """Counts of (true, predicted) class.
+    true: Integer[ArrayLike, " N"],
+    predicted: Integer[ArrayLike, "*heads N"],
+    classes: int,
+    weight: Shaped[ArrayLike, "*#heads N"] | None = None,
+) -> Int32[Array, "*heads {classes} {classes}"]:
+    """Counts rows by true and predicted class.
 
     Args:
-        true: Class numbers 0 .. K - 1, int [N].
-        predicted: Likewise, int [..., N].
+        true: Class numbers 0 .. K - 1.
+        predicted: Class numbers that heads predict.
         classes: K.
-        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
-
-    Returns:
-        int32 [..., K, K].
+        weight: 0 for rows that do not count.
     """
     true, predicted = jnp.asarray(true), jnp.asarray(predicted)
     pairs = true * classes + predicted
@@ -75,8 +81,11 @@ def confusion_matrix(
 
 
 @jax.jit
-def mcc(confusion: ArrayLike) -> Array:
-    """Matthews' correlation coefficient, for K classes (Gorodkin 2004); 0 where undefined."""
+def mcc(confusion: Integer[ArrayLike, "*heads K K"]) -> Float[Array, "*heads"]:
+    """Returns Matthews' correlation coefficient for K classes (Gorodkin 2004), or 0.
+
+    It is 0 where it is not defined: where one class alone is true, or predicted.
+    """
     counts = _floats(confusion)
     total = counts.sum((-2, -1))
     true, predicted = counts.sum(-1), counts.sum(-2)
@@ -88,15 +97,15 @@ def mcc(confusion: ArrayLike) -> Array:
 
 
 @jax.jit
-def accuracy(confusion: ArrayLike) -> Array:
-    """Share of rows predicted right."""
+def accuracy(confusion: Integer[ArrayLike, "*heads K K"]) -> Float[Array, "*heads"]:
+    """Returns the share of rows that were predicted right."""
     counts = _floats(confusion)
     return _hits(counts).sum(-1) / counts.sum((-2, -1))
 
 
 @jax.jit
-def macro_f1(confusion: ArrayLike) -> Array:
-    """Mean F1 over the classes that stand in the true or the predicted labels."""
+def macro_f1(confusion: Integer[ArrayLike, "*heads K K"]) -> Float[Array, "*heads"]:
+    """Returns the mean F1 over the classes that occur in the true or the predicted labels."""
     counts = _floats(confusion)
     seen = counts.sum(-1) + counts.sum(-2)
     f1 = jnp.where(seen > 0, 2 * _hits(counts) / jnp.where(seen > 0, seen, 1), 0)
@@ -104,8 +113,8 @@ def macro_f1(confusion: ArrayLike) -> Array:
 
 
 @jax.jit
-def balanced_accuracy(confusion: ArrayLike) -> Array:
-    """Mean recall over the classes that stand in the true labels."""
+def balanced_accuracy(confusion: Integer[ArrayLike, "*heads K K"]) -> Float[Array, "*heads"]:
+    """Returns the mean recall over the classes that occur in the true labels."""
     counts = _floats(confusion)
     true = counts.sum(-1)
     recall = jnp.where(true > 0, _hits(counts) / jnp.where(true > 0, true, 1), 0)
@@ -113,16 +122,19 @@ def balanced_accuracy(confusion: ArrayLike) -> Array:
 
 
 @jax.jit
-def auroc(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -> Array:
-    """Area under the ROC curve: the share of pairs in the right order, ties counting half.
+def auroc(
+    true: Integer[ArrayLike, " N"],
+    scores: Float[ArrayLike, "*heads N"],
+    weight: Shaped[ArrayLike, "*#heads N"] | None = None,
+) -> Float[Array, "*heads"]:
+    """Returns the area under the ROC curve, or NaN where a class is missing.
+
+    It is the share of pairs of rows of both classes in the right order, ties counting half.
 
     Args:
-        true: 0 or 1, [N].
-        scores: Decision values, larger for class 1, [..., N].
-        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
-
-    Returns:
-        [...]; NaN where a class is missing.
+        true: 0 or 1.
+        scores: Decision values, larger for class 1.
+        weight: 0 for rows that do not count.
     """
     ranked = _rank(true, scores, weight)
     positive, negative = ranked.hits[..., -1], ranked.rows[..., -1] - ranked.hits[..., -1]
@@ -140,19 +152,22 @@ def auroc(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -
 
 
 @jax.jit
-def auprc(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -> Array:
-    """Average precision: the sum of precision x gain in recall over the distinct thresholds.
+def auprc(
+    true: Integer[ArrayLike, " N"],
+    scores: Float[ArrayLike, "*heads N"],
+    weight: Shaped[ArrayLike, "*#heads N"] | None = None,
+) -> Float[Array, "*heads"]:
+    """Returns the average precision, or 0 where no row is positive.
+
+    It is the sum of precision x gain in recall over the distinct thresholds.
 
     Args:
-        true: 0 or 1, [N].
-        scores: Decision values, larger for class 1, [..., N].
-        weight: 0 for rows that do not count, [N] or [..., N]; None: all count.
-
-    Returns:
-        [...]; 0 where no row is positive.
+        true: 0 or 1.
+        scores: Decision values, larger for class 1.
+        weight: 0 for rows that do not count.
     """
     ranked = _rank(true, -jnp.asarray(scores), weight)
-    # A threshold stands at the last of equal scores.
+    # A threshold lies at the last of equal scores.
     precision = _floats(ranked.hits) / jnp.maximum(ranked.rows, 1)
     reached = jax.lax.cummax(jnp.where(ranked.last, ranked.hits, 0), axis=ranked.hits.ndim - 1)
     gain = jnp.diff(reached, axis=-1, prepend=0)
@@ -161,14 +176,14 @@ def auprc(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -
 
 
 class _Ranked(NamedTuple):
-    """Rows by rising score, those that do not count at the end; each [..., N]."""
+    """Has rows by rising score, those that do not count at the end."""
 
-    positive: Array  # int32, 1 for a row of class 1 that counts
-    negative: Array  # int32, likewise of class 0
-    hits: Array  # int32, class 1 up to and with each row
-    rows: Array  # int32, rows that count up to and with each row
-    first: Array  # bool, the first of equal scores
-    last: Array  # bool, the last of equal scores
+    positive: Int32[Array, "*heads N"]  # 1 for a row of class 1 that counts
+    negative: Int32[Array, "*heads N"]  # 1 for a row of class 0 that counts
+    hits: Int32[Array, "*heads N"]  # rows of class 1 up to and with each row
+    rows: Int32[Array, "*heads N"]  # rows that count up to and with each row
+    first: Bool[Array, "*heads N"]  # whether a row is the first of equal scores
+    last: Bool[Array, "*heads N"]  # whether a row is the last of equal scores
 
 
 def _rank(true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None) -> _Ranked:

@@ -15,52 +15,73 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from probes.blocks import multiply
 from probes.eigen import eigh
+from probes.kind import FittedHeads, Kind, TrainRows
+from probes.linear import decision_values
+from probes.probe import Probe
 from probes.standardise import fold_into_head, standardise
 
 
 class Ridge(NamedTuple):
-    """Fits of S strengths.
+    """Has the fits of S strengths on R draws.
 
     Attributes:
-        head: [S, D + 1, K'], the last row the intercepts.
-        objective: The objective above divided by C and the sum of weights [S].
-        gradient_norm: Largest absolute entry of its gradient [S].
+        head: W, and b as the last row.
+        objective: The objective above divided by C and the sum of weights.
+        gradient_norm: Largest absolute entry of its gradient.
     """
 
-    head: Array
-    objective: Array
-    gradient_norm: Array
+    head: Float[Array, "R S D+1 K1"]
+    objective: Float[Array, "R S"]
+    gradient_norm: Float[Array, "R S"]
+
+
+def fit_rows(rows: TrainRows, strengths: np.ndarray, probe: Probe) -> FittedHeads:
+    """Fits heads of strengths C [S] on R draws of rows; see `kind.Kind`."""
+    end = fit_ridge(rows.x, rows.y, rows.weight, strengths, standardised=probe.standardised)
+    head, objective, gradient = (jnp.swapaxes(array, 0, 1) for array in end)
+    none, done = jnp.zeros(objective.shape, int), jnp.ones(objective.shape, bool)
+    return FittedHeads(head, none, objective, gradient, done)
 
 
 @functools.partial(jax.jit, static_argnames=("standardised",))
 def fit_ridge(
-    x: Array, y: Array, weight: Array, strength: Array, *, standardised: bool = False
+    x: Float[Array, "*draws N D"],
+    y: Float[Array, "*draws N K1"],
+    weight: Float[Array, "R N"],
+    strength: Float[Array, " S"],
+    *,
+    standardised: bool = False,
 ) -> Ridge:
     """Fits S strengths on each of R draws of rows; arithmetic is in the dtype of `strength`.
 
     Args:
-        x: Features [N, D] that all draws share, or [R, N, D].
-        y: Targets [N, K'] or [R, N, K'], 0 or 1: the second class's indicator (K' = 1), or
-            one-hot.
-        weight: Weight of each row in the loss, 0 for padding [R, N].
-        strength: C of each head [S].
-        standardised: See `logistic.fit_heads`.
-
-    Returns:
-        The fits, each field with a leading axis R.
+        x: Features.
+        y: Targets, 0 or 1: the second class's indicator (K1 = 1), or one-hot.
+        weight: Weight of each row in the loss, 0 for padding.
+        strength: C of each head.
+        standardised: See `logistic.fit_logistic`.
     """
     fit = functools.partial(_fit_draw, strength=strength, standardised=standardised)
     if x.ndim == 3:
         return jax.vmap(fit)(x, y, weight)
     # One draw after the other: each centres a copy of the features.
-    return jax.lax.map(lambda own: fit(x, y, own), weight)
+    return jax.lax.map(lambda draw_weight: fit(x, y, draw_weight), weight)
 
 
-def _fit_draw(x: Array, y: Array, weight: Array, strength: Array, *, standardised: bool) -> Ridge:
+def _fit_draw(
+    x: Float[Array, "N D"],
+    y: Float[Array, "N K1"],
+    weight: Float[Array, " N"],
+    strength: Float[Array, " S"],
+    *,
+    standardised: bool,
+) -> Ridge:
     mean, deviation = jnp.zeros(x.shape[1], strength.dtype), jnp.ones(x.shape[1], strength.dtype)
     if standardised:
         x, mean, deviation = standardise(x, weight, strength.dtype)
@@ -89,3 +110,6 @@ def _fit_draw(x: Array, y: Array, weight: Array, strength: Array, *, standardise
         return fold_into_head(head, mean, deviation), objective, jnp.max(jnp.abs(gradient))
 
     return Ridge(*jax.vmap(solve)(alpha))
+
+
+KIND = Kind(fit_rows, decision_values, solver="closed form")

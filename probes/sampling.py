@@ -1,21 +1,24 @@
 """Which rows a fit sees: few-shot samples, row for row as GENEB's harness draws them, and folds."""
 
 import numpy as np
+from jaxtyping import Bool, Int64, Integer
 
 
-def few_shot_rows(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
+def few_shot_rows(
+    labels: Integer[np.ndarray, " N"], shots: int, seed: int
+) -> Int64[np.ndarray, " drawn"]:
     """Draws up to `shots` rows of each class.
 
     GENEB's harness: with one numpy `RandomState(seed)`, for each class in ascending order,
     `rng.choice(rows_of_class, min(shots, n), replace=False)`.
 
     Args:
-        labels: int [N].
+        labels: Label of each row, any integers.
         shots: Rows wanted of each class, at least 1; a class with fewer gives all it has.
         seed: Seed of the RandomState.
 
     Returns:
-        Row numbers, int64, class after class.
+        Row numbers, class after class.
     """
     rng = np.random.RandomState(seed)
     drawn = []
@@ -25,16 +28,18 @@ def few_shot_rows(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
     return np.concatenate(drawn)
 
 
-def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def stratified_folds(
+    labels: Integer[np.ndarray, " N"], folds: int, seed: int
+) -> Int64[np.ndarray, " N"]:
     """Assigns each row to a fold, each class spread over the folds as evenly as can be.
 
     Args:
-        labels: int [N].
+        labels: Label of each row, any integers.
         folds: Number of folds, at least 2.
         seed: Seed of the shuffles.
 
     Returns:
-        Fold numbers 0 .. folds - 1, int64 [N]; sizes differ by at most one within a class, and
+        Fold number of each row, 0 .. folds - 1; sizes differ by at most one within a class, and
         over all rows.
     """
     rng = np.random.default_rng(seed)
@@ -47,16 +52,18 @@ def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold
 
 
-def stratified_carve(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+def stratified_carve(
+    labels: Integer[np.ndarray, " N"], share: float, seed: int
+) -> Bool[np.ndarray, " N"]:
     """Sets a share of each class aside, rounded, at least one row of it.
 
     Args:
-        labels: int [N].
+        labels: Label of each row, any integers.
         share: Share that is set aside, in 0 .. 1.
         seed: Seed of the shuffles.
 
     Returns:
-        True for the rows set aside, bool [N].
+        True for the rows set aside.
     """
     rng = np.random.default_rng(seed)
     aside = np.zeros(len(labels), bool)

@@ -1,23 +1,26 @@
-"""Standardised features on the rows of a fit, and the head for the features as given."""
+"""Features of mean 0 and variance 1 over the rows of a fit, and heads for the raw features."""
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from probes.blocks import multiply, over_blocks, sum_rows
 
 
-def standardise(x: Array, weight: Array, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
-    """Standardises features over the rows that count.
+def standardise(
+    x: Float[Array, "N D"], weight: Float[Array, " N"], dtype: jnp.dtype
+) -> tuple[Float[Array, "N D"], Float[Array, " D"], Float[Array, " D"]]:
+    """Standardises features over the rows that have a weight above 0.
 
     Args:
-        x: [N, D].
-        weight: 0 for padding, [N]; the others count alike, as in scikit-learn's
-            `StandardScaler`.
-        dtype: Of the arithmetic.
+        x: Features.
+        weight: 0 for rows to be left out, such as padding; each of the others counts once, as in
+            scikit-learn's `StandardScaler`.
+        dtype: Dtype of the arithmetic.
 
     Returns:
-        The features in the dtype of `x`, 0 in padding; their mean and standard deviation [D],
-        the latter 1 where a feature is constant.
+        The standardised features in the dtype of `x`, 0 in rows left out; the mean and the
+        standard deviation of each feature, the latter 1 where a feature is constant.
     """
     present = (weight > 0).astype(dtype)
     rows = jnp.sum(present)
@@ -34,19 +37,24 @@ def standardise(x: Array, weight: Array, dtype: jnp.dtype) -> tuple[Array, Array
 
 
 def standardise_draws(
-    x: Array, weight: Array, dtype: jnp.dtype
-) -> tuple[Array, tuple[Array, Array], tuple[Array, Array]]:
-    """Standardises features that draws share over the rows that count in any of them.
+    x: Float[Array, "N D"], weight: Float[Array, "R N"], dtype: jnp.dtype
+) -> tuple[
+    Float[Array, "N D"],
+    tuple[Float[Array, " D"], Float[Array, " D"]],
+    tuple[Float[Array, "R D"], Float[Array, "R D"]],
+]:
+    """Standardises features that draws share over the rows that are in any of the draws.
 
     Args:
-        x: [N, D].
-        weight: [R, N], 0 for rows that a draw lacks.
-        dtype: Of the arithmetic.
+        x: Features.
+        weight: Weights of each draw, 0 for rows that it lacks.
+        dtype: Dtype of the arithmetic.
 
     Returns:
-        The features in the dtype of `x`, 0 in rows that all lack; their mean and standard
-        deviation [D]; the mean and standard deviation [R, D] that these features have in each
-        draw, the latter 1 where they are constant there.
+        The standardised features in the dtype of `x`, 0 in rows that all draws lack; the mean and
+        the standard deviation of each feature over the rows in any draw; and the mean and the
+        standard deviation that each standardised feature has in each draw, the latter 1 where the
+        feature is constant there.
     """
     features, mean, deviation = standardise(x, jnp.max(weight, axis=0), dtype)
     present = (weight > 0).astype(dtype)
@@ -58,26 +66,30 @@ def standardise_draws(
     zero = jnp.zeros((len(weight), x.shape[1]), dtype)
     sums, squares = over_blocks(add, (features, present.T), (zero, zero), len(weight))
     rows = jnp.sum(present, axis=1, keepdims=True)
-    own = sums / rows
-    spread = jnp.sqrt(jnp.maximum(squares / rows - own**2, 0))
-    constant = _constant(mean + deviation * own, deviation * spread, x.dtype)
-    return features, (mean, deviation), (own, jnp.where(constant, 1, spread))
+    draw_mean = sums / rows
+    draw_deviation = jnp.sqrt(jnp.maximum(squares / rows - draw_mean**2, 0))
+    constant = _constant(mean + deviation * draw_mean, deviation * draw_deviation, x.dtype)
+    return features, (mean, deviation), (draw_mean, jnp.where(constant, 1, draw_deviation))
 
 
 def _constant(mean: Array, deviation: Array, dtype: jnp.dtype) -> Array:
-    """Whether a deviation is what rounding to `dtype` leaves of a constant."""
+    """Returns where a deviation is no more than what rounding to `dtype` makes of a constant."""
     return deviation <= 10 * jnp.finfo(dtype).eps * jnp.abs(mean)
 
 
-def fold_into_head(head: Array, mean: Array, deviation: Array) -> Array:
-    """Returns the head that gives on raw features what `head` gives on standardised ones.
+def fold_into_head(
+    head: Float[Array, "*heads D1 K1"],
+    mean: Float[Array, "*#heads D"],
+    deviation: Float[Array, "*#heads D"],
+) -> Float[Array, "*heads D1 K1"]:
+    """Returns the heads that give on raw features what `head` gives on standardised ones.
 
     (x - m) / s W + b = x (W / s) + (b - m W / s)
 
     Args:
-        head: [..., D + 1, K'], the last row its intercepts.
-        mean: m, [..., D].
-        deviation: s, [..., D].
+        head: W, and b as the last row; D1 = D + 1.
+        mean: m, subtracted from the raw features.
+        deviation: s, by which they were divided then.
     """
     w = head[..., :-1, :] / deviation[..., None]
     shift = jnp.sum(mean[..., None] * w, axis=-2, keepdims=True)

@@ -133,6 +133,7 @@ def _parse(words: Sequence[str]) -> flags.FlagValues:
 
 def _log_progress() -> None:
     """Shows what the run says of itself, and of the libraries' words warnings alone."""
+    flags.FLAGS(["geneb-jax"])  # absl's flags, which its log reads, stay as they are
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
     for library in ("jax", "fsspec"):

@@ -5,7 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from probes import Probe, evaluate_task
+from probes.linear import decision_values
+from probes.metrics import score
+from probes.ridge import fit_ridge
 
 ROOT = Path(__file__).parents[2]
 # Prints how many programs were compiled, tasks of other sizes after the first apart.
@@ -32,9 +38,23 @@ for train, test in ((450, 130), (490, 150), (500, 160)):
 """
 
 
+def test_tasks_of_close_sizes_share_programs():
+    def compiled(train, test):
+        rng = np.random.default_rng(train)
+        x = rng.normal(size=(train + test, 12)).astype(np.float32)
+        y = (x[:, 0] + rng.normal(size=len(x)) > 0).astype(int)
+        evaluate_task(x[:train], y[:train], x[train:], y[train:], shots=[None, 10, 1], seeds=(1, 2),
+                      probes=[Probe("ridge", selection="folds", strengths=(0.1, 1.0))])  # fmt: skip
+        return [program._cache_size() for program in (fit_ridge, decision_values, score)]
+
+    first = compiled(450, 130)
+    assert min(first) > 0
+    assert compiled(490, 150) == compiled(500, 160) == first
+
+
 @pytest.mark.slow
 def test_tasks_share_programs_and_a_second_run_compiles_none(tmp_path):
-    own = {
+    variables = {
         "JAX_PLATFORMS": "cpu",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -45,7 +65,7 @@ def test_tasks_share_programs_and_a_second_run_compiles_none(tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             capture_output=True, text=True, timeout=600, check=False, cwd=ROOT,
-            env=os.environ | own,
+            env=os.environ | variables,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         return [tuple(map(int, line.split())) for line in done.stdout.splitlines()]

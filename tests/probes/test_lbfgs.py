@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from probes.lbfgs import Stopping, minimise
+from probes.lbfgs import minimise
+from probes.solvers import Stopping
 
 EPS = np.finfo(float).eps
 
@@ -13,7 +14,7 @@ def rosenbrock(x):
     return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
-def rosenbrocks(own, x, asked):
+def rosenbrocks(per_head, x, needed):
     return jax.vmap(jax.value_and_grad(rosenbrock))(x)
 
 
@@ -34,7 +35,9 @@ def test_takes_the_path_of_scipy(function, size):
         together = jax.vmap(objective)
         evaluate = jax.jit(objective)
         stopping = Stopping(1e-5, 64 * EPS, 500)
-        run = jax.jit(lambda x: minimise(lambda own, x, asked: together(x), None, x, stopping))
+        run = jax.jit(
+            lambda x: minimise(lambda per_head, x, needed: together(x), None, x, stopping)
+        )
         found = jax.tree.map(np.asarray, run(jnp.asarray(starts)))
         for i, start in enumerate(starts):
             expected = minimize(
@@ -69,14 +72,15 @@ def test_a_head_takes_the_same_path_alone_and_among_others_that_stop_before_it()
     starts[4] = 1.0  # stops at once
     scale = 10.0 ** np.arange(-4, 5)
 
-    def objective(own, x, asked):
-        f, g = rosenbrocks(None, x, asked)
-        # What is not asked for must not be used.
-        return jnp.where(asked, own * f, jnp.nan), jnp.where(asked, own, jnp.nan)[:, None] * g
+    def objective(scale, x, needed):
+        f, g = rosenbrocks(None, x, needed)
+        # What is not needed must not be used.
+        f, scale = jnp.where(needed, scale * f, jnp.nan), jnp.where(needed, scale, jnp.nan)
+        return f, scale[:, None] * g
 
     with jax.enable_x64(True):
         stopping = Stopping(1e-6, 64 * EPS, 200)
-        run = jax.jit(lambda own, x: minimise(objective, own, x, stopping))
+        run = jax.jit(lambda scale, x: minimise(objective, scale, x, stopping))
         together = jax.tree.map(np.asarray, run(scale, starts))
         assert len(set(together.iterations.tolist())) >= 5
         for i in range(len(starts)):

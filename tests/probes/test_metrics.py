@@ -110,9 +110,9 @@ def test_areas_of_several_heads_at_once():
 def test_scores_of_several_classes_from_decision_values():
     rng = np.random.default_rng(0)
     true, values = rng.integers(0, 4, 80), rng.normal(size=(2, 3, 80, 4))
-    own = rng.integers(0, 2, (3, 80))
-    found = metrics.score(values, true, own)
-    rows = own[2] > 0
+    weight = rng.integers(0, 2, (3, 80))
+    found = metrics.score(values, true, weight)
+    rows = weight[2] > 0
     predicted = values[1, 2].argmax(-1)
     assert found["MCC"].shape == (2, 3)
     assert found["MCC"][1, 2] == pytest.approx(matthews_corrcoef(true[rows], predicted[rows]))

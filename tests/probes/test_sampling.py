@@ -11,8 +11,8 @@ def harness_rows(labels, shots, seed):
     rng = np.random.RandomState(seed)
     rows = []
     for label in sorted(set(labels.tolist())):
-        own = np.where(labels == label)[0]
-        rows.extend(rng.choice(own, size=min(shots, len(own)), replace=False).tolist())
+        of_label = np.where(labels == label)[0]
+        rows.extend(rng.choice(of_label, size=min(shots, len(of_label)), replace=False).tolist())
     return rows
 
 

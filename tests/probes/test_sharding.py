@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jax.sharding import AxisType
 
 from probes import Probe, evaluate_task
 
@@ -32,6 +33,17 @@ def test_rows_over_eight_devices_give_the_scores_of_one():
             ]
             assert eight["MCC"] == pytest.approx(one["MCC"], abs=1e-9)
             assert eight["objective"] == pytest.approx(one["objective"], rel=1e-9)
+
+
+def test_a_mesh_of_one_device_gives_the_scores_of_none():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(90, 5)).astype(np.float32), rng.integers(0, 3, 90)
+    options = {"probes": [Probe("ridge", selection="carve")], "shots": [None, 10], "seeds": (1,)}
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Explicit,))
+    plain, meshed = (evaluate_task(x, y, x, y, mesh=m, **options) for m in (None, mesh))
+    for a, b in zip(plain, meshed, strict=True):
+        assert a.MCC == b.MCC
+        np.testing.assert_array_equal(a.scores, b.scores)
 
 
 def test_a_mesh_without_the_axis_is_named():

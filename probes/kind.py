@@ -1,0 +1,80 @@
+"""What a kind of probe offers, and what it is given.
+
+A new kind is one module that ends in `KIND = Kind(...)`, and its row in `probe.KINDS`.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float, Float32, Float64, Int, PyTree, UInt32
+
+from probes.probe import KINDS, Probe
+
+
+class TrainRows(NamedTuple):
+    """Has the padded rows that heads are fitted on, for each of R draws.
+
+    Attributes:
+        x: Features; draws of all of train share them, other draws have each theirs.
+        y: Targets, as `loss.targets` makes them, shared as the features are.
+        weight: Weight of each row in each draw's loss; 0 for padding and for rows that a draw
+            lacks, above 0 for all others.
+        seeds: Seed of each draw.
+    """
+
+    x: Float32[Array | np.ndarray, "*draws N D"]
+    y: Float64[np.ndarray, "*draws N K1"]
+    weight: Float64[np.ndarray, "R N"]
+    seeds: UInt32[np.ndarray, " R"]
+
+
+class FittedHeads(NamedTuple):
+    """Has heads of S strengths on R draws of rows.
+
+    Attributes:
+        head: Parameters, arrays with the leading axes [S, R]: [S, R, D + 1, K1] for linear heads.
+        iterations: How many iterations or epochs each fit took; 0 for a closed form.
+        objective: Mean loss with penalty, at the end of the fit.
+        gradient_norm: Largest absolute entry of its gradient; NaN where a kind does not have it.
+        converged: Whether a tolerance was met, not a limit or a failed line search; of a
+            `whitened` and `rounded` solver, whether the objective is known to be within 0.1 % of
+            the optimum.
+    """
+
+    head: PyTree[Float[Array, "S R ..."]]
+    iterations: Int[Array, "S R"]
+    objective: Float[Array, "S R"]
+    gradient_norm: Float[Array, "S R"]
+    converged: Bool[Array, "S R"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Offers what `evaluate_task` needs of a kind of probe.
+
+    Attributes:
+        fit: Fits heads of strengths C, float64 [S], on R draws of rows, as a probe asks.
+        decision_values: Applies heads `FittedHeads.head` to features [M, D], float32; returns
+            decision values [S, R, M, K1].
+        solver: Name of its one way to fit; None: the probe names it.
+        seeded: Whether a fit of the same rows depends on the seed.
+    """
+
+    fit: Callable[[TrainRows, np.ndarray, Probe], FittedHeads]
+    decision_values: Callable[[Array, PyTree], Array]
+    solver: str | None = None
+    seeded: bool = False
+
+
+def find_kind(name: str) -> Kind:
+    """Returns what the kind of probe of a name in `KINDS` offers; imports its module."""
+    return importlib.import_module(KINDS[name]).KIND
+
+
+def solver_name(probe: Probe) -> str:
+    """Returns the solver as scores name it: the kind's one, or the one that the probe names."""
+    return find_kind(probe.kind).solver or probe.solver

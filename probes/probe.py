@@ -1,0 +1,91 @@
+"""What a probe is asked for and what comes of it: plain data that needs no JAX."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Integer
+
+# Each kind of probe and the module that offers it: its `KIND`, a `kind.Kind`.
+KINDS: Mapping[str, str] = {
+    "logistic": "probes.logistic",
+    "ridge": "probes.ridge",
+    "mlp": "probes.mlp",
+}
+CLASS_WEIGHTS = ("none", "balanced")
+SELECTIONS = ("none", "folds", "carve")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Says which heads to fit.
+
+    Attributes:
+        kind: A name of `KINDS`.
+        solver: A name of `solvers.SOLVERS`: 'geneb' stops where the harness stops, 'converged'
+            at the optimum, either with '-float32' in products of float32. Kinds other than
+            'logistic' have one way to fit and take no notice.
+        strengths: C of each head, positive.
+        standardised: Fit on features of mean 0 and variance 1 over the rows of the fit.
+        class_weights: Names of `CLASS_WEIGHTS`: with 'none' every row has the weight 1, with
+            'balanced' the rows of every class have the same sum of weights.
+        selection: A name of `SELECTIONS`: 'none' reports every strength and class weight; 'folds'
+            and 'carve' report for each regime and seed the one with the best MCC on train rows
+            that its fit did not see (the mean over `selection.FOLDS` stratified folds, or a
+            stratified carve of `selection.CARVED_SHARE`), fitted again on all rows of train. Of
+            equal ones the earlier in the grid is taken. Where a class has too few rows to be held
+            out, C closest to 1 and the first class weight are taken.
+    """
+
+    kind: str = "logistic"
+    solver: str = "geneb"
+    strengths: tuple[float, ...] = (1.0,)
+    standardised: bool = False
+    class_weights: tuple[str, ...] = ("none",)
+    selection: str = "none"
+
+
+@dataclass(frozen=True)
+class HeadScore:
+    """Has what one fitted head scored on the test rows.
+
+    Attributes:
+        shots: Rows of each class that the head was trained on; None: all.
+        seed: Seed of the few-shot rows, of the selection's held-out rows and of an MLP; a fit of
+            all rows that uses none of these does not depend on it.
+        probe: The kind of probe, a name of `KINDS`.
+        solver: See `Probe`; 'closed form' for ridge, 'adam' for an MLP.
+        standardised: See `Probe`.
+        class_weight: 'none' or 'balanced'.
+        selection: See `Probe`.
+        C: Inverse strength of the penalty.
+        MCC, accuracy, macro_F1, balanced_accuracy: Metrics of the predictions.
+        AUROC, AUPRC: Areas under the curves of the decision values; NaN for more than two classes.
+        iterations: L-BFGS iterations, epochs of an MLP; 0 for ridge.
+        objective: Mean loss with penalty, at the end of the fit.
+        gradient_norm: Largest absolute entry of its gradient; NaN for an MLP.
+        converged: Whether a tolerance was met, not the limit of iterations.
+        predictions: Predicted labels.
+        scores: Decision values, one for each row for two classes, else K.
+    """
+
+    shots: int | None
+    seed: int
+    probe: str
+    solver: str
+    standardised: bool
+    class_weight: str
+    selection: str
+    C: float
+    MCC: float
+    accuracy: float
+    macro_F1: float
+    balanced_accuracy: float
+    AUROC: float
+    AUPRC: float
+    iterations: int
+    objective: float
+    gradient_norm: float
+    converged: bool
+    predictions: Integer[np.ndarray, " M"]
+    scores: Float32[np.ndarray, " M"] | Float32[np.ndarray, "M K"]
