@@ -1,20 +1,27 @@
 # make quickstart: a run without network or weights, into runs/quickstart
-# make test: the whole test suite        make check: lint and types
+# make test: the tests but the slow ones    make test-slow: the slow ones, which CI runs too
+# make check: lint and types                make docs: docs/reference.md, from the code
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test check clean
+.PHONY: quickstart test test-slow check docs clean
 
 quickstart: .venv/installed
 	$(BIN)/python run.py --config=configs/quickstart.py --workdir=runs/quickstart
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: .venv/installed
+	$(BIN)/python -m geneb_jax.reference > docs/reference.md
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

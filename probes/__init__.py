@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probes.evaluate import evaluate_task
     from probes.kind import solver_name
-    from probes.probe import CLASS_WEIGHTS, KINDS, SELECTIONS, HeadScore, Probe
+    from probes.probe import CLASS_WEIGHTS, KINDS, METRICS, SELECTIONS, HeadScore, Probe
     from probes.sampling import few_shot_rows
     from probes.solvers import SOLVERS
 
 __all__ = [
     "CLASS_WEIGHTS",
     "KINDS",
+    "METRICS",
     "SELECTIONS",
     "SOLVERS",
     "HeadScore",
@@ -43,6 +44,7 @@ __all__ = [
 _MODULES = {
     "CLASS_WEIGHTS": "probes.probe",
     "KINDS": "probes.probe",
+    "METRICS": "probes.probe",
     "SELECTIONS": "probes.probe",
     "SOLVERS": "probes.solvers",
     "HeadScore": "probes.probe",

@@ -46,8 +46,36 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class HeadScore:
-    """Has what one fitted head scored on the test rows.
+class Metrics:
+    """Has the metrics of one fitted head, by the names that `metrics.score` gives them.
+
+    Attributes:
+        MCC, accuracy, macro_F1, balanced_accuracy: Metrics of the predictions.
+        AUROC, AUPRC: Areas under the curves of the decision values; NaN for more than two classes.
+    """
+
+    MCC: float
+    accuracy: float
+    macro_F1: float
+    balanced_accuracy: float
+    AUROC: float
+    AUPRC: float
+
+
+# What each metric says, in the order of the table of scores.
+METRICS: Mapping[str, str] = {
+    "MCC": "Matthews correlation coefficient on the test rows, -1 to 1; 0 is guessing.",
+    "accuracy": "Share of test rows predicted right.",
+    "macro_F1": "Mean F1 over the classes.",
+    "balanced_accuracy": "Mean recall over the classes.",
+    "AUROC": "Area under the ROC curve; empty for more than two classes.",
+    "AUPRC": "Average precision; empty for more than two classes.",
+}
+
+
+@dataclass(frozen=True)
+class HeadScore(Metrics):
+    """Has what one fitted head scored on the test rows, beside its metrics.
 
     Attributes:
         shots: Rows of each class that the head was trained on; None: all.
@@ -59,8 +87,6 @@ class HeadScore:
         class_weight: 'none' or 'balanced'.
         selection: See `Probe`.
         C: Inverse strength of the penalty.
-        MCC, accuracy, macro_F1, balanced_accuracy: Metrics of the predictions.
-        AUROC, AUPRC: Areas under the curves of the decision values; NaN for more than two classes.
         iterations: L-BFGS iterations, epochs of an MLP; 0 for ridge.
         objective: Mean loss with penalty, at the end of the fit.
         gradient_norm: Largest absolute entry of its gradient; NaN for an MLP.
@@ -77,12 +103,6 @@ class HeadScore:
     class_weight: str
     selection: str
     C: float
-    MCC: float
-    accuracy: float
-    macro_F1: float
-    balanced_accuracy: float
-    AUROC: float
-    AUPRC: float
     iterations: int
     objective: float
     gradient_norm: float

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 
@@ -397,31 +397,73 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-FIGURES: Mapping[str, Draw] = {
-    "pareto": pareto,
-    "category_heatmap": category_heatmap,
-    "radar": radar,
-    "few_shot": few_shot,
-    "few_shot_by_category": few_shot_by_category,
-    "high_variance": high_variance,
-    "rank_distribution": rank_distribution,
-    "wins": wins,
-    "macro_minus_micro": macro_minus_micro,
-    "top_by_category": top_by_category,
-    "pareto_by_category": pareto_by_category,
-    "specialisation": specialisation,
+class PaperFigure(NamedTuple):
+    """A figure of results.
+
+    Attributes:
+        draw: Draws it of a results table and the models' labels.
+        caption: What the report says of it.
+        regimes: Regimes that it needs.
+    """
+
+    draw: Draw
+    caption: str
+    regimes: tuple[str, ...] = ("full",)
+
+
+class RunFigure(NamedTuple):
+    """A figure of a run's probes.
+
+    Attributes:
+        draw: Draws it of a scores table and the run's wall time by stage, or returns None.
+        caption: What the report says of it.
+    """
+
+    draw: DrawRun
+    caption: str
+
+
+# Both in the order in which the report shows them.
+FIGURES: Mapping[str, PaperFigure] = {
+    "pareto": PaperFigure(pareto, "Size and macro MCC; the line is the Pareto frontier"),
+    "category_heatmap": PaperFigure(category_heatmap, "Mean MCC by model and category, full"),
+    "radar": PaperFigure(
+        radar, "Category profiles of five models each, in the order of their macro MCC"
+    ),
+    "few_shot": PaperFigure(
+        few_shot, "Macro MCC in the three regimes, and the relative drop to 10-shot", GENEB.regimes
+    ),
+    "few_shot_by_category": PaperFigure(
+        few_shot_by_category, "Mean MCC over models by category and regime", GENEB.regimes
+    ),
+    "high_variance": PaperFigure(high_variance, "Tasks on which models differ most (SD > 0.12)"),
+    "rank_distribution": PaperFigure(rank_distribution, "Ranks over tasks"),
+    "wins": PaperFigure(wins, "Tasks won"),
+    "macro_minus_micro": PaperFigure(macro_minus_micro, "Macro minus micro MCC"),
+    "top_by_category": PaperFigure(top_by_category, "The ten best models of each category"),
+    "pareto_by_category": PaperFigure(
+        pareto_by_category, "Size and MCC by category, with the Pareto frontiers"
+    ),
+    "specialisation": PaperFigure(
+        specialisation, "Specialisation: mean rank outside a category minus that inside"
+    ),
 }
+RUN_FIGURES: Mapping[str, RunFigure] = {
+    "strength_sensitivity": RunFigure(
+        strength_sensitivity, "MCC against the regularisation strength"
+    ),
+    "linear_against_mlp": RunFigure(linear_against_mlp, "Linear against MLP probe"),
+    "solvers": RunFigure(solvers, "The harness's early stop against the optimum"),
+    "layers": RunFigure(
+        layers, "MCC by hidden state; diamonds: the final one, after the last norm"
+    ),
+    "throughput": RunFigure(throughput, "Wall time by model and stage"),
+}
+# The tasks of each category; they lie in figures/ only: the report's page shows the same itself.
 TASK_FIGURES: Mapping[str, Draw] = {
-    f"tasks_{_slug(category)}": task_heatmap(category) for category in GENEB.categories
+    category: task_heatmap(category) for category in GENEB.categories
 }
-RUN_FIGURES: Mapping[str, DrawRun] = {
-    "strength_sensitivity": strength_sensitivity,
-    "linear_against_mlp": linear_against_mlp,
-    "solvers": solvers,
-    "layers": layers,
-    "throughput": throughput,
-}
-_FEW_SHOT_FIGURES = ("few_shot", "few_shot_by_category")
+CAPTIONS = {name: figure.caption for name, figure in (*FIGURES.items(), *RUN_FIGURES.items())}
 
 
 def save_figures(
@@ -445,20 +487,23 @@ def save_figures(
     """
     folder.mkdir(parents=True, exist_ok=True)
     regimes = set(results["regime"])
-    draws: dict[str, Callable[[], Figure | None]] = {}
+    draws: dict[str, Callable[[], Figure | None]] = {
+        name: functools.partial(figure.draw, results, labels)
+        for name, figure in FIGURES.items()
+        if regimes.issuperset(figure.regimes)
+    }
     if "full" in regimes:
         present = set(results["category"])
-        chosen = dict(FIGURES) | {
-            name: draw
-            for (name, draw), category in zip(TASK_FIGURES.items(), GENEB.categories, strict=True)
+        draws |= {
+            f"tasks_{_slug(category)}": functools.partial(draw, results, labels)
+            for category, draw in TASK_FIGURES.items()
             if category in present
         }
-        for name, draw in chosen.items():
-            if name not in _FEW_SHOT_FIGURES or regimes.issuperset(GENEB.regimes):
-                draws[name] = functools.partial(draw, results, labels)
     if scores is not None:
-        for name, draw in RUN_FIGURES.items():
-            draws[name] = functools.partial(draw, scores, seconds or {})
+        draws |= {
+            name: functools.partial(figure.draw, scores, seconds or {})
+            for name, figure in RUN_FIGURES.items()
+        }
     drawn = []
     with plt.rc_context(_STYLE):
         for name, draw in draws.items():

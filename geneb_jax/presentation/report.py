@@ -15,6 +15,7 @@ import vl_convert
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
+from geneb_jax.presentation.figures import CAPTIONS
 from geneb_jax.presentation.published import model_labels
 from geneb_jax.presentation.results import labels_of, namesake
 from geneb_jax.scoring.scores import METRIC_COLUMNS
@@ -23,27 +24,6 @@ from model_ports.catalog import entries
 # What the charting library leaves to the page's script.
 _EXPORTS = "window.vegaEmbed = vegaEmbed;"
 _DECIMALS = 6  # of the scores, as in the published ones
-# Figures that the page shows, in this order, with their captions; others lie in figures/ only,
-# because the page shows their content itself.
-_CAPTIONS = {
-    "pareto": "Size and macro MCC; the line is the Pareto frontier",
-    "category_heatmap": "Mean MCC by model and category, full",
-    "radar": "Category profiles of five models each, in the order of their macro MCC",
-    "few_shot": "Macro MCC in the three regimes, and the relative drop to 10-shot",
-    "few_shot_by_category": "Mean MCC over models by category and regime",
-    "high_variance": "Tasks on which models differ most (SD > 0.12)",
-    "rank_distribution": "Ranks over tasks",
-    "wins": "Tasks won",
-    "macro_minus_micro": "Macro minus micro MCC",
-    "top_by_category": "The ten best models of each category",
-    "pareto_by_category": "Size and MCC by category, with the Pareto frontiers",
-    "specialisation": "Specialisation: mean rank outside a category minus that inside",
-    "strength_sensitivity": "MCC against the regularisation strength",
-    "linear_against_mlp": "Linear against MLP probe",
-    "solvers": "The harness's early stop against the optimum",
-    "layers": "MCC by hidden state; diamonds: the final one, after the last norm",
-    "throughput": "Wall time by model and stage",
-}
 
 
 def write_report(
@@ -182,7 +162,7 @@ def _number(value: float, sign: str = "") -> str:
 def _figures(folder: Path) -> list[dict[str, str]]:
     """Figures as data addresses; an image of its own cannot reach into the page."""
     found = []
-    for name, caption in _CAPTIONS.items():
+    for name, caption in CAPTIONS.items():
         path = folder / f"{name}.svg"
         if path.is_file():
             code = base64.b64encode(path.read_bytes()).decode()

@@ -1,15 +1,54 @@
 """The scores table: one row a model, task, regime, probe, strength and seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.atomic import write_whole
 from model_ports.catalog import dtype_of, entries
+from probes import METRICS
 
+_KINDS = {"text": str, "truth": "True".__eq__, "integer": int, "number": float}
+
+
+class Column(NamedTuple):
+    """A column of scores.csv.
+
+    Attributes:
+        kind: What its cells hold: 'text', 'truth' (True or False), 'integer' or 'number'.
+        meaning: What it says of a row.
+    """
+
+    kind: str
+    meaning: str
+
+
+# What scores.csv holds, in the order of its columns.
+COLUMNS: Mapping[str, Column] = {
+    "model": Column("text", "The model as the config names it."),
+    "preset": Column("text", "Preset of the embedding; none for a baseline."),
+    "dtype": Column("text", "Precision of the embedding: float32 or bfloat16."),
+    "tap": Column("text", "Hidden state: -1 final, 0 embedding, i after block i; none."),
+    "pooling": Column("text", "Pooling of the hidden state; none for a baseline."),
+    "task": Column("text", "Id of the task."),
+    "category": Column("text", "Its category: one of the benchmark's 13, or custom."),
+    "regime": Column("text", "full, or how many train rows a class, such as 10shot."),
+    "probe": Column("text", "Kind of probe."),
+    "solver": Column("text", "How it was fitted."),
+    "standardised": Column("truth", "Whether the fit was on standardised features."),
+    "class_weight": Column("text", "none, or balanced."),
+    "selection": Column("text", "How C and class weight were chosen on train; none: not at all."),
+    "C": Column("number", "Inverse strength of the penalty."),
+    "seed": Column("integer", "Seed of the few-shot rows and of what else the fit draws."),
+    **{name: Column("number", meaning) for name, meaning in METRICS.items()},
+    "iterations": Column("integer", "Iterations of the fit, epochs of an MLP; 0 for ridge."),
+    "objective": Column("number", "Mean loss with penalty at the end of the fit."),
+    "gradient_norm": Column("number", "Largest entry of its gradient; empty for an MLP."),
+    "converged": Column("truth", "Whether a tolerance was met, not the limit of iterations."),
+}
 # What tells the heads of a model on a task apart.
 HEAD_COLUMNS = (
     "regime",
@@ -22,15 +61,8 @@ HEAD_COLUMNS = (
     "seed",
 )
 KEY_COLUMNS = ("model", "preset", "dtype", "tap", "pooling", "task", "category", *HEAD_COLUMNS)
-METRIC_COLUMNS = ("MCC", "accuracy", "macro_F1", "balanced_accuracy", "AUROC", "AUPRC")
+METRIC_COLUMNS = tuple(METRICS)
 _UNIQUE = [column for column in KEY_COLUMNS if column != "category"]
-_TEXT_COLUMNS = [c for c in KEY_COLUMNS if c not in ("standardised", "C", "seed")]
-_PARSERS = {  # of the other columns; those not named here hold floats
-    "standardised": "True".__eq__,
-    "converged": "True".__eq__,
-    "seed": int,
-    "iterations": int,
-}
 _FINAL = "-1"  # the hidden state that GENEB pools, in the column tap
 
 # A head that follows GENEB's protocol: what a submission and the main table report.
@@ -48,9 +80,9 @@ def read_scores(path: Path) -> pd.DataFrame:
     """Reads a scores table; floats come back exactly."""
     scores = pd.read_csv(path, dtype=str, keep_default_na=False)
     for column in scores:
-        if column not in _TEXT_COLUMNS:
-            scores[column] = scores[column].replace("", "nan")
-            scores[column] = scores[column].map(_PARSERS.get(str(column), float))
+        kind = COLUMNS[str(column)].kind if column in COLUMNS else "number"
+        if kind != "text":
+            scores[column] = scores[column].replace("", "nan").map(_KINDS[kind])
     return scores
 
 

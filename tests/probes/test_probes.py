@@ -57,3 +57,11 @@ def test_a_wrong_call_names_the_parameter_and_its_shape(parameter, wrong, shape)
     message = str(refused.value).replace("'", '"')
     assert f'parameter "{parameter}"' in message
     assert shape in message
+
+
+def test_every_metric_is_a_field_of_a_heads_scores():
+    from dataclasses import fields
+
+    from probes.probe import METRICS, Metrics
+
+    assert tuple(METRICS) == tuple(field.name for field in fields(Metrics))

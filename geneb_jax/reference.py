@@ -1,0 +1,64 @@
+"""docs/reference.md: every field of a config, column of scores.csv and file of a workdir.
+
+python -m geneb_jax.reference > docs/reference.md
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+from geneb_jax.config import fields
+from geneb_jax.scoring.scores import COLUMNS
+
+# What a run writes, by path in its workdir; MODEL and TASK are names made into file names.
+WORKDIR: Mapping[str, str] = {
+    "scores.csv": "Every score, one row a head; see above.",
+    "run.json": "What the scores depend on: config, versions, devices, identities of models, "
+    "fingerprints of tasks, speeds and times.",
+    "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
+    "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
+    "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
+    "report/index.html": "The report, one file that needs no network.",
+    "predictions/MODEL/TASK.npz": "With save_predictions: every head's predictions and decision "
+    "values on the test rows. Other hidden states and poolings than the preset's stand in a "
+    "folder each.",
+    "cells/MODEL/REPRESENTATION/TASK.json": "Finished model-task pairs, from which a killed run "
+    "resumes.",
+    "embeddings/MODEL/REPRESENTATION/": "Kept embeddings: chunks keys-K-V.npy and values-V.npy, "
+    "named by their digests, and store.json, which says what they were computed with.",
+    "devices/KIND.json": "What was measured of this kind of device.",
+    "compiled/": "Compiled programs.",
+    "profile/MODEL/": "With profile: a trace for the JAX profiler.",
+}
+
+
+def reference() -> str:
+    """Returns the page, in Markdown."""
+    parts = [
+        "# Reference",
+        "Made by `make docs`; a test says when it is stale.",
+        "## Config",
+        "`--config.FIELD=VALUE` changes a field on the command line; a config file is a function "
+        "`get_config()` that returns `default_config()` with its changes. Fields that take "
+        "several values take them with commas.",
+    ]
+    for group, members in groupby(fields(), lambda field: field.group):
+        rows = [(f"`{field.name}`", f"`{field.default!r}`", field.help) for field in members]
+        parts += [f"### {group}", _table(("field", "default", "what it does"), rows)]
+    columns = [(f"`{name}`", kind, meaning) for name, (kind, meaning) in COLUMNS.items()]
+    files = [(f"`{path}`", what) for path, what in WORKDIR.items()]
+    parts += [
+        "## scores.csv",
+        _table(("column", "holds", "meaning"), columns),
+        "## Files of a workdir",
+        _table(("file", "what it holds"), files),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from score_rows import row
+
+from geneb_jax.config import fields
+from geneb_jax.reference import reference
+from geneb_jax.scoring.scores import COLUMNS
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
+
+
+def test_the_page_is_what_the_code_says():
+    assert PAGE.read_text(encoding="utf-8") == reference(), "stale: run `make docs`"
+
+
+def test_every_field_and_column_is_told():
+    text = reference()
+    assert all(f"| `{field.name}` |" in text for field in fields())
+    assert list(COLUMNS) == list(row())
+    assert all(f"| `{name}` |" in text for name in COLUMNS)
