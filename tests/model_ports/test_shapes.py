@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import pytest
 from jaxtyping import TypeCheckError
 
-from model_ports.families.hyena import Block, Config
 from model_ports.layers.attention import attend
 from model_ports.pooling import POOLINGS
 
