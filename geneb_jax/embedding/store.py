@@ -20,6 +20,7 @@ import numpy as np
 from absl import logging
 from etils import epath
 
+from geneb_jax.files.atomic import write_whole
 from geneb_jax.files.json_files import canonical_json
 
 IDENTITY = "store.json"  # what the store's embeddings were computed with
@@ -73,7 +74,7 @@ class Store:
         self._verified: set[str] = set()  # values files whose bytes are those of their name
         self.folder.mkdir(parents=True, exist_ok=True)
         if identity is not None and not (self.folder / IDENTITY).exists():
-            _write(self.folder / IDENTITY, canonical_json(identity).encode() + b"\n")
+            write_whole(self.folder / IDENTITY, canonical_json(identity).encode() + b"\n")
         self._look()
 
     def __contains__(self, key: bytes) -> bool:
@@ -103,8 +104,8 @@ class Store:
         table = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, _KEY_BYTES)
         content, index = _npy(np.asarray(values, "<f4")), _npy(table)
         chunk = f"keys-{_digest(index)}-{_digest(content)}.npy"
-        _write(self.folder / _values_of(chunk), content)
-        _write(self.folder / chunk, index)
+        write_whole(self.folder / _values_of(chunk), content)
+        write_whole(self.folder / chunk, index)
         self._verified.add(_values_of(chunk))
         self._enter(chunk, keys)
 
@@ -178,13 +179,3 @@ def _npy(array: np.ndarray) -> bytes:
 
 def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=_KEY_BYTES).hexdigest()
-
-
-def _write(path: epath.Path, content: bytes) -> None:
-    """Writes a file so that it is there in full or not at all, whoever else writes it."""
-    if "://" in str(path):  # in a bucket any file is
-        path.write_bytes(content)
-        return
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -1,11 +1,25 @@
 """Files that are there in full or not at all."""
 
+import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etils import epath
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there in full or not at all."""
+def write_whole(path: "Path | epath.Path", content: bytes) -> None:
+    """Writes a file so that it is there in full or not at all, whoever else writes it.
+
+    Args:
+        path: On a local disk, or in a bucket (gs://), where any file appears in full. Folders are
+            made where they are missing.
+        content: Its bytes.
+    """
+    if "://" in str(path):
+        path.write_bytes(content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     temporary.write_bytes(content)
-    temporary.replace(path)
+    temporary.replace(path)  # pyright: ignore (of the same kind as `path`)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from geneb_jax.benchmark import GENEB
-from model_ports.loading.fetch import download
+from model_ports.loading.download import download
 
 
 def fetch_tasks(task_ids: Iterable[str]) -> Path:

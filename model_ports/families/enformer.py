@@ -169,7 +169,7 @@ def position_features(length: int, count: int) -> np.ndarray:
     widths = np.float32(2) ** np.arange(1, each + 1, dtype=np.float32) - np.float32(1)
     centre = (widths > size).astype(np.float32)
 
-    mean, spread = _linspace(length / each, length, each), np.float32(length / (2 * each))
+    mean, spread = _linspace(length / each, float(length), each), np.float32(length / (2 * each))
     concentration, rate = (mean / spread) ** 2, mean / spread**2
     with np.errstate(divide="ignore"):
         logarithm = np.log(size.astype(np.float64)).astype(np.float32)

@@ -65,7 +65,7 @@ class Config:
             filter_width=fields["filter_order"],
             filter_features=fields["emb_dim"],
             short_width=fields["short_filter_order"],
-            frequency=fields["activation_freq"],
+            frequency=float(fields["activation_freq"]),
             epsilon=fields["layer_norm_epsilon"],
         )
 

@@ -59,7 +59,7 @@ class Config:
             heads=heads,
             key_value_heads=fields.get("num_key_value_heads", heads),
             head_width=fields.get("head_dim") or fields["hidden_size"] // heads,
-            rotary_base=fields.get("rope_theta", 10000.0),
+            rotary_base=float(fields.get("rope_theta", 10000.0)),
             activation=fields["hidden_act"],
             epsilon=fields["rms_norm_eps"],
         )

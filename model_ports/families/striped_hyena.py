@@ -75,8 +75,8 @@ class Config:
             attention_layers=tuple(fields["attn_layer_idxs"]),
             states=fields["state_size"],
             short_width=fields["short_filter_length"],
-            rotary_base=fields["rotary_emb_base"],
-            rotary_scaling=fields["rotary_emb_scaling_factor"] if interpolated else 1.0,
+            rotary_base=float(fields["rotary_emb_base"]),
+            rotary_scaling=float(fields["rotary_emb_scaling_factor"]) if interpolated else 1.0,
             epsilon=fields["eps"],
         )
 

@@ -175,7 +175,7 @@ def _in_blocks(
     return mixed.swapaxes(1, 2).reshape(batch, length, -1)
 
 
-def split_heads(x: Float[Array, "B L D"], heads: int) -> Float[Array, "B L H d"]:
+def split_heads(x: Float[Array, "*rows D"], heads: int) -> Float[Array, "*rows H d"]:
     """Splits the last axis, D = H * d, into heads in order."""
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from geneb_jax.files.digests import file_facts, folder_facts
+from geneb_jax.files.json_files import write_json
 from model_ports import catalog
 from model_ports.loading import converted
 from model_ports.loading.fetch import SOURCE
@@ -68,13 +70,14 @@ def convert(
             if name not in done:
                 converted.write_parameter(partial, name, planned.tensors, assignment)
                 done.append(name)
-                _write_json(partial / _PROGRESS, {"weights_id": weights_id, "done": done})
+                write_json(partial / _PROGRESS, {"weights_id": weights_id, "done": done})
             progress(name, count, len(planned.assignments))
         for path in _side_files(source):
             shutil.copyfile(path, partial / path.name)
-        (partial / _PROGRESS).unlink()
+        for path in partial.glob(f"{_PROGRESS}*"):  # also what a killed write has left
+            path.unlink()
         manifest = _manifest(entry, source, weights_id, planned, dtypes)
-        _write_json(partial / converted.MANIFEST, manifest | _files(partial))
+        write_json(partial / converted.MANIFEST, manifest | {"files": folder_facts(partial)})
         partial.rename(final)
     return final, True
 
@@ -102,7 +105,7 @@ def _resume(partial: Path, weights_id: str, planned: PlannedCheckpoint) -> list[
         shutil.rmtree(partial)
     partial.mkdir()
     converted.create_orbax(partial / converted.PARAMS, list(planned.assignments))
-    _write_json(path, {"weights_id": weights_id, "done": []})
+    write_json(path, {"weights_id": weights_id, "done": []})
     return []
 
 
@@ -156,7 +159,7 @@ def _manifest(
             "repo": fetched["repo"],
             "revision": fetched["revision"],
             "published": dict(entry.source),
-            "files": {p.name: converted.file_facts(p) for p in sorted([*paths, *side])},
+            "files": {p.name: file_facts(p) for p in sorted([*paths, *side])},
         },
         "licence": dict(entry.licence),
         "dtype": sorted({str(dtype) for dtype in dtypes.values()}),
@@ -166,16 +169,6 @@ def _manifest(
             for name, assignment in planned.assignments.items()
         },
     }
-
-
-def _files(partial: Path) -> dict[str, Any]:
-    return {"files": converted.folder_facts(partial)}
-
-
-def _write_json(path: Path, content: Any) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    new.replace(path)
 
 
 @contextmanager

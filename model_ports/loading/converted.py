@@ -5,7 +5,6 @@ DIR/params/           Orbax checkpoint, the parameters by path; one Zarr array e
 DIR/config.json, ...  the authors' config and tokenizer files
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import orbax.checkpoint as ocp
 import tensorstore as ts
 from flax import nnx, traverse_util
 
+from geneb_jax.files.digests import file_facts, files_under
 from model_ports.loading.assignment import Assignment, cast_dtype, fill_state, parameter_shapes
 from model_ports.loading.tensors import CheckpointError, Tensors
 
@@ -30,13 +30,6 @@ _SMALL = 2**20  # files up to this size are hashed at every loading
 def is_converted(folder: Path) -> bool:
     """Tells whether a checkpoint folder holds a converted checkpoint."""
     return (folder / MANIFEST).is_file()
-
-
-def file_facts(path: Path) -> dict[str, Any]:
-    """Returns a file's size in bytes and SHA-256."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    return {"size": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -111,18 +104,9 @@ def check_files(folder: Path, manifest: Mapping[str, Any], *, whole: bool = Fals
             )
         if (whole or size <= _SMALL) and file_facts(path)["sha256"] != facts["sha256"]:
             raise CheckpointError(f"{path}: its contents are not those {MANIFEST} names")
-    for path in _files_under(folder / PARAMS):
+    for path in files_under(folder / PARAMS):
         if path.relative_to(folder).as_posix() not in manifest["files"]:
             raise CheckpointError(f"{path}: {MANIFEST} does not name it: convert again")
-
-
-def _files_under(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def folder_facts(folder: Path) -> dict[str, Any]:
-    """Returns size and SHA-256 of every file under a folder, by its path inside."""
-    return {p.relative_to(folder).as_posix(): file_facts(p) for p in _files_under(folder)}
 
 
 def check_parameters(

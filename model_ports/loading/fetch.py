@@ -5,74 +5,19 @@ HF_ENDPOINT, HF_HOME and HF_TOKEN count as everywhere.
 
 import json
 import shutil
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
+from geneb_jax.files.digests import file_facts, folder_facts
+from geneb_jax.files.json_files import write_json
 from model_ports import catalog
-from model_ports.loading.converted import file_facts, folder_facts
+from model_ports.loading.download import HubError, download
 from model_ports.loading.tensors import CheckpointError, open_checkpoint
 
 SOURCE = "source.json"  # in a staged folder: repository, revision, size and SHA-256 of each file
 _TEXT_FILES = ["*.json", "*.txt"]
 _SAFETENSORS = ["*.safetensors"]
 _TORCH_FILES = ["*.bin", "*.pt", "*.pth", "*.ckpt"]
-_ATTEMPTS = 3
-# The base of all errors of the HTTP client that the hub's library uses.
-_TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore
-
-
-class HubError(ValueError):
-    """Raised where something could not be fetched."""
-
-
-def download(
-    repo: str,
-    revision: str,
-    patterns: Sequence[str],
-    *,
-    kind: str = "model",
-    hint: str = "",
-    folder: Path | None = None,
-) -> Path:
-    """Fetches files of a repository at a revision; returns their folder.
-
-    A connection that drops is tried again from what had come.
-
-    Args:
-        repo: The repository.
-        revision: Its full revision.
-        patterns: Names of the wanted files; a * does not end at a slash.
-        kind: 'model' or 'dataset'.
-        hint: What the user can do where it cannot be fetched.
-        folder: Where the files go; None: into HF_HOME.
-
-    Raises:
-        HubError: The hub cannot be reached or refuses.
-    """
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            found = snapshot_download(
-                repo,
-                repo_type=kind,
-                revision=revision,
-                allow_patterns=list(patterns),
-                local_dir=folder,
-            )
-            return Path(found)
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, _TRANSPORT_ERROR) as error:
-            refused = isinstance(error, HfHubHTTPError | LocalEntryNotFoundError)
-            if refused or attempt == _ATTEMPTS:
-                words = (str(error).splitlines() or [type(error).__name__])[0]
-                raise HubError(
-                    f"{repo} at revision {revision[:8]} cannot be fetched: {words}; {hint}"
-                ) from error
-            time.sleep(attempt)
-    raise AssertionError
 
 
 def checkpoint_source(model_id: str) -> tuple[str, str]:
@@ -163,7 +108,7 @@ def stage(model_id: str, to: Path) -> Path:
 
 def _write_source(folder: Path, repo: str | None, revision: str | None) -> None:
     facts = {"repo": repo, "revision": revision, "files": folder_facts(folder)}
-    (folder / SOURCE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / SOURCE, facts)
 
 
 def _check_staged(folder: Path) -> None:

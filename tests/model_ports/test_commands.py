@@ -1,3 +1,4 @@
+import argparse
 import json
 import shutil
 import subprocess
@@ -8,14 +9,30 @@ import numpy as np
 import pytest
 from golden_ports import GOLDEN
 
+from model_ports import commands
+
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 
 
 def command(*arguments):
+    """Runs the program."""
     return subprocess.run(
         [sys.executable, "-m", "model_ports", *map(str, arguments)],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process, under another program's name."""
+
+    def call(*arguments):
+        parser = argparse.ArgumentParser(prog="geneb-jax models")
+        commands.add_arguments(parser)
+        status = commands.main(parser.parse_args(list(map(str, arguments))))
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture
@@ -58,24 +75,40 @@ def shift(array):
         (lambda f: rewrite(f, "input_ids", lambda ids: ids + (ids == ids.max())), "tokens=differ"),
     ],
 )
-def test_verify_fails_where_anything_differs(fixture, change, words):
+def test_verify_fails_where_anything_differs(run, fixture, change, words):
     change(fixture)
-    done = command("verify", fixture)
+    done = run("verify", fixture)
     assert done.returncode == 1
     assert words in done.stdout
 
 
-def test_verify_fails_where_a_full_size_tensor_has_no_place(fixture):
+def test_verify_fails_where_a_full_size_tensor_has_no_place(run, fixture):
     keys = json.loads((fixture / "full_keys.json").read_text())
     keys["tensors"]["esm.extra"] = [3]
     (fixture / "full_keys.json").write_text(json.dumps(keys))
-    done = command("verify", fixture)
+    done = run("verify", fixture)
     assert done.returncode == 1
     assert "keys=differ FAIL" in done.stdout
     assert "esm.extra" in done.stdout
 
 
-def test_verify_names_what_it_cannot_read(tmp_path):
-    done = command("verify", tmp_path)
+def test_verify_names_what_it_cannot_read(run, tmp_path):
+    done = run("verify", tmp_path)
     assert done.returncode == 1
     assert str(tmp_path) in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("fixture", "--real", "GROVER")])
+def test_verify_wants_fixtures_or_a_real_checkpoint(run, capsys, arguments):
+    with pytest.raises(SystemExit):
+        run("verify", *arguments)
+    words = "geneb-jax models verify: error: name fixture folders, or --real MODEL"
+    assert words in capsys.readouterr().err
+
+
+def test_the_help_is_one_line_and_names_the_commands():
+    assert len(commands.HELP.splitlines()) == 1
+    done = command("--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: python -m model_ports")
+    assert all(name in done.stdout for name in commands.COMMANDS)

@@ -20,6 +20,21 @@ from model_ports.verification.verify import Difference, verify
 PORTED = [entry.id for entry in catalog.entries().values() if entry.ported]
 PLATFORMS = ("cpu", "cuda", "tpu")
 
+
+def kind(model_id: str) -> tuple:
+    """What a program depends on beside its sizes: the family, and how records are batched."""
+    entry = catalog.get(model_id)
+    preset = entry.preset("corrected")
+    return entry.family, preset.batching, preset.padding_side, preset.masked
+
+
+# The first model of each kind; what compiles long and differs by kind alone is slow for the others.
+FIRST = {kind(model_id): model_id for model_id in reversed(FIXTURES)}
+BY_KIND = [
+    model_id if model_id in FIRST.values() else pytest.param(model_id, marks=pytest.mark.slow)
+    for model_id in FIXTURES
+]
+
 # By family: the fields of config.json that make it of twice as many blocks of the same kinds.
 DEPTHS = {
     **dict.fromkeys(
@@ -80,7 +95,7 @@ def test_every_layer_agrees_with_the_original_code(model_id: str):
         )
 
 
-@pytest.mark.parametrize("model_id", FIXTURES)
+@pytest.mark.parametrize("model_id", BY_KIND)
 def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
     port = golden_port(model_id)
     encoded = tokenize(port, golden_records(model_id))
@@ -104,7 +119,7 @@ def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
         assert (np.abs(together - alone[group]) / scale).max() <= 1e-5
 
 
-@pytest.mark.parametrize("model_id", FIXTURES)
+@pytest.mark.parametrize("model_id", BY_KIND)
 def test_bfloat16_stays_close_to_float32(model_id: str):
     vectors = {}
     for dtype in ("float32", "bfloat16"):
@@ -121,7 +136,7 @@ def test_bfloat16_stays_close_to_float32(model_id: str):
     assert cosine.min() >= 0.999
 
 
-@pytest.mark.parametrize("model_id", FIXTURES)
+@pytest.mark.parametrize("model_id", BY_KIND)
 def test_a_bfloat16_port_multiplies_in_bfloat16(model_id: str):
     """At full size; what stays float32 beside it are the products of scans and of gates."""
     port = abstract_port(model_id, GOLDEN / model_id, dtype="bfloat16")
@@ -141,7 +156,7 @@ def test_records_beyond_the_position_table_are_refused(model_id: str):
         tokenize(endless, ["ACGTTGCA" * 100])
 
 
-@pytest.mark.parametrize("model_id", PORTED)
+@pytest.mark.parametrize("model_id", BY_KIND)
 def test_tiny_random_model_embeds(model_id: str):
     port = random_port(model_id, GOLDEN / model_id, tiny=True, seed=1)
     assert sum(leaf.size for leaf in jax.tree.leaves(port.state)) < 1e7

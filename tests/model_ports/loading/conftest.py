@@ -26,6 +26,12 @@ FILES = {
 
 
 @pytest.fixture
+def torch():
+    """PyTorch, which reads what the authors publish in its format."""
+    return pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+
+
+@pytest.fixture
 def source(tmp_path):
     """A copy of a fixture's checkpoint, which a test may change."""
     return Path(shutil.copytree(GOLDEN / CHANGED, tmp_path / "source"))

@@ -47,6 +47,17 @@ def test_a_dropped_connection_is_taken_up_and_the_checkpoint_converts(hub, comma
     assert manifests[0]["weights_id"] == manifests[1]["weights_id"]
 
 
+def test_what_cannot_be_fetched_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise fetch.LocalEntryNotFoundError("no network")
+
+    monkeypatch.setattr(fetch, "snapshot_download", refuse)
+    with pytest.raises(fetch.HubError, match=f"{REPO} at revision {REVISION[:8]} cannot be fetch"):
+        fetch.stage(NAME, tmp_path / "staged")
+    assert not (tmp_path / "staged" / NAME).exists()
+
+
+@pytest.mark.slow
 def test_no_network_leaves_nothing_that_looks_finished(command, tmp_path):
     done = command(None, tmp_path / "home", "fetch", NAME, "--to", tmp_path / "staged")
     assert done.returncode == 1
@@ -79,8 +90,7 @@ def test_files_to_fetch_by_hand_are_named(name, tmp_path):
         assert f"{file['size']:,} bytes" in str(error.value)
 
 
-def test_files_fetched_by_hand_are_checked(tmp_path, monkeypatch):
-    torch = pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+def test_files_fetched_by_hand_are_checked(tmp_path, torch, monkeypatch):
     name = "dna_gpt0.1b_h"
     folder = tmp_path / name
     folder.mkdir()

@@ -1,13 +1,43 @@
 """The hub here is a small one on loopback."""
 
+import jax
 import numpy as np
+import pytest
+from golden_ports import GOLDEN, golden_port
 
+from model_ports.loading import hub
 from model_ports.loading.fetch import checkpoint_source
+from model_ports.loading.planned import PlannedCheckpoint
+from model_ports.loading.ports import load_port
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 _, REVISION = checkpoint_source(NAME)
 
 
+def test_a_checkpoint_is_fetched_and_converted_once(tmp_path, monkeypatch):
+    fetched = []
+
+    def fetch(model_id):
+        fetched.append(model_id)
+        return GOLDEN / model_id
+
+    monkeypatch.setattr(hub, "HF_HOME", str(tmp_path))
+    monkeypatch.setattr(hub, "fetch_text_files", lambda model_id: GOLDEN / model_id)
+    monkeypatch.setattr(hub, "fetch_checkpoint", fetch)
+    before = hub.check_hub_checkpoint(NAME, "corrected")
+    assert not isinstance(before, PlannedCheckpoint)  # the weights are not there yet
+    folder = hub.converted_checkpoint(NAME)
+    assert folder == hub.converted_checkpoint(NAME) == tmp_path / "geneb_jax" / REVISION / NAME
+    assert fetched == [NAME]
+    after = hub.check_hub_checkpoint(NAME, "corrected")
+    assert isinstance(after, PlannedCheckpoint)
+    assert after.config == before.config
+    expected = jax.tree.leaves(golden_port(NAME).state)
+    for found, leaf in zip(jax.tree.leaves(load_port(after).state), expected, strict=True):
+        np.testing.assert_array_equal(found, leaf)
+
+
+@pytest.mark.slow
 def test_first_use_converts_and_later_ones_need_no_network(hub, command, tmp_path):
     records = tmp_path / "records.txt"
     records.write_text("ACGTACGTAACC\nTTGACCA\n")

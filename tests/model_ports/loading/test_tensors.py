@@ -134,11 +134,6 @@ def test_an_index_that_fits_is_accepted(tmp_path):
     assert dict(open_checkpoint(tmp_path)) == {"a": (2,)}
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="the extra 'convert' is not installed")
-
-
 def test_damaged_pytorch_files_are_named(tmp_path, torch):
     path = tmp_path / "model.bin"
     torch.save({"a": torch.zeros(1000)}, path)
@@ -213,8 +208,7 @@ def test_fingerprint_sees_every_file(tmp_path):
 FIXTURE = GOLDEN / "nucleotide-transformer-v2-50m-3mer-multi-species"
 
 
-def test_pytorch_files_give_the_same_embeddings(tmp_path):
-    torch = pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+def test_pytorch_files_give_the_same_embeddings(tmp_path, torch):
     tensors = open_checkpoint(FIXTURE)
     named = {name: torch.from_numpy(tensors.read(name).copy()) for name in tensors}
     # Column-major storage, as some of the authors' files have it.
@@ -236,8 +230,7 @@ def test_pytorch_files_give_the_same_embeddings(tmp_path):
     np.testing.assert_array_equal(*vectors)
 
 
-def test_bfloat16_pytorch_tensors_are_kept(tmp_path):
-    torch = pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+def test_bfloat16_pytorch_tensors_are_kept(tmp_path, torch):
     torch.save({"a": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, tmp_path / "a.bin")
     array = open_checkpoint(tmp_path).read("a")
     assert array.dtype == ml_dtypes.bfloat16
@@ -249,8 +242,7 @@ class Harmful:
         return (print, ("code of a downloaded file ran",))
 
 
-def test_pickled_code_is_refused(tmp_path, capsys):
-    torch = pytest.importorskip("torch", reason="the extra 'convert' is not installed")
+def test_pickled_code_is_refused(tmp_path, torch, capsys):
     torch.save({"a": Harmful()}, tmp_path / "model.bin")
     with pytest.raises(CheckpointError, match=r"model\.bin: not a readable PyTorch"):
         open_checkpoint(tmp_path)

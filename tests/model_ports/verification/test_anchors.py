@@ -1,3 +1,4 @@
+import functools
 import shutil
 import subprocess
 import sys
@@ -17,14 +18,20 @@ NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"  # its fixture stands 
 WITHOUT = {"METAGENE-1", "evo-1-131k-base"}
 
 
-def stand_in(sequence="ACGTTAGCCATTGA"):
+@functools.cache
+def embedded(sequence):
+    """The ids of a record and its vector by the fixture."""
     port = golden_port(NAME)
     (ids,) = tokenize(port, [sequence])
     vector = np.asarray(embedder(port)(port.state, collate(port, [ids], len(ids))))[0]
-    vector = vector.astype(np.float64)
+    return ids.tolist(), vector.astype(np.float64)
+
+
+def stand_in(sequence="ACGTTAGCCATTGA"):
+    ids, vector = embedded(sequence)
     return {
         "sequence": sequence,
-        "token_ids": ids.tolist(),
+        "token_ids": ids,
         "dtype": "float32",
         "width": len(vector),
         "first_16": vector[:16].tolist(),

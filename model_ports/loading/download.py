@@ -1,0 +1,64 @@
+"""Files of a repository on the hub, at a pinned revision.
+
+HF_ENDPOINT, HF_HOME and HF_TOKEN count as everywhere.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+_ATTEMPTS = 3
+# The base of all errors of the HTTP client that the hub's library uses.
+_TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore
+
+
+class HubError(ValueError):
+    """Raised where something could not be fetched."""
+
+
+def download(
+    repo: str,
+    revision: str,
+    patterns: Sequence[str],
+    *,
+    kind: str = "model",
+    hint: str = "",
+    folder: Path | None = None,
+) -> Path:
+    """Fetches files of a repository at a revision; returns their folder.
+
+    A connection that drops is tried again from what had come.
+
+    Args:
+        repo: The repository.
+        revision: Its full revision.
+        patterns: Names of the wanted files; a * does not end at a slash.
+        kind: 'model' or 'dataset'.
+        hint: What the user can do where it cannot be fetched.
+        folder: Where the files go; None: into HF_HOME.
+
+    Raises:
+        HubError: The hub cannot be reached or refuses.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            found = snapshot_download(
+                repo,
+                repo_type=kind,
+                revision=revision,
+                allow_patterns=list(patterns),
+                local_dir=folder,
+            )
+            return Path(found)
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, _TRANSPORT_ERROR) as error:
+            refused = isinstance(error, HfHubHTTPError | LocalEntryNotFoundError)
+            if refused or attempt == _ATTEMPTS:
+                words = (str(error).splitlines() or [type(error).__name__])[0]
+                raise HubError(
+                    f"{repo} at revision {revision[:8]} cannot be fetched: {words}; {hint}"
+                ) from error
+            time.sleep(attempt)
+    raise AssertionError
