@@ -124,8 +124,9 @@ def _parse(words: Sequence[str]) -> flags.FlagValues:
     file = config_file(str(values["config"].value))
     parsed = flags.FlagValues()
     flags.DEFINE_string("workdir", values["workdir"].value, "", flag_values=parsed)
-    config_flags.DEFINE_config_file("config", str(file), lock_config=False, flag_values=parsed)
-    rest = parsed(["run", f"--config={file}", *others])[1:]
+    argv = ["run", f"--config={file}", *others]
+    config_flags.DEFINE_config_file("config", lock_config=False, flag_values=parsed, sys_argv=argv)
+    rest = parsed(argv)[1:]
     if rest:
         raise ValueError(f"'{rest[0]}' is no flag; `geneb-jax run --help` shows all")
     return parsed

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from golden_ports import GOLDEN
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.long_families import peer
@@ -23,7 +24,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 ROOT = Path(__file__).parents[2]
-GOLDEN = ROOT / "tests" / "golden"
 PEERS = {path.stem for path in (ROOT / "benchmarks" / "peers").glob("[!_]*.py")} - {"parts"}
 IDS = [entry.id for entry in catalog.entries().values() if entry.family in PEERS]
 MASKED = [m for m in IDS if catalog.get(m).family in ("esm", "llama", "mosaic_bert")]

@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from golden_ports import GOLDEN
 from jax.sharding import AbstractMesh, PartitionSpec
 
 from geneb_jax.config import ConfigError, default_config, parse_config
@@ -22,7 +23,6 @@ from model_ports.loading.ports import random_port
 from model_ports.loading.sharding import LARGE, parameter_shardings
 
 HERE = Path(__file__).parent
-GOLDEN = HERE.parent / "golden"
 NT = "nucleotide-transformer-v2-50m-multi-species"
 # The last fixture of each family; their widths are divided by eight, as not all of the others are.
 FAMILIES = list({catalog.get(f.name).family: f for f in sorted(GOLDEN.iterdir())}.values())

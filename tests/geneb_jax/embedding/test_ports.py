@@ -1,10 +1,10 @@
 """Checks before device time: models and tasks of a run together."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_ports import GOLDEN
 
 import geneb_jax
 from geneb_jax.config import ConfigError, default_config
@@ -13,7 +13,6 @@ from geneb_jax.embedding.ports import PortSource
 from geneb_jax.run import run
 from model_ports.loading.planned import plan_checkpoint
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 GENA = "gena-lm-bert-base"  # its fixture has 24 positions
 NT = "nucleotide-transformer-2.5b-multi-species"  # two tokens of its vocabulary have no row
 LONG = "ACGGTCAATCG" * 30

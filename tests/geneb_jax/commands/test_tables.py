@@ -1,0 +1,24 @@
+import json
+
+import pandas as pd
+
+from geneb_jax.benchmark import GENEB
+
+
+def test_tables_of_the_published_scores_and_of_submissions(tmp_path, command):
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    cell = {"MCC": 0.99, "Acc": 0.9, "F1": 0.9}
+    results = {"full": {task.id: cell for task in GENEB.tasks[:2]}}
+    content = {"schema_version": GENEB.schema_version, "model_id": "mine", "results": results}
+    (folder / "mine.json").write_text(json.dumps(content))
+    done = command("tables", "--submissions", folder, "--published", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    board = pd.read_csv(tmp_path / "out" / "tables" / "leaderboard.csv", index_col="model")
+    assert len(board) == 41
+    assert board.index[0] == "mine"
+    assert "these are not the published scores" in done.stdout
+    (folder / "bad.json").write_text("{}")
+    done = command("tables", "--submissions", folder, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("bad.json: schema_version is None")
