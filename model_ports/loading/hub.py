@@ -1,4 +1,4 @@
-"""The checkpoints of models on the hub, converted on first use and kept in HF_HOME."""
+"""The checkpoints of models on the hub, which are converted on first use and stay in HF_HOME."""
 
 from pathlib import Path
 
@@ -15,9 +15,17 @@ from model_ports.port import Reader
 def check_hub_checkpoint(model_id: str, preset: catalog.PresetName) -> Reader:
     """Checks what is there of a model on the hub before its weights are fetched.
 
+    Args:
+        model_id: Model of the catalog.
+        preset: Preset name.
+
+    Returns:
+        A `PlannedCheckpoint` where the checkpoint was fetched and converted before; otherwise the
+        reader of its config and tokenizer files, which are fetched.
+
     Raises:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
-        CatalogError, CheckpointError, TokenizerError: See `convert`.
+        CatalogError, FamilyError, CheckpointError, TokenizerError: See `plan_checkpoint`.
     """
     folder = _converted_folder(model_id)
     if is_converted(folder):
@@ -28,7 +36,10 @@ def check_hub_checkpoint(model_id: str, preset: catalog.PresetName) -> Reader:
 def converted_checkpoint(model_id: str) -> Path:
     """Returns the converted checkpoint of a model on the hub, fetched and converted on first use.
 
-    It is kept in HF_HOME, by revision; later uses need no network.
+    It stays in HF_HOME, by revision: later uses need no network.
+
+    Args:
+        model_id: Model of the catalog.
 
     Raises:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
