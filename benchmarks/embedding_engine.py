@@ -113,7 +113,7 @@ def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.n
     shapes = {(batch.size, batch.length): batch for batch in batches}
     for batch in shapes.values():
         work = Work(batch, [records[row] for row in batch.rows])
-        engine.run(*engine.place(work)).block_until_ready()
+        engine.run(*engine.put(work)).block_until_ready()
     speed = engine.speed = Speed()
     start = time.perf_counter()
     found = embed_array(engine, list(map(str, range(len(records)))), tokens)

@@ -42,7 +42,7 @@ class Batch:
 
 @functools.cache
 def benchmark_lengths(model_id: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Token lengths of the benchmark's records under a model's tokenizer, without truncation.
+    """Returns token lengths of the benchmark's records under a model's tokenizer, not truncated.
 
     The table counts every eighth distinct record of 52 of GENEB's tasks.
 
@@ -58,7 +58,7 @@ def benchmark_lengths(model_id: str) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def bucket_lengths(limit: int, steps: int = _STEPS_PER_OCTAVE, finest: int = _STEP) -> list[int]:
-    """Padded lengths from 16 to `limit`: `steps` an octave, none finer than `finest`."""
+    """Returns padded lengths from 16 to `limit`: `steps` an octave, none finer than `finest`."""
     ladder = [_SMALLEST_BUCKET]
     while ladder[-1] < limit:
         octave = 2 ** (ladder[-1].bit_length() - 1)
@@ -68,7 +68,7 @@ def bucket_lengths(limit: int, steps: int = _STEPS_PER_OCTAVE, finest: int = _ST
 
 @functools.cache
 def model_ladder(model_id: str, limit: int) -> list[int]:
-    """The fixed ladder of a model's padded lengths.
+    """Returns the fixed ladder of a model's padded lengths.
 
     To the ladder of `bucket_lengths` come the lengths that save the most padding on the
     benchmark's records, one at a time, until less than 4 % of all computed tokens are padding.
@@ -94,19 +94,19 @@ def model_ladder(model_id: str, limit: int) -> list[int]:
 
 
 def ladder_of(port: Port, longest: int) -> list[int]:
-    """The model's ladder; of a model without a limit, one that holds `longest` tokens."""
+    """Returns the model's ladder; of a model without a limit, one that holds `longest` tokens."""
     limit = port.preset.max_tokens or port.config.max_tokens
     limit = limit or max(_UNLIMITED, 1 << longest.bit_length())
     return model_ladder(port.entry.id, limit)
 
 
 def bucketed(port: Port) -> bool:
-    """Whether padding changes no embedding of the model's, so that a length is taken for many."""
+    """Says whether padding changes no embedding, so that records of many lengths share a shape."""
     return port.preset.batching in ("masked", "causal")
 
 
 def typical_lengths(port: Port) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """The model's ladder, how the benchmark's records lie on it, and their mean token length.
+    """Returns the model's ladder, how the benchmark's records lie on it, and their mean length.
 
     Returns:
         Padded lengths, rising, and how many of the counted records have each, [n] both; the mean
@@ -148,7 +148,7 @@ def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1
 
 
 def batch_size(length: int, batch_tokens: int, shards: int = 1) -> int:
-    """Rows of a batch of a padded length over all shards; at least one each."""
+    """Returns the rows of a batch of a padded length over all shards; at least one each."""
     return shards * max(1, batch_tokens // max(length, 1))
 
 

@@ -143,7 +143,7 @@ class Engine:
         )
         return [hidden[view.tap].shape[-1] for view in self.views]
 
-    def place(self, work: Work) -> tuple[Work, Inputs]:
+    def put(self, work: Work) -> tuple[Work, Inputs]:
         """Pads a batch and copies it to the devices, each its rows."""
         batch = work.batch
         rows = [*work.encoded, *([work.encoded[0]] * (batch.size - len(work.encoded)))]
@@ -313,8 +313,8 @@ def _bucketed(engine: Engine, sequences: Sequence[str], batch_tokens: int) -> It
         lengths = [len(waiting[row]) for row in rows]
         last = start == starts[-1]
         for batch in plan_batches(port, lengths, batch_tokens, engine.shards, last):
-            own = tuple(rows[row] for row in batch.rows)
-            yield Work(Batch(own, batch.length, batch.size), [waiting.pop(row) for row in own])
+            taken = tuple(rows[row] for row in batch.rows)
+            yield Work(Batch(taken, batch.length, batch.size), [waiting.pop(row) for row in taken])
 
 
 def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:
@@ -369,7 +369,7 @@ def _stream(engine: Engine, works: Iterator[Work]) -> Iterator[tuple[Sequence[in
     """Yields the rows of each batch with their float32 [n, D]."""
     speed, start = engine.speed, time.monotonic()
     pending: deque[tuple[Batch, jax.Array]] = deque()
-    prepared = _ahead(map(engine.place, works), _AHEAD)
+    prepared = _ahead(map(engine.put, works), _AHEAD)
     try:
         while True:
             asked = time.monotonic()

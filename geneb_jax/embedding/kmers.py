@@ -21,7 +21,7 @@ for _code, _base in enumerate(b"ACGT"):
 
 
 def kmer_frequencies(sequences: Sequence[str], k: int) -> np.ndarray:
-    """Counts of all k-mers, divided by their sum, as in the benchmark's own 4-mer example.
+    """Counts all k-mers and divides by their sum, as the benchmark's 4-mer example does.
 
     Sequences are upper-cased; windows with a letter other than A, C, G, T are skipped; a record
     without any window is all zero. K-mers stand in alphabetical order.

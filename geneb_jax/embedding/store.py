@@ -69,7 +69,7 @@ class Store:
             identity: What its embeddings are computed with, written beside them for people.
         """
         self.folder = epath.Path(folder)
-        self._place: dict[bytes, tuple[str, int]] = {}  # keys file and row of each key
+        self._rows: dict[bytes, tuple[str, int]] = {}  # keys file and row of each key
         self._seen: set[str] = set()  # keys files that were read
         self._verified: set[str] = set()  # values files whose bytes are those of their name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,10 +78,10 @@ class Store:
         self._look()
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._place
+        return key in self._rows
 
     def __len__(self) -> int:
-        return len(self._place)
+        return len(self._rows)
 
     def missing(self, keys: Sequence[bytes]) -> set[bytes]:
         """Returns which of `keys` are to be computed.
@@ -90,14 +90,14 @@ class Store:
         is compared with its name, once; a damaged one is removed, with a warning that names it.
         """
         self._look()
-        for chunk in sorted({self._place[key][0] for key in keys if key in self._place}):
+        for chunk in sorted({self._rows[key][0] for key in keys if key in self._rows}):
             values = _values_of(chunk)
             if values not in self._verified:
                 if self._read(values) is None:
                     self._forget(chunk)
                 else:
                     self._verified.add(values)
-        return {key for key in keys if key not in self._place}
+        return {key for key in keys if key not in self._rows}
 
     def add(self, keys: Sequence[bytes], values: np.ndarray) -> None:
         """Writes a chunk: `values` [n, D] under `keys`."""
@@ -117,14 +117,14 @@ class Store:
         """
         rows_of: dict[str, list[int]] = {}
         for row, key in enumerate(keys):
-            rows_of.setdefault(self._place[key][0], []).append(row)
+            rows_of.setdefault(self._rows[key][0], []).append(row)
         found = np.empty((len(keys), 0), np.float32)
         for chunk, rows in rows_of.items():
             # In one piece: NumPy would ask a bucket for one small part after another.
             values = np.load(io.BytesIO((self.folder / _values_of(chunk)).read_bytes()))
             if not found.shape[1]:
                 found = np.empty((len(keys), values.shape[1]), np.float32)
-            found[rows] = values[[self._place[keys[row]][1] for row in rows]]
+            found[rows] = values[[self._rows[keys[row]][1] for row in rows]]
         return found
 
     def _look(self) -> None:
@@ -157,12 +157,12 @@ class Store:
 
     def _enter(self, chunk: str, keys: Sequence[bytes]) -> None:
         self._seen.add(chunk)
-        self._place.update((key, (chunk, row)) for row, key in enumerate(keys))
+        self._rows.update((key, (chunk, row)) for row, key in enumerate(keys))
 
     def _forget(self, chunk: str) -> None:
         """Drops a chunk whose values are lost."""
         self._seen.discard(chunk)
-        self._place = {key: place for key, place in self._place.items() if place[0] != chunk}
+        self._rows = {key: row for key, row in self._rows.items() if row[0] != chunk}
         (self.folder / chunk).unlink(missing_ok=True)
 
 

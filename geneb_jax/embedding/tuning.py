@@ -101,7 +101,7 @@ def _fastest(engine: Engine, records: int) -> int:
         size = batch_size(length, tokens, engine.shards)
         work = Work(Batch((0,), length, size), [np.zeros(length, np.int32)])
         try:
-            _, inputs = engine.place(work)
+            _, inputs = engine.put(work)
             embed = engine.compiled(work.batch, inputs).call
             seconds = best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
         except jax.errors.JaxRuntimeError as error:

@@ -22,13 +22,13 @@ _FEWEST_MODELS = 3  # of a rank correlation
 
 
 def score_matrix(results: pd.DataFrame, regime: str = "full") -> pd.DataFrame:
-    """MCC of one regime, models x tasks of the benchmark."""
+    """Returns the MCC of one regime, models x tasks of the benchmark."""
     rows = results[(results["regime"] == regime) & (results["category"] != CUSTOM)]
     return rows.pivot(index="model", columns="task", values="MCC")
 
 
 def category_matrix(results: pd.DataFrame, regime: str = "full") -> pd.DataFrame:
-    """Mean MCC of one regime, models x categories in the paper's order."""
+    """Returns the mean MCC of one regime, models x categories in the paper's order."""
     categories = task_categories(results)
     matrix = score_matrix(results, regime)
     means = matrix.T.groupby(lambda task: categories[task]).mean().T
@@ -36,13 +36,15 @@ def category_matrix(results: pd.DataFrame, regime: str = "full") -> pd.DataFrame
 
 
 def task_categories(results: pd.DataFrame) -> dict[str, str]:
-    """Category by task."""
+    """Returns each task's category."""
     rows = results.drop_duplicates("task")
     return dict(zip(rows["task"], rows["category"], strict=True))
 
 
 def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
-    """Macro (mean of category means) and micro (mean over tasks) MCC, best full-shot macro first.
+    """Returns macro and micro MCC by model, the best full-shot macro first.
+
+    Macro is the mean of the category means, micro the mean over tasks.
 
     Returns:
         Index model; columns `macro full`, `micro full`, and so on for each regime there is.
@@ -56,7 +58,7 @@ def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def macro_micro_agreement(results: pd.DataFrame) -> pd.DataFrame:
-    """Macro, micro, their difference and both ranks by model (full-shot)."""
+    """Returns macro, micro, their difference and both ranks by model, at full shot."""
     board = leaderboard(results)
     macro, micro = board["macro full"], board["micro full"]
     return pd.DataFrame(
@@ -86,7 +88,7 @@ def size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFram
 
 
 def size_tiers(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Number of models and mean macro MCC by size tier."""
+    """Counts models and averages their macro MCC by size tier."""
     macro = _labelled_macro(results, labels)
     edges = [*TIERS.values(), np.inf]
     tier = pd.cut(labels.loc[macro.index, "params"], edges, right=False, labels=list(TIERS))
@@ -95,14 +97,14 @@ def size_tiers(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def tier_gap(results: pd.DataFrame, labels: pd.DataFrame) -> float:
-    """Mean macro MCC of models of at least 1B parameters minus that of those below 200M."""
+    """Returns the mean macro MCC of models from 1B parameters on minus that of those below 200M."""
     macro = _labelled_macro(results, labels)
     params = labels.loc[macro.index, "params"]
     return float(macro[params >= 1e9].mean() - macro[params < 2e8].mean())
 
 
 def small_beats_large(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of a model that scores higher (macro) than one of at least five times its size."""
+    """Lists models that score higher (macro) than one of at least five times their size."""
     macro = _labelled_macro(results, labels)
     params = labels.loc[macro.index, "params"]
     pairs = [
@@ -115,7 +117,7 @@ def small_beats_large(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFra
 
 
 def matched_pairs(results: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.Series:
-    """Macro MCC of A minus that of B by pair; missing where a model is."""
+    """Returns the macro MCC of A minus that of B for each pair; missing where a model is."""
     macro = category_matrix(results).mean(axis=1)
     index = pd.MultiIndex.from_tuples(pairs, names=["A", "B"])
     a, b = (macro.reindex(index.get_level_values(name)).to_numpy() for name in ("A", "B"))
@@ -123,7 +125,7 @@ def matched_pairs(results: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd
 
 
 def transfer(results: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Mean difference of matched pairs by category and overall (macro), and how many A win."""
+    """Returns the mean difference of pairs by category and overall (macro), and how many A win."""
     by = category_matrix(results).assign(overall=lambda table: table.mean(axis=1))
     present = [(a, b) for a, b in pairs if a in by.index and b in by.index]
     a, b = (by.loc[[pair[i] for pair in present]].to_numpy() for i in (0, 1))
@@ -138,7 +140,7 @@ def transfer(results: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.Data
 
 
 def few_shot_drops(results: pd.DataFrame) -> pd.DataFrame:
-    """Macro MCC by regime, the drop full to 1-shot and the relative drop full to 10-shot.
+    """Returns macro MCC by regime, the drop to 1-shot and the relative drop to 10-shot.
 
     The three regimes of the benchmark are needed.
     """
@@ -154,7 +156,7 @@ def few_shot_drops(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def few_shot_by_category(results: pd.DataFrame) -> pd.DataFrame:
-    """Mean MCC over models by category and regime, and the relative drop to 10-shot."""
+    """Returns the mean MCC over models by category and regime, and the relative drop to 10-shot."""
     means = pd.DataFrame(
         {regime: category_matrix(results, regime).mean() for regime in GENEB.regimes}
     )
@@ -168,7 +170,7 @@ def _relative_drop(scores: pd.DataFrame) -> pd.Series:
 
 
 def category_winners(results: pd.DataFrame) -> pd.DataFrame:
-    """The best model of each category at full and at 10-shot, and whether it changes."""
+    """Names the best model of each category at full and at 10-shot, and whether it changes."""
     winners = pd.DataFrame(
         {regime: category_matrix(results, regime).idxmax() for regime in ("full", "10shot")}
     )
@@ -176,7 +178,7 @@ def category_winners(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def task_difficulty(results: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation (ddof 0) of full-shot MCC over models, by task, hardest first.
+    """Returns mean and SD (ddof 0) of full-shot MCC over models, the hardest task first.
 
     Returns:
         Columns label, category, mean, SD, hard (mean < 0.35), high variance (SD > 0.12).
@@ -197,7 +199,7 @@ def task_difficulty(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def high_variance_slots(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The three best and three worst models of each high-variance task, with their labels."""
+    """Lists the three best and three worst models of each high-variance task, with their labels."""
     difficulty = task_difficulty(results)
     matrix = score_matrix(results)
     matrix = matrix.loc[matrix.index.intersection(labels.index)]
@@ -219,12 +221,12 @@ def high_variance_slots(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataF
 
 
 def task_ranks(results: pd.DataFrame) -> pd.DataFrame:
-    """Rank of each model on each task (1 = best, full-shot; equal scores share the mean)."""
+    """Ranks each model on each task (1 is the best, full-shot; equal scores share the mean)."""
     return score_matrix(results).rank(ascending=False)
 
 
 def rank_summary(results: pd.DataFrame) -> pd.DataFrame:
-    """Mean, median and quartiles of a model's ranks, and the tasks it wins (ties count)."""
+    """Returns mean, median and quartiles of a model's ranks, and the tasks it wins (ties count)."""
     ranks = task_ranks(results)
     matrix = score_matrix(results)
     table = pd.DataFrame(
@@ -240,7 +242,7 @@ def rank_summary(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def specialisation(results: pd.DataFrame) -> pd.DataFrame:
-    """Mean rank on the tasks outside a category minus that inside, models x categories."""
+    """Returns the mean rank on tasks outside a category minus that inside, models x categories."""
     ranks = task_ranks(results)
     categories = pd.Series(task_categories(results))[ranks.columns]
     columns = {}
@@ -251,7 +253,7 @@ def specialisation(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def corpus_groups(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Number of models and mean macro MCC by pretraining corpus, best first."""
+    """Counts models and averages their macro MCC by pretraining corpus, the best first."""
     macro = _labelled_macro(results, labels)
     groups = macro.groupby(labels.loc[macro.index, "pretraining"])
     table = pd.DataFrame({"models": groups.size(), "macro": groups.mean()})
@@ -276,7 +278,7 @@ def pareto_frontier(
 
 
 def linear_against_mlp(scores: pd.DataFrame) -> pd.DataFrame:
-    """MCC of the linear and of the MLP probe by model, regime and task, means over seeds.
+    """Returns the MCC of linear and MLP probe by model, regime and task, means over seeds.
 
     Args:
         scores: A run's scores table, not a results table: rows of the protocol and of probe 'mlp'.
@@ -293,7 +295,7 @@ def linear_against_mlp(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def strength_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean MCC over tasks and seeds of the linear probe by regime, model (rows) and C (columns).
+    """Averages the linear probe's MCC over tasks and seeds, by regime and model, and by C.
 
     Args:
         scores: A run's scores table; rows like the protocol's but for C count. A task counts for
@@ -306,7 +308,7 @@ def strength_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def layer_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean MCC over tasks and seeds of the linear probe on each hidden state and pooling.
+    """Averages the linear probe's MCC over tasks and seeds on each hidden state and pooling.
 
     Args:
         scores: A run's scores table; rows of the protocol, whatever hidden state and pooling. A
@@ -339,7 +341,7 @@ def layer_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def strength_agreement(scores: pd.DataFrame) -> pd.DataFrame:
-    """How far the order of the models depends on C.
+    """Returns how far the order of the models depends on C.
 
     Args:
         scores: A run's scores table.

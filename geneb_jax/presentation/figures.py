@@ -39,7 +39,7 @@ DrawRun = Callable[[pd.DataFrame, Mapping[str, float]], Figure | None]
 
 
 def pareto(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Parameters against macro MCC, coloured by architecture; the frontier as a line."""
+    """Draws parameters against macro MCC, coloured by architecture; the frontier as a line."""
     figure, axis = plt.subplots(figsize=(WIDTH, 4.6), layout="constrained")
     macro = analysis.category_matrix(results).mean(axis=1)
     known = labels.loc[macro.index.intersection(labels.index)].assign(macro=macro)
@@ -70,7 +70,7 @@ def pareto(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def category_heatmap(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Mean MCC by model and category, the best model on top."""
+    """Draws the mean MCC by model and category, the best model on top."""
     by = analysis.category_matrix(results)
     by = by.loc[by.mean(axis=1).sort_values(ascending=False).index]
     figure, axis = _lined(1.2, 0.17, len(by))
@@ -79,7 +79,7 @@ def category_heatmap(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Macro MCC of each model in the three regimes, with the relative drop to 10-shot."""
+    """Draws the macro MCC of each model in the three regimes, with the relative drop to 10-shot."""
     drops = analysis.few_shot_drops(results).iloc[::-1]
     figure, (left, right) = plt.subplots(
         1,
@@ -101,7 +101,7 @@ def few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def few_shot_by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Mean MCC over models by category in the three regimes."""
+    """Draws the mean MCC over models by category in the three regimes."""
     means = analysis.few_shot_by_category(results)
     figure, axis = plt.subplots(figsize=(WIDTH, 3), layout="constrained")
     place = np.arange(len(means))
@@ -114,7 +114,7 @@ def few_shot_by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def high_variance(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Scores of all models on the tasks where they differ most."""
+    """Draws the scores of all models on the tasks where they differ most."""
     tasks = analysis.task_difficulty(results).sort_values("SD", ascending=False)
     chosen = tasks[tasks["high variance"]] if tasks["high variance"].any() else tasks.iloc[:10]
     matrix = analysis.score_matrix(results)
@@ -158,7 +158,7 @@ def wins(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def macro_minus_micro(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """How the two averages differ by model."""
+    """Draws how the two averages differ by model."""
     shift = analysis.macro_micro_agreement(results)["macro - micro"].sort_values()
     figure, axis = _lined(0.9, 0.16, len(shift))
     colours = np.where(shift < 0, _COLOURS[5], _COLOURS[0]).tolist()
@@ -170,7 +170,7 @@ def macro_minus_micro(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def top_by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """The ten best models of each category."""
+    """Draws the ten best models of each category."""
     by = analysis.category_matrix(results)
     rows = -(-len(by.columns) // 3)
     figure, axes = plt.subplots(rows, 3, figsize=(WIDTH, 1.7 * rows), layout="constrained")
@@ -211,7 +211,7 @@ def pareto_by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def radar(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Category profiles of groups of five models in the order of their macro MCC."""
+    """Draws category profiles of groups of five models in the order of their macro MCC."""
     by = analysis.category_matrix(results)
     by = by.loc[by.mean(axis=1).sort_values(ascending=False).index]
     groups = [by.iloc[start : start + 5] for start in range(0, len(by), 5)]
@@ -264,7 +264,7 @@ def task_heatmap(category: str) -> Draw:
 
 
 def specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Mean rank outside a category minus that inside."""
+    """Draws the mean rank outside a category minus that inside."""
     score = analysis.specialisation(results)
     order = analysis.rank_summary(results).index
     figure, axis = _lined(1.2, 0.17, len(score))
@@ -275,7 +275,7 @@ def specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def strength_sensitivity(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
-    """Mean MCC of each model against C, a panel a regime."""
+    """Draws the mean MCC of each model against C, a panel a regime."""
     table = analysis.strength_scores(scores)
     if table.shape[1] < 2 or table.empty:
         return None
@@ -297,7 +297,7 @@ def strength_sensitivity(scores: pd.DataFrame, seconds: Mapping[str, float]) -> 
 
 
 def linear_against_mlp(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
-    """MCC of the linear probe against that of the MLP, one point a model, regime and task."""
+    """Draws the linear probe's MCC against the MLP's, one point a model, regime and task."""
     cells = analysis.linear_against_mlp(scores)
     if cells.empty:
         return None
@@ -311,7 +311,7 @@ def linear_against_mlp(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Fi
 
 
 def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
-    """What the early stop does: MCC and iterations at the harness's stop and at the optimum."""
+    """Draws MCC and iterations at the harness's early stop and at the optimum."""
     keys = ["model", "task", "regime", "C", "seed"]
     heads = preset_rows(scores)
     heads = heads[heads["probe"] == "logistic"]
@@ -335,7 +335,7 @@ def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None
 
 
 def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
-    """Mean MCC by depth of the hidden state, a line a model and pooling, a panel a regime."""
+    """Draws mean MCC by depth of the hidden state, a line a model and pooling, a panel a regime."""
     table = analysis.layer_scores(scores)
     if table["tap"].nunique() < 2:
         return None
@@ -367,7 +367,7 @@ def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
 
 
 def throughput(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
-    """Wall time of embedding and of probing by model."""
+    """Draws the wall time of embedding and of probing by model."""
     models = [name for name in dict.fromkeys(scores["model"]) if f"probe {name}" in seconds]
     if not models:
         return None

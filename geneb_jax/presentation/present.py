@@ -16,7 +16,7 @@ from geneb_jax.presentation.tables import write_tables
 
 
 def present(
-    own: pd.DataFrame | None,
+    results: pd.DataFrame | None,
     folder: Path,
     *,
     scores: pd.DataFrame | None = None,
@@ -27,10 +27,10 @@ def present(
     """Writes `tables/`, `figures/` and `report/index.html`.
 
     Tables and figures need tasks of the benchmark; the report shows custom tasks too, and always
-    the published scores beside own ones.
+    the published scores beside a run's.
 
     Args:
-        own: Results table; None: the published scores.
+        results: Results table of a run or of submissions; None: the published scores.
         folder: Where to write.
         scores: The run's scores table, for the tables and figures of its probes.
         provenance: Content of the run's run.json.
@@ -42,10 +42,10 @@ def present(
         The tables by name; none without a task of the benchmark.
 
     Raises:
-        ValueError: With `beside`, own and published models share no task.
+        ValueError: With `beside`, the results and the published ones share no task.
     """
-    everything = published_results() if own is None else beside_published(own)
-    shown = everything if own is None else common_cells(everything) if beside else own
+    everything = published_results() if results is None else beside_published(results)
+    shown = everything if results is None else common_cells(everything) if beside else results
     shown = shown[shown["category"] != CUSTOM]
     tables = {}
     if not shown.empty:

@@ -85,12 +85,12 @@ def read_source(source: str) -> Source:
     )
 
 
-def beside_published(own: pd.DataFrame) -> pd.DataFrame:
-    """Returns the published results followed by own ones; own namesakes get the suffix '(own)'."""
+def beside_published(results: pd.DataFrame) -> pd.DataFrame:
+    """Returns the published results followed by others, whose namesakes get the suffix '(own)'."""
     published = published_results()
     taken = set(published["model"])
-    names = own["model"].map(lambda name: name + _OWN if name in taken else name)
-    return pd.concat([published, own.assign(model=names)], ignore_index=True)
+    names = results["model"].map(lambda name: name + _OWN if name in taken else name)
+    return pd.concat([published, results.assign(model=names)], ignore_index=True)
 
 
 def common_cells(results: pd.DataFrame) -> pd.DataFrame:
@@ -107,12 +107,12 @@ def common_cells(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def namesake(model: str) -> str:
-    """Returns the published model that an own result's name refers to, or the name itself."""
+    """Returns the published model that a run's model is a namesake of, or the name itself."""
     return model.removesuffix(_OWN)
 
 
 def labels_of(models: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
-    """Returns the labels of these models; an own result has those of its published namesake.
+    """Returns the labels of these models; a run's model has those of its published namesake.
 
     Args:
         models: Names in a results table.

@@ -29,8 +29,8 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     rows = protocol_rows(scores)
     if not rows.empty or scores.empty:
         return rows
-    own = preset_rows(scores)
-    scores = scores if own.empty else own
+    of_preset = preset_rows(scores)
+    scores = scores if of_preset.empty else of_preset
     where = ["model", "tap", "pooling"]
     scores = scores.merge(scores.drop_duplicates("model")[where], on=where)
     columns = ["probe", "solver", "standardised", "selection"]

@@ -199,7 +199,7 @@ TABLES: Mapping[str, Table] = {
 def paper_statistics(
     results: pd.DataFrame, scores: pd.DataFrame | None = None, version: PaperVersion = "v1"
 ) -> pd.DataFrame:
-    """Every number that the paper prints of its scores, computed from `results`.
+    """Computes every number that the paper prints of its scores from `results`.
 
     Args:
         results: Results table.
@@ -224,7 +224,7 @@ def paper_statistics(
         pairs |= _few_shot_statistics(results)
     pairs = {name: (ours.get(name, np.nan), value) for name, value in printed.items()} | pairs
     table = pd.DataFrame(
-        [(name, own, value, own - value) for name, (own, value) in pairs.items()],
+        [(name, ours, value, ours - value) for name, (ours, value) in pairs.items()],
         columns=["statistic", "ours", "paper", "difference"],
     )
     decimals = [
@@ -236,11 +236,11 @@ def paper_statistics(
 
 
 def _is_published(results: pd.DataFrame) -> bool:
-    own, theirs = (
+    ours, theirs = (
         table.set_index(["model", "regime", "task"])["MCC"].sort_index()
         for table in (results, published_results())
     )
-    return own.equals(theirs)
+    return ours.equals(theirs)
 
 
 def _stability_statistics(scores: pd.DataFrame) -> dict[str, float]:

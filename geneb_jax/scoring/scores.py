@@ -137,8 +137,8 @@ def computed_as(scores: pd.DataFrame, preset: str, dtype: str) -> pd.DataFrame:
         dtype: A name of `DTYPES`.
     """
     wanted = scores["model"].map({name: dtype_of(name, dtype) for name in scores["model"].unique()})
-    own = (scores["preset"] == preset) & (scores["dtype"] == wanted)
-    return scores[own | (scores["preset"] == "none")]
+    as_asked = (scores["preset"] == preset) & (scores["dtype"] == wanted)
+    return scores[as_asked | (scores["preset"] == "none")]
 
 
 def preset_rows(scores: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +171,7 @@ def protocol_rows(
 
 
 def task_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds: one row per model, regime, task."""
+    """Averages every metric over seeds: one row a model, regime and task."""
     keys = ["model", "regime", "category", "task"]
     groups = scores.groupby(keys, sort=False)
     # Column by column: pandas sums several at once in an order that depends on their layout in
@@ -181,7 +181,7 @@ def task_means(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def category_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean MCC per model and regime (rows) and category (columns, the benchmark's order)."""
+    """Averages MCC by model and regime (rows) and category (columns, in the benchmark's order)."""
     means = task_means(scores)
     table = means.pivot_table(
         index=["model", "regime"], columns="category", values="MCC", sort=False
@@ -191,7 +191,7 @@ def category_means(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def macro_micro(scores: pd.DataFrame) -> pd.DataFrame:
-    """Macro and micro MCC per model and regime.
+    """Returns macro and micro MCC by model and regime.
 
     Macro is the mean of the category means, micro the mean over tasks; custom tasks are in
     neither.

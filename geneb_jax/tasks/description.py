@@ -9,7 +9,7 @@ from geneb_jax.tasks.task import Split, Task, fingerprint
 
 
 def describe(task: Task) -> dict[str, Any]:
-    """Sizes, classes, lengths, duplicates and fingerprints of a task, as one row of a table."""
+    """Returns sizes, classes, lengths, duplicates and fingerprints of a task, as a table's row."""
     train, test = task.train, task.test
     labels, counts = np.unique(np.concatenate([train.labels, test.labels]), return_counts=True)
     lengths = [len(sequence) for split in (train, test) for sequence in split.sequences]

@@ -33,7 +33,7 @@ class _Recipe:
 
 
 def background(rng: np.random.Generator, length: int, gc: float = 0.5) -> list[str]:
-    """Independent bases with the given share of G and C."""
+    """Draws independent bases with the given share of G and C."""
     p = [(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2]
     return list(rng.choice(_BASES, length, p=p))
 

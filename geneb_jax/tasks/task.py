@@ -70,12 +70,15 @@ def subsample_train(task: Task, max_train: int) -> Task:
 
 
 def fingerprint(split: Split) -> str:
-    """SHA-256 of the sorted, upper-cased, newline-joined sequences: do two labs hold the same?"""
+    """Returns the SHA-256 of the sorted, upper-cased, newline-joined sequences of a split.
+
+    Two labs hold the same records, in whatever order and case, where it is the same.
+    """
     return hashlib.sha256("\n".join(sorted(map(str.upper, split.sequences))).encode()).hexdigest()
 
 
 def content_digest(task: Task) -> str:
-    """SHA-256 of all rows in order, labels included: what scores depend on."""
+    """Returns the SHA-256 of all rows in order, labels included: what scores depend on."""
     digest = hashlib.sha256()
     for split in (task.train, task.test):
         digest.update(f"{len(split.labels)}\n".encode())

@@ -43,13 +43,13 @@ def alike(one, many, sequences):
     """
     encoded = tokenize(many.port, sequences)
     for batch in plan_batches(many.port, list(map(len, encoded)), TOKENS, many.shards):
-        work, inputs = many.place(Work(batch, [encoded[row] for row in batch.rows]))
+        work, inputs = many.put(Work(batch, [encoded[row] for row in batch.rows]))
         found = np.asarray(many.run(work, inputs))
         rows = [*work.encoded, *[work.encoded[0]] * (batch.size - len(work.encoded))]
         size = batch.size // many.shards
         for start in range(0, batch.size, size):
             part = Work(Batch(tuple(range(size)), batch.length, size), rows[start : start + size])
-            own = np.asarray(one.run(*one.place(part)))
+            own = np.asarray(one.run(*one.put(part)))
             if not np.array_equal(own, found[start : start + size]):
                 return False
     return True
