@@ -22,12 +22,13 @@ from probes.solvers import Stopping
 MEMORY = 10
 _MAX_EVALUATIONS = 50  # of one line search; scikit-learn's `maxls`
 
-# Per-head data, arrays with the leading axis H; iterates x [H, P]; which heads' values are needed,
-# bool [H] -> f [H] and gradient [H, P]. What it returns for the other heads may be anything.
+# An objective takes per-head data, arrays with the leading axis H; iterates x [H, P]; and which
+# heads' values are needed, bool [H]. It returns values f [H] and gradients [H, P], which may be
+# anything for the other heads.
 Objective = Callable[[PyTree, Array, Array], tuple[Array, Array]]
-# Per-head data; gradients [H, P]; which heads' norms are needed, bool [H] -> norm [H]. For a norm
-# that is too large to stop it may return a lower bound that is too large as well; what it returns
-# for the other heads may be anything.
+# A norm takes per-head data, gradients [H, P], and which heads' norms are needed, bool [H]. It
+# returns norms [H], which may be anything for the other heads; for a norm that is too large to
+# stop at, a lower bound that is too large as well will do.
 Norm = Callable[[PyTree, Array, Array], Array]
 
 

@@ -44,7 +44,7 @@ def test_tasks_of_close_sizes_share_programs():
         x = rng.normal(size=(train + test, 12)).astype(np.float32)
         y = (x[:, 0] + rng.normal(size=len(x)) > 0).astype(int)
         evaluate_task(x[:train], y[:train], x[train:], y[train:], shots=[None, 10, 1], seeds=(1, 2),
-                      probes=[Probe("ridge", selection="folds", strengths=(0.1, 1.0))])  # fmt: skip
+                      probes=[Probe("ridge", strengths=(0.1, 1.0))])  # fmt: skip
         return [program._cache_size() for program in (fit_ridge, decision_values, score)]
 
     first = compiled(450, 130)

@@ -77,7 +77,7 @@ def test_impossible_tasks_are_named():
         pytest.param("logistic", False, marks=pytest.mark.slow),
         pytest.param("logistic", True, marks=pytest.mark.slow),
         ("ridge", False),
-        ("mlp", True),
+        pytest.param("mlp", True, marks=pytest.mark.slow),
     ],
 )
 def test_class_weights_together_are_those_alone(kind, standardised):

@@ -18,12 +18,20 @@ from probes.sampling import stratified_folds
 from probes.solvers import SOLVERS
 
 
-@pytest.mark.parametrize("classes", [2, 3, pytest.param(5, marks=pytest.mark.slow)])
-def test_heads_are_scikit_learns(classes):
+def some_slow(rows, fast):
+    """Rows of a test's parameters, each of which compiles a program; those not `fast` are slow."""
+    return [row if row in fast else pytest.param(*row, marks=pytest.mark.slow) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("classes", "shots"),
+    some_slow(itertools.product((2, 3, 5), (None, 10, 1)), fast=[(2, 1), (2, 10), (3, None)]),
+)
+def test_heads_are_scikit_learns(classes, shots):
     x, y, x_test, y_test = problem(classes=classes)
     probe = Probe(solver="geneb", strengths=(0.01, 1.0))
-    heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None, 10, 1], seeds=SEEDS)
-    assert len(heads) == 2 * 3 * 2
+    heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[shots], seeds=SEEDS)
+    assert len(heads) == 2 * 2
     for head in heads:
         rows = fit_rows(head, y)
         model = reference(x[rows], y[rows], C=head.C)
@@ -54,9 +62,13 @@ def test_converged_is_the_optimum(classes):
         assert np.mean(head.predictions == model.predict(x_test)) >= 0.999
 
 
-@pytest.mark.parametrize("solver", ["geneb", "converged"])
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("shots", [None, 10])
+@pytest.mark.parametrize(
+    ("solver", "classes", "shots"),
+    some_slow(
+        itertools.product(("geneb", "converged"), (2, 3), (None, 10)),
+        fast=[("geneb", 2, 10), ("geneb", 3, None), ("converged", 2, None), ("converged", 3, 10)],
+    ),
+)
 def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shots):
     x, y, x_test, y_test = problem(classes=classes)
     kept = np.flatnonzero((y != y.min()) | (np.arange(len(y)) % 4 == 0))  # uneven classes
@@ -79,7 +91,7 @@ def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shot
     [
         ("geneb", (600, 24, 4), False),  # more rows than features
         pytest.param("geneb", (200, 260, 2), True, marks=pytest.mark.slow),  # fewer
-        ("converged", (600, 24, 4), True),
+        pytest.param("converged", (600, 24, 4), True, marks=pytest.mark.slow),
         pytest.param("converged", (200, 260, 2), True, marks=pytest.mark.slow),
     ],
 )
@@ -132,15 +144,7 @@ def test_fits_export_for_every_platform(shape, standardised, platform):
 
 @pytest.mark.parametrize(
     ("solver", "classes"),
-    [
-        ("geneb", 2),
-        ("converged", 5),
-        *(
-            pytest.param(*row, marks=pytest.mark.slow)
-            for row in itertools.product(SOLVERS, (2, 5))
-            if row not in (("geneb", 2), ("converged", 5))
-        ),
-    ],
+    some_slow(itertools.product(SOLVERS, (2, 5)), fast=[("geneb", 5), ("converged", 2)]),
 )
 def test_a_compiled_fit_needs_less_than_three_times_the_memory_of_its_features(solver, classes):
     rows, width = 32768, 256

@@ -11,7 +11,7 @@ from probes.sampling import stratified_folds
     ("kind", "selection"),
     [
         pytest.param("logistic", "folds", marks=pytest.mark.slow),
-        ("logistic", "carve"),
+        pytest.param("logistic", "carve", marks=pytest.mark.slow),
         ("ridge", "folds"),
         ("ridge", "carve"),
     ],
