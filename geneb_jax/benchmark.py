@@ -140,6 +140,11 @@ def select_tasks(selection: str) -> tuple[TaskInfo, ...]:
     return tuple(task for task in GENEB.tasks if task.id in chosen)
 
 
+def names_tasks(name: str) -> bool:
+    """Says whether a name stands for tasks of the benchmark; upper and lower case count alike."""
+    return name.lower() in _GROUPS
+
+
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), _GROUPS, n=3, cutoff=0.4)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -18,10 +18,10 @@ from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import join, meet
 from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.source import Source
+from geneb_jax.embedding.source import Representation, Source
 from geneb_jax.embedding.store import check_folder
 from geneb_jax.files.json_files import write_json
-from geneb_jax.files.names import file_name
+from geneb_jax.files.names import clashes
 from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
@@ -34,7 +34,8 @@ from geneb_jax.presentation.summary import (
     print_table,
 )
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, assist, evaluate
-from geneb_jax.scoring.scores import computed_as, protocol_rows
+from geneb_jax.scoring.heads import asked_heads
+from geneb_jax.scoring.scores import protocol_rows, represented
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
 
@@ -86,11 +87,17 @@ def run(
     )
     evaluation = evaluate(evaluator, sources, tasks)
 
-    # The workdir may hold runs under another preset or dtype too.
-    shown = computed_as(evaluation.scores, settings.embedding.preset, settings.embedding.dtype)
+    # The workdir may hold other models, presets and tasks: a submission takes all tasks of a model
+    # as it was computed now, tables and figures show what was asked.
+    columns = {
+        name: [each.columns for each in many] for name, many in evaluation.representations.items()
+    }
+    submitted = represented(evaluation.scores, columns)
     for source in sources:
-        if write_submission(source.name, source.card(), shown, workdir) is None:
+        if write_submission(source.name, source.card(), submitted, workdir) is None:
             logging.warning("%s: no row follows GENEB's protocol: no submission", source.name)
+    asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
+    shown = asked_heads(asked, settings.probes)
     save_heatmap(shown, workdir / "figures")
     seconds = {
         "read and check": checked - start,
@@ -105,6 +112,7 @@ def run(
     print_table(shown, console)
     print_layers(shown, console)
     print_speeds(evaluation.speeds, console)
+    _say_what_is_not_shown(evaluation, shown, console)
     console.print(f"results: {workdir}")
     meet(_END)
     return evaluation.scores
@@ -128,9 +136,14 @@ def check(settings: Settings) -> tuple[list[Source], list[Task]]:
             check_folder(settings.embedding.embeddings_dir)
         except ValueError as error:
             problems.append(f"config.embeddings_dir: {error}")
-    names = [file_name(source.name) for source in sources]
-    for name in {name for name in names if names.count(name) > 1}:
-        problems.append(f"config.models: several models would write to '{name}'")
+    for what, names in (
+        ("config.models", [source.name for source in sources]),
+        ("config.tasks", [task.info.id for task in tasks]),
+    ):
+        problems += [
+            f"{what}: '{first}' and '{second}' would write the same files; rename one"
+            for first, second in clashes(names)
+        ]
     runnable = []
     for source in sources:
         reasons = source.check(tasks)
@@ -165,6 +178,30 @@ def _present_scores(output: OutputSettings, workdir: Path, console: Console) -> 
     return source.results
 
 
+def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console: Console) -> None:
+    """Prints how many results of other calls the workdir holds, and why some are in no table."""
+    others = len(evaluation.scores) - len(shown)
+    if others:
+        console.print(f"scores.csv holds {others} more rows, of other calls in this workdir")
+    if evaluation.set_aside:
+        model, task = evaluation.set_aside[0]
+        console.print(
+            f"left out of scores.csv: {len(evaluation.set_aside)} model-task pairs of this workdir "
+            f"that were computed from other weights or another task file, such as '{model}' on "
+            f"'{task}'; evaluate them again to have them back"
+        )
+
+
+def _identity(representations: Sequence[Representation]) -> dict[str, Any]:
+    """What run.json says of a model: the identity of its representations, together."""
+    first, *others = representations
+    if not others:
+        return dict(first.identity)
+    taps = dict.fromkeys(each.columns["tap"] for each in representations)
+    poolings = dict.fromkeys(each.columns["pooling"] for each in representations)
+    return {**first.identity, "tap": list(taps), "pooling": list(poolings)}
+
+
 def _console() -> Console:
     """A terminal as it is; a file or pipe wide enough for the tables."""
     console = Console()
@@ -183,7 +220,7 @@ def _provenance(
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "benchmark": {"harness_version": GENEB.harness_version, "data": GENEB.dataset_revision},
-        "models": evaluation.identities,
+        "models": {name: _identity(many) for name, many in evaluation.representations.items()},
         "tasks": {
             task.info.id: {
                 "category": task.info.category,
@@ -193,6 +230,7 @@ def _provenance(
             }
             for task in tasks
         },
+        "set_aside": evaluation.set_aside,
         "embedding": evaluation.speeds,
         "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
     }

@@ -1,13 +1,14 @@
 """Finished model-task pairs, one file each: what makes a killed run resume where it was."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from geneb_jax.embedding.source import weights_identity
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.scoring.scores import merge
@@ -49,8 +50,48 @@ class Cell:
         write_whole(self.path, json.dumps(content).encode())
 
 
-def read_all(folder: Path) -> Iterator[pd.DataFrame]:
-    """Yields the rows of every cell under a folder."""
-    for path in sorted(folder.rglob("*.json")):
+class Gathered(NamedTuple):
+    """The rows of a workdir's cells.
+
+    Attributes:
+        rows: Rows of cells whose identities agree with each other and with those given.
+        set_aside: Model and task of each cell whose rows were computed from other weights or
+            another task file.
+    """
+
+    rows: pd.DataFrame
+    set_aside: list[tuple[str, str]]
+
+
+def gather(
+    folder: Path, weights: Mapping[str, Mapping[str, Any]], tasks: Mapping[str, str]
+) -> Gathered:
+    """Gathers the rows of every cell under a folder that belong together.
+
+    A model has one set of weights and a task one content: the given ones, else those of the
+    newest cell that names them.
+
+    Args:
+        folder: Holds the cells.
+        weights: What tells the weights of a model from others, by model (see
+            `source.weights_identity`).
+        tasks: Digest of the content of a task, by task (see `task.content_digest`).
+    """
+    weights, tasks = dict(weights), dict(tasks)
+    cells = []
+    newest_first = sorted(folder.rglob("*.json"), key=lambda path: -path.stat().st_mtime_ns)
+    for path in newest_first:
         content = json.loads(path.read_text(encoding="utf-8"))
-        yield pd.DataFrame(content["rows"], columns=content["columns"])
+        rows = pd.DataFrame(content["rows"], columns=content["columns"])
+        model, task = rows["model"].iloc[0], rows["task"].iloc[0]
+        identity = weights_identity(content["identity"]["model"])
+        digest = content["identity"]["task"]
+        belongs = weights.setdefault(model, identity) == identity
+        belongs &= tasks.setdefault(task, digest) == digest
+        cells.append((path, model, task, rows if belongs else None))
+    cells.sort()
+    found = [rows for *_, rows in cells if rows is not None]
+    return Gathered(
+        pd.concat(found, ignore_index=True),
+        [(model, task) for _, model, task, rows in cells if rows is None],
+    )

@@ -15,10 +15,9 @@ from rich.console import Console
 from geneb_jax.config import ProbeSettings
 from geneb_jax.devices.processes import meet
 from geneb_jax.devices.programs import make_room_for_programs
-from geneb_jax.embedding.source import OpenSource, Representation, Source
+from geneb_jax.embedding.source import OpenSource, Representation, Source, weights_identity
 from geneb_jax.files.names import file_name
-from geneb_jax.scoring import cells
-from geneb_jax.scoring.cells import Cell
+from geneb_jax.scoring.cells import Cell, gather
 from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of
 from geneb_jax.scoring.predictions import write_predictions
 from geneb_jax.scoring.progress import progress_bars
@@ -32,15 +31,18 @@ class Evaluation(NamedTuple):
 
     Attributes:
         scores: The scores table of the workdir.
-        identities: What each model's features depend on, by its name.
+        representations: The representations of each model, by its name.
         seconds: Wall time by stage: 'load M', 'embed M' and 'probe M' of each model M.
         speeds: What embedding took, by model that embedded a record (see `tuning.speed_figures`).
+        set_aside: Model and task of results in the workdir that are not in the table: they were
+            computed from other weights or another task file.
     """
 
     scores: pd.DataFrame
-    identities: dict[str, Any]
+    representations: dict[str, Sequence[Representation]]
     seconds: dict[str, float]
     speeds: dict[str, Mapping[str, Any]]
+    set_aside: list[tuple[str, str]]
 
 
 class _Job(NamedTuple):
@@ -72,7 +74,8 @@ class Evaluator(NamedTuple):
 def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -> Evaluation:
     """Scores every model on every task; scores.csv is rewritten after each model."""
     digests = {task.info.id: content_digest(task) for task in tasks}
-    evaluation = Evaluation(pd.DataFrame(), {}, {}, {})
+    evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, [])
+    weights: dict[str, Mapping[str, Any]] = {}
     for source in sources:
         clock = _Clock()
         with clock.time(f"load {source.name}"):
@@ -89,14 +92,16 @@ def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -
                 speed = _evaluate_model(how, source.name, model, pending, clock)
         elif source.shared:
             meet(source.name)  # the other processes come, whatever is finished here
-        rows = pd.concat(cells.read_all(how.workdir / "cells"), ignore_index=True)
-        scores = arrange(rows, [source.name for source in sources])
+        weights[source.name] = weights_identity(model.representations[0].identity)
+        gathered = gather(how.workdir / "cells", weights, digests)
+        scores = arrange(gathered.rows, [source.name for source in sources])
         write_scores(scores, how.workdir / "scores.csv")
         evaluation = Evaluation(
             scores,
-            evaluation.identities | {source.name: _identity(model)},
+            evaluation.representations | {source.name: model.representations},
             evaluation.seconds | clock.seconds,
             evaluation.speeds | ({source.name: speed} if speed.get("records") else {}),
+            gathered.set_aside,
         )
     return evaluation
 
@@ -136,16 +141,6 @@ def _jobs(
         for task in tasks
         for representation in model.representations
     ]
-
-
-def _identity(model: OpenSource) -> dict[str, Any]:
-    """What run.json says of a model: the identity of its representations, together."""
-    first, *others = model.representations
-    if not others:
-        return dict(first.identity)
-    taps = dict.fromkeys(each.columns["tap"] for each in model.representations)
-    poolings = dict.fromkeys(each.columns["pooling"] for each in model.representations)
-    return {**first.identity, "tap": list(taps), "pooling": list(poolings)}
 
 
 def _evaluate_model(

@@ -55,6 +55,17 @@ def hold_all_heads(rows: pd.DataFrame, settings: ProbeSettings) -> bool:
     return True
 
 
+def asked_heads(rows: pd.DataFrame, settings: ProbeSettings) -> pd.DataFrame:
+    """Returns the rows whose heads the settings ask for, of whatever model and task."""
+    keep = rows["regime"].isin([regime_name(shots) for shots in settings.regimes])
+    keep &= rows["seed"].isin(settings.seeds)
+    keep &= rows["standardised"] == settings.standardised
+    keep &= rows["selection"] == settings.selection
+    keep &= rows["class_weight"].isin(settings.class_weight) & rows["C"].isin(settings.C)
+    solvers = {probe.kind: solver_name(probe) for probe in probes_of(settings)}
+    return rows[keep & (rows["solver"] == rows["probe"].map(solvers))]
+
+
 def head_columns(head: HeadScore) -> dict[str, Any]:
     """Returns the columns of scores.csv that a fitted head fills."""
     return {

@@ -8,7 +8,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.atomic import write_whole
-from model_ports.catalog import dtype_of, entries
+from model_ports.catalog import entries
 from probes import METRICS
 
 _KINDS = {"text": str, "truth": "True".__eq__, "integer": int, "number": float}
@@ -128,17 +128,19 @@ def tap_position(tap: str) -> tuple[float, str]:
     return (float("inf") if tap in ("none", _FINAL) else int(tap), tap)
 
 
-def computed_as(scores: pd.DataFrame, preset: str, dtype: str) -> pd.DataFrame:
-    """Returns the rows of models under a preset and dtype, and of baselines, which have none.
+def represented(
+    scores: pd.DataFrame, columns: Mapping[str, Sequence[Mapping[str, str]]]
+) -> pd.DataFrame:
+    """Returns the rows of some representations of some models.
 
     Args:
         scores: The scores table.
-        preset: Preset name.
-        dtype: A name of `DTYPES`.
+        columns: By model the columns preset, dtype, tap and pooling of each representation.
     """
-    wanted = scores["model"].map({name: dtype_of(name, dtype) for name in scores["model"].unique()})
-    as_asked = (scores["preset"] == preset) & (scores["dtype"] == wanted)
-    return scores[as_asked | (scores["preset"] == "none")]
+    wanted = {(model, *each.values()) for model, many in columns.items() for each in many}
+    names = ["model", *next(iter(columns.values()))[0]]
+    rows = scores[names].itertuples(index=False, name=None)
+    return scores[[row in wanted for row in rows]]
 
 
 def preset_rows(scores: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from absl import logging
 
-from geneb_jax.benchmark import TaskInfo, select_tasks
+from geneb_jax.benchmark import GENEB, TaskInfo, names_tasks, select_tasks
 from geneb_jax.config import DataSettings
 from geneb_jax.tasks.hub import fetch_tasks
 from geneb_jax.tasks.reading import find_tasks, read_task
@@ -49,6 +49,13 @@ def _find(settings: DataSettings) -> tuple[Path, Sequence[TaskInfo]]:
     if settings.tasks == "all":
         return folder, list(there.values())
     custom = {name.strip() for name in settings.tasks.split(",")} & set(there)
+    known = {task.id for task in GENEB.tasks}
+    for name in sorted(custom - known):
+        if names_tasks(name):
+            raise ValueError(
+                f"config.tasks: '{name}' is a file in {folder} and a group of the benchmark's "
+                "tasks; rename the file to choose between them"
+            )
     others = [name for name in settings.tasks.split(",") if name.strip() not in custom]
     wanted = {task.id: task for task in (select_tasks(",".join(others)) if others else ())}
     missing = [name for name in wanted if name not in there]

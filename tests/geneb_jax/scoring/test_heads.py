@@ -1,5 +1,26 @@
-from geneb_jax.scoring.heads import regime_name
+from score_rows import table
+
+from geneb_jax.config import ProbeSettings
+from geneb_jax.scoring.heads import asked_heads, regime_name
 
 
 def test_regimes_are_named_by_their_shots():
     assert [regime_name(shots) for shots in (None, 10)] == ["full", "10shot"]
+
+
+def test_heads_that_are_asked_for():
+    rows = table(
+        {"C": 1.0},
+        {"C": 0.01},
+        {"standardised": True},
+        {"regime": "5shot"},
+        {"probe": "ridge", "solver": "closed form"},
+        {"solver": "converged"},
+        {"seed": 7},
+        {"class_weight": "balanced"},
+        {"selection": "folds"},
+    )
+    assert list(asked_heads(rows, ProbeSettings()).index) == [0]
+    assert list(asked_heads(rows, ProbeSettings(C=(0.01, 1.0))).index) == [0, 1]
+    kinds = ProbeSettings(probes=("logistic", "ridge"), seeds=(13, 7))
+    assert list(asked_heads(rows, kinds).index) == [0, 4, 6]

@@ -8,10 +8,10 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.scoring.scores import (
     arrange,
     category_means,
-    computed_as,
     macro_micro,
     merge,
     read_scores,
+    represented,
     write_scores,
 )
 
@@ -32,23 +32,19 @@ def test_merge_replaces_rows_with_the_same_key():
     assert both.set_index("C")["MCC"].to_dict() == {0.1: 0.1, 1.0: 0.9, 10.0: 0.3}
 
 
-def test_rows_of_a_models_own_precision():
-    ocean, own = "GenomeOcean-500M:random", {"preset": "corrected", "dtype": "bfloat16"}
-    full = {"preset": "corrected", "dtype": "float32"}
+def test_rows_of_the_representations_that_are_asked_for():
     scores = table(
-        {"model": ocean, **own},
-        {"model": ocean, **full},
-        {"model": "GROVER", **own},
-        {"model": "GROVER", **full},
-        {"model": "kmer-4", "preset": "none", "dtype": "float32"},
+        {"model": "A", "preset": "corrected", "dtype": "bfloat16", "tap": "-1", "pooling": "mean"},
+        {"model": "A", "preset": "corrected", "dtype": "float32", "tap": "-1", "pooling": "mean"},
+        {"model": "A", "preset": "corrected", "dtype": "bfloat16", "tap": "3", "pooling": "mean"},
+        {"model": "B", "preset": "corrected", "dtype": "bfloat16", "tap": "-1", "pooling": "mean"},
+        {"model": "kmer-4"},
     )
-
-    def kept(dtype):
-        return list(computed_as(scores, "corrected", dtype).index)
-
-    assert kept("model") == [0, 3, 4]
-    assert kept("float32") == [1, 3, 4]
-    assert kept("bfloat16") == [0, 2, 4]
+    columns = {
+        "A": [{"preset": "corrected", "dtype": "bfloat16", "tap": "-1", "pooling": "mean"}],
+        "kmer-4": [{"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}],
+    }
+    assert list(represented(scores, columns).index) == [0, 4]
 
 
 def test_rows_stand_in_the_benchmarks_order():
