@@ -1,6 +1,7 @@
 """From padded batches to hidden states and pooled embeddings."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,14 +30,15 @@ def forward(
     Returns:
         The hidden states, and the mask of their meaningful rows, which is never None.
     """
-    given = dict(inputs)
+    arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
+    given: dict[str, Any] = dict(arrays)
     if not port.preset.masked:
         del given["attention_mask"]
     if port.preset.batching == "fixed":
         given["padded_length"] = port.preset.max_tokens
     with jax.default_matmul_precision("highest"):  # of no effect on bfloat16 products
         hidden = nnx.merge(port.graphdef, state)(given, taps)
-    mask = inputs["attention_mask"] if hidden.mask is None else hidden.mask
+    mask = arrays["attention_mask"] if hidden.mask is None else hidden.mask
     return Hidden(hidden.states, mask)
 
 

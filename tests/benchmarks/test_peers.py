@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_ports import GOLDEN
@@ -66,7 +67,7 @@ def test_peer_agrees_with_the_original_code(model_id):
         if mask is not None:
             found = found[seen[kept]]
         pool = POOLINGS[catalog.get(model_id).preset("corrected").pooling]
-        vector = pool(found[None], np.ones((1, len(found)), bool))[0]
+        vector = pool(jnp.asarray(found[None]), jnp.ones((1, len(found)), bool))[0]
         np.testing.assert_allclose(vector, pooled[row], atol=atol, rtol=1e-4)
         if hidden is not None:
             wanted = hidden[row] if mask is None else hidden[row][seen]
