@@ -23,7 +23,7 @@ on_all_workers "
   mkdir -p geneb_jax && tar -xzf geneb_jax.tar.gz -C geneb_jax &&
   python3 -m venv venv && venv/bin/pip install --quiet './geneb_jax[tpu,gcs]'"
 
-# The sources of 40 models and all tasks come from the hub; name fewer to begin with.
+# All models and all tasks, from the hub; name fewer with --config.models to begin with.
 on_all_workers "
   venv/bin/geneb-jax run --config=full --workdir=runs/full \
     --config.processes=auto \
