@@ -5,7 +5,7 @@ python run.py --config=configs/layers.py --workdir=runs/layers \\
 
 tables/layer_scores and figures/layers show the mean MCC by layer; scores.csv holds every hidden
 state (column `tap`: 0 the embedding, i the output of block i, -1 the final one) and pooling.
-Submissions and the paper's tables stay those of the preset's own.
+Submissions and the paper's tables are of the hidden state and pooling of the preset alone.
 """
 
 from ml_collections import ConfigDict
