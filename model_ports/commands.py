@@ -69,7 +69,7 @@ def list_models(_: argparse.Namespace) -> int:
             entry.licence_shown,
             "yes" if entry.ported else "not yet",
         )
-    console = Console(width=max(120, Console().width))
+    console = Console(width=Console(width=10**4).measure(table).maximum)
     console.print(table)
     models = catalog.entries().values()
     console.print(f"{sum(entry.ported for entry in models)} of {len(models)} models are ported")

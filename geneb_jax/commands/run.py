@@ -139,3 +139,7 @@ def _log_progress() -> None:
     logging.set_verbosity(logging.INFO)
     for library in ("jax", "fsspec"):
         stdlib_logging.getLogger(library).setLevel(stdlib_logging.WARNING)
+    # Orbax tells of every step through absl's log.
+    logging.get_absl_handler().addFilter(
+        lambda line: line.levelno > stdlib_logging.INFO or "orbax" not in line.pathname
+    )

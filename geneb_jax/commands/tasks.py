@@ -32,13 +32,14 @@ def main(words: Sequence[str]) -> int:
         return _describe(arguments.tasks_dir, arguments.tasks, arguments.csv)
     chosen = select_tasks(arguments.tasks)
     _print([asdict(task) for task in chosen])
+    if arguments.csv:
+        _write_csv([asdict(task) for task in chosen], arguments.csv)
     print(f"{len(chosen)} of {len(GENEB.tasks)} tasks; --tasks_dir DIR describes data at hand")
     return 0
 
 
 def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
     """Prints sizes, classes, duplicates and fingerprints of a folder's tasks."""
-    import pandas as pd
     from rich.progress import track
 
     from geneb_jax.tasks.description import describe
@@ -55,12 +56,18 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
         except ValueError as error:
             problems.append(str(error))
     if csv:
-        pd.DataFrame(rows).to_csv(csv, index=False)
+        _write_csv(rows, csv)
     if rows:
         _print([_compact(row) for row in rows])
     print(f"{len(rows)} tasks in {folder}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return int(bool(problems) or not rows)
+
+
+def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    import pandas as pd
+
+    pd.DataFrame(rows).to_csv(path, index=False)
 
 
 def _compact(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.benchmark import GENEB
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import file_name
 from geneb_jax.presentation.published import paper_names
@@ -41,7 +41,7 @@ def submission(model: str, card: Mapping[str, Any], scores: pd.DataFrame) -> dic
         The submission, means over the five seeds rounded to 4 decimals; None where no row follows
         the protocol (logistic regression, solver geneb, C = 1, all seeds of the benchmark).
     """
-    rows = protocol_rows(scores[(scores["model"] == model) & (scores["category"] != CUSTOM)])
+    rows = protocol_rows(scores[(scores["model"] == model) & scores["task"].isin(_CATEGORIES)])
     rows = rows[rows["regime"].isin(GENEB.regimes) & rows["seed"].isin(GENEB.seeds)]
     seeds = rows.groupby(["regime", "task"])["seed"].transform("nunique")
     rows = rows[seeds == len(GENEB.seeds)]

@@ -19,7 +19,6 @@ from geneb_jax.tasks.task import Split, Task
 
 _SPLITS = ("train", "test")
 _SHOWN = 3  # rows of a kind of problem that are named; the others are counted
-_SUBSAMPLE_SEED = 0
 
 
 class TaskError(ValueError):

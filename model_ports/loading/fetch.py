@@ -31,7 +31,7 @@ def checkpoint_source(model_id: str) -> tuple[str, str]:
     if not repo or not revision:
         raise HubError(
             f"model '{model_id}': its checkpoint is not on the hub but at {source['url']}; fetch "
-            f"it by hand (`python -m model_ports fetch {model_id} --to DIR` says which files, and "
+            f"it by hand (`geneb-jax models fetch {model_id} --to DIR` says which files, and "
             "checks them) and name DIR with config.checkpoints_dir"
         )
     return repo, revision
@@ -69,7 +69,7 @@ def fetch_checkpoint(model_id: str, folder: Path | None = None) -> Path:
 
 def _hint(model_id: str) -> str:
     return (
-        f"without a network, run `python -m model_ports fetch {model_id} --to DIR` where there is "
+        f"without a network, run `geneb-jax models fetch {model_id} --to DIR` where there is "
         "one and name DIR with config.checkpoints_dir"
     )
 

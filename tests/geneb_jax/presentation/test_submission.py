@@ -70,6 +70,7 @@ def test_submission_is_the_rounded_mean_over_the_seeds():
         {"C": 10.0, "MCC": 9.0},
         {"model": "kmer-2", "MCC": 9.0},
         {"task": "mine", "category": CUSTOM, "MCC": 9.0},
+        {"task": "synthetic_ctcf_binding", "MCC": 9.0},
         {"regime": "5shot", "MCC": 9.0},
         {"regime": "1shot", "MCC": 9.0},  # one seed alone
     ]

@@ -54,4 +54,4 @@ def test_first_use_converts_and_later_ones_need_no_network(hub, command, tmp_pat
     nowhere = command(None, tmp_path / "empty", "embed", "--model", NAME, "--input", records,
                       "--out", tmp_path / "none.npz", package="geneb_jax")  # fmt: skip
     assert nowhere.returncode == 1
-    assert f"python -m model_ports fetch {NAME} --to DIR" in nowhere.stderr
+    assert f"geneb-jax models fetch {NAME} --to DIR" in nowhere.stderr
