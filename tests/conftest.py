@@ -1,10 +1,17 @@
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
 
 # Before JAX is imported: tests run on CPU, and two workers share two cores.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Programs that take long to compile are kept for the other worker and for the next run.
+_PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "programs"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_PROGRAMS))
+os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**31))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 # A first example may compile a program: how long it takes says nothing.
 hypothesis.settings.register_profile("compiled", deadline=None)
 hypothesis.settings.load_profile("compiled")
