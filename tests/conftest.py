@@ -1,4 +1,7 @@
+import atexit
 import os
+import shutil
+import tempfile
 
 import hypothesis
 import pytest
@@ -9,6 +12,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 hypothesis.settings.register_profile("compiled", deadline=None)
 hypothesis.settings.load_profile("compiled")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+# Tests leave the user's cache alone; workers inherit the folder from the process that starts them.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="geneb_jax_tests_")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
