@@ -97,20 +97,26 @@ def _hub_digest(path: Path) -> str | None:
     snapshots/REVISION/NAME is a link to blobs/SHA256 there, where the file is stored by Git LFS;
     other blobs bear a Git hash of 40 digits. The hub states the SHA-256 of a pinned revision over
     TLS, and the client gives a download that name when all of its bytes have come, so two files
-    of different contents have different names. The client makes the link last: a file that was
-    written (or whose mode or times were set) after it is not trusted but hashed.
+    of different contents have different names. The client makes a link when the blob is there: a
+    blob that was written (or whose mode or times were set) after the first link to it, whichever
+    revision's that is, is not trusted but hashed.
     """
     if not path.is_symlink():
         return None
-    snapshot = path.parent.resolve()
-    blob = Path(os.path.normpath(snapshot / path.readlink()))
-    if not (
-        _SHA256.fullmatch(blob.name)
-        and blob.parent.name == "blobs"
-        and snapshot.is_relative_to(blob.parents[1] / "snapshots")
-    ):
+    link = path.parent.resolve() / path.name
+    blob = Path(os.path.normpath(link.parent / link.readlink()))
+    snapshots = blob.parent.with_name("snapshots") if blob.parent.name == "blobs" else None
+    if not (_SHA256.fullmatch(blob.name) and snapshots and link.is_relative_to(snapshots)):
         return None
-    return blob.name if path.stat().st_ctime_ns <= path.lstat().st_ctime_ns else None
+    name = Path(*link.relative_to(snapshots).parts[1:])
+    links = [revision / name for revision in snapshots.iterdir()]
+    times = [
+        each.lstat().st_ctime_ns
+        for each in links
+        if each.is_symlink() and each.readlink().name == blob.name
+    ]
+    first = min(times, default=-1)
+    return blob.name if blob.stat().st_ctime_ns <= first else None
 
 
 def _stamp(path: Path) -> dict[str, Any]:

@@ -210,6 +210,11 @@ def test_a_blob_that_changed_after_the_download_is_hashed(cache, tmp_path):
     path.write_bytes(b"abd")  # through the link, as a training that saves over its model does
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert file_facts(path)["sha256"] == sha256(b"abd")
+    tick()
+    later = path.parents[1] / "beef" / path.name
+    later.parent.mkdir()
+    later.symlink_to(path.readlink())  # the same file of another revision, which finds it there
+    assert file_facts(later)["sha256"] == sha256(b"abd")
 
 
 @pytest.mark.parametrize("blob", ["ab" * 20, "AB" * 32, "ab" * 32 + ".incomplete", "g" * 64])
@@ -218,11 +223,11 @@ def test_a_blob_of_another_name_is_hashed(cache, tmp_path, blob):
     assert file_facts(path)["sha256"] == sha256(b"abc")
 
 
-def test_a_link_that_leads_elsewhere_is_hashed(cache, tmp_path):
-    blob = tmp_path / ("ab" * 32)
+def test_a_link_that_is_no_snapshots_is_hashed(cache, tmp_path):
+    blob = tmp_path / "blobs" / ("ab" * 32)
+    blob.parent.mkdir()
     blob.write_bytes(b"abc")
-    (tmp_path / "link").symlink_to(blob)
-    (tmp_path / "blobs").mkdir()
-    blob.rename(tmp_path / "blobs" / blob.name)
-    (tmp_path / "other").symlink_to(tmp_path / "blobs" / blob.name)
-    assert file_facts(tmp_path / "other")["sha256"] == sha256(b"abc")
+    (tmp_path / "snapshots").mkdir()
+    for link in (tmp_path / "link", tmp_path / "snapshots" / "link"):
+        link.symlink_to(blob)
+        assert file_facts(link)["sha256"] == sha256(b"abc")
