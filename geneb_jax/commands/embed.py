@@ -20,9 +20,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help=".npz of `ids` and `embeddings`")
     parser.add_argument("--checkpoints_dir", type=Path, help="one folder a model id; else the hub")
     parser.add_argument("--taps", default="-1", help=_TAPS)
-    parser.add_argument(
-        "--poolings", default="preset", help=_POOLINGS
-    )
+    parser.add_argument("--poolings", default="preset", help=_POOLINGS)
     parser.add_argument("--preset", default="corrected", choices=PRESETS)
     parser.add_argument("--dtype", default=CATALOG_DTYPE, choices=DTYPES)
     arguments = parser.parse_args(words)

@@ -9,6 +9,7 @@ import numpy as np
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
+from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
 
@@ -58,10 +59,10 @@ class StoredSource:
         """
         raise ValueError(f"'{self.name}' is a folder of embeddings; name a model")
 
-    def _content(self) -> dict[str, list[int]]:
-        """Size and modification time of each file."""
-        files = sorted(self.folder.glob("*.npz"))
-        return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    def _content(self) -> dict[str, str]:
+        """Returns the SHA-256 of each file, by name; hidden ones hold no task's embeddings."""
+        facts = folder_facts(self.folder, sorted(self.folder.glob("[!.]*.npz")))
+        return {name: known["sha256"] for name, known in facts.items()}
 
 
 def stored_source(name: str, settings: Settings) -> StoredSource | None:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from geneb_jax.files.digests import file_facts, folder_facts
+from geneb_jax.files.digests import files_under, folder_facts, remember_facts
 from geneb_jax.files.json_files import write_json
 from model_ports import catalog
 from model_ports.loading import converted
 from model_ports.loading.fetch import SOURCE
+from model_ports.loading.identity import checkpoint_facts, text_files, weights_id
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
-from model_ports.loading.tensors import CheckpointError, fingerprint
+from model_ports.loading.tensors import CheckpointError
 
 _PROGRESS = "progress.json"
 _SPARE = 64 * 2**20  # bytes beyond the parameters: config, tokenizer, metadata
@@ -51,9 +52,10 @@ def convert(
     """
     entry = catalog.get(model_id)
     final = out / model_id
-    weights_id = f"sha256:{fingerprint(source)}" if source.is_dir() else ""
+    source_facts = checkpoint_facts(source) if source.is_dir() else {}
+    identity = weights_id(source_facts)
     if final.exists():
-        return _already_there(final, weights_id), False
+        return _already_there(final, identity), False
     planned = plan_checkpoint(model_id, source)
     if planned.tensors is None:
         raise CheckpointError(f"{source}: is converted already; --source takes the authors' files")
@@ -64,48 +66,50 @@ def convert(
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out / f".{model_id}.lock"):
         partial = out / f".{model_id}.partial"
-        done = _resume(partial, weights_id, planned)
+        done = _resume(partial, identity, planned)
         _check_room(out, planned, dtypes, done)
         for count, (name, assignment) in enumerate(planned.assignments.items(), start=1):
             if name not in done:
                 converted.write_parameter(partial, name, planned.tensors, assignment)
                 done.append(name)
-                write_json(partial / _PROGRESS, {"weights_id": weights_id, "done": done})
+                write_json(partial / _PROGRESS, {"weights_id": identity, "done": done})
             progress(name, count, len(planned.assignments))
-        for path in _side_files(source):
+        for path in text_files(source):
             shutil.copyfile(path, partial / path.name)
         for path in partial.glob(f"{_PROGRESS}*"):  # also what a killed write has left
             path.unlink()
-        manifest = _manifest(entry, source, weights_id, planned, dtypes)
-        write_json(partial / converted.MANIFEST, manifest | {"files": folder_facts(partial)})
+        manifest = _manifest(entry, source, source_facts, planned, dtypes)
+        facts = folder_facts(partial, files_under(partial))
+        write_json(partial / converted.MANIFEST, manifest | {"files": facts})
         partial.rename(final)
+    remember_facts(final, facts)
     return final, True
 
 
-def _already_there(final: Path, weights_id: str) -> Path:
+def _already_there(final: Path, identity: str) -> Path:
     if not converted.is_converted(final):
         raise CheckpointError(f"{final}: is there and is no converted checkpoint; name another out")
     manifest = converted.read_manifest(final)
-    if manifest["weights_id"] != weights_id:
+    if converted.source_id(manifest) != identity:
         raise CheckpointError(
             f"{final}: was converted from other files; remove it to convert these"
         )
-    converted.check_files(final, manifest, whole=True)
+    converted.check_files(final, manifest)
     return final
 
 
-def _resume(partial: Path, weights_id: str, planned: PlannedCheckpoint) -> list[str]:
+def _resume(partial: Path, identity: str, planned: PlannedCheckpoint) -> list[str]:
     """Returns the parameters that an interrupted conversion of the same files has written."""
     path = partial / _PROGRESS
     if path.is_file():
         state = json.loads(path.read_text(encoding="utf-8"))
-        if state["weights_id"] == weights_id and set(state["done"]) <= set(planned.assignments):
+        if state["weights_id"] == identity and set(state["done"]) <= set(planned.assignments):
             return state["done"]
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir()
     converted.create_orbax(partial / converted.PARAMS, list(planned.assignments))
-    write_json(path, {"weights_id": weights_id, "done": []})
+    write_json(path, {"weights_id": identity, "done": []})
     return []
 
 
@@ -124,46 +128,35 @@ def _check_room(
         )
 
 
-def _side_files(source: Path) -> list[Path]:
-    """Returns the config and the tokenizer files, and the meta.json of a fixture."""
-    return sorted(
-        path
-        for path in source.iterdir()
-        if path.is_file()
-        and path.suffix in (".json", ".txt", ".model")
-        and not path.name.endswith(".index.json")
-        and path.name not in (SOURCE, converted.MANIFEST)
-    )
-
-
 def _manifest(
     entry: catalog.Entry,
     source: Path,
-    weights_id: str,
+    source_facts: Mapping[str, Any],
     planned: PlannedCheckpoint,
     dtypes: dict[str, np.dtype],
 ) -> dict[str, Any]:
     fetched: dict[str, Any] = {"repo": None, "revision": None}
     if (source / SOURCE).is_file():
         fetched = json.loads((source / SOURCE).read_text(encoding="utf-8"))
-    assert planned.tensors is not None
-    paths = {stored.path for stored in planned.tensors.stored.values()}
-    side = _side_files(source)
     return {
         "format": converted.FORMAT,
         "port_version": metadata.version("geneb-jax"),
         "model": entry.id,
         "family": entry.family,
-        "weights_id": weights_id,
+        "weights_id": weights_id(source_facts),
         "source": {
             "repo": fetched["repo"],
             "revision": fetched["revision"],
             "published": dict(entry.source),
-            "files": {p.name: file_facts(p) for p in sorted([*paths, *side])},
+            "files": dict(source_facts),
         },
         "licence": dict(entry.licence),
         "dtype": sorted({str(dtype) for dtype in dtypes.values()}),
-        "tokenizer_files": [p.name for p in side if p.name not in ("config.json", "meta.json")],
+        "tokenizer_files": [
+            path.name
+            for path in text_files(source)
+            if path.name not in ("config.json", "meta.json")
+        ],
         "parameters": {
             name: {"shape": list(assignment.shape), "dtype": str(dtypes[name])}
             for name, assignment in planned.assignments.items()

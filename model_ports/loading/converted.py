@@ -16,15 +16,15 @@ import orbax.checkpoint as ocp
 import tensorstore as ts
 from flax import nnx, traverse_util
 
-from geneb_jax.files.digests import file_facts, files_under
+from geneb_jax.files.digests import files_under, folder_facts
 from model_ports.loading.assignment import Assignment, cast_dtype, fill_state, parameter_shapes
+from model_ports.loading.identity import weights_id
 from model_ports.loading.tensors import CheckpointError, Tensors
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
 FORMAT = 1  # version of the folder's layout; others are refused
 _CHUNK_BYTES = 64 * 2**20  # a chunk is a file: few files, and slices that a mesh reads alone
-_SMALL = 2**20  # files up to this size are hashed at every loading
 
 
 def is_converted(folder: Path) -> bool:
@@ -42,10 +42,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         known = manifest["format"]
-        for name in ("model", "weights_id", "parameters", "files"):
+        for name in ("model", "parameters"):
             manifest[name]
+        source_id(manifest)
         inside = all(_stays_inside(folder, name) for name in manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a readable manifest: {error!r}") from error
     if known != FORMAT:
         raise CheckpointError(f"{path}: format {known}, but this version reads {FORMAT}")
@@ -55,7 +56,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check(folder: Path, model_id: str, shapes: Mapping[str, Sequence[int]]) -> str:
-    """Checks a converted checkpoint, all but the contents of its large files.
+    """Checks a converted checkpoint: that it holds this model, and that every byte is as written.
 
     Args:
         folder: The converted checkpoint.
@@ -74,24 +75,34 @@ def check(folder: Path, model_id: str, shapes: Mapping[str, Sequence[int]]) -> s
         raise CheckpointError(f"{folder}: holds model '{manifest['model']}', not '{model_id}'")
     check_parameters(folder, manifest, shapes)
     check_files(folder, manifest)
-    return manifest["weights_id"]
+    return source_id(manifest)
+
+
+def source_id(manifest: Mapping[str, Any]) -> str:
+    """Returns the `weights_id` of the files that a converted checkpoint was made from.
+
+    It is computed from the digests of these files. The field `weights_id` of the manifest is for
+    people: older versions wrote one that did not count all bytes.
+    """
+    return weights_id(manifest["source"]["files"])
 
 
 def _stays_inside(folder: Path, name: str) -> bool:
     return (folder / name).resolve().is_relative_to(folder.resolve())
 
 
-def check_files(folder: Path, manifest: Mapping[str, Any], *, whole: bool = False) -> None:
-    """Compares the files with the manifest: sizes, and the contents of small files.
+def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Compares the files with the manifest: first their sizes, then their contents.
+
+    Large files are read where they have not been since they changed last.
 
     Args:
         folder: The converted checkpoint.
         manifest: Its manifest.
-        whole: Compare the contents of all files, which reads them all.
 
     Raises:
-        CheckpointError: A file is missing, is not the manifest's, or stands in the Orbax
-            checkpoint without being named.
+        CheckpointError: A file is missing, cannot be read, is not the manifest's, or stands in
+            the Orbax checkpoint without being named.
     """
     for name, facts in manifest["files"].items():
         path = folder / name
@@ -102,11 +113,20 @@ def check_files(folder: Path, manifest: Mapping[str, Any], *, whole: bool = Fals
             raise CheckpointError(
                 f"{path}: {size} bytes, but {MANIFEST} says {facts['size']}: convert again"
             )
-        if (whole or size <= _SMALL) and file_facts(path)["sha256"] != facts["sha256"]:
-            raise CheckpointError(f"{path}: its contents are not those {MANIFEST} names")
     for path in files_under(folder / PARAMS):
-        if path.relative_to(folder).as_posix() not in manifest["files"]:
+        # macOS puts a `._` file beside each file that it copies to some file systems.
+        hidden = path.name.startswith("._")
+        if not hidden and path.relative_to(folder).as_posix() not in manifest["files"]:
             raise CheckpointError(f"{path}: {MANIFEST} does not name it: convert again")
+    try:
+        found = folder_facts(folder, [folder / name for name in manifest["files"]])
+    except OSError as error:
+        raise CheckpointError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    for name, facts in manifest["files"].items():
+        if found[name]["sha256"] != facts["sha256"]:
+            raise CheckpointError(
+                f"{folder / name}: its contents are not those {MANIFEST} names: convert again"
+            )
 
 
 def check_parameters(

@@ -5,19 +5,26 @@ HF_ENDPOINT, HF_HOME and HF_TOKEN count as everywhere.
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from geneb_jax.files.digests import file_facts, folder_facts
+from geneb_jax.files.digests import file_facts, files_under, folder_facts, remember_facts
 from geneb_jax.files.json_files import write_json
 from model_ports import catalog
 from model_ports.loading.download import HubError, download
-from model_ports.loading.tensors import CheckpointError, open_checkpoint
+from model_ports.loading.tensors import (
+    SAFETENSORS,
+    TORCH,
+    CheckpointError,
+    open_checkpoint,
+    weight_files,
+)
 
 SOURCE = "source.json"  # in a staged folder: repository, revision, size and SHA-256 of each file
 _TEXT_FILES = ["*.json", "*.txt"]
-_SAFETENSORS = ["*.safetensors"]
-_TORCH_FILES = ["*.bin", "*.pt", "*.pth", "*.ckpt"]
+_SAFETENSORS_FILES = [f"*{suffix}" for suffix in SAFETENSORS]
+_TORCH_FILES = [f"*{suffix}" for suffix in TORCH]
 
 
 def checkpoint_source(model_id: str) -> tuple[str, str]:
@@ -61,8 +68,8 @@ def fetch_checkpoint(model_id: str, folder: Path | None = None) -> Path:
     """
     repo, revision = checkpoint_source(model_id)
     hint = _hint(model_id)
-    found = download(repo, revision, _TEXT_FILES + _SAFETENSORS, hint=hint, folder=folder)
-    if not any(found.glob("*.safetensors")):
+    found = download(repo, revision, _TEXT_FILES + _SAFETENSORS_FILES, hint=hint, folder=folder)
+    if not any(path.name.endswith(SAFETENSORS) for path in weight_files(found)):
         found = download(repo, revision, _TEXT_FILES + _TORCH_FILES, hint=hint, folder=folder)
     return found
 
@@ -101,20 +108,29 @@ def stage(model_id: str, to: Path) -> Path:
         fetch_checkpoint(model_id, partial)
         open_checkpoint(partial)
         shutil.rmtree(partial / ".cache", ignore_errors=True)
-        _write_source(partial, repo, revision)
+        facts = _write_source(partial, repo, revision)
         partial.rename(final)
+        remember_facts(final, facts)
     return final
 
 
-def _write_source(folder: Path, repo: str | None, revision: str | None) -> None:
-    facts = {"repo": repo, "revision": revision, "files": folder_facts(folder)}
-    write_json(folder / SOURCE, facts)
+def _write_source(folder: Path, repo: str | None, revision: str | None) -> Mapping[str, Any]:
+    """Writes source.json; returns the facts of the folder's files, of all but hidden ones."""
+    visible = [
+        path
+        for path in files_under(folder)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    facts = folder_facts(folder, visible)
+    write_json(folder / SOURCE, {"repo": repo, "revision": revision, "files": facts})
+    return facts
 
 
 def _check_staged(folder: Path) -> None:
     files: dict[str, Any] = json.loads((folder / SOURCE).read_text(encoding="utf-8"))["files"]
+    found = folder_facts(folder, [folder / name for name in files if (folder / name).is_file()])
     for name, facts in files.items():
-        if not (folder / name).is_file() or file_facts(folder / name) != facts:
+        if found.get(name) != facts:
             raise CheckpointError(f"{folder / name}: is not the file that was fetched")
 
 

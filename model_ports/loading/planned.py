@@ -12,13 +12,8 @@ from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.loading import converted
 from model_ports.loading.assignment import Assignment, assign_tensors, parameter_shapes
-from model_ports.loading.tensors import (
-    CheckpointError,
-    Tensors,
-    fingerprint,
-    open_checkpoint,
-    read_config,
-)
+from model_ports.loading.identity import checkpoint_facts, weights_id
+from model_ports.loading.tensors import CheckpointError, Tensors, open_checkpoint, read_config
 from model_ports.port import Reader
 from model_ports.tokenizers import build_tokenizer
 
@@ -45,7 +40,7 @@ def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
 
 @dataclass(frozen=True)
 class PlannedCheckpoint(Reader):
-    """The reader of a checkpoint folder that was checked, all but the contents of its tensors.
+    """The reader of a checkpoint folder that was checked, all but the values of its tensors.
 
     Attributes:
         folder: The checkpoint, of the authors' files or converted.
@@ -67,7 +62,10 @@ class PlannedCheckpoint(Reader):
 def plan_checkpoint(
     model_id: str, folder: Path, preset: catalog.PresetName = "corrected"
 ) -> PlannedCheckpoint:
-    """Opens a checkpoint folder and checks all but the contents of its tensors, in seconds.
+    """Opens a checkpoint folder and checks all but the values of its tensors.
+
+    Its large files are hashed where they have not been since they changed last, at some hundred
+    MB or more a second; without that it takes seconds.
 
     A conformance fixture (meta.json with `check`) is a checkpoint too, and states the limit of
     its records.
@@ -89,14 +87,14 @@ def plan_checkpoint(
     shapes = parameter_shapes(abstract)
     tensors, assignments = None, {}
     if converted.is_converted(folder):
-        weights_id = converted.check(folder, model_id, shapes)
+        identity = converted.check(folder, model_id, shapes)
     else:
         tensors = open_checkpoint(folder)
         assignments = assign_tensors(family(entry.family).weights(config), tensors, shapes)
         for assignment in assignments.values():
             for source in assignment.sources:
                 tensors.dtype(source)  # raises where it is not one of weights
-        weights_id = f"sha256:{fingerprint(folder)}"
+        identity = weights_id(checkpoint_facts(folder))
     return PlannedCheckpoint(
         entry=entry,
         preset=_preset_of(entry, preset, folder),
@@ -105,7 +103,7 @@ def plan_checkpoint(
         folder=folder,
         graphdef=graphdef,
         abstract=abstract,
-        weights_id=weights_id,
+        weights_id=identity,
         tensors=tensors,
         assignments=assignments,
     )

@@ -19,6 +19,7 @@ from model_ports.loading.assignment import (
     load_parameters,
     parameter_shapes,
 )
+from model_ports.loading.identity import text_facts, weights_id
 from model_ports.loading.planned import PlannedCheckpoint, abstract_model, family_config
 from model_ports.loading.sharding import parameter_shardings
 from model_ports.port import Port, Reader
@@ -123,12 +124,15 @@ def random_port(
         state = nnx.state(kind.Model(reader.config, rngs=nnx.Rngs(seed)))
         return cast_state(state, dtype, kind.FLOAT32)
 
+    identity = ["random", "tiny" if tiny else "full", str(seed)]
+    if folder is not None and (facts := text_facts(folder)):
+        identity.append(weights_id(facts))  # another tokenizer, other embeddings
     return Port(
         **vars(reader),
         graphdef=graphdef,
         state=jax.jit(create, out_shardings=layout)(),
         dtype=dtype,
-        weights_id=f"random:{'tiny' if tiny else 'full'}:{seed}",
+        weights_id=":".join(identity),
         mesh=mesh,
     )
 

@@ -1,7 +1,7 @@
-"""The weight files of a checkpoint folder: the authors' tensors by name, its config, its digest."""
+"""The weight files of a checkpoint folder: the authors' tensors by name; and its config."""
 
+import fnmatch
 import functools
-import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,15 @@ from safetensors import safe_open
 
 from model_ports.contract.weights import Layout
 
-_MIB = 2**20
+# By format, the preferred one first: how names of weight files end.
+SAFETENSORS = (".safetensors",)
+TORCH = (".bin", ".pt", ".pth", ".ckpt")
+
+# What the Trainer of transformers and accelerate save beside the weights.
+_TRAINING_STATE = (
+    "optimizer*", "scheduler*", "scaler*", "sampler*", "training_args*", "rng_state*",
+    "dl_state_dict*",
+)  # fmt: skip
 
 WEIGHT_DTYPES = {
     "float32": np.float32,
@@ -96,26 +104,44 @@ class Tensors(Mapping[str, tuple[int, ...]]):
             )
 
 
+def is_weight_file(name: str) -> bool:
+    """Tells whether a file of this name holds weights.
+
+    Hidden files do not, such as the `._` files that macOS puts beside others, nor does the state
+    of a training.
+    """
+    return (
+        name.endswith((*SAFETENSORS, *TORCH))
+        and not name.startswith(".")
+        and not any(fnmatch.fnmatchcase(name, pattern) for pattern in _TRAINING_STATE)
+    )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Returns the weight files of a checkpoint folder, sorted; of one format where both are there.
+
+    Safetensors files count where there are any; otherwise PyTorch's (.bin, .pt, .pth, .ckpt).
+    """
+    found = sorted(p for p in folder.iterdir() if is_weight_file(p.name) and not p.is_dir())
+    return [p for p in found if p.name.endswith(SAFETENSORS)] or found
+
+
 def open_checkpoint(folder: Path) -> Tensors:
     """Opens the weight files of a checkpoint folder without reading their tensors.
 
-    Safetensors files count where there are any; otherwise PyTorch's (.bin, .pt, .pth, .ckpt),
-    which need the extra `convert`.
+    Which files count, `weight_files` says; PyTorch's need the extra `convert`.
 
     Raises:
         CheckpointError: No folder, no file, a malformed file, or a tensor that two files hold.
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such checkpoint folder")
-    paths, open_file = sorted(folder.glob("*.safetensors")), _open_safetensors
+    paths = weight_files(folder)
     if not paths:
-        paths = sorted(p for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-        open_file = _open_torch
-    if not paths:
-        raise CheckpointError(f"{folder}: no weight file (.safetensors, .bin, .pt, .pth, .ckpt)")
+        raise CheckpointError(f"{folder}: no weight file ({', '.join((*SAFETENSORS, *TORCH))})")
     found: dict[str, Stored] = {}
     for path in paths:
-        for name, stored in open_file(path).items():
+        for name, stored in _open_file(path).items():
             if name in found:
                 raise CheckpointError(
                     f"tensor '{name}' stands in {found[name].path.name} and in {path.name}; "
@@ -134,7 +160,7 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
             does not stand in the file it names.
     """
     suffixes = {stored.path.suffix for stored in found.values()}
-    for path in sorted(folder.glob("*.index.json")):
+    for path in sorted(folder.glob("[!.]*.index.json")):
         if Path(path.name.removesuffix(".index.json")).suffix not in suffixes:
             continue  # of the other format's files, which are not read
         try:
@@ -151,6 +177,10 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
                 raise CheckpointError(
                     f"{folder / file}: tensor '{name}' is missing; {path.name} names it"
                 )
+
+
+def _open_file(path: Path) -> dict[str, Stored]:
+    return _open_safetensors(path) if path.name.endswith(SAFETENSORS) else _open_torch(path)
 
 
 def _open_safetensors(path: Path) -> dict[str, Stored]:
@@ -218,23 +248,6 @@ def _torch(path: Path | None = None) -> Any:
             f"{path}: PyTorch is needed to read it; install the extra 'convert'"
         ) from error
     return torch
-
-
-def fingerprint(folder: Path) -> str:
-    """Returns a digest that tells this folder's config, tokenizer and weights from others.
-
-    Small files count whole; of each weight file its size, first and last MiB, so that a
-    checkpoint of many GB takes milliseconds.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "source.json"):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}:".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_MIB))
-            file.seek(max(0, size - _MIB))
-            digest.update(file.read(_MIB))
-    return digest.hexdigest()
 
 
 def read_config(folder: Path) -> dict[str, Any]:

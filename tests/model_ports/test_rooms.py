@@ -66,8 +66,7 @@ def test_families_do_not_import_each_other():
     [
         ("import model_ports.catalog", {"jax", "numpy"}),
         (
-            "from model_ports.commands import main; import argparse; "
-            "main(argparse.Namespace(model_command='list'))",
+            "from model_ports.commands import main; main(['list'])",
             {"jax", "pandas", "matplotlib", "orbax", "tensorstore", "huggingface_hub"},
         ),
         (

@@ -1,9 +1,10 @@
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from geneb_jax.embedding.stored import read_embeddings
+from geneb_jax.embedding.stored import StoredSource, read_embeddings
 from geneb_jax.tasks.synthetic import synthetic_tasks
 from geneb_jax.tasks.task import Split
 
@@ -53,3 +54,20 @@ def test_embeddings_that_do_not_fit_are_refused(tmp_path, arrays, words):
 def test_missing_embeddings_are_named(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         read_embeddings(tmp_path, TASK)
+
+
+def test_the_identity_is_of_contents(tmp_path):
+    def identity():
+        (representation,) = StoredSource("mine", tmp_path).open(tmp_path / "work").representations
+        return representation.identity
+
+    path = tmp_path / f"{TASK.info.id}.npz"
+    np.savez(path, train=np.zeros((5, 2)), test=np.zeros((3, 2)))
+    before, facts = identity(), path.stat()
+    (tmp_path / f"._{path.name}").write_bytes(b"of macOS")
+    os.utime(path, ns=(0, 0))
+    assert identity() == before  # a copy of the folder keeps what was computed from it
+    np.savez(path, train=np.ones((5, 2)), test=np.zeros((3, 2)))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert path.stat().st_size == facts.st_size
+    assert identity() != before

@@ -14,15 +14,17 @@ import pytest
 from golden_ports import FIXTURES, GOLDEN, change_tensors, golden_port
 from safetensors.numpy import load_file
 
+from geneb_jax.files.digests import file_facts
 from model_ports.contract.family import family
 from model_ports.loading import convert as module
 from model_ports.loading import converted
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.convert import convert
+from model_ports.loading.identity import checkpoint_facts, weights_id
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.sharding import parameter_shardings
-from model_ports.loading.tensors import CheckpointError, fingerprint, open_checkpoint
+from model_ports.loading.tensors import CheckpointError, open_checkpoint
 
 HERE = Path(__file__).parent
 NAME = "GENERator-eukaryote-1.2b-base"
@@ -65,14 +67,14 @@ def test_manifest_says_what_was_converted(source, made):
     manifest = json.loads((made / "manifest.json").read_text())
     assert manifest["model"] == NAME
     assert manifest["port_version"] == importlib.metadata.version("geneb-jax")
-    assert manifest["weights_id"] == f"sha256:{fingerprint(source)}"
+    assert manifest["weights_id"] == weights_id(checkpoint_facts(source))
     assert manifest["source"]["published"]["repo"] == "GenerTeam/GENERator-eukaryote-1.2b-base"
     assert manifest["source"]["revision"] is None  # of a folder nobody knows more about
     assert manifest["licence"]["weights"] == "mit"
     assert manifest["dtype"] == ["float32"]
     assert "vocab.txt" in manifest["tokenizer_files"]
     facts = manifest["source"]["files"]["model.safetensors"]
-    assert facts == converted.file_facts(source / "model.safetensors")
+    assert facts == file_facts(source / "model.safetensors")
     on_disk = {p.relative_to(made).as_posix() for p in made.rglob("*") if p.is_file()}
     assert set(manifest["files"]) == on_disk - {"manifest.json"}
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from geneb_jax.files import digests
 from model_ports.loading import converted
 from model_ports.loading.convert import convert
 from model_ports.loading.planned import plan_checkpoint
@@ -62,6 +63,7 @@ def test_large_parameters_are_cut_into_chunks(source, tmp_path, monkeypatch):
         (lambda f: flip(f / "vocab.txt"), r"vocab\.txt: its contents are not those"),
         (lambda f: (f / "manifest.json").write_text("{}"), "not a readable manifest"),
         (lambda f: edit(f, lambda m: m.update(format=9)), "format 9"),
+        (lambda f: edit(f, lambda m: m.update(source=[])), "not a readable manifest"),
         (lambda f: edit(f, lambda m: m.update(model="GROVER")), "holds model 'GROVER'"),
         (lambda f: edit(f, lambda m: m["files"].update({"../x": {}})), "outside its folder"),
         (lambda f: edit(f, lambda m: m["parameters"].pop("norm.scale")), "'norm.scale' is absent"),
@@ -74,9 +76,26 @@ def test_a_damaged_conversion_is_named(made, damage, words):
         plan_checkpoint(NAME, made)
 
 
-def test_converting_again_reads_every_byte(source, made, monkeypatch):
-    monkeypatch.setattr(converted, "_SMALL", 0)
+def test_every_byte_is_compared(source, made, monkeypatch):
+    monkeypatch.setattr(digests, "_SMALL", 0)  # as files of many MiB are
+    plan_checkpoint(NAME, made)
     flip(largest(made))
-    plan_checkpoint(NAME, made)  # sizes alone
+    with pytest.raises(CheckpointError, match="its contents are not those"):
+        plan_checkpoint(NAME, made)
     with pytest.raises(CheckpointError, match="its contents are not those"):
         convert(NAME, source, made.parent)
+
+
+def test_files_of_macos_beside_the_parameters_are_left_alone(made):
+    (made / "params" / "._norm.scale").write_bytes(b"\0\5\x16\7")
+    (made / "._manifest.json").write_bytes(b"\0\5\x16\7")
+    load_port(plan_checkpoint(NAME, made))
+
+
+def test_the_identity_of_an_older_conversion_is_of_all_bytes_too(source, made):
+    """Older manifests state an identity that did not see the middle of files, and more files."""
+    expected = plan_checkpoint(NAME, source).weights_id
+    edit(made, lambda m: m.update(weights_id="sha256:of some bytes"))
+    edit(made, lambda m: m["source"]["files"].update({"cases.json": {"size": 1, "sha256": "0"}}))
+    assert plan_checkpoint(NAME, made).weights_id == expected
+    assert convert(NAME, source, made.parent) == (made, False)

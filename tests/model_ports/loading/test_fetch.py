@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from golden_ports import GOLDEN
 
+from geneb_jax.files.digests import file_facts
 from model_ports import catalog
-from model_ports.loading import fetch
-from model_ports.loading.converted import file_facts
+from model_ports.loading import download, fetch
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 REPO, REVISION = fetch.checkpoint_source(NAME)
@@ -49,9 +49,9 @@ def test_a_dropped_connection_is_taken_up_and_the_checkpoint_converts(hub, comma
 
 def test_what_cannot_be_fetched_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
     def refuse(*_, **__):
-        raise fetch.LocalEntryNotFoundError("no network")
+        raise download.LocalEntryNotFoundError("no network")
 
-    monkeypatch.setattr(fetch, "snapshot_download", refuse)
+    monkeypatch.setattr(download, "snapshot_download", refuse)
     with pytest.raises(fetch.HubError, match=f"{REPO} at revision {REVISION[:8]} cannot be fetch"):
         fetch.stage(NAME, tmp_path / "staged")
     assert not (tmp_path / "staged" / NAME).exists()

@@ -15,7 +15,7 @@ from safetensors.numpy import save, save_file
 
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
-from model_ports.loading.tensors import CheckpointError, fingerprint, open_checkpoint, read_config
+from model_ports.loading.tensors import CheckpointError, open_checkpoint, read_config
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, tokenize
 
@@ -194,15 +194,18 @@ def test_bad_folders_are_named(tmp_path):
         read_config(tmp_path)
 
 
-def test_fingerprint_sees_every_file(tmp_path):
-    save_file({"a": np.zeros(10**6, np.float32)}, tmp_path / "a.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps({"x": 1}))
-    before = fingerprint(tmp_path)
-    assert before == fingerprint(tmp_path)
-    save_file({"a": np.ones(10**6, np.float32)}, tmp_path / "a.safetensors")
-    after = fingerprint(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"x": 2}))
-    assert len({before, after, fingerprint(tmp_path)}) == 3
+def test_hidden_files_and_the_state_of_a_training_are_not_weights(tmp_path, torch):
+    torch.save({"a": torch.ones(3)}, tmp_path / "pytorch_model.bin")
+    for name in ("optimizer.pt", "scheduler.pt", "training_args.bin", "rng_state_0.pth"):
+        (tmp_path / name).write_bytes(b"pickled objects")
+    (tmp_path / "._pytorch_model.bin").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "old.bin").mkdir()
+    assert dict(open_checkpoint(tmp_path)) == {"a": (3,)}
+    (tmp_path / "._model.safetensors").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "._pytorch_model.bin.index.json").write_bytes(b"\0\5\x16\7")
+    assert dict(open_checkpoint(tmp_path)) == {"a": (3,)}
+    save_file({"b": np.zeros(2, np.float32)}, tmp_path / "model.safetensors")
+    assert dict(open_checkpoint(tmp_path)) == {"b": (2,)}
 
 
 FIXTURE = GOLDEN / "nucleotide-transformer-v2-50m-3mer-multi-species"
