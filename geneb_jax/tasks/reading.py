@@ -117,16 +117,12 @@ def _read_rows(tasks_dir: Path, task_id: str) -> tuple[list[_Row], list[str]]:
 def _row_problems(rows: Sequence[_Row]) -> list[str]:
     """Names rows without a sequence, a label or a split, kind by kind in each file."""
     integer = next((row for row in rows if _INTEGER.fullmatch(row.label)), None)
-    splits = dict.fromkeys(SPLITS.values())
-    unknown = dict.fromkeys(
-        {row.split for row in rows} - set(splits), f"is not {', '.join(splits)}"
-    )
     problems = []
     for name, of_file in _by_file(rows).items():
         kinds = (
             [("sequence", row, row.sequence, refusal(row.sequence)) for row in of_file],
             [("label", row, row.label, _label_refusal(row.label, integer)) for row in of_file],
-            [("split", row, row.split, unknown.get(row.split)) for row in of_file],
+            [("split", row, row.split, _split_refusal(row.split)) for row in of_file],
         )
         for kind in kinds:
             refused = [
@@ -159,6 +155,12 @@ def _label_refusal(label: str, integer: _Row | None) -> str | None:
             "let all labels be integers or all be names"
         )
     return None
+
+
+def _split_refusal(split: str) -> str | None:
+    """Says what keeps a text from being a split's name."""
+    known = list(dict.fromkeys(SPLITS.values()))
+    return None if split in known else f"is not {' or '.join(known)}"
 
 
 def _classes(rows: Sequence[_Row]) -> dict[str, int] | None:
