@@ -16,7 +16,9 @@ def main(words: Sequence[str]) -> int:
     """Embeds the records of a file into an .npz file."""
     parser = argparse.ArgumentParser(prog="geneb-jax embed", description=__doc__)
     parser.add_argument("--model", required=True, help="model id, ID:random[:tiny], kmer-4")
-    parser.add_argument("--input", type=Path, required=True, help=".fa, .csv or .txt, also .gz")
+    parser.add_argument(
+        "--input", type=Path, required=True, help=".fa, .fq, .csv, .tsv, .txt; or .gz"
+    )
     parser.add_argument("--out", type=Path, required=True, help=".npz of `ids` and `embeddings`")
     parser.add_argument("--checkpoints_dir", type=Path, help="one folder a model id; else the hub")
     parser.add_argument("--taps", default="-1", help=_TAPS)

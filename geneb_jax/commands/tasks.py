@@ -14,6 +14,7 @@ from geneb_jax.benchmark import GENEB, select_tasks
 
 _LENGTHS = ("min", "median", "max")
 _DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")
+_CONFLICTS = ("conflicting in train", "conflicting in test", "conflicting in train and test")
 _SHA_SHOWN = 12  # digits; --csv writes all
 
 
@@ -81,6 +82,7 @@ def _compact(row: Mapping[str, Any]) -> dict[str, Any]:
         "share of\nclasses": f"{row['smallest class']:.0%}-{row['largest class']:.0%}",
         "length\nmin/median/max": "/".join(str(row[f"{w} length"]) for w in _LENGTHS),
         "duplicates in train/\ntest/across": "/".join(str(row[name]) for name in _DUPLICATES),
+        "of two labels in\ntrain/test/across": "/".join(str(row[name]) for name in _CONFLICTS),
         "sha256\ntrain": row["train sha256"][:_SHA_SHOWN],
         "\ntest": row["test sha256"][:_SHA_SHOWN],
     }

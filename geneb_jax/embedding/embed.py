@@ -1,6 +1,6 @@
 """Embeddings of anybody's sequences: the Python functions behind `geneb-jax embed`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from model_ports.contract.family import FINAL, View
 
 def embed(
     model: str,
-    sequences: Sequence[str],
+    sequences: Iterable[str],
     *,
     checkpoints_dir: str | Path | None = None,
     tap: int = FINAL,
@@ -25,7 +25,7 @@ def embed(
 
     Args:
         model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
-        sequences: N sequences.
+        sequences: N texts in a list, a pandas Series, a NumPy array [N], or from a generator.
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
         tap: -1 the final hidden state, 0 the embedding output, i the output of block i.
         pooling: A name of `POOLINGS`, or 'preset' for the preset's.
@@ -37,7 +37,8 @@ def embed(
         float32 [N, D].
 
     Raises:
-        ValueError: The model cannot be loaded or has no such view, or a sequence is too long.
+        ValueError: The model cannot be loaded or has no such view, or a sequence is no text, or
+            empty, or too long; it is named by its index from 0.
     """
     options = {"checkpoints_dir": checkpoints_dir, "preset": preset, "dtype": dtype}
     views = embed_views(model, sequences, taps=(tap,), poolings=(pooling,), **options)
@@ -47,7 +48,7 @@ def embed(
 
 def embed_views(
     model: str,
-    sequences: Sequence[str],
+    sequences: Iterable[str],
     *,
     checkpoints_dir: str | Path | None = None,
     taps: Sequence[int] = (FINAL,),
@@ -61,7 +62,7 @@ def embed_views(
 
     Args:
         model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
-        sequences: N sequences.
+        sequences: N texts in a list, a pandas Series, a NumPy array [N], or from a generator.
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
         taps: Hidden states: -1 the final one, 0 the embedding output, i the output of block i;
             none: all.
@@ -76,11 +77,10 @@ def embed_views(
         float32 [N, D] of each view.
 
     Raises:
-        ValueError: The model cannot be loaded or has no such view, or a sequence is too long;
-            sequences are checked before weights are loaded.
+        ValueError: The model cannot be loaded or has no such view, or a sequence is no text, or
+            empty, or too long; sequences are checked before weights are loaded.
     """
-    if not sequences or not all(sequences):
-        raise ValueError("there is no sequence" if not sequences else "a sequence is empty")
+    texts = _texts(sequences)
     folder = Path(checkpoints_dir).expanduser() if checkpoints_dir else None
     settings = Settings(
         data=DataSettings(checkpoints_dir=folder),
@@ -88,4 +88,27 @@ def embed_views(
             preset=preset, dtype=dtype, taps=tuple(taps), poolings=tuple(poolings)
         ),
     )
-    return find_source(model, settings).embed(sequences, names, advance)
+    return find_source(model, settings).embed(texts, names, advance)
+
+
+def _texts(sequences: Iterable[str]) -> list[str]:
+    """Returns sequences as a list; raises ValueError where one is no text or empty."""
+    kind = type(sequences).__name__
+    if isinstance(sequences, str | bytes | bytearray):
+        raise ValueError(f"sequences is a single {kind}; give a list of sequences, such as [text]")
+    if isinstance(sequences, Mapping | Set):
+        raise ValueError(f"sequences is a {kind}; give a list of the sequences, in order")
+    # A table or matrix iterates over the names of its columns, or over its rows.
+    if getattr(sequences, "ndim", 1) != 1 or not isinstance(sequences, Iterable):
+        raise ValueError(f"sequences is a {kind}; give a list, or one column of a table")
+    texts = list(sequences)
+    if not texts:
+        raise ValueError("there is no sequence")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"sequences[{i}] is {text!r} of type {type(text).__name__}; a sequence is a str"
+            )
+        if not text.strip():
+            raise ValueError(f"sequences[{i}] is empty; a sequence has at least one letter")
+    return [str(text) for text in texts]  # of NumPy's strings too

@@ -1,6 +1,8 @@
 """Embeddings that somebody else computed, as a model of a run: `embeddings:DIR`."""
 
-from collections.abc import Mapping, Sequence
+import math
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,14 @@ from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
 
 _PREFIX = "embeddings:"
+_NPY_MAGIC = b"\x93NUMPY"
+_REAL = "fiu"  # kinds of NumPy dtypes: floats, integers with and without sign
+# Headers by the format's version (numpy.lib.format).
+_HEADERS: Mapping[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_DEFLATE_RATIO = 1032  # no more bytes than this come out of a compressed one (zlib's manual)
 
 
 @dataclass(frozen=True)
@@ -84,54 +94,128 @@ def read_embeddings(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Reads a task's embeddings from `<task id>.npz`.
 
     The file holds `train` and `test` [N, D], or `embeddings` [N, D] with `ids` [N]: the strings
-    'train-0', 'train-1', ..., 'test-0', ... that name the rows of the task's splits.
+    'train-0', 'train-1', ..., 'test-0', ... that name the rows of the task's splits. What an
+    array's header promises is compared with the task and the file before the array is read.
 
     Returns:
         float32 arrays of the train and the test split.
 
     Raises:
-        ValueError: The file is missing, lacks an array, or does not fit the task.
+        ValueError: The file is missing, damaged, lacks an array, or does not fit the task.
     """
     path = folder / f"{task.info.id}.npz"
     if not path.is_file():
         raise ValueError(f"{path}: no such file; embeddings of every task are needed")
     sizes = {"train": len(task.train.sequences), "test": len(task.test.sequences)}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if {"train", "test"} <= set(arrays):
-                splits = {name: arrays[name] for name in sizes}
-            elif {"embeddings", "ids"} <= set(arrays):
-                splits = _by_ids(path, arrays["embeddings"], arrays["ids"], sizes)
-            else:
-                raise ValueError(
-                    f"{path}: holds {', '.join(arrays) or 'nothing'}; "
-                    "'train' and 'test', or 'embeddings' and 'ids', are needed"
-                )
-    except OSError as error:
-        raise ValueError(f"{path}: not a readable .npz file: {error}") from error
-    for name, array in splits.items():
-        if array.ndim != 2 or len(array) != sizes[name] or not array.shape[1]:
-            raise ValueError(
-                f"{path}: {name} is {list(array.shape)}, but the task has {sizes[name]} rows"
+        splits = _read_splits(path, sizes)
+    except _MisfitError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except Exception as error:
+        # A damaged archive fails in whatever layer meets the damage first: zipfile, zlib, struct,
+        # tokenize or NumPy; memory runs out where sizes are wrong.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: not a readable .npz file: {reason}") from error
+    return splits["train"], splits["test"]
+
+
+class _MisfitError(Exception):
+    """An archive that can be read, and does not hold the embeddings of the task."""
+
+
+def _read_splits(path: Path, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Reads float32 [N, D] of each split."""
+    with path.open("rb") as file:
+        if file.read(len(_NPY_MAGIC)) == _NPY_MAGIC:
+            raise _MisfitError(
+                "not a readable .npz file but a .npy file; write np.savez(file, train=, test=)"
             )
-        if not np.issubdtype(array.dtype, np.number) or not np.isfinite(array).all():
-            raise ValueError(f"{path}: {name} holds values that are not finite numbers")
-    if splits["train"].shape[1] != splits["test"].shape[1]:
-        raise ValueError(f"{path}: train and test differ in width")
-    return splits["train"].astype(np.float32), splits["test"].astype(np.float32)
+    with zipfile.ZipFile(path) as archive:
+        members = archive.namelist()
+        names = [member.removesuffix(".npy") for member in members if member.endswith(".npy")]
+        if {"train", "test"} <= set(names):
+            found = {name: _features(archive, name, size) for name, size in sizes.items()}
+        elif {"embeddings", "ids"} <= set(names):
+            found = _by_ids(archive, sizes)
+        else:
+            raise _MisfitError(
+                f"holds {', '.join(names or members) or 'nothing'}; "
+                "'train' and 'test', or 'embeddings' and 'ids', are needed"
+            )
+    if found["train"].shape[1] != found["test"].shape[1]:
+        raise _MisfitError("train and test differ in width")
+    return found
 
 
-def _by_ids(
-    path: Path, embeddings: np.ndarray, ids: np.ndarray, sizes: dict[str, int]
-) -> dict[str, np.ndarray]:
-    row = {str(name): i for i, name in enumerate(ids)}
-    if len(row) != len(embeddings):
-        raise ValueError(f"{path}: {len(row)} distinct ids for {len(embeddings)} embeddings")
-    splits = {}
-    for split, size in sizes.items():
-        wanted = [f"{split}-{i}" for i in range(size)]
-        missing = [name for name in wanted if name not in row]
+_Check = Callable[[tuple[int, ...], np.dtype], None]
+
+
+def _by_ids(archive: zipfile.ZipFile, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Reads `embeddings`, and takes the rows that `ids` names for each split."""
+    total = sum(sizes.values())
+
+    def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
+        if dtype.kind != "U" or len(shape) != 1 or shape[0] > total:
+            raise _MisfitError(
+                f"ids is {dtype} {list(shape)}; one string for each of the task's "
+                f"{total} rows is needed"
+            )
+
+    row = {str(name): i for i, name in enumerate(_array(archive, "ids", check))}
+    wanted = {split: [f"{split}-{i}" for i in range(size)] for split, size in sizes.items()}
+    for names in wanted.values():
+        missing = [name for name in names if name not in row]
         if missing:
-            raise ValueError(f"{path}: ids lack {len(missing)} rows, such as '{missing[0]}'")
-        splits[split] = embeddings[[row[name] for name in wanted]]
-    return splits
+            raise _MisfitError(f"ids lack {len(missing)} rows, such as '{missing[0]}'")
+    embeddings = _features(archive, "embeddings", total)
+    return {split: embeddings[[row[name] for name in names]] for split, names in wanted.items()}
+
+
+def _features(archive: zipfile.ZipFile, name: str, size: int) -> np.ndarray:
+    """Reads an array of finite numbers, of one row a record, as float32 [size, D]."""
+
+    def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
+        if len(shape) != 2 or shape[0] != size or not shape[1]:
+            raise _MisfitError(f"{name} is {list(shape)}, but the task has {size} rows")
+        if dtype.kind not in _REAL:
+            raise _MisfitError(
+                f"{name} holds values of dtype {dtype}; real numbers are needed, such as float32"
+            )
+
+    array = _array(archive, name, check)
+    _check_finite(name, array, "that are not finite numbers")
+    with np.errstate(over="ignore"):
+        features = array.astype(np.float32)
+    _check_finite(name, features, f"of {array.dtype} beyond float32's range, 3.4e38")
+    return features
+
+
+def _check_finite(name: str, array: np.ndarray, what: str) -> None:
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        raise _MisfitError(f"{name} holds values {what}, first in row {int(finite.argmin())}")
+
+
+def _array(archive: zipfile.ZipFile, name: str, check: _Check) -> np.ndarray:
+    """Reads an array of an archive, once its header is found to fit.
+
+    Args:
+        archive: The .npz file.
+        name: The array's.
+        check: Raises where the shape and dtype that the header promises do not fit the task.
+    """
+    entry = archive.getinfo(f"{name}.npy")
+    with archive.open(entry) as member:
+        version = np.lib.format.read_magic(member)
+        read = _HEADERS[version]
+        shape, _, dtype = read(member)
+        start = member.tell()
+    check(shape, dtype)
+    promised = start + math.prod(shape) * dtype.itemsize
+    if promised != entry.file_size or promised > _DEFLATE_RATIO * max(entry.compress_size, 1):
+        raise _MisfitError(
+            f"{name} is {list(shape)} of {dtype} by its header, {promised} bytes, but the file "
+            f"holds {entry.file_size}, compressed to {entry.compress_size}"
+        )
+    with archive.open(entry) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)

@@ -1,174 +1,224 @@
-"""Tasks from files: reading, checking, describing.
+"""Tasks from files: rows, labels and splits, checked.
 
-A folder holds `<task_id>.csv` with the columns text, label and split, or
-`<task_id>/train.csv` and `<task_id>/test.csv` with text and label (a `tasks/` folder of such
-folders is entered). Rows are counted from 1 below the header.
+A task is a table with the columns text, label and split, or one table of each split with text
+and label (see `folder` for their names, `tabular` for their formats). The column of sequences may
+be called sequence or seq, that of labels target. Rows are counted from 1 below the header.
 """
 
-import csv
-import io
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from absl import logging
 
 from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
-from geneb_jax.tasks.task import Split, Task
+from geneb_jax.tasks.folder import SPLITS, task_files, task_ids
+from geneb_jax.tasks.letters import refusal, unusual
+from geneb_jax.tasks.sequences import SEQUENCE_COLUMNS
+from geneb_jax.tasks.tabular import Table, TableError, first_problems, read_table, shown
+from geneb_jax.tasks.task import Split, Task, TaskError
 
-_SPLITS = ("train", "test")
-_SHOWN = 3  # rows of a kind of problem that are named; the others are counted
-
-
-class TaskError(ValueError):
-    """A task's files are not what a task must be; lists every problem."""
+_LABEL_COLUMNS = ("label", "target")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # fits int64
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?", re.I)
+_MISSING = ("", "nan", "na", "n/a", "<na>", "null")  # what tables hold where a value is missing
 
 
 def find_tasks(tasks_dir: Path) -> dict[str, TaskInfo]:
     """Returns the tasks of a folder by id, those of the benchmark first, in its order.
 
-    A file whose name is not in the benchmark is a custom task.
+    A file whose name is not in the benchmark is a custom task. A warning says what is skipped.
+
+    Raises:
+        TaskError: There is no such folder.
     """
-    root = _root(tasks_dir)
-    flat = {path.stem for path in root.glob("*.csv")}
-    nested = {path.parent.name for path in root.glob("*/train.csv")}
-    found = flat | nested
+    found = task_ids(tasks_dir)
     known = {task.id: task for task in GENEB.tasks if task.id in found}
-    custom = {name: TaskInfo(name, name, CUSTOM, CUSTOM) for name in sorted(found - set(known))}
+    custom = {name: TaskInfo(name, name, CUSTOM, CUSTOM) for name in found if name not in known}
     return known | custom
 
 
 def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
     """Reads and checks one task.
 
-    Labels are integers; sequences are kept as they are, but for white space around them.
+    Labels are all integers or all text; text becomes 0, 1, ... in sorted order. Sequences are kept
+    as they are, but for white space around them. Rows of a validation split are left out.
 
     Raises:
         TaskError: Lists what is wrong, with file, row and value.
     """
-    problems: list[str] = []
-    frames = []
-    for path, split in _files(tasks_dir, info.id):
-        frame = _read_csv(path, split, problems)
-        if frame is not None:
-            frames.append(frame)
-    splits = {}
-    for name in _SPLITS:
-        rows = [frame[frame["split"] == name] for frame in frames]
-        text: list[str] = [sequence for frame in rows for sequence in frame["text"].tolist()]
-        labels = [frame["label"].to_numpy(np.int64) for frame in rows]
-        numbers = [frame.index.to_numpy(np.int64) + 1 for frame in rows]
-        splits[name] = Split(
-            text,
-            np.concatenate(labels) if labels else np.zeros(0, np.int64),
-            np.concatenate(numbers) if numbers else None,
-        )
+    rows, problems = _read_rows(tasks_dir, info.id)
+    scored = [row for row in rows if row.split != "validation"]
+    problems += _row_problems(scored)
     if not problems:
-        problems += _check_classes(splits["train"], splits["test"])
+        problems += _class_problems(scored)
     if problems:
         raise TaskError("\n".join(f"task '{info.id}': {problem}" for problem in problems))
-    task = Task(info, splits["train"], splits["test"])
-    absent = np.setdiff1d(task.train.labels, task.test.labels)
-    if absent.size:
-        logging.warning("task '%s': test has no row of class %s", info.id, absent.tolist())
-    return task
+    classes = _classes(scored)
+    train, test = (
+        _make_split([row for row in scored if row.split == name], classes)
+        for name in ("train", "test")
+    )
+    _say(info.id, rows, train, test, classes)
+    return Task(info, train, test, classes=classes)
 
 
-def _root(tasks_dir: Path) -> Path:
-    inner = tasks_dir / "tasks"
-    return inner if inner.is_dir() else tasks_dir
+class _Row(NamedTuple):
+    """A row of a file, not yet checked.
+
+    Attributes:
+        sequence: Its text.
+        label: Its text.
+        split: A value of `SPLITS`, or what the file has instead.
+        table: The file.
+        number: From 1 below the header.
+    """
+
+    sequence: str
+    label: str
+    split: str
+    table: Table
+    number: int
+
+    @property
+    def where(self) -> str:
+        return self.table.where(self.number - 1)
 
 
-def _files(tasks_dir: Path, task_id: str) -> list[tuple[Path, str | None]]:
-    """The task's files, each with the split that all its rows belong to, None: a column says."""
-    root = _root(tasks_dir)
-    if Path(task_id).name != task_id or task_id in ("", ".", ".."):
-        raise TaskError(f"task '{task_id}': not a file name; remove slashes and leading dots")
-    if (root / f"{task_id}.csv").is_file():
-        return [(root / f"{task_id}.csv", None)]
-    files: list[tuple[Path, str | None]] = [(root / task_id / f"{s}.csv", s) for s in _SPLITS]
-    missing = [path for path, _ in files if not path.is_file()]
-    if missing:
-        raise TaskError(f"task '{task_id}': neither {root / task_id}.csv nor {missing[0]} is there")
+def _read_rows(tasks_dir: Path, task_id: str) -> tuple[list[_Row], list[str]]:
+    """Returns all rows of a task's files, and what keeps files from being read."""
+    rows, problems = [], []
+    for path, split in task_files(tasks_dir, task_id):
+        if split == "validation":
+            logging.warning("task '%s': %s is left out: a validation split", task_id, path.name)
+            continue
+        try:
+            table = read_table(path, path.name)
+        except TableError as error:
+            problems += str(error).split("\n")
+            continue
+        wanted = [SEQUENCE_COLUMNS, _LABEL_COLUMNS] + ([("split",)] if split is None else [])
+        columns = []
+        for names in wanted:
+            try:
+                columns.append(table.column(*names))
+            except TableError as error:
+                problems.append(str(error))
+        if len(columns) == len(wanted):
+            given = columns[2] if split is None else [split] * len(table.rows)
+            splits = [SPLITS.get(name.casefold(), name) for name in given]
+            fields = zip(columns[0], columns[1], splits, strict=True)
+            rows += [_Row(*row, table, number) for number, row in enumerate(fields, 1)]
+    return rows, problems
+
+
+def _row_problems(rows: Sequence[_Row]) -> list[str]:
+    """Names rows without a sequence, a label or a split, kind by kind in each file."""
+    integer = next((row for row in rows if _INTEGER.fullmatch(row.label)), None)
+    problems = []
+    for name, of_file in _by_file(rows).items():
+        kinds = (
+            [("sequence", row, row.sequence, refusal(row.sequence)) for row in of_file],
+            [("label", row, row.label, _label_refusal(row.label, integer)) for row in of_file],
+            [("split", row, row.split, _split_refusal(row.split)) for row in of_file],
+        )
+        for kind in kinds:
+            refused = [
+                f"{what} {shown(value)!r} in {row.where} {reason}"
+                for what, row, value, reason in kind
+                if reason
+            ]
+            problems += first_problems(refused, name)
+    return problems
+
+
+def _by_file(rows: Sequence[_Row]) -> Mapping[str, list[_Row]]:
+    files: dict[str, list[_Row]] = {}
+    for row in rows:
+        files.setdefault(row.table.name, []).append(row)
     return files
 
 
-def _read_csv(path: Path, split: str | None, problems: list[str]) -> pd.DataFrame | None:
-    """Returns text, label (int64) and split of a file whose rows are all good; else reports."""
-    needed = ["text", "label"] + (["split"] if split is None else [])
-    try:
-        content = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = error.object[: error.start].count(b"\n")
-        problems.append(f"{path.name} is not UTF-8 in row {row}; save it as UTF-8")
+def _label_refusal(label: str, integer: _Row | None) -> str | None:
+    """Says what keeps a text from being a label; `integer`: a row with an integer label."""
+    if _INTEGER.fullmatch(label):
         return None
-    if not content.strip():
-        problems.append(f"{path.name} is empty")
-        return None
-    header = next(csv.reader(io.StringIO(content)))
-    missing = [column for column in needed if column not in header]
-    if missing:
-        problems.append(
-            f"{path.name} has no column {', '.join(missing)}; its header is {', '.join(header)}"
+    if label.casefold() in _MISSING:
+        return "is missing; give the row a class or remove it"
+    if _NUMBER.fullmatch(label):
+        return "is not an integer of up to 18 digits; a class is an integer or a name"
+    if integer is not None:
+        return (
+            f"is not an integer, but label {integer.label!r} in {integer.where} is; "
+            "let all labels be integers or all be names"
         )
-        return None
-    try:
-        frame = pd.read_csv(
-            io.StringIO(content),
-            usecols=needed,
-            dtype=object,
-            keep_default_na=False,
-            na_filter=False,
-            skip_blank_lines=True,
-        )
-    except (pd.errors.ParserError, ValueError) as error:
-        problems.append(f"{path.name} is not a CSV file: {error}")
-        return None
-    if split is not None:
-        frame["split"] = split
-    return _check_rows(path.name, frame, problems)
+    return None
 
 
-def _check_rows(name: str, frame: pd.DataFrame, problems: list[str]) -> pd.DataFrame | None:
-    if frame.empty:
-        problems.append(f"{name} has a header and no rows")
+def _split_refusal(split: str) -> str | None:
+    """Says what keeps a text from being a split's name."""
+    known = list(dict.fromkeys(SPLITS.values()))
+    return None if split in known else f"is not {' or '.join(known)}"
+
+
+def _classes(rows: Sequence[_Row]) -> dict[str, int] | None:
+    """Returns the integers of labels that are names; None: the labels are integers."""
+    labels = sorted({row.label for row in rows})
+    if all(map(_INTEGER.fullmatch, labels)):
         return None
-    frame = frame.apply(lambda column: column.str.strip())
-    tests: dict[str, tuple[str, pd.Series, str]] = {
-        "text": ("sequence", frame["text"] == "", "is empty"),
-        "label": (
-            "label",
-            ~frame["label"].str.fullmatch(r"[+-]?\d{1,18}").astype(bool),
-            "is not an integer",
-        ),
-        "split": ("split", ~frame["split"].isin(_SPLITS), "is not train or test"),
+    return {label: number for number, label in enumerate(labels)}
+
+
+def _make_split(rows: Sequence[_Row], classes: Mapping[str, int] | None) -> Split:
+    labels = [int(row.label) if classes is None else classes[row.label] for row in rows]
+    return Split(
+        [row.sequence for row in rows],
+        np.array(labels, np.int64),
+        np.array([row.number for row in rows], np.int64),
+    )
+
+
+def _class_problems(rows: Sequence[_Row]) -> Iterator[str]:
+    """Says what keeps rows that are each right from being a task."""
+    number = int if _classes(rows) is None else str  # '+1' and '1' are one class
+    split = {
+        name: {number(row.label): row for row in reversed(rows) if row.split == name}
+        for name in ("train", "test")
     }
-    before = len(problems)
-    for column, (what, bad, reason) in tests.items():
-        rows = np.flatnonzero(bad)
-        for row in rows[:_SHOWN]:
-            value = frame[column].iloc[row]
-            problems.append(f"{what} {value!r} in row {row + 1} of {name} {reason}")
-        if len(rows) > _SHOWN:
-            problems.append(f"... and {len(rows) - _SHOWN} more such rows in {name}")
-    if len(problems) > before:
-        return None
-    return frame.assign(label=frame["label"].astype(np.int64))
-
-
-def _check_classes(train: Split, test: Split) -> Iterable[str]:
-    for name, split in (("train", train), ("test", test)):
-        if not len(split.labels):
+    for name, classes in split.items():
+        if not classes:
             yield f"there are no {name} rows"
-    if len(train.labels) and len(test.labels):
-        classes = np.unique(train.labels)
-        if len(classes) == 1:
-            yield f"every train row has label {classes[0]}; a probe needs two classes"
-        absent = np.setdiff1d(test.labels, classes)
-        if absent.size:
-            row = int(np.flatnonzero(np.isin(test.labels, absent))[0]) + 1
-            yield (
-                f"test has labels that train lacks: {absent.tolist()}, first in test row {row}; "
-                "add train rows of these classes or remove the test rows"
-            )
+    train, test = split["train"], split["test"]
+    if len(train) == 1:
+        yield f"every train row has label {next(iter(train))}; a probe needs two classes"
+    absent = sorted(set(test) - set(train))
+    if train and absent:
+        first = min((test[label] for label in absent), key=lambda row: row.number)
+        yield (
+            f"test has labels that train lacks: {absent}, first in {first.where}; "
+            "add train rows of these classes or remove the test rows"
+        )
+
+
+def _say(
+    task_id: str,
+    rows: Sequence[_Row],
+    train: Split,
+    test: Split,
+    classes: Mapping[str, int] | None,
+) -> None:
+    """Warns of what a reader of the scores should know of a task that is taken."""
+    left_out = len(rows) - len(train.labels) - len(test.labels)
+    if left_out:
+        logging.warning("task '%s': %d validation rows are left out", task_id, left_out)
+    names = dict(enumerate(classes)) if classes else {}
+    absent = np.setdiff1d(train.labels, test.labels).tolist()
+    if absent:
+        missing = [names.get(label, label) for label in absent]
+        logging.warning("task '%s': test has no row of class %s", task_id, missing)
+    for name, split in (("train", train), ("test", test)):
+        odd = unusual(split.sequences, lambda i: f"record {i + 1}")
+        if odd:
+            logging.warning("task '%s', %s: %s", task_id, name, odd)

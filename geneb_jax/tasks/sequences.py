@@ -1,84 +1,172 @@
-"""Records of anybody's file: FASTA, CSV or one a line, gzipped or not."""
+"""Records of anybody's file: FASTA, FASTQ, a table or one a line, gzipped or not."""
 
-import csv
-import gzip
 import io
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+import dnaio
+from absl import logging
+
+from geneb_jax.tasks.content import line_of, read_content
+from geneb_jax.tasks.letters import refusal, unusual
+from geneb_jax.tasks.tabular import ENDINGS, first_problems, read_table, shown
 
 Records = tuple[list[str], list[str]]  # names and sequences
 
-_SEQUENCE_COLUMNS = ("sequence", "text", "seq")
+SEQUENCE_COLUMNS = ("sequence", "text", "seq")
 _NAME_COLUMNS = ("id", "name")
 
 
 def read_sequences(path: Path) -> Records:
-    """Reads the records of a file by its ending: .fa, .fasta, .fna, .csv or .txt, with .gz or not.
+    """Reads the records of a file by its ending, in any case, with .gz or not.
 
-    White space around sequences is dropped; letters are kept as they are.
+    .fa, .fasta and .fna are FASTA, .fq and .fastq FASTQ, .csv, .tsv and .parquet tables with a
+    column `sequence`, `text` or `seq`; a .txt file holds one sequence a line. White space around
+    sequences, and within those of FASTA, is dropped; letters are kept as they are. A warning
+    names the first of repeated names, and the first record with unusual letters.
 
     Returns:
-        Names and sequences. A FASTA record is named by its header's first word; a CSV row by its
-        column `id` or `name`, where there is one; others by their number, from 0.
+        Names and sequences. A record of FASTA and FASTQ is named by its header's first word; a
+        table's row by its column `id`, or else `name`, where there is one; others by their
+        number, from 0.
 
     Raises:
-        ValueError: The file cannot be read as its ending says, holds no record or an empty one.
+        ValueError: The file cannot be read as its ending says, or holds no record, or one that is
+            empty or no sequence.
     """
-    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if kind.lower() not in _READERS:
-        raise ValueError(f"{path}: '{kind}' is not a known ending; valid: {', '.join(_READERS)}")
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    names, sequences = _READERS[kind.lower()](path, text)
+    name = path.name.lower().removesuffix(".gz")
+    kind = next((ending for ending in _READERS if name.endswith(ending)), None)
+    if kind is None:
+        raise ValueError(
+            f"{path}: '{Path(name).suffix}' is not a known ending; valid: {', '.join(_READERS)}"
+        )
+    names, sequences = _READERS[kind](path)
     if not sequences:
         raise ValueError(f"{path} holds no record")
-    empty = [name for name, sequence in zip(names, sequences, strict=True) if not sequence]
-    if empty:
-        raise ValueError(f"{path}: record '{empty[0]}' is empty ({len(empty)} such records)")
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        logging.warning(
+            "%s: %d record names are repeated, first '%s'", path, len(repeated), repeated[0]
+        )
+    odd = unusual(sequences, lambda i: f"'{names[i]}'")
+    if odd:
+        logging.warning("%s: %s", path, odd)
     return names, sequences
 
 
-def _fasta(path: Path, text: str) -> Records:
-    names, parts = [], []
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(">"):
-            words = line[1:].split()
-            names.append(words[0] if words else str(len(names)))
-            parts.append([])
-        elif line.strip() and not line.startswith(";"):
-            if not parts:
-                raise ValueError(f"{path}: line {number} is a sequence before any '>' header")
-            parts[-1].append("".join(line.split()))
-    return names, ["".join(lines) for lines in parts]
+class _FastaRecord(NamedTuple):
+    """What dnaio makes of a record; its class takes ASCII alone, in names too."""
+
+    name: str
+    sequence: str
+    qualities: str | None
 
 
-def _csv(path: Path, text: str) -> Records:
-    rows = csv.DictReader(io.StringIO(text))
-    columns = rows.fieldnames or ()
-    sequence = next((name for name in _SEQUENCE_COLUMNS if name in columns), None)
-    if sequence is None:
-        raise ValueError(
-            f"{path}: no column {' or '.join(_SEQUENCE_COLUMNS)}; it has {', '.join(columns)}"
+def _fasta(path: Path) -> Records:
+    content = _text(path).encode()
+    # Lines that begin with ';' are comments, as in Pearson's first FASTA; dnaio drops '#' alone.
+    content = re.sub(rb"(?m)^;.*$", b"", content)
+    names, sequences = [], []
+    try:
+        reader = dnaio.FastaReader(
+            io.BytesIO(content),
+            sequence_class=_FastaRecord,  # pyright: ignore[reportArgumentType] (it takes any)
         )
-    name = next((name for name in _NAME_COLUMNS if name in columns), None)
-    table = list(rows)
-    names = [str(i) if name is None else row[name] or str(i) for i, row in enumerate(table)]
-    return names, [(row[sequence] or "").strip() for row in table]
+        for record in reader:
+            names.append(_name(record.name, len(names)))
+            sequences.append("".join(record.sequence.split()))
+    except dnaio.FastaFormatError as error:
+        line = (error.line or 0) + 1
+        raise ValueError(f"{path}: line {line} is a sequence before any '>' header") from error
+    _check_records(path, names, sequences, digits=True)
+    return names, sequences
 
 
-def _lines(path: Path, text: str) -> Records:
-    del path
-    sequences = [line.strip() for line in text.splitlines() if line.strip()]
+def _fastq(path: Path) -> Records:
+    # Blank lines at the end are no record; an empty quality line behind '+' is one.
+    content = re.sub(r"(?<=[^+\n])\n+\Z", "\n", _text(path)).encode()
+    names, sequences = [], []
+    try:
+        for record in dnaio.FastqReader(io.BytesIO(content)):
+            names.append(_name(record.name, len(names)))
+            sequences.append(record.sequence)
+    except dnaio.FastqFormatError as error:
+        raise ValueError(f"{path} is not a FASTQ file: {error}") from error
+    _check_records(path, names, sequences)
+    return names, sequences
+
+
+def _name(header: str, number: int) -> str:
+    """Returns the first word of a header; without one, the record's number."""
+    words = header.split()
+    return words[0] if words else str(number)
+
+
+def _check_records(
+    path: Path, names: list[str], sequences: list[str], *, digits: bool = False
+) -> None:
+    """Raises ValueError for records that are empty or hold what no sequence does."""
+    empty = [name for name, sequence in zip(names, sequences, strict=True) if not sequence]
+    if empty:
+        raise ValueError(f"{path}: record '{empty[0]}' is empty ({len(empty)} such records)")
+    problems = [
+        f"{path}: record '{name}' {reason}"
+        for name, sequence in zip(names, sequences, strict=True)
+        if (reason := refusal(sequence, digits=digits))
+    ]
+    if problems:
+        raise ValueError("\n".join(first_problems(problems, str(path))))
+
+
+def _table(path: Path) -> Records:
+    table = read_table(path, str(path))
+    sequences = table.column(*SEQUENCE_COLUMNS)
+    problems = [
+        f"sequence {shown(sequence)!r} in {table.where(row)} {reason}"
+        for row, sequence in enumerate(sequences)
+        if (reason := refusal(sequence))
+    ]
+    if problems:
+        raise ValueError("\n".join(first_problems(problems, table.name)))
+    column = next((name for name in _NAME_COLUMNS if table.has(name)), None)
+    given = table.column(column) if column else [""] * len(sequences)
+    return [name or str(row) for row, name in enumerate(given)], sequences
+
+
+def _lines(path: Path) -> Records:
+    lines = [line.strip() for line in _text(path).split("\n")]
+    problems = [
+        f"line {number} of {path}, {shown(line)!r}, {reason}"
+        for number, line in enumerate(lines, 1)
+        if line and (reason := refusal(line))
+    ]
+    if problems:
+        raise ValueError("\n".join(first_problems(problems, str(path))))
+    sequences = [line for line in lines if line]
     return [str(i) for i in range(len(sequences))], sequences
 
 
-_READERS: Mapping[str, Callable[[Path, str], Records]] = {
+def _text(path: Path) -> str:
+    """Reads a UTF-8 file; its lines, however they end there, end with a newline."""
+    content = read_content(path, str(path))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = line_of(error.object, error.start)
+        raise ValueError(f"{path} cannot be read: line {line} is not UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+# Reads a file of each ending; .gz behind it is unpacked.
+_READERS: Mapping[str, Callable[[Path], Records]] = {
     ".fa": _fasta,
     ".fasta": _fasta,
     ".fna": _fasta,
-    ".csv": _csv,
+    ".fq": _fastq,
+    ".fastq": _fastq,
     ".txt": _lines,
+    **{ending: _table for ending in ENDINGS if not ending.endswith(".gz")},
 }

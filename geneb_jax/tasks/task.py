@@ -1,7 +1,7 @@
 """A task in memory: its rows, and what tells them from other rows."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,14 +12,18 @@ from geneb_jax.benchmark import TaskInfo
 _SUBSAMPLE_SEED = 0
 
 
+class TaskError(ValueError):
+    """A task's files are not what a task must be; the message has a line for each problem."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows of a task.
 
     Attributes:
-        sequences: Records as the file holds them.
+        sequences: N records as the file holds them.
         labels: int64 [N].
-        rows: Row of each in its file, int64 [N] from 1; None: no file.
+        rows: Number of each row in its file, from 1 below the header, int64 [N]; None: no file.
     """
 
     sequences: Sequence[str]
@@ -36,12 +40,15 @@ class Task:
         train: Rows that probes are fitted on.
         test: Rows that they are scored on.
         synthetic: Whether the rows were generated.
+        classes: The integer of each label, where the file's labels are text; None: they are
+            integers.
     """
 
     info: TaskInfo
     train: Split
     test: Split
     synthetic: bool = False
+    classes: Mapping[str, int] | None = None
 
 
 def subsample_train(task: Task, max_train: int) -> Task:

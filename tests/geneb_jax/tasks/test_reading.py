@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
-from geneb_jax.tasks.reading import TaskError, find_tasks, read_task
-from geneb_jax.tasks.task import content_digest
+from geneb_jax.tasks.reading import find_tasks, read_task
+from geneb_jax.tasks.task import TaskError, content_digest
 
 GOOD = "text,label,split\nACGT,0,train\nGGTT,1,train\nAAAA,0,test\nCCCC,1,test\n"
 INFO = TaskInfo("mine", "mine", CUSTOM, CUSTOM)
@@ -42,7 +42,7 @@ def test_quotes_bom_crlf_and_white_space(tmp_path):
     ("text", "words"),
     [
         ("text,label\nA,0\n", ["mine.csv has no column split", "text, label"]),
-        (GOOD.replace("0,test", "0,valid"), ["split 'valid' in row 3 of mine.csv"]),
+        (GOOD.replace("0,test", "0,holdout"), ["split 'holdout' in row 3 of mine.csv"]),
         (GOOD.replace("1,train", "yes,train"), ["label 'yes' in row 2 of mine.csv", "integer"]),
         (GOOD.replace("1,train", "1.0,train"), ["label '1.0' in row 2"]),
         (GOOD.replace("ACGT", "  "), ["sequence '' in row 1 of mine.csv is empty"]),

@@ -1,0 +1,50 @@
+"""The letters of a sequence: which are refused, and which are said."""
+
+import re
+from collections.abc import Callable, Sequence
+
+# Letters of any alphabet (IUPAC's codes among them), gaps (- and .) and stops (*).
+_FORBIDDEN = re.compile(r"[^A-Za-z*.-]")
+_FORBIDDEN_IN_FASTA = re.compile(r"[^A-Za-z0-9*.-]")  # EMBL and GenBank number their lines
+_UNUSUAL = re.compile(r"[^ACGTNacgtn]")
+
+
+def refusal(sequence: str, *, digits: bool = False) -> str | None:
+    """Says what keeps a text from being a sequence, as in 'is empty' or 'holds white space'.
+
+    Args:
+        sequence: Any text.
+        digits: Whether digits are taken.
+
+    Returns:
+        The end of a sentence; None: it is a sequence.
+    """
+    if not sequence:
+        return "is empty"
+    found = (_FORBIDDEN_IN_FASTA if digits else _FORBIDDEN).search(sequence)
+    if found is None:
+        return None
+    sign = found.group()
+    what = "white space" if sign.isspace() else f"the character {sign!r}"
+    return f"holds {what} at position {found.start() + 1}; a sequence is letters alone"
+
+
+def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | None:
+    """Says how many records hold letters other than A, C, G, T and N, in any case.
+
+    Args:
+        sequences: N sequences.
+        name_of: Returns what the message calls a record, given by its index from 0.
+
+    Returns:
+        A sentence with the count, the first record and the letters; None: no record does.
+    """
+    found = [(i, s) for i, s in enumerate(sequences) if _UNUSUAL.search(s)]
+    if not found:
+        return None
+    letters = sorted({letter for _, s in found for letter in _UNUSUAL.findall(s)})
+    return (
+        f"{len(found)} of {len(sequences)} records hold letters other than A, C, G, T and N "
+        f"({' '.join(letters)}), first {name_of(found[0][0])}; "
+        "they are kept, and a model may not know them"
+    )
