@@ -95,7 +95,7 @@ def run(
     submitted = represented(evaluation.scores, columns)
     for source in sources:
         if write_submission(source.name, source.card(), submitted, workdir) is None:
-            logging.warning("%s: no row follows GENEB's protocol: no submission", source.name)
+            logging.info("%s: no submission: it takes GENEB's tasks and protocol", source.name)
     asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
     shown = asked_heads(asked, settings.probes)
     save_heatmap(shown, workdir / "figures")

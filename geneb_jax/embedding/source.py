@@ -41,18 +41,6 @@ class Representation:
         return "-".join(self.columns.values())
 
 
-_WEIGHTS = ("model", "revision", "weights", "numerics", "folder")
-
-
-def weights_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what of a representation's identity is the same in all views of a model.
-
-    These are its weights, or its files, and the version of the numerics; preset, precision, hidden
-    state and pooling are left out.
-    """
-    return {key: identity[key] for key in _WEIGHTS if key in identity}
-
-
 def baseline(identity: Mapping[str, Any]) -> Representation:
     """Returns the one representation of a source without preset, hidden states and pooling."""
     columns = {"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}

@@ -73,7 +73,7 @@ def macro_micro_agreement(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's rho and p of log10 parameters and full-shot MCC, for macro and each category."""
+    """Correlates log10 parameters with full-shot MCC (Spearman's rho and p): macro, by category."""
     by = category_matrix(results).assign(macro=lambda table: table.mean(axis=1))
     by = by.loc[by.index.intersection(labels.index)]
     size = np.log10(labels.loc[by.index, "params"].astype(float))

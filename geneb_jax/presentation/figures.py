@@ -132,7 +132,7 @@ def high_variance(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def rank_distribution(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Ranks of each model over the tasks."""
+    """Draws the ranks of each model over the tasks."""
     ranks = analysis.task_ranks(results)
     order = ranks.mean(axis=1).sort_values(ascending=False).index
     figure, axis = _lined(1, 0.16, len(order))
@@ -148,7 +148,7 @@ def rank_distribution(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def wins(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Tasks that each model wins."""
+    """Draws how many tasks each model wins."""
     counts = analysis.rank_summary(results)["wins"]
     counts = counts[counts > 0].sort_values()
     figure, axis = _lined(0.8, 0.2, len(counts))
@@ -191,7 +191,7 @@ def top_by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
 
 
 def pareto_by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
-    """Parameters against MCC in each category, with its frontier."""
+    """Draws parameters against MCC in each category, with its frontier."""
     by = analysis.category_matrix(results)
     known = by.loc[by.index.intersection(labels.index)]
     rows = -(-len(by.columns) // 3)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from geneb_jax.embedding.source import weights_identity
+from geneb_jax.embedding.identity import weights_identity
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.files.json_files import canonical_json
-from geneb_jax.scoring.scores import merge
+from geneb_jax.scoring.scores import complete, merge
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def gather(
     Args:
         folder: Holds the cells.
         weights: What tells the weights of a model from others, by model (see
-            `source.weights_identity`).
+            `identity.weights_identity`).
         tasks: Digest of the content of a task, by task (see `task.content_digest`).
     """
     weights, tasks = dict(weights), dict(tasks)
@@ -92,6 +92,6 @@ def gather(
     cells.sort()
     found = [rows for *_, rows in cells if rows is not None]
     return Gathered(
-        pd.concat(found, ignore_index=True),
+        complete(pd.concat(found, ignore_index=True)),
         [(model, task) for _, model, task, rows in cells if rows is None],
     )

@@ -15,7 +15,8 @@ from rich.console import Console
 from geneb_jax.config import ProbeSettings
 from geneb_jax.devices.processes import meet
 from geneb_jax.devices.programs import make_room_for_programs
-from geneb_jax.embedding.source import OpenSource, Representation, Source, weights_identity
+from geneb_jax.embedding.identity import weights_identity
+from geneb_jax.embedding.source import OpenSource, Representation, Source
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.cells import Cell, gather
 from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of

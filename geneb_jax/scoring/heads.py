@@ -33,7 +33,7 @@ def probes_of(settings: ProbeSettings) -> list[Probe]:
 
 def hold_all_heads(rows: pd.DataFrame, settings: ProbeSettings) -> bool:
     """Says whether every head that the settings ask for stands in the rows of a model and task."""
-    if rows.empty:
+    if rows.empty or not set(METRIC_COLUMNS) <= set(rows.columns):  # of code with fewer metrics
         return False
     for probe in probes_of(settings):
         # Which class weight and C a selection will choose is not known before.

@@ -83,7 +83,16 @@ def read_scores(path: Path) -> pd.DataFrame:
         kind = COLUMNS[str(column)].kind if column in COLUMNS else "number"
         if kind != "text":
             scores[column] = scores[column].replace("", "nan").map(_KINDS[kind])
-    return scores
+    return complete(scores)
+
+
+def complete(scores: pd.DataFrame) -> pd.DataFrame:
+    """Returns scores with every column in its order; metrics of newer code are missing values."""
+    missing = {name: float("nan") for name in METRIC_COLUMNS if name not in scores}
+    scores = scores.assign(**missing)
+    return scores[
+        [*(name for name in COLUMNS if name in scores), *scores.columns.difference(COLUMNS)]
+    ]
 
 
 def write_scores(scores: pd.DataFrame, path: Path) -> None:

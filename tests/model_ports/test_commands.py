@@ -1,4 +1,3 @@
-import argparse
 import json
 import shutil
 import subprocess
@@ -27,9 +26,7 @@ def run(capsys):
     """Runs a command in this process, under another program's name."""
 
     def call(*arguments):
-        parser = argparse.ArgumentParser(prog="geneb-jax models")
-        commands.add_arguments(parser)
-        status = commands.main(parser.parse_args(list(map(str, arguments))))
+        status = commands.main(list(map(str, arguments)))
         return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
 
     return call
