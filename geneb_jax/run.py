@@ -182,13 +182,17 @@ def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console:
     """Prints how many results of other calls the workdir holds, and why some are in no table."""
     others = len(evaluation.scores) - len(shown)
     if others:
-        console.print(f"scores.csv holds {others} more rows, of other calls in this workdir")
+        console.print(
+            f"scores.csv holds {others} more rows, of other calls in this workdir; "
+            "`geneb-jax tables --scores WORKDIR --out DIR` shows all of them"
+        )
     if evaluation.set_aside:
         model, task = evaluation.set_aside[0]
+        others = len(evaluation.set_aside) - 1
+        more = f" and {others} more model-task pairs" if others else ""
         console.print(
-            f"left out of scores.csv: {len(evaluation.set_aside)} model-task pairs of this workdir "
-            f"that were computed from other weights or another task file, such as '{model}' on "
-            f"'{task}'; evaluate them again to have them back"
+            "left out of scores.csv, because they were computed from other weights or another task "
+            f"file: '{model}' on '{task}'{more}; evaluate them again to have them back"
         )
 
 

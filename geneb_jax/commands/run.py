@@ -43,12 +43,16 @@ def main(words: Sequence[str]) -> int:
     except (ValueError, flags.Error) as error:
         print(error, file=sys.stderr)
         return 1
+    workdir = Path(parsed.workdir).expanduser()
+    if workdir.exists() and not workdir.is_dir():
+        print(f"nothing was started:\n--workdir={workdir}: is no folder", file=sys.stderr)
+        return 1
     # From here on JAX is needed.
     from geneb_jax.run import run
 
     _log_progress()
     try:
-        run(parsed.config, Path(parsed.workdir))
+        run(parsed.config, workdir)
     except ConfigError as error:
         print(f"nothing was started:\n{error}", file=sys.stderr)
         return 1
@@ -137,6 +141,8 @@ def _log_progress() -> None:
     flags.FLAGS(["geneb-jax"])  # absl's flags, which its log reads, stay as they are
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
+    form = stdlib_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    logging.get_absl_handler().setFormatter(form)
     for library in ("jax", "fsspec"):
         stdlib_logging.getLogger(library).setLevel(stdlib_logging.WARNING)
     # Orbax tells of every step through absl's log.

@@ -65,7 +65,7 @@ def port_source(name: str, settings: Settings) -> "PortSource":
         raise ValueError(
             f"'{model_id}' is not a model"
             + (f"; did you mean {' or '.join(near)}?" if near else "")
-            + "; `geneb-jax models list` prints the catalog, `geneb-jax run --help` what else is one"
+            + "; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         )
     entry = catalog.get(model_id)
     if not entry.ported:

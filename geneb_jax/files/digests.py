@@ -108,7 +108,10 @@ def _hub_digest(path: Path) -> str | None:
     snapshots = blob.parent.with_name("snapshots") if blob.parent.name == "blobs" else None
     if not (_SHA256.fullmatch(blob.name) and snapshots and link.is_relative_to(snapshots)):
         return None
-    name = Path(*link.relative_to(snapshots).parts[1:])
+    _, *parts = link.relative_to(snapshots).parts
+    if not parts:  # a link beside the revisions' folders
+        return None
+    name = Path(*parts)
     links = [revision / name for revision in snapshots.iterdir()]
     times = [
         each.lstat().st_ctime_ns

@@ -90,9 +90,8 @@ def complete(scores: pd.DataFrame) -> pd.DataFrame:
     """Returns scores with every column in its order; metrics of newer code are missing values."""
     missing = {name: float("nan") for name in METRIC_COLUMNS if name not in scores}
     scores = scores.assign(**missing)
-    return scores[
-        [*(name for name in COLUMNS if name in scores), *scores.columns.difference(COLUMNS)]
-    ]
+    known = [name for name in COLUMNS if name in scores]
+    return scores[[*known, *(str(name) for name in scores if name not in COLUMNS)]]
 
 
 def write_scores(scores: pd.DataFrame, path: Path) -> None:

@@ -40,3 +40,10 @@ def test_a_wrong_call_is_answered_in_a_line(command, tmp_path, monkeypatch, word
     assert done.returncode == 1
     assert answer in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_workdir_that_is_a_file_is_named(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = command("run", "--config=quickstart", f"--workdir={tmp_path / 'file'}")
+    assert done.returncode == 1
+    assert done.stderr == f"nothing was started:\n--workdir={tmp_path / 'file'}: is no folder\n"
