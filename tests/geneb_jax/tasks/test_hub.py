@@ -86,7 +86,7 @@ def python(code, endpoint, home):
 FETCH = f"""
 from geneb_jax.tasks.hub import fetch_tasks
 from model_ports.loading.fetch import fetch_checkpoint
-from geneb_jax.tasks import find_tasks, read_task
+from geneb_jax.tasks.reading import find_tasks, read_task
 folder = fetch_tasks(["{TASK}"])
 found = find_tasks(folder)
 print(list(found), read_task(folder, found["{TASK}"]).train.sequences)

@@ -59,6 +59,7 @@ def test_columns_go_by_name_in_any_case(folder):
 @pytest.mark.parametrize(
     ("header", "words"),
     [
+        ('"a\nb",c', "no column sequence or text; it has a b, c"),
         ("text,label,text", "2 columns for one thing: text, text; rename"),
         ("text,label,Text", "2 columns for one thing: text, Text"),
         ("sequence,label,text", "2 columns for one thing: sequence, text"),
