@@ -52,6 +52,7 @@ def test_fasta_lines_may_be_cut_anywhere(tmp_path_factory, sequences, width):
         ("x.csv", "id,seq\na,AC GT\n", r"sequence 'AC GT' in row 1 of .*x.csv holds white space"),
         ("x.csv", "sequence,seq\nA,C\n", "2 columns for one thing: sequence, seq"),
         ("x.fa", ">a\nAC\0GT\n", r"record 'a' holds the character '\\x00' at position 3"),
+        ("x.fa", ">a\nAC\u0422\n", "record 'a' holds the character '\u0422' at position 3"),
         ("x.fa", ">a\nAC>b\nGT\n", "record 'a' holds the character '>'"),
         ("x.fa", "<html>\n>a\nAC\n", "line 1 is a sequence before any '>' header"),
         ("x.txt", "ACGT\n>b\n", r"line 2 of .*x.txt, '>b', holds the character '>'"),
@@ -95,8 +96,8 @@ def test_fastq_and_endings_in_any_case(tmp_path):
 def test_fasta_lines_end_in_any_way_and_nothing_else_ends_them(tmp_path, end):
     path = tmp_path / "x.fa"
     signs = "\u2028\x85\x0b\x0c\x1c"
-    path.write_bytes(end.join([f">é1{signs}>b", "AC", "GT", ">c", "T"]).encode())
-    assert read_sequences(path) == (["é1", "c"], ["ACGT", "T"])
+    path.write_bytes(end.join([f">é1\\n{signs}>b", "AC", "GT", ">c", "T"]).encode())
+    assert read_sequences(path) == (["é1\\n", "c"], ["ACGT", "T"])
 
 
 def test_repeated_names_and_unusual_letters_are_said(tmp_path, caplog):
