@@ -67,8 +67,9 @@ class DataSettings:
     tasks_dir: Path | None = _field(
         "",
         check.directory,
-        "Folder of TASK.csv (text, label, split) or TASK/{train,test}.csv; empty: the pinned data "
-        "set from the hub. Names outside the benchmark are custom tasks, in no average.",
+        "Folder of TASK.csv (text, label, split) or TASK/{train,test}.csv, also .tsv and .gz; "
+        "empty: the pinned data set from the hub. Names outside the benchmark are custom tasks, in "
+        "no average.",
     )
     checkpoints_dir: Path | None = _field(
         "",

@@ -229,6 +229,7 @@ def _provenance(
             task.info.id: {
                 "category": task.info.category,
                 "synthetic": task.synthetic,
+                "classes": task.classes and dict(task.classes),
                 "train": {"rows": len(task.train.labels), "sha256": fingerprint(task.train)},
                 "test": {"rows": len(task.test.labels), "sha256": fingerprint(task.test)},
             }

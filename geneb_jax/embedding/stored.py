@@ -12,17 +12,13 @@ import numpy as np
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
 from geneb_jax.files.digests import folder_facts
+from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
 
 _PREFIX = "embeddings:"
 _NPY_MAGIC = b"\x93NUMPY"
 _REAL = "fiu"  # kinds of NumPy dtypes: floats, integers with and without sign
-# Headers by the format's version (numpy.lib.format).
-_HEADERS: Mapping[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype]]] = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 _DEFLATE_RATIO = 1032  # no more bytes than this come out of a compressed one (zlib's manual)
 
 
@@ -109,13 +105,12 @@ def read_embeddings(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
     sizes = {"train": len(task.train.sequences), "test": len(task.test.sequences)}
     try:
         splits = _read_splits(path, sizes)
-    except _MisfitError as error:
-        raise ValueError(f"{path}: {error}") from error
     except Exception as error:
         # A damaged archive fails in whatever layer meets the damage first: zipfile, zlib, struct,
         # tokenize or NumPy; memory runs out where sizes are wrong.
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path}: not a readable .npz file: {reason}") from error
+        kind = "" if isinstance(error, _MisfitError) else "not a readable .npz file: "
+        raise ValueError(f"{path}: {kind}{reason}") from error
     return splits["train"], splits["test"]
 
 
@@ -139,7 +134,7 @@ def _read_splits(path: Path, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
             found = _by_ids(archive, sizes)
         else:
             raise _MisfitError(
-                f"holds {', '.join(names or members) or 'nothing'}; "
+                f"holds {shown(', '.join(names or members)) or 'nothing'}; "
                 "'train' and 'test', or 'embeddings' and 'ids', are needed"
             )
     if found["train"].shape[1] != found["test"].shape[1]:
@@ -207,8 +202,9 @@ def _array(archive: zipfile.ZipFile, name: str, check: _Check) -> np.ndarray:
     entry = archive.getinfo(f"{name}.npy")
     with archive.open(entry) as member:
         version = np.lib.format.read_magic(member)
-        read = _HEADERS[version]
-        shape, _, dtype = read(member)
+        if version != (1, 0):  # later versions are for headers that numbers do not need
+            raise _MisfitError(f"{name} has version {version} of the .npy format; save it as 1.0")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
         start = member.tell()
     check(shape, dtype)
     promised = start + math.prod(shape) * dtype.itemsize

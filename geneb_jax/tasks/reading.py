@@ -192,7 +192,7 @@ def _class_problems(rows: Sequence[_Row]) -> Iterator[str]:
             yield f"there are no {name} rows"
     train, test = split["train"], split["test"]
     if len(train) == 1:
-        yield f"every train row has label {next(iter(train))}; a probe needs two classes"
+        yield f"every train row has label {next(iter(train))!r}; a probe needs two classes"
     absent = sorted(set(test) - set(train))
     if train and absent:
         first = min((test[label] for label in absent), key=lambda row: row.number)

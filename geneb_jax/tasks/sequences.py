@@ -66,9 +66,10 @@ class _FastaRecord(NamedTuple):
 
 
 def _fasta(path: Path) -> Records:
-    content = _text(path).encode()
     # Lines that begin with ';' are comments, as in Pearson's first FASTA; dnaio drops '#' alone.
-    content = re.sub(rb"(?m)^;.*$", b"", content)
+    text = re.sub(r"(?m)^;.*$", "", _text(path))
+    # dnaio decodes by the locale, whatever that is: it gets ASCII, with escapes.
+    content = text.replace("\\", r"\\").encode("ascii", "backslashreplace")
     names, sequences = [], []
     try:
         reader = dnaio.FastaReader(
@@ -76,13 +77,17 @@ def _fasta(path: Path) -> Records:
             sequence_class=_FastaRecord,  # pyright: ignore[reportArgumentType] (it takes any)
         )
         for record in reader:
-            names.append(_name(record.name, len(names)))
-            sequences.append("".join(record.sequence.split()))
+            names.append(_name(_unescaped(record.name), len(names)))
+            sequences.append("".join(_unescaped(record.sequence).split()))
     except dnaio.FastaFormatError as error:
         line = (error.line or 0) + 1
         raise ValueError(f"{path}: line {line} is a sequence before any '>' header") from error
     _check_records(path, names, sequences, digits=True)
     return names, sequences
+
+
+def _unescaped(text: str) -> str:
+    return text.encode("ascii").decode("unicode_escape")
 
 
 def _fastq(path: Path) -> Records:

@@ -59,12 +59,13 @@ class Table:
         """
         positions = self._positions(names)
         if not positions:
+            header = ", ".join(" ".join(name.split()) for name in self.header)  # on one line
             raise TableError(
                 f"{self.name} has no column {' or '.join(names)}; "
-                f"it has {shown(', '.join(self.header), _SHOWN_HEADER)}{self._delimiter_hint()}"
+                f"it has {shown(header, _SHOWN_HEADER)}{self._delimiter_hint()}"
             )
         if len(positions) > 1:
-            several = ", ".join(self.header[i] for i in positions)
+            several = ", ".join(self.header[i].strip() for i in positions)
             raise TableError(
                 f"{self.name} has {len(positions)} columns for one thing: {several}; "
                 "rename or remove all but one"

@@ -1,7 +1,10 @@
+import gzip
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
 from geneb_jax.tasks.reading import find_tasks, read_task
@@ -58,6 +61,34 @@ def test_quotes_bom_crlf_and_white_space(tmp_path):
             ["sequence '' in row 1", "label 'x' in row 1", "label 'y' in row 5"],
         ),
         (GOOD + "A,z,test\n" * 9, ["label 'z' in row 7", "and 6 more such rows"]),
+        (GOOD.replace("1,train", "yes,train"), ["but label '0' in row 1 of mine.csv is"]),
+        (GOOD.replace("0,", "no,").replace("1,", "0.5,"), ["label '0.5' in row 2", "integer"]),
+        (GOOD.replace("0,", "no,").replace("1,", ","), ["label '' in row 2", "is missing"]),
+        (GOOD.replace("0,", "no,").replace("1,", "NaN,"), ["label 'NaN' in row 4", "is missing"]),
+        (GOOD.replace("CCCC,1", "CCCC,²"), ["label '²' in row 4"]),
+        (
+            GOOD.replace("0,", "a,").replace("1,train", "b,train").replace("1,", "c,"),
+            ["test has labels that train lacks: ['c'], first in row 4 of mine.csv"],
+        ),
+        (
+            GOOD.replace("ACGT", '"AC\nGT"'),
+            ["sequence 'AC\\nGT' in row 1 of mine.csv", "white space"],
+        ),
+        (
+            GOOD.replace("ACGT", '"AC\nGT"').replace("GGTT", "GG7T"),
+            ["sequence 'GG7T' in row 2 (line 4) of mine.csv holds the character '7' at position 3"],
+        ),
+        (GOOD.replace("ACGT", '"AC,GT"'), ["row 1 of mine.csv holds the character ','"]),
+        (GOOD.replace("ACGT", "<b>A</b>"), ["row 1 of mine.csv holds the character '<'"]),
+        (GOOD.replace("ACGT", "ACG\u0422"), ["row 1 of mine.csv holds the character '\u0422'"]),
+        (GOOD.replace("ACGT", "ACGT" * 20 + "#"), ["ACGT... (81 letters)' in row 1"]),
+        (
+            "name,text,label,split\nchr1:1,000,ACGT,0,train\nx,GGTT,1,test\n",
+            ["line 2 (row 1) of mine.csv has 5 fields, but the header has 4"],
+        ),
+        ("text,text,label,split\nA,C,0,train\n", ["2 columns for one thing: text, text"]),
+        ("text,label,target,split\nA,0,1,train\n", ["2 columns for one thing: label, target"]),
+        (GOOD.encode().replace(b"GG", b"G\0"), ["a NUL byte in line 3"]),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, words):
@@ -65,6 +96,67 @@ def test_what_is_wrong_is_named(tmp_path, text, words):
         read_task(write(tmp_path, text), INFO)
     for word in ["task 'mine'", *words]:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["mine.tsv", "mine.TSV.gz", "mine.csv.gz", "mine.CSV"])
+def test_other_endings_columns_and_cases_hold_the_same_task(tmp_path, name):
+    text = GOOD.replace("text,label,split", "Sequence,TARGET,Split")
+    text = text.replace(",", "\t") if "tsv" in name.lower() else text
+    packed = gzip.compress(text.encode()) if name.endswith("gz") else text
+    task = read_task(write(tmp_path / "other", packed, name), INFO)
+    assert content_digest(task) == content_digest(read_task(write(tmp_path, GOOD), INFO))
+    assert task.classes is None
+
+
+def test_rows_are_numbered_as_in_the_file(tmp_path):
+    task = read_task(write(tmp_path, GOOD.replace("ACGT,", "acgT,") + "TTTT,0,train\n"), INFO)
+    assert task.train.sequences == ["acgT", "GGTT", "TTTT"]
+    assert task.train.rows is not None
+    assert task.train.rows.tolist() == [1, 2, 5]
+
+
+def test_text_labels_are_numbered_in_sorted_order_of_both_splits(tmp_path):
+    text = "text,label,split\nA,weak,train\nC, none ,train\nG,strong,train\nT,weak,test\n"
+    task = read_task(write(tmp_path, text), INFO)
+    assert task.classes == {"none": 0, "strong": 1, "weak": 2}
+    assert task.train.labels.tolist() == [2, 0, 1]
+    assert task.test.labels.tolist() == [2]
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "dev", "Dev"])
+def test_a_validation_split_is_left_out_and_said_once(tmp_path, caplog, name):
+    rows = f"TTTT,9,{name}\nTTTA,9,{name}\n"
+    flat = read_task(write(tmp_path / "flat", GOOD + rows), INFO)
+    (record,) = caplog.records
+    assert "task 'mine': 2 validation rows are left out" in record.getMessage()
+    caplog.clear()
+    nested = tmp_path / "nested"
+    write(nested, "sequence,label\nACGT,0\nGGTT,1\n", "mine/train.csv")
+    write(nested, "sequence,label\nAAAA,0\nCCCC,1\n", "mine/test.csv")
+    write(nested, "sequence,label\nTTTT,9\n", f"mine/{name}.csv")
+    assert content_digest(read_task(nested, INFO)) == content_digest(flat)
+    (record,) = caplog.records
+    assert f"task 'mine': {name}.csv is left out: a validation split" in record.getMessage()
+
+
+def test_unusual_letters_are_kept_and_said(tmp_path, caplog):
+    task = read_task(write(tmp_path, GOOD.replace("GGTT", "GGT-*RU")), INFO)
+    assert task.train.sequences == ["ACGT", "GGT-*RU"]
+    (record,) = caplog.records
+    assert "1 of 2 records hold letters other than A, C, G, T and N (* - R U)" in record.message
+    assert "first record 2" in record.message
+
+
+@given(st.one_of(st.binary(), st.binary().map(lambda tail: GOOD.encode() + tail)))
+def test_random_bytes_are_a_task_or_refused(tmp_path_factory, content):
+    folder = write(tmp_path_factory.getbasetemp() / "random", content)
+    try:
+        task = read_task(folder, INFO)
+    except TaskError as error:
+        assert all(line.startswith("task 'mine': ") for line in str(error).split("\n"))
+        return
+    assert len(task.train.sequences) == len(task.train.labels) > 1
+    assert all(task.train.sequences)
 
 
 def test_class_absent_from_test_is_only_a_warning(tmp_path):
