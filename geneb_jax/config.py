@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import ml_collections
 
 import probes as probe_kinds
-from geneb_jax import config_checks as check
+from geneb_jax import config_checks as checks
 from geneb_jax.benchmark import GENEB
 from model_ports.catalog import CATALOG_DTYPE, DTYPES, PresetName
 
@@ -53,37 +53,37 @@ class DataSettings:
 
     models: tuple[str, ...] = _field(
         "all",
-        check.items,
+        checks.items,
         "kmer-1 .. kmer-6; a model id of the catalog; ID:random and ID:random:tiny, untrained "
         "controls at full and at small size; embeddings:DIR, computed elsewhere; all: the 40 of "
         "the paper.",
     )
     tasks: str = _field(
         "all",
-        check.comma_list,
+        checks.comma_list,
         "Task ids, labels, categories, suites (NT, NT-rev, GUE, GB, PGB, iPro, 4mC, iDNA, iDHS), "
         "sentinel (one task a category), stability (the paper's appendix E), synthetic, or all.",
     )
     tasks_dir: Path | None = _field(
         "",
-        check.directory,
+        checks.directory,
         "Folder of TASK.csv (text, label, split) or TASK/{train,test}.csv, also .tsv and .gz; "
         "empty: the pinned data set from the hub. Names outside the benchmark are custom tasks, in "
         "no average.",
     )
     checkpoints_dir: Path | None = _field(
         "",
-        check.directory,
+        checks.directory,
         "Folder with one checkpoint folder a model id; empty: the pinned checkpoints from the hub.",
     )
     max_train: int = _field(
         0,
-        check.at_least(0),
+        checks.at_least(0),
         "Stratified, seeded subsample of the train split above this many rows; 0 keeps all.",
     )
     skip_unavailable: bool = _field(
         False,
-        check.flag,
+        checks.flag,
         "Leave out models that cannot be run instead of refusing to start.",
     )
 
@@ -94,41 +94,41 @@ class EmbeddingSettings:
 
     preset: PresetName = _field(
         "corrected",
-        check.one_of(*PRESETS),
+        checks.one_of(*PRESETS),
         "corrected: a record's embedding depends on that record alone; published: what the "
         "paper's extractor did, where it differs and can be computed.",
     )
     published_batch_size: int = _field(
         8,
-        check.at_least(1),
+        checks.at_least(1),
         "Records of a batch where the published extractor lets records of a batch see each "
         "other's padding.",
     )
     taps: tuple[int, ...] = _field(
         "-1",
-        check.taps,
+        checks.taps,
         "Hidden states to probe, from one pass: -1 final, 0 embedding, i after block i; or all.",
     )
     poolings: tuple[str, ...] = _field(
         PRESET_POOLING,
-        check.some_of(_poolings),
+        checks.some_of(_poolings),
         "Poolings of each hidden state: preset (the model's), mean, mean-all-rows, max, first, "
         "last, penultimate.",
     )
     dtype: str = _field(
         CATALOG_DTYPE,
-        check.one_of(*DTYPES),
+        checks.one_of(*DTYPES),
         "Precision of parameters and computation: float32, bfloat16, or model: what the catalog "
         "states of each.",
     )
     batch_tokens: int = _field(
         0,
-        check.at_least(0),
+        checks.at_least(0),
         "Tokens of a batch on one device, padding included; 0 chooses by device.",
     )
     embeddings_dir: str = _field(
         "",
-        check.any_path,
+        checks.any_path,
         "Where embeddings are kept for several runs: a folder, or gs://BUCKET/FOLDER with the "
         "extra gcs; empty: the workdir's embeddings/.",
     )
@@ -140,41 +140,41 @@ class ProbeSettings:
 
     probes: tuple[str, ...] = _field(
         "logistic",
-        check.some_of(lambda: tuple(probe_kinds.KINDS)),
-        "Kinds of probe: logistic, ridge, mlp.",
+        checks.some_of(lambda: tuple(probe_kinds.KINDS)),
+        f"Kinds of probe: {', '.join(probe_kinds.KINDS)}.",
     )
     regimes: tuple[int | None, ...] = _field(
         "full,10shot,1shot",
-        check.shots,
+        checks.shots,
         "full, and any number of rows a class, such as 10shot.",
     )
     seeds: tuple[int, ...] = _field(
         ",".join(map(str, GENEB.seeds)),
-        check.seeds,
+        checks.seeds,
         "Seeds of the few-shot rows, of what selects and of MLPs.",
     )
     C: tuple[float, ...] = _field(
         "1.0",
-        check.strengths,
+        checks.strengths,
         "Inverse strengths of the penalty, as scikit-learn's C; one fit serves all.",
     )
     solver: str = _field(
         "geneb",
-        check.one_of(*probe_kinds.SOLVERS),
+        checks.one_of(*probe_kinds.SOLVERS),
         "Of logistic probes: geneb stops where the paper's scikit-learn stops, converged at the "
         "optimum; geneb-float32 and converged-float32 multiply features in float32.",
     )
     standardised: bool = _field(
-        False, check.flag, "Fit on features of mean 0 and variance 1 over the rows of the fit."
+        False, checks.flag, "Fit on features of mean 0 and variance 1 over the rows of the fit."
     )
     class_weight: tuple[str, ...] = _field(
         "none",
-        check.some_of(lambda: probe_kinds.CLASS_WEIGHTS),
+        checks.some_of(lambda: probe_kinds.CLASS_WEIGHTS),
         "none: every row counts alike; balanced: every class does.",
     )
     selection: str = _field(
         "none",
-        check.one_of(*probe_kinds.SELECTIONS),
+        checks.one_of(*probe_kinds.SELECTIONS),
         "none reports every C and class weight; folds and carve choose them on train, by MCC.",
     )
 
@@ -185,20 +185,20 @@ class DeviceSettings:
 
     mesh: int = _field(
         "model=1",
-        check.model_axis,
+        checks.model_axis,
         "model=N: N devices share a copy of a model's parameters, batches are spread over the "
         "copies. A device that holds the model is fastest alone. Probes stay on one device.",
     )
     processes: str = _field(
         "",
-        check.processes,
+        checks.processes,
         "Processes that embed together, each on its own devices: empty: this one alone; auto: as "
         "JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I of N "
         "and the first one's address. All need the same workdir or embeddings_dir.",
     )
     profile: bool = _field(
         False,
-        check.flag,
+        checks.flag,
         "Write a JAX profiler trace of each model into the workdir's profile/; for runs of few "
         "tasks.",
     )
@@ -209,18 +209,18 @@ class OutputSettings:
     """What is written."""
 
     save_predictions: bool = _field(
-        False, check.flag, "Write every head's predictions into the workdir's predictions/."
+        False, checks.flag, "Write every head's predictions into the workdir's predictions/."
     )
     scores: str = _field(
         "",
-        check.text,
+        checks.text,
         "published, a run's workdir or scores.csv, or a folder of submissions: compute nothing, "
         "write tables, figures and report of these scores; empty: evaluate the models.",
     )
-    report: bool = _field(True, check.flag, "Write tables, figures and report at the end.")
+    report: bool = _field(True, checks.flag, "Write tables, figures and report at the end.")
     labels: PaperVersion = _field(
         "v1",
-        check.one_of(*PAPER_VERSIONS),
+        checks.one_of(*PAPER_VERSIONS),
         "The paper's version whose labels (sizes, corpora) count: its statistics are of the first.",
     )
 
@@ -294,4 +294,4 @@ def parse_config(config: ml_collections.ConfigDict) -> Settings:
 
 def unknown_field(name: str) -> str:
     """Returns what to say of a field that the config does not have."""
-    return f"config.{name}: no such field{check.nearest(name, [f.name for f in fields()])}"
+    return f"config.{name}: no such field{checks.nearest(name, [f.name for f in fields()])}"

@@ -32,6 +32,7 @@ from geneb_jax.presentation.summary import (
     print_speeds,
     print_statistics,
     print_table,
+    print_unfinished_fits,
 )
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, assist, evaluate
 from geneb_jax.scoring.heads import asked_heads
@@ -111,6 +112,7 @@ def run(
         present(results, workdir, scores=shown, provenance=provenance, version=version)
     print_table(shown, console)
     print_layers(shown, console)
+    print_unfinished_fits(shown, console)
     print_speeds(evaluation.speeds, console)
     _say_what_is_not_shown(evaluation, shown, console)
     console.print(f"results: {workdir}")

@@ -16,7 +16,7 @@ _PANELS = 4  # of a covariance's rows, each as long as its last row's part of th
 
 
 class Basis(NamedTuple):
-    """Has B = min(N, D) directions in which centred rows are uncorrelated.
+    """B = min(N, D) directions in which centred rows are uncorrelated.
 
     Attributes:
         x: The centred rows in these directions; None where N > D.

@@ -16,7 +16,7 @@ from probes.probe import KINDS, Probe
 
 
 class TrainRows(NamedTuple):
-    """Has the padded rows that heads are fitted on, for each of R draws.
+    """The padded rows that heads are fitted on, for each of R draws.
 
     Attributes:
         x: Features; draws of all of train share them, other draws have each theirs.
@@ -33,7 +33,7 @@ class TrainRows(NamedTuple):
 
 
 class FittedHeads(NamedTuple):
-    """Has heads of S strengths on R draws of rows.
+    """Heads of S strengths on R draws of rows.
 
     Attributes:
         head: Parameters, arrays with the leading axes [S, R]: [S, R, D + 1, K1] for linear heads.

@@ -33,7 +33,7 @@ Norm = Callable[[PyTree, Array, Array], Array]
 
 
 class Result(NamedTuple):
-    """Has the ends of H fits.
+    """Where H fits ended.
 
     Attributes:
         x: The last iterates.
@@ -51,7 +51,7 @@ class Result(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Has the last L = `MEMORY` steps s and gradient changes y of each head, in a ring of slots."""
+    """The last L = `MEMORY` steps s and gradient changes y of each head, in a ring of slots."""
 
     vectors: Float[Array, "H 2*L P"]  # every s, then every y
     sy: Float[Array, "H L L"]  # s_i'y_j; right where i is not newer than j
@@ -63,7 +63,7 @@ class _Pairs(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Has the state of each head's fit."""
+    """State of each head's fit."""
 
     x0: Float[Array, "H P"]  # where the line search started
     f0: Float[Array, " H"]

@@ -18,7 +18,7 @@ _STEP_MAX = 1e10
 
 
 class Search(NamedTuple):
-    """Has the state of a line search of each head.
+    """State of a line search of each head.
 
     Attributes:
         f0, slope0: Value and slope at step 0.

@@ -176,7 +176,7 @@ def auprc(
 
 
 class _Ranked(NamedTuple):
-    """Has rows by rising score, those that do not count at the end."""
+    """Rows by rising score; those that do not count stand at the end."""
 
     positive: Int32[Array, "*heads N"]  # 1 for a row of class 1 that counts
     negative: Int32[Array, "*heads N"]  # 1 for a row of class 0 that counts

@@ -40,7 +40,7 @@ _FEWEST_TOGETHER = 8  # heads; so few go on to the last one's end
 
 
 class Network(NamedTuple):
-    """Has the parameters of heads; the leading axes are those of the heads.
+    """Parameters of heads; the leading axes are those of the heads.
 
     Attributes:
         mean, deviation: What the features are standardised with.
@@ -57,7 +57,7 @@ class Network(NamedTuple):
 
 
 class MLP(NamedTuple):
-    """Has the fits of S strengths on R draws.
+    """Fits of S strengths on R draws.
 
     Attributes:
         network: The parameters of the best epoch.
@@ -73,7 +73,7 @@ class MLP(NamedTuple):
 
 
 class _Draws(NamedTuple):
-    """Has what draws differ in, features and targets apart; J rows are held out, or padding."""
+    """What draws differ in beside features and targets; J rows are held out, or padding."""
 
     mean: Float[Array, "R D"]
     deviation: Float[Array, "R D"]
@@ -83,7 +83,7 @@ class _Draws(NamedTuple):
 
 
 class _Heads(NamedTuple):
-    """Has what heads differ in."""
+    """What heads differ in."""
 
     draw: Int[Array, " H"]  # number of its draw
     alpha: Float[Array, " H"]
@@ -91,7 +91,7 @@ class _Heads(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Has the state of each head's training."""
+    """State of each head's training."""
 
     weights: tuple[Float[Array, "H ..."], ...]
     adam: optax.OptState

@@ -28,7 +28,7 @@ _WIDTHS = 5
 
 
 class HeadRows(NamedTuple):
-    """Has the rows that heads are fitted on: shared by all, or with a leading axis of draws.
+    """The rows that heads are fitted on: shared by all, or with a leading axis of draws.
 
     Rows that are not shared are repeated for each head, x, y and weight with the leading axis H,
     before they reach `averaged_objective`.

@@ -47,7 +47,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Has the metrics of one fitted head, by the names that `metrics.score` gives them.
+    """The metrics of one fitted head, by the names that `metrics.score` gives them.
 
     Attributes:
         MCC, accuracy, macro_F1, balanced_accuracy: Metrics of the predictions.
@@ -75,7 +75,7 @@ METRICS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class HeadScore(Metrics):
-    """Has what one fitted head scored on the test rows, beside its metrics.
+    """What one fitted head is, and its predictions on the test rows, beside its metrics.
 
     Attributes:
         shots: Rows of each class that the head was trained on; None: all.

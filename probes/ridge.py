@@ -28,7 +28,7 @@ from probes.standardise import fold_into_head, standardise
 
 
 class Ridge(NamedTuple):
-    """Has the fits of S strengths on R draws.
+    """Fits of S strengths on R draws.
 
     Attributes:
         head: W, and b as the last row.

@@ -15,7 +15,7 @@ DATA_AXIS = "data"
 
 
 class TaskRows(NamedTuple):
-    """Has the train or the test rows of a task.
+    """The train or the test rows of a task.
 
     Attributes:
         x: Features.

@@ -36,7 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(COMMANDS)}"
-        print(f"geneb-jax: '{name}' is no command; {hint}", file=sys.stderr)
+        print(f"geneb-jax: '{name}' is not a command; {hint}", file=sys.stderr)
         return 2
     module, _ = COMMANDS[name]
     try:

@@ -45,7 +45,9 @@ def main(words: Sequence[str]) -> int:
         return 1
     workdir = Path(parsed.workdir).expanduser()
     if workdir.exists() and not workdir.is_dir():
-        print(f"nothing was started:\n--workdir={workdir}: is no folder", file=sys.stderr)
+        print(
+            f"nothing was started:\n--workdir={workdir}: is a file, not a folder", file=sys.stderr
+        )
         return 1
     # From here on JAX is needed.
     from geneb_jax.run import run
@@ -132,7 +134,7 @@ def _parse(words: Sequence[str]) -> flags.FlagValues:
     config_flags.DEFINE_config_file("config", lock_config=False, flag_values=parsed, sys_argv=argv)
     rest = parsed(argv)[1:]
     if rest:
-        raise ValueError(f"'{rest[0]}' is no flag; `geneb-jax run --help` shows all")
+        raise ValueError(f"'{rest[0]}' is not a flag; `geneb-jax run --help` shows all")
     return parsed
 
 

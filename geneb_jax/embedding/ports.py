@@ -109,6 +109,7 @@ class PortSource:
         if self.weights != "checkpoint":
             return baseline_card(self.name)
         return {
+            "model_id": self.name,
             "display": self.entry.paper_name,
             "params": self.entry.params,
             "url": self.entry.source["url"] or "",

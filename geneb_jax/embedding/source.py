@@ -98,7 +98,10 @@ class Source(Protocol):
         ...
 
     def card(self) -> Mapping[str, Any]:
-        """Returns what a submission says of the model: display, params, url, training_data."""
+        """Returns what a submission says of the model.
+
+        These are model_id, display, params, url and training_data.
+        """
         ...
 
     def check(self, tasks: Sequence[Task]) -> list[str]:
@@ -134,7 +137,7 @@ class Source(Protocol):
 
 def baseline_card(name: str) -> dict[str, Any]:
     """Returns what a submission says of a model that was not trained."""
-    return {"display": name, "params": 0, "url": "", "training_data": "none"}
+    return {"model_id": name, "display": name, "params": 0, "url": "", "training_data": "none"}
 
 
 @dataclass(frozen=True)

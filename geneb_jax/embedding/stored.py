@@ -36,8 +36,8 @@ class StoredSource:
     shared: bool = False
 
     def card(self) -> Mapping[str, Any]:
-        """Returns what a submission says of the embeddings."""
-        return baseline_card(self.name)
+        """Returns what a submission says of the embeddings: their folder's name, not its path."""
+        return baseline_card(self.folder.resolve().name)
 
     def check(self, tasks: Sequence[Task]) -> list[str]:
         """Returns a problem for each task whose file is missing or does not fit it."""

@@ -45,7 +45,7 @@ def run_results(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Source:
+class LoadedScores:
     """Scores to be presented.
 
     Attributes:
@@ -59,7 +59,7 @@ class Source:
     provenance: Mapping[str, Any] | None = None
 
 
-def read_source(source: str) -> Source:
+def read_source(source: str) -> LoadedScores:
     """Reads scores.
 
     Args:
@@ -69,16 +69,16 @@ def read_source(source: str) -> Source:
         ValueError: No such source, or everything that is wrong with its files.
     """
     if source == PUBLISHED:
-        return Source(published_results())
+        return LoadedScores(published_results())
     path = Path(source).expanduser()
     file = path / "scores.csv" if path.is_dir() else path
     if file.is_file():
         scores = read_scores(file)
         record = file.with_name("run.json")
         content = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
-        return Source(run_results(scores), scores, content)
+        return LoadedScores(run_results(scores), scores, content)
     if path.is_dir():
-        return Source(read_submissions(path))
+        return LoadedScores(read_submissions(path))
     raise ValueError(
         f"'{source}' is neither '{PUBLISHED}' nor a scores.csv, a run's workdir or a folder of "
         "submission files"

@@ -22,7 +22,7 @@ _META: Mapping[str, Any] = {
     "display": "",
     "params": 0,
     "url": "",
-    "zero_shot": True,  # frozen embeddings: no task of the benchmark was trained on
+    "zero_shot": False,  # True claims that pretraining saw no task of the benchmark
     "training_data": "",
     "provenance": "self-reported",
     "submitted_by": "",
@@ -34,7 +34,7 @@ def submission(model: str, card: Mapping[str, Any], scores: pd.DataFrame) -> dic
 
     Args:
         model: The model's name in the scores table.
-        card: What is said of the model: display, params, url, training_data.
+        card: What is said of the model: model_id, display, params, url, training_data.
         scores: The run's scores table.
 
     Returns:
@@ -53,9 +53,9 @@ def submission(model: str, card: Mapping[str, Any], scores: pd.DataFrame) -> dic
         results.setdefault(row["regime"], {})[row["task"]] = cell
     return {
         "schema_version": GENEB.schema_version,
-        "model_id": model,
+        "model_id": card["model_id"],
         "harness_version": GENEB.harness_version,
-        "meta": {**_META, **card},
+        "meta": {**_META, **{name: card[name] for name in _META if name in card}},
         "results": results,
     }
 
@@ -67,7 +67,7 @@ def write_submission(
 
     Args:
         model: The model's name in the scores table.
-        card: What is said of the model: display, params, url, training_data.
+        card: What is said of the model: model_id, display, params, url, training_data.
         scores: The run's scores table.
         workdir: The run's folder.
 

@@ -25,7 +25,7 @@ def test_the_version_is_the_packages(command):
 def test_a_command_that_is_not_there_is_answered_with_the_nearest(command):
     done = command("taks")
     assert done.returncode == 2
-    assert done.stderr == "geneb-jax: 'taks' is no command; did you mean tasks?\n"
+    assert done.stderr == "geneb-jax: 'taks' is not a command; did you mean tasks?\n"
     assert "valid: run, tasks, embed" in command("xyz").stderr
 
 

@@ -31,7 +31,7 @@ def test_a_config_is_found_by_name_and_by_file(tmp_path):
         (["--config=full", "--workdir=x", "--config.sedes=1"], "did you mean seeds"),
         (["--config=full", "--workdir=x", "--confg.C=1"], "confg.C"),
         (["--config=full", "--workdir=x", "--config.C=0"], "config.C: 0"),
-        (["--config=full", "--workdir=x", "kmer-4"], "'kmer-4' is no flag"),
+        (["--config=full", "--workdir=x", "kmer-4"], "'kmer-4' is not a flag"),
     ],
 )
 def test_a_wrong_call_is_answered_in_a_line(command, tmp_path, monkeypatch, words, answer):
@@ -46,4 +46,4 @@ def test_a_workdir_that_is_a_file_is_named(command, tmp_path):
     (tmp_path / "file").write_text("")
     done = command("run", "--config=quickstart", f"--workdir={tmp_path / 'file'}")
     assert done.returncode == 1
-    assert done.stderr == f"nothing was started:\n--workdir={tmp_path / 'file'}: is no folder\n"
+    assert done.stderr == f"nothing was started:\n--workdir={tmp_path / 'file'} is not a folder\n"

@@ -250,3 +250,9 @@ def test_files_of_the_kinds_that_people_report(name, words):
     with pytest.raises(ValueError) as error:
         read_embeddings(folder, task)
     assert words in str(error.value)
+
+
+def test_a_submission_names_the_folder_without_its_path(tmp_path):
+    (tmp_path / "mine").mkdir()
+    source = StoredSource(f"embeddings:{tmp_path / 'mine'}", tmp_path / "mine")
+    assert source.card()["model_id"] == source.card()["display"] == "mine"

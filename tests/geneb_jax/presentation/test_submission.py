@@ -10,7 +10,7 @@ from geneb_jax.presentation.submission import read_submissions, submission, writ
 
 CELL = {"MCC": 0.5, "Acc": 0.7, "F1": 0.6}
 TASK = GENEB.tasks[0].id
-CARD = {"display": "kmer-4", "params": 0, "url": "", "training_data": "none"}
+CARD = {"model_id": "kmer-4", "display": "kmer-4", "params": 0, "url": "", "training_data": "none"}
 
 
 def save(folder, name, **fields):
@@ -83,6 +83,8 @@ def test_submission_is_the_rounded_mean_over_the_seeds():
         "display", "params", "url", "zero_shot", "training_data", "provenance", "submitted_by",
     }  # fmt: skip
     assert isinstance(found["meta"]["params"], int)
+    assert found["meta"]["zero_shot"] is False  # a claim about pretraining that a run cannot make
+    assert found["model_id"] == "kmer-4"
 
 
 def test_no_submission_without_the_protocol(tmp_path):

@@ -5,7 +5,14 @@ import io
 from rich.console import Console
 from score_rows import table
 
-from geneb_jax.presentation.summary import headline, print_layers, print_speeds, print_table
+from geneb_jax.presentation.summary import (
+    headline,
+    print_layers,
+    print_speeds,
+    print_table,
+    print_unfinished_fits,
+    unfinished_fits,
+)
 
 SPEED = {
     "records_per_second": 1234.5, "tokens_per_second": 67890.1, "padding_share": 0.042,
@@ -62,3 +69,19 @@ def test_the_table_is_of_the_preset_and_without_it_of_the_first_hidden_state():
 def test_without_the_protocol_the_strength_closest_to_its_own_is_shown():
     swept = [{"probe": "mlp", "C": C, "MCC": MCC} for C, MCC in ((0.01, 0.1), (2.0, 0.2))]
     assert headline(table(*swept))["MCC"].tolist() == [0.2]
+
+
+def test_fits_that_did_not_end_are_counted_once_a_model():
+    scores = table(
+        {"converged": False, "seed": 13, "objective": 0.5},
+        {"converged": False, "seed": 17, "objective": 0.5},  # the same full fit
+        {"converged": False, "seed": 13, "regime": "10shot", "objective": 0.4},
+        {"converged": True},
+        {"model": "kmer-2", "converged": False},
+    )
+    assert unfinished_fits(scores).to_dict() == {"kmer-4": 2, "kmer-2": 1}
+    console = Console(record=True, width=200)
+    print_unfinished_fits(scores, console)
+    assert "2 of kmer-4, 1 of kmer-2" in console.export_text()
+    print_unfinished_fits(scores[scores["converged"]], quiet := Console(record=True))
+    assert not quiet.export_text()

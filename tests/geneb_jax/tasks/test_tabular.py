@@ -42,7 +42,9 @@ def test_lines_are_counted_through_quoted_newlines(folder):
 def test_endings(folder, name):
     delimiter = "\t" if "tsv" in name.lower() else ","
     content = f"id{delimiter}seq\na{delimiter}AC\n".encode()
-    table = read(folder, gzip.compress(content, mtime=0) if name.lower().endswith("gz") else content, name)
+    table = read(
+        folder, gzip.compress(content, mtime=0) if name.lower().endswith("gz") else content, name
+    )
     assert table.column("seq") == ["AC"]
 
 
