@@ -45,9 +45,7 @@ def main(words: Sequence[str]) -> int:
         return 1
     workdir = Path(parsed.workdir).expanduser()
     if workdir.exists() and not workdir.is_dir():
-        print(
-            f"nothing was started:\n--workdir={workdir}: is a file, not a folder", file=sys.stderr
-        )
+        print(f"nothing was started:\n--workdir={workdir} is not a folder", file=sys.stderr)
         return 1
     # From here on JAX is needed.
     from geneb_jax.run import run
