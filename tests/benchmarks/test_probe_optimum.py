@@ -5,6 +5,8 @@ from shared_data import need
 
 from benchmarks.probe_optimum import MADE, REAL, STRENGTHS, solve
 
+QUICK = ("two rows", "near-duplicate columns")
+
 
 def check(problem):
     outcomes = solve(problem)
@@ -16,7 +18,10 @@ def check(problem):
     return outcomes
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MADE],
+)
 def test_hard_problems_end_at_the_optimum_or_say_that_they_do_not(name):
     check(MADE[name]())
 

@@ -7,10 +7,13 @@ import pytest
 from golden_ports import GOLDEN
 
 import geneb_jax
-from geneb_jax.config import ConfigError, default_config
+from geneb_jax.benchmark import CUSTOM, TaskInfo
+from geneb_jax.config import ConfigError, DataSettings, Settings, default_config
 from geneb_jax.embedding import ports
+from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.run import run
+from geneb_jax.tasks.task import Split, Task
 from model_ports.loading.planned import plan_checkpoint
 
 GENA = "gena-lm-bert-base"  # its fixture has 24 positions
@@ -41,11 +44,8 @@ def test_records_that_models_refuse_are_all_named_before_anything_starts(
     tasks = tmp_path / "tasks"
     good = [("ACGT", 0, "train"), ("GGTT", 1, "train"), ("AATT", 0, "test")]
     write_task(tasks, "one", [*good, (LONG, 1, "test"), *[(LONG + x, 1, "train") for x in "ACGTN"]])
-    write_task(tasks, "two", [("AC<bos>", 1, "train"), *good])
     config = default_config()
-    config.update(
-        models=f"kmer-2,{GENA},{NT}", tasks_dir=str(tasks), checkpoints_dir=str(checkpoints)
-    )
+    config.update(models=f"kmer-2,{GENA}", tasks_dir=str(tasks), checkpoints_dir=str(checkpoints))
     with pytest.raises(ConfigError) as error:
         run(config, tmp_path / "run")
     gena = f"config.models: '{GENA}': task 'one'"
@@ -55,14 +55,20 @@ def test_records_that_models_refuse_are_all_named_before_anything_starts(
     assert "in row 7 has" in lines[2]
     assert lines[3] == f"{gena}: ... and 2 more such train records"
     assert lines[4].startswith(f"{gena}: test record '{LONG[:40]}...' (330 letters) in row 4 has")
-    *_, last = lines
-    assert last == (
-        f"config.models: '{NT}': task 'two': train record 'AC<bos>' in row 1 has token id 4106, "
-        "but the model has 4105 rows; remove special tokens from it"
-    )
     assert not (tmp_path / "run").exists()
     config.skip_unavailable, config.regimes, config.report = True, "full", False
     assert set(run(config, tmp_path / "run")["model"]) == {"kmer-2"}
+
+
+def test_tokens_that_a_model_has_no_row_for_are_named(checkpoints):
+    info = TaskInfo("two", "two", CUSTOM, CUSTOM)
+    train = Split(["AC<bos>", "ACGT", "GGTT"], np.array([1, 0, 1]))
+    task = Task(info, train, Split(["AATT"], np.array([0])))
+    source = find_source(NT, Settings(data=DataSettings(checkpoints_dir=checkpoints)))
+    assert source.check([task]) == [
+        "task 'two': train record 'AC<bos>' in row 1 has token id 4106, but the model has 4105 "
+        "rows; remove special tokens from it"
+    ]
 
 
 def test_rows_are_those_of_the_file_after_subsampling(tmp_path, checkpoints):
