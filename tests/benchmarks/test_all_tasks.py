@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from benchmarks.all_tasks import MOST_TRAIN, Size, run, task_sizes
 from benchmarks.probes import STRENGTHS
@@ -16,6 +17,7 @@ def test_each_task_of_the_benchmark_has_its_sizes():
     assert sum(size.train > MOST_TRAIN for size in sizes) == 6
 
 
+@pytest.mark.slow
 def test_each_pass_fits_the_same_data(capsys):
     run([Size("a", 300, 200, 3)], 16, "converged", 2)
     *lines, total = capsys.readouterr().out.splitlines()

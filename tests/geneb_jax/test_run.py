@@ -147,6 +147,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow  # test_engine kills the embedding, test_cells holds what resumes
 def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tasks_dir, tmp_path, monkeypatch):
     made = config(tasks_dir)
     quiet(made, tmp_path / "whole")
@@ -285,6 +286,7 @@ def test_embeddings_and_scores_of_other_numerics_are_not_taken(tasks_dir, tmp_pa
     assert first[name] > 0
 
 
+@pytest.mark.slow  # test_cells adds heads to a cell
 def test_more_heads_in_the_same_workdir_are_added(tasks_dir, tmp_path):
     one = quiet(config(tasks_dir, models="kmer-3", C="1"), tmp_path)
     both = quiet(config(tasks_dir, models="kmer-3", C="0.1,1", regimes="full"), tmp_path)
@@ -412,6 +414,7 @@ def test_command_line_answers_an_unknown_field_with_the_nearest(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow  # test_config parses the lists
 def test_command_line_takes_comma_lists(tasks_dir, tmp_path):
     done = command(
         f"--workdir={tmp_path}", f"--config.tasks_dir={tasks_dir}", "--config.tasks=iDHS",

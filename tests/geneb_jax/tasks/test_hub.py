@@ -105,6 +105,7 @@ def test_pinned_files_are_fetched_and_kept(endpoint, tmp_path):
     assert offline.stdout == done.stdout
 
 
+@pytest.mark.slow  # it waits for the retries
 def test_no_network_names_the_way_out(tmp_path):
     done = python(FETCH, "http://127.0.0.1:9", tmp_path)
     assert done.returncode == 1

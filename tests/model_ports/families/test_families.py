@@ -156,7 +156,14 @@ def test_records_beyond_the_position_table_are_refused(model_id: str):
         tokenize(endless, ["ACGTTGCA" * 100])
 
 
-@pytest.mark.parametrize("model_id", BY_KIND)
+# Of these the tiny model compiles half a minute; their fixtures run in any case.
+LONG_TO_COMPILE = ("JanusDNA_72_w", "space")
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    [pytest.param(m, marks=pytest.mark.slow) if m in LONG_TO_COMPILE else m for m in BY_KIND],
+)
 def test_tiny_random_model_embeds(model_id: str):
     port = random_port(model_id, GOLDEN / model_id, tiny=True, seed=1)
     assert sum(leaf.size for leaf in jax.tree.leaves(port.state)) < 1e7
