@@ -7,15 +7,7 @@ from hypothesis import strategies as st
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.tasks.task import Split, Task, content_digest, fingerprint, subsample_train
 
-GOOD = "text,label,split\nACGT,0,train\nGGTT,1,train\nAAAA,0,test\nCCCC,1,test\n"
 INFO = TaskInfo("mine", "mine", CUSTOM, CUSTOM)
-
-
-def write(folder, text, name="mine.csv"):
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return folder
 
 
 def example(labels, sequences=None):
