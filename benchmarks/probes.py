@@ -34,7 +34,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.devices.programs import make_room_for_programs
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
-from probes.logistic import fit_logistic
+from probes.logistic_compiled import fit_logistic
 from probes.padding import ladder
 from probes.solvers import SOLVERS
 

@@ -35,7 +35,7 @@ from model_ports.loading.ports import abstract_port
 from model_ports.port import Port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, padded_length
-from probes.logistic import fit_logistic
+from probes.logistic_compiled import fit_logistic
 from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge
 from probes.solvers import SOLVERS

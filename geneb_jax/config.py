@@ -196,6 +196,12 @@ class DeviceSettings:
         "JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I of N "
         "and the first one's address. All need the same workdir or embeddings_dir.",
     )
+    programs_dir: str = _field(
+        "",
+        checks.text,
+        "Keeps compiled programs, at most 2 GiB, for all later runs: a folder; empty: "
+        "geneb_jax/programs in the user's cache; none: they are not kept.",
+    )
     profile: bool = _field(
         False,
         checks.flag,

@@ -26,7 +26,6 @@ WORKDIR: Mapping[str, str] = {
     "embeddings/MODEL/REPRESENTATION/": "Kept embeddings: chunks keys-K-V.npy and values-V.npy, "
     "named by their digests, and store.json, which says what they were computed with.",
     "devices/KIND.json": "What was measured of this kind of device.",
-    "compiled/": "Compiled programs.",
     "profile/MODEL/": "With profile: a trace for the JAX profiler.",
 }
 

@@ -73,7 +73,7 @@ def run(
             raise ConfigError([f"config.processes: {error}"]) from error
     sources, tasks = check(settings)
     checked = time.monotonic()
-    keep_programs(workdir / "compiled")
+    keep_programs(settings.devices.programs_dir)
     if jax.process_index() > 0:
         assist(sources, tasks, workdir)
         meet(_END)

@@ -1,18 +1,18 @@
 """All probes of one task: regimes x seeds x strengths, fitted jointly, scored on the test rows."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float32, Integer
+from jaxtyping import Float, Float32, Integer
 
-from probes.fitting import Draw, fit_draws
-from probes.kind import FittedHeads, find_kind, solver_name
-from probes.metrics import predict
+from probes.draws import Draw
+from probes.kind import find_kind, solver_name
+from probes.metrics import predict, score
 from probes.probe import HeadScore, Probe
-from probes.rows import TaskRows, put_rows, score_rows
+from probes.rows import TaskRows, check_mesh
 from probes.sampling import few_shot_rows
 from probes.selection import select_on_train
 
@@ -59,59 +59,58 @@ def evaluate_task(
     absent = np.setdiff1d(y_test, labels)
     if absent.size:
         raise ValueError(f"test has labels that train lacks: {absent.tolist()}")
-    train = put_rows(x_train, train_classes, len(labels), mesh)
-    test = put_rows(x_test, np.searchsorted(labels, y_test), len(labels), mesh)
+    if mesh is not None:
+        check_mesh(mesh)
+    train = TaskRows(x_train, train_classes, len(labels), mesh)
+    test_classes = np.searchsorted(labels, y_test)
     heads = []
-    with jax.enable_x64(True):
-        for probe, k in itertools.product(probes, shots):
-            drawn = [
-                np.arange(len(y_train)) if k is None else few_shot_rows(train_classes, k, seed)
-                for seed in seeds
-            ]
-            draws = [
-                Draw(rows, seed, k is None, class_weight)
-                for class_weight in probe.class_weights
-                for rows, seed in zip(drawn, seeds, strict=True)
-            ]
-            grids = {probe.strengths: draws}
-            if probe.selection != "none":
-                grids = select_on_train(train, probe, draws[: len(seeds)])
-            for strengths, draws_of_grid in grids.items():
-                distinct = _distinct(draws_of_grid, probe)
-                fitted = fit_draws(train, [draw for draw, _ in distinct], strengths, probe)
-                heads += _scored(fitted, strengths, distinct, k, probe, test, labels)
+    for probe, k in itertools.product(probes, shots):
+        drawn = [
+            np.arange(len(y_train)) if k is None else few_shot_rows(train_classes, k, seed)
+            for seed in seeds
+        ]
+        draws = [
+            Draw(rows, seed, k is None, class_weight)
+            for class_weight in probe.class_weights
+            for rows, seed in zip(drawn, seeds, strict=True)
+        ]
+        grids = {probe.strengths: draws}
+        if probe.selection != "none":
+            grids = select_on_train(train, probe, draws[: len(seeds)])
+        kind = find_kind(probe.kind)
+        for strengths, draws_of_grid in grids.items():
+            distinct = _distinct(draws_of_grid, kind.seeded)
+            fitted = kind.fit(train, [draw for draw, _ in distinct], np.array(strengths), probe)
+            values = kind.decision_values(x_test, fitted.head)
+            facts = score(values, test_classes) | fitted._asdict()
+            heads += _heads(facts, values, strengths, distinct, k, probe, labels)
     return heads
 
 
-def _distinct(draws: Sequence[Draw], probe: Probe) -> list[tuple[Draw, list[int]]]:
+def _distinct(draws: Sequence[Draw], seeded: bool) -> list[tuple[Draw, list[int]]]:
     """Returns the draws to fit, each with the seeds that it stands for.
 
     Fits of all of train that do not depend on the seed are one.
     """
     distinct: dict[tuple[str, int | None], tuple[Draw, list[int]]] = {}
     for draw in draws:
-        depends = find_kind(probe.kind).seeded or not draw.whole
-        key = (draw.class_weight, draw.seed if depends else None)
+        key = (draw.class_weight, draw.seed if seeded or not draw.whole else None)
         distinct.setdefault(key, (draw, []))[1].append(draw.seed)
     return list(distinct.values())
 
 
-def _scored(
-    fitted: FittedHeads,
+def _heads(
+    facts: Mapping[str, Any],
+    values: Float[np.ndarray, "S R M K1"],
     strengths: Sequence[float],
     draws: Sequence[tuple[Draw, Sequence[int]]],
     shots: int | None,
     probe: Probe,
-    test: TaskRows,
     labels: Integer[np.ndarray, " K"],
 ) -> list[HeadScore]:
-    """Scores S x R heads on the test rows, once for each of the seeds that a draw stands for."""
-    values = find_kind(probe.kind).decision_values(test.on_devices, fitted.head)
-    facts = score_rows(values, test) | fitted._asdict()
-    del facts["head"]
-    facts, values, predicted = jax.device_get((facts, values, predict(values)))
-    values, predicted = values[:, :, : len(test.x)], predicted[:, :, : len(test.x)]
-    binary = len(labels) == 2
+    """Returns S x R heads, each once for each of the seeds that its draw stands for."""
+    predicted = labels[predict(values)]
+    scores = (values[..., 0] if values.shape[-1] == 1 else values).astype(np.float32)
     return [
         HeadScore(
             shots=shots,
@@ -122,9 +121,9 @@ def _scored(
             class_weight=draw.class_weight,
             selection=probe.selection,
             C=C,
-            predictions=labels[predicted[s, r]],
-            scores=(values[s, r, :, 0] if binary else values[s, r]).astype(np.float32),
-            **{name: array[s, r].item() for name, array in facts.items()},
+            predictions=predicted[s, r],
+            scores=scores[s, r],
+            **{name: array[s, r].item() for name, array in facts.items() if name != "head"},
         )
         for s, C in enumerate(strengths)
         for r, (draw, seeds) in enumerate(draws)

@@ -1,35 +1,20 @@
-"""What a kind of probe offers, and what it is given.
+"""What a kind of probe offers.
 
 A new kind is one module that ends in `KIND = Kind(...)`, and its row in `probe.KINDS`.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float, Float32, Float64, Int, PyTree, UInt32
+from jaxtyping import Bool, Float, Float32, Int, PyTree
 
+from probes.draws import Draw
 from probes.probe import KINDS, Probe
-
-
-class TrainRows(NamedTuple):
-    """The padded rows that heads are fitted on, for each of R draws.
-
-    Attributes:
-        x: Features; draws of all of train share them, other draws have each theirs.
-        y: Targets, as `loss.targets` makes them, shared as the features are.
-        weight: Weight of each row in each draw's loss; 0 for padding and for rows that a draw
-            lacks, above 0 for all others.
-        seeds: Seed of each draw.
-    """
-
-    x: Float32[Array | np.ndarray, "*draws N D"]
-    y: Float64[np.ndarray, "*draws N K1"]
-    weight: Float64[np.ndarray, "R N"]
-    seeds: UInt32[np.ndarray, " R"]
+from probes.rows import TaskRows
 
 
 class FittedHeads(NamedTuple):
@@ -45,11 +30,11 @@ class FittedHeads(NamedTuple):
             the optimum.
     """
 
-    head: PyTree[Float[Array, "S R ..."]]
-    iterations: Int[Array, "S R"]
-    objective: Float[Array, "S R"]
-    gradient_norm: Float[Array, "S R"]
-    converged: Bool[Array, "S R"]
+    head: PyTree[Float[Array | np.ndarray, "S R ..."]]
+    iterations: Int[Array | np.ndarray, "S R"]
+    objective: Float[Array | np.ndarray, "S R"]
+    gradient_norm: Float[Array | np.ndarray, "S R"]
+    converged: Bool[Array | np.ndarray, "S R"]
 
 
 @dataclass(frozen=True)
@@ -57,15 +42,16 @@ class Kind:
     """Offers what `evaluate_task` needs of a kind of probe.
 
     Attributes:
-        fit: Fits heads of strengths C, float64 [S], on R draws of rows, as a probe asks.
-        decision_values: Applies heads `FittedHeads.head` to features [M, D], float32; returns
-            decision values [S, R, M, K1].
+        fit: Fits heads of strengths C, float64 [S], on R draws of train rows, as a probe asks.
+            All of the draws are whole, or none is.
+        decision_values: Applies heads `FittedHeads.head` to features [M, D]; returns decision
+            values [S, R, M, K1].
         solver: Name of its one way to fit; None: the probe names it.
         seeded: Whether a fit of the same rows depends on the seed.
     """
 
-    fit: Callable[[TrainRows, np.ndarray, Probe], FittedHeads]
-    decision_values: Callable[[Array, PyTree], Array]
+    fit: Callable[[TaskRows, Sequence[Draw], np.ndarray, Probe], FittedHeads]
+    decision_values: Callable[[Float32[np.ndarray, "M D"], PyTree], np.ndarray]
     solver: str | None = None
     seeded: bool = False
 

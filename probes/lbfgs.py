@@ -17,10 +17,7 @@ from jaxtyping import Bool, Float, Int, Int32, PyTree, Shaped
 
 from probes.heads import put_heads, take_heads, where_heads
 from probes.line_search import Search, advance_search, start_search
-from probes.solvers import Stopping
-
-MEMORY = 10
-_MAX_EVALUATIONS = 50  # of one line search; scikit-learn's `maxls`
+from probes.solvers import MAX_EVALUATIONS, MEMORY, Stopping
 
 # An objective takes per-head data, arrays with the leading axis H; iterates x [H, P]; and which
 # heads' values are needed, bool [H]. It returns values f [H] and gradients [H, P], which may be
@@ -159,7 +156,7 @@ def _advance(
     slope = _dot(g, state.direction)
     search, next_step, accepted = advance_search(state.search, state.step, f, slope)
     evaluations = state.evaluations + 1
-    failed = ~state.stopped & ~accepted & (evaluations >= _MAX_EVALUATIONS)
+    failed = ~state.stopped & ~accepted & (evaluations >= MAX_EVALUATIONS)
     accepted &= ~state.stopped
 
     # An accepted step: the iterate moves, the stopping rules are asked, a pair is remembered

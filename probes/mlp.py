@@ -9,6 +9,7 @@ would stop a few-shot fit before it has begun.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -19,11 +20,13 @@ from jax import Array
 from jaxtyping import Bool, Float, Float32, Int, Int32, Key, UInt32
 
 from probes.blocks import multiply
+from probes.draws import Draw, PaddedRows, padded_rows
 from probes.heads import put_heads, take_heads, where_heads
-from probes.kind import FittedHeads, Kind, TrainRows
+from probes.kind import FittedHeads, Kind
 from probes.loss import row_loss
-from probes.padding import ladder
+from probes.padding import ladder, pad
 from probes.probe import Probe
+from probes.rows import TaskRows
 from probes.sampling import stratified_carve
 from probes.standardise import standardise
 
@@ -102,8 +105,11 @@ class _State(NamedTuple):
     objective: Float[Array, " H"]
 
 
-def fit_rows(rows: TrainRows, strengths: np.ndarray, probe: Probe) -> FittedHeads:
+def fit_heads(
+    train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
+) -> FittedHeads:
     """Fits heads of strengths C [S] on R draws of rows, in float32; see `kind.Kind`."""
+    rows = padded_rows(train, draws)
     x, y, weight = (array.astype(np.float32) for array in (rows.x, rows.y, rows.weight))
     with jax.enable_x64(False):
         end = fit_mlp(
@@ -115,11 +121,12 @@ def fit_rows(rows: TrainRows, strengths: np.ndarray, probe: Probe) -> FittedHead
             rows.seeds,
             standardised=probe.standardised,
         )
-    unknown = jnp.full(end.epochs.shape, jnp.nan)
+    end = jax.device_get(end)
+    unknown = np.full(end.epochs.shape, np.nan)
     return FittedHeads(end.network, end.epochs, end.objective, unknown, end.converged)
 
 
-def _held_out_rows(rows: TrainRows) -> Int32[np.ndarray, "R J"]:
+def _held_out_rows(rows: PaddedRows) -> Int32[np.ndarray, "R J"]:
     """Draws the rows that the early stop of each draw's fit is judged on; N for padding.
 
     There are none where they would be few.
@@ -309,10 +316,13 @@ def _right(z: Array, y: Array) -> Array:
     return (jnp.argmax(z, axis=1) == jnp.argmax(y, axis=1)).astype(z.dtype)
 
 
-def decision_values(x: Float32[Array, "M D"], network: Network) -> Float32[Array, "S R M K1"]:
+def decision_values(
+    x: Float32[np.ndarray, "M D"], network: Network
+) -> Float32[np.ndarray, "S R M K1"]:
     """Returns the decision values of networks with the leading axes [S, R], in float32."""
     with jax.enable_x64(False):
-        return mlp_values(x, network)
+        values = mlp_values(pad(x, ladder(len(x))), network)
+    return jax.device_get(values)[:, :, : len(x)]
 
 
 @jax.jit
@@ -329,4 +339,4 @@ def mlp_values(x: Float[Array, "M D"], network: Network) -> Float[Array, "S R M 
     return of_heads.reshape(*axes, *of_heads.shape[1:])
 
 
-KIND = Kind(fit_rows, decision_values, solver="adam", seeded=True)
+KIND = Kind(fit_heads, decision_values, solver="adam", seeded=True)

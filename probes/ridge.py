@@ -11,6 +11,7 @@ forms of google-research/big_vision's few-shot evaluator).
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -20,10 +21,12 @@ from jax import Array
 from jaxtyping import Float
 
 from probes.blocks import multiply
+from probes.draws import Draw, padded_rows
 from probes.eigen import eigh
-from probes.kind import FittedHeads, Kind, TrainRows
+from probes.kind import FittedHeads, Kind
 from probes.linear import decision_values
 from probes.probe import Probe
+from probes.rows import TaskRows
 from probes.standardise import fold_into_head, standardise
 
 
@@ -41,11 +44,15 @@ class Ridge(NamedTuple):
     gradient_norm: Float[Array, "R S"]
 
 
-def fit_rows(rows: TrainRows, strengths: np.ndarray, probe: Probe) -> FittedHeads:
+def fit_heads(
+    train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
+) -> FittedHeads:
     """Fits heads of strengths C [S] on R draws of rows; see `kind.Kind`."""
-    end = fit_ridge(rows.x, rows.y, rows.weight, strengths, standardised=probe.standardised)
-    head, objective, gradient = (jnp.swapaxes(array, 0, 1) for array in end)
-    none, done = jnp.zeros(objective.shape, int), jnp.ones(objective.shape, bool)
+    rows = padded_rows(train, draws)
+    with jax.enable_x64(True):
+        end = fit_ridge(rows.x, rows.y, rows.weight, strengths, standardised=probe.standardised)
+    head, objective, gradient = (np.swapaxes(array, 0, 1) for array in jax.device_get(end))
+    none, done = np.zeros(objective.shape, int), np.ones(objective.shape, bool)
     return FittedHeads(head, none, objective, gradient, done)
 
 
@@ -112,4 +119,4 @@ def _fit_draw(
     return Ridge(*jax.vmap(solve)(alpha))
 
 
-KIND = Kind(fit_rows, decision_values, solver="closed form")
+KIND = Kind(fit_heads, decision_values, solver="closed form")

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Integer
+from jaxtyping import Bool, Float, Float64, Integer
 
-from probes.fitting import Draw, fit_draws
+from probes.draws import Draw
 from probes.kind import find_kind
+from probes.metrics import confusion_matrix, mcc, predict
 from probes.probe import Probe
-from probes.rows import TaskRows, put_rows, score_rows
+from probes.rows import TaskRows
 from probes.sampling import stratified_carve, stratified_folds
 
 FOLDS = 5
@@ -41,7 +42,8 @@ def select_on_train(
         for class_weight in probe.class_weights
         for mask in masks
     ]
-    fitted = fit_draws(train, trained, probe.strengths, probe) if trained else None
+    kind = find_kind(probe.kind)
+    fitted = kind.fit(train, trained, np.array(probe.strengths), probe) if trained else None
     chosen: dict[tuple[float, ...], list[Draw]] = {}
     end = 0
     for draw, masks in zip(draws, held_out, strict=True):
@@ -49,15 +51,26 @@ def select_on_train(
         if fitted is not None and len(masks):
             of_draw = slice(end, end := end + len(probe.class_weights) * len(masks))
             head = jax.tree.map(lambda array, of_draw=of_draw: array[:, of_draw], fitted.head)
-            rows = train
-            if not draw.whole:
-                rows = put_rows(train.x[draw.rows], train.classes[draw.rows], train.class_count)
-            values = find_kind(probe.kind).decision_values(rows.on_devices, head)
-            MCC = score_rows(values, rows, np.tile(masks, (len(probe.class_weights), 1)))["MCC"]
+            values = kind.decision_values(train.x[draw.rows], head)
+            MCC = _mcc_on_held_out(values, train.classes[draw.rows], masks)
             mean = np.mean(np.reshape(MCC, (len(MCC), -1, len(masks))), axis=2)
             class_weight, C = grid[int(np.argmax(mean.T))]
         chosen.setdefault((C,), []).append(draw._replace(class_weight=class_weight))
     return chosen
+
+
+def _mcc_on_held_out(
+    values: Float[np.ndarray, "S R M K1"],
+    classes: Integer[np.ndarray, " M"],
+    masks: Bool[np.ndarray, "fits M"],
+) -> Float64[np.ndarray, "S R"]:
+    """Returns the MCC of heads on the rows that they did not see; R counts fits the fastest."""
+    predicted, class_count = predict(values), max(values.shape[-1], 2)
+    MCC = np.empty(values.shape[:2])
+    for r in range(values.shape[1]):
+        mask = masks[r % len(masks)]
+        MCC[:, r] = mcc(confusion_matrix(classes[mask], predicted[:, r, mask], class_count))
+    return MCC
 
 
 def held_out_rows(

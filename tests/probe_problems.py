@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -39,3 +40,8 @@ def reference(x, y, **options):
 def fit_rows(head, y):
     """The train rows that a head was fitted on."""
     return slice(None) if head.shots is None else few_shot_rows(y, head.shots, head.seed)
+
+
+def some_slow(rows, fast):
+    """Rows of a test's parameters, each of which compiles a program; those not `fast` are slow."""
+    return [row if row in fast else pytest.param(*row, marks=pytest.mark.slow) for row in rows]

@@ -31,10 +31,12 @@ def main(words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
+    from geneb_jax.devices.programs import keep_programs
     from geneb_jax.embedding.embed import embed_views
     from geneb_jax.files.atomic import write_whole
     from geneb_jax.tasks.sequences import read_sequences
 
+    keep_programs()
     names, sequences = read_sequences(arguments.input)
     if arguments.out.suffix != ".npz":
         raise ValueError(f"{arguments.out}: name a file that ends with .npz")

@@ -3,20 +3,37 @@
 from pathlib import Path
 
 import jax
+from absl import logging
 
+from geneb_jax.files.user_cache import user_cache
+
+_MOST_KEPT = 2 * 2**30  # bytes; those that were not read for longest go first
 _MAPS = Path("/proc/self/maps")
 _MOST_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
-def keep_programs(folder: Path) -> None:
-    """Keeps compiled programs in a folder, small ones too, so that a restart compiles none.
+def keep_programs(folder: str = "") -> None:
+    """Keeps compiled programs on disk, small ones too, so that no later process compiles them.
 
-    A folder that JAX was told of before, by its own setting, stays.
+    Args:
+        folder: Takes the programs; empty: the user's cache; 'none': nothing is kept. A folder that
+            JAX was told of before, by its own setting, stays.
     """
+    if folder == "none":
+        return
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
-        jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
+        try:
+            path = Path(folder).expanduser().absolute() if folder else user_cache("programs")
+            path.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError) as error:
+            logging.warning("compiled programs are not kept: %s", error)
+            return
+        jax.config.update("jax_compilation_cache_dir", str(path))
+        jax.config.update("jax_compilation_cache_max_size", _MOST_KEPT)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # Otherwise the name of the folder is a part of each program's key.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 
 def make_room_for_programs() -> None:

@@ -1,8 +1,8 @@
 """Sizes and SHA-256 digests of files; a large file is hashed again only after it has changed.
 
-The digest of each large file is kept in a small JSON file in geneb_jax/digests of the user's cache
-($XDG_CACHE_HOME, or ~/.cache), with all that the file system says of a change: folders of
-checkpoints may be read-only. Where that cache is damaged or cannot be written, files are hashed.
+The digest of each large file is kept in a small JSON file in the user's cache, with all that the
+file system says of a change: folders of checkpoints may be read-only. Where that cache is damaged
+or cannot be written, files are hashed.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from typing import Any
 from absl import logging
 
 from geneb_jax.files.json_files import write_json
+from geneb_jax.files.user_cache import user_cache
 
 _SMALL = 2**20  # bytes; smaller files are hashed in the time that a look into the cache takes
 _SLOW = 10**9  # bytes; hashing such a file takes seconds, and the log says so
@@ -160,8 +161,5 @@ def _keep(stamp: Mapping[str, Any], sha256: str) -> None:
 
 def _cache_file(stamp: Mapping[str, Any]) -> Path:
     """Returns the cache's file on a file: one each, so that processes need not wait for others."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not home.is_absolute():  # the XDG specification: unset, empty and relative ones are invalid
-        home = Path.home() / ".cache"
     name = hashlib.sha256(os.fsencode(stamp["path"])).hexdigest()
-    return home / "geneb_jax" / "digests" / f"{name}.json"
+    return user_cache("digests") / f"{name}.json"

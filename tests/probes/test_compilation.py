@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from probes import Probe, evaluate_task
-from probes.linear import decision_values
-from probes.metrics import score
 from probes.ridge import fit_ridge
 
 ROOT = Path(__file__).parents[2]
@@ -45,10 +43,10 @@ def test_tasks_of_close_sizes_share_programs():
         y = (x[:, 0] + rng.normal(size=len(x)) > 0).astype(int)
         evaluate_task(x[:train], y[:train], x[train:], y[train:], shots=[None, 10, 1], seeds=(1, 2),
                       probes=[Probe("ridge", strengths=(0.1, 1.0))])  # fmt: skip
-        return [program._cache_size() for program in (fit_ridge, decision_values, score)]
+        return fit_ridge._cache_size()
 
     first = compiled(450, 130)
-    assert min(first) > 0
+    assert first > 0
     assert compiled(490, 150) == compiled(500, 160) == first
 
 

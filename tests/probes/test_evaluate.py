@@ -74,8 +74,8 @@ def test_impossible_tasks_are_named():
 @pytest.mark.parametrize(
     ("kind", "standardised"),
     [
-        pytest.param("logistic", False, marks=pytest.mark.slow),
-        pytest.param("logistic", True, marks=pytest.mark.slow),
+        ("logistic", False),
+        ("logistic", True),
         ("ridge", False),
         pytest.param("mlp", True, marks=pytest.mark.slow),
     ],

@@ -1,7 +1,6 @@
 import sys
 from types import ModuleType
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,13 +17,14 @@ def test_every_kind_says_what_it_offers(name):
     assert solver_name(Probe(name, "converged")) == (kind.solver or "converged")
 
 
-def fit_shares(rows, strengths, probe):
+def fit_shares(train, draws, strengths, probe):
     """Heads without weights, whose intercepts are the classes' shares of the rows."""
-    y = np.broadcast_to(rows.y, (len(rows.weight), *rows.y.shape[-2:]))
-    share = np.einsum("rn,rnk->rk", rows.weight, y) / rows.weight.sum(1)[:, None]
-    shape = (len(strengths), len(rows.weight))
-    head = jnp.zeros((*shape, rows.x.shape[-1] + 1, y.shape[-1])).at[:, :, -1].set(share)
-    zero = jnp.zeros(shape)
+    shape = len(strengths), len(draws)
+    head = np.zeros((*shape, train.x.shape[1] + 1, train.class_count))
+    for r, draw in enumerate(draws):
+        counts = np.bincount(train.classes[draw.rows], minlength=train.class_count)
+        head[:, r, -1] = counts / counts.sum()
+    zero = np.zeros(shape)
     return FittedHeads(head, zero.astype(int), zero, zero, zero == 0)
 
 

@@ -1,33 +1,40 @@
-import functools
+"""Logistic heads are scikit-learn's, whichever engine fits them."""
+
 import itertools
 
-import jax
 import numpy as np
 import pytest
-from probe_problems import SEEDS, fit_rows, problem, reference
+from probe_problems import SEEDS, fit_rows, problem, reference, some_slow
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from sklearn.preprocessing import StandardScaler
 
-from probes import Probe, evaluate_task, logistic
-from probes.kind import TrainRows
-from probes.lbfgs import MEMORY
-from probes.linear import decision_values
-from probes.logistic import fit_logistic
-from probes.loss import targets
-from probes.sampling import stratified_folds
-from probes.solvers import SOLVERS
+from probes import SOLVERS, Probe, evaluate_task, logistic
+from probes.draws import Draw
+from probes.rows import TaskRows
+
+ENGINES = ("scipy", "compiled")
 
 
-def some_slow(rows, fast):
-    """Rows of a test's parameters, each of which compiles a program; those not `fast` are slow."""
-    return [row if row in fast else pytest.param(*row, marks=pytest.mark.slow) for row in rows]
+@pytest.fixture
+def engine(request, monkeypatch):
+    """Lets one engine fit everything."""
+    compiled = request.param == "compiled"
+    monkeypatch.setattr(logistic, "is_compiled", lambda train, draws: compiled)
+    return request.param
 
 
 @pytest.mark.parametrize(
-    ("classes", "shots"),
-    some_slow(itertools.product((2, 3, 5), (None, 10, 1)), fast=[(2, 1), (2, 10), (3, None)]),
+    ("engine", "classes", "shots"),
+    some_slow(
+        itertools.product(ENGINES, (2, 3, 5), (None, 10, 1)),
+        fast=[
+            *itertools.product(("scipy",), (2, 3, 5), (None, 10, 1)),
+            ("compiled", 2, None),
+        ],
+    ),
+    indirect=["engine"],
 )
-def test_heads_are_scikit_learns(classes, shots):
+def test_heads_are_scikit_learns(engine, classes, shots):
     x, y, x_test, y_test = problem(classes=classes)
     probe = Probe(solver="geneb", strengths=(0.01, 1.0))
     heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[shots], seeds=SEEDS)
@@ -47,8 +54,11 @@ def test_heads_are_scikit_learns(classes, shots):
             )
 
 
+@pytest.mark.parametrize(
+    "engine", ["scipy", pytest.param("compiled", marks=pytest.mark.slow)], indirect=True
+)
 @pytest.mark.parametrize("classes", [2, 3])
-def test_converged_is_the_optimum(classes):
+def test_converged_is_the_optimum(engine, classes):
     x, y, x_test, y_test = problem(classes=classes)
     probe = Probe(solver="converged", strengths=(0.1, 10.0))
     heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None], seeds=(13,))
@@ -63,13 +73,17 @@ def test_converged_is_the_optimum(classes):
 
 
 @pytest.mark.parametrize(
-    ("solver", "classes", "shots"),
+    ("engine", "solver", "classes", "shots"),
     some_slow(
-        itertools.product(("geneb", "converged"), (2, 3), (None, 10)),
-        fast=[("geneb", 2, 10), ("geneb", 3, None), ("converged", 2, None), ("converged", 3, 10)],
+        itertools.product(ENGINES, ("geneb", "converged"), (2, 3), (None, 10)),
+        fast=[
+            *itertools.product(("scipy",), ("geneb", "converged"), (2, 3), (None, 10)),
+            ("compiled", "converged", 2, None),
+        ],
     ),
+    indirect=["engine"],
 )
-def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shots):
+def test_standardised_and_balanced_heads_are_scikit_learns(engine, solver, classes, shots):
     x, y, x_test, y_test = problem(classes=classes)
     kept = np.flatnonzero((y != y.min()) | (np.arange(len(y)) % 4 == 0))  # uneven classes
     x, y = x[kept], y[kept]
@@ -87,72 +101,37 @@ def test_standardised_and_balanced_heads_are_scikit_learns(solver, classes, shot
 
 
 @pytest.mark.parametrize(
-    ("solver", "shape", "standardised"),
-    [
-        ("geneb", (600, 24, 4), False),  # more rows than features
-        pytest.param("geneb", (200, 260, 2), True, marks=pytest.mark.slow),  # fewer
-        pytest.param("converged", (600, 24, 4), True, marks=pytest.mark.slow),
-        pytest.param("converged", (200, 260, 2), True, marks=pytest.mark.slow),
-    ],
+    ("solver", "classes", "width", "standardised"),
+    some_slow(
+        itertools.product(SOLVERS, (2, 4), (24, 300), (False, True)),
+        fast=[("geneb", 4, 24, False)],
+    ),
 )
-def test_draws_of_shared_rows_are_fitted_together_as_alone(solver, shape, standardised):
-    x, y, _, _ = problem(*shape)
-    x[:, 3], x[0, 3] = 2.5, 3.5  # a constant where the first row is left out
-    numbers = np.unique(y, return_inverse=True)[1]
-    weight = 1.0 * (stratified_folds(numbers, 3, 13) != np.arange(3)[:, None])
-    weight[1] *= 1 + np.arange(len(y)) % 2  # as class weights may be
-    size = 768 if len(x) > shape[1] else len(x)
-    t = targets(numbers, shape[2])
-    x, t = (np.pad(a, [(0, size - len(a)), (0, 0)]) for a in (x, t))
-    weight = np.pad(weight, [(0, 0), (0, size - len(y))])
-    strength = np.array([1e-3, 1e-2])
-    with jax.enable_x64(True):
-        fit = functools.partial(fit_logistic, x, t, solver=solver, standardised=standardised)
-        together = fit(weight, strength)
-        ends = [fit(of_draw[None], strength) for of_draw in weight]
-        alone = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends)
-        values = [decision_values(x, end.head.astype(np.float64)) for end in (together, alone)]
-    np.testing.assert_allclose(together.objective, alone.objective, rtol=1e-6)
-    close = 1e-2 if solver == "geneb" else 1e-6
-    for joint, single in zip(*values, strict=True):
-        np.testing.assert_allclose(joint, single, atol=close * np.abs(single).max())
-    if solver == "geneb" and not standardised:
-        np.testing.assert_array_equal(together.iterations, alone.iterations)
+def test_engines_give_the_same_heads(solver, classes, width, standardised, monkeypatch):
+    x, y, x_test, y_test = problem(d=width, classes=classes)
+    probe = Probe(solver=solver, strengths=(1e-3, 0.1), standardised=standardised,
+                  class_weights=("none", "balanced"))  # fmt: skip
+    found = []
+    for compiled in (False, True):
+        monkeypatch.setattr(logistic, "is_compiled", lambda train, draws, it=compiled: it)
+        options = {"probes": [probe], "shots": [None, 5], "seeds": SEEDS}
+        found.append(evaluate_task(x, y, x_test, y_test, **options))
+    for one, other in zip(*found, strict=True):
+        assert (one.shots, one.seed, one.C) == (other.shots, other.seed, other.C)
+        assert one.objective == pytest.approx(other.objective, rel=1e-5)
+        assert abs(one.iterations - other.iterations) <= 0.1 * other.iterations + 1
+        close = 0.02 * np.abs(other.scores).max()
+        np.testing.assert_allclose(one.scores, other.scores, atol=close)
 
 
-def test_as_many_draws_are_fitted_together_as_the_state_of_their_heads_allows(monkeypatch):
-    shapes = (800, 99), (800, 2), (25, 800)
-    rows = TrainRows(*map(np.zeros, shapes), np.zeros(25, np.uint32))
-    of_a_draw = 2 * 6 * 2 * MEMORY * 2 * 100 * 8  # 6 strengths, 2 x 100 parameters, two copies
-    for room, together in ((100, 25), (25, 25), (24, 13), (9, 9), (8, 7), (1, 1), (0.5, 1)):
-        monkeypatch.setattr(logistic, "_STATE_BYTES", int(room * of_a_draw))
-        assert logistic._draws_together(rows, 6) == together
+def test_the_engine_depends_on_the_sizes_of_the_rows_alone():
+    def compiled(rows, width, classes, drawn, whole):
+        train = TaskRows(np.zeros((rows, width), np.float32), np.arange(rows) % classes, classes)
+        return logistic.is_compiled(train, [Draw(np.arange(drawn), 1, whole, "none")])
 
-
-@pytest.mark.parametrize("shape", [(64, 16), (16, 64)])
-@pytest.mark.parametrize("standardised", [False, True])
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-def test_fits_export_for_every_platform(shape, standardised, platform):
-    x = jax.ShapeDtypeStruct(shape, np.float32)
-    y, weight = (jax.ShapeDtypeStruct(s, np.float32) for s in ((shape[0], 3), (2, shape[0])))
-    strength = jax.ShapeDtypeStruct((4,), np.float32)
-    for solver in SOLVERS:
-        call = jax.jit(functools.partial(fit_logistic, solver=solver, standardised=standardised))
-        exported = jax.export.export(call, platforms=[platform])(x, y, weight, strength)
-        assert exported.platforms == (platform,)
-
-
-@pytest.mark.parametrize(
-    ("solver", "classes"),
-    some_slow(itertools.product(SOLVERS, (2, 5)), fast=[("geneb", 5), ("converged", 2)]),
-)
-def test_a_compiled_fit_needs_less_than_three_times_the_memory_of_its_features(solver, classes):
-    rows, width = 32768, 256
-    with jax.enable_x64(True):
-        shapes = [(rows, classes if classes > 2 else 1), (1, rows), (5,)]
-        arrays = [jax.ShapeDtypeStruct(shape, np.float64) for shape in shapes]
-        x = jax.ShapeDtypeStruct((rows, width), np.float32)
-        compiled = fit_logistic.lower(x, *arrays, solver=solver).compile()
-    memory = compiled.memory_analysis()
-    used = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-    assert used <= 3 * rows * width * 4
+    assert not compiled(8191, 1024, 2, 8191, whole=True)
+    assert compiled(8192, 1024, 2, 8192, whole=True)
+    assert compiled(8192, 1024, 2, 6553, whole=True)  # a fold of it
+    assert compiled(2731, 1024, 3, 2731, whole=True)  # three columns
+    assert not compiled(8192, 1024, 2, 20, whole=False)
+    assert compiled(9000, 1024, 2, 8192, whole=False)

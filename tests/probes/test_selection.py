@@ -3,15 +3,15 @@ import pytest
 from probe_problems import SEEDS, problem, reference
 from sklearn.metrics import matthews_corrcoef
 
-from probes import Probe, evaluate_task, logistic
+from probes import Probe, evaluate_task, logistic, logistic_compiled
 from probes.sampling import stratified_folds
 
 
 @pytest.mark.parametrize(
     ("kind", "selection"),
     [
-        pytest.param("logistic", "folds", marks=pytest.mark.slow),
-        pytest.param("logistic", "carve", marks=pytest.mark.slow),
+        ("logistic", "folds"),
+        ("logistic", "carve"),
         ("ridge", "folds"),
         ("ridge", "carve"),
     ],
@@ -33,11 +33,15 @@ def test_selection_never_sees_test_labels(kind, selection):
     assert {(h.C, h.class_weight) for h in heads if h.shots == 1} == {(1.0, "none")}
 
 
-# Folds whose heads are fitted in one program: all, or two and then two and then one.
-@pytest.mark.parametrize("together", [5, pytest.param(2, marks=pytest.mark.slow)])
+# Folds that are fitted in one program: none, all, or two and then two and then one.
+@pytest.mark.parametrize(
+    "together",
+    [None, pytest.param(5, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)],
+)
 def test_selection_takes_the_best_of_the_grid_on_held_out_rows(together, monkeypatch):
+    monkeypatch.setattr(logistic, "is_compiled", lambda train, draws: together is not None)
     monkeypatch.setattr(
-        logistic, "_draws_together", lambda rows, _: min(together, len(rows.weight))
+        logistic_compiled, "_draws_together", lambda rows, _: min(together, len(rows.weight))
     )
     x, y, x_test, y_test = problem(classes=2)
     grid = (1e-5, 1.0, 100.0)

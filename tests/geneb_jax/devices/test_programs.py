@@ -1,6 +1,13 @@
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import jax
 
 from geneb_jax.devices import programs
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_programs_are_dropped_before_they_hold_too_many_memory_maps(tmp_path, monkeypatch):
@@ -16,3 +23,45 @@ def test_programs_are_dropped_before_they_hold_too_many_memory_maps(tmp_path, mo
         assert doubled._cache_size() == count
     most.unlink()  # another system
     programs.make_room_for_programs()
+
+
+KEEP = """
+import sys
+import jax, jax.numpy as jnp
+from geneb_jax.devices.programs import keep_programs
+
+found = []
+jax.monitoring.register_event_listener(lambda name, **_: found.append(name))
+keep_programs(*sys.argv[1:])
+assert jax.jit(lambda x: jnp.sin(x) * 3)(0.0) == 0
+print(sum(name.endswith("/cache_hits") for name in found))
+"""
+
+
+def test_programs_are_found_again_after_the_cache_has_moved(tmp_path):
+    def hits(*folder, **variables):
+        environment = {"PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu", **variables}
+        done = subprocess.run(
+            [sys.executable, "-c", KEEP, *folder],
+            capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        return int(done.stdout)
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert hits(XDG_CACHE_HOME=str(first)) == 0
+    assert list((first / "geneb_jax" / "programs").iterdir())
+    first.rename(second)
+    assert hits(XDG_CACHE_HOME=str(second)) > 0
+    assert hits(str(second / "geneb_jax" / "programs"), XDG_CACHE_HOME=str(first)) > 0
+    assert hits("none", XDG_CACHE_HOME=str(second)) == 0
+
+
+def test_a_cache_that_takes_nothing_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(programs.logging, "warning", lambda *words: said.append(words))
+    monkeypatch.setattr(programs.jax, "config", SimpleNamespace(jax_compilation_cache_dir=None))
+    (tmp_path / "file").write_text("")
+    programs.keep_programs(str(tmp_path / "file" / "inside"))
+    assert len(said) == 1
+    assert "not kept" in said[0][0]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_sample_weight
 
-from probes.fitting import row_weights
+from probes.draws import row_weights
 
 
 @pytest.mark.parametrize("classes", [[0, 1, 1, 1, 0], [2, 2, 2, 0, 4, 4]])

@@ -1,15 +1,14 @@
-"""Fits of draws of train rows: each draw padded and weighted, all of them given to their kind."""
+"""Draws of train rows: which rows a head is fitted on, and with which weights."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64, Integer
+from jax import Array
+from jaxtyping import Float32, Float64, Int64, Integer, UInt32
 
-from probes.kind import FittedHeads, TrainRows, find_kind
 from probes.loss import targets
 from probes.padding import ladder, pad
-from probes.probe import Probe
 from probes.rows import TaskRows
 
 
@@ -17,9 +16,9 @@ class Draw(NamedTuple):
     """Says which train rows a head is fitted on, and how.
 
     Attributes:
-        rows: Their numbers among the train rows; rising, where the fit runs over all of train.
+        rows: Their numbers among the train rows; rising, where the draw is whole.
         seed: Seed of the draw and of a fit that needs one.
-        whole: Whether the fit runs over all of train, with weight 0 on the other rows.
+        whole: Whether the draw is all of train, or all but some rows that are held out.
         class_weight: A name of `probe.CLASS_WEIGHTS`.
     """
 
@@ -29,16 +28,29 @@ class Draw(NamedTuple):
     class_weight: str
 
 
-def fit_draws(
-    train: TaskRows, draws: Sequence[Draw], strengths: Sequence[float], probe: Probe
-) -> FittedHeads:
-    """Fits heads of every strength on every draw, each with its seed.
+class PaddedRows(NamedTuple):
+    """The rows of R draws as a compiled fit takes them.
+
+    Attributes:
+        x: Features; whole draws share them, other draws have each theirs.
+        y: Targets, as `loss.targets` makes them, shared as the features are.
+        weight: Weight of each row in each draw's loss; 0 for padding and for rows that a draw
+            lacks, above 0 for all others.
+        seeds: Seed of each draw.
+    """
+
+    x: Float32[Array | np.ndarray, "*draws N D"]
+    y: Float64[np.ndarray, "*draws N K1"]
+    weight: Float64[np.ndarray, "R N"]
+    seeds: UInt32[np.ndarray, " R"]
+
+
+def padded_rows(train: TaskRows, draws: Sequence[Draw]) -> PaddedRows:
+    """Returns the rows of draws, padded to the ladder so that many tasks share a program.
 
     Args:
         train: Train rows.
         draws: All of them are whole, or none is.
-        strengths: C of the heads.
-        probe: Kind of the heads, solver and whether features are standardised.
     """
     whole = draws[0].whole
     size = len(train.on_devices) if whole else ladder(max(len(draw.rows) for draw in draws))
@@ -52,8 +64,7 @@ def fit_draws(
     else:
         x = np.stack([pad(train.x[draw.rows], size) for draw in draws])
         y = np.stack([pad(y[draw.rows], size) for draw in draws])
-    rows = TrainRows(x, y, weight, np.array([draw.seed for draw in draws], np.uint32))
-    return find_kind(probe.kind).fit(rows, np.asarray(strengths, np.float64), probe)
+    return PaddedRows(x, y, weight, np.array([draw.seed for draw in draws], np.uint32))
 
 
 def row_weights(classes: Integer[np.ndarray, " N"], class_weight: str) -> Float64[np.ndarray, " N"]:

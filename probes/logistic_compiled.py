@@ -1,0 +1,271 @@
+"""Logistic heads fitted together on the devices: all heads of a batch in one compiled program.
+
+The objective is that of `logistic`, divided by C n, n = sum_i weight_i: the mean loss with penalty
+||W||^2 / (2 C n).
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, PyTree
+
+from probes.blocks import multiply
+from probes.draws import PaddedRows
+from probes.eigen import Basis, eigenbasis, to_basis, to_features
+from probes.kind import FittedHeads
+from probes.lbfgs import Result, largest_entry, minimise
+from probes.objective import HeadRows, averaged_objective
+from probes.solvers import LARGEST_EXCESS, MEMORY, SOLVERS, Solver
+from probes.standardise import fold_into_head, standardise, standardise_draws
+
+_STATE_BYTES = 2**28  # of the heads that are fitted together
+
+# Features, the largest ones, of which a rotated gradient's entries are looked at before all are.
+_FIRST_AXES = 64
+
+
+def fit_in_parts(
+    rows: PaddedRows, strengths: np.ndarray, *, solver: str, standardised: bool
+) -> FittedHeads:
+    """Fits heads as `fit_logistic` does; draws that share rows in parts whose state has room."""
+    fit = functools.partial(fit_logistic, solver=solver, standardised=standardised)
+    if rows.x.ndim == 3:
+        return fit(rows.x, rows.y, rows.weight, strengths)
+    # Parts of one size share a program; the last draw fills the last of them up.
+    draws, size = len(rows.weight), _draws_together(rows, len(strengths))
+    weights = np.pad(rows.weight, [(0, -draws % size), (0, 0)], mode="edge")
+    parts = [
+        fit(rows.x, rows.y, weights[first : first + size], strengths)
+        for first in range(0, draws, size)
+    ]
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, :draws], *parts)
+
+
+def _draws_together(rows: PaddedRows, strengths: int) -> int:
+    """Returns how many draws of shared rows may be fitted in one part.
+
+    The state of their heads, mostly L-BFGS pairs, is `_STATE_BYTES` at most.
+    """
+    parameters = rows.y.shape[-1] * (rows.x.shape[-1] + 1)
+    pairs = 2 * MEMORY * parameters * 8
+    # Twice: heads that go on when others have stopped are copied.
+    together = max(_STATE_BYTES // (2 * strengths * pairs), 1)
+    draws = len(rows.weight)
+    return -(-draws // -(-draws // together))
+
+
+@functools.partial(jax.jit, static_argnames=("solver", "standardised"))
+def fit_logistic(
+    x: Float[Array, "*draws N D"],
+    y: Float[Array, "*draws N K1"],
+    weight: Float[Array, "R N"],
+    strength: Float[Array, " S"],
+    *,
+    solver: str,
+    standardised: bool = False,
+) -> FittedHeads:
+    """Fits S heads on each of R draws of rows, together; arithmetic is in `strength`'s dtype.
+
+    Args:
+        x: Features; float32 stays float32 in memory.
+        y: Targets: the second class's indicator (K1 = 1), or one-hot.
+        weight: Weight of each row in the loss, 0 for padding.
+        strength: C of each head.
+        solver: A name of `solvers.SOLVERS`.
+        standardised: Fit on features of mean 0 and variance 1 over the rows with a weight above
+            0; the head is returned for the features as they are, objective and gradient are those
+            of the fit.
+    """
+    dtype = strength.dtype
+    weight = weight.astype(dtype)
+    draw_scaling, scalings = None, []
+    if standardised and x.ndim == 3:
+        x, *scaling = jax.vmap(functools.partial(standardise, dtype=dtype))(x, weight)
+        scalings = [scaling]
+    elif standardised and len(weight) == 1:
+        x, *scaling = standardise(x, weight[0], dtype)
+        scalings = [scaling]
+    elif standardised:
+        x, scaling, draw_scaling = standardise_draws(x, weight, dtype)
+        scalings = [draw_scaling, scaling]
+    rows = HeadRows(x, jnp.swapaxes(y, -1, -2).astype(dtype), weight, draw_scaling)
+    chosen = SOLVERS[solver]
+    end = (_fit_whitened if chosen.whitened else _fit_from_zero)(rows, strength, chosen)
+    axes = len(strength), len(weight)
+    end = jax.tree.map(lambda array: array.reshape(*axes, *array.shape[1:]), end)
+    head = jnp.swapaxes(end.head, -1, -2)
+    for mean, deviation in scalings:
+        head = fold_into_head(head, mean, deviation)
+    return end._replace(head=head)
+
+
+def _fit_from_zero(rows: HeadRows, strength: Array, solver: Solver) -> FittedHeads:
+    """Fits as the harness does: on raw features, from zero.
+
+    The iterates are sums of rows, so with fewer rows than features the fit runs on the rows'
+    coordinates in an orthonormal basis of their span. L-BFGS takes the same path there; only the
+    largest entry of the gradient, its stopping rule, must be asked in the axes of the features.
+    (Shared rows that each draw scales for itself have no span in common.)
+
+    Returns:
+        Heads [H, K1, D + 1] and their facts [H].
+    """
+    width, columns = rows.x.shape[-1], rows.y.shape[-2]
+    few = rows.x.shape[-2] < width and rows.scaling is None
+    basis = first = None
+    if few:
+        axes, coordinates = jnp.linalg.qr(jnp.swapaxes(rows.x, -1, -2).astype(strength.dtype))
+        basis = jnp.swapaxes(axes, -1, -2)
+        size = jnp.sum(rows.x * rows.x, axis=-2)
+        largest = jax.lax.top_k(size, min(_FIRST_AXES, width))[1]
+        first = jnp.take_along_axis(basis, jnp.expand_dims(largest, -2), axis=-1)
+        rows = rows._replace(x=jnp.swapaxes(coordinates, -1, -2))
+    per_head, parts = _by_head(rows, (basis, first), strength)
+
+    def objective(per_head: PyTree, flat: Array, needed: Array) -> tuple[Array, Array]:
+        penalty, rows, _ = parts(per_head)
+        head = flat.reshape(len(flat), columns, -1)
+        f, g = averaged_objective(rows, penalty, head, solver.rounded, needed)
+        return f, g.reshape(flat.shape)
+
+    def unrotated(flat: Array, basis: Array | None) -> Array:
+        """Returns heads or gradients [H, K1, any + 1] in the axes that a basis has as columns."""
+        head = flat.reshape(len(flat), columns, -1)
+        if basis is None:
+            return head
+        return jnp.concatenate([multiply(head[..., :-1], basis), head[..., -1:]], axis=-1)
+
+    def norm(per_head: PyTree, g: Array, needed: Array) -> Array:
+        _, _, (basis, first) = parts(per_head)
+        if basis is None:
+            return largest_entry(per_head, g, needed)
+
+        def largest(basis: Array) -> Array:
+            return jnp.max(jnp.abs(unrotated(g, basis)), axis=(1, 2))
+
+        # Most gradients are too large in a few of the axes already.
+        least = largest(first)
+        near = jnp.any(needed & (least <= solver.stopping.gradient))
+        return jax.lax.cond(near, lambda: largest(basis), lambda: least)
+
+    heads = len(strength) * len(rows.weight)
+    start = jnp.zeros((heads, columns * (rows.x.shape[-1] + 1)), strength.dtype)
+    end = minimise(objective, per_head, start, solver.stopping, norm)
+    _, _, (basis, _) = parts(per_head)
+    return _fitted(end, unrotated(end.x, basis), end.f, unrotated(end.gradient, basis))
+
+
+def _fit_whitened(rows: HeadRows, strength: Array, solver: Solver) -> FittedHeads:
+    """Fits to the optimum, in the scaled eigenbasis of the centred features' covariance.
+
+    The loss's curvature is about m X'X / N there, m = (1 - 1/K) / K the variance of a class
+    indicator at even odds: dividing each direction by the square root of m variance + penalty
+    makes the Hessian about the identity, whatever the features' scales.
+
+    With more rows than features the basis is applied to the heads, and the rows are read as they
+    are; otherwise to the rows, once. Draws of shared rows share the basis of all of them: each
+    draw's covariance is near enough. Where they scale the features by s and there are fewer rows
+    than features, the optimum lies in the basis's span divided by s, for which s is near 1.
+
+    Returns:
+        Heads [H, K1, D + 1] and their facts [H].
+    """
+    columns = rows.y.shape[-2]
+    basis_of = functools.partial(eigenbasis, dtype=strength.dtype)
+    if rows.x.ndim == 2:
+        basis = basis_of(rows.x, jnp.max(rows.weight, axis=0))
+    else:
+        basis = jax.vmap(basis_of)(rows.x, rows.weight)
+    coordinates = basis.x if rows.scaling is None else None
+    per_head, parts = _by_head(rows, (coordinates, basis._replace(x=None)), strength)
+
+    def objective(per_head: PyTree, flat: Array, needed: Array) -> tuple[Array, Array]:
+        penalty, rows, (coordinates, basis) = parts(per_head)
+        head = _scaled(penalty, basis, flat.reshape(len(flat), columns, -1))
+        if coordinates is not None:
+            rows = rows._replace(x=coordinates)
+            f, g = averaged_objective(rows, penalty, head, solver.rounded, needed)
+        else:
+            head = _rotated(rows, basis, head)
+            f, g = averaged_objective(rows, penalty, head, solver.rounded, needed)
+            g = _rotated_back(rows, basis, g)
+        return f, _scaled(penalty, basis, g).reshape(flat.shape)
+
+    heads = len(strength) * len(rows.weight)
+    start = jnp.zeros((heads, (basis.variance.shape[-1] + 1) * columns), strength.dtype)
+    end = minimise(objective, per_head, start, solver.stopping)
+    penalty, rows, (_, basis) = parts(per_head)
+    scaled = _scaled(penalty, basis, end.x.reshape(heads, columns, -1))
+    head = _rotated(rows, basis, scaled)
+    f, g = averaged_objective(rows, penalty, head)
+    if solver.rounded:
+        # A function of curvature m or more exceeds its minimum by at most |g|^2 / (2 m). Of the
+        # weights m is the penalty; of intercepts, a class's variance, which is more.
+        excess = jnp.sum(g * g, axis=(1, 2)) / (2 * penalty)
+        end = end._replace(converged=excess <= LARGEST_EXCESS * f)
+    return _fitted(end, head, f, g)
+
+
+def _scaled(penalty: Array, basis: Basis, heads: Array) -> Array:
+    """Scales heads or, as the map is its own transpose, gradients [H, K1, B + 1]."""
+    classes = max(heads.shape[1], 2)
+    curvature = (1 - 1 / classes) / classes
+    variance = jnp.broadcast_to(basis.variance, (len(heads), basis.variance.shape[-1]))
+    flat = jnp.zeros((len(heads), 1), heads.dtype)  # of the intercept
+    diagonal = curvature * variance + penalty[:, None]
+    diagonal = jnp.concatenate([diagonal, flat + curvature], axis=1)
+    return heads * jax.lax.rsqrt(diagonal)[:, None]
+
+
+def _rotated(rows: HeadRows, basis: Basis, heads: Array) -> Array:
+    """Maps heads [H, K1, B + 1] on coordinates to heads [H, K1, D + 1] on features."""
+    w = to_features(basis.directions, heads[..., :-1])
+    if rows.scaling is not None:
+        w = w / rows.scaling[1][rows.draw][:, None]
+    shift = multiply(w, basis.mean[..., None])
+    return jnp.concatenate([w, heads[..., -1:] - shift], axis=-1)
+
+
+def _rotated_back(rows: HeadRows, basis: Basis, g: Array) -> Array:
+    """Maps gradients [H, K1, D + 1] with the transpose of `_rotated`."""
+    mean = basis.mean if basis.mean.ndim == 1 else basis.mean[:, None]
+    slope = g[..., :-1] - g[..., -1:] * mean
+    if rows.scaling is not None:
+        slope = slope / rows.scaling[1][rows.draw][:, None]
+    return jnp.concatenate([to_basis(basis.directions, slope), g[..., -1:]], axis=-1)
+
+
+def _fitted(end: Result, head: Array, f: Array, gradient: Array) -> FittedHeads:
+    """Returns the facts of heads and gradients [H, K1, D + 1], each with the leading axis H."""
+    largest = jnp.max(jnp.abs(gradient), axis=(1, 2))
+    return FittedHeads(head, end.iterations, f, largest, end.converged)
+
+
+def _by_head(
+    rows: HeadRows, more: PyTree, strength: Array
+) -> tuple[PyTree, Callable[[PyTree], tuple[Array, HeadRows, PyTree]]]:
+    """Returns the per-head data of H heads, strengths times draws, for `minimise`.
+
+    Args:
+        rows: Shared, or of each draw.
+        more: Further arrays, shared or of each draw as the rows are.
+        strength: C [S].
+
+    Returns:
+        The data of each head, arrays with the leading axis H, and a function that makes
+        (penalty [H], rows, more) of the data of all heads or some: shared arrays as they are,
+        those of draws with the leading axis H.
+    """
+    penalty = (1 / (strength[:, None] * jnp.sum(rows.weight, axis=-1))).ravel()
+
+    def repeat(array: Array) -> Array:
+        return jnp.tile(array, (len(strength),) + (1,) * (array.ndim - 1))
+
+    if rows.x.ndim == 3:
+        return (penalty, *jax.tree.map(repeat, (rows, more))), lambda per_head: per_head
+    draw = repeat(jnp.arange(len(rows.weight)))
+    return (penalty, draw), lambda per_head: (per_head[0], rows._replace(draw=per_head[1]), more)

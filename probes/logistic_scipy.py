@@ -1,0 +1,269 @@
+"""Logistic heads fitted one by one on the host's processors, by SciPy's L-BFGS-B.
+
+It is the routine that scikit-learn calls, on the objective of `logistic`, so nothing is compiled
+and the path of iterates is scikit-learn's. Heads are [K1, D + 1] here, intercepts last, and rows
+are cast to float64 a block at a time.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+import scipy.optimize
+from jaxtyping import Float, Float32, Float64
+
+from probes.draws import Draw, row_weights
+from probes.host import over_blocks, product, single_threaded_blas
+from probes.kind import FittedHeads
+from probes.loss import row_loss, targets
+from probes.probe import Probe
+from probes.rows import TaskRows
+from probes.solvers import LARGEST_EXCESS, MAX_EVALUATIONS, MEMORY, SOLVERS, Solver
+
+# Numbers in the features up to which they are cast once, not in each product: 32 MB as float64.
+_KEPT_AS_PRODUCTS = 2**22
+
+
+class _Rows(NamedTuple):
+    """Rows of one fit: features, targets and weights, and the dtype of products with features."""
+
+    x: Float[np.ndarray, "N D"]
+    y: Float64[np.ndarray, "K1 N"]
+    weight: Float64[np.ndarray, " N"]
+    products: type
+
+
+class _Scaling(NamedTuple):
+    """Mean and deviation of features, and those features standardised with them."""
+
+    mean: Float64[np.ndarray, " D"]
+    deviation: Float64[np.ndarray, " D"]
+    x: Float32[np.ndarray, "N D"]
+
+
+class _Basis(NamedTuple):
+    """The eigenbasis of centred features' covariance, and the rows that fits in it read.
+
+    Attributes:
+        x: Rows in the basis, where there are no more rows than features; else None.
+        directions: Orthonormal columns.
+        variance: Variance of the rows in each direction.
+        mean: The rows' mean.
+    """
+
+    x: Float64[np.ndarray, "N B"] | None
+    directions: Float64[np.ndarray, "D B"]
+    variance: Float64[np.ndarray, " B"]
+    mean: Float64[np.ndarray, " D"]
+
+
+class _Fit(NamedTuple):
+    """Where one fit ended; see `FittedHeads`."""
+
+    head: Float64[np.ndarray, "K1 D1"]
+    iterations: int
+    objective: float
+    gradient: Float64[np.ndarray, "K1 D1"]
+    converged: bool
+
+
+def fit_logistic(
+    train: TaskRows, draws: Sequence[Draw], strengths: Float64[np.ndarray, " S"], probe: Probe
+) -> FittedHeads:
+    """Fits heads of S strengths C on R draws of rows, each for itself; see `kind.Kind`."""
+    y = targets(train.classes, train.class_count).T
+    solver = SOLVERS[probe.solver]
+    with single_threaded_blas():
+        fits = [
+            _fit_draw(
+                train.x if len(draw.rows) == len(train.x) and draw.whole else train.x[draw.rows],
+                np.ascontiguousarray(y[:, draw.rows]),
+                row_weights(train.classes[draw.rows], draw.class_weight),
+                strengths,
+                solver if draw.whole else solver._replace(rounded=False),
+                probe.standardised,
+            )
+            for draw in draws
+        ]
+    heads, *facts = zip(*(fit for of_draw in fits for fit in of_draw), strict=True)
+    axes = len(draws), len(strengths)
+
+    def arranged(values: Sequence) -> np.ndarray:
+        array = np.asarray(values)
+        return np.swapaxes(array.reshape(*axes, *array.shape[1:]), 0, 1)
+
+    iterations, objective, gradient, converged = map(arranged, facts)
+    return FittedHeads(
+        head=np.swapaxes(arranged(heads), -1, -2),
+        iterations=iterations,
+        objective=objective,
+        gradient_norm=np.max(np.abs(gradient), axis=(-2, -1)),
+        converged=converged,
+    )
+
+
+def _fit_draw(
+    x: Float32[np.ndarray, "N D"],
+    y: Float64[np.ndarray, "K1 N"],
+    weight: Float64[np.ndarray, " N"],
+    strengths: Float64[np.ndarray, " S"],
+    solver: Solver,
+    standardised: bool,
+) -> list[_Fit]:
+    """Fits heads of every strength on the rows of one draw."""
+    scaling = _standardise(x) if standardised else None
+    products = np.float32 if solver.rounded else np.float64
+    features = scaling.x if scaling else x
+    if features.size <= _KEPT_AS_PRODUCTS:
+        features = features.astype(products, copy=False)
+    rows = _Rows(features, y, weight, products)
+    penalties = 1 / (strengths * weight.sum())
+    if solver.whitened:
+        basis = _eigenbasis(rows.x)
+        fits = [_fit_whitened(rows, basis, penalty, solver) for penalty in penalties]
+    else:
+        fits = [_fit_from_zero(rows, penalty, solver) for penalty in penalties]
+    if scaling is None:
+        return fits
+    return [fit._replace(head=_on_raw_features(fit.head, scaling)) for fit in fits]
+
+
+def _fit_from_zero(rows: _Rows, penalty: float, solver: Solver) -> _Fit:
+    """Fits as the harness does: on the features as they are, from zero."""
+    shape = len(rows.y), rows.x.shape[1] + 1
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        f, g = _objective(rows, penalty, flat.reshape(shape))
+        return f, g.ravel()
+
+    end = _minimise(objective, np.zeros(shape[0] * shape[1]), solver)
+    return _Fit(end.x.reshape(shape), end.nit, end.fun, end.jac.reshape(shape), end.status == 0)
+
+
+def _fit_whitened(rows: _Rows, basis: _Basis, penalty: float, solver: Solver) -> _Fit:
+    """Fits to the optimum, in coordinates where the Hessian is about the identity.
+
+    See `logistic_compiled`, which takes the same coordinates.
+    """
+    classes = max(len(rows.y), 2)
+    curvature = (1 - 1 / classes) / classes
+    scale = 1 / np.sqrt(np.append(curvature * basis.variance + penalty, curvature))
+    shape = len(rows.y), len(scale)
+
+    def rotated(head: np.ndarray) -> np.ndarray:
+        """Returns the head on features that a head on coordinates is."""
+        w = head[:, :-1] @ basis.directions.T
+        return np.append(w, head[:, -1:] - (w @ basis.mean)[:, None], axis=1)
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        head = flat.reshape(shape) * scale
+        if basis.x is not None:
+            f, g = _objective(rows._replace(x=basis.x), penalty, head)
+        else:
+            f, g = _objective(rows, penalty, rotated(head))
+            g = np.append((g[:, :-1] - g[:, -1:] * basis.mean) @ basis.directions, g[:, -1:], 1)
+        return f, (g * scale).ravel()
+
+    end = _minimise(objective, np.zeros(shape[0] * shape[1]), solver)
+    head = rotated(end.x.reshape(shape) * scale)
+    f, g = _objective(rows._replace(products=np.float64), penalty, head)
+    converged = end.status == 0
+    if solver.rounded:
+        # A function of curvature m or more exceeds its minimum by at most |g|^2 / (2 m). Of the
+        # weights m is the penalty; of intercepts, a class's variance, which is more.
+        converged = np.sum(g * g) / (2 * penalty) <= LARGEST_EXCESS * f
+    return _Fit(head, end.nit, f, g, bool(converged))
+
+
+def _minimise(
+    objective: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, solver: Solver
+) -> scipy.optimize.OptimizeResult:
+    """Returns where SciPy's L-BFGS-B stops; its status is 0 where a tolerance was met."""
+    stopping = solver.stopping
+    options = {
+        "maxcor": MEMORY,
+        "maxls": MAX_EVALUATIONS,
+        "gtol": stopping.gradient,
+        "ftol": stopping.decrease,
+        "maxiter": stopping.iterations,
+        "maxfun": MAX_EVALUATIONS * stopping.iterations,
+    }
+    return scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+
+
+def _objective(
+    rows: _Rows, penalty: float, head: Float64[np.ndarray, "K1 D1"]
+) -> tuple[float, Float64[np.ndarray, "K1 D1"]]:
+    """Returns the averaged objective of a head and its gradient (see `objective`)."""
+    w, b = head[:, :-1], head[:, -1:]
+    factor = w.astype(rows.products)
+
+    def of_block(block: slice) -> tuple[float, np.ndarray, np.ndarray]:
+        x = rows.x[block].astype(rows.products, copy=False)
+        weight = rows.weight[block]
+        values = product(factor, x.T).astype(np.float64, copy=False) + b
+        loss, residual = row_loss(values, rows.y[:, block], axis=0)
+        residual *= weight
+        slope = product(residual.astype(rows.products, copy=False), x)
+        return float(loss @ weight), slope, residual.sum(axis=1)
+
+    losses, slopes, offsets = zip(*over_blocks(of_block, *rows.x.shape), strict=True)
+    count = rows.weight.sum()
+    gradient = np.empty_like(head)
+    gradient[:, :-1] = np.sum(slopes, axis=0, dtype=np.float64) / count + penalty * w
+    gradient[:, -1] = np.sum(offsets, axis=0) / count
+    return np.sum(losses) / count + 0.5 * penalty * np.sum(w * w), gradient
+
+
+def _standardise(x: Float32[np.ndarray, "N D"]) -> _Scaling:
+    """Standardises features, as scikit-learn's `StandardScaler`; see `standardise`."""
+    mean = _sum_rows(x, lambda x: x) / len(x)
+    deviation = np.sqrt(_sum_rows(x, lambda x: (x - mean) ** 2) / len(x))
+    deviation[deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)] = 1  # a constant
+    scaled = np.empty_like(x)
+
+    def fill(block: slice) -> None:
+        scaled[block] = (x[block] - mean) / deviation
+
+    over_blocks(fill, *x.shape)
+    return _Scaling(mean, deviation, scaled)
+
+
+def _on_raw_features(head: np.ndarray, scaling: _Scaling) -> np.ndarray:
+    """Returns the head [K1, D + 1] for raw features that a head for standardised ones is."""
+    w = head[:, :-1] / scaling.deviation
+    return np.append(w, head[:, -1:] - (w @ scaling.mean)[:, None], axis=1)
+
+
+def _eigenbasis(x: Float[np.ndarray, "N D"]) -> _Basis:
+    """Returns the eigenbasis of the covariance of rows, each of which counts once."""
+    rows, width = x.shape
+    mean = _sum_rows(x, lambda x: x) / rows
+    if rows > width:
+
+        def square(block: slice) -> np.ndarray:
+            centred = x[block] - mean
+            return centred.T @ centred
+
+        covariance = functools.reduce(np.add, over_blocks(square, rows, width)) / rows
+        variance, directions = scipy.linalg.eigh(covariance)
+        return _Basis(None, directions, np.maximum(variance, 0), mean)
+    centred = x - mean
+    variance, left = scipy.linalg.eigh(centred @ centred.T / rows)
+    reached = variance > np.finfo(np.float64).eps * rows * variance[-1]
+    variance, left = variance[reached], left[:, reached]
+    length = np.sqrt(variance * rows)
+    return _Basis(left * length, centred.T @ (left / length), variance, mean)
+
+
+def _sum_rows(
+    x: Float[np.ndarray, "N D"], of_rows: Callable[[np.ndarray], np.ndarray]
+) -> Float64[np.ndarray, " D"]:
+    """Returns the sum of what a function makes of rows in float64."""
+
+    def part(block: slice) -> np.ndarray:
+        return of_rows(x[block].astype(np.float64)).sum(axis=0)
+
+    return np.sum(over_blocks(part, *x.shape), axis=0)

@@ -1,0 +1,70 @@
+"""A head fitted by SciPy depends on its rows, its strength and nothing else, to the last bit."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from probe_problems import problem
+
+from probes import SOLVERS, Probe, evaluate_task, host
+from probes.logistic_scipy import _objective, _Rows
+
+SEEDS = (3, 1, 4, 15, 9)
+STRENGTHS = (0.01, 1.0, 100.0)
+
+
+def heads_by_name(x, y, x_test, y_test, probe, seeds=SEEDS):
+    heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None, 5], seeds=seeds)
+    return {(head.shots, head.seed, head.C, head.class_weight): head for head in heads}
+
+
+def assert_same_bits(one, other):
+    for name in ("MCC", "AUROC", "AUPRC", "iterations", "objective", "gradient_norm"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    np.testing.assert_array_equal(one.scores, other.scores)
+
+
+@pytest.mark.parametrize(
+    ("solver", "classes", "standardised"), list(itertools.product(SOLVERS, (2, 3), (False, True)))
+)
+def test_a_head_is_the_same_alone_in_any_order_and_on_any_number_of_threads(
+    solver, classes, standardised, monkeypatch
+):
+    rows = problem(n=700, d=40, classes=classes)
+    monkeypatch.setattr(host, "_BLOCK", 8 * 40 * 64)  # several blocks
+    probe = Probe(solver=solver, strengths=STRENGTHS, standardised=standardised,
+                  class_weights=("none", "balanced"))  # fmt: skip
+    together = heads_by_name(*rows, probe)
+    turned = replace(probe, strengths=STRENGTHS[::-1], class_weights=("balanced", "none"))
+    monkeypatch.setattr(host.os, "cpu_count", lambda: 7)
+    host._threads.cache_clear()
+    for name, head in heads_by_name(*rows, turned, SEEDS[::-1]).items():
+        assert_same_bits(head, together[name])
+    for C, weight, seed in ((0.01, "balanced", 1), (100.0, "none", 9)):
+        alone = replace(probe, strengths=(C,), class_weights=(weight,))
+        for name, head in heads_by_name(*rows, alone, (seed,)).items():
+            assert_same_bits(head, together[name])
+    host._threads.cache_clear()
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_gradient_is_the_derivative(classes):
+    rng = np.random.default_rng(0)
+    x, head = rng.normal(size=(50, 4)), rng.normal(size=(classes, 5))
+    y = rng.multinomial(1, [1 / 3] * 3, 50).T[:classes].astype(float)
+    rows = _Rows(x, y, rng.random(50), np.float64)
+
+    def expected(head):
+        z = head[:, :-1] @ x.T + head[:, -1:]
+        loss = np.logaddexp(0, z)[0] if classes == 1 else np.logaddexp.reduce(z, axis=0)
+        mean = np.average(loss - (y * z).sum(0), weights=rows.weight)
+        return mean + 0.5 * 0.3 * np.sum(head[:, :-1] ** 2)
+
+    f, g = _objective(rows, 0.3, head)
+    assert f == pytest.approx(expected(head), rel=1e-12)
+    for place in np.ndindex(head.shape):
+        step = np.zeros_like(head)
+        step[place] = 1e-5
+        slope = (expected(head + step) - expected(head - step)) / 2e-5
+        assert g[place] == pytest.approx(slope, abs=1e-8)
