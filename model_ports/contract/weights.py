@@ -45,6 +45,24 @@ def transpose(tensor: np.ndarray) -> np.ndarray:
     return tensor.T
 
 
+def padded_rows(least: int, rows: int) -> Layout:
+    """Returns the layout of an embedding table that files hold with or without padding rows.
+
+    Rows that a file lacks are zero: no token has their ids.
+
+    Args:
+        least: Number of ids, the rows that a file has at least.
+        rows: Rows of the parameter.
+    """
+
+    def layout(table: np.ndarray) -> np.ndarray:
+        if not least <= len(table) <= rows:
+            raise ValueError(f"{len(table)} rows, but {least} to {rows} are expected")
+        return np.pad(table, ((0, rows - len(table)), (0, 0)))
+
+    return layout
+
+
 def linear_weights(
     paths: Mapping[str, str], *, bias: bool = True, transposed: bool = True
 ) -> tuple[Weight, ...]:

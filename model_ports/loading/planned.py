@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 from flax import nnx
 
 from model_ports import catalog
@@ -13,7 +14,15 @@ from model_ports.contract.family import family
 from model_ports.loading import converted
 from model_ports.loading.assignment import Assignment, assign_tensors, parameter_shapes
 from model_ports.loading.identity import checkpoint_facts, weights_id
-from model_ports.loading.tensors import CheckpointError, Tensors, open_checkpoint, read_config
+from model_ports.loading.names import read_names
+from model_ports.loading.tensors import (
+    CheckpointError,
+    Tensors,
+    open_checkpoint,
+    read_config,
+    refuse_adapter,
+    refuse_quantised,
+)
 from model_ports.port import Reader
 from model_ports.tokenizers import build_tokenizer
 
@@ -82,7 +91,10 @@ def plan_checkpoint(
         TokenizerError: The tokenizer's files are missing or malformed.
     """
     entry = catalog.get(model_id)
-    config = family_config(entry, read_config(folder))
+    refuse_adapter(folder)
+    fields = read_config(folder)
+    refuse_quantised(folder, fields)
+    config = family_config(entry, fields)
     graphdef, abstract = abstract_model(entry.family, config)
     shapes = parameter_shapes(abstract)
     tensors, assignments = None, {}
@@ -90,10 +102,13 @@ def plan_checkpoint(
         identity = converted.check(folder, model_id, shapes)
     else:
         tensors = open_checkpoint(folder)
-        assignments = assign_tensors(family(entry.family).weights(config), tensors, shapes)
-        for assignment in assignments.values():
-            for source in assignment.sources:
-                tensors.dtype(source)  # raises where it is not one of weights
+        rules = family(entry.family).weights(config)
+        names = read_names(rules, tensors)
+        for name in names.needed.values():
+            tensors.dtype(name)  # raises where it is not one of weights
+        assignments = assign_tensors(rules, names, tensors, shapes)
+        for note in names.notes:
+            logging.warning("%s: %s", folder, note)
         identity = weights_id(checkpoint_facts(folder))
     return PlannedCheckpoint(
         entry=entry,
