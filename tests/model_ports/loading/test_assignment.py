@@ -189,7 +189,7 @@ def saved(folder, **tensors):
     return folder
 
 
-@pytest.mark.parametrize("stored", [np.float32, np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("stored", [np.float32, np.float16, np.float64, ml_dtypes.bfloat16])
 def test_tensors_are_loaded_in_the_wanted_dtype(tmp_path, stored):
     weights = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(stored)
     save_file({"layer.0.w": weights[0]}, tmp_path / "model-00001-of-00002.safetensors")
