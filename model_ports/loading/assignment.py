@@ -97,7 +97,8 @@ def assign_tensors(
     if errors:
         more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
         raise CheckpointError(
-            f"the checkpoint does not fit its config, {len(errors)} differences:\n  "
+            "the checkpoint does not fit its config, "
+            f"{len(errors)} difference{'s' * (len(errors) > 1)}:\n  "
             + "\n  ".join(errors[:_SHOWN])
             + more
         )

@@ -64,7 +64,7 @@ def test_tensors_are_stacked_in_the_order_of_their_numbers():
         ({"layer.0.dense.weight": (4, 6)}, "becomes [6, 4]"),
         (
             {f"layer.{i}.dense.weight": (4, 6) for i in range(11)},
-            "1 differences:\n  tensor 'layer.0.dense.weight' [4, 6] becomes [6, 4], but parameter "
+            "1 difference:\n  tensor 'layer.0.dense.weight' [4, 6] becomes [6, 4], but parameter "
             "'blocks.dense.kernel' takes [4, 6], and 10 more like it",
         ),
         ({"layer.0.dense.weight": (6, 4, 1)}, "becomes [1, 4, 6]"),
@@ -105,7 +105,7 @@ def test_numbers_of_layers_are_those_of_the_config(numbers, words):
     shapes |= {f"layer.{n}.{name}": shape for n in numbers for name, shape in layer.items()}
     with pytest.raises(CheckpointError) as error:
         assign(RULES, shapes, PARAMETERS)
-    assert str(error.value).endswith(f"1 differences:\n  'layer.{{}}': {words}")
+    assert str(error.value).endswith(f"1 difference:\n  'layer.{{}}': {words}")
 
 
 @pytest.mark.parametrize("number", ["007", "٧", "7 ", "+7", "1" * 5000])
