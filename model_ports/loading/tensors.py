@@ -224,6 +224,21 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
                 )
 
 
+def _read_object(path: Path) -> dict[str, Any]:
+    """Returns the object of a JSON file.
+
+    Raises:
+        CheckpointError: It is not JSON or not an object, or a name stands twice in it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not an object")
+    return content
+
+
 def _open_file(path: Path) -> dict[str, Stored]:
     return _open_safetensors(path) if is_safetensors(path) else _open_torch(path)
 
@@ -335,21 +350,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         CheckpointError: It is missing or not a JSON object.
     """
     path = folder / "config.json"
-    if not path.is_file():
-        raise CheckpointError(f"{folder}: no config.json")
-    return _read_object(path)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """Returns the object of a JSON file.
-
-    Raises:
-        CheckpointError: It is not JSON or not an object, or a name stands twice in it.
-    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
-    except (ValueError, RecursionError) as error:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder}: no config.json") from None
+    except ValueError as error:
         raise CheckpointError(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not an object")
-    return content
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: holds a {type(config).__name__}, not an object")
+    return config

@@ -370,9 +370,3 @@ def test_quantised_weights_are_refused(tmp_path):
     (folder / "config.json").write_text(json.dumps(fields))
     with pytest.raises(CheckpointError, match=r"are quantised \(bitsandbytes\): save the model"):
         plan_checkpoint(FIXTURE.name, folder)
-
-
-def test_a_field_that_stands_twice_in_a_config_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"hidden_size": 8, "hidden_size": 16}')
-    with pytest.raises(CheckpointError, match=r"config\.json: .*'hidden_size' stands twice"):
-        read_config(tmp_path)
