@@ -34,10 +34,14 @@ class Ignored:
     Attributes:
         pattern: Regular expression that matches whole tensor names.
         reason: Why they are not read.
+        same: Where these are second names of tensors: the first names, with the pattern's groups
+            as `re.Match.expand` takes them. The two tensors must be equal; where a file has one
+            alone, it serves as both.
     """
 
     pattern: str
     reason: str
+    same: str | None = None
 
 
 def transpose(tensor: np.ndarray) -> np.ndarray:

@@ -189,7 +189,11 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         Weight(f"{filters}.pos_emb.t", "blocks.filter.time", lambda t: t[0]),
         # One frequency serves all three sines; it is stored under the first.
         Weight(f"{filters}.implicit_filter.1.freq", "blocks.filter.frequency", lambda f: f[0]),
-        Ignored(r".*\.implicit_filter\.[35]\.freq", "the first one under other names"),
+        Ignored(
+            r"(.*\.implicit_filter)\.[35]\.freq",
+            "the first one under other names",
+            same=r"\1.1.freq",
+        ),
         Weight(f"{filters}.modulation.deltas", "blocks.filter.decay", lambda d: d[0, 0]),
         Ignored(r"lm_head\.weight", "language-model head"),
     )

@@ -20,7 +20,7 @@ from model_ports.loading import converted
 from model_ports.loading.fetch import SOURCE
 from model_ports.loading.identity import checkpoint_facts, text_files, weights_id
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
-from model_ports.loading.tensors import CheckpointError
+from model_ports.loading.tensors import CheckpointError, check_equal
 
 _PROGRESS = "progress.json"
 # What a file system without locks says where one is asked for.
@@ -74,6 +74,7 @@ def convert(
         partial = out / f".{model_id}.partial"
         done = _resume(partial, identity, planned)
         _check_room(out, planned, dtypes, done)
+        check_equal(planned.tensors, planned.equal)
         for count, (name, assignment) in enumerate(planned.assignments.items(), start=1):
             if name not in done:
                 converted.write_parameter(partial, name, planned.tensors, assignment)

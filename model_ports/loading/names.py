@@ -1,5 +1,6 @@
 """The names of a checkpoint's tensors, in the spellings that files have and in the family's."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,12 +31,14 @@ class Names:
 
     Attributes:
         needed: Name in the file by the rules' name, of tensors that a `Weight` may take.
+        equal: Pairs of names in the file, of tensors that must be equal.
         heads: Names in the file, of heads that the family does not know.
         unknown: Names in the file, of all others that no `Ignored` matches.
         notes: Lines for people: what was renamed, and which heads are left out.
     """
 
     needed: Mapping[str, str]
+    equal: Sequence[tuple[str, str]]
     heads: Sequence[str]
     unknown: Sequence[str]
     notes: Sequence[str]
@@ -73,11 +76,11 @@ def read_names(rules: Iterable[Weight | Ignored], names: Iterable[str]) -> Names
     rules = list(rules)
     sources = [rule.source for rule in rules if isinstance(rule, Weight)]
     known = re.compile("|".join(map(weight_pattern, sources)))
-    patterns = [f"(?:{rule.pattern})" for rule in rules if isinstance(rule, Ignored)]
-    ignored = re.compile("|".join(patterns))
+    ignored = [rule for rule in rules if isinstance(rule, Ignored)]
     base = _base(sources)
     wrapper = _wrapper(names, known, base)
     needed: dict[str, str] = {}
+    second: dict[str, str] = {}  # the rules' name, by a second name in the file
     heads, unknown = [], []
     for name in names:
         spellings = list(_spellings(name.removeprefix(wrapper), base))
@@ -88,13 +91,16 @@ def read_names(rules: Iterable[Weight | Ignored], names: Iterable[str]) -> Names
             )
         if found is not None:
             needed[found] = name
-        elif any(map(ignored.fullmatch, spellings)):
-            continue
+        elif (same := _same_as(ignored, spellings)) is not None:
+            second |= {name: same} if known.fullmatch(same) else {}
         elif _is_head(name.removeprefix(wrapper), base):
             heads.append(name)
         else:
             unknown.append(name)
-    return Names(needed, heads, unknown, [*_renamed(needed), *_left_out(heads)])
+    for name, found in second.items():
+        needed.setdefault(found, name)
+    equal = [(needed[found], name) for name, found in second.items() if needed[found] != name]
+    return Names(needed, equal, heads, unknown, [*_renamed(needed), *_left_out(heads)])
 
 
 def _base(sources: Sequence[str]) -> list[str]:
@@ -125,6 +131,14 @@ def _spellings(name: str, base: Sequence[str]) -> Iterator[str]:
         name = f"{module}.{_NORM_ENDINGS[ending]}"
     for i in range(len(base) + 1):
         yield ".".join([*base[:i], name])
+
+
+def _same_as(ignored: Sequence[Ignored], spellings: Sequence[str]) -> str | None:
+    """Returns the tensor that an ignored one equals, '' where it is none, None if not ignored."""
+    for spelling, rule in itertools.product(spellings, ignored):
+        if match := re.fullmatch(rule.pattern, spelling):
+            return match.expand(rule.same) if rule.same else ""
+    return None
 
 
 def _is_head(name: str, base: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """Checkpoint folders that are checked and whose tensors are assigned, before any is read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class PlannedCheckpoint(Reader):
         weights_id: See `Port`; a converted checkpoint has that of the files it was made from.
         tensors: The authors' tensors; None where the checkpoint is converted.
         assignments: The tensors of each parameter, by dotted path; empty where it is converted.
+        equal: Pairs of tensors that must be equal.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class PlannedCheckpoint(Reader):
     weights_id: str
     tensors: Tensors | None
     assignments: Mapping[str, Assignment]
+    equal: Sequence[tuple[str, str]]
 
 
 def plan_checkpoint(
@@ -97,7 +99,7 @@ def plan_checkpoint(
     config = family_config(entry, fields)
     graphdef, abstract = abstract_model(entry.family, config)
     shapes = parameter_shapes(abstract)
-    tensors, assignments = None, {}
+    tensors, assignments, equal = None, {}, ()
     if converted.is_converted(folder):
         identity = converted.check(folder, model_id, shapes)
     else:
@@ -106,7 +108,7 @@ def plan_checkpoint(
         names = read_names(rules, tensors)
         for name in names.needed.values():
             tensors.dtype(name)  # raises where it is not one of weights
-        assignments = assign_tensors(rules, names, tensors, shapes)
+        assignments, equal = assign_tensors(rules, names, tensors, shapes), names.equal
         for note in names.notes:
             logging.warning("%s: %s", folder, note)
         identity = weights_id(checkpoint_facts(folder))
@@ -121,6 +123,7 @@ def plan_checkpoint(
         weights_id=identity,
         tensors=tensors,
         assignments=assignments,
+        equal=equal,
     )
 
 

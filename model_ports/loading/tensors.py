@@ -5,7 +5,7 @@ import functools
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,20 @@ class Tensors(Mapping[str, tuple[int, ...]]):
         if not np.isfinite(np.sum(row, dtype=np.float64)):
             raise CheckpointError(
                 f"{self.stored[name].path}: tensor '{name}' holds a NaN or an infinity"
+            )
+
+
+def check_equal(tensors: Tensors, pairs: Iterable[tuple[str, str]]) -> None:
+    """Compares tensors that are one tensor under two names.
+
+    Raises:
+        CheckpointError: Two of them differ, so that which one counts is not known.
+    """
+    for first, second in pairs:
+        if not np.array_equal(tensors.read(first), tensors.read(second)):
+            raise CheckpointError(
+                f"{tensors.stored[second].path}: tensor '{second}' is not equal to '{first}', "
+                "though the model has one parameter for both; save the model again"
             )
 
 
