@@ -19,8 +19,10 @@ from geneb_jax.benchmark import GENEB
 from model_ports.catalog import CATALOG_DTYPE, DTYPES, PresetName
 
 PaperVersion = Literal["v1", "v4"]
+Letters = Literal["as-is", "upper", "dna"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 PAPER_VERSIONS: tuple[PaperVersion, ...] = get_args(PaperVersion)
+LETTERS: tuple[Letters, ...] = get_args(Letters)
 PRESET_POOLING = "preset"
 
 
@@ -80,6 +82,12 @@ class DataSettings:
         0,
         checks.at_least(0),
         "Stratified, seeded subsample of the train split above this many rows; 0 keeps all.",
+    )
+    letters: Letters = _field(
+        "as-is",
+        checks.one_of(*LETTERS),
+        "What models are given of the records: as-is, as the files hold them (GENEB's protocol); "
+        "upper, lower-case (soft-masked) letters as upper-case ones; dna, upper, and U as T.",
     )
     skip_unavailable: bool = _field(
         False,

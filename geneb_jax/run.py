@@ -20,6 +20,7 @@ from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Representation, Source
 from geneb_jax.embedding.store import check_folder
+from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
 from geneb_jax.presentation.heatmap import save_heatmap
@@ -79,6 +80,8 @@ def run(
         meet(_END)
         return pd.DataFrame()
 
+    unseen = [finding for source in sources for finding in find_unseen(source, tasks)]
+    say_unseen(unseen)
     evaluator = Evaluator(
         settings.probes,
         workdir,
@@ -105,7 +108,7 @@ def run(
         **evaluation.seconds,
         "total": time.monotonic() - start,
     }
-    provenance = _provenance(config, evaluation, tasks, seconds)
+    provenance = _provenance(config, evaluation, tasks, unseen, seconds)
     write_json(workdir / "run.json", provenance)
     if settings.output.report and not protocol_rows(shown).empty:
         results, version = run_results(shown), settings.output.labels
@@ -218,6 +221,7 @@ def _provenance(
     config: ml_collections.ConfigDict,
     evaluation: Evaluation,
     tasks: Sequence[Task],
+    unseen: Sequence[Finding],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     return {
@@ -237,6 +241,7 @@ def _provenance(
             }
             for task in tasks
         },
+        "unseen": by_model(unseen),
         "set_aside": evaluation.set_aside,
         "embedding": evaluation.speeds,
         "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},

@@ -12,11 +12,13 @@ from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
+from model_ports.running.unseen import Unseen, unknown_letters
 
 MAX_K = 6
 # Goes up with every change of what the features are: scores of older code are not taken.
 NUMERICS = 1
 _CHUNK_CELLS = 2**22  # bounds the memory of the intermediate arrays
+_LETTERS = "ACGTacgt"
 _CODES = np.full(256, -1, np.int8)
 for _code, _base in enumerate(b"ACGT"):
     _CODES[_base] = _CODES[_base + 32] = _code  # upper and lower case
@@ -82,6 +84,18 @@ class KmerSource:
         """Returns no problem: every record has k-mer frequencies."""
         del tasks
         return []
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns the records with letters other than A, C, G and T, and those without a k-mer."""
+        unknown = unknown_letters(
+            sequences,
+            _LETTERS,
+            f"hold letters other than A, C, G and T, and no {self.k}-mer with one is counted",
+        )
+        find = re.compile(f"[{_LETTERS}]{{{self.k}}}").search
+        rows = [i for i, sequence in enumerate(sequences) if not find(sequence)]
+        none = Unseen("no token", f"hold no {self.k}-mer, and all of their features are 0", rows)
+        return [each for each in (unknown, none) if each.rows]
 
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' frequencies."""

@@ -38,6 +38,7 @@ from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
 from model_ports.loading.ports import load_port, random_port, random_reader
 from model_ports.port import NUMERICS, Port, Reader
 from model_ports.running.records import refused
+from model_ports.running.unseen import Unseen, unseen
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
@@ -124,6 +125,10 @@ class PortSource:
             return _refused_records(reader, tasks)
         except ValueError as error:
             return [str(error)]
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns the records that the tokenizer does not know in full, or that are cut."""
+        return unseen(self._reader(), sequences)
 
     def open(self, workdir: Path) -> "OpenPort":
         """Loads the weights, fetched and converted where need be.

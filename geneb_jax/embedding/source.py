@@ -14,6 +14,7 @@ import numpy as np
 
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
+from model_ports.running.unseen import Unseen
 
 Advance = Callable[[int], None]  # told how many records were done since the last call
 
@@ -106,6 +107,14 @@ class Source(Protocol):
 
     def check(self, tasks: Sequence[Task]) -> list[str]:
         """Returns what would keep the model from running on these tasks, found without weights."""
+        ...
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns which records the model does not see in full, found without weights.
+
+        Args:
+            sequences: N records of a model that `check` finds fit to run.
+        """
         ...
 
     def open(self, workdir: Path) -> OpenSource:

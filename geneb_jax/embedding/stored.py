@@ -15,6 +15,7 @@ from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
+from model_ports.running.unseen import Unseen
 
 _PREFIX = "embeddings:"
 _NPY_MAGIC = b"\x93NUMPY"
@@ -48,6 +49,11 @@ class StoredSource:
             except ValueError as error:
                 problems.append(str(error))
         return problems
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns nothing: what was embedded, and how, is not known."""
+        del sequences
+        return []
 
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' features; files are read when they are asked for."""
