@@ -1,15 +1,14 @@
 """The baseline that needs no weights: k-mer frequencies."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from geneb_jax.config import Settings
-from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
+from geneb_jax.embedding.source import Advance, Immediate, baseline, unpublished_card
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
 from model_ports.running.unseen import Unseen, unknown_letters
@@ -76,14 +75,14 @@ class KmerSource:
     k: int
     shared: bool = False
 
-    def card(self) -> Mapping[str, Any]:
-        """Returns what a submission says of the baseline."""
-        return baseline_card(self.name)
-
     def check(self, tasks: Sequence[Task]) -> list[str]:
         """Returns no problem: every record has k-mer frequencies."""
         del tasks
         return []
+
+    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Returns all tasks: the model embeds any records."""
+        return tasks
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
         """Returns the records with letters other than A, C, G and T, and those without a k-mer."""
@@ -101,7 +100,7 @@ class KmerSource:
         """Returns the source of the tasks' frequencies."""
         del workdir
         identity = {"model": self.name, "numerics": NUMERICS}
-        return Immediate(baseline(identity), self._of_task)
+        return Immediate(unpublished_card(self.name), baseline(identity), self._of_task)
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

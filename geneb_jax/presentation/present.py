@@ -62,7 +62,7 @@ def present(
         version=version,
         statistics=tables.get("paper_statistics"),
         figures=folder / "figures" if tables else None,
-        unfinished=None if scores is None else unfinished_fits(scores).to_dict(),
+        unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
     )
     return tables

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -34,7 +35,7 @@ def write_report(
     version: PaperVersion = "v1",
     statistics: pd.DataFrame | None = None,
     figures: Path | None = None,
-    unfinished: Mapping[str, int] | None = None,
+    unfinished: Mapping[str, int] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the report.
@@ -46,8 +47,7 @@ def write_report(
         version: Whose labels to use.
         statistics: Table of the paper's statistics; None: that part is left out.
         figures: Folder of the figures' .svg files; None: that part is left out.
-        unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`);
-            None: not known.
+        unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`).
         provenance: Content of run.json; None: the report is of published scores alone.
     """
     environment = jinja2.Environment(
@@ -63,7 +63,7 @@ def write_report(
         statistics=_rows(statistics) if statistics is not None else [],
         figures=_figures(figures) if figures is not None else [],
         unseen=_unseen((provenance or {}).get("unseen", {})),
-        unfinished=dict(unfinished or {}),
+        unfinished=dict(unfinished),
         provenance=_provenance(provenance or {}),
         models=results["model"].nunique(),
         tasks=results["task"].nunique(),

@@ -44,6 +44,7 @@ class Task:
         synthetic: Whether the rows were generated.
         classes: The integer of each label, where the file's labels are text; None: they are
             integers.
+        letters: How the records were prepared, if that changed any (see `letters.prepare`).
     """
 
     info: TaskInfo
@@ -51,6 +52,7 @@ class Task:
     test: Split
     synthetic: bool = False
     classes: Mapping[str, int] | None = None
+    letters: Letters = "as-is"
 
 
 def subsample_train(task: Task, max_train: int) -> Task:
@@ -81,17 +83,20 @@ def subsample_train(task: Task, max_train: int) -> Task:
 def prepare_task(task: Task, letters: Letters) -> Task:
     """Returns a task whose sequences are in the letters that models are given.
 
-    All that follows is of these: what is embedded, and what fingerprints tell apart.
+    All that follows is of these: what is embedded, and what digests tell apart. A task without a
+    letter to change is returned as it is.
 
     Args:
         task: The task as its files hold it.
         letters: See `letters.prepare`.
     """
+    before = task.train, task.test
     train, test = (
         replace(split, sequences=[prepare(sequence, letters) for sequence in split.sequences])
-        for split in (task.train, task.test)
+        for split in before
     )
-    return replace(task, train=train, test=test)
+    same = [list(split.sequences) for split in before] == [train.sequences, test.sequences]
+    return task if same else replace(task, train=train, test=test, letters=letters)
 
 
 def fingerprint(split: Split) -> str:
