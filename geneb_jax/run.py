@@ -234,8 +234,8 @@ def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console:
         others = len(evaluation.set_aside) - 1
         more = f" and {others} more model-task pairs" if others else ""
         console.print(
-            "left out of scores.csv, because they were computed from other weights or another task "
-            f"file: '{model}' on '{task}'{more}; evaluate them again to have them back"
+            "left out of scores.csv, because they were computed from other weights or other "
+            f"records: '{model}' on '{task}'{more}; evaluate them again to have them back"
         )
 
 
@@ -251,8 +251,8 @@ def _identity(representations: Sequence[Representation]) -> dict[str, Any]:
 
 def _console() -> Console:
     """A terminal as it is; a file or pipe wide enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = Console(markup=False, emoji=False)  # names are shown as they are
+    return console if console.is_terminal else Console(width=120, markup=False, emoji=False)
 
 
 def _provenance(
