@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from absl import logging
@@ -96,7 +95,8 @@ def say_unseen(findings: Sequence[Finding]) -> None:
     if len(lines) > _SHOWN:
         lines = list(_summed(others))
         rest = len(lines) - _SHOWN
-        lines[_SHOWN:] = [f"... and {rest} more such lines; run.json and the report have all"]
+        more = [f"... and {rest} more such lines; run.json and the report have all"]
+        lines[_SHOWN:] = more if rest > 0 else []
     for line in lines:
         logging.warning("%s", line)
     for line in _summed(cut):
@@ -106,13 +106,10 @@ def say_unseen(findings: Sequence[Finding]) -> None:
 def _summed(findings: Sequence[Finding]) -> Iterator[str]:
     """Yields a line for each model and kind, over all tasks that have any."""
 
-    def model_and_kind(finding: Finding) -> tuple[str, str]:
-        return finding.model, finding.kind
-
-    models = {each.model: i for i, each in reversed(list(enumerate(findings)))}
-    ordered = sorted(findings, key=lambda each: (models[each.model], each.kind))
-    for (model, _), group in groupby(ordered, model_and_kind):
-        same = list(group)
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for each in findings:
+        groups.setdefault((each.model, each.kind), []).append(each)
+    for (model, _), same in groups.items():
         most = max(same, key=lambda each: each.count / each.records)
         letters = "".join(sorted({letter for each in same for letter in each.letters}))
         counts = sum(each.count for each in same), sum(each.records for each in same)
