@@ -157,3 +157,18 @@ def test_the_paper_beside_some_tasks_is_averaged_over_the_same(published, tmp_pa
     assert board["macro full - paper"].abs().max() < 1e-12
     assert board["micro 1shot - paper"].abs().max() < 1e-12
     assert board["macro full, paper"].notna().all()
+
+
+def test_names_of_other_people_do_nothing_in_tables(published, tmp_path):
+    # A submission's model_id may be any text.
+    names = {"LucaOne": "=cmd()", "SPACE": "a|b <script>", "GROVER": "c\\input{x}\nd"}
+    results = few_models(published).replace({"model": names})
+    write_tables(results, tmp_path)
+    board = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert set(board["model"]) == {"'=cmd()", "a|b <script>", "c\\input{x}\nd"}
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert "| a\\|b \\<script> " in text
+    assert "| c\\\\input{x} d " in text
+    bars = {line.replace("\\|", "").count("|") for line in text.strip().split("\n")}
+    assert len(bars) == 1  # every line has as many cells
+    assert r"c\textbackslash{}input\{x\} d &" in (tmp_path / "leaderboard.tex").read_text()
