@@ -15,6 +15,7 @@ from geneb_jax.presentation.summary import data_note, headline
 from geneb_jax.scoring.scores import category_means
 
 
+@plt.rc_context({"text.parse_math": False})  # a $ in a name is a $
 def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
     """Draws the mean MCC of each model and category, a panel a regime.
 

@@ -4,6 +4,7 @@ import pytest
 from score_rows import table
 
 from geneb_jax.presentation.figures import FIGURES, save_figures
+from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.results import labels_of
 from geneb_jax.presentation.tables import TABLES, paper_statistics, write_tables
@@ -172,3 +173,14 @@ def test_names_of_other_people_do_nothing_in_tables(published, tmp_path):
     bars = {line.replace("\\|", "").count("|") for line in text.strip().split("\n")}
     assert len(bars) == 1  # every line has as many cells
     assert r"c\textbackslash{}input\{x\} d &" in (tmp_path / "leaderboard.tex").read_text()
+
+
+def test_names_with_dollars_are_no_formulas_in_figures(published, tmp_path):
+    # Matplotlib would refuse to draw this one: its formula is none.
+    name = r"embeddings:/data/$\bad{$"
+    results = few_models(published).replace({"model": {"LucaOne": name}})
+    labels = labels_of(list(results["model"].unique()), model_labels())
+    save_figures(results, labels, tmp_path)
+    scores = table({"model": name}, {"model": "kmer-4"})
+    for path in save_heatmap(scores, tmp_path):
+        assert path.stat().st_size > 1000
