@@ -105,7 +105,6 @@ def say_unseen(findings: Sequence[Finding]) -> None:
 
 def _summed(findings: Sequence[Finding]) -> Iterator[str]:
     """Yields a line for each model and kind, over all tasks that have any."""
-
     groups: dict[tuple[str, str], list[Finding]] = {}
     for each in findings:
         groups.setdefault((each.model, each.kind), []).append(each)
