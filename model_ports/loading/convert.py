@@ -17,8 +17,8 @@ from geneb_jax.files.digests import files_under, folder_facts, remember_facts
 from geneb_jax.files.json_files import write_json
 from model_ports import catalog
 from model_ports.loading import converted
-from model_ports.loading.fetch import SOURCE
 from model_ports.loading.identity import checkpoint_facts, text_files, weights_id
+from model_ports.loading.origin import recorded_origin
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
 from model_ports.loading.tensors import CheckpointError, check_equal
 
@@ -142,9 +142,6 @@ def _manifest(
     planned: PlannedCheckpoint,
     dtypes: dict[str, np.dtype],
 ) -> dict[str, Any]:
-    fetched: dict[str, Any] = {"repo": None, "revision": None}
-    if (source / SOURCE).is_file():
-        fetched = json.loads((source / SOURCE).read_text(encoding="utf-8"))
     return {
         "format": converted.FORMAT,
         "port_version": metadata.version("geneb-jax"),
@@ -152,8 +149,7 @@ def _manifest(
         "family": entry.family,
         "weights_id": weights_id(source_facts),
         "source": {
-            "repo": fetched["repo"],
-            "revision": fetched["revision"],
+            **recorded_origin(source, source_facts)._asdict(),
             "published": dict(entry.source),
             "files": dict(source_facts),
         },
