@@ -19,8 +19,10 @@ from geneb_jax.benchmark import GENEB
 from model_ports.catalog import CATALOG_DTYPE, DTYPES, PresetName
 
 PaperVersion = Literal["v1", "v4"]
+Letters = Literal["as-is", "upper", "dna"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 PAPER_VERSIONS: tuple[PaperVersion, ...] = get_args(PaperVersion)
+LETTERS: tuple[Letters, ...] = get_args(Letters)
 PRESET_POOLING = "preset"
 
 
@@ -81,10 +83,17 @@ class DataSettings:
         checks.at_least(0),
         "Stratified, seeded subsample of the train split above this many rows; 0 keeps all.",
     )
+    letters: Letters = _field(
+        "as-is",
+        checks.one_of(*LETTERS),
+        "What models are given of the records: as-is, as the files hold them (GENEB's protocol); "
+        "upper, lower-case (soft-masked) letters as upper-case ones; dna, upper, and U as T.",
+    )
     skip_unavailable: bool = _field(
         False,
         checks.flag,
-        "Leave out models that cannot be run instead of refusing to start.",
+        "Leave out models that cannot be run, and of embeddings:DIR the tasks that have no file "
+        "there, instead of refusing to start.",
     )
 
 
@@ -224,6 +233,30 @@ class OutputSettings:
         "write tables, figures and report of these scores; empty: evaluate the models.",
     )
     report: bool = _field(True, checks.flag, "Write tables, figures and report at the end.")
+    submission_name: str = _field(
+        "",
+        checks.text,
+        "What a submission calls the model; empty: its name in the paper, with 'local weights' "
+        "where they are not known to be the authors'.",
+    )
+    submission_url: str = _field(
+        "",
+        checks.text,
+        "Where a submission says that the weights are; empty: the authors' address, of their "
+        "weights alone.",
+    )
+    submission_training_data: str = _field(
+        "",
+        checks.text,
+        "What a submission says that the model was trained on; empty: the paper's word, of the "
+        "authors' weights alone.",
+    )
+    submitted_by: str = _field("", checks.text, "Who submits.")
+    zero_shot: bool = _field(
+        False,
+        checks.flag,
+        "Claim in a submission that pretraining saw no task of the benchmark.",
+    )
     labels: PaperVersion = _field(
         "v1",
         checks.one_of(*PAPER_VERSIONS),

@@ -20,13 +20,14 @@ from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Representation, Source
 from geneb_jax.embedding.store import check_folder
+from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
 from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
-from geneb_jax.presentation.submission import write_submission
+from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
     print_layers,
     print_speeds,
@@ -40,6 +41,7 @@ from geneb_jax.scoring.scores import protocol_rows, represented
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
 
+_SHOWN = 3  # names of a list that may be long; the others are counted
 _END = "end"  # a process that leaves earlier would be missed
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "pandas", "tokenizers", "safetensors")
 
@@ -79,6 +81,8 @@ def run(
         meet(_END)
         return pd.DataFrame()
 
+    unseen = [finding for source in sources for finding in find_unseen(source, tasks)]
+    say_unseen(unseen)
     evaluator = Evaluator(
         settings.probes,
         workdir,
@@ -94,9 +98,7 @@ def run(
         name: [each.columns for each in many] for name, many in evaluation.representations.items()
     }
     submitted = represented(evaluation.scores, columns)
-    for source in sources:
-        if write_submission(source.name, source.card(), submitted, workdir) is None:
-            logging.info("%s: no submission: it takes GENEB's tasks and protocol", source.name)
+    _submit(settings.output, evaluation, submitted, workdir)
     asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
     shown = asked_heads(asked, settings.probes)
     save_heatmap(shown, workdir / "figures")
@@ -105,7 +107,7 @@ def run(
         **evaluation.seconds,
         "total": time.monotonic() - start,
     }
-    provenance = _provenance(config, evaluation, tasks, seconds)
+    provenance = _provenance(config, evaluation, tasks, unseen, seconds)
     write_json(workdir / "run.json", provenance)
     if settings.output.report and not protocol_rows(shown).empty:
         results, version = run_results(shown), settings.output.labels
@@ -146,12 +148,14 @@ def check(settings: Settings) -> tuple[list[Source], list[Task]]:
             f"{what}: '{first}' and '{second}' would write the same files; rename one"
             for first, second in clashes(names)
         ]
+    problems += _claim_problems(settings.output, sources)
     runnable = []
     for source in sources:
         reasons = source.check(tasks)
         model_problems += [f"config.models: '{source.name}': {reason}" for reason in reasons]
         if not reasons:
             runnable.append(source)
+            _say_left_out(source, tasks)
     if settings.data.skip_unavailable and runnable:
         for problem in model_problems:
             logging.warning("left out: %s", problem)
@@ -160,6 +164,43 @@ def check(settings: Settings) -> tuple[list[Source], list[Task]]:
     if problems:
         raise ConfigError(problems)
     return runnable, tasks
+
+
+def _claim_problems(output: OutputSettings, sources: Sequence[Source]) -> list[str]:
+    """Returns a problem for each field that speaks of one model where there are several."""
+    fields = ("submission_name", "submission_url", "submission_training_data", "zero_shot")
+    return [
+        f"config.{field}: says something of one model, but config.models names {len(sources)}; "
+        "name one"
+        for field in fields
+        if getattr(output, field) and len(sources) > 1
+    ]
+
+
+def _submit(
+    output: OutputSettings, evaluation: Evaluation, scores: pd.DataFrame, workdir: Path
+) -> None:
+    """Writes a submission for each model that has rows of GENEB's tasks and protocol."""
+    if evaluation.prepared:
+        logging.info(
+            "submissions leave out tasks whose records config.letters changed, such as '%s'",
+            evaluation.prepared[0],
+        )
+        scores = scores[~scores["task"].isin(evaluation.prepared)]
+    for name, card in evaluation.cards.items():
+        if write_submission(name, {**card, **claims(output)}, scores, workdir) is None:
+            logging.info("%s: no submission: it takes GENEB's tasks and protocol", name)
+
+
+def _say_left_out(source: Source, tasks: Sequence[Task]) -> None:
+    covered = {task.info.id for task in source.covered(tasks)}
+    lacking = [task.info.id for task in tasks if task.info.id not in covered]
+    if lacking:
+        more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+        logging.warning(
+            "'%s' is run on %d of %d tasks; left out: %s%s",
+            *(source.name, len(covered), len(tasks), ", ".join(lacking[:_SHOWN]), more),
+        )
 
 
 def _present_scores(output: OutputSettings, workdir: Path, console: Console) -> pd.DataFrame:
@@ -193,8 +234,8 @@ def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console:
         others = len(evaluation.set_aside) - 1
         more = f" and {others} more model-task pairs" if others else ""
         console.print(
-            "left out of scores.csv, because they were computed from other weights or another task "
-            f"file: '{model}' on '{task}'{more}; evaluate them again to have them back"
+            "left out of scores.csv, because they were computed from other weights or other "
+            f"records: '{model}' on '{task}'{more}; evaluate them again to have them back"
         )
 
 
@@ -210,14 +251,15 @@ def _identity(representations: Sequence[Representation]) -> dict[str, Any]:
 
 def _console() -> Console:
     """A terminal as it is; a file or pipe wide enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = Console(markup=False, emoji=False)  # names are shown as they are
+    return console if console.is_terminal else Console(width=120, markup=False, emoji=False)
 
 
 def _provenance(
     config: ml_collections.ConfigDict,
     evaluation: Evaluation,
     tasks: Sequence[Task],
+    unseen: Sequence[Finding],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     return {
@@ -231,12 +273,14 @@ def _provenance(
             task.info.id: {
                 "category": task.info.category,
                 "synthetic": task.synthetic,
+                "letters": task.letters,
                 "classes": task.classes and dict(task.classes),
                 "train": {"rows": len(task.train.labels), "sha256": fingerprint(task.train)},
                 "test": {"rows": len(task.test.labels), "sha256": fingerprint(task.test)},
             }
             for task in tasks
         },
+        "unseen": by_model(unseen),
         "set_aside": evaluation.set_aside,
         "embedding": evaluation.speeds,
         "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},

@@ -4,6 +4,7 @@ Imports that take long stand in the functions that need them: `--help` and `list
 """
 
 import argparse
+import logging as stdlib_logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 HELP = "list the 40 models, verify their ports, fetch and convert their checkpoints"
 
 
-def main(words: Sequence[str], program: str = "geneb-jax models") -> int:
+def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") -> int:
     """Runs one of the four commands.
 
     Args:
-        words: The command line behind the program's name.
+        words: The command line behind the program's name; None: that of the process.
         program: How help and errors call the program.
 
     Returns:
@@ -176,10 +177,12 @@ def fetch_models(arguments: argparse.Namespace) -> int:
 
 
 def _quiet_orbax() -> None:
-    """Silences Orbax, which tells of every step."""
+    """Silences Orbax, which tells of every step, below errors."""
     from absl import logging
 
-    logging.set_verbosity(logging.ERROR)
+    logging.get_absl_logger().addFilter(
+        lambda line: line.levelno >= stdlib_logging.ERROR or "orbax" not in line.pathname
+    )
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {

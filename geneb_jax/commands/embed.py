@@ -5,10 +5,11 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from geneb_jax.config import PRESETS
+from geneb_jax.config import LETTERS, PRESETS
 from model_ports.catalog import CATALOG_DTYPE, DTYPES
 
 _POOLINGS = "preset,mean,mean-all-rows,max,first,last,penultimate"
+_LETTERS_HELP = "upper: lower-case letters as upper-case ones; dna: and U as T"
 _TAPS = "-1 final, 0 embedding, i after block i; several with commas, or all"
 
 
@@ -24,6 +25,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--taps", default="-1", help=_TAPS)
     parser.add_argument("--poolings", default="preset", help=_POOLINGS)
     parser.add_argument("--preset", default="corrected", choices=PRESETS)
+    parser.add_argument("--letters", default="as-is", choices=LETTERS, help=_LETTERS_HELP)
     parser.add_argument("--dtype", default=CATALOG_DTYPE, choices=DTYPES)
     arguments = parser.parse_args(words)
 
@@ -52,6 +54,7 @@ def main(words: Sequence[str]) -> int:
             poolings=arguments.poolings.split(","),
             preset=arguments.preset,
             dtype=arguments.dtype,
+            letters=arguments.letters,
             names=names,
             advance=lambda done: bars.advance(bar, done),
         )

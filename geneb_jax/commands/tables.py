@@ -48,5 +48,5 @@ def main(words: Sequence[str]) -> int:
 
 def _wide_console() -> Console:
     """A terminal as it is; a file or pipe wide enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+    console = Console(markup=False, emoji=False)
+    return console if console.is_terminal else Console(width=160, markup=False, emoji=False)

@@ -95,5 +95,5 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(column, justify="left" if isinstance(value, str) else "right")
     for row in rows:
         table.add_row(*map(str, row.values()))
-    width = Console(width=10**4).measure(table).maximum
-    Console(width=width).print(table)
+    width = Console(width=10**4, markup=False, emoji=False).measure(table).maximum
+    Console(width=width, markup=False, emoji=False).print(table)

@@ -5,8 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from geneb_jax.config import PRESET_POOLING, DataSettings, EmbeddingSettings, Settings
+from geneb_jax.config import (
+    LETTERS,
+    PRESET_POOLING,
+    DataSettings,
+    EmbeddingSettings,
+    Letters,
+    Settings,
+)
 from geneb_jax.embedding.models import find_source
+from geneb_jax.embedding.unseen import say_unseen_sequences
+from geneb_jax.tasks.letters import prepare
 from model_ports.catalog import CATALOG_DTYPE, PresetName
 from model_ports.contract.family import FINAL, View
 
@@ -20,6 +29,7 @@ def embed(
     pooling: str = PRESET_POOLING,
     preset: PresetName = "corrected",
     dtype: str = CATALOG_DTYPE,
+    letters: Letters = "as-is",
 ) -> np.ndarray:
     """Embeds sequences: `geneb_jax.embed(model, sequences)`.
 
@@ -32,6 +42,8 @@ def embed(
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that
             the catalog has for the model.
+        letters: What the model is given: the sequences 'as-is', in 'upper' case, or as 'dna' (in
+            upper case, U as T).
 
     Returns:
         float32 [N, D].
@@ -40,7 +52,12 @@ def embed(
         ValueError: The model cannot be loaded or has no such view, or a sequence is no text, or
             empty, or too long; it is named by its index from 0.
     """
-    options = {"checkpoints_dir": checkpoints_dir, "preset": preset, "dtype": dtype}
+    options = {
+        "checkpoints_dir": checkpoints_dir,
+        "preset": preset,
+        "dtype": dtype,
+        "letters": letters,
+    }
     views = embed_views(model, sequences, taps=(tap,), poolings=(pooling,), **options)
     (embeddings,) = views.values()
     return embeddings
@@ -55,6 +72,7 @@ def embed_views(
     poolings: Sequence[str] = (PRESET_POOLING,),
     preset: PresetName = "corrected",
     dtype: str = CATALOG_DTYPE,
+    letters: Letters = "as-is",
     names: Sequence[str] = (),
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[View, np.ndarray]:
@@ -70,6 +88,8 @@ def embed_views(
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that
             the catalog has for the model.
+        letters: What the model is given: the sequences 'as-is', in 'upper' case, or as 'dna' (in
+            upper case, U as T).
         names: What errors call the sequences; none: their indices.
         advance: Told how many sequences were done since the last call.
 
@@ -80,7 +100,9 @@ def embed_views(
         ValueError: The model cannot be loaded or has no such view, or a sequence is no text, or
             empty, or too long; sequences are checked before weights are loaded.
     """
-    texts = _texts(sequences)
+    if letters not in LETTERS:
+        raise ValueError(f"letters is {letters!r}; valid: {', '.join(LETTERS)}")
+    texts = [prepare(text, letters) for text in _texts(sequences)]
     folder = Path(checkpoints_dir).expanduser() if checkpoints_dir else None
     settings = Settings(
         data=DataSettings(checkpoints_dir=folder),
@@ -88,7 +110,9 @@ def embed_views(
             preset=preset, dtype=dtype, taps=tuple(taps), poolings=tuple(poolings)
         ),
     )
-    return find_source(model, settings).embed(texts, names, advance)
+    source = find_source(model, settings)
+    say_unseen_sequences(source.name, source.unseen(texts), len(texts), names)
+    return source.embed(texts, names, advance)
 
 
 def _texts(sequences: Iterable[str]) -> list[str]:

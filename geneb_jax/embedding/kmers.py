@@ -1,22 +1,23 @@
 """The baseline that needs no weights: k-mer frequencies."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from geneb_jax.config import Settings
-from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
+from geneb_jax.embedding.source import Advance, Immediate, baseline, unpublished_card
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
+from model_ports.running.unseen import Unseen, unknown_letters
 
 MAX_K = 6
 # Goes up with every change of what the features are: scores of older code are not taken.
 NUMERICS = 1
 _CHUNK_CELLS = 2**22  # bounds the memory of the intermediate arrays
+_LETTERS = "ACGTacgt"
 _CODES = np.full(256, -1, np.int8)
 for _code, _base in enumerate(b"ACGT"):
     _CODES[_base] = _CODES[_base + 32] = _code  # upper and lower case
@@ -74,20 +75,32 @@ class KmerSource:
     k: int
     shared: bool = False
 
-    def card(self) -> Mapping[str, Any]:
-        """Returns what a submission says of the baseline."""
-        return baseline_card(self.name)
-
     def check(self, tasks: Sequence[Task]) -> list[str]:
         """Returns no problem: every record has k-mer frequencies."""
         del tasks
         return []
 
+    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Returns all tasks: the model embeds any records."""
+        return tasks
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns the records with letters other than A, C, G and T, and those without a k-mer."""
+        unknown = unknown_letters(
+            sequences,
+            _LETTERS,
+            f"hold letters other than A, C, G and T, and no {self.k}-mer with one is counted",
+        )
+        find = re.compile(f"[{_LETTERS}]{{{self.k}}}").search
+        rows = [i for i, sequence in enumerate(sequences) if not find(sequence)]
+        none = Unseen("no token", f"hold no {self.k}-mer, and all of their features are 0", rows)
+        return [each for each in (unknown, none) if each.rows]
+
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' frequencies."""
         del workdir
         identity = {"model": self.name, "numerics": NUMERICS}
-        return Immediate(baseline(identity), self._of_task)
+        return Immediate(unpublished_card(self.name), baseline(identity), self._of_task)
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

@@ -1,6 +1,7 @@
 """Ports as models of a run: a checkpoint of the catalog, or the same model with random weights."""
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from geneb_jax.embedding.engine import (
     open_engine,
 )
 from geneb_jax.embedding.kmers import MAX_K
-from geneb_jax.embedding.source import Advance, Prepared, Representation, baseline_card
+from geneb_jax.embedding.source import Advance, Prepared, Representation, unpublished_card
 from geneb_jax.embedding.store import Store, key
 from geneb_jax.embedding.tuning import batch_tokens, speed_figures, untuned_batch_tokens
 from geneb_jax.files.json_files import canonical_json
@@ -33,11 +34,14 @@ from geneb_jax.tasks.task import Task
 from model_ports import catalog
 from model_ports.catalog import dtype_of
 from model_ports.contract.family import FINAL, View
+from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
+from model_ports.loading.origin import is_published
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
 from model_ports.loading.ports import load_port, random_port, random_reader
 from model_ports.port import NUMERICS, Port, Reader
 from model_ports.running.records import refused
+from model_ports.running.unseen import Unseen, unseen
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
@@ -104,18 +108,6 @@ class PortSource:
     shared: bool = True
     _planned: Reader | None = field(default=None, repr=False)
 
-    def card(self) -> Mapping[str, Any]:
-        """Returns what a submission says of the model."""
-        if self.weights != "checkpoint":
-            return baseline_card(self.name)
-        return {
-            "model_id": self.name,
-            "display": self.entry.paper_name,
-            "params": self.entry.params,
-            "url": self.entry.source["url"] or "",
-            "training_data": self.entry.labels["pretraining"],
-        }
-
     def check(self, tasks: Sequence[Task]) -> list[str]:
         """Returns what is wrong with files and views, and the records that the model refuses."""
         try:
@@ -124,6 +116,14 @@ class PortSource:
             return _refused_records(reader, tasks)
         except ValueError as error:
             return [str(error)]
+
+    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Returns all tasks: the model embeds any records."""
+        return tasks
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns the records that the tokenizer does not know in full, or that are cut."""
+        return unseen(self._reader(), sequences)
 
     def open(self, workdir: Path) -> "OpenPort":
         """Loads the weights, fetched and converted where need be.
@@ -141,7 +141,8 @@ class PortSource:
         root = epath.Path(self.settings.embeddings_dir or workdir / "embeddings")
         folder = root / file_name(self.name)
         engine = open_engine(port, views)
-        return OpenPort(self.name, representations, engine, folder, self.settings, workdir)
+        card = self._card(port)
+        return OpenPort(self.name, card, representations, engine, folder, self.settings, workdir)
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
@@ -183,6 +184,27 @@ class PortSource:
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
 
+    def _card(self, port: Port) -> Mapping[str, Any]:
+        """Returns what a submission says: weights go under their authors' name if they are theirs.
+
+        They are where they come from the hub, or from a folder of which `is_published` says so.
+        Parameters are those of the port, which leaves out heads that no embedding needs.
+        """
+        params = sum(map(math.prod, parameter_shapes(port.state).values()))
+        if self.weights != "checkpoint":
+            return unpublished_card(self.name, params=params)
+        if self.folder and not is_published(self.entry, self.folder):
+            card = unpublished_card(f"{self.name}:local", params=params, training_data="not stated")
+            display = f"{self.entry.paper_name}, local weights"
+            return card | {"display": display, "url": "local weights"}
+        return {
+            "model_id": self.name,
+            "display": self.entry.paper_name,
+            "params": params,
+            "url": self.entry.source["url"] or "",
+            "training_data": self.entry.labels["pretraining"],
+        }
+
     def _reader(self) -> Reader:
         """All of the port that needs no weights: a checkpoint is read and planned once."""
         if self._planned is None:
@@ -219,6 +241,7 @@ class OpenPort:
 
     Attributes:
         name: The model's name in the config.
+        card: What a submission says of the model.
         representations: What is probed, one for each view of the engine.
         engine: Computes all views in one forward pass.
         folder: Holds a store for each representation.
@@ -227,6 +250,7 @@ class OpenPort:
     """
 
     name: str
+    card: Mapping[str, Any]
     representations: Sequence[Representation]
     engine: Engine
     folder: epath.Path

@@ -14,6 +14,7 @@ import numpy as np
 
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
+from model_ports.running.unseen import Unseen
 
 Advance = Callable[[int], None]  # told how many records were done since the last call
 
@@ -71,6 +72,11 @@ class OpenSource(Protocol):
         """The views that are probed, all from one forward pass."""
         ...
 
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What a submission says of the model: model_id, display, params, url, training_data."""
+        ...
+
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Computes what the features of these tasks need.
 
@@ -97,15 +103,20 @@ class Source(Protocol):
         """Whether the processes of a run compute its features together."""
         ...
 
-    def card(self) -> Mapping[str, Any]:
-        """Returns what a submission says of the model.
-
-        These are model_id, display, params, url and training_data.
-        """
+    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Returns those of the tasks that the model is run on; of most models, all."""
         ...
 
     def check(self, tasks: Sequence[Task]) -> list[str]:
         """Returns what would keep the model from running on these tasks, found without weights."""
+        ...
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns which records the model does not see in full, found without weights.
+
+        Args:
+            sequences: N records of a model that `check` finds fit to run.
+        """
         ...
 
     def open(self, workdir: Path) -> OpenSource:
@@ -135,9 +146,15 @@ class Source(Protocol):
         ...
 
 
-def baseline_card(name: str) -> dict[str, Any]:
-    """Returns what a submission says of a model that was not trained."""
-    return {"model_id": name, "display": name, "params": 0, "url": "", "training_data": "none"}
+def unpublished_card(name: str, *, params: int = 0, training_data: str = "none") -> dict[str, Any]:
+    """Returns what a submission says of a model that nobody has published."""
+    return {
+        "model_id": name,
+        "display": name,
+        "params": params,
+        "url": "",
+        "training_data": training_data,
+    }
 
 
 @dataclass(frozen=True)
@@ -145,10 +162,12 @@ class Immediate:
     """An open source whose features take no preparation.
 
     Attributes:
+        card: See `OpenSource`.
         representation: Its one representation.
         of_task: Returns the features of a task, float32 [N_train, D] and [N_test, D].
     """
 
+    card: Mapping[str, Any]
     representation: Representation
     of_task: Callable[[Task], tuple[np.ndarray, np.ndarray]]
 

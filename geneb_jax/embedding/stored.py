@@ -5,16 +5,16 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from geneb_jax.config import Settings
-from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
+from geneb_jax.embedding.source import Advance, Immediate, baseline, unpublished_card
 from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
+from model_ports.running.unseen import Unseen
 
 _PREFIX = "embeddings:"
 _NPY_MAGIC = b"\x93NUMPY"
@@ -29,31 +29,44 @@ class StoredSource:
     Attributes:
         name: Its name in the config.
         folder: The folder.
+        skip: Whether tasks without a file are left out, instead of refused.
     """
 
     name: str
     folder: Path
+    skip: bool = False
     shared: bool = False
 
-    def card(self) -> Mapping[str, Any]:
-        """Returns what a submission says of the embeddings: their folder's name, not its path."""
-        return baseline_card(self.folder.resolve().name)
+    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Returns the tasks that have a file, or all where none is to be left out."""
+        return [task for task in tasks if _file(self.folder, task).is_file() or not self.skip]
 
     def check(self, tasks: Sequence[Task]) -> list[str]:
         """Returns a problem for each task whose file is missing or does not fit it."""
+        covered = self.covered(tasks)
+        if tasks and not covered:
+            return [f"{self.folder} has no file of any task, such as {tasks[0].info.id}.npz"]
         problems = []
-        for task in tasks:
+        for task in covered:
             try:
                 read_embeddings(self.folder, task)
             except ValueError as error:
                 problems.append(str(error))
         return problems
 
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns nothing: what was embedded, and how, is not known."""
+        del sequences
+        return []
+
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' features; files are read when they are asked for."""
         del workdir
         identity = {"model": self.name, "folder": self._content()}
-        return Immediate(baseline(identity), lambda task: read_embeddings(self.folder, task))
+        # A submission names the folder, not its path, and no model of the catalog.
+        name = f"{_PREFIX}{self.folder.resolve().name}"
+        card = unpublished_card(name, training_data="not stated")
+        return Immediate(card, baseline(identity), lambda task: read_embeddings(self.folder, task))
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
@@ -77,13 +90,16 @@ def stored_source(name: str, settings: Settings) -> StoredSource | None:
     Raises:
         ValueError: There is no such folder.
     """
-    del settings
     if not name.startswith(_PREFIX):
         return None
     folder = Path(name.removeprefix(_PREFIX)).expanduser()
     if not folder.is_dir():
         raise ValueError(f"'{name}': {folder}: no such folder")
-    return StoredSource(name, folder)
+    return StoredSource(name, folder, settings.data.skip_unavailable)
+
+
+def _file(folder: Path, task: Task) -> Path:
+    return folder / f"{task.info.id}.npz"
 
 
 def read_embeddings(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +115,7 @@ def read_embeddings(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: The file is missing, damaged, lacks an array, or does not fit the task.
     """
-    path = folder / f"{task.info.id}.npz"
+    path = _file(folder, task)
     if not path.is_file():
         raise ValueError(f"{path}: no such file; embeddings of every task are needed")
     sizes = {"train": len(task.train.sequences), "test": len(task.test.sequences)}

@@ -31,6 +31,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "svg.hashsalt": "geneb",  # the same figure gives the same file
+    "text.parse_math": False,  # a $ in a name is a $
 }
 _MOST_NUMBERED = 12  # columns of a heat map whose cells are wide enough for numbers
 Draw = Callable[[pd.DataFrame, pd.DataFrame], Figure]  # of results and labels

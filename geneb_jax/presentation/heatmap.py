@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.summary import data_note, headline
@@ -21,6 +22,11 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
     Returns:
         The paths of `scores.png` and `.svg`.
     """
+    with plt.rc_context({"text.parse_math": False}):  # a $ in a name is a $
+        return _save(_draw(scores), folder)
+
+
+def _draw(scores: pd.DataFrame) -> Figure:
     means = category_means(headline(scores))
     regimes = list(dict.fromkeys(means.index.get_level_values("regime")))
     models = list(dict.fromkeys(means.index.get_level_values("model")))
@@ -49,6 +55,10 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
         figure.suptitle(note, fontsize=9)
     if image is not None:
         figure.colorbar(image, ax=axes, label="MCC", shrink=0.6)
+    return figure
+
+
+def _save(figure: Figure, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"scores.{kind}" for kind in ("png", "svg")]
     for path in paths:

@@ -12,6 +12,7 @@ from geneb_jax.presentation.figures import save_figures
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
+from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
 
 
@@ -61,6 +62,7 @@ def present(
         version=version,
         statistics=tables.get("paper_statistics"),
         figures=folder / "figures" if tables else None,
+        unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
     )
     return tables

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -34,6 +35,7 @@ def write_report(
     version: PaperVersion = "v1",
     statistics: pd.DataFrame | None = None,
     figures: Path | None = None,
+    unfinished: Mapping[str, int] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the report.
@@ -45,6 +47,7 @@ def write_report(
         version: Whose labels to use.
         statistics: Table of the paper's statistics; None: that part is left out.
         figures: Folder of the figures' .svg files; None: that part is left out.
+        unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`).
         provenance: Content of run.json; None: the report is of published scores alone.
     """
     environment = jinja2.Environment(
@@ -59,6 +62,8 @@ def write_report(
         data=report_data(results, own, version),
         statistics=_rows(statistics) if statistics is not None else [],
         figures=_figures(figures) if figures is not None else [],
+        unseen=_unseen((provenance or {}).get("unseen", {})),
+        unfinished=dict(unfinished),
         provenance=_provenance(provenance or {}),
         models=results["model"].nunique(),
         tasks=results["task"].nunique(),
@@ -169,6 +174,28 @@ def _figures(folder: Path) -> list[dict[str, str]]:
             address = f"data:image/svg+xml;base64,{code}"
             found.append({"name": name, "caption": caption, "address": address})
     return found
+
+
+def _unseen(content: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A row for each model and kind of records that it does not see in full, over all tasks."""
+    rows = []
+    for model, tasks in content.items():
+        for kind in dict.fromkeys(kind for found in tasks.values() for kind in found):
+            of_kind = {task: found[kind] for task, found in tasks.items() if kind in found}
+            shares = {task: facts["records"] / facts["of"] for task, facts in of_kind.items()}
+            most = max(shares, key=lambda task: shares[task])
+            letters = {letter for facts in of_kind.values() for letter in facts.get("letters", "")}
+            rows.append(
+                {
+                    "model": model,
+                    "kind": kind,
+                    "letters": " ".join(sorted(letters)),
+                    "tasks": f"{len(of_kind)}",
+                    "records": f"{sum(facts['records'] for facts in of_kind.values()):,}",
+                    "most": f"{most}: {of_kind[most]['records']:,} of {of_kind[most]['of']:,}",
+                }
+            )
+    return rows
 
 
 def _provenance(content: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.config import OutputSettings
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import file_name
 from geneb_jax.presentation.published import paper_names
@@ -34,7 +35,8 @@ def submission(model: str, card: Mapping[str, Any], scores: pd.DataFrame) -> dic
 
     Args:
         model: The model's name in the scores table.
-        card: What is said of the model: model_id, display, params, url, training_data.
+        card: What is said of the model: model_id and fields of `meta` (see `OpenSource.card` and
+            `claims`).
         scores: The run's scores table.
 
     Returns:
@@ -60,6 +62,18 @@ def submission(model: str, card: Mapping[str, Any], scores: pd.DataFrame) -> dic
     }
 
 
+def claims(output: OutputSettings) -> dict[str, Any]:
+    """Returns what the config says of the model of a submission, by the submission's fields."""
+    said = {
+        "display": output.submission_name,
+        "url": output.submission_url,
+        "training_data": output.submission_training_data,
+        "submitted_by": output.submitted_by,
+        "zero_shot": output.zero_shot,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
 def write_submission(
     model: str, card: Mapping[str, Any], scores: pd.DataFrame, workdir: Path
 ) -> Path | None:
@@ -67,7 +81,8 @@ def write_submission(
 
     Args:
         model: The model's name in the scores table.
-        card: What is said of the model: model_id, display, params, url, training_data.
+        card: What is said of the model: model_id and fields of `meta` (see `OpenSource.card` and
+            `claims`).
         scores: The run's scores table.
         workdir: The run's folder.
 

@@ -103,20 +103,21 @@ def print_layers(scores: pd.DataFrame, console: Console) -> None:
     console.print(table)
 
 
-def unfinished_fits(scores: pd.DataFrame) -> pd.Series:
+def unfinished_fits(scores: pd.DataFrame) -> dict[str, int]:
     """Counts by model the fits that ended before a tolerance was met.
 
     A fit of all rows that stands for several seeds counts once.
     """
     same = ["model", "tap", "pooling", "task", "regime", "probe", "solver", "C", "class_weight"]
     ended = scores[~scores["converged"].astype(bool)]
-    return ended.drop_duplicates([*same, "objective"]).groupby("model", sort=False).size()
+    models = ended.drop_duplicates([*same, "objective"])["model"]
+    return {str(model): int(count) for model, count in models.value_counts(sort=False).items()}
 
 
 def print_unfinished_fits(scores: pd.DataFrame, console: Console) -> None:
     """Prints how many fits of each model met no tolerance; nothing where all did."""
     counts = unfinished_fits(scores)
-    if len(counts):
+    if counts:
         each = ", ".join(f"{count} of {model}" for model, count in counts.items())
         console.print(
             f"fits that stopped at the limit of iterations, before a tolerance was met: {each}; "

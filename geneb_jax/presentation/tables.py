@@ -11,6 +11,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
+from geneb_jax.presentation.escapes import csv_text, escaped, latex_text, markdown_text
 from geneb_jax.presentation.published import (
     model_labels,
     paper,
@@ -416,12 +417,14 @@ def write_tables(
     tables["paper_statistics"] = paper_statistics(results, scores, version)
     for name, table in tables.items():
         index = table.index.name is not None
-        write_whole(folder / f"{name}.csv", table.to_csv(index=index).encode())
+        write_whole(folder / f"{name}.csv", escaped(table, csv_text).to_csv(index=index).encode())
         # A file without rows would be a header that looks like a failure in a paper.
         if table.empty:
             continue
-        text = table.to_markdown(index=index, floatfmt=".3f")
+        text = escaped(table, markdown_text).to_markdown(index=index, floatfmt=".3f")
         write_whole(folder / f"{name}.md", (text + "\n").encode())
-        latex = table.to_latex(index=index, escape=True, float_format="%.3f", na_rep="--")
+        latex = escaped(table, latex_text).to_latex(
+            index=index, escape=False, float_format="%.3f", na_rep="--"
+        )
         write_whole(folder / f"{name}.tex", latex.encode())
     return tables

@@ -57,10 +57,12 @@ class Gathered(NamedTuple):
         rows: Rows of cells whose identities agree with each other and with those given.
         set_aside: Model and task of each cell whose rows were computed from other weights or
             another task file.
+        prepared: Tasks of these rows whose records `config.letters` changed.
     """
 
     rows: pd.DataFrame
     set_aside: list[tuple[str, str]]
+    prepared: list[str]
 
 
 def gather(
@@ -78,7 +80,7 @@ def gather(
         tasks: Digest of the content of a task, by task (see `task.content_digest`).
     """
     weights, tasks = dict(weights), dict(tasks)
-    cells = []
+    cells, prepared = [], set[str]()
     newest_first = sorted(folder.rglob("*.json"), key=lambda path: -path.stat().st_mtime_ns)
     for path in newest_first:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -89,9 +91,12 @@ def gather(
         belongs = weights.setdefault(model, identity) == identity
         belongs &= tasks.setdefault(task, digest) == digest
         cells.append((path, model, task, rows if belongs else None))
+        if belongs and "letters" in content["identity"]:
+            prepared.add(task)
     cells.sort()
     found = [rows for *_, rows in cells if rows is not None]
     return Gathered(
         complete(pd.concat(found, ignore_index=True)),
         [(model, task) for _, model, task, rows in cells if rows is None],
+        sorted(prepared),
     )

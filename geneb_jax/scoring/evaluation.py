@@ -33,17 +33,21 @@ class Evaluation(NamedTuple):
     Attributes:
         scores: The scores table of the workdir.
         representations: The representations of each model, by its name.
+        cards: What a submission says of each model (see `OpenSource.card`), by its name.
         seconds: Wall time by stage: 'load M', 'embed M' and 'probe M' of each model M.
         speeds: What embedding took, by model that embedded a record (see `tuning.speed_figures`).
         set_aside: Model and task of results in the workdir that are not in the table: they were
             computed from other weights or another task file.
+        prepared: Tasks of the table whose records `config.letters` changed.
     """
 
     scores: pd.DataFrame
     representations: dict[str, Sequence[Representation]]
+    cards: dict[str, Mapping[str, Any]]
     seconds: dict[str, float]
     speeds: dict[str, Mapping[str, Any]]
     set_aside: list[tuple[str, str]]
+    prepared: list[str]
 
 
 class _Job(NamedTuple):
@@ -75,13 +79,13 @@ class Evaluator(NamedTuple):
 def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -> Evaluation:
     """Scores every model on every task; scores.csv is rewritten after each model."""
     digests = {task.info.id: content_digest(task) for task in tasks}
-    evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, [])
+    evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, {}, [], [])
     weights: dict[str, Mapping[str, Any]] = {}
     for source in sources:
         clock = _Clock()
         with clock.time(f"load {source.name}"):
             model = source.open(how.workdir)
-        jobs = _jobs(source.name, model, tasks, digests, how.workdir)
+        jobs = _jobs(source.name, model, source.covered(tasks), digests, how.workdir)
         pending = [job for job in jobs if not hold_all_heads(job.cell.read(), how.probes)]
         if len(pending) < len(jobs):
             finished = len(jobs) - len(pending)
@@ -100,9 +104,11 @@ def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -
         evaluation = Evaluation(
             scores,
             evaluation.representations | {source.name: model.representations},
+            evaluation.cards | {source.name: model.card},
             evaluation.seconds | clock.seconds,
             evaluation.speeds | ({source.name: speed} if speed.get("records") else {}),
             gathered.set_aside,
+            gathered.prepared,
         )
     return evaluation
 
@@ -136,7 +142,8 @@ def _jobs(
             representation,
             Cell(
                 folder / representation.name / f"{file_name(task.info.id)}.json",
-                {"model": dict(representation.identity), "task": digests[task.info.id]},
+                {"model": dict(representation.identity), "task": digests[task.info.id]}
+                | ({"letters": task.letters} if task.letters != "as-is" else {}),
             ),
         )
         for task in tasks

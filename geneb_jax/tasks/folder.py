@@ -24,6 +24,7 @@ SPLITS: Mapping[str, str] = {
     "dev": "validation",
 }
 _SCORED = ("train", "test")
+_FORMULA = ("=", "+", "-", "@")
 _SHOWN = 3  # skipped files of a kind that are named; the others are counted
 
 
@@ -58,11 +59,19 @@ def task_files(tasks_dir: Path, task_id: str) -> list[tuple[Path, str | None]]:
     Files of a validation split are among them. The split None means that a column says it.
 
     Raises:
-        TaskError: The id is no file name, or there are no such files, or two for one thing.
+        TaskError: The id is no name of a task, or there are no such files, or two for one thing.
     """
     root = _root(tasks_dir)
     if Path(task_id).name != task_id or task_id in ("", ".", ".."):
         raise TaskError(f"task '{task_id}': not a file name; remove slashes and leading dots")
+    # Names stand in scores.csv as they are, and people open it with spreadsheets.
+    if task_id.startswith(_FORMULA):
+        raise TaskError(
+            f"task '{task_id}': begins with '{task_id[0]}', as formulas of spreadsheets do; "
+            "rename the file"
+        )
+    if not task_id.isprintable():
+        raise TaskError(f"task {task_id!r}: holds a control character; rename the file")
     flat = [path for path in _entries(root) if _stem(path) == task_id]
     parts: list[tuple[Path, str | None]] = [
         (path, split) for path in _entries(root / task_id) if (split := _split_of(path))

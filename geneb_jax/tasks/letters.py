@@ -1,12 +1,32 @@
-"""The letters of a sequence: which are refused, and which are said."""
+"""The letters of a sequence: which are refused, which are said, and how they are prepared."""
 
 import re
-from collections.abc import Callable, Sequence
+import string
+from collections.abc import Callable, Mapping, Sequence
+
+from geneb_jax.config import Letters
 
 # Letters of any alphabet (IUPAC's codes among them), gaps (- and .) and stops (*).
 _FORBIDDEN = re.compile(r"[^A-Za-z*.-]")
 _FORBIDDEN_IN_FASTA = re.compile(r"[^A-Za-z0-9*.-]")  # EMBL and GenBank number their lines
 _UNUSUAL = re.compile(r"[^ACGTNacgtn]")
+_UPPER = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
+_DNA = _UPPER | str.maketrans("Uu", "TT")
+_PREPARED: Mapping[Letters, Callable[[str], str]] = {
+    "as-is": lambda sequence: sequence,
+    "upper": lambda sequence: sequence.translate(_UPPER),
+    "dna": lambda sequence: sequence.translate(_DNA),
+}
+
+
+def prepare(sequence: str, letters: Letters) -> str:
+    """Returns a sequence in the letters that models are given.
+
+    Args:
+        sequence: Any text; characters beyond ASCII stay.
+        letters: 'as-is', 'upper' (a to A) or 'dna' (a to A, U and u to T).
+    """
+    return _PREPARED[letters](sequence)
 
 
 def refusal(sequence: str, *, digits: bool = False) -> str | None:

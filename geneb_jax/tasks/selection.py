@@ -10,7 +10,7 @@ from geneb_jax.config import DataSettings
 from geneb_jax.tasks.hub import fetch_tasks
 from geneb_jax.tasks.reading import find_tasks, read_task
 from geneb_jax.tasks.synthetic import synthetic_tasks
-from geneb_jax.tasks.task import Task, subsample_train
+from geneb_jax.tasks.task import Task, prepare_task, subsample_train
 
 
 def read_tasks(settings: DataSettings) -> tuple[list[Task], list[str]]:
@@ -34,7 +34,7 @@ def read_tasks(settings: DataSettings) -> tuple[list[Task], list[str]]:
                 problems.append(str(error))
     if settings.max_train:
         tasks = [subsample_train(task, settings.max_train) for task in tasks]
-    return tasks, problems
+    return [prepare_task(task, settings.letters) for task in tasks], problems
 
 
 def _find(settings: DataSettings) -> tuple[Path, Sequence[TaskInfo]]:

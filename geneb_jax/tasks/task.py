@@ -8,6 +8,8 @@ import numpy as np
 from absl import logging
 
 from geneb_jax.benchmark import TaskInfo
+from geneb_jax.config import Letters
+from geneb_jax.tasks.letters import prepare
 
 _SUBSAMPLE_SEED = 0
 
@@ -21,7 +23,7 @@ class Split:
     """Rows of a task.
 
     Attributes:
-        sequences: N records as the file holds them.
+        sequences: N records, as the file holds them or prepared.
         labels: int64 [N].
         rows: Number of each row in its file, from 1 below the header, int64 [N]; None: no file.
     """
@@ -42,6 +44,7 @@ class Task:
         synthetic: Whether the rows were generated.
         classes: The integer of each label, where the file's labels are text; None: they are
             integers.
+        letters: How the records were prepared, if that changed any (see `letters.prepare`).
     """
 
     info: TaskInfo
@@ -49,6 +52,7 @@ class Task:
     test: Split
     synthetic: bool = False
     classes: Mapping[str, int] | None = None
+    letters: Letters = "as-is"
 
 
 def subsample_train(task: Task, max_train: int) -> Task:
@@ -76,12 +80,37 @@ def subsample_train(task: Task, max_train: int) -> Task:
     return replace(task, train=train)
 
 
-def fingerprint(split: Split) -> str:
-    """Returns the SHA-256 of the sorted, upper-cased, newline-joined sequences of a split.
+def prepare_task(task: Task, letters: Letters) -> Task:
+    """Returns a task whose sequences are in the letters that models are given.
 
-    Two labs hold the same records, in whatever order and case, where it is the same.
+    All that follows is of these: what is embedded, and what digests tell apart. A task without a
+    letter to change is returned as it is.
+
+    Args:
+        task: The task as its files hold it.
+        letters: See `letters.prepare`.
     """
-    return hashlib.sha256("\n".join(sorted(map(str.upper, split.sequences))).encode()).hexdigest()
+    before = task.train, task.test
+    train, test = (
+        replace(split, sequences=[prepare(sequence, letters) for sequence in split.sequences])
+        for split in before
+    )
+    same = [list(split.sequences) for split in before] == [train.sequences, test.sequences]
+    return task if same else replace(task, train=train, test=test, letters=letters)
+
+
+def fingerprint(split: Split) -> str:
+    """Returns the SHA-256 of a split's rows: the UTF-8 lines 'label<TAB>sequence' in their order.
+
+    Each line ends with a newline; labels are the integers of `Split.labels`. Other letters, also
+    in case, other labels and another order of rows give another one.
+    """
+    rows = zip(split.labels.tolist(), split.sequences, strict=True)
+    lines = (f"{label}\t{sequence}\n".encode() for label, sequence in rows)
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+    return digest.hexdigest()
 
 
 def content_digest(task: Task) -> str:

@@ -34,15 +34,37 @@ class Ignored:
     Attributes:
         pattern: Regular expression that matches whole tensor names.
         reason: Why they are not read.
+        same: Where these are second names of tensors: the first names, with the pattern's groups
+            as `re.Match.expand` takes them. The two tensors must be equal; where a file has one
+            alone, it serves as both.
     """
 
     pattern: str
     reason: str
+    same: str | None = None
 
 
 def transpose(tensor: np.ndarray) -> np.ndarray:
     """Turns PyTorch's linear weight [out, in] into Flax's kernel [in, out]."""
     return tensor.T
+
+
+def padded_rows(least: int, rows: int) -> Layout:
+    """Returns the layout of an embedding table that files hold with or without padding rows.
+
+    Rows that a file lacks are zero: no token has their ids.
+
+    Args:
+        least: Number of ids, the rows that a file has at least.
+        rows: Rows of the parameter.
+    """
+
+    def layout(table: np.ndarray) -> np.ndarray:
+        if not least <= len(table) <= rows:
+            raise ValueError(f"{len(table)} rows, but {least} to {rows} are expected")
+        return np.pad(table, ((0, rows - len(table)), (0, 0)))
+
+    return layout
 
 
 def linear_weights(

@@ -169,6 +169,7 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         Ignored(r"cls\..*", "pretraining heads"),
         Ignored(r"bert\.pooler\..*", "pooler: the embedding is a mean"),
         Ignored(r"bert\.embeddings\.position_ids", "the numbers 0, 1, 2, ..."),
+        Ignored(r"roformer\.encoder\.embed_positions\.weight", "computed from the head width"),
     )
 
 

@@ -163,7 +163,11 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         *norm_weights({f"{layer}.norm": "blocks.norm", f"{backbone}.norm_f": "norm"}, bias=False),
         *linear_weights({f"{mixer}.mamba_fwd.in_proj": "blocks.input"}, bias=False),
         *linear_weights({f"{mixer}.mamba_fwd.out_proj": "blocks.output"}, bias=False),
-        Ignored(r".*\.mamba_rev\.(in|out)_proj\.weight", "shared with the forward direction"),
+        Ignored(
+            r"(.*)\.mamba_rev\.(in|out)_proj\.weight",
+            "shared with the forward direction",
+            same=r"\1.mamba_fwd.\2_proj.weight",
+        ),
         Ignored(r".*\.complement_map", "config.json states it"),
         Ignored(r"lm_head\..*", "language-model head, tied to the embedding"),
     ]

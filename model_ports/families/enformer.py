@@ -33,6 +33,7 @@ _SMALLEST_WINDOW = 8  # bins
 _STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
 _FEATURE_KINDS = 6  # exponential, mask, gamma; each plain and signed
 _GATE_SLOPE = 0.01
+_TRUNK = {1: "stem", 2: "conv_tower", 4: "transformer", 6: "final_pointwise"}  # in the original
 
 
 @dataclass(frozen=True)
@@ -464,7 +465,10 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
                     f"{layer}.1.fn.4": "blocks.feed_forward.down",
                 }
             ),
-            Ignored(r"_trunk\..*", "the same tensors under other names"),
+            *(
+                Ignored(rf"_trunk\.{i}\.(.*)", "the same under other names", same=rf"{part}.\1")
+                for i, part in _TRUNK.items()
+            ),
             Ignored(r"_heads\..*", "output heads"),
         )
     feed, here = f"{layer}.feed_forward", "blocks.feed_forward"

@@ -16,7 +16,13 @@ from jax import Array
 from jaxtyping import Float, Float32
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.contract.weights import (
+    Ignored,
+    Weight,
+    linear_weights,
+    norm_weights,
+    padded_rows,
+)
 from model_ports.layers.convolutions import causal_fft_convolution, short_causal_convolution
 from model_ports.layers.dense import embed, layer_norm, linear
 from model_ports.layers.stacking import scan_layers, stack_layers
@@ -149,7 +155,7 @@ class Model(nnx.Module):
         return Hidden(states | {FINAL: self.norm(x)})
 
 
-def weights(_: Config) -> tuple[Weight | Ignored, ...]:
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     """Returns where each tensor of the checkpoint goes."""
     layer = "hyena.backbone.layers.{}"
     filters = f"{layer}.mixer.filter_fn"
@@ -168,7 +174,11 @@ def weights(_: Config) -> tuple[Weight | Ignored, ...]:
         "hyena.backbone.ln_f": "norm",
     }
     return (
-        Weight("hyena.backbone.embeddings.word_embeddings.weight", "tokens.embedding"),
+        Weight(
+            "hyena.backbone.embeddings.word_embeddings.weight",
+            "tokens.embedding",
+            padded_rows(config.vocab_size, config.rows),
+        ),
         *linear_weights(linears),
         *linear_weights({f"{filters}.implicit_filter.6": "blocks.filter.last"}, bias=False),
         *norm_weights(norms),
@@ -179,6 +189,11 @@ def weights(_: Config) -> tuple[Weight | Ignored, ...]:
         Weight(f"{filters}.pos_emb.t", "blocks.filter.time", lambda t: t[0]),
         # One frequency serves all three sines; it is stored under the first.
         Weight(f"{filters}.implicit_filter.1.freq", "blocks.filter.frequency", lambda f: f[0]),
+        Ignored(
+            r"(.*\.implicit_filter)\.[35]\.freq",
+            "the first one under other names",
+            same=r"\1.1.freq",
+        ),
         Weight(f"{filters}.modulation.deltas", "blocks.filter.decay", lambda d: d[0, 0]),
         Ignored(r"lm_head\.weight", "language-model head"),
     )

@@ -359,7 +359,11 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         *norm_weights(norms, bias=False),
         *_linears(f"{final}.self_attn", "final", _QKV | {"o_projs.0": "output"}),
         *_linears(f"{final}.feed_forward", "final.feed_forward", _DENSE),
-        Ignored(r".*\.mamba_rev\.(in|out)_proj\.weight", "shared with the forward direction"),
+        Ignored(
+            r"(.*)\.mamba_rev\.(in|out)_proj\.weight",
+            "shared with the forward direction",
+            same=r"\1.mamba_fwd.\2_proj.weight",
+        ),
         Ignored(r"model\.lm_head\.weight", "language-model head"),
         Ignored(r"(train|val|test)_torchmetrics\..*", "counters of the training"),
     ]

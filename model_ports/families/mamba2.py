@@ -17,7 +17,13 @@ from jax import Array
 from jaxtyping import Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
+from model_ports.contract.weights import (
+    Ignored,
+    Weight,
+    linear_weights,
+    norm_weights,
+    padded_rows,
+)
 from model_ports.layers.convolutions import short_causal_convolution
 from model_ports.layers.dense import embed, linear
 from model_ports.layers.scans import reverse_records, state_space_duality
@@ -33,6 +39,7 @@ class Config:
     """The fields of config.json that the computation depends on; many others are left-overs."""
 
     vocab_size: int
+    rows: int
     width: int
     inner: int
     states: int
@@ -59,7 +66,8 @@ class Config:
         multiple = fields["pad_vocab_size_multiple"]
         widened = math.ceil(_WIDENING * width / _MULTIPLE) * _MULTIPLE
         return cls(
-            vocab_size=math.ceil(fields["vocab_size"] / multiple) * multiple,
+            vocab_size=fields["vocab_size"],
+            rows=math.ceil(fields["vocab_size"] / multiple) * multiple,
             width=width,
             inner=scan["expand"] * width,
             states=scan["d_state"],
@@ -148,7 +156,7 @@ class Model(nnx.Module):
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
-        self.tokens = embed(config.vocab_size, config.width, rngs=rngs)
+        self.tokens = embed(config.rows, config.width, rngs=rngs)
         self.forward = Stack(config, rngs=rngs)
         self.backward = Stack(config, rngs=rngs)
         self.output = linear(2 * config.width, config.width, bias=False, rngs=rngs)
@@ -170,10 +178,15 @@ class Model(nnx.Module):
         )
 
 
-def weights(_: Config) -> tuple[Weight | Ignored, ...]:
+def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     """Returns where each tensor of the checkpoint goes."""
     rules: list[Weight | Ignored] = [
-        Weight("token_embedding.weight", "tokens.embedding"),
+        # The original pads the stacks' tables, which it never uses, and not the one that it does.
+        Weight(
+            "token_embedding.weight",
+            "tokens.embedding",
+            padded_rows(config.vocab_size, config.rows),
+        ),
         *linear_weights({"lm_head_proj": "output"}, bias=False),
         Ignored(r"mamba_(for|back)ward\.backbone\.embedding\.weight", "never used"),
         Ignored(r"mamba_(for|back)ward\.lm_head\.weight", "language-model heads"),

@@ -262,13 +262,9 @@ class Model(nnx.Module):
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     """Returns where each tensor of the checkpoint goes."""
     layer = "backbone.blocks.{}"
-    rules: list[Weight | Ignored] = [
-        Weight("backbone.embedding_layer.weight", "tokens.embedding"),
-        Weight("backbone.norm.scale", "norm.scale"),
+    convolution = (
         *linear_weights({f"{layer}.projections": "convolutions.project"}),
         *linear_weights({f"{layer}.out_filter_dense": "convolutions.output"}),
-        *linear_weights({f"{layer}.inner_mha_cls.Wqkv": "attentions.qkv"}),
-        *linear_weights({f"{layer}.inner_mha_cls.out_proj": "attentions.output"}),
         Weight(
             f"{layer}.filter.short_filter_weight", "convolutions.short_kernel", lambda w: w[:, 0]
         ),
@@ -276,22 +272,29 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         Weight(f"{layer}.filter.poles", "convolutions.poles", lambda p: log_poles(p[:, :, 0])),
         Weight(f"{layer}.filter.residues", "convolutions.residues", lambda r: r[:, :, 0]),
         Weight(f"{layer}.filter.D", "convolutions.skip"),
+    )
+    attention = (
+        *linear_weights({f"{layer}.inner_mha_cls.Wqkv": "attentions.qkv"}),
+        *linear_weights({f"{layer}.inner_mha_cls.out_proj": "attentions.output"}),
+    )
+    rules: list[Weight | Ignored] = [
+        Weight("backbone.embedding_layer.weight", "tokens.embedding"),
+        Weight("backbone.norm.scale", "norm.scale"),
         Ignored(r".*\.rotary_emb\.inv_freq", "rounded: the original recomputes them"),
     ]
-    kinds = {
-        "convolutions": config.convolution_layers,
-        "attentions": config.attention_layers,
-    }
-    for stack, layers in kinds.items():
-        only = frozenset(layers)
+    for kind, of_kind, layers in (
+        ("convolutions", convolution, config.convolution_layers),
+        ("attentions", attention, config.attention_layers),
+    ):
         names = {"l1": "gate", "l2": "up", "l3": "down"}
-        linears = {f"{layer}.mlp.{a}": f"{stack}.feed_forward.{b}" for a, b in names.items()}
+        linears = {f"{layer}.mlp.{a}": f"{kind}.feed_forward.{b}" for a, b in names.items()}
         rules += [
-            replace(rule, only=only)
+            replace(rule, only=frozenset(layers))
             for rule in (
+                *of_kind,
                 *linear_weights(linears, bias=False),
-                Weight(f"{layer}.pre_norm.scale", f"{stack}.norm.scale"),
-                Weight(f"{layer}.post_norm.scale", f"{stack}.feed_forward.norm.scale"),
+                Weight(f"{layer}.pre_norm.scale", f"{kind}.norm.scale"),
+                Weight(f"{layer}.post_norm.scale", f"{kind}.feed_forward.norm.scale"),
             )
         ]
     return tuple(rules)

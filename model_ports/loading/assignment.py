@@ -1,7 +1,8 @@
 """The tensors of a checkpoint assigned to the parameters of a port, and read into them."""
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,10 @@ import numpy as np
 from flax import nnx
 
 from model_ports.contract.weights import Ignored, Layout, Weight
+from model_ports.loading.names import Names, weight_pattern
 from model_ports.loading.tensors import CheckpointError, Tensors
+
+_SHOWN = 12  # differences, or numbers of layers, that an error lists
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Assignment:
 
 def assign_tensors(
     rules: Iterable[Weight | Ignored],
+    names: Names,
     shapes: Mapping[str, Sequence[int]],
     parameters: Mapping[str, Sequence[int]],
 ) -> dict[str, Assignment]:
@@ -39,92 +44,136 @@ def assign_tensors(
 
     Args:
         rules: The family's table.
-        shapes: Shape of each tensor of the checkpoint.
+        names: What `read_names` found of the checkpoint's tensors.
+        shapes: Shape of each tensor of the checkpoint, by its name in the file.
         parameters: Shape of each parameter of the module, by dotted path.
 
     Returns:
         The assignment of every parameter, by dotted path.
 
     Raises:
-        CheckpointError: Lists every tensor without a rule, every parameter without a tensor,
-            and every shape that differs.
+        CheckpointError: Lists the tensors without a rule, the parameters without a tensor, the
+            numbers that are missing or unexpected, and the shapes that differ.
     """
-    errors, assignments, seen = [], {}, set()
-    ignored = []
-    for rule in rules:
-        if isinstance(rule, Ignored):
-            ignored.append(re.compile(rule.pattern))
-            continue
-        matches = _matches(rule, shapes)
-        seen.update(matches.values())
+    errors = []
+    found: dict[Weight, dict[tuple[int, ...], str]] = {}  # one rule a parameter
+    for rule in (rule for rule in rules if isinstance(rule, Weight)):
         if rule.path not in parameters:
             errors.append(f"rule for '{rule.source}': the module has no parameter '{rule.path}'")
-        elif rule.path in assignments:
+        elif any(rule.path == other.path for other in found):
             errors.append(f"parameter '{rule.path}' has two rules")
-        elif matches:
-            assignment, problem = _assignment(rule, matches, shapes, tuple(parameters[rule.path]))
-            assignments[rule.path] = assignment
-            errors.extend(problem)
-    for name in shapes:
-        if name not in seen and not any(pattern.fullmatch(name) for pattern in ignored):
-            errors.append(f"tensor '{name}' {list(shapes[name])} has no place in the module")
-    for path in parameters:
-        if path not in assignments:
-            errors.append(f"parameter '{path}' {list(parameters[path])} has no tensor")
+        else:
+            found[rule] = _matches(rule, names.needed)
+    layers = _layers(found, parameters)
+    errors += [
+        _layers_text(stem, there, wanted)
+        for stem, (there, wanted) in layers.items()
+        if there != wanted
+    ]
+    assignments, left = {}, dict.fromkeys([*names.needed.values(), *names.unknown])
+    for rule, matches in found.items():
+        shape = tuple(parameters[rule.path])
+        ranges = _ranges(rule, shape)
+        there, wanted = layers.get(_stem(rule), (set(), set()))
+        taken = []
+        for index in itertools.product(*ranges):
+            if index in matches:
+                taken.append(matches[index])
+            elif not index or index[0] in there:
+                name = rule.source.replace("{}", "%d") % index
+                errors.append(f"parameter '{rule.path}' {list(shape)} has no tensor '{name}'")
+        beyond = [name for index, name in matches.items() if index and index[0] not in wanted]
+        for name in (*taken, *beyond):
+            left.pop(name, None)
+        errors += _misshapen(rule, taken, shapes, shape[len(ranges) :])
+        stack = tuple(map(len, ranges))
+        assignments[rule.path] = Assignment(tuple(taken), stack, rule.layout, shape)
+    errors += [f"tensor '{name}' {list(shapes[name])} has no place in the module" for name in left]
+    errors += [
+        f"parameter '{path}' {list(shape)} has no rule"
+        for path, shape in parameters.items()
+        if not any(path == rule.path for rule in found)
+    ]
     if errors:
+        more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
         raise CheckpointError(
-            f"the checkpoint does not fit its config, {len(errors)} differences:\n  "
-            + "\n  ".join(errors)
+            "the checkpoint does not fit its config, "
+            f"{len(errors)} difference{'s' * (len(errors) > 1)}:\n  "
+            + "\n  ".join(errors[:_SHOWN])
+            + more
         )
     return assignments
 
 
-def _matches(rule: Weight, names: Iterable[str]) -> dict[tuple[int, ...], str]:
-    pattern = re.compile(re.escape(rule.source).replace(r"\{\}", r"(\d+)"))
-    found = {}
-    for name in names:
-        match = pattern.fullmatch(name)
-        if match:
-            index = tuple(map(int, match.groups()))
-            if rule.only is None or index[0] in rule.only:
-                found[index] = name
-    return dict(sorted(found.items()))
+def _matches(rule: Weight, names: Mapping[str, str]) -> dict[tuple[int, ...], str]:
+    """Returns the names in the file of a rule's tensors, by their numbers."""
+    pattern = re.compile(weight_pattern(rule.source))
+    matches = ((pattern.fullmatch(name), stored) for name, stored in names.items())
+    return {tuple(map(int, match.groups())): stored for match, stored in matches if match}
 
 
-def _assignment(
+def _ranges(rule: Weight, shape: Sequence[int]) -> list[Sequence[int]]:
+    """Returns the numbers that a rule's tensors have, for each `{}`."""
+    ranges: list[Sequence[int]] = [range(n) for n in shape[: rule.source.count("{}")]]
+    return ranges if rule.only is None else [sorted(rule.only), *ranges[1:]]
+
+
+def _stem(rule: Weight) -> str:
+    """Returns a rule's tensor name up to its first number; '' where it has none."""
+    stem, numbered, _ = rule.source.partition("{}")
+    return stem + numbered if numbered else ""
+
+
+def _layers(
+    found: Mapping[Weight, Mapping[tuple[int, ...], str]], parameters: Mapping[str, Sequence[int]]
+) -> dict[str, tuple[set[int], set[int]]]:
+    """Returns the first numbers that are there and those that are wanted, by name before them."""
+    layers: dict[str, tuple[set[int], set[int]]] = {}
+    for rule, matches in found.items():
+        if stem := _stem(rule):
+            there, wanted = layers.setdefault(stem, (set(), set()))
+            there |= {index[0] for index in matches}
+            wanted |= set(_ranges(rule, parameters[rule.path])[0])
+    return layers
+
+
+def _layers_text(stem: str, there: Set[int], wanted: Set[int]) -> str:
+    words = f"'{stem}': {len(there)} are in the file, but config.json says {len(wanted)}"
+    for what, numbers in (("missing", wanted - there), ("unexpected", there - wanted)):
+        if numbers:
+            shown = ", ".join(map(str, sorted(numbers)[:_SHOWN]))
+            words += f"; {what}: {shown}" + (", ..." if len(numbers) > _SHOWN else "")
+    return words
+
+
+def _misshapen(
     rule: Weight,
-    matches: Mapping[tuple[int, ...], str],
+    names: Sequence[str],
     shapes: Mapping[str, Sequence[int]],
     expected: tuple[int, ...],
-) -> tuple[Assignment, list[str]]:
-    axes = list(zip(*matches, strict=True))
-    stack = tuple(len(set(axis)) for axis in axes)
-    errors = []
-    if np.prod(stack, dtype=int) != len(matches):
-        errors.append(f"tensors '{rule.source}': some of the {stack} numbered ones are missing")
-    inner = expected[len(stack) :]
-    for name in matches.values():
-        shape = _shape_after(rule.layout, shapes[name])
-        if shape != inner:
-            errors.append(
-                f"tensor '{name}' {list(shapes[name])} becomes {list(shape)}, "
-                f"but parameter '{rule.path}' takes {list(inner)}"
-            )
-    if stack != expected[: len(stack)]:
-        errors.append(
-            f"tensors '{rule.source}': {list(stack)} are there, "
-            f"but parameter '{rule.path}' takes {list(expected[: len(stack)])}"
-        )
-    return Assignment(tuple(matches.values()), stack, rule.layout, expected), errors
+) -> list[str]:
+    """Returns an error on the first tensor of a rule that is not of the expected shape."""
+    after = {name: _shape_after(rule.layout, shapes[name]) for name in names}
+    wrong = [(name, shape) for name, shape in after.items() if shape != expected]
+    if not wrong:
+        return []
+    first, shape = wrong[0]
+    becomes = "does not fit" if shape is None else f"becomes {list(shape)}"
+    like_it = f", and {len(wrong) - 1} more like it" if len(wrong) > 1 else ""
+    return [
+        f"tensor '{first}' {list(shapes[first])} {becomes}, "
+        f"but parameter '{rule.path}' takes {list(expected)}{like_it}"
+    ]
 
 
-def _shape_after(layout: Layout | None, shape: Sequence[int]) -> tuple[int, ...]:
+def _shape_after(layout: Layout | None, shape: Sequence[int]) -> tuple[int, ...] | None:
+    """Returns a tensor's shape after its layout; None where the layout is not for it."""
     if layout is None:
         return tuple(shape)
     try:
         return layout(np.broadcast_to(np.float32(0), shape)).shape  # all entries are one
     except (TypeError, ValueError, IndexError):
-        return ()
+        return None
 
 
 def parameter_shapes(abstract: nnx.State) -> dict[str, tuple[int, ...]]:

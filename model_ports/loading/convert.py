@@ -1,26 +1,30 @@
 """From the authors' files to a converted checkpoint: bounded memory, resumable, all or nothing."""
 
-import fcntl
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import logging
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from geneb_jax.files.digests import files_under, folder_facts, remember_facts
 from geneb_jax.files.json_files import write_json
 from model_ports import catalog
 from model_ports.loading import converted
-from model_ports.loading.fetch import SOURCE
 from model_ports.loading.identity import checkpoint_facts, text_files, weights_id
+from model_ports.loading.origin import recorded_origin
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
-from model_ports.loading.tensors import CheckpointError
+from model_ports.loading.tensors import CheckpointError, check_equal
 
 _PROGRESS = "progress.json"
+# What a file system without locks says where one is asked for.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _SPARE = 64 * 2**20  # bytes beyond the parameters: config, tokenizer, metadata
 
 # Told each parameter's path, how many are done and how many there are.
@@ -65,9 +69,12 @@ def convert(
     }
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out / f".{model_id}.lock"):
+        if final.exists():  # another process has made it in the meantime
+            return _already_there(final, identity), False
         partial = out / f".{model_id}.partial"
         done = _resume(partial, identity, planned)
         _check_room(out, planned, dtypes, done)
+        check_equal(planned.tensors, planned.equal)
         for count, (name, assignment) in enumerate(planned.assignments.items(), start=1):
             if name not in done:
                 converted.write_parameter(partial, name, planned.tensors, assignment)
@@ -135,9 +142,6 @@ def _manifest(
     planned: PlannedCheckpoint,
     dtypes: dict[str, np.dtype],
 ) -> dict[str, Any]:
-    fetched: dict[str, Any] = {"repo": None, "revision": None}
-    if (source / SOURCE).is_file():
-        fetched = json.loads((source / SOURCE).read_text(encoding="utf-8"))
     return {
         "format": converted.FORMAT,
         "port_version": metadata.version("geneb-jax"),
@@ -145,8 +149,7 @@ def _manifest(
         "family": entry.family,
         "weights_id": weights_id(source_facts),
         "source": {
-            "repo": fetched["repo"],
-            "revision": fetched["revision"],
+            **recorded_origin(source, source_facts)._asdict(),
             "published": dict(entry.source),
             "files": dict(source_facts),
         },
@@ -168,15 +171,35 @@ def _manifest(
 def _alone(path: Path) -> Iterator[None]:
     """Holds a lock file, so that two conversions of a model do not write into each other.
 
+    On a file system without locks, such as some NFS and FUSE mounts, a file that is there while
+    the conversion runs stands for one.
+
     Raises:
-        CheckpointError: Another process holds it.
+        CheckpointError: Another process holds it, or it cannot be written.
     """
-    with path.open("w") as file:
+    lock: BaseFileLock = FileLock(path)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CheckpointError(f"{path}: another conversion of this model runs") from None
-        try:
-            yield
-        finally:
+            lock.acquire(timeout=0)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+                raise
+            path.unlink(missing_ok=True)
+            marker = path.with_suffix(".running")
+            logging.warning(
+                "%s: the file system has no locks; %s stands for one: remove it where a "
+                "conversion was killed", path.parent, marker.name
+            )  # fmt: skip
+            lock = SoftFileLock(marker)
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise CheckpointError(f"{lock.lock_file}: another conversion of this model runs") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        yield
+        # Whoever waits for the file finds a finished conversion, and needs no lock.
+        with suppress(OSError):  # Windows does not remove a file that is open
             path.unlink()
+    finally:
+        lock.release()

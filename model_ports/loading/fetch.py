@@ -17,6 +17,7 @@ from model_ports.loading.tensors import (
     SAFETENSORS,
     TORCH,
     CheckpointError,
+    is_safetensors,
     open_checkpoint,
     weight_files,
 )
@@ -69,7 +70,7 @@ def fetch_checkpoint(model_id: str, folder: Path | None = None) -> Path:
     repo, revision = checkpoint_source(model_id)
     hint = _hint(model_id)
     found = download(repo, revision, _TEXT_FILES + _SAFETENSORS_FILES, hint=hint, folder=folder)
-    if not any(path.name.endswith(SAFETENSORS) for path in weight_files(found)):
+    if not any(map(is_safetensors, weight_files(found))):
         found = download(repo, revision, _TEXT_FILES + _TORCH_FILES, hint=hint, folder=folder)
     return found
 

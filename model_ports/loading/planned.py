@@ -1,11 +1,12 @@
 """Checkpoint folders that are checked and whose tensors are assigned, before any is read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 from flax import nnx
 
 from model_ports import catalog
@@ -13,7 +14,15 @@ from model_ports.contract.family import family
 from model_ports.loading import converted
 from model_ports.loading.assignment import Assignment, assign_tensors, parameter_shapes
 from model_ports.loading.identity import checkpoint_facts, weights_id
-from model_ports.loading.tensors import CheckpointError, Tensors, open_checkpoint, read_config
+from model_ports.loading.names import read_names
+from model_ports.loading.tensors import (
+    CheckpointError,
+    Tensors,
+    open_checkpoint,
+    read_config,
+    refuse_adapter,
+    refuse_quantised,
+)
 from model_ports.port import Reader
 from model_ports.tokenizers import build_tokenizer
 
@@ -49,6 +58,7 @@ class PlannedCheckpoint(Reader):
         weights_id: See `Port`; a converted checkpoint has that of the files it was made from.
         tensors: The authors' tensors; None where the checkpoint is converted.
         assignments: The tensors of each parameter, by dotted path; empty where it is converted.
+        equal: Pairs of tensors that must be equal.
     """
 
     folder: Path
@@ -57,6 +67,7 @@ class PlannedCheckpoint(Reader):
     weights_id: str
     tensors: Tensors | None
     assignments: Mapping[str, Assignment]
+    equal: Sequence[tuple[str, str]]
 
 
 def plan_checkpoint(
@@ -82,18 +93,24 @@ def plan_checkpoint(
         TokenizerError: The tokenizer's files are missing or malformed.
     """
     entry = catalog.get(model_id)
-    config = family_config(entry, read_config(folder))
+    refuse_adapter(folder)
+    fields = read_config(folder)
+    refuse_quantised(folder, fields)
+    config = family_config(entry, fields)
     graphdef, abstract = abstract_model(entry.family, config)
     shapes = parameter_shapes(abstract)
-    tensors, assignments = None, {}
+    tensors, assignments, equal = None, {}, ()
     if converted.is_converted(folder):
         identity = converted.check(folder, model_id, shapes)
     else:
         tensors = open_checkpoint(folder)
-        assignments = assign_tensors(family(entry.family).weights(config), tensors, shapes)
-        for assignment in assignments.values():
-            for source in assignment.sources:
-                tensors.dtype(source)  # raises where it is not one of weights
+        rules = family(entry.family).weights(config)
+        names = read_names(rules, tensors)
+        for name in names.needed.values():
+            tensors.dtype(name)  # raises where it is not one of weights
+        assignments, equal = assign_tensors(rules, names, tensors, shapes), names.equal
+        for note in names.notes:
+            logging.warning("%s: %s", folder, note)
         identity = weights_id(checkpoint_facts(folder))
     return PlannedCheckpoint(
         entry=entry,
@@ -106,6 +123,7 @@ def plan_checkpoint(
         weights_id=identity,
         tensors=tensors,
         assignments=assignments,
+        equal=equal,
     )
 
 

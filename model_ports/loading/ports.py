@@ -22,6 +22,7 @@ from model_ports.loading.assignment import (
 from model_ports.loading.identity import text_facts, weights_id
 from model_ports.loading.planned import PlannedCheckpoint, abstract_model, family_config
 from model_ports.loading.sharding import parameter_shardings
+from model_ports.loading.tensors import check_equal
 from model_ports.port import Port, Reader
 from model_ports.tokenizers import build_tokenizer
 
@@ -35,7 +36,8 @@ def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | N
         mesh: Parameters are laid out on it by the family's SHARDING; None: one device.
 
     Raises:
-        CheckpointError: A tensor holds a NaN or an infinity, or a file cannot be read.
+        CheckpointError: A tensor holds a NaN or an infinity, two that are one tensor differ, or a
+            file cannot be read.
     """
     kind = family(planned.entry.family)
     wanted = jnp.dtype(dtype)
@@ -43,6 +45,7 @@ def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | N
     if planned.tensors is None:
         state = converted.restore(planned.folder, planned.abstract, wanted, kind.FLOAT32, shardings)
     else:
+        check_equal(planned.tensors, planned.equal)
         state = load_parameters(
             planned.tensors, planned.assignments, planned.abstract, wanted, kind.FLOAT32, shardings
         )

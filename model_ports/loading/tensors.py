@@ -3,8 +3,9 @@
 import fnmatch
 import functools
 import json
+import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from safetensors import safe_open
 
 from model_ports.contract.weights import Layout
 
-# By format, the preferred one first: how names of weight files end.
+# By format, the preferred one first: how names of weight files end, in any case.
 SAFETENSORS = (".safetensors",)
 TORCH = (".bin", ".pt", ".pth", ".ckpt")
 
@@ -32,7 +33,13 @@ WEIGHT_DTYPES = {
     "float64": np.float64,
 }
 
+# What a stored number is called in the formats where it is an index or a scaled integer.
+_QUANTISED = re.compile(r"u?int[48]|[iu][48]|q[u]?int.*|f(loat)?[468]_.*", re.IGNORECASE)
+
 _SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+_DEQUANTISE = "save the model dequantised (`model.dequantize().save_pretrained(...)`)"
 
 
 class CheckpointError(ValueError):
@@ -79,9 +86,11 @@ class Tensors(Mapping[str, tuple[int, ...]]):
         """
         found = self.stored[name]
         if found.dtype not in WEIGHT_DTYPES:
+            quantised = _QUANTISED.fullmatch(found.dtype)
             raise CheckpointError(
                 f"{found.path}: tensor '{name}' is {found.dtype}; "
                 f"weights are {', '.join(WEIGHT_DTYPES)}"
+                + (f"; quantised ones: {_DEQUANTISE}" if quantised else "")
             )
         return np.dtype(WEIGHT_DTYPES[found.dtype])
 
@@ -104,6 +113,20 @@ class Tensors(Mapping[str, tuple[int, ...]]):
             )
 
 
+def check_equal(tensors: Tensors, pairs: Iterable[tuple[str, str]]) -> None:
+    """Compares tensors that are one tensor under two names.
+
+    Raises:
+        CheckpointError: Two of them differ, so that which one counts is not known.
+    """
+    for first, second in pairs:
+        if not np.array_equal(tensors.read(first), tensors.read(second)):
+            raise CheckpointError(
+                f"{tensors.stored[second].path}: tensor '{second}' is not equal to '{first}', "
+                "though the model has one parameter for both; save the model again"
+            )
+
+
 def is_weight_file(name: str) -> bool:
     """Tells whether a file of this name holds weights.
 
@@ -111,7 +134,7 @@ def is_weight_file(name: str) -> bool:
     of a training.
     """
     return (
-        name.endswith((*SAFETENSORS, *TORCH))
+        name.lower().endswith((*SAFETENSORS, *TORCH))
         and not name.startswith(".")
         and not any(fnmatch.fnmatchcase(name, pattern) for pattern in _TRAINING_STATE)
     )
@@ -123,7 +146,40 @@ def weight_files(folder: Path) -> list[Path]:
     Safetensors files count where there are any; otherwise PyTorch's (.bin, .pt, .pth, .ckpt).
     """
     found = sorted(p for p in folder.iterdir() if is_weight_file(p.name) and not p.is_dir())
-    return [p for p in found if p.name.endswith(SAFETENSORS)] or found
+    return [p for p in found if is_safetensors(p)] or found
+
+
+def is_safetensors(path: Path) -> bool:
+    """Tells whether a weight file's name says that it is of the safetensors format."""
+    return path.name.lower().endswith(SAFETENSORS)
+
+
+def refuse_adapter(folder: Path) -> None:
+    """Refuses a folder of a PEFT adapter, whose base weights alone would be another model.
+
+    Raises:
+        CheckpointError: adapter_config.json or a file of adapter weights is there.
+    """
+    path = folder / "adapter_config.json"
+    fields = _read_object(path) if path.is_file() else {}
+    if not fields and not any(folder.glob("adapter_model.*")):
+        return
+    kind, base = fields.get("peft_type", "LoRA"), fields.get("base_model_name_or_path")
+    raise CheckpointError(
+        f"{folder}: is a PEFT adapter ({kind} of {base or 'a base model'}): merge it first "
+        "(`model.merge_and_unload().save_pretrained(...)`)"
+    )
+
+
+def refuse_quantised(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Refuses weights that config.json says are quantised.
+
+    Raises:
+        CheckpointError: There is a `quantization_config`.
+    """
+    if found := fields.get("quantization_config"):
+        kind = found.get("quant_method", "some way") if isinstance(found, Mapping) else found
+        raise CheckpointError(f"{folder}: its weights are quantised ({kind}): {_DEQUANTISE}")
 
 
 def open_checkpoint(folder: Path) -> Tensors:
@@ -159,15 +215,18 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
         CheckpointError: The index is malformed, names a file outside the folder, or a tensor that
             does not stand in the file it names.
     """
-    suffixes = {stored.path.suffix for stored in found.values()}
-    for path in sorted(folder.glob("[!.]*.index.json")):
-        if Path(path.name.removesuffix(".index.json")).suffix not in suffixes:
+    suffixes = {stored.path.suffix.lower() for stored in found.values()}
+    for path in sorted(folder.iterdir()):
+        shards = path.name.lower().removesuffix(".index.json")
+        if shards == path.name.lower() or shards.startswith("."):
+            continue
+        if Path(shards).suffix not in suffixes:
             continue  # of the other format's files, which are not read
         try:
-            files = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+            files = _read_object(path)["weight_map"]
             items = {str(name): str(file) for name, file in files.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{path}: not an index of weight files: {error}") from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{path}: not an index of weight files: {error!r}") from error
         for name, file in items.items():
             if Path(file).name != file or file in ("", ".", ".."):
                 raise CheckpointError(f"{path}: '{file}' of tensor '{name}' leaves the folder")
@@ -179,8 +238,23 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
                 )
 
 
+def _read_object(path: Path) -> dict[str, Any]:
+    """Returns the object of a JSON file.
+
+    Raises:
+        CheckpointError: It is not JSON or not an object, or a name stands twice in it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not an object")
+    return content
+
+
 def _open_file(path: Path) -> dict[str, Stored]:
-    return _open_safetensors(path) if path.name.endswith(SAFETENSORS) else _open_torch(path)
+    return _open_safetensors(path) if is_safetensors(path) else _open_torch(path)
 
 
 def _open_safetensors(path: Path) -> dict[str, Stored]:
@@ -197,9 +271,40 @@ def _open_safetensors(path: Path) -> dict[str, Stored]:
                 dtype = _SAFETENSORS_DTYPES.get(code, code)
                 reader = functools.partial(read, name)
                 found[name] = Stored(tuple(part.get_shape()), dtype, path, reader)
-            return found
+            # A tensor that has two names is stored once: `save_model` of safetensors notes the
+            # other name in the metadata.
+            for name, same in (file.metadata() or {}).items():
+                if same in found:
+                    found.setdefault(name, found[same])
+        _refuse_repeated_names(path)
+        return found
     except Exception as error:  # the library raises a bare SafetensorError, and OSErrors
         raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
+
+
+def _refuse_repeated_names(path: Path) -> None:
+    """Reads a header again: the library takes the last of two tensors that have one name.
+
+    Raises:
+        ValueError: A name stands twice.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        json.loads(file.read(length), object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Makes an object of a JSON text's pairs.
+
+    Raises:
+        ValueError: A name stands twice.
+    """
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"'{name}' stands twice")
+        content[name] = value
+    return content
 
 
 def _open_torch(path: Path) -> dict[str, Stored]:
@@ -232,12 +337,14 @@ def _torch_tensors(path: Path, mapped: bool) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # pickle, zip and torch errors alike
         raise CheckpointError(f"{path}: not a readable PyTorch weight file: {error}") from error
-    for wrapper in ("state_dict", "model"):
+    for wrapper in ("state_dict", "model_state_dict", "module", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
-    return {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
+    return {
+        str(name): tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)
+    }
 
 
 def _torch(path: Path | None = None) -> Any:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+PRINTABLE = "".join(map(chr, range(33, 127)))  # ASCII, without white space
+
 
 class TokenizerError(ValueError):
     """Raised for a tokenizer file that is missing or malformed."""
@@ -27,6 +29,15 @@ class Tokenizer(Protocol):
     @property
     def specials(self) -> int:
         """How many tokens more than letters a record of ASCII letters has at most."""
+        ...
+
+    @property
+    def known_letters(self) -> str:
+        """The printable ASCII characters that stay themselves in a record's ids.
+
+        Others become an unknown token or nothing, or share the id of another letter. Both cases
+        of a letter, or U and T, may share one.
+        """
         ...
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:

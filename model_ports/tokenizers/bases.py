@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from model_ports.tokenizers.base import PRINTABLE
+
 NO_BASE = 4
 
 
@@ -24,6 +26,11 @@ class BasesTokenizer:
     pad_id: int = NO_BASE
     vocab_size: int = NO_BASE + 1
     specials: int = 0
+
+    @property
+    def known_letters(self) -> str:
+        """The bases and N, which is no base; see `Tokenizer.known_letters`."""
+        return "Nn" + "".join(c for c in PRINTABLE if self.table[ord(c)] != NO_BASE)
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """Returns the code of each base; see `Tokenizer.encode`."""

@@ -16,6 +16,7 @@ class CharacterTokenizer:
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     pad_id: int
+    known_letters: str  # see `Tokenizer.known_letters`
 
     @property
     def vocab_size(self) -> int:
@@ -50,5 +51,9 @@ def character_tokenizer(_: Path | None, options: Mapping[str, Any]) -> Character
     for letters, token in options["letters"].items():
         table[list(letters.encode("latin-1"))] = token
     return CharacterTokenizer(
-        table, tuple(options.get("prefix", ())), tuple(options.get("suffix", ())), options["pad"]
+        table,
+        tuple(options.get("prefix", ())),
+        tuple(options.get("suffix", ())),
+        options["pad"],
+        "".join(options["letters"]),
     )

@@ -29,6 +29,7 @@ class DnaGptTokenizer:
     k: int
     pad_id: int
     specials: int = 1
+    known_letters: str = _ALPHABET
 
     @property
     def vocab_size(self) -> int:

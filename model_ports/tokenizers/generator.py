@@ -37,6 +37,11 @@ class GeneratorTokenizer:
         """The largest id plus one; see `Tokenizer.vocab_size`."""
         return max(self.ids.values()) + 1
 
+    @property
+    def known_letters(self) -> str:
+        """The letters of the k-mers; see `Tokenizer.known_letters`."""
+        return "".join(sorted(set("".join(piece for piece in self.ids if piece.isalpha()))))
+
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """Returns the ids of each record, cut on the right; see `Tokenizer.encode`."""
         find, get, unknown = self.pattern.findall, self.ids.get, self.ids["<oov>"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
-from model_ports.tokenizers.base import TokenizerError, require_file
+from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_file
 
 _CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
 
@@ -49,6 +49,20 @@ class JsonTokenizer:
     def specials(self) -> int:
         """The special tokens of the template, and one for a space put in front; see `Tokenizer`."""
         return 1 + (len(self.prefix) or self.tokenizer.num_special_tokens_to_add(is_pair=False))
+
+    @property
+    def known_letters(self) -> str:
+        """The characters that a token is written with; see `Tokenizer.known_letters`."""
+        unknown = getattr(self.tokenizer.model, "unk_token", None)
+
+        def known(letter: str) -> bool:
+            text = self.letters(letter)
+            tokens = self.tokenizer.encode(text, add_special_tokens=False).tokens
+            written = "".join(token for token in tokens if token != unknown)
+            byte = f"<0x{ord(letter):02X}>"  # of a vocabulary that falls back to bytes
+            return byte in tokens or letter.casefold() in written.casefold()
+
+        return "".join(filter(known, PRINTABLE))
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """Returns the ids of each record, cut before the template's closing tokens."""

@@ -30,6 +30,7 @@ class KmerTokenizer:
     pattern: re.Pattern[str]
     pad_id: int
     specials: int = 1
+    known_letters: str = f"{_BASES}N"
 
     @property
     def vocab_size(self) -> int:

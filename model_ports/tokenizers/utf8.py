@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from model_ports.tokenizers.base import PRINTABLE
+
 
 @dataclass(frozen=True)
 class Utf8Tokenizer:
@@ -15,6 +17,7 @@ class Utf8Tokenizer:
     pad_id: int
     vocab_size: int = 256
     specials: int = 0
+    known_letters: str = PRINTABLE
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
         """Returns the bytes of each record, cut on the right; see `Tokenizer.encode`."""

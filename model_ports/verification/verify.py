@@ -17,6 +17,7 @@ import numpy as np
 from model_ports import catalog
 from model_ports.contract.family import FINAL, family
 from model_ports.loading.assignment import assign_tensors, parameter_shapes
+from model_ports.loading.names import read_names
 from model_ports.loading.planned import abstract_model, family_config, plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.tensors import CheckpointError
@@ -108,7 +109,8 @@ def verify_keys(folder: Path) -> str | None:
     config = family_config(catalog.get(meta["geneb_model_id"]), fields)
     _, abstract = abstract_model(name, config)
     try:
-        assign_tensors(family(name).weights(config), shapes, parameter_shapes(abstract))
+        rules = family(name).weights(config)
+        assign_tensors(rules, read_names(rules, shapes), shapes, parameter_shapes(abstract))
     except CheckpointError as error:
         return str(error)
     return ""

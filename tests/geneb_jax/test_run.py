@@ -431,3 +431,118 @@ def test_fingerprints_in_run_json_are_the_tasks(finished):
     task = TASKS["mine"]
     part = type(task.train)(task.train.sequences[:80], task.train.labels[:80])
     assert record["tasks"]["mine"]["train"]["sha256"] == fingerprint(part)
+
+
+@pytest.fixture(scope="module")
+def masked_dir(tmp_path_factory):
+    """A task of which the first 30 train rows are soft-masked, and one without such a row."""
+    folder = tmp_path_factory.mktemp("masked")
+    task = TASKS["iDHS-EL_DNase_I"]
+    rows = [
+        (sequence, label, name)
+        for name, part in (("train", task.train), ("test", task.test))
+        for sequence, label in zip(part.sequences[:60], part.labels[:60], strict=True)
+    ]
+    for name, masked in (("iDHS-EL_DNase_I", 30), ("upper", 0)):
+        lines = [(s.lower() if i < masked else s, *rest) for i, (s, *rest) in enumerate(rows)]
+        table = pd.DataFrame(lines, columns=["text", "label", "split"])
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def test_letters_that_a_model_does_not_know_are_said_and_can_be_prepared(
+    masked_dir, tmp_path, caplog
+):
+    name = f"{NT}:random:tiny"
+    kept = str(tmp_path / "kept")
+    made = config(
+        masked_dir, models=name, regimes="full", embeddings_dir=kept, report=True,
+        seeds=default_config().seeds,
+    )  # fmt: skip
+    as_is = quiet(made, tmp_path / "run")
+    warning = (
+        f"model '{name}', task 'iDHS-EL_DNase_I': 30 of 120 records (25 %) hold letters that the "
+        "tokenizer does not know (a, c, g, t; first: train row 1); see --config.letters"
+    )
+    assert [line for line in caplog.messages if "does not know" in line] == [warning]
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["unseen"] == {
+        name: {
+            "iDHS-EL_DNase_I": {
+                "unknown letters": {
+                    "records": 30, "of": 120, "first": "train row 1", "letters": "acgt",
+                }
+            }
+        }
+    }  # fmt: skip
+    assert "unknown letters" in (tmp_path / "run" / "report" / "index.html").read_text()
+    assert (tmp_path / "run" / "submissions").is_dir()
+
+    # The same workdir and kept embeddings: the changed task is scored anew, and submitted no more.
+    caplog.clear()
+    (tmp_path / "run" / "submissions" / f"{NT}_random_tiny.json").unlink()
+    made.letters = "upper"
+    prepared = quiet(made, tmp_path / "run")
+    assert not [line for line in caplog.messages if "does not know" in line]
+    found = {
+        letters: {task: rows["objective"].iloc[0] for task, rows in scores.groupby("task")}
+        for letters, scores in (("as-is", as_is), ("upper", prepared))
+    }
+    assert found["upper"]["iDHS-EL_DNase_I"] == found["upper"]["upper"] == found["as-is"]["upper"]
+    assert found["as-is"]["iDHS-EL_DNase_I"] != found["as-is"]["upper"]
+    assert embedded(tmp_path / "run") == {}  # the upper-case records were embedded already
+    again = json.loads((tmp_path / "run" / "run.json").read_text())
+    facts = {
+        task: (record["tasks"][task]["train"]["sha256"], again["tasks"][task]["train"]["sha256"])
+        for task in record["tasks"]
+    }
+    assert facts["upper"] == (facts["upper"][0],) * 2
+    assert facts["iDHS-EL_DNase_I"] == (facts["iDHS-EL_DNase_I"][0], facts["upper"][0])
+    assert facts["iDHS-EL_DNase_I"][0] != facts["upper"][0]
+    letters = {task: facts["letters"] for task, facts in again["tasks"].items()}
+    assert letters == {"iDHS-EL_DNase_I": "upper", "upper": "as-is"}
+    assert not list((tmp_path / "run" / "submissions").iterdir())
+
+    # Back to the records as they are: nothing of the prepared ones is taken.
+    made.letters = "as-is"
+    pd.testing.assert_frame_equal(quiet(made, tmp_path / "run"), as_is)
+
+
+def test_embeddings_of_some_tasks_are_run_on_those_where_asked(tasks_dir, tmp_path, caplog):
+    table = pd.read_csv(tasks_dir / "mine.csv")
+    splits = {
+        split: kmer_frequencies(rows["text"].tolist(), 2) for split, rows in table.groupby("split")
+    }
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    np.savez(folder / "mine.npz", **splits)
+    made = config(tasks_dir, models=f"kmer-1,embeddings:{folder}", regimes="full")
+    with pytest.raises(ConfigError, match=r"iDHS-EL_DNase_I\.npz: no such file"):
+        quiet(made, tmp_path / "run")
+    made.skip_unavailable = True
+    scores = quiet(made, tmp_path / "run")
+    tasks = {model: set(rows["task"]) for model, rows in scores.groupby("model")}
+    assert tasks == {"kmer-1": set(TASKS), f"embeddings:{folder}": {"mine"}}
+    said = [line for line in caplog.messages if "left out" in line]
+    assert said == [
+        f"'embeddings:{folder}' is run on 1 of 3 tasks; left out: leannmlindsey_GUE_mouse_3, "
+        "iDHS-EL_DNase_I"
+    ]
+
+
+def test_a_claim_of_one_model_is_refused_for_several(tasks_dir, tmp_path):
+    made = config(tasks_dir, models="kmer-1,kmer-2", submission_name="Mine", zero_shot=True)
+    with pytest.raises(ConfigError) as error:
+        quiet(made, tmp_path)
+    assert str(error.value).splitlines() == [
+        f"config.{field}: says something of one model, but config.models names 2; name one"
+        for field in ("submission_name", "zero_shot")
+    ]
+    made = config(
+        tasks_dir, models="kmer-1", regimes="full", tasks="iDHS", submission_name="Mine",
+        submitted_by="A. Uthor", seeds=default_config().seeds,
+    )  # fmt: skip
+    quiet(made, tmp_path)
+    (file,) = (tmp_path / "submissions").iterdir()
+    meta = json.loads(file.read_text())["meta"]
+    assert (meta["display"], meta["submitted_by"], meta["zero_shot"]) == ("Mine", "A. Uthor", False)

@@ -49,3 +49,18 @@ def test_several_views_are_named_and_bad_ones_refused(tmp_path, command):
     assert "no hidden state 7" in command(*known, "--out", out, "--taps=7").stderr
     assert "ends with .npz" in command(*known, "--out", tmp_path / "x.npy").stderr
     assert "no such folder" in command(*known, "--out", tmp_path / "none" / "x.npz").stderr
+
+
+def test_letters_that_the_model_does_not_know_are_said_and_prepared(tmp_path, command, caplog):
+    (tmp_path / "x.fa").write_text(">good\nACGTAC\n>masked\nacguac\n")
+    known = ("embed", "--model", "kmer-1", "--input", tmp_path / "x.fa")
+    command(*known, "--out", tmp_path / "as_is.npz")
+    (line,) = [line for line in caplog.messages if line.startswith("model 'kmer-1'")]
+    assert "1 of 2 records (50 %) hold letters other than A, C, G and T" in line
+    assert line.endswith("(u; first: 'masked'); see letters")
+    caplog.clear()
+    command(*known, "--out", tmp_path / "dna.npz", "--letters=dna")
+    assert not [line for line in caplog.messages if line.startswith("model 'kmer-1'")]
+    with np.load(tmp_path / "dna.npz") as dna, np.load(tmp_path / "as_is.npz") as as_is:
+        assert dna["embeddings"][0].tolist() == dna["embeddings"][1].tolist()
+        np.testing.assert_allclose(as_is["embeddings"][1], [2 / 5, 2 / 5, 1 / 5, 0])

@@ -33,3 +33,9 @@ def test_bad_files_are_named_and_the_others_described(tmp_path, command):
     assert done.returncode == 1
     assert "task 'bad': label 'x' in row 3 of bad.csv" in done.stderr
     assert "good" in done.stdout
+
+
+def test_names_in_brackets_are_printed_whole(tmp_path, command):
+    rows = "text,label,split\nACG,0,train\nGG,1,train\nA,0,test\n"
+    (tmp_path / "a[red]b :dna:.csv").write_text(rows)
+    assert "a[red]b :dna:" in command("tasks", "--tasks_dir", tmp_path).stdout

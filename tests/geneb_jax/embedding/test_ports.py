@@ -2,9 +2,10 @@
 
 import shutil
 
+import jax
 import numpy as np
 import pytest
-from golden_ports import GOLDEN
+from golden_ports import GOLDEN, golden_port
 
 import geneb_jax
 from geneb_jax.benchmark import CUSTOM, TaskInfo
@@ -14,7 +15,9 @@ from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.run import run
 from geneb_jax.tasks.task import Split, Task
+from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import random_port
 
 GENA = "gena-lm-bert-base"  # its fixture has 24 positions
 NT = "nucleotide-transformer-2.5b-multi-species"  # two tokens of its vocabulary have no row
@@ -117,3 +120,44 @@ def test_a_run_plans_a_checkpoint_once(tmp_path, checkpoints, monkeypatch):
     config.checkpoints_dir = str(checkpoints)
     assert set(run(config, tmp_path / "run")["model"]) == {GENA}
     assert planned == [GENA]
+
+
+def parameters(port):
+    """Numbers in the port's arrays, counted one array after another."""
+    return sum(np.asarray(leaf).size for leaf in jax.tree.leaves(port.state))
+
+
+def card(name, tmp_path, checkpoints=None):
+    settings = Settings(data=DataSettings(checkpoints_dir=checkpoints))
+    return find_source(name, settings).open(tmp_path).card
+
+
+def test_weights_of_unknown_origin_do_not_go_under_the_authors_name(tmp_path, checkpoints):
+    assert card(GENA, tmp_path, checkpoints) == {
+        "model_id": f"{GENA}:local",
+        "display": "GENA-LM, local weights",
+        "params": parameters(golden_port(GENA)),
+        "url": "local weights",
+        "training_data": "not stated",
+    }
+
+
+def test_the_authors_weights_go_under_their_name(tmp_path, checkpoints, monkeypatch):
+    monkeypatch.setattr(ports, "is_published", lambda entry, folder: folder.name == entry.id)
+    entry = catalog.get(GENA)
+    found = card(GENA, tmp_path, checkpoints)
+    assert found == {
+        "model_id": GENA,
+        "display": "GENA-LM",
+        "params": parameters(golden_port(GENA)),
+        "url": entry.source["url"],
+        "training_data": entry.labels["pretraining"],
+    }
+    assert found["params"] != entry.params  # of the fixture, which is small
+
+
+def test_parameters_of_random_weights_are_counted(tmp_path):
+    name = "hyenadna-medium-160k-seqlen-hf:random:tiny"
+    found = card(name, tmp_path)
+    assert (found["model_id"], found["display"], found["url"]) == (name, name, "")
+    assert found["params"] == parameters(random_port(name.partition(":")[0], tiny=True)) > 0

@@ -255,4 +255,21 @@ def test_files_of_the_kinds_that_people_report(name, words):
 def test_a_submission_names_the_folder_without_its_path(tmp_path):
     (tmp_path / "mine").mkdir()
     source = StoredSource(f"embeddings:{tmp_path / 'mine'}", tmp_path / "mine")
-    assert source.card()["model_id"] == source.card()["display"] == "mine"
+    card = source.open(tmp_path).card
+    assert card["model_id"] == card["display"] == "embeddings:mine"
+
+
+def test_tasks_without_a_file_are_left_out_where_asked(tmp_path):
+    other = replace(TASK, info=replace(TASK.info, id="other"))
+    (tmp_path / f"{TASK.info.id}.npz").write_bytes(packed())
+    strict = StoredSource("embeddings:x", tmp_path)
+    assert strict.covered([TASK, other]) == [TASK, other]
+    (problem,) = strict.check([TASK, other])
+    assert problem.startswith(f"{tmp_path / 'other.npz'}: no such file")
+    skipping = StoredSource("embeddings:x", tmp_path, skip=True)
+    assert skipping.covered([TASK, other]) == [TASK]
+    assert skipping.check([TASK, other]) == []
+    assert skipping.check([other]) == [f"{tmp_path} has no file of any task, such as other.npz"]
+    (tmp_path / "other.npz").write_bytes(b"PK")  # there and damaged: no reason to look away
+    (problem,) = skipping.check([TASK, other])
+    assert problem.startswith(f"{tmp_path / 'other.npz'}: not a readable .npz file")

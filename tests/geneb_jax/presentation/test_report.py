@@ -1,8 +1,10 @@
 """The report in a browser: what a reader does with it."""
 
 import json
+import re
 import shutil
 
+import markupsafe
 import numpy as np
 import pytest
 from score_rows import table
@@ -20,18 +22,29 @@ from geneb_jax.scoring.scores import METRIC_COLUMNS
 
 OWN = "kmer-4 <b>&</script>"  # names come from files: they must not become markup
 CUSTOM = {"task": "mine", "category": "custom"}
+UNSEEN = {
+    "DNABERT-2": {
+        "mine": {
+            "unknown letters": {"records": 80, "of": 100, "first": "train row 1", "letters": "ag"},
+            "cut": {"records": 1, "of": 100, "first": "test row 2"},
+        },
+        "<b>": {
+            "unknown letters": {"records": 920, "of": 1000, "first": "test row 1", "letters": "N"}
+        },
+    }
+}
 ROWS = [
     {"model": OWN, "task": task.id, "category": task.category, "regime": regime, "MCC": mcc}
     for task in GENEB.tasks[:3]
     for regime, mcc in (("full", 0.9), ("10shot", 0.2), ("1shot", 0.1))
-] + [{"model": OWN, "regime": "full", "MCC": 0.3} | CUSTOM]
+] + [{"model": OWN, "regime": "full", "MCC": 0.3, "converged": False} | CUSTOM]
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     scores = table(*ROWS)
-    provenance = {"packages": {"jax": "0.10"}, "seconds": {"total": 3.0}}
+    provenance = {"packages": {"jax": "0.10"}, "seconds": {"total": 3.0}, "unseen": UNSEEN}
     present(run_results(scores), folder, scores=scores, provenance=provenance)
     return folder / "report" / "index.html"
 
@@ -189,3 +202,25 @@ def test_data_of_the_page_are_the_results():
     (row,) = data["scores"]["10shot"]["MCC"]
     assert row == [0.2, 0.2, 0.2, None]
     assert np.isclose(data["scores"]["full"]["MCC"][0][-1], 0.3)
+
+
+def section(page, name):
+    text = page.read_text(encoding="utf-8")
+    return text.partition(f'<section id="{name}"')[2].partition("</section>")[0]
+
+
+def test_limits_name_what_models_do_not_see_and_fits_that_did_not_end(page):
+    rows = re.findall(r"<tr>(.*?)</tr>", section(page, "limits"), re.DOTALL)
+    cells = [[re.sub("<[^>]*>", "", c) for c in re.split("</t[hd]>", row)[:-1]] for row in rows]
+    assert cells[1] == [
+        "DNABERT-2", "unknown letters", "N a g", "2", "1,000", "&lt;b&gt;: 920 of 1,000",
+    ]  # fmt: skip
+    assert cells[2] == ["DNABERT-2", "cut", "", "1", "1", "mine: 1 of 100"]
+    assert cells[4] == [str(markupsafe.escape(OWN)), "1"]
+    assert len(cells) == 5
+
+
+def test_a_report_without_limits_has_no_such_part(tmp_path):
+    scores = table(*({**row, "converged": True} for row in ROWS))
+    present(run_results(scores), tmp_path, scores=scores, provenance={"unseen": {}})
+    assert 'id="limits"' not in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")

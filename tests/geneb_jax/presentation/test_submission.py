@@ -5,8 +5,14 @@ import pytest
 from score_rows import table
 
 from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.config import OutputSettings
 from geneb_jax.presentation.results import RESULT_COLUMNS
-from geneb_jax.presentation.submission import read_submissions, submission, write_submission
+from geneb_jax.presentation.submission import (
+    claims,
+    read_submissions,
+    submission,
+    write_submission,
+)
 
 CELL = {"MCC": 0.5, "Acc": 0.7, "F1": 0.6}
 TASK = GENEB.tasks[0].id
@@ -91,3 +97,22 @@ def test_no_submission_without_the_protocol(tmp_path):
     rows = [{"seed": seed, "solver": "converged"} for seed in GENEB.seeds]
     assert write_submission("kmer-4", CARD, table(*rows), tmp_path) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_what_the_config_claims_stands_in_the_submission():
+    assert claims(OutputSettings()) == {}
+    output = OutputSettings(
+        submission_name="Mine",
+        submission_url="https://example.org/mine",
+        submission_training_data="maize",
+        submitted_by="A. Uthor",
+        zero_shot=True,
+    )
+    rows = table(*({"seed": seed} for seed in GENEB.seeds))
+    found = submission("kmer-4", CARD | claims(output), rows)
+    assert found is not None
+    assert found["model_id"] == "kmer-4"
+    assert found["meta"] == {
+        "display": "Mine", "params": 0, "url": "https://example.org/mine", "zero_shot": True,
+        "training_data": "maize", "provenance": "self-reported", "submitted_by": "A. Uthor",
+    }  # fmt: skip

@@ -79,7 +79,7 @@ def test_fits_that_did_not_end_are_counted_once_a_model():
         {"converged": True},
         {"model": "kmer-2", "converged": False},
     )
-    assert unfinished_fits(scores).to_dict() == {"kmer-4": 2, "kmer-2": 1}
+    assert unfinished_fits(scores) == {"kmer-4": 2, "kmer-2": 1}
     console = Console(record=True, width=200)
     print_unfinished_fits(scores, console)
     assert "2 of kmer-4, 1 of kmer-2" in console.export_text()

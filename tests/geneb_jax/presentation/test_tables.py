@@ -4,6 +4,7 @@ import pytest
 from score_rows import table
 
 from geneb_jax.presentation.figures import FIGURES, save_figures
+from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.results import labels_of
 from geneb_jax.presentation.tables import TABLES, paper_statistics, write_tables
@@ -157,3 +158,29 @@ def test_the_paper_beside_some_tasks_is_averaged_over_the_same(published, tmp_pa
     assert board["macro full - paper"].abs().max() < 1e-12
     assert board["micro 1shot - paper"].abs().max() < 1e-12
     assert board["macro full, paper"].notna().all()
+
+
+def test_names_of_other_people_do_nothing_in_tables(published, tmp_path):
+    # A submission's model_id may be any text.
+    names = {"LucaOne": "=cmd()", "SPACE": "a|b <script>", "GROVER": "c\\input{x}\nd"}
+    results = few_models(published).replace({"model": names})
+    write_tables(results, tmp_path)
+    board = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert set(board["model"]) == {"'=cmd()", "a|b <script>", "c\\input{x}\nd"}
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert "| a\\|b \\<script> " in text
+    assert "| c\\\\input{x} d " in text
+    bars = {line.replace("\\|", "").count("|") for line in text.strip().split("\n")}
+    assert len(bars) == 1  # every line has as many cells
+    assert r"c\textbackslash{}input\{x\} d &" in (tmp_path / "leaderboard.tex").read_text()
+
+
+def test_names_with_dollars_are_no_formulas_in_figures(published, tmp_path):
+    # Matplotlib would refuse to draw this one: its formula is none.
+    name = r"embeddings:/data/$\bad{$"
+    results = few_models(published).replace({"model": {"LucaOne": name}})
+    labels = labels_of(list(results["model"].unique()), model_labels())
+    save_figures(results, labels, tmp_path)
+    scores = table({"model": name}, {"model": "kmer-4"})
+    for path in save_heatmap(scores, tmp_path):
+        assert path.stat().st_size > 1000

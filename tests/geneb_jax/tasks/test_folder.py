@@ -71,3 +71,22 @@ def test_two_files_of_one_task_are_refused(tmp_path, names, words):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(TaskError, match="none: no such folder"):
         task_ids(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("=cmd", "task '=cmd': begins with '=', as formulas of spreadsheets do; rename the file"),
+        ("+1", "begins with '+'"),
+        ("-x", "begins with '-'"),
+        ("@x", "begins with '@'"),
+        ("a\nb", r"task 'a\nb': holds a control character"),
+        ("\tx", "holds a control character"),
+    ],
+)
+def test_names_that_spreadsheets_or_terminals_act_on_are_refused(tmp_path, name, words):
+    (tmp_path / f"{name}.csv").write_text("text,label,split\n")
+    with pytest.raises(TaskError) as error:
+        task_files(tmp_path, name)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,13 +1,18 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
+from golden_ports import GOLDEN, change_tensors
 
 from model_ports import catalog
 from model_ports.families.striped_hyena import ConvolutionBlock, log_poles
 from model_ports.layers.convolutions import causal_fft_convolution
-from model_ports.loading.planned import family_config
+from model_ports.loading.planned import family_config, plan_checkpoint
+from model_ports.loading.tensors import CheckpointError
 
 EVO = "evo-1-131k-base"
 
@@ -51,3 +56,16 @@ def test_modal_filters_keep_their_phase_over_the_whole_context():
         expected = (residues * np.exp(t * np.log(poles))).sum(-1).real
         bound = 4e-6 * np.abs(residues).sum(-1)
         assert (np.abs(found[t] - expected) < bound).all(), t
+
+
+def test_layers_of_the_wrong_kind_are_refused(tmp_path):
+    """The filters of layer 2 under the number of layer 1, which is an attention block."""
+    folder = Path(shutil.copytree(GOLDEN / EVO, tmp_path / EVO))
+
+    def change(tensors):
+        for name in [name for name in tensors if name.startswith("backbone.blocks.2.filter.")]:
+            tensors[name.replace("blocks.2", "blocks.1")] = tensors.pop(name)
+
+    change_tensors(folder, change)
+    with pytest.raises(CheckpointError, match=r"has no tensor 'backbone\.blocks\.2\.filter\.D'"):
+        plan_checkpoint(EVO, folder)

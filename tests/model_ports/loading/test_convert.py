@@ -1,5 +1,7 @@
+import errno
 import importlib.metadata
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -247,6 +249,62 @@ def test_two_conversions_of_a_model_do_not_meet(source, tmp_path):
 
     convert(NAME, source, out, again)
     assert errors
+
+
+def test_whoever_waited_for_another_conversion_takes_what_it_made(source, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    plan = module.plan_checkpoint
+
+    def overtaken(*arguments):
+        planned = plan(*arguments)
+        monkeypatch.setattr(module, "plan_checkpoint", plan)
+        made.append(convert(NAME, source, out))
+        return planned
+
+    made = []
+    monkeypatch.setattr(module, "plan_checkpoint", overtaken)
+    assert convert(NAME, source, out) == (out / NAME, False)
+    assert made == [(out / NAME, True)]
+    assert [path.name for path in out.iterdir()] == [NAME]
+
+
+def refuse_locks(monkeypatch, number):
+    """Makes every folder one of a file system that answers a lock with this error."""
+    import fcntl
+
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.filterwarnings("ignore:flock not supported")  # filelock's words where it knows
+def test_a_file_system_without_locks_is_named_and_converts(
+    source, tmp_path, monkeypatch, caplog, number
+):
+    refuse_locks(monkeypatch, number)
+    out, refused = tmp_path / "out", []
+
+    def again(name, done, total):
+        if done == 1:
+            with pytest.raises(CheckpointError, match="another conversion of this model runs"):
+                convert(NAME, source, out)
+            refused.append(name)
+
+    made, done = convert(NAME, source, out, again)
+    assert done
+    assert len(refused) == 1
+    assert [path.name for path in out.iterdir()] == [NAME]
+    if number != errno.ENOSYS:  # filelock warns of this one itself
+        assert "the file system has no locks" in caplog.text
+    plan_checkpoint(NAME, made)
+
+
+def test_a_lock_that_cannot_be_written_is_named(source, tmp_path, monkeypatch):
+    refuse_locks(monkeypatch, errno.EIO)
+    with pytest.raises(CheckpointError, match=r"\.lock: cannot be written: Input/output error"):
+        convert(NAME, source, tmp_path / "out")
 
 
 def test_a_lightning_checkpoint_converts_without_its_training_state(tmp_path, torch):

@@ -2,16 +2,20 @@
 
 import json
 import pickle
+import re
+import shutil
 import struct
 import zipfile
+from pathlib import Path
 
 import hypothesis.strategies as st
 import ml_dtypes
 import numpy as np
 import pytest
-from golden_ports import GOLDEN
+from golden_ports import GOLDEN, change_tensors
 from hypothesis import given, settings
 from safetensors.numpy import save, save_file
+from shared_data import need
 
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
@@ -47,11 +51,27 @@ def tensor(shape=(2,), start=0, end=8, dtype="F32"):
         with_header({"a": tensor(shape=(2**62, 8))}, b"\x00" * 8),
         with_header({"a": tensor(dtype="F99")}, b"\x00" * 8),
         with_header({"a": tensor(), "b": tensor()}, b"\x00" * 8),  # overlapping
+        with_header({"a": tensor(), "b": tensor(start=12, end=20)}, b"\x00" * 20),  # a hole
+        struct.pack("<Q", 200_000_000) + b"{" + b" " * 1000,
     ],
 )
 def test_a_damaged_safetensors_file_is_named(tmp_path, content):
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"model\.safetensors: not a readable"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        '{"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}',
+        '{"dtype": "F16", "shape": [4], "data_offsets": [0, 8]}',  # other numbers of these bytes
+    ],
+)
+def test_a_name_that_stands_twice_in_a_header_is_refused(tmp_path, second):
+    header = f'{{"a": {json.dumps(tensor())}, "a": {second}}}'
+    (tmp_path / "model.safetensors").write_bytes(with_header(header.encode(), b"\x00" * 8))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: .*'a' stands twice"):
         open_checkpoint(tmp_path)
 
 
@@ -119,13 +139,65 @@ def write_index(folder, weight_map):
         ({"a": "one.safetensors", "b": "two.safetensors"}, r"two\.safetensors: missing"),
         ({"a": "one.safetensors", "b": "one.safetensors"}, r"one\.safetensors: tensor 'b' is miss"),
         (["a"], "not an index of weight files"),
+        ({"a": "two.safetensors", "c": "two.safetensors"}, r"two\.safetensors: tensor 'a' is miss"),
     ],
 )
 def test_an_index_that_does_not_fit_is_named(tmp_path, weight_map, words):
     save_file({"a": np.zeros(2, np.float32)}, tmp_path / "one.safetensors")
+    if "c" in weight_map:
+        save_file({"c": np.zeros(2, np.float32)}, tmp_path / "two.safetensors")
     write_index(tmp_path, weight_map)
     with pytest.raises(CheckpointError, match=words):
         open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", '{"weight_map": 1}', "{}", "[" * 100_000])
+def test_an_index_that_is_none_is_named(tmp_path, text):
+    save_file({"a": np.zeros(2, np.float32)}, tmp_path / "one.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"index\.json: (not|holds)"):
+        open_checkpoint(tmp_path)
+
+
+def test_a_name_that_stands_twice_in_an_index_is_refused(tmp_path):
+    save_file({"a": np.zeros(2, np.float32)}, tmp_path / "one.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"a": "two.safetensors", "a": "one.safetensors"}}'
+    )
+    with pytest.raises(CheckpointError, match=r"index\.json: .*'a' stands twice"):
+        open_checkpoint(tmp_path)
+
+
+def test_shards_in_capitals_are_weight_files(tmp_path):
+    for name in ("a", "b"):
+        save_file({name: np.ones(2, np.float32)}, tmp_path / f"MODEL-{name}.SAFETENSORS")
+    (tmp_path / "MODEL.SAFETENSORS.INDEX.JSON").write_text(
+        json.dumps({"weight_map": {name: f"MODEL-{name}.SAFETENSORS" for name in ("a", "b", "c")}})
+    )
+    (tmp_path / "pytorch_model.bin").write_bytes(b"not read where there are safetensors")
+    with pytest.raises(CheckpointError, match=r"MODEL-c\.SAFETENSORS: missing"):
+        open_checkpoint(tmp_path)
+    (tmp_path / "MODEL.SAFETENSORS.INDEX.JSON").unlink()
+    assert dict(open_checkpoint(tmp_path)) == {"a": (2,), "b": (2,)}
+
+
+def test_a_tensor_that_is_stored_once_has_both_its_names(tmp_path, torch):
+    """`save_model` keeps the first name of tied weights, and notes the other."""
+    from safetensors.torch import save_model
+
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = torch.nn.Embedding(3, 2)
+            self.head = torch.nn.Linear(2, 3, bias=False)
+            self.head.weight = self.model.weight
+
+    module = Tied()
+    save_model(module, str(tmp_path / "model.safetensors"))
+    tensors = open_checkpoint(tmp_path)
+    assert dict(tensors) == {"head.weight": (3, 2), "model.weight": (3, 2)}
+    for name in tensors:
+        np.testing.assert_array_equal(tensors.read(name), module.model.weight.detach())
 
 
 def test_an_index_that_fits_is_accepted(tmp_path):
@@ -250,3 +322,51 @@ def test_pickled_code_is_refused(tmp_path, torch, capsys):
     with pytest.raises(CheckpointError, match=r"model\.bin: not a readable PyTorch"):
         open_checkpoint(tmp_path)
     assert "ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"peft_type": "LORA"}, r"\(LORA of a base model\)"),
+        ({"peft_type": "IA3", "base_model_name_or_path": "a/b"}, r"\(IA3 of a/b\)"),
+        (None, r"\(LoRA of a base model\)"),
+    ],
+)
+@pytest.mark.parametrize("beside", [True, False])
+def test_an_adapter_is_refused_with_and_without_its_base(tmp_path, fields, words, beside):
+    folder = Path(shutil.copytree(FIXTURE, tmp_path / "folder"))
+    if not beside:
+        for name in ("model.safetensors", "config.json"):
+            (folder / name).unlink()
+    if fields is not None:
+        (folder / "adapter_config.json").write_text(json.dumps(fields))
+    name = "base_model.model.esm.encoder.layer.0.attention.self.query.lora_A.weight"
+    save_file({name: np.zeros((1, 8), np.float32)}, folder / "adapter_model.safetensors")
+    with pytest.raises(CheckpointError) as error:
+        plan_checkpoint(FIXTURE.name, folder)
+    assert re.search(
+        rf"folder: is a PEFT adapter {words}: merge it first "
+        r"\(`model\.merge_and_unload\(\)\.save_pretrained\(\.\.\.\)`\)$",
+        str(error.value),
+    )
+
+
+def test_the_adapter_of_the_cases_is_refused():
+    name = "nucleotide-transformer-v2-50m-multi-species"
+    with pytest.raises(CheckpointError, match="is a PEFT adapter"):
+        plan_checkpoint(name, need("cases", "ckpt_peft", name))
+
+
+def test_quantised_weights_are_refused(tmp_path):
+    folder = Path(shutil.copytree(FIXTURE, tmp_path / "folder"))
+    name = "esm.encoder.layer.1.intermediate.dense.weight"
+    change_tensors(folder, lambda tensors: tensors.update({
+        name: tensors[name].astype(np.int8), f"{name}.absmax": np.zeros(3, np.float32),
+    }))  # fmt: skip
+    with pytest.raises(CheckpointError, match=rf"tensor '{name}' is I8; .*dequantised \(`model"):
+        plan_checkpoint(FIXTURE.name, folder)
+    fields = json.loads((folder / "config.json").read_text())
+    fields["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    (folder / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(CheckpointError, match=r"are quantised \(bitsandbytes\): save the model"):
+        plan_checkpoint(FIXTURE.name, folder)

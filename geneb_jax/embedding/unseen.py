@@ -1,0 +1,158 @@
+"""What models do not see of records: counted before anything is computed, and said."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from absl import logging
+
+from geneb_jax.embedding.source import Source
+from geneb_jax.tasks.letters import prepare
+from geneb_jax.tasks.task import Task
+from model_ports.running.unseen import Unseen
+
+_SHOWN = 10  # lines of warnings; more are summed up by model, and the models after these counted
+_LETTERS = 20  # of a line
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Records of a task that a model does not see in full, for one reason.
+
+    Attributes:
+        model: The model's name.
+        task: The task's id.
+        kind: See `Unseen`.
+        reason: See `Unseen`.
+        count: How many records.
+        records: How many the task has.
+        first: The first of them, as in 'train row 3'.
+        letters: See `Unseen`.
+    """
+
+    model: str
+    task: str
+    kind: str
+    reason: str
+    count: int
+    records: int
+    first: str
+    letters: str
+
+
+def find_unseen(source: Source, tasks: Sequence[Task]) -> list[Finding]:
+    """Returns what a model does not see of its tasks: a finding for each task and reason."""
+    return [finding for task in source.covered(tasks) for finding in _of_task(source, task)]
+
+
+def _of_task(source: Source, task: Task) -> Iterator[Finding]:
+    splits = {"train": task.train, "test": task.test}
+    records = sum(len(split.sequences) for split in splits.values())
+    found = [
+        (name, split, each)
+        for name, split in splits.items()
+        for each in source.unseen(split.sequences)
+    ]
+    for kind in dict.fromkeys(each.kind for _, _, each in found):
+        same = [part for part in found if part[2].kind == kind]
+        name, split, each = same[0]
+        row = each.rows[0] + 1 if split.rows is None else split.rows[each.rows[0]]
+        yield Finding(
+            source.name,
+            task.info.id,
+            kind,
+            each.reason,
+            sum(len(each.rows) for _, _, each in same),
+            records,
+            f"{name} row {row}",
+            "".join(sorted({letter for _, _, each in same for letter in each.letters})),
+        )
+
+
+def by_model(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Returns findings as run.json holds them: by model, task and kind."""
+    table: dict[str, Any] = {}
+    for each in findings:
+        facts = {"records": each.count, "of": each.records, "first": each.first}
+        letters = {"letters": each.letters} if each.letters else {}
+        table.setdefault(each.model, {}).setdefault(each.task, {})[each.kind] = facts | letters
+    return table
+
+
+def say_unseen(findings: Sequence[Finding]) -> None:
+    """Warns of unknown letters and of records without a token; tells what is cut.
+
+    Long records are cut by GENEB's protocol: this is told once a model, and is no warning.
+    """
+    cut = [each for each in findings if each.kind == "cut"]
+    others = [each for each in findings if each.kind != "cut"]
+    lines = [
+        f"model '{each.model}', task '{each.task}': "
+        + _sentence(each.count, each.records, each.reason, each.letters, f"first: {each.first}")
+        + _hint(each.letters, "--config.letters")
+        for each in others
+    ]
+    if len(lines) > _SHOWN:
+        lines = list(_summed(others))
+        rest = len(lines) - _SHOWN
+        more = [f"... and {rest} more such lines; run.json and the report have all"]
+        lines[_SHOWN:] = more if rest > 0 else []
+    for line in lines:
+        logging.warning("%s", line)
+    for line in _summed(cut):
+        logging.info("%s", line)
+
+
+def _summed(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yields a line for each model and kind, over all tasks that have any."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for each in findings:
+        groups.setdefault((each.model, each.kind), []).append(each)
+    for (model, _), same in groups.items():
+        most = max(same, key=lambda each: each.count / each.records)
+        letters = "".join(sorted({letter for each in same for letter in each.letters}))
+        counts = sum(each.count for each in same), sum(each.records for each in same)
+        tasks = f"{len(same)} tasks" if len(same) > 1 else f"task '{most.task}'"
+        largest = f"most in '{most.task}', {_share(most.count, most.records)}"
+        detail = largest if len(same) > 1 else f"first: {most.first}"
+        yield (
+            f"model '{model}', {tasks}: "
+            + _sentence(*counts, most.reason, letters, detail)
+            + _hint(letters, "--config.letters")
+        )
+
+
+def say_unseen_sequences(
+    model: str, found: Sequence[Unseen], count: int, names: Sequence[str]
+) -> None:
+    """Warns of sequences that a model does not see in full.
+
+    Args:
+        model: The model's name.
+        found: What it does not see of them.
+        count: How many sequences there are.
+        names: What the warning calls them; none: their indices.
+    """
+    for each in found:
+        first = f"'{names[each.rows[0]]}'" if names else f"sequences[{each.rows[0]}]"
+        line = _sentence(len(each.rows), count, each.reason, each.letters, f"first: {first}")
+        logging.warning("model '%s': %s%s", model, line, _hint(each.letters, "letters"))
+
+
+def _sentence(count: int, records: int, reason: str, letters: str, detail: str) -> str:
+    shown = ", ".join(letters[:_LETTERS]) + (", ..." if len(letters) > _LETTERS else "")
+    details = "; ".join(filter(None, [shown, detail]))
+    return f"{count:,} of {records:,} records ({_share(count, records)}) {reason} ({details})"
+
+
+def _share(count: int, records: int) -> str:
+    """Returns a share in whole per cents, neither 0 nor 100 where it is not."""
+    percent = 100 * count / records
+    if 0 < percent < 1:
+        return "< 1 %"
+    return "> 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
+
+
+def _hint(letters: str, field: str) -> str:
+    """Returns where to look, if letters can be prepared into others."""
+    return f"; see {field}" if prepare(letters, "dna") != letters else ""

@@ -1,0 +1,87 @@
+"""Records of which a model does not see everything: unknown letters, no token, a cut end."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from model_ports.port import Reader
+
+_SHORT = 16  # letters; a record of more makes a token, for no tokenizer joins so many
+_TOGETHER = 16384  # records that are tokenized at once
+
+
+class Unseen(NamedTuple):
+    """Records that a model does not see in full, for one reason.
+
+    Attributes:
+        kind: 'unknown letters', 'no token' or 'cut'.
+        reason: The end of a sentence about the records, as in 'hold letters that ...'.
+        rows: Their indices, rising.
+        letters: Of the kind 'unknown letters', which letters these are, sorted; else empty.
+    """
+
+    kind: str
+    reason: str
+    rows: Sequence[int]
+    letters: str = ""
+
+
+def unseen(reader: Reader, sequences: Sequence[str]) -> list[Unseen]:
+    """Returns which records a model does not see in full, one item for each reason that any has.
+
+    A record may stand in several items. Only records that may be cut, or may make no token, are
+    tokenized.
+
+    Args:
+        reader: The model.
+        sequences: N records.
+    """
+    known, limit = reader.tokenizer.known_letters, reader.preset.max_tokens
+    unknown = unknown_letters(sequences, known, "hold letters that the tokenizer does not know")
+    found = [unknown, _without_token(reader, sequences, unknown)]
+    if limit is not None:
+        found.append(_cut(reader, sequences, limit))
+    return [each for each in found if each.rows]
+
+
+def unknown_letters(sequences: Sequence[str], known: str, reason: str) -> Unseen:
+    """Returns the records that hold other letters than the known ones; there may be none.
+
+    Args:
+        sequences: N records.
+        known: All letters that are known.
+        reason: See `Unseen`.
+    """
+    find = re.compile(f"[^{re.escape(known)}]").search
+    rows = [i for i, sequence in enumerate(sequences) if find(sequence)]
+    letters = set[str]().union(*(sequences[i] for i in rows)) - set(known)
+    return Unseen("unknown letters", reason, rows, "".join(sorted(letters)))
+
+
+def _without_token(reader: Reader, sequences: Sequence[str], unknown: Unseen) -> Unseen:
+    """Returns the records whose tokens are those of an empty one: special tokens, or none."""
+    (nothing,) = reader.tokenizer.encode([""], None)
+    doubtful = {i for i in unknown.rows if set(unknown.letters).issuperset(sequences[i])}
+    doubtful.update(i for i, sequence in enumerate(sequences) if len(sequence) <= _SHORT)
+    rows = [
+        i for i, tokens in _lengths(reader, sequences, sorted(doubtful)) if tokens <= len(nothing)
+    ]
+    return Unseen("no token", "are too short for a token, or hold no letter that is one", rows)
+
+
+def _cut(reader: Reader, sequences: Sequence[str], limit: int) -> Unseen:
+    """Returns the records that have more tokens than the limit."""
+    most = limit - reader.tokenizer.specials
+    doubtful = [i for i, sequence in enumerate(sequences) if len(sequence) > most]
+    rows = [i for i, tokens in _lengths(reader, sequences, doubtful) if tokens > limit]
+    return Unseen("cut", f"have more than {limit:,} tokens and are cut there", rows)
+
+
+def _lengths(
+    reader: Reader, sequences: Sequence[str], rows: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """Yields each of some rows with the number of its tokens, special ones counted, uncut."""
+    for start in range(0, len(rows), _TOGETHER):
+        together = rows[start : start + _TOGETHER]
+        encoded = reader.tokenizer.encode([sequences[i] for i in together], None)
+        yield from zip(together, map(len, encoded), strict=True)
