@@ -8,7 +8,6 @@ lost is computed by the first.
 """
 
 import jax
-import orbax.checkpoint as ocp
 
 from geneb_jax.config_checks import explicit_process
 
@@ -33,4 +32,8 @@ def join(text: str) -> None:
 
 def meet(name: str) -> None:
     """Waits until every process has come to the meeting of this name; one process does not wait."""
+    if jax.process_count() == 1:
+        return
+    import orbax.checkpoint as ocp  # noqa: PLC0415 (one process needs it nowhere)
+
     ocp.multihost.get_barrier_sync_fn()(key=name, timeout_ms=_PATIENCE_MS)

@@ -36,29 +36,31 @@ def kmer_frequencies(sequences: Sequence[str], k: int) -> np.ndarray:
     Returns:
         float32 [N, 4 ** k].
     """
-    features = np.zeros((len(sequences), 4**k), np.float32)
+    features = np.empty((len(sequences), 4**k), np.float32)
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
     chunk = np.cumsum(lengths + 4**k) // _CHUNK_CELLS
     for number in np.unique(chunk):
-        rows = np.flatnonzero(chunk == number)
-        part = slice(rows[0], rows[-1] + 1)
-        features[part] = _count(sequences[part], lengths[part], k)
-    total = features.sum(axis=1, keepdims=True)
-    return features / np.maximum(total, 1.0)
+        first, end = np.searchsorted(chunk, (number, number + 1))
+        counts = _count(sequences[first:end], lengths[first:end], k)
+        total = counts.sum(axis=1, keepdims=True).astype(np.float32)
+        features[first:end] = counts / np.maximum(total, np.float32(1))
+    return features
 
 
 def _count(sequences: Sequence[str], lengths: np.ndarray, k: int) -> np.ndarray:
     """Counts [n, 4 ** k]: windows over the joined text, none across a border."""
     text = "\n".join(sequences).encode("latin-1", "replace")
-    codes = _CODES[np.frombuffer(text, np.uint8)].astype(np.int32)
+    codes = _CODES[np.frombuffer(text, np.uint8)]
     windows = max(len(codes) - k + 1, 0)
-    index, valid = np.zeros(windows, np.int32), np.ones(windows, bool)
+    # The number of a k-mer, k <= 6, and whether a letter of it has no code, which is the sign bit.
+    index, other = np.zeros(windows, np.int16), np.zeros(windows, np.int8)
     for offset in range(k):
         letter = codes[offset : offset + windows]
-        index = index * 4 + letter
-        valid &= letter >= 0
-    record = np.repeat(np.arange(len(sequences)), lengths + 1)[:windows]
-    cells = record[valid] * 4**k + index[valid]
+        index *= 4
+        index += letter & 3
+        other |= letter
+    record = np.repeat(np.arange(len(sequences), dtype=np.int32) * 4**k, lengths + 1)[:windows]
+    cells = (record + index)[other >= 0]
     return np.bincount(cells, minlength=len(sequences) * 4**k).reshape(-1, 4**k)
 
 
@@ -114,7 +116,7 @@ class KmerSource:
         return kmer_frequencies(train, self.k), kmer_frequencies(test, self.k)
 
 
-def kmer_source(name: str, settings: Settings) -> KmerSource | None:
+def source_of(name: str, settings: Settings) -> KmerSource | None:
     """Returns the source that `kmer-K` names; None: the name is of another kind.
 
     Raises:

@@ -7,21 +7,19 @@ MODEL:random              a full-size port with random weights, the untrained co
 MODEL:random:tiny         a tiny port with random weights
 """
 
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Sequence
 
 from geneb_jax.config import Settings
-from geneb_jax.embedding.kmers import kmer_source
-from geneb_jax.embedding.ports import port_source
 from geneb_jax.embedding.source import Source
-from geneb_jax.embedding.stored import stored_source
 from model_ports import catalog
 
-# Each returns the source that a name asks for, or None where the name is of another kind; the
-# last one takes every name.
-SOURCES: Sequence[Callable[[str, Settings], Source | None]] = (
-    kmer_source,
-    stored_source,
-    port_source,
+# Modules, each imported when it is asked. Its `source_of(name, settings)` returns the source that
+# a name asks for, or None where the name is of another kind; the last one takes every name.
+SOURCES: Sequence[str] = (
+    "geneb_jax.embedding.kmers",
+    "geneb_jax.embedding.stored",
+    "geneb_jax.embedding.ports",
 )
 
 
@@ -47,5 +45,5 @@ def find_source(name: str, settings: Settings) -> Source:
     Raises:
         ValueError: No kind of source knows the name, or the model's files are not there.
     """
-    asked = (ask(name, settings) for ask in SOURCES)
+    asked = (importlib.import_module(module).source_of(name, settings) for module in SOURCES)
     return next(source for source in asked if source is not None)

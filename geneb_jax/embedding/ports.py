@@ -53,7 +53,7 @@ _WEIGHTS: Mapping[str, Weights] = {"": "checkpoint", "random": "random", "random
 SplitName = tuple[str, str]  # a task's id, and train or test
 
 
-def port_source(name: str, settings: Settings) -> "PortSource":
+def source_of(name: str, settings: Settings) -> "PortSource":
     """Returns the source that MODEL, MODEL:random or MODEL:random:tiny names.
 
     Raises:

@@ -84,7 +84,7 @@ class StoredSource:
         return {name: known["sha256"] for name, known in facts.items()}
 
 
-def stored_source(name: str, settings: Settings) -> StoredSource | None:
+def source_of(name: str, settings: Settings) -> StoredSource | None:
     """Returns the source that `embeddings:DIR` names; None: the name is of another kind.
 
     Raises:

@@ -10,6 +10,7 @@ from geneb_jax.config import Letters
 _FORBIDDEN = re.compile(r"[^A-Za-z*.-]")
 _FORBIDDEN_IN_FASTA = re.compile(r"[^A-Za-z0-9*.-]")  # EMBL and GenBank number their lines
 _UNUSUAL = re.compile(r"[^ACGTNacgtn]")
+_TAKEN = (string.ascii_letters + "*.-").encode()
 _UPPER = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 _DNA = _UPPER | str.maketrans("Uu", "TT")
 _PREPARED: Mapping[Letters, Callable[[str], str]] = {
@@ -49,6 +50,12 @@ def refusal(sequence: str, *, digits: bool = False) -> str | None:
     return f"holds {what} at position {found.start() + 1}; a sequence is letters alone"
 
 
+def all_taken(sequences: Sequence[str]) -> bool:
+    """Says whether `refusal` takes every one of some texts, in a fraction of its time."""
+    joined = "".join(sequences).encode("utf-8", "surrogatepass")
+    return all(sequences) and not joined.translate(None, _TAKEN)
+
+
 def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | None:
     """Says how many records hold letters other than A, C, G, T and N, in any case.
 
@@ -59,9 +66,9 @@ def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | No
     Returns:
         A sentence with the count, the first record and the letters; None: no record does.
     """
-    found = [(i, s) for i, s in enumerate(sequences) if _UNUSUAL.search(s)]
-    if not found:
+    if not "".join(sequences).encode("utf-8", "surrogatepass").translate(None, b"ACGTNacgtn"):
         return None
+    found = [(i, s) for i, s in enumerate(sequences) if _UNUSUAL.search(s)]
     letters = sorted({letter for _, s in found for letter in _UNUSUAL.findall(s)})
     return (
         f"{len(found)} of {len(sequences)} records hold letters other than A, C, G, T and N "
