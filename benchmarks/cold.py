@@ -1,0 +1,241 @@
+"""What the first run costs: whole processes, ours and the peers' in turn.
+
+    python -m benchmarks.cold --tasks_dir DIR
+
+Each row is one process: CPU seconds (user and system, of its children too), wall seconds, peak
+memory and how many programs it left in the cache. `cold` starts with an empty cache, `kept` again
+with the cache that `cold` left. A peer stands below what it is compared with, and `ratio` is our
+CPU and wall time over the peer's. The rows:
+
+- kmer-4 on every task of DIR, three regimes, five seeds, without report; beside
+  `benchmarks.cold_peer`, which is scikit-learn with joblib;
+- the same with five C, with 100 seeds, and on 100 tasks (files of DIR under several names);
+- the quickstart, report included;
+- `embed` of 200 records of 300 bp with a full-size NT-v2-50M of random weights, from a checkpoint
+  folder; beside PyTorch, which is given token ids;
+- that model on the two smallest tasks of DIR, beside PyTorch and scikit-learn.
+
+`--out FILE` takes the rows as lines of JSON as they are measured.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+ROOT = Path(__file__).parents[1]
+MODEL = "nucleotide-transformer-v2-50m-multi-species"
+C_GRID = "0.01,0.1,1.0,10.0,100.0"
+LETTERS, RECORDS = 300, 200  # of `embed`
+TASKS = 100  # of the row with many tasks
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one process took.
+
+    Attributes:
+        name: What was computed, and by whom.
+        cpu: CPU seconds, of its children too.
+        wall: Wall seconds.
+        gib: Peak memory of its largest process.
+        programs: Compiled programs that it added to the cache.
+    """
+
+    name: str
+    cpu: float
+    wall: float
+    gib: float
+    programs: int
+
+
+class Bench:
+    """Runs processes and prints their rows."""
+
+    def __init__(self, scratch: Path, out: Path | None) -> None:
+        """Keeps where workdirs and caches go, and where rows are written."""
+        self.scratch, self.out = scratch, out
+        self.console = Console(width=120)
+        self.numbers = itertools.count()
+        self.console.print(
+            f"{'':58s}{'CPU s':>8s}{'wall s':>8s}{'GiB':>7s}{'programs':>10s}  ratio"
+        )
+
+    def run(self, name: str, words: Sequence[str], cache: Path, beside: Row | None = None) -> Row:
+        """Runs a command of this Python and prints its row, beside one of ours if it is a peer's.
+
+        Raises:
+            RuntimeError: The command failed; shows what it said.
+        """
+        log = self.scratch / f"log-{next(self.numbers)}"
+        before = len(list(cache.rglob("*-cache")))
+        variables = os.environ | {"XDG_CACHE_HOME": str(cache), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        start = time.perf_counter()
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, *words], cwd=ROOT, env=variables, stdout=file, stderr=file
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"{name}: exit code {process.returncode}\n{log.read_text()[-3000:]}")
+        programs = len(list(cache.rglob("*-cache"))) - before
+        cpu, gib = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
+        row = Row(name, round(cpu, 2), round(wall, 2), round(gib, 2), programs)
+        ratio = f"  {beside.cpu / cpu:.2f} CPU, {beside.wall / wall:.2f} wall" if beside else ""
+        self.console.print(f"{name:58s}{cpu:8.1f}{wall:8.1f}{gib:7.2f}{programs:10d}{ratio}")
+        if self.out:
+            with self.out.open("a") as lines:
+                lines.write(json.dumps(asdict(row)) + "\n")
+        return row
+
+    def ours(self, name: str, words: Callable[[Path], Sequence[str]]) -> tuple[Row, Row]:
+        """Runs a command of ours with an empty cache and with the one that this left.
+
+        Args:
+            name: What is computed.
+            words: Makes the command for a workdir.
+        """
+        cache = self.scratch / f"cache-{next(self.numbers)}"
+        cache.mkdir()
+        cold, kept = (
+            self.run(f"{name}, {when}", words(self.scratch / f"run-{next(self.numbers)}"), cache)
+            for when in ("cold", "kept")
+        )
+        return cold, kept
+
+    def peer(self, name: str, words: Sequence[str], beside: Sequence[Row]) -> None:
+        """Runs a peer once for each row that it stands beside."""
+        for row in beside:
+            self.run(name, words, self.scratch, row)
+
+
+def run_words(workdir: Path, *fields: str) -> list[str]:
+    """Returns the command of a run without report."""
+    flags = [f"--config.{field}" for field in ("report=False", *fields)]
+    return ["run.py", "--config=configs/full.py", f"--workdir={workdir}", *flags]
+
+
+def measure_kmers(bench: Bench, tasks_dir: Path) -> None:
+    """Measures kmer-4 beside scikit-learn, and how it grows."""
+
+    def words(folder: Path, *fields: str) -> Callable[[Path], list[str]]:
+        all_fields = ("models=kmer-4", f"tasks_dir={folder}", *fields)
+        return lambda workdir: run_words(workdir, *all_fields)
+
+    count = len(list(tasks_dir.glob("*.csv")))
+    rows = bench.ours(f"kmer-4, {count} tasks", words(tasks_dir))
+    peer = ["-m", "benchmarks.cold_peer", "kmers", str(tasks_dir)]
+    bench.peer(f"  scikit-learn, {count} tasks", peer, rows)
+    bench.ours("kmer-4, five C", words(tasks_dir, f"C={C_GRID}"))
+    bench.ours("kmer-4, 100 seeds", words(tasks_dir, f"seeds={','.join(map(str, range(100)))}"))
+    many = bench.scratch / "many"
+    many.mkdir()
+    files = itertools.cycle(sorted(tasks_dir.glob("*.csv")))
+    for number, path in zip(range(TASKS), files, strict=False):
+        (many / f"task_{number}.csv").symlink_to(path.resolve())
+    bench.ours(f"kmer-4, {TASKS} tasks", words(many))
+
+
+def measure_quickstart(bench: Bench) -> None:
+    """Measures the quickstart."""
+    bench.ours(
+        "quickstart",
+        lambda workdir: ["run.py", "--config=configs/quickstart.py", f"--workdir={workdir}"],
+    )
+
+
+def measure_model(bench: Bench, tasks_dir: Path) -> None:
+    """Measures NT-v2-50M on short records, and on two small tasks, beside PyTorch."""
+    from benchmarks.embedding_case import Case, write_records
+    from benchmarks.embedding_engine import write_case
+    from geneb_jax.benchmark import CUSTOM, TaskInfo
+    from geneb_jax.tasks.reading import read_task
+    from model_ports.loading.planned import text_reader
+
+    folder = bench.scratch / MODEL
+    case = Case(MODEL, "esm", RECORDS, RECORDS)
+    write_case(case, folder)
+    reader = text_reader(MODEL, folder)
+
+    def give(texts: Sequence[str]) -> None:
+        records = reader.tokenizer.encode(texts, reader.preset.max_tokens)
+        write_records(Case(MODEL, "esm", len(texts), len(texts)), records, folder)
+
+    letters = random.Random(0)
+    texts = ["".join(letters.choices("ACGT", k=LETTERS)) for _ in range(RECORDS)]
+    fasta = bench.scratch / "records.fa"
+    fasta.write_text("".join(f">r{i}\n{text}\n" for i, text in enumerate(texts)))
+    give(texts)
+    rows = bench.ours(
+        f"embed {RECORDS} records of {LETTERS} bp, NT-v2-50M",
+        lambda workdir: [
+            *("-m", "geneb_jax", "embed", "--model", MODEL, "--input", str(fasta)),
+            *("--out", f"{workdir}.npz", "--checkpoints_dir", str(bench.scratch)),
+        ],
+    )
+    bench.peer("  PyTorch", ["-m", "benchmarks.embedding_torch", str(folder), "well"], rows)
+
+    paths = sorted(tasks_dir.glob("*.csv"), key=lambda path: path.stat().st_size)[:2]
+    small = bench.scratch / "small"
+    small.mkdir()
+    texts, tasks = [], {}
+    for path in paths:
+        (small / path.name).symlink_to(path.resolve())
+        task = read_task(tasks_dir, TaskInfo(path.stem, path.stem, CUSTOM, CUSTOM))
+        splits = {"train": task.train, "test": task.test}
+        texts += [text for split in splits.values() for text in split.sequences]
+        tasks[path.stem] = {name: split.labels.tolist() for name, split in splits.items()}
+    give(texts)
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    fields = (f"models={MODEL}", f"tasks_dir={small}", f"checkpoints_dir={bench.scratch}")
+    rows = bench.ours(
+        f"NT-v2-50M on two tasks, {len(texts)} records",
+        lambda workdir: run_words(workdir, *fields),
+    )
+    peer = ["-m", "benchmarks.cold_peer", "embeddings", str(folder)]
+    bench.peer("  PyTorch and scikit-learn", peer, rows)
+
+
+PARTS = {
+    "kmers": (measure_kmers, ("sklearn", "joblib")),
+    "quickstart": (lambda bench, _: measure_quickstart(bench), ()),
+    "model": (measure_model, ("torch", "sklearn", "joblib")),
+}
+
+
+def main() -> None:
+    """Measures the parts that are asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks_dir", type=Path, required=True, help="a folder of TASK.csv")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if not list(options.tasks_dir.glob("*.csv")):
+        parser.error(f"--tasks_dir: {options.tasks_dir} holds no .csv file")
+    needed = {name for part in options.only for name in PARTS[part][1]}
+    missing = sorted(name for name in needed if importlib.util.find_spec(name) is None)
+    if missing:
+        parser.error(f"needs {', '.join(missing)}: pip install '.[dev,convert]'")
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(Path(scratch), options.out)
+        for part in options.only:
+            PARTS[part][0](bench, options.tasks_dir.resolve())
+
+
+if __name__ == "__main__":
+    main()
