@@ -12,7 +12,6 @@ the Janus-DNA repository's modeling_janusdna.py.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +20,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend, split_heads
 from model_ports.layers.dense import embed, linear
@@ -31,10 +31,35 @@ from model_ports.layers.stacking import scan_mixed, stack_layers
 _STATES, _CONVOLUTION, _EXPAND, _RANK_SHARE = 16, 4, 2, 16
 _VOCABULARY_MULTIPLE = 8
 
+# The original takes other ways for other values, and what it takes where a field is absent is not
+# known here. (`bidirectional` is the text "true," in the authors' files.)
+FIXED = {
+    "config.bidirectional": Stated(("true,", True)),
+    "config.bidirectional_strategy": Stated("add"),
+    "config.bidirectional_weight_tie": Stated(True),
+    "config.bidirectional_attn_tie": Stated(False),
+    "config.final_attention": Stated(True),
+    "config.final_attention_class": Stated("flex_attention"),
+    "config.layer_fusion": Stated(False),
+    "config.mid_single_direction_attention": Stated(True),
+    "config.multistep_ks": Stated([1]),
+}
+
+# Kernels; the loss of the router and what is returned; what `layer_fusion` would do; and fields
+# that the configuration class ignores (`ssm_cfg`) or replaces by others (`intermediate_factor`).
+UNUSED = tuple(
+    f"config.{name}"
+    for name in (
+        "attn_implementation", "gradient_checkpointing", "initializer_range",
+        "intermediate_factor", "layer_fusion_strategy", "output_hidden_states",
+        "output_router_logits", "return_dict", "router_aux_loss_coef", "ssm_cfg",
+    )
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Config:
-    """The fields of config.json that the computation depends on."""
+    """The fields of config.json, of its object `config`, that the computation depends on."""
 
     vocab_size: int
     width: int
@@ -64,28 +89,39 @@ class Config:
         return found
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config that a checkpoint's config.json states under `config`."""
-        fields = {**fields["config"], **fields}
-        layers, heads = fields["num_hidden_layers"], fields["num_attention_heads"]
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        width = fields.count("config.hidden_size")
+        heads = fields.divisor("config.num_attention_heads", of="config.hidden_size", whole=width)
+        layers = fields.count("config.num_hidden_layers", most=COUNTS)
+        experts = fields.count("config.num_experts", most=COUNTS)
+        rows = fields.count("config.vocab_size", most=ROWS)
+        final = fields.count("config.flex_attn_n_embd", least=width)
+        if final % heads:
+            raise fields.refuse("config.flex_attn_n_embd", f"it must be a multiple of {heads}")
 
         def periodic(name: str) -> frozenset[int]:
-            period, offset = fields[f"{name}_layer_period"], fields[f"{name}_layer_offset"]
+            period = fields.count(f"config.{name}_layer_period", most=COUNTS)
+            offset = fields.count(f"config.{name}_layer_offset", least=0, most=COUNTS)
             return frozenset(i for i in range(layers) if i % period == offset)
 
         return cls(
-            vocab_size=math.ceil(fields["vocab_size"] / _VOCABULARY_MULTIPLE)
-            * _VOCABULARY_MULTIPLE,
-            width=fields["hidden_size"],
-            feed_forward=fields["intermediate_size"],
+            vocab_size=math.ceil(rows / _VOCABULARY_MULTIPLE) * _VOCABULARY_MULTIPLE,
+            width=width,
+            feed_forward=fields.count("config.intermediate_size"),
             layers=layers,
             heads=heads,
-            experts=fields["num_experts"],
-            chosen=fields["num_experts_per_tok"],
+            experts=experts,
+            chosen=fields.count("config.num_experts_per_tok", most=experts),
             attention_layers=periodic("attn"),
             expert_layers=periodic("expert"),
-            final_head_width=fields["flex_attn_n_embd"] // heads,
-            epsilon=fields["rms_norm_eps"],
+            final_head_width=final // heads,
+            epsilon=fields.number("config.rms_norm_eps"),
         )
 
 
@@ -384,4 +420,4 @@ SHARDING = ()  # two million active parameters: replicated
 # Which expert is chosen jumps with the last digits of the router's input.
 FLOAT32 = (r".*",)
 
-TINY = {"hidden_size": 32, "intermediate_size": 64, "num_experts": 4}
+TINY = {"config": {"hidden_size": 32, "intermediate_size": 64, "num_experts": 4}}

@@ -3,9 +3,7 @@
 Original: modeling of the repository LucaGroup/LucaOne-default-step36M.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +12,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated, check_rotary_width
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import SelfAttention
 from model_ports.layers.dense import embed, layer_norm, linear
@@ -23,6 +22,29 @@ from model_ports.layers.stacking import scan_layers, stack_layers
 _EPSILON = 1e-5  # hard-wired in the original, whatever config.json says
 _WIDENING = 4  # of the feed-forward, hard-wired too
 _GENE_TYPE = 0
+
+# One code computes several models, of which this is the one with rotary positions, token types
+# and a last norm. What it takes where a field is absent is not known here.
+FIXED = {
+    "model_type": "lucaone",
+    "alphabet": Stated("gene_prot"),
+    "hidden_act": Stated("gelu"),
+    "embed_scale": Stated(1.0),
+    "no_position_embeddings": Stated(True),
+    "no_token_type_embeddings": Stated(False),
+    "token_dropout": Stated(False),
+    "use_embed_layer_norm": Stated(False),
+    "use_last_layer_norm": Stated(True),
+}
+
+# Hard-wired in the original (`layer_norm_eps`, `ffn_dim`), or without a table that ends
+# (`max_position_embeddings`); dropouts; the heads and their losses.
+UNUSED = (
+    "layer_norm_eps", "ffn_dim", "max_position_embeddings", "hidden_dropout_prob",
+    "attention_probs_dropout_prob", "classifier_dropout_prob", "classifier_loss_reduction",
+    "classifier_loss_type", "classifier_num_labels", "classifier_pooling_type",
+    "classifier_pos_weight", "classifier_weight", "ignore_index", "task_level", "task_type",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,15 +64,23 @@ class Config:
         return None
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config that a checkpoint's config.json states."""
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        width, rows = fields.count("hidden_size"), fields.count("vocab_size", most=ROWS)
+        heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
+        check_rotary_width(width // heads)
         return cls(
-            vocab_size=fields["vocab_size"],
-            type_vocab_size=fields["type_vocab_size"],
-            hidden_size=fields["hidden_size"],
-            layers=fields["num_hidden_layers"],
-            heads=fields["num_attention_heads"],
-            pad_id=fields["pad_token_id"],
+            vocab_size=rows,
+            type_vocab_size=fields.count("type_vocab_size"),
+            hidden_size=width,
+            layers=fields.count("num_hidden_layers", most=COUNTS),
+            heads=heads,
+            pad_id=fields.count("pad_token_id", least=0, most=rows - 1),
         )
 
 
