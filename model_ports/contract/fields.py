@@ -20,6 +20,7 @@ ROWS = 2**26  # rows of a table: a vocabulary, positions
 COUNTS = 2**12  # layers, heads, experts, and the width of a head
 
 _SHOWN = 60  # characters of a value in an error
+_NAMED = 8  # unknown fields that are named; the others are counted
 
 
 class FieldError(ValueError):
@@ -294,10 +295,11 @@ def rotary_base(fields: Fields, absent: float | None) -> float | None:
             raise fields.refuse(f"{group}.{strange[0]}", "it is not computed here")
     fields.check(fixed)
     names = [f"{group}rope_theta" for group in ("", "rope_parameters.", "rope_scaling.")]
-    stated = [name for name in names if not fields.unset(name)]
-    if not stated and absent is None:
+    there = [name for name in names if fields.has(name)]
+    if not there and absent is None:
         return None
-    return fields.number(*(stated or names[:1]), most=1e12, absent=absent)
+    stated = [name for name in there if not fields.is_null(name)]
+    return fields.number(*(stated or there or names), most=1e12, absent=absent)
 
 
 def check_rotary_width(width: int) -> None:
@@ -308,6 +310,17 @@ def check_rotary_width(width: int) -> None:
     """
     if width % 2:
         raise FieldError(f"config.json: heads are {width} wide; rotary positions take pairs")
+
+
+def unknown_text(names: Collection[str]) -> str:
+    """Returns what to say of fields that a port does not know, in one line."""
+    shown = ", ".join(_cut(name) for name in list(names)[:_NAMED])
+    if len(names) > _NAMED:
+        shown += f" and {len(names) - _NAMED} more"
+    return (
+        f"config.json has fields that this port does not know: {shown}; "
+        "embeddings are wrong if they change the computation"
+    )
 
 
 def _is_count(value: Any, least: int, most: int) -> bool:

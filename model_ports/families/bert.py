@@ -216,6 +216,7 @@ FLOAT32 = (r"(tokens|types|positions)\.embedding",)
 
 TINY = {
     "hidden_size": 32,
+    "embedding_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,

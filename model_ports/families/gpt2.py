@@ -82,7 +82,8 @@ class Config:
             FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
         fields.check(FIXED)
-        gpt2 = not fields.unset("model_type")
+        others = any(fields.has(name) for (name,) in _DNA_GPT_NAMES.values())
+        gpt2 = not (fields.unset("model_type") and others)
         names = _NAMES if gpt2 else _DNA_GPT_NAMES
         width = fields.count(*names["hidden_size"])
         inner = 4 * width if fields.unset("n_inner") else fields.count("n_inner")

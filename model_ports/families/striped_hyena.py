@@ -332,6 +332,7 @@ FLOAT32 = (r"convolutions\.(poles|residues|skip)",)
 TINY = {
     "hidden_size": 32,
     "inner_mlp_size": 64,
+    "num_filters": 32,
     "num_attention_heads": 4,
     "hyena_layer_idxs": [0, 2],
     "attn_layer_idxs": [1],
