@@ -62,21 +62,22 @@ COMMON_UNUSED = (
     "chunk_size_feed_forward", "gradient_checkpointing", "use_bfloat16", "tf_legacy_loss",
     "attn_implementation", "experts_implementation", "initializer_range", "max_length",
     "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
-    "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty",
-    "length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids",
-    "num_return_sequences", "output_scores", "return_dict_in_generate", "forced_bos_token_id",
-    "forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty",
-    "suppress_tokens", "begin_suppress_tokens", "prefix",
+    "diversity_penalty", "cross_attention_hidden_size", "temperature", "top_k", "top_p",
+    "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores",
+    "return_dict_in_generate", "forced_bos_token_id", "forced_eos_token_id",
+    "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens",
+    "begin_suppress_tokens", "prefix",
 )  # fmt: skip
 
 
 class Fields:
-    """The fields of a config.json while a family reads them; it keeps in mind which it asked for.
+    """The fields of a config.json while a family reads them; which it asked for is remembered.
 
     A name may be dotted: `ssm_cfg.d_state` is the field `d_state` of the object `ssm_cfg`. Several
-    names are spellings of one field, and must agree where more than one is there. What is absent
-    is refused, unless the call says what the original takes then (`absent`); null is refused where
-    `is_null` was not asked before.
+    names are spellings of one field, and must agree where more than one is there. A field that is
+    absent is refused, unless the call says what the original takes then (`absent`). Null is refused
+    too: where it has a meaning, `is_null` or `unset` is asked before.
     """
 
     def __init__(self, values: Mapping[str, Any]):

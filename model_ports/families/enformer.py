@@ -96,21 +96,21 @@ class Config:
             mend = f"it must be even, and dim / heads a multiple of {_FEATURE_KINDS}"
             raise fields.refuse("dim", mend)
         experts = fields.count("species_num_experts", most=COUNTS) if space else 0
-        config = cls(
+        step = fields.divisor("dim_divisible_by", of="dim", whole=width)
+        if step == width:
+            raise fields.refuse("dim_divisible_by", f"it must be at most dim / 2, {width // 2}")
+        return cls(
             width=width,
             layers=fields.count("depth", most=COUNTS),
             heads=heads,
             key_width=fields.count("attn_dim_key", most=COUNTS),
             # Below 3 the widths make no geometric row; above 20 a bin is of millions of bases.
             downsamples=fields.count("num_downsamples", least=3, most=20),
-            divisible_by=fields.count("dim_divisible_by"),
+            divisible_by=step,
             bins=fields.count("target_length"),
             experts=experts,
             chosen=fields.count("topk", most=experts) if space else 0,
         )
-        if not all(width for stage in config.tower for width in stage):
-            raise fields.refuse("dim_divisible_by", f"it must be at most dim / 2, {width // 2}")
-        return config
 
 
 def activate(x: Float[Array, "B L C"]) -> Float[Array, "B L C"]:

@@ -15,7 +15,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.fields import COUNTS, ROWS, Fields, check_rotary_width
+from model_ports.contract.fields import COUNTS, ROWS, Fields, check_rotary_width, rotary_base
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import SelfAttention
 from model_ports.layers.dense import embed, layer_norm, linear
@@ -92,7 +92,7 @@ class Config:
             ),
             epsilon=fields.number("layer_norm_eps"),
             rotary=rotary,
-            rotary_base=fields.number("rope_theta", most=1e12, absent=10000.0),
+            rotary_base=rotary_base(fields, absent=10000.0),
             gated=fields.has("add_bias_fnn"),  # a field of the v2 repositories' code alone
             token_dropout=dropout,
             pad_id=pad_id,

@@ -42,9 +42,9 @@ FIXED = {
 }
 
 # Kernels and the way a prompt is read, which compute the same; the parts that a model is split in;
-# the head. The layers are named one by one, and the declared context is not enforced.
+# the head; and the declared context, which is not enforced.
 UNUSED = (
-    "num_layers", "max_seqlen", "tie_embeddings", "make_vocab_size_divisible_by",
+    "max_seqlen", "tie_embeddings", "make_vocab_size_divisible_by",
     "model_parallel_size", "pipe_parallel_size", "inference_mode", "log_intermediate_values",
     "prefill_style", "split_k0", "use_flash_attn", "use_flash_attention_2",
     "use_flash_depthwise", "use_flash_rmsnorm", "use_flashfft", "rotary_emb_scaling_factor",
@@ -86,6 +86,8 @@ class Config:
         if sorted((*convolutions, *attentions)) != list(range(layers)) or not layers:
             mend = f"together with attn_layer_idxs it must name the layers 0 to {layers - 1}"
             raise fields.refuse("hyena_layer_idxs", mend)
+        if fields.count("num_layers", most=COUNTS) != layers:
+            raise fields.refuse("num_layers", f"the indices name {layers} layers")
         scaling = 1.0
         if fields.flag("use_interpolated_rotary_pos_emb", absent=False):
             scaling = fields.number("rotary_emb_scaling_factor", most=1e6, absent=1.0)
@@ -333,6 +335,7 @@ TINY = {
     "hidden_size": 32,
     "inner_mlp_size": 64,
     "num_filters": 32,
+    "num_layers": 3,
     "num_attention_heads": 4,
     "hyena_layer_idxs": [0, 2],
     "attn_layer_idxs": [1],

@@ -51,7 +51,6 @@ UNDERSTOOD = {
     **dict.fromkeys(("rcps", "pre_layer_norm", "last_layer_norm", "token_dropout"), (True,)),
     **dict.fromkeys(("bias", "layer_norm_with_affine"), (True,)),
     "use_interpolated_rotary_pos_emb": (True,),
-    "dim_divisible_by": (),
 }
 
 
@@ -319,7 +318,11 @@ def test_complements_of_a_vocabulary_are_whole():
         ("evo-1-131k-base", {"attn_layer_idxs": [2]}, "hyena_layer_idxs is [0, 2]; together with"),
         ("hyenadna-medium-160k-seqlen-hf", {"emb_dim": 4}, "emb_dim is 4; it must be odd"),
         ("agro-nucleotide-transformer-1b", {"position_embedding_type": "relative"}, '"relative"'),
-        ("enformer-official-rough", {"dim": 25}, "config.json: "),
+        ("evo-1-131k-base", {"num_layers": 4}, "num_layers is 4; the indices name 3 layers"),
+        ("evo-1-131k-base", {"num_filters": 8}, "num_filters is 8; only that of hidden_size, 24"),
+        ("enformer-official-rough", {"dim_divisible_by": 24}, "it must be at most dim / 2, 12"),
+        ("enformer-official-rough", {"dim": 20}, "dim is 20; it must be even, and dim / heads a"),
+        ("nucleotide-transformer-v2-50m-multi-species", {"rope_scaling": {"type": "yarn"}}, "yarn"),
     ],
 )  # fmt: skip
 def test_values_that_do_not_fit_each_other_are_refused(model_id, changes, message):

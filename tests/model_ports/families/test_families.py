@@ -47,8 +47,8 @@ DEPTHS = {
     "janusdna": ({"config": {"num_hidden_layers": 8}}, {"config": {"num_hidden_layers": 16}}),
     "olmo": ({"n_layers": 3}, {"n_layers": 6}),
     "striped_hyena": (
-        {"hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
-        {"hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
+        {"num_layers": 3, "hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
+        {"num_layers": 6, "hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
     ),
 }
 
