@@ -42,9 +42,9 @@ FIXED = {
 # The residual stream is float32 here whatever the precision of the layers. Of the mixer: how its
 # step was initialised, and which kernel runs. The complements are asked for with strands alone.
 UNUSED = (
-    "residual_in_fp32", "initializer_cfg", "complement_map", "ssm_cfg.dt_init",
-    "ssm_cfg.dt_init_floor", "ssm_cfg.dt_max", "ssm_cfg.dt_min", "ssm_cfg.dt_scale",
-    "ssm_cfg.use_fast_path",
+    "residual_in_fp32", "initializer_cfg", "gradient_checkpointing_stride", "complement_map",
+    "ssm_cfg.dt_init", "ssm_cfg.dt_init_floor", "ssm_cfg.dt_max", "ssm_cfg.dt_min",
+    "ssm_cfg.dt_scale", "ssm_cfg.use_fast_path",
 )  # fmt: skip
 
 

@@ -27,32 +27,46 @@ from model_ports.layers.dense import embed, linear
 from model_ports.layers.mamba import SelectiveMixer
 from model_ports.layers.stacking import scan_mixed, stack_layers
 
-# Defaults of the configuration class; the `ssm_cfg` of the config file is ignored.
+# Sizes of the mixers, which the configuration class has under `mamba_`; `ssm_cfg` is not read.
 _STATES, _CONVOLUTION, _EXPAND, _RANK_SHARE = 16, 4, 2, 16
 _VOCABULARY_MULTIPLE = 8
 
-# The original takes other ways for other values, and what it takes where a field is absent is not
-# known here. (`bidirectional` is the text "true," in the authors' files.)
+# The other ways of the original, and its defaults. (`bidirectional` is the text "true," in the
+# authors' files.)
 FIXED = {
-    "config.bidirectional": Stated(("true,", True)),
-    "config.bidirectional_strategy": Stated("add"),
-    "config.bidirectional_weight_tie": Stated(True),
-    "config.bidirectional_attn_tie": Stated(False),
-    "config.final_attention": Stated(True),
-    "config.final_attention_class": Stated("flex_attention"),
-    "config.layer_fusion": Stated(False),
+    "config.bidirectional": ("true,", True),
+    "config.bidirectional_strategy": "add",
+    "config.bidirectional_weight_tie": True,
+    "config.bidirectional_attn_tie": False,
     "config.mid_single_direction_attention": Stated(True),
-    "config.multistep_ks": Stated([1]),
+    "config.final_attention": Stated(True),
+    "config.final_attention_class": "flex_attention",
+    "config.flexattn_fullattn": False,
+    "config.attention_mask": False,
+    "config.is_causal": True,
+    "config.sliding_window": None,
+    "config.layer_fusion": False,
+    "config.multistep_ks": [1],
+    "config.hidden_act": "silu",
+    "config.mamba_d_state": _STATES,
+    "config.mamba_d_conv": _CONVOLUTION,
+    "config.mamba_expand": _EXPAND,
+    "config.mamba_dt_rank": "auto",
+    "config.mamba_conv_bias": True,
+    "config.mamba_proj_bias": False,
+    "config.pad_vocab_size_multiple": _VOCABULARY_MULTIPLE,
 }
 
-# Kernels; the loss of the router and what is returned; what `layer_fusion` would do; and fields
-# that the configuration class ignores (`ssm_cfg`) or replaces by others (`intermediate_factor`).
+# Kernels and dropouts; the loss of the router and what is returned; the heads; what `layer_fusion`
+# would do; and fields that the configuration class does not read, such as `ssm_cfg`.
 UNUSED = tuple(
     f"config.{name}"
     for name in (
-        "attn_implementation", "gradient_checkpointing", "initializer_range",
-        "intermediate_factor", "layer_fusion_strategy", "output_hidden_states",
-        "output_router_logits", "return_dict", "router_aux_loss_coef", "ssm_cfg",
+        "attn_implementation", "use_mamba_kernels", "attention_dropout", "gradient_checkpointing",
+        "initializer_range", "intermediate_factor", "layer_fusion_strategy", "num_logits_to_keep",
+        "output_hidden_states", "output_router_logits", "return_dict", "router_aux_loss_coef",
+        "ssm_cfg", "max_position_embeddings", "pad_token_id", "phenotypes_size",
+        "tie_word_embeddings", "use_cache",
     )
 )  # fmt: skip
 
@@ -98,6 +112,11 @@ class Config:
         fields.check(FIXED)
         width = fields.count("config.hidden_size")
         heads = fields.divisor("config.num_attention_heads", of="config.hidden_size", whole=width)
+        if not fields.unset("config.num_key_value_heads"):
+            groups = fields.count("config.num_key_value_heads", most=COUNTS)
+            if groups != heads:
+                mend = f"only that of num_attention_heads, {heads}, is computed here"
+                raise fields.refuse("config.num_key_value_heads", mend)
         layers = fields.count("config.num_hidden_layers", most=COUNTS)
         experts = fields.count("config.num_experts", most=COUNTS)
         rows = fields.count("config.vocab_size", most=ROWS)

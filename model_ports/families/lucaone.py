@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated, check_rotary_width
+from model_ports.contract.fields import COUNTS, ROWS, Fields, check_rotary_width
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import SelfAttention
 from model_ports.layers.dense import embed, layer_norm, linear
@@ -23,27 +23,25 @@ _EPSILON = 1e-5  # hard-wired in the original, whatever config.json says
 _WIDENING = 4  # of the feed-forward, hard-wired too
 _GENE_TYPE = 0
 
-# One code computes several models, of which this is the one with rotary positions, token types
-# and a last norm. What it takes where a field is absent is not known here.
+# Positions are rotary whatever config.json says; learned ones would come on top.
 FIXED = {
     "model_type": "lucaone",
-    "alphabet": Stated("gene_prot"),
-    "hidden_act": Stated("gelu"),
-    "embed_scale": Stated(1.0),
-    "no_position_embeddings": Stated(True),
-    "no_token_type_embeddings": Stated(False),
-    "token_dropout": Stated(False),
-    "use_embed_layer_norm": Stated(False),
-    "use_last_layer_norm": Stated(True),
+    "alphabet": "gene_prot",
+    "embed_scale": 1.0,
+    "no_position_embeddings": True,
+    "no_token_type_embeddings": False,
+    "use_embed_layer_norm": False,
+    "use_last_layer_norm": True,
 }
 
-# Hard-wired in the original (`layer_norm_eps`, `ffn_dim`), or without a table that ends
-# (`max_position_embeddings`); dropouts; the heads and their losses.
+# Hard-wired in the original (`hidden_act`, `layer_norm_eps`, `ffn_dim`), or of learned positions
+# (`max_position_embeddings`); what happens in training alone; the heads and their losses.
 UNUSED = (
-    "layer_norm_eps", "ffn_dim", "max_position_embeddings", "hidden_dropout_prob",
-    "attention_probs_dropout_prob", "classifier_dropout_prob", "classifier_loss_reduction",
-    "classifier_loss_type", "classifier_num_labels", "classifier_pooling_type",
-    "classifier_pos_weight", "classifier_weight", "ignore_index", "task_level", "task_type",
+    "hidden_act", "layer_norm_eps", "ffn_dim", "max_position_embeddings", "token_dropout",
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob",
+    "classifier_loss_reduction", "classifier_loss_type", "classifier_num_labels",
+    "classifier_pooling_type", "classifier_pos_weight", "classifier_weight", "ignore_index",
+    "task_level", "task_type",
 )  # fmt: skip
 
 

@@ -23,14 +23,14 @@ from model_ports.layers.scans import reverse_records, state_space_duality
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5
-_WIDENING, _MULTIPLE = 4, 128  # of the feed-forward, where config.json does not state its width
+_WIDENING = 4  # of the feed-forward, where config.json does not state its width
+_MULTIPLE = 128  # that the width of the feed-forward is rounded up to
 _WIDEST = 2**6  # of a mixer, in widths of the model
 
 # The defaults of mamba_ssm's Mamba2 and of its stack of blocks.
 FIXED = {
     "model_type": "mamba2",
     "rms_norm": True,
-    "d_intermediate": 0,
     "attn_layer_idx": [],
     "ssm_cfg.layer": Stated("Mamba2"),
     "ssm_cfg.ngroups": 1,
@@ -44,16 +44,17 @@ FIXED = {
     "ssm_cfg.activation": ("silu", "swish"),
 }
 
-# Kernels, initial values and the residual's precision, which is float32 here; and the fields of
-# transformers' Mamba2, whose defaults the file holds and the original does not read.
+# Kernels, initial values and the residual's precision, which is float32 here; and fields that the
+# original does not read: `d_intermediate`, for which it takes `intermediate_size`, and those of
+# transformers' Mamba2, whose defaults the file holds.
 UNUSED = (
-    "attn_cfg", "fused_add_norm", "residual_in_fp32", "tie_embeddings", "ssm_cfg.A_init_range",
-    "ssm_cfg.chunk_size", "ssm_cfg.conv_init", "ssm_cfg.dt_init_floor", "ssm_cfg.dt_max",
-    "ssm_cfg.dt_min", "ssm_cfg.use_mem_eff_path", "chunk_size", "conv_kernel", "expand",
-    "head_dim", "hidden_act", "hidden_size", "layer_norm_epsilon", "n_groups", "num_heads",
-    "num_hidden_layers", "rescale_prenorm_residual", "state_size", "time_step_floor",
-    "time_step_limit", "time_step_max", "time_step_min", "time_step_rank", "use_bias",
-    "use_conv_bias",
+    "attn_cfg", "d_intermediate", "fused_add_norm", "residual_in_fp32", "tie_embeddings",
+    "ssm_cfg.A_init_range", "ssm_cfg.chunk_size", "ssm_cfg.conv_init", "ssm_cfg.dt_init_floor",
+    "ssm_cfg.dt_max", "ssm_cfg.dt_min", "ssm_cfg.use_mem_eff_path", "chunk_size", "conv_kernel",
+    "expand", "head_dim", "hidden_act", "hidden_size", "layer_norm_epsilon", "n_groups",
+    "num_heads", "num_hidden_layers", "rescale_prenorm_residual", "state_size",
+    "time_step_floor", "time_step_limit", "time_step_max", "time_step_min", "time_step_rank",
+    "use_bias", "use_conv_bias",
 )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ class Config:
         multiple = fields.count("pad_vocab_size_multiple")
         inner = fields.count("ssm_cfg.expand", most=_WIDEST, absent=2) * width
         head_width = fields.divisor("ssm_cfg.headdim", of="the inner width", whole=inner, absent=64)
-        widened = math.ceil(_WIDENING * width / _MULTIPLE) * _MULTIPLE
+        feed_forward = fields.count("intermediate_size", absent=_WIDENING * width)
         return cls(
             vocab_size=math.ceil(rows / multiple) * multiple,
             width=width,
@@ -101,9 +102,7 @@ class Config:
             states=fields.count("ssm_cfg.d_state", most=COUNTS, absent=128),
             head_width=head_width,
             convolution=fields.count("ssm_cfg.d_conv", most=COUNTS, absent=4),
-            feed_forward=(
-                widened if fields.unset("intermediate_size") else fields.count("intermediate_size")
-            ),
+            feed_forward=math.ceil(feed_forward / _MULTIPLE) * _MULTIPLE,
             layers=fields.count("n_layer", most=COUNTS),
             pad_id=fields.count("pad_token_id", least=0, most=rows - 1),
         )

@@ -83,8 +83,8 @@ class Config:
         if not fields.unset("n_kv_heads") and fields.count("n_kv_heads") != heads:
             raise fields.refuse("n_kv_heads", f"only that of n_heads, {heads}, is computed here")
         rows = fields.count("vocab_size", most=ROWS)
-        if not fields.unset("embedding_size"):
-            rows = fields.count("embedding_size", least=rows, most=ROWS)
+        if not fields.is_null("embedding_size"):
+            rows = fields.count("embedding_size", least=rows, most=ROWS, absent=50304)
         fused = width * fields.count("mlp_ratio", most=_WIDEST, absent=4)
         if not fields.unset("mlp_hidden_size"):
             fused = fields.count("mlp_hidden_size")

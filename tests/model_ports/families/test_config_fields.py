@@ -318,6 +318,7 @@ def test_complements_of_a_vocabulary_are_whole():
         ("evo-1-131k-base", {"attn_layer_idxs": [2]}, "hyena_layer_idxs is [0, 2]; together with"),
         ("hyenadna-medium-160k-seqlen-hf", {"emb_dim": 4}, "emb_dim is 4; it must be odd"),
         ("agro-nucleotide-transformer-1b", {"position_embedding_type": "relative"}, '"relative"'),
+        ("eccdnamamba_weights", {"intermediate_size": None}, "intermediate_size is null; it must"),
         ("evo-1-131k-base", {"num_layers": 4}, "num_layers is 4; the indices name 3 layers"),
         ("evo-1-131k-base", {"num_filters": 8}, "num_filters is 8; only that of hidden_size, 24"),
         ("enformer-official-rough", {"dim_divisible_by": 24}, "it must be at most dim / 2, 12"),
@@ -330,6 +331,15 @@ def test_values_that_do_not_fit_each_other_are_refused(model_id, changes, messag
     with pytest.raises(CheckpointError) as error:
         family_config(catalog.get(model_id), content)
     checked(error.value, message)
+
+
+def test_widths_that_the_originals_round_or_assume():
+    entry, content = catalog.get("eccdnamamba_weights"), read_config(GOLDEN / "eccdnamamba_weights")
+    assert family_config(entry, {**content, "d_model": 48})[0].feed_forward == 256
+    assert family_config(entry, {**content, "intermediate_size": 130})[0].feed_forward == 256
+    entry, content = catalog.get("Omni-DNA-1B"), read_config(GOLDEN / "Omni-DNA-1B")
+    assert family_config(entry, {**content, "embedding_size": None})[0].vocab_size == 59
+    assert family_config(entry, without(content, "embedding_size"))[0].vocab_size == 50304
 
 
 def test_what_a_mistral_lacks_is_transformers_default():
