@@ -68,7 +68,7 @@ def write_case(case: Case, folder: Path) -> None:
 
 def _random_checkpoint(entry: catalog.Entry, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The parameters of a random model under the names and in the layout of its authors' file."""
-    kind, own = family(entry.family), family_config(entry, config)
+    kind, (own, _) = family(entry.family), family_config(entry, config)
     state = jax.jit(lambda: nnx.state(kind.Model(own, rngs=nnx.Rngs(0))))()
     arrays = {".".join(map(str, p)): np.asarray(x[...]) for p, x in nnx.to_flat_state(state)}
     tensors = {}

@@ -240,13 +240,18 @@ def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console:
 
 
 def _identity(representations: Sequence[Representation]) -> dict[str, Any]:
-    """What run.json says of a model: the identity of its representations, together."""
+    """What run.json says of a model: the identity of its representations, together.
+
+    Fields of its config.json that the port does not know are named where there are some.
+    """
     first, *others = representations
-    if not others:
-        return dict(first.identity)
-    taps = dict.fromkeys(each.columns["tap"] for each in representations)
-    poolings = dict.fromkeys(each.columns["pooling"] for each in representations)
-    return {**first.identity, "tap": list(taps), "pooling": list(poolings)}
+    found = dict(first.identity)
+    if first.unknown_fields:
+        found["unknown_fields"] = list(first.unknown_fields)
+    if others:
+        found["tap"] = list(dict.fromkeys(each.columns["tap"] for each in representations))
+        found["pooling"] = list(dict.fromkeys(each.columns["pooling"] for each in representations))
+    return found
 
 
 def _console() -> Console:

@@ -22,12 +22,15 @@ class Reader:
         preset: Limits, pooling and batching in force.
         config: The family's config.
         tokenizer: The model's tokenizer.
+        unknown_fields: Fields of the checkpoint's config.json that the port does not know: whether
+            they change the embedding is not known either.
     """
 
     entry: Entry
     preset: Preset
     config: Any
     tokenizer: Tokenizer
+    unknown_fields: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
@@ -34,6 +35,7 @@ from geneb_jax.tasks.task import Task
 from model_ports import catalog
 from model_ports.catalog import dtype_of
 from model_ports.contract.family import FINAL, View
+from model_ports.contract.fields import unknown_text
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
 from model_ports.loading.origin import is_published
@@ -209,6 +211,8 @@ class PortSource:
         """All of the port that needs no weights: a checkpoint is read and planned once."""
         if self._planned is None:
             self._planned = self._plan()
+            if unknown := self._planned.unknown_fields:
+                logging.warning("model '%s': %s", self.name, unknown_text(unknown))
         return self._planned
 
     def _plan(self) -> Reader:
@@ -349,7 +353,8 @@ def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Repr
         "tap": str(view.tap),
         "pooling": view.pooling,
     }
-    return Representation(columns, identity, view, view == View(FINAL, port.preset.pooling))
+    of_preset = view == View(FINAL, port.preset.pooling)
+    return Representation(columns, identity, view, of_preset, port.unknown_fields)
 
 
 def _splits(tasks: Sequence[Task]) -> dict[SplitName, Sequence[str]]:

@@ -29,12 +29,14 @@ class Representation:
             kept embeddings and scores are not taken.
         view: Hidden state and pooling of a port; None of a baseline.
         of_preset: Whether it is the view that the model's preset pools.
+        unknown_fields: Fields of a checkpoint's config.json that its port does not know.
     """
 
     columns: Mapping[str, str]
     identity: Mapping[str, Any]
     view: View | None = None
     of_preset: bool = True
+    unknown_fields: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ Letters of shapes: B batch, L length in tokens, D width.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
@@ -54,7 +54,12 @@ class Family(Protocol):
     Attributes:
         Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, `layers` (the
             number of blocks), and `max_tokens` (the longest input that its position table allows;
-            None: no limit). The fields are those of config.json and of the catalog's `unstated`.
+            None: no limit). The fields are those of config.json and of the catalog's `unstated`,
+            read through `fields.Fields`: from_json raises FieldError and no other error.
+        FIXED: Fields of config.json that are computed with these values only, as `Fields.check`
+            takes them; from_json checks them.
+        UNUSED: Names of fields that do not change a frozen embedding, beside
+            `fields.COMMON_UNUSED`.
         Model: `nnx.Module`; `Model(config, rngs=...)` builds it with random weights,
             `model(inputs, taps)` returns `Hidden`. `inputs` lacks `attention_mask` where the
             preset gives the model none.
@@ -69,6 +74,8 @@ class Family(Protocol):
     """
 
     Config: Any
+    FIXED: Mapping[str, Any]
+    UNUSED: Collection[str]
     Model: Any
     SHARDING: Sequence[tuple[str, tuple[str | None, ...]]]
     FLOAT32: Sequence[str]

@@ -5,9 +5,7 @@ What they differ in, by config.json: the norm stands behind each sublayer (post)
 interleaved (RoFormer, Su et al. 2021).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,11 +14,29 @@ from jax import Array
 from jaxtyping import Bool, Float, Float32
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, check_rotary_width, rotary_base
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import SelfAttention
 from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
 from model_ports.layers.positions import rotary_table
 from model_ports.layers.stacking import scan_layers, stack_layers
+
+# A decoder has a causal mask; relative positions, RoFormer's rotated values, and norms and linear
+# layers of another kind are computed nowhere here.
+FIXED = {
+    "is_decoder": (False, None),
+    "position_embedding_type": ("absolute", None),
+    "rotary_value": False,
+    "norm_type": "layer_norm",
+    "use_bias": True,
+}
+
+# Dropouts and the pooler; positions, where they are rotary.
+UNUSED = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings",
+    "pooler_activation", "pooler_type", "pooler_fc_size", "pooler_num_attention_heads",
+    "pooler_num_fc_layers", "pooler_size_per_head", "directionality",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,24 +64,37 @@ class Config:
         return self.learned_positions
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config that a checkpoint's config.json states."""
-        roformer = fields["model_type"] == "roformer"
-        base = 10000.0 if roformer else fields.get("rope_theta")
-        pre_norm = fields.get("pre_layer_norm", False)
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        roformer = fields.choice("model_type", among=("bert", "roformer")) == "roformer"
+        width = fields.count("hidden_size")
+        heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
+        if not fields.unset("embedding_size") and fields.count("embedding_size") != width:
+            raise fields.refuse("embedding_size", f"only that of hidden_size, {width}, is computed")
+        base = 10000.0 if roformer else rotary_base(fields, absent=None)
+        if base is not None:
+            check_rotary_width(width // heads)
+        pre_norm = fields.flag("pre_layer_norm", absent=False)
         return cls(
             prefix="roformer" if roformer else "bert",
-            vocab_size=fields["vocab_size"],
-            type_vocab_size=fields["type_vocab_size"],
-            hidden_size=fields["hidden_size"],
-            intermediate_size=fields["intermediate_size"],
-            layers=fields["num_hidden_layers"],
-            heads=fields["num_attention_heads"],
-            activation=fields["hidden_act"],
-            epsilon=fields["layer_norm_eps"],
+            vocab_size=fields.count("vocab_size", most=ROWS),
+            type_vocab_size=fields.count("type_vocab_size"),
+            hidden_size=width,
+            intermediate_size=fields.count("intermediate_size"),
+            layers=fields.count("num_hidden_layers", most=COUNTS),
+            heads=heads,
+            activation=fields.choice("hidden_act", among=ACTIVATIONS),
+            epsilon=fields.number("layer_norm_eps"),
             pre_norm=pre_norm,
-            last_norm=fields.get("last_layer_norm", pre_norm),
-            learned_positions=fields["max_position_embeddings"] if base is None else None,
+            last_norm=fields.flag("last_layer_norm", absent=pre_norm),
+            learned_positions=(
+                fields.count("max_position_embeddings", most=ROWS) if base is None else None
+            ),
             rotary_base=base,
             interleaved=roformer,
         )
@@ -188,6 +217,7 @@ FLOAT32 = (r"(tokens|types|positions)\.embedding",)
 
 TINY = {
     "hidden_size": 32,
+    "embedding_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,

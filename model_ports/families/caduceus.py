@@ -7,9 +7,7 @@ No mask reaches the original; given one here, padding behind a record has no eff
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +16,36 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.dense import embed, linear
 from model_ports.layers.mamba import SelectiveMixer
 from model_ports.layers.scans import reverse_records
 from model_ports.layers.stacking import scan_layers, stack_layers
+
+_WIDEST = 2**6  # of a mixer, in widths of the model
+
+# Directions are added up and share their projections; norms are RMS norms fused with the residual,
+# which decides where the strands are exchanged. The mixer is the first Mamba's.
+FIXED = {
+    "model_type": "caduceus",
+    "bidirectional": True,
+    "bidirectional_strategy": "add",
+    "bidirectional_weight_tie": True,
+    "fused_add_norm": True,
+    "rms_norm": True,
+    "ssm_cfg.bias": False,
+    "ssm_cfg.conv_bias": True,
+    "ssm_cfg.layer": "Mamba1",
+}
+
+# The residual stream is float32 here whatever the precision of the layers. Of the mixer: how its
+# step was initialised, and which kernel runs. The complements are asked for with strands alone.
+UNUSED = (
+    "residual_in_fp32", "initializer_cfg", "gradient_checkpointing_stride", "complement_map",
+    "ssm_cfg.dt_init", "ssm_cfg.dt_init_floor", "ssm_cfg.dt_max", "ssm_cfg.dt_min",
+    "ssm_cfg.dt_scale", "ssm_cfg.use_fast_path",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,7 +54,7 @@ class Config:
 
     Attributes:
         strands: Whether the reverse complement runs beside the record.
-        complement: Id of each id's complement.
+        complement: Id of each id's complement; empty without strands.
     """
 
     vocab_size: int
@@ -51,39 +74,46 @@ class Config:
         return None
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+    def from_json(cls, fields: Fields) -> "Config":
         """Returns the config that a checkpoint's config.json states.
 
         Raises:
-            ValueError: The config asks for a variant that this port does not compute.
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
-        scan = fields["ssm_cfg"]
-        computed = {
-            "bidirectional": True,
-            "bidirectional_strategy": "add",
-            "bidirectional_weight_tie": True,
-            "fused_add_norm": True,
-            "rms_norm": True,
-        }
-        for name, value in computed.items():
-            if fields[name] != value:
-                raise ValueError(f"config.json: {name}={fields[name]} is not computed by this port")
-        rank = scan["dt_rank"]
-        rows = math.ceil(fields["vocab_size"] / fields["pad_vocab_size_multiple"])
+        fields.check(FIXED)
+        width, stated = fields.count("d_model"), fields.count("vocab_size", most=ROWS)
+        multiple = fields.count("pad_vocab_size_multiple")
+        rows = math.ceil(stated / multiple) * multiple
+        rank = math.ceil(width / 16)
+        if not fields.is_text("ssm_cfg.dt_rank", "auto"):
+            rank = fields.count("ssm_cfg.dt_rank", most=COUNTS)
+        strands = fields.flag("rcps")
         return cls(
-            vocab_size=rows * fields["pad_vocab_size_multiple"],
-            width=fields["d_model"],
-            inner=scan["expand"] * fields["d_model"],
-            states=scan["d_state"],
-            rank=math.ceil(fields["d_model"] / 16) if rank == "auto" else rank,
-            convolution=scan["d_conv"],
-            layers=fields["n_layer"],
-            epsilon=fields["norm_epsilon"],
-            strands=fields["rcps"],
-            complement=tuple(
-                fields["complement_map"][key] for key in sorted(fields["complement_map"], key=int)
-            ),
+            vocab_size=rows,
+            width=width,
+            inner=fields.count("ssm_cfg.expand", most=_WIDEST) * width,
+            states=fields.count("ssm_cfg.d_state", most=COUNTS),
+            rank=rank,
+            convolution=fields.count("ssm_cfg.d_conv", most=COUNTS),
+            layers=fields.count("n_layer", most=COUNTS),
+            epsilon=fields.number("norm_epsilon"),
+            strands=strands,
+            complement=_complement(fields, stated, rows) if strands else (),
         )
+
+
+def _complement(fields: Fields, stated: int, rows: int) -> tuple[int, ...]:
+    """Returns the id of each id's complement; rows that fill the vocabulary up are their own."""
+    mend = f"it must name an id below {rows} for each of the {stated} ids"
+    found = fields.object("complement_map")
+    ids = {str(i): i for i in range(rows)}
+    known = {str(i) for i in range(stated)}
+    if not known <= set(found) <= set(ids) or not all(
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value < rows
+        for value in found.values()
+    ):
+        raise fields.refuse("complement_map", mend)
+    return tuple(found.get(name, i) for name, i in ids.items())
 
 
 class Block(nnx.Module):

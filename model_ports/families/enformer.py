@@ -10,9 +10,7 @@ a record the convolution tower sees padding alone, so it runs only on a window a
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +20,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, Fields
 from model_ports.contract.weights import Ignored, Layout, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import split_heads
 from model_ports.layers.dense import layer_norm, linear
@@ -34,6 +33,21 @@ _STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
 _FEATURE_KINDS = 6  # exponential, mask, gamma; each plain and signed
 _GATE_SLOPE = 0.01
 _TRUNK = {1: "stem", 2: "conv_tower", 4: "transformer", 6: "final_pointwise"}  # in the original
+
+# TensorFlow's gamma functions are another table, ConvNeXt's blocks another stem, and SPACE without
+# a mixture over species has another feed-forward.
+FIXED = {
+    "use_tf_gamma": (False, None),
+    "use_convnext": False,
+    "moe": (["species", "tracks"], ["species"]),
+}
+
+# Dropouts; the heads and SPACE's mixture over tracks, which come behind the embedding; losses. The
+# length of the input is the preset's.
+UNUSED = (
+    "attn_dropout", "dropout_rate", "pos_dropout", "use_checkpointing", "output_heads", "num",
+    "tracks_num_experts", "seq_length", "MIloss_lambda", "cvloss_lambda", "zloss_lambda",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,25 +83,34 @@ class Config:
         return list(zip([half, *steps], steps, strict=False))
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+    def from_json(cls, fields: Fields) -> "Config":
         """Returns the config that a checkpoint's config.json states.
 
         Raises:
-            ValueError: The config asks for the table of gamma functions that TensorFlow gives.
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
-        if fields.get("use_tf_gamma"):
-            raise ValueError("config.json: use_tf_gamma=true is not computed by this port")
-        space = fields["model_type"] == "space"
+        fields.check(FIXED)
+        space = fields.choice("model_type", among=("enformer", "space")) == "space"
+        width = fields.count("dim")
+        heads = fields.divisor("heads", of="dim", whole=width)
+        if width % 2 or width // heads % _FEATURE_KINDS:
+            mend = f"it must be even, and dim / heads a multiple of {_FEATURE_KINDS}"
+            raise fields.refuse("dim", mend)
+        experts = fields.count("species_num_experts", most=COUNTS) if space else 0
+        step = fields.divisor("dim_divisible_by", of="dim", whole=width)
+        if step == width:
+            raise fields.refuse("dim_divisible_by", f"it must be at most dim / 2, {width // 2}")
         return cls(
-            width=fields["dim"],
-            layers=fields["depth"],
-            heads=fields["heads"],
-            key_width=fields["attn_dim_key"],
-            downsamples=fields["num_downsamples"],
-            divisible_by=fields["dim_divisible_by"],
-            bins=fields["target_length"],
-            experts=fields["species_num_experts"] if space else 0,
-            chosen=fields["topk"] if space else 0,
+            width=width,
+            layers=fields.count("depth", most=COUNTS),
+            heads=heads,
+            key_width=fields.count("attn_dim_key", most=COUNTS),
+            # Below 3 the widths make no geometric row; above 20 a bin is of millions of bases.
+            downsamples=fields.count("num_downsamples", least=3, most=20),
+            divisible_by=step,
+            bins=fields.count("target_length"),
+            experts=experts,
+            chosen=fields.count("topk", most=experts) if space else 0,
         )
 
 

@@ -6,9 +6,7 @@ rotary positions and a SwiGLU feed-forward without. Original: transformers 4.32 
 with the feed-forward of InstaDeep's repositories.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +15,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, check_rotary_width, rotary_base
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import SelfAttention
 from model_ports.layers.dense import embed, layer_norm, linear
@@ -24,6 +23,21 @@ from model_ports.layers.positions import rotary_table
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _TRAINED_MASK_SHARE = 0.15 * 0.8  # of the tokens in pretraining; see `token_dropout` in ESM
+
+# A decoder has a causal mask, a folding model another trunk; ESM-1 has a norm before the blocks,
+# and InstaDeep's feed-forward may have biases.
+FIXED = {
+    "model_type": "esm",
+    "is_decoder": (False, None),
+    "emb_layer_norm_before": (False, None),
+    "is_folding_model": (False, None),
+    "add_bias_fnn": False,
+}
+
+# Dropouts, and what a folding model alone reads.
+UNUSED = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "esmfold_config", "vocab_list",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,10 +52,11 @@ class Config:
     positions: int
     epsilon: float
     rotary: bool
+    rotary_base: float
     gated: bool
     token_dropout: bool
     pad_id: int
-    mask_id: int
+    mask_id: int | None
 
     @property
     def max_tokens(self) -> int | None:
@@ -49,21 +64,39 @@ class Config:
         return None if self.rotary else self.positions - self.pad_id - 1
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config that a checkpoint's config.json states."""
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        width, rows = fields.count("hidden_size"), fields.count("vocab_size", most=ROWS)
+        heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
+        pad_id = fields.count("pad_token_id", least=0, most=rows - 1)
+        positions = ("absolute", "rotary")
+        kind = fields.choice("position_embedding_type", among=positions, absent="absolute")
+        rotary = kind == "rotary"
+        if rotary:
+            check_rotary_width(width // heads)
+        dropout = fields.flag("token_dropout", absent=False)
         return cls(
-            vocab_size=fields["vocab_size"],
-            hidden_size=fields["hidden_size"],
-            intermediate_size=fields["intermediate_size"],
-            layers=fields["num_hidden_layers"],
-            heads=fields["num_attention_heads"],
-            positions=fields["max_position_embeddings"],
-            epsilon=fields["layer_norm_eps"],
-            rotary=fields["position_embedding_type"] == "rotary",
-            gated="add_bias_fnn" in fields,  # a field of the v2 repositories' code alone
-            token_dropout=fields["token_dropout"],
-            pad_id=fields["pad_token_id"],
-            mask_id=fields["mask_token_id"],
+            vocab_size=rows,
+            hidden_size=width,
+            intermediate_size=fields.count("intermediate_size"),
+            layers=fields.count("num_hidden_layers", most=COUNTS),
+            heads=heads,
+            # Row `pad_id` is that of padding, and a token's is behind it.
+            positions=fields.count(
+                "max_position_embeddings", least=1 if rotary else pad_id + 2, most=ROWS
+            ),
+            epsilon=fields.number("layer_norm_eps"),
+            rotary=rotary,
+            rotary_base=rotary_base(fields, absent=10000.0),
+            gated=fields.has("add_bias_fnn"),  # a field of the v2 repositories' code alone
+            token_dropout=dropout,
+            pad_id=pad_id,
+            mask_id=fields.count("mask_token_id", least=0, most=rows - 1) if dropout else None,
         )
 
 
@@ -97,7 +130,9 @@ class Block(nnx.Module):
 
     def __call__(self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"]) -> Float[Array, "B L D"]:
         width = self.config.hidden_size // self.config.heads
-        table = rotary_table(x.shape[1], width) if self.config.rotary else None
+        table = None
+        if self.config.rotary:
+            table = rotary_table(x.shape[1], width, self.config.rotary_base)
         x = x + self.attention(self.attention_norm(x), mask, table)
         return x + self.feed_forward(self.feed_forward_norm(x))
 

@@ -3,9 +3,7 @@
 Pre-norm blocks, learned positions, tanh GELU (Radford et al. 2019; Zhang et al. 2023, DNAGPT).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -13,10 +11,42 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
 from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
 from model_ports.layers.stacking import scan_layers, stack_layers
+
+# The spellings of a field in GPT-2's config.json, and in the arguments of DNA-GPT's code.
+_NAMES = {
+    "hidden_size": ("n_embd", "hidden_size"),
+    "layers": ("n_layer", "num_hidden_layers"),
+    "heads": ("n_head", "num_attention_heads"),
+    "positions": ("n_positions", "max_position_embeddings"),
+}
+_DNA_GPT_NAMES = {
+    "hidden_size": ("embedding_dim",),
+    "layers": ("num_layers",),
+    "heads": ("num_heads",),
+    "positions": ("max_len",),
+}
+
+# Scores are scaled by the width of a head and by nothing else.
+FIXED = {
+    "model_type": "gpt2",
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "reorder_and_upcast_attn": False,
+    "position_embedding_type": ("absolute", None),
+}
+
+# Dropouts; the head that sums records up; GPT-2's old second name of `n_positions`; and, of
+# DNA-GPT, which checkpoint and tokenizer it is. A decoder is causal whatever `is_decoder` says.
+UNUSED = (
+    "attn_pdrop", "embd_pdrop", "resid_pdrop", "dropout", "is_decoder", "n_ctx", "name",
+    "tokenizer", "summary_activation", "summary_first_dropout", "summary_last_dropout",
+    "summary_proj_to_labels", "summary_type", "summary_use_proj",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,32 +75,29 @@ class Config:
         return self.positions
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config of GPT-2's config.json, or of the arguments of DNA-GPT's code."""
-        if fields.get("model_type") != "gpt2":
-            return cls(
-                vocab_size=fields["vocab_size"],
-                hidden_size=fields["embedding_dim"],
-                intermediate_size=4 * fields["embedding_dim"],
-                layers=fields["num_layers"],
-                heads=fields["num_heads"],
-                positions=fields["max_len"],
-                activation="gelu_new",
-                epsilon=1e-5,
-                bias=fields["bias"],
-                transposed=True,
-            )
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        others = any(fields.has(name) for (name,) in _DNA_GPT_NAMES.values())
+        gpt2 = not (fields.unset("model_type") and others)
+        names = _NAMES if gpt2 else _DNA_GPT_NAMES
+        width = fields.count(*names["hidden_size"])
+        inner = 4 * width if fields.unset("n_inner") else fields.count("n_inner")
         return cls(
-            vocab_size=fields["vocab_size"],
-            hidden_size=fields["n_embd"],
-            intermediate_size=fields.get("n_inner") or 4 * fields["n_embd"],
-            layers=fields["n_layer"],
-            heads=fields["n_head"],
-            positions=fields["n_positions"],
-            activation=fields["activation_function"],
-            epsilon=fields["layer_norm_epsilon"],
-            bias=True,
-            transposed=False,
+            vocab_size=fields.count("vocab_size", most=ROWS),
+            hidden_size=width,
+            intermediate_size=inner,
+            layers=fields.count(*names["layers"], most=COUNTS),
+            heads=fields.divisor(*names["heads"], of=names["hidden_size"][0], whole=width),
+            positions=fields.count(*names["positions"], most=ROWS),
+            activation=fields.choice("activation_function", among=ACTIVATIONS, absent="gelu_new"),
+            epsilon=fields.number("layer_norm_epsilon", absent=1e-5),
+            bias=gpt2 or fields.flag("bias"),
+            transposed=not gpt2,
         )
 
 

@@ -5,9 +5,7 @@ padding behind a record changes nothing, padding before it does.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +14,7 @@ from jax import Array
 from jaxtyping import Float, Float32
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields
 from model_ports.contract.weights import (
     Ignored,
     Weight,
@@ -31,6 +30,14 @@ _BLOCK_EPSILON = 1e-5  # of the norms in the blocks, whatever config.json says
 _DECAY_SHIFT = 0.05  # keeps every position of a filter above zero
 _FAST_DECAY, _SLOW_DECAY, _DECAY_TARGET = 0.3, 1.5, 1e-2
 _PARTS = 3  # two gates and the value
+
+# Operators of two gates, filters of two inner layers, and biases in the projections.
+FIXED = {"model_type": "hyenadna", "hyena_order": 2, "num_inner_mlps": 2, "use_bias": True}
+
+# Dropouts, and whether the frequencies were trained: they are read from the checkpoint.
+UNUSED = (
+    "embed_dropout", "hyena_dropout", "hyena_filter_dropout", "train_freq",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,29 +57,30 @@ class Config:
     epsilon: float
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+    def from_json(cls, fields: Fields) -> "Config":
         """Returns the config that a checkpoint's config.json states.
 
         Raises:
-            ValueError: The config asks for operators of another order.
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
-        if fields["hyena_order"] != 2:
-            raise ValueError(
-                f"config.json: hyena_order={fields['hyena_order']} is not computed by this port"
-            )
-        multiple = fields["pad_vocab_size_multiple"]
+        fields.check(FIXED)
+        stated = fields.count("vocab_size", most=ROWS)
+        multiple = fields.count("pad_vocab_size_multiple")
+        features = fields.count("emb_dim", least=3, most=COUNTS)
+        if features % 2 == 0:
+            raise fields.refuse("emb_dim", "it must be odd: the time, cosines and as many sines")
         return cls(
-            vocab_size=fields["vocab_size"],
-            rows=math.ceil(fields["vocab_size"] / multiple) * multiple,
-            width=fields["d_model"],
-            inner=fields["d_inner"],
-            layers=fields["n_layer"],
-            max_tokens=fields["max_seq_len"],
-            filter_width=fields["filter_order"],
-            filter_features=fields["emb_dim"],
-            short_width=fields["short_filter_order"],
-            frequency=float(fields["activation_freq"]),
-            epsilon=fields["layer_norm_epsilon"],
+            vocab_size=stated,
+            rows=math.ceil(stated / multiple) * multiple,
+            width=fields.count("d_model"),
+            inner=fields.count("d_inner"),
+            layers=fields.count("n_layer", most=COUNTS),
+            max_tokens=fields.count("max_seq_len", most=ROWS),
+            filter_width=fields.count("filter_order"),
+            filter_features=features,
+            short_width=fields.count("short_filter_order", most=COUNTS),
+            frequency=fields.number("activation_freq", most=1e6),
+            epsilon=fields.number("layer_norm_epsilon"),
         )
 
 

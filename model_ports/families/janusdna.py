@@ -12,7 +12,6 @@ the Janus-DNA repository's modeling_janusdna.py.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,20 +20,60 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend, split_heads
 from model_ports.layers.dense import embed, linear
 from model_ports.layers.mamba import SelectiveMixer
 from model_ports.layers.stacking import scan_mixed, stack_layers
 
-# Defaults of the configuration class; the `ssm_cfg` of the config file is ignored.
+# Sizes of the mixers, which the configuration class has under `mamba_`; `ssm_cfg` is not read.
 _STATES, _CONVOLUTION, _EXPAND, _RANK_SHARE = 16, 4, 2, 16
 _VOCABULARY_MULTIPLE = 8
+
+# The other ways of the original, and its defaults. (`bidirectional` is the text "true," in the
+# authors' files.)
+FIXED = {
+    "config.bidirectional": ("true,", True),
+    "config.bidirectional_strategy": "add",
+    "config.bidirectional_weight_tie": True,
+    "config.bidirectional_attn_tie": False,
+    "config.mid_single_direction_attention": Stated(True),
+    "config.final_attention": Stated(True),
+    "config.final_attention_class": "flex_attention",
+    "config.flexattn_fullattn": False,
+    "config.attention_mask": False,
+    "config.is_causal": True,
+    "config.sliding_window": None,
+    "config.layer_fusion": False,
+    "config.multistep_ks": [1],
+    "config.hidden_act": "silu",
+    "config.mamba_d_state": _STATES,
+    "config.mamba_d_conv": _CONVOLUTION,
+    "config.mamba_expand": _EXPAND,
+    "config.mamba_dt_rank": "auto",
+    "config.mamba_conv_bias": True,
+    "config.mamba_proj_bias": False,
+    "config.pad_vocab_size_multiple": _VOCABULARY_MULTIPLE,
+}
+
+# Kernels and dropouts; the loss of the router and what is returned; the heads; what `layer_fusion`
+# would do; and fields that the configuration class does not read, such as `ssm_cfg`.
+UNUSED = tuple(
+    f"config.{name}"
+    for name in (
+        "attn_implementation", "use_mamba_kernels", "attention_dropout", "gradient_checkpointing",
+        "initializer_range", "intermediate_factor", "layer_fusion_strategy", "num_logits_to_keep",
+        "output_hidden_states", "output_router_logits", "return_dict", "router_aux_loss_coef",
+        "ssm_cfg", "max_position_embeddings", "pad_token_id", "phenotypes_size",
+        "tie_word_embeddings", "use_cache",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Config:
-    """The fields of config.json that the computation depends on."""
+    """The fields of config.json, of its object `config`, that the computation depends on."""
 
     vocab_size: int
     width: int
@@ -64,28 +103,44 @@ class Config:
         return found
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config that a checkpoint's config.json states under `config`."""
-        fields = {**fields["config"], **fields}
-        layers, heads = fields["num_hidden_layers"], fields["num_attention_heads"]
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        width = fields.count("config.hidden_size")
+        heads = fields.divisor("config.num_attention_heads", of="config.hidden_size", whole=width)
+        if not fields.unset("config.num_key_value_heads"):
+            groups = fields.count("config.num_key_value_heads", most=COUNTS)
+            if groups != heads:
+                mend = f"only that of num_attention_heads, {heads}, is computed here"
+                raise fields.refuse("config.num_key_value_heads", mend)
+        layers = fields.count("config.num_hidden_layers", most=COUNTS)
+        experts = fields.count("config.num_experts", most=COUNTS)
+        rows = fields.count("config.vocab_size", most=ROWS)
+        final = fields.count("config.flex_attn_n_embd", least=width)
+        if final % heads:
+            raise fields.refuse("config.flex_attn_n_embd", f"it must be a multiple of {heads}")
 
         def periodic(name: str) -> frozenset[int]:
-            period, offset = fields[f"{name}_layer_period"], fields[f"{name}_layer_offset"]
+            period = fields.count(f"config.{name}_layer_period", most=COUNTS)
+            offset = fields.count(f"config.{name}_layer_offset", least=0, most=COUNTS)
             return frozenset(i for i in range(layers) if i % period == offset)
 
         return cls(
-            vocab_size=math.ceil(fields["vocab_size"] / _VOCABULARY_MULTIPLE)
-            * _VOCABULARY_MULTIPLE,
-            width=fields["hidden_size"],
-            feed_forward=fields["intermediate_size"],
+            vocab_size=math.ceil(rows / _VOCABULARY_MULTIPLE) * _VOCABULARY_MULTIPLE,
+            width=width,
+            feed_forward=fields.count("config.intermediate_size"),
             layers=layers,
             heads=heads,
-            experts=fields["num_experts"],
-            chosen=fields["num_experts_per_tok"],
+            experts=experts,
+            chosen=fields.count("config.num_experts_per_tok", most=experts),
             attention_layers=periodic("attn"),
             expert_layers=periodic("expert"),
-            final_head_width=fields["flex_attn_n_embd"] // heads,
-            epsilon=fields["rms_norm_eps"],
+            final_head_width=final // heads,
+            epsilon=fields.number("config.rms_norm_eps"),
         )
 
 
@@ -388,4 +443,4 @@ SHARDING = ()  # two million active parameters: replicated
 # Which expert is chosen jumps with the last digits of the router's input.
 FLOAT32 = (r".*",)
 
-TINY = {"hidden_size": 32, "intermediate_size": 64, "num_experts": 4}
+TINY = {"config": {"hidden_size": 32, "intermediate_size": 64, "num_experts": 4}}

@@ -4,25 +4,44 @@ Pre-norm blocks with RMSNorm, rotary positions, grouped-query attention and SwiG
 al. 2023; Jiang et al. 2023). Original: transformers' modeling_llama.py and modeling_mistral.py.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, check_rotary_width, rotary_base
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend, split_heads
 from model_ports.layers.dense import ACTIVATIONS, embed, linear
 from model_ports.layers.positions import rotary_table, rotate
 from model_ports.layers.stacking import scan_layers, stack_layers
 
+FIXED = {
+    "attention_bias": (False, None),
+    "mlp_bias": (False, None),
+    "layer_types": None,  # a window in some layers only
+}
+
+# Dropouts; the product in parts that `pretraining_tp` asks for, whose sum is the same; the trained
+# context, which no table ends; and what BioFM's tokenizer reads. A decoder is causal whatever
+# `is_decoder` says.
+UNUSED = (
+    "attention_dropout", "pretraining_tp", "is_decoder", "max_position_embeddings",
+    "max_sequence_length", "tokenizer_config",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Config:
-    """The fields of config.json that the computation depends on."""
+    """The fields of config.json that the computation depends on; absent are transformers' defaults.
+
+    Attributes:
+        window: How many tokens a token sees, itself and those before it; None: all. Where records
+            are not longer, it changes nothing.
+    """
 
     vocab_size: int
     hidden_size: int
@@ -32,6 +51,7 @@ class Config:
     key_value_heads: int
     head_width: int
     rotary_base: float
+    window: int | None
     activation: str
     epsilon: float
 
@@ -41,28 +61,55 @@ class Config:
         return None
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Reads the checkpoint's config.json; absent fields are transformers' defaults.
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
 
         Raises:
-            ValueError: The config asks for a sliding window or scaled rotary positions.
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
-        for name in ("sliding_window", "rope_scaling"):
-            if fields.get(name) is not None:
-                raise ValueError(f"config.json: {name}={fields[name]} is not computed by this port")
-        heads = fields["num_attention_heads"]
+        fields.check(FIXED)
+        mistral = fields.choice("model_type", among=("llama", "mistral")) == "mistral"
+        width = fields.count("hidden_size")
+        if fields.unset("head_dim"):
+            heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
+            head_width = width // heads
+        else:
+            heads = fields.count("num_attention_heads", most=COUNTS)
+            head_width = fields.count("head_dim", most=COUNTS)
+        check_rotary_width(head_width)
+        groups, window = heads, None
+        if not fields.is_null("num_key_value_heads"):
+            groups = fields.divisor(
+                "num_key_value_heads",
+                of="num_attention_heads",
+                whole=heads,
+                absent=8 if mistral else heads,
+            )
+        if mistral and not fields.is_null("sliding_window"):
+            window = fields.count("sliding_window", most=ROWS, absent=4096)
+        elif not fields.unset("sliding_window"):
+            raise fields.refuse("sliding_window", "only null is computed of a Llama")
         return cls(
-            vocab_size=fields["vocab_size"],
-            hidden_size=fields["hidden_size"],
-            intermediate_size=fields["intermediate_size"],
-            layers=fields["num_hidden_layers"],
+            vocab_size=fields.count("vocab_size", most=ROWS),
+            hidden_size=width,
+            intermediate_size=fields.count("intermediate_size"),
+            layers=fields.count("num_hidden_layers", most=COUNTS),
             heads=heads,
-            key_value_heads=fields.get("num_key_value_heads", heads),
-            head_width=fields.get("head_dim") or fields["hidden_size"] // heads,
-            rotary_base=float(fields.get("rope_theta", 10000.0)),
-            activation=fields["hidden_act"],
-            epsilon=fields["rms_norm_eps"],
+            key_value_heads=groups,
+            head_width=head_width,
+            rotary_base=rotary_base(fields, absent=10000.0),
+            window=window,
+            activation=fields.choice("hidden_act", among=ACTIVATIONS, absent="silu"),
+            epsilon=fields.number("rms_norm_eps", absent=1e-6),
         )
+
+
+def _within(length: int, window: int | None) -> Bool[Array, "L L"] | None:
+    """Returns which token (row) has which (column) in its window; None where it has all."""
+    if window is None or window >= length:
+        return None
+    position = jnp.arange(length)
+    return position[None, :] > position[:, None] - window
 
 
 class Block(nnx.Module):
@@ -92,7 +139,8 @@ class Block(nnx.Module):
         query = rotate(split_heads(self.query(y), config.heads), table)
         key = rotate(split_heads(self.key(y), config.key_value_heads), table)
         value = split_heads(self.value(y), config.key_value_heads)
-        x = x + self.output(attend(query, key, value, mask, causal=True))
+        allowed = _within(x.shape[1], config.window)
+        x = x + self.output(attend(query, key, value, mask, causal=True, allowed=allowed))
         y = self.feed_forward_norm(x)
         return x + self.down(ACTIVATIONS[config.activation](self.gate(y)) * self.up(y))
 

@@ -3,9 +3,7 @@
 Original: modeling of the repository LucaGroup/LucaOne-default-step36M.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +12,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, check_rotary_width
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import SelfAttention
 from model_ports.layers.dense import embed, layer_norm, linear
@@ -23,6 +22,27 @@ from model_ports.layers.stacking import scan_layers, stack_layers
 _EPSILON = 1e-5  # hard-wired in the original, whatever config.json says
 _WIDENING = 4  # of the feed-forward, hard-wired too
 _GENE_TYPE = 0
+
+# Positions are rotary whatever config.json says; learned ones would come on top.
+FIXED = {
+    "model_type": "lucaone",
+    "alphabet": "gene_prot",
+    "embed_scale": 1.0,
+    "no_position_embeddings": True,
+    "no_token_type_embeddings": False,
+    "use_embed_layer_norm": False,
+    "use_last_layer_norm": True,
+}
+
+# Hard-wired in the original (`hidden_act`, `layer_norm_eps`, `ffn_dim`), or of learned positions
+# (`max_position_embeddings`); what happens in training alone; the heads and their losses.
+UNUSED = (
+    "hidden_act", "layer_norm_eps", "ffn_dim", "max_position_embeddings", "token_dropout",
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob",
+    "classifier_loss_reduction", "classifier_loss_type", "classifier_num_labels",
+    "classifier_pooling_type", "classifier_pos_weight", "classifier_weight", "ignore_index",
+    "task_level", "task_type",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,15 +62,23 @@ class Config:
         return None
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config that a checkpoint's config.json states."""
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        width, rows = fields.count("hidden_size"), fields.count("vocab_size", most=ROWS)
+        heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
+        check_rotary_width(width // heads)
         return cls(
-            vocab_size=fields["vocab_size"],
-            type_vocab_size=fields["type_vocab_size"],
-            hidden_size=fields["hidden_size"],
-            layers=fields["num_hidden_layers"],
-            heads=fields["num_attention_heads"],
-            pad_id=fields["pad_token_id"],
+            vocab_size=rows,
+            type_vocab_size=fields.count("type_vocab_size"),
+            hidden_size=width,
+            layers=fields.count("num_hidden_layers", most=COUNTS),
+            heads=heads,
+            pad_id=fields.count("pad_token_id", least=0, most=rows - 1),
         )
 
 

@@ -6,9 +6,7 @@ reversed tokens here and has no effect; without it, a batch is computed as the o
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +15,7 @@ from jax import Array
 from jaxtyping import Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated
 from model_ports.contract.weights import (
     Ignored,
     Weight,
@@ -30,8 +29,39 @@ from model_ports.layers.scans import reverse_records, state_space_duality
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5
-_WIDENING, _MULTIPLE = 4, 128  # of the feed-forward, where config.json does not state its width
-_DEFAULTS = {"d_state": 128, "headdim": 64, "expand": 2, "d_conv": 4}  # mamba_ssm's Mamba2
+_WIDENING = 4  # of the feed-forward, where config.json does not state its width
+_MULTIPLE = 128  # that the width of the feed-forward is rounded up to
+_WIDEST = 2**6  # of a mixer, in widths of the model
+
+# The defaults of mamba_ssm's Mamba2 and of its stack of blocks.
+FIXED = {
+    "model_type": "mamba2",
+    "rms_norm": True,
+    "attn_layer_idx": [],
+    "ssm_cfg.layer": Stated("Mamba2"),
+    "ssm_cfg.ngroups": 1,
+    "ssm_cfg.d_ssm": None,
+    "ssm_cfg.D_has_hdim": False,
+    "ssm_cfg.rmsnorm": True,
+    "ssm_cfg.norm_before_gate": False,
+    "ssm_cfg.dt_limit": [0.0, math.inf],
+    "ssm_cfg.bias": False,
+    "ssm_cfg.conv_bias": True,
+    "ssm_cfg.activation": ("silu", "swish"),
+}
+
+# Kernels, initial values and the residual's precision, which is float32 here; and fields that the
+# original does not read: `d_intermediate`, for which it takes `intermediate_size`, and those of
+# transformers' Mamba2, whose defaults the file holds.
+UNUSED = (
+    "attn_cfg", "d_intermediate", "fused_add_norm", "residual_in_fp32", "tie_embeddings",
+    "ssm_cfg.A_init_range", "ssm_cfg.chunk_size", "ssm_cfg.conv_init", "ssm_cfg.dt_init_floor",
+    "ssm_cfg.dt_max", "ssm_cfg.dt_min", "ssm_cfg.use_mem_eff_path", "chunk_size", "conv_kernel",
+    "expand", "head_dim", "hidden_act", "hidden_size", "layer_norm_epsilon", "n_groups",
+    "num_heads", "num_hidden_layers", "rescale_prenorm_residual", "state_size",
+    "time_step_floor", "time_step_limit", "time_step_max", "time_step_min", "time_step_rank",
+    "use_bias", "use_conv_bias",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,22 +90,29 @@ class Config:
         return None
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config that a checkpoint's config.json states."""
-        width, scan = fields["d_model"], _DEFAULTS | fields["ssm_cfg"]
-        multiple = fields["pad_vocab_size_multiple"]
-        widened = math.ceil(_WIDENING * width / _MULTIPLE) * _MULTIPLE
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        width, rows = fields.count("d_model"), fields.count("vocab_size", most=ROWS)
+        multiple = fields.count("pad_vocab_size_multiple")
+        inner = fields.count("ssm_cfg.expand", most=_WIDEST, absent=2) * width
+        head_width = fields.divisor("ssm_cfg.headdim", of="the inner width", whole=inner, absent=64)
+        feed_forward = fields.count("intermediate_size", absent=_WIDENING * width)
         return cls(
-            vocab_size=fields["vocab_size"],
-            rows=math.ceil(fields["vocab_size"] / multiple) * multiple,
+            vocab_size=rows,
+            rows=math.ceil(rows / multiple) * multiple,
             width=width,
-            inner=scan["expand"] * width,
-            states=scan["d_state"],
-            head_width=scan["headdim"],
-            convolution=scan["d_conv"],
-            feed_forward=fields.get("intermediate_size") or widened,
-            layers=fields["n_layer"],
-            pad_id=fields["pad_token_id"],
+            inner=inner,
+            states=fields.count("ssm_cfg.d_state", most=COUNTS, absent=128),
+            head_width=head_width,
+            convolution=fields.count("ssm_cfg.d_conv", most=COUNTS, absent=4),
+            feed_forward=math.ceil(feed_forward / _MULTIPLE) * _MULTIPLE,
+            layers=fields.count("n_layer", most=COUNTS),
+            pad_id=fields.count("pad_token_id", least=0, most=rows - 1),
         )
 
 

@@ -5,9 +5,7 @@ Post-norm BERT with ALiBi instead of positions and a gated GELU feed-forward (Po
 config.json does not tell. Original: bert_layers.py of the DNABERT-2 repository.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +14,25 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
 from model_ports.layers.dense import embed, layer_norm, linear
 from model_ports.layers.positions import symmetric_alibi
 from model_ports.layers.stacking import scan_layers, stack_layers
+
+# An encoder; the gate's GELU is hard-wired in the original.
+FIXED = {
+    "model_type": "bert",
+    "is_decoder": (False, None),
+    "position_embedding_type": ("absolute", None),
+    "hidden_act": "gelu",
+}
+
+# Dropouts, and the length that the original's table of ALiBi begins with and outgrows.
+UNUSED = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "alibi_starting_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,19 +61,25 @@ class Config:
         return None if self.alibi else self.positions
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
-        """Returns the config of a config.json and of the unstated `alibi` and `prefix`."""
+    def from_json(cls, fields: Fields) -> "Config":
+        """Returns the config that a checkpoint's config.json states.
+
+        Raises:
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
+        """
+        fields.check(FIXED)
+        width = fields.count("hidden_size")
         return cls(
-            vocab_size=fields["vocab_size"],
-            type_vocab_size=fields["type_vocab_size"],
-            hidden_size=fields["hidden_size"],
-            intermediate_size=fields["intermediate_size"],
-            layers=fields["num_hidden_layers"],
-            heads=fields["num_attention_heads"],
-            positions=fields["max_position_embeddings"],
-            epsilon=fields["layer_norm_eps"],
-            alibi=fields["alibi"],
-            prefix=fields["prefix"],
+            vocab_size=fields.count("vocab_size", most=ROWS),
+            type_vocab_size=fields.count("type_vocab_size"),
+            hidden_size=width,
+            intermediate_size=fields.count("intermediate_size"),
+            layers=fields.count("num_hidden_layers", most=COUNTS),
+            heads=fields.divisor("num_attention_heads", of="hidden_size", whole=width),
+            positions=fields.count("max_position_embeddings", most=ROWS),
+            epsilon=fields.number("layer_norm_eps"),
+            alibi=fields.flag("alibi"),
+            prefix=fields.text("prefix"),
         )
 
 

@@ -4,9 +4,7 @@ Pre-norm blocks with fused projections, rotary positions and SwiGLU whose second
 gate (Groeneveld et al. 2024). Original: the ai2-olmo package, not transformers' later Olmo.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +13,43 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated, check_rotary_width
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
 from model_ports.layers.dense import embed, layer_norm, linear
 from model_ports.layers.positions import rotary_table, rotate
 from model_ports.layers.stacking import scan_layers, stack_layers
 
+_WIDEST = 2**6  # of a feed-forward, in widths of the model
 _EPSILON = 1e-5  # the package's default, which config.json does not state
+
+# The package's defaults are other ones where `Stated`.
+FIXED = {
+    "model_type": ("olmo-gfm", "hf_olmo"),  # transformers' "olmo" is another layout
+    "activation_type": "swiglu",
+    "block_type": "sequential",
+    "block_group_size": 1,
+    "alibi": False,
+    "rope": Stated(True),
+    "rope_full_precision": True,
+    "rope_theta": 10000.0,
+    "include_bias": Stated(False),
+    "bias_for_layer_norm": Stated(False),
+    "layer_norm_eps": _EPSILON,
+    "attention_layer_norm": False,
+    "embedding_layer_norm": False,
+    "norm_after": False,
+    "multi_query_attention": (False, None),
+    "clip_qkv": None,
+}
+
+# Dropouts; what the language-model head does; how the weights were initialised and trained.
+UNUSED = (
+    "max_sequence_length", "alibi_bias_max", "attention_layer_norm_with_affine", "scale_logits",
+    "weight_tying", "attention_dropout", "embedding_dropout", "residual_dropout",
+    "flash_attention", "precision", "init_device", "init_fn", "init_std", "init_cutoff_factor",
+    "scale_emb_init", "emb_init_std",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,36 +70,34 @@ class Config:
         return None
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+    def from_json(cls, fields: Fields) -> "Config":
         """Returns the config that a checkpoint's config.json states.
 
         Raises:
-            ValueError: The config asks for a variant that this port does not compute.
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
-        computed = {
-            "activation_type": ("swiglu",),
-            "block_type": ("sequential",),
-            "layer_norm_type": ("rms", "default"),
-            "alibi": (False,),
-            "rope": (True,),
-            "include_bias": (False,),
-            "bias_for_layer_norm": (False,),
-            "attention_layer_norm": (False,),
-            "multi_query_attention": (False, None),
-            "n_kv_heads": (None, fields["n_heads"]),
-            "clip_qkv": (None,),
-        }
-        for name, valid in computed.items():
-            if fields[name] not in valid:
-                raise ValueError(f"config.json: {name}={fields[name]} is not computed by this port")
+        fields.check(FIXED)
+        width = fields.count("d_model")
+        heads = fields.divisor("n_heads", of="d_model", whole=width)
+        check_rotary_width(width // heads)
+        if not fields.unset("n_kv_heads") and fields.count("n_kv_heads") != heads:
+            raise fields.refuse("n_kv_heads", f"only that of n_heads, {heads}, is computed here")
+        rows = fields.count("vocab_size", most=ROWS)
+        if not fields.is_null("embedding_size"):
+            rows = fields.count("embedding_size", least=rows, most=ROWS, absent=50304)
+        fused = width * fields.count("mlp_ratio", most=_WIDEST, absent=4)
+        if not fields.unset("mlp_hidden_size"):
+            fused = fields.count("mlp_hidden_size")
+        if fused % 2:
+            raise fields.refuse("mlp_hidden_size", "it must be even: values and their gates")
         return cls(
-            vocab_size=fields["embedding_size"] or fields["vocab_size"],
-            hidden_size=fields["d_model"],
-            fused_size=fields["mlp_hidden_size"] or fields["mlp_ratio"] * fields["d_model"],
-            layers=fields["n_layers"],
-            heads=fields["n_heads"],
-            norm=fields["layer_norm_type"],
-            affine=fields["layer_norm_with_affine"],
+            vocab_size=rows,
+            hidden_size=width,
+            fused_size=fused,
+            layers=fields.count("n_layers", most=COUNTS),
+            heads=heads,
+            norm=fields.choice("layer_norm_type", among=("default", "rms"), absent="default"),
+            affine=fields.flag("layer_norm_with_affine", absent=True),
         )
 
 

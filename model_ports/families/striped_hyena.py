@@ -5,9 +5,7 @@ togethercomputer/evo-1-131k-base. Causal, without a mask.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +15,7 @@ from jax import Array
 from jaxtyping import Float, Float32, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
+from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated, check_rotary_width
 from model_ports.contract.weights import Ignored, Weight, linear_weights
 from model_ports.layers.attention import attend
 from model_ports.layers.convolutions import causal_fft_convolution, short_causal_convolution
@@ -26,6 +25,30 @@ from model_ports.layers.stacking import scan_mixed, stack_layers
 
 _PARTS = 3  # two gates and the value, or query, key and value
 _TURN = 2**16  # units of an angle
+
+# The original's defaults are other ones where `Stated`, or not known here.
+FIXED = {
+    "model_type": "stripedhyena",
+    "mlp_activation": Stated("gelu"),
+    "hyena_filter_groups": Stated(1),
+    "proj_groups": Stated(1),
+    "column_split_hyena": Stated(True),
+    "column_split": Stated(False),
+    "final_norm": Stated(True),
+    "qkv_proj_bias": Stated(True),
+    "mha_out_proj_bias": Stated(True),
+    "short_filter_bias": Stated(True),
+    "smeared_gqa": False,
+}
+
+# Kernels and the way a prompt is read, which compute the same; the parts that a model is split in;
+# the head; and the declared context, which is not enforced.
+UNUSED = (
+    "max_seqlen", "tie_embeddings", "make_vocab_size_divisible_by",
+    "model_parallel_size", "pipe_parallel_size", "inference_mode", "log_intermediate_values",
+    "prefill_style", "split_k0", "use_flash_attn", "use_flash_attention_2",
+    "use_flash_depthwise", "use_flash_rmsnorm", "use_flashfft", "rotary_emb_scaling_factor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,39 +68,41 @@ class Config:
     epsilon: float
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Config":
+    def from_json(cls, fields: Fields) -> "Config":
         """Returns the config that a checkpoint's config.json states.
 
         Raises:
-            ValueError: The config asks for a variant that this port does not compute.
+            FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
-        computed = {
-            "mlp_activation": "gelu",
-            "hyena_filter_groups": 1,
-            "proj_groups": 1,
-            "column_split_hyena": True,
-            "column_split": False,
-            "final_norm": True,
-            "qkv_proj_bias": True,
-            "mha_out_proj_bias": True,
-            "short_filter_bias": True,
-        }
-        for name, value in computed.items():
-            if fields[name] != value:
-                raise ValueError(f"config.json: {name}={fields[name]} is not computed by this port")
-        interpolated = fields["use_interpolated_rotary_pos_emb"]
+        fields.check(FIXED)
+        width = fields.count("hidden_size")
+        heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
+        check_rotary_width(width // heads)
+        if fields.count("num_filters", absent=width) != width:
+            raise fields.refuse("num_filters", f"only that of hidden_size, {width}, is computed")
+        convolutions = fields.counts("hyena_layer_idxs")
+        attentions = fields.counts("attn_layer_idxs")
+        layers = len(convolutions) + len(attentions)
+        if sorted((*convolutions, *attentions)) != list(range(layers)) or not layers:
+            mend = f"together with attn_layer_idxs it must name the layers 0 to {layers - 1}"
+            raise fields.refuse("hyena_layer_idxs", mend)
+        if fields.count("num_layers", most=COUNTS) != layers:
+            raise fields.refuse("num_layers", f"the indices name {layers} layers")
+        scaling = 1.0
+        if fields.flag("use_interpolated_rotary_pos_emb", absent=False):
+            scaling = fields.number("rotary_emb_scaling_factor", most=1e6, absent=1.0)
         return cls(
-            vocab_size=fields["vocab_size"],
-            width=fields["hidden_size"],
-            inner=fields["inner_mlp_size"],
-            heads=fields["num_attention_heads"],
-            convolution_layers=tuple(fields["hyena_layer_idxs"]),
-            attention_layers=tuple(fields["attn_layer_idxs"]),
-            states=fields["state_size"],
-            short_width=fields["short_filter_length"],
-            rotary_base=float(fields["rotary_emb_base"]),
-            rotary_scaling=float(fields["rotary_emb_scaling_factor"]) if interpolated else 1.0,
-            epsilon=fields["eps"],
+            vocab_size=fields.count("vocab_size", most=ROWS),
+            width=width,
+            inner=fields.count("inner_mlp_size"),
+            heads=heads,
+            convolution_layers=convolutions,
+            attention_layers=attentions,
+            states=fields.count("state_size", most=COUNTS),
+            short_width=fields.count("short_filter_length", most=COUNTS),
+            rotary_base=fields.number("rotary_emb_base", most=1e12),
+            rotary_scaling=scaling,
+            epsilon=fields.number("eps"),
         )
 
     @property
@@ -312,6 +337,8 @@ FLOAT32 = (r"convolutions\.(poles|residues|skip)",)
 TINY = {
     "hidden_size": 32,
     "inner_mlp_size": 64,
+    "num_filters": 32,
+    "num_layers": 3,
     "num_attention_heads": 4,
     "hyena_layer_idxs": [0, 2],
     "attn_layer_idxs": [1],

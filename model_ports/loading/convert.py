@@ -16,6 +16,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from geneb_jax.files.digests import files_under, folder_facts, remember_facts
 from geneb_jax.files.json_files import write_json
 from model_ports import catalog
+from model_ports.contract.fields import unknown_text
 from model_ports.loading import converted
 from model_ports.loading.identity import checkpoint_facts, text_files, weights_id
 from model_ports.loading.origin import recorded_origin
@@ -61,6 +62,8 @@ def convert(
     if final.exists():
         return _already_there(final, identity), False
     planned = plan_checkpoint(model_id, source)
+    if planned.unknown_fields:
+        logging.warning("model '%s': %s", model_id, unknown_text(planned.unknown_fields))
     if planned.tensors is None:
         raise CheckpointError(f"{source}: is converted already; --source takes the authors' files")
     dtypes = {

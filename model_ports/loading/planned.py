@@ -11,6 +11,7 @@ from flax import nnx
 
 from model_ports import catalog
 from model_ports.contract.family import family
+from model_ports.contract.fields import FieldError, Fields
 from model_ports.loading import converted
 from model_ports.loading.assignment import Assignment, assign_tensors, parameter_shapes
 from model_ports.loading.identity import checkpoint_facts, weights_id
@@ -27,18 +28,21 @@ from model_ports.port import Reader
 from model_ports.tokenizers import build_tokenizer
 
 
-def family_config(entry: catalog.Entry, fields: Mapping[str, Any]) -> Any:
-    """Returns the family's config from the fields of a checkpoint's config.json.
+def family_config(entry: catalog.Entry, content: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """Reads the content of a checkpoint's config.json.
+
+    Returns:
+        The family's config, and the names of the fields that the family does not know.
 
     Raises:
         FamilyError: The family is not ported yet.
-        CheckpointError: A field is missing.
-        ValueError: A field asks for what the family does not compute.
+        CheckpointError: A field is missing or malformed, or asks for what is not computed.
     """
+    kind, fields = family(entry.family), Fields({**content, **entry.unstated})
     try:
-        return family(entry.family).Config.from_json({**fields, **entry.unstated})
-    except KeyError as error:
-        raise CheckpointError(f"model '{entry.id}': config.json has no field {error}") from error
+        return kind.Config.from_json(fields), fields.unknown(kind.UNUSED)
+    except FieldError as error:
+        raise CheckpointError(f"model '{entry.id}': {error}") from error
 
 
 def abstract_model(name: str, config: Any) -> tuple[nnx.GraphDef, nnx.State]:
@@ -96,7 +100,7 @@ def plan_checkpoint(
     refuse_adapter(folder)
     fields = read_config(folder)
     refuse_quantised(folder, fields)
-    config = family_config(entry, fields)
+    config, unknown_fields = family_config(entry, fields)
     graphdef, abstract = abstract_model(entry.family, config)
     shapes = parameter_shapes(abstract)
     tensors, assignments, equal = None, {}, ()
@@ -117,6 +121,7 @@ def plan_checkpoint(
         preset=_preset_of(entry, preset, folder),
         config=config,
         tokenizer=build_tokenizer(folder, entry.tokenizer),
+        unknown_fields=unknown_fields,
         folder=folder,
         graphdef=graphdef,
         abstract=abstract,
@@ -150,6 +155,6 @@ def text_reader(model_id: str, folder: Path, preset: catalog.PresetName = "corre
         CatalogError, FamilyError, CheckpointError, TokenizerError: See `plan_checkpoint`.
     """
     entry = catalog.get(model_id)
-    config = family_config(entry, read_config(folder))
+    config, unknown_fields = family_config(entry, read_config(folder))
     tokenizer = build_tokenizer(folder, entry.tokenizer)
-    return Reader(entry, entry.preset(preset), config, tokenizer)
+    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields)

@@ -54,6 +54,7 @@ def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | N
         preset=planned.preset,
         config=planned.config,
         tokenizer=planned.tokenizer,
+        unknown_fields=planned.unknown_fields,
         graphdef=planned.graphdef,
         state=state,
         dtype=dtype,
@@ -85,9 +86,22 @@ def random_reader(
         TokenizerError: A tokenizer file is missing.
     """
     entry = catalog.get(model_id)
-    changes = {**(family(entry.family).TINY if tiny else {}), **(fields or {})}
-    config = family_config(entry, {**entry.config, **changes})
-    return Reader(entry, entry.preset(preset), config, build_tokenizer(folder, entry.tokenizer))
+    content = entry.config
+    for changes in (family(entry.family).TINY if tiny else {}, fields or {}):
+        content = _changed(content, changes)
+    config, _ = family_config(entry, content)  # what the tiny one adds may be of another code
+    tokenizer = build_tokenizer(folder, entry.tokenizer)
+    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields=())
+
+
+def _changed(content: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a config.json with changes; of an object in it, the fields that they name change."""
+    inner = {
+        name: _changed(content[name], change)
+        for name, change in changes.items()
+        if isinstance(change, Mapping) and isinstance(content.get(name), Mapping)
+    }
+    return {**content, **changes, **inner}
 
 
 def random_port(

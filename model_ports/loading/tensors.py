@@ -35,6 +35,7 @@ WEIGHT_DTYPES = {
 
 # What a stored number is called in the formats where it is an index or a scaled integer.
 _QUANTISED = re.compile(r"u?int[48]|[iu][48]|q[u]?int.*|f(loat)?[468]_.*", re.IGNORECASE)
+_DEEPEST = 32  # objects and lists in one another in a config.json
 
 _SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -360,16 +361,29 @@ def _torch(path: Path | None = None) -> Any:
 def read_config(folder: Path) -> dict[str, Any]:
     """Returns the folder's config.json.
 
+    NaN and infinities, which Python and the authors write, are read.
+
     Raises:
-        CheckpointError: It is missing or not a JSON object.
+        CheckpointError: It is missing, cannot be read or is not a JSON object, or an object in it
+            states a field twice or holds too many objects in one another.
     """
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except FileNotFoundError:
         raise CheckpointError(f"{folder}: no config.json") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    except RecursionError:
+        raise CheckpointError(f"{path}: not JSON: objects and lists are too deep") from None
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path}: holds a {type(config).__name__}, not an object")
+    level: list[Any] = [config]
+    for _ in range(_DEEPEST):
+        inside = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for values in inside for each in values if isinstance(each, dict | list)]
+    if level:
+        raise CheckpointError(f"{path}: not JSON: objects and lists are too deep")
     return config

@@ -106,7 +106,7 @@ def verify_keys(folder: Path) -> str | None:
     fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
     shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
     name = catalog.get(meta["geneb_model_id"]).family
-    config = family_config(catalog.get(meta["geneb_model_id"]), fields)
+    config, _ = family_config(catalog.get(meta["geneb_model_id"]), fields)
     _, abstract = abstract_model(name, config)
     try:
         rules = family(name).weights(config)

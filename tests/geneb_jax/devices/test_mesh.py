@@ -85,7 +85,8 @@ def test_a_large_parameter_without_a_rule_is_split_where_it_can_be():
 def test_full_size_models_are_split_evenly(model_id):
     """So that four devices of 16 GB take one of seven billion parameters in float32."""
     entry = catalog.get(model_id)
-    _, abstract = abstract_model(entry.family, family_config(entry, entry.config))
+    config, _ = family_config(entry, entry.config)
+    _, abstract = abstract_model(entry.family, config)
     shapes = parameter_shapes(abstract)
     mesh = AbstractMesh((1, 4), ("data", "model"))
     found = parameter_shardings(family(entry.family).SHARDING, shapes, mesh)

@@ -1,5 +1,6 @@
 """Checks before device time: models and tasks of a run together."""
 
+import json
 import shutil
 
 import jax
@@ -102,6 +103,35 @@ def test_what_can_be_embedded_is(checkpoints):
     found = geneb_jax.embed(GENA, ["ACGT", "GGN"], checkpoints_dir=checkpoints)
     assert found.shape[0] == 2
     assert np.isfinite(found).all()
+
+
+def test_unknown_fields_of_a_config_are_said_once_and_recorded(tmp_path, checkpoints, caplog):
+    path = checkpoints / GENA / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"rotary_twist": 1, "b": None}))
+    rows = [("ACGT", 0, "train"), ("GG", 1, "train"), ("A", 0, "test")]
+    write_task(tmp_path / "tasks", "one", rows)
+    config = default_config()
+    config.update(models=f"kmer-2,{GENA}", tasks_dir=str(tmp_path / "tasks"), regimes="full")
+    config.update(report=False, checkpoints_dir=str(checkpoints), poolings="preset,max")
+    run(config, tmp_path / "run")
+    said = [r.getMessage() for r in caplog.records if "rotary_twist" in r.getMessage()]
+    assert said == [
+        f"model '{GENA}': config.json has fields that this port does not know: rotary_twist, b; "
+        "embeddings are wrong if they change the computation"
+    ]
+    models = json.loads((tmp_path / "run" / "run.json").read_text())["models"]
+    assert models[GENA]["unknown_fields"] == ["rotary_twist", "b"]
+    assert models[GENA]["pooling"] == ["mean", "max"]
+    assert "unknown_fields" not in models["kmer-2"]
+
+
+def test_a_field_that_is_not_computed_keeps_a_model_out(checkpoints):
+    path = checkpoints / GENA / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"is_decoder": True}))
+    source = find_source(GENA, Settings(data=DataSettings(checkpoints_dir=checkpoints)))
+    assert source.check([]) == [
+        f"model '{GENA}': config.json: is_decoder is true; only false or null is computed here"
+    ]
 
 
 def test_a_run_plans_a_checkpoint_once(tmp_path, checkpoints, monkeypatch):

@@ -44,11 +44,11 @@ DEPTHS = {
     **dict.fromkeys(("caduceus", "hyena", "mamba2"), ({"n_layer": 3}, {"n_layer": 6})),
     "enformer": ({"depth": 3}, {"depth": 6}),
     "gpt2": ({"num_layers": 3}, {"num_layers": 6}),
-    "janusdna": ({"num_hidden_layers": 8}, {"num_hidden_layers": 16}),
+    "janusdna": ({"config": {"num_hidden_layers": 8}}, {"config": {"num_hidden_layers": 16}}),
     "olmo": ({"n_layers": 3}, {"n_layers": 6}),
     "striped_hyena": (
-        {"hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
-        {"hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
+        {"num_layers": 3, "hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
+        {"num_layers": 6, "hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
     ),
 }
 

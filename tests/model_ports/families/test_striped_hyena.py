@@ -19,7 +19,7 @@ EVO = "evo-1-131k-base"
 
 def modal_block(width, states):
     """A block whose poles forget at once, nothing over 100,000 tokens, and all between."""
-    config = family_config(catalog.get(EVO), catalog.get(EVO).config)
+    config, _ = family_config(catalog.get(EVO), catalog.get(EVO).config)
     config = replace(config, width=width, inner=8, heads=2, states=states)
     block = ConvolutionBlock(config, rngs=nnx.Rngs(0))
     rng = np.random.default_rng(0)

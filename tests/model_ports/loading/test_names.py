@@ -156,7 +156,7 @@ def test_tensors_of_two_names_are_paired_or_stand_for_each_other():
 def base_prefix(model_id):
     """What all the names of a fixture's needed tensors begin with, and their names."""
     entry = catalog.get(model_id)
-    config = family_config(entry, read_config(GOLDEN / model_id))
+    config, _ = family_config(entry, read_config(GOLDEN / model_id))
     rules = family(entry.family).weights(config)
     names = list(load_file(GOLDEN / model_id / "model.safetensors"))
     needed = list(read_names(rules, names).needed.values())

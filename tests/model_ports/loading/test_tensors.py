@@ -247,6 +247,48 @@ def test_infinity_in_a_config_is_read(tmp_path):
     assert read_config(tmp_path)["time_step_limit"] == [0.0, float("inf")]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not JSON: Expecting value"),
+        (b"[1]", "holds a list, not an object"),
+        (b"null", "holds a NoneType, not an object"),
+        (b"{'a': 1}", "not JSON: Expecting property name"),
+        (b'{"a": 1} {"b": 2}', "not JSON: Extra data"),
+        (b'{"a": "\xff"}', "not JSON: 'utf-8' codec can't decode"),
+        (b"\x1f\x8b\x08\x00", "not JSON: 'utf-8' codec can't decode"),
+        (b'{"a": 1, "b": 2, "a": 1}', "'a' stands twice"),
+        (b'{"x": {"a": 1, "a": 2}}', "'a' stands twice"),
+        (b'{"a": ' * 40 + b"1" + b"}" * 40, "objects and lists are too deep"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "objects and lists are too deep"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON: Exceeds the limit"),
+    ],
+)
+def test_what_is_no_config_is_refused_in_one_line(tmp_path, content, message):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError) as error:
+        read_config(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'config.json'}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_named_like_the_config_is_refused(tmp_path):
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(CheckpointError, match=r"config\.json: cannot be read: Is a directory"):
+        read_config(tmp_path)
+
+
+@given(content=st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
+def test_any_config_is_an_object_or_refused(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "config.json").write_bytes(content)
+    try:
+        assert isinstance(read_config(folder), dict)
+    except CheckpointError as error:
+        assert str(error).startswith(str(folder))
+
+
 def test_bad_folders_are_named(tmp_path):
     with pytest.raises(CheckpointError, match="no such checkpoint folder"):
         open_checkpoint(tmp_path / "nowhere")

@@ -54,7 +54,7 @@ def test_refused_are_those_that_tokenizing_refuses(name, records, positions, cut
     entry, tokenizer = catalog.get(name), TOKENIZERS[name]
     config = SimpleNamespace(max_tokens=positions, vocab_size=tokenizer.vocab_size - fewer_rows)
     preset = replace(entry.preset("corrected"), max_tokens=cut)
-    reader = Reader(entry, preset, config, tokenizer)
+    reader = Reader(entry, preset, config, tokenizer, unknown_fields=())
     assert refused(reader, records) == tokens_one_by_one(reader, records)
 
 
@@ -77,7 +77,7 @@ def test_records_of_ordinary_length_are_not_tokenized(monkeypatch):
     config = SimpleNamespace(max_tokens=512, vocab_size=4096)
     entry = catalog.get("gena-lm-bert-base")
     preset = replace(entry.preset("corrected"), max_tokens=None)
-    reader = Reader(entry, preset, config, NeverTokenizer())
+    reader = Reader(entry, preset, config, NeverTokenizer(), unknown_fields=())
     assert refused(reader, ["A" * 509] * 100) == []
     with pytest.raises(AssertionError):
         refused(reader, ["A" * 510])

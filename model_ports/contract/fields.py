@@ -1,0 +1,364 @@
+"""The fields of config.json: read with their kind and range, fixed at what is computed, or unused.
+
+Every field that a config.json states is one of four things to a family:
+
+- `Config.from_json` reads it, and refuses a value that is not of its kind or range;
+- the family's `FIXED` names it: the computation would depend on it, but only these values are
+  computed, and any other is refused;
+- the family's `UNUSED` or `COMMON_UNUSED` names it: it does not change a frozen embedding;
+- nobody knows it: `Fields.unknown` names it, so that the run can say so.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, overload
+
+# Largest sizes that are read. No model comes near, and shapes stay within 32 bits.
+SIZES = 2**20  # widths
+ROWS = 2**26  # rows of a table: a vocabulary, positions
+COUNTS = 2**12  # layers, heads, experts, and the width of a head
+
+_SHOWN = 60  # characters of a value in an error
+_NAMED = 8  # unknown fields that are named; the others are counted
+
+
+class FieldError(ValueError):
+    """Raised for a field of config.json that is missing, malformed or not computed."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A value of `FIXED` that config.json must state: where it is absent, another one is meant.
+
+    Attributes:
+        value: The value that is computed.
+    """
+
+    value: Any
+
+
+# What transformers' base configuration holds, and every family computes with one value.
+COMMON_FIXED: Mapping[str, Any] = {
+    "is_encoder_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "pruned_heads": ({}, None),
+    "quantization_config": None,
+    "per_layer_config": None,
+}
+
+# What transformers' base configuration (versions 4 and 5) and its tools write into any config.json
+# and does not change a hidden state of a frozen model: names of classes and versions, precisions
+# (the run chooses its own), ids of special tokens (the tokenizer knows them), heads and labels,
+# what is returned, how text is generated, how memory is saved, and how weights were initialised.
+COMMON_UNUSED = (
+    "architectures", "auto_map", "model_type", "transformers_version", "torch_dtype", "dtype",
+    "tokenizer_class", "name_or_path", "finetuning_task", "task_specific_params", "adapters",
+    "custom_pipelines", "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id",
+    "cls_token_id", "mask_token_id", "unk_token_id", "decoder_start_token_id", "id2label",
+    "label2id", "num_labels", "problem_type", "tie_word_embeddings", "tie_encoder_decoder",
+    "tie_last_hidden_states", "classifier_dropout", "use_cache", "return_dict",
+    "use_return_dict", "output_hidden_states", "output_attentions", "torchscript",
+    "chunk_size_feed_forward", "gradient_checkpointing", "use_bfloat16", "tf_legacy_loss",
+    "attn_implementation", "experts_implementation", "initializer_range", "max_length",
+    "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
+    "diversity_penalty", "cross_attention_hidden_size", "temperature", "top_k", "top_p",
+    "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores",
+    "return_dict_in_generate", "forced_bos_token_id", "forced_eos_token_id",
+    "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens",
+    "begin_suppress_tokens", "prefix",
+)  # fmt: skip
+
+
+class Fields:
+    """The fields of a config.json while a family reads them; which it asked for is remembered.
+
+    A name may be dotted: `ssm_cfg.d_state` is the field `d_state` of the object `ssm_cfg`. Several
+    names are spellings of one field, and must agree where more than one is there. A field that is
+    absent is refused, unless the call says what the original takes then (`absent`). Null is refused
+    too: where it has a meaning, `is_null` or `unset` is asked before.
+    """
+
+    def __init__(self, values: Mapping[str, Any]):
+        """Takes the content of a config.json."""
+        self._values = values
+        self._asked: set[str] = set()
+
+    def count(
+        self, *names: str, least: int = 1, most: int = SIZES, absent: int | None = None
+    ) -> int:
+        """Returns a whole number of `least` to `most`; 12.0 is taken for 12.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        name, value = self._value(names, absent)
+        if not _is_count(value, least, most):
+            raise _error(name, value, f"it must be a whole number from {least} to {most}")
+        return int(value)
+
+    def counts(self, name: str, *, least: int = 0, most: int = COUNTS) -> tuple[int, ...]:
+        """Returns a list of different whole numbers of `least` to `most`.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        _, values = self._value((name,), None)
+        if (
+            not isinstance(values, list)
+            or not all(_is_count(value, least, most) for value in values)
+            or len(set(values)) < len(values)
+        ):
+            mend = f"it must be a list of different whole numbers from {least} to {most}"
+            raise _error(name, values, mend)
+        return tuple(map(int, values))
+
+    def divisor(self, *names: str, of: str, whole: int, absent: int | None = None) -> int:
+        """Returns a whole number that divides `whole`, the value of the field `of`.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        number = self.count(*names, most=COUNTS, absent=absent)
+        if whole % number:
+            raise _error(names[0], number, f"it must divide {of}, which is {whole}")
+        return number
+
+    def number(
+        self, *names: str, above: float = 0.0, most: float = 1.0, absent: float | None = None
+    ) -> float:
+        """Returns a number greater than `above` and not greater than `most`.
+
+        Raises:
+            FieldError: It is absent or anything else, such as NaN.
+        """
+        name, value = self._value(names, absent)
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if not numeric or not above < value <= most:
+            raise _error(name, value, f"it must be a number above {above:g} and up to {most:g}")
+        return float(value)
+
+    def flag(self, *names: str, absent: bool | None = None) -> bool:
+        """Returns true or false.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        name, value = self._value(names, absent)
+        if not isinstance(value, bool):
+            raise _error(name, value, "it must be true or false")
+        return value
+
+    def choice(self, *names: str, among: Iterable[str], absent: str | None = None) -> str:
+        """Returns one of some texts.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        name, value = self._value(names, absent)
+        among = tuple(among)
+        if value not in among:
+            raise _error(name, value, f"it must be {_either(among)}")
+        return value
+
+    def text(self, name: str) -> str:
+        """Returns a text.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        _, value = self._value((name,), None)
+        if not isinstance(value, str):
+            raise _error(name, value, "it must be a text")
+        return value
+
+    def object(self, name: str) -> Mapping[str, Any]:
+        """Returns an object as it stands there; all its fields count as read.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        _, value = self._value((name,), None)
+        if not isinstance(value, Mapping):
+            raise _error(name, value, "it must be an object")
+        return value
+
+    def has(self, name: str) -> bool:
+        """Tells whether a field is there, null or not."""
+        self._asked.add(name)
+        return self._found(name)[0]
+
+    def is_null(self, name: str) -> bool:
+        """Tells whether a field is there and null."""
+        self._asked.add(name)
+        return self._found(name) == (True, None)
+
+    def unset(self, name: str) -> bool:
+        """Tells whether a field is absent or null."""
+        return not self.has(name) or self.is_null(name)
+
+    def is_text(self, name: str, text: str) -> bool:
+        """Tells whether a field is a certain text, such as the "auto" of a size."""
+        self._asked.add(name)
+        return self._found(name) == (True, text)
+
+    def refuse(self, name: str, mend: str) -> FieldError:
+        """Returns the error that names a field, its value, and what it must be."""
+        return _error(name, self._found(name)[1], mend)
+
+    def check(self, fixed: Mapping[str, Any]) -> None:
+        """Checks the fields that only some values are computed of.
+
+        Args:
+            fixed: By name the value that is computed, or a tuple of them. A field that is absent
+                means one of them, unless the value is `Stated`. `COMMON_FIXED` is checked too.
+
+        Raises:
+            FieldError: A field has another value, or is absent and had to be stated.
+        """
+        for name, allowed in {**COMMON_FIXED, **fixed}.items():
+            self._asked.add(name)
+            found, value = self._found(name)
+            if not found and not isinstance(allowed, Stated):
+                continue
+            values = allowed.value if isinstance(allowed, Stated) else allowed
+            values = values if isinstance(values, tuple) else (values,)
+            if not found:
+                raise FieldError(f"config.json: {name} is missing; it must be {_either(values)}")
+            if not any(_same(value, each) for each in values):
+                raise _error(name, value, f"only {_either(values)} is computed here")
+
+    def unknown(self, unused: Collection[str]) -> tuple[str, ...]:
+        """Returns the names of all fields that were neither asked for nor are known to be unused.
+
+        Names that begin with an underscore are remarks of the software that wrote the file.
+
+        Args:
+            unused: Names of fields that do not change an embedding, beside `COMMON_UNUSED`; the
+                name of an object stands for all its fields.
+        """
+        return tuple(_unknown(self._values, "", self._asked | set(COMMON_UNUSED) | set(unused)))
+
+    def _found(self, name: str) -> tuple[bool, Any]:
+        value: Any = self._values
+        for part in name.split("."):
+            if not isinstance(value, Mapping) or part not in value:
+                return False, None
+            value = value[part]
+        return True, value
+
+    def _value(self, names: tuple[str, ...], absent: Any) -> tuple[str, Any]:
+        """Returns the spelling that is there, and its value."""
+        self._asked.update(names)
+        there = [(name, self._found(name)[1]) for name in names if self._found(name)[0]]
+        for name, value in there[1:]:
+            if not _same(value, there[0][1]):
+                raise _error(name, value, f"{there[0][0]} is {_shown(there[0][1])}; keep one")
+        if there:
+            return there[0]
+        if absent is None:
+            raise FieldError(f"config.json: {names[0]} is missing; add it")
+        return names[0], absent
+
+
+_ROPE_FIELDS = {"rope_theta", "rope_type", "type", "partial_rotary_factor"}
+
+
+@overload
+def rotary_base(fields: Fields, absent: float) -> float: ...
+@overload
+def rotary_base(fields: Fields, absent: None) -> float | None: ...
+def rotary_base(fields: Fields, absent: float | None) -> float | None:
+    """Returns the base of rotary positions as transformers 4 and 5 spell it.
+
+    Version 4 has `rope_theta` and, where positions are scaled, `rope_scaling` with `type` or
+    `rope_type`; version 5 has all of it in `rope_parameters`. Unscaled positions of whole heads
+    are computed.
+
+    Args:
+        fields: The fields of config.json.
+        absent: The base where none is stated; None: without one, positions are not rotary.
+
+    Raises:
+        FieldError: The base is no number above 0 or stated twice with two values, or positions are
+            scaled, turn a part of a head, or differ by layer.
+    """
+    fixed: dict[str, Any] = {"partial_rotary_factor": (1.0, None)}
+    for group in ("rope_parameters", "rope_scaling"):
+        if fields.unset(group):
+            continue
+        strange = sorted(set(fields.object(group)) - _ROPE_FIELDS)
+        fixed |= {f"{group}.{kind}": "default" for kind in ("rope_type", "type")}
+        fixed[f"{group}.partial_rotary_factor"] = (1.0, None)
+        fields.check(fixed)
+        if strange:
+            raise fields.refuse(f"{group}.{strange[0]}", "it is not computed here")
+    fields.check(fixed)
+    names = [f"{group}rope_theta" for group in ("", "rope_parameters.", "rope_scaling.")]
+    there = [name for name in names if fields.has(name)]
+    if not there and absent is None:
+        return None
+    stated = [name for name in there if not fields.is_null(name)]
+    return fields.number(*(stated or there or names), most=1e12, absent=absent)
+
+
+def check_rotary_width(width: int) -> None:
+    """Checks that the elements of a head make pairs, which rotary positions turn.
+
+    Raises:
+        FieldError: The width is odd.
+    """
+    if width % 2:
+        raise FieldError(f"config.json: heads are {width} wide; rotary positions take pairs")
+
+
+def unknown_text(names: Collection[str]) -> str:
+    """Returns what to say of fields that a port does not know, in one line."""
+    shown = ", ".join(_cut(name) for name in list(names)[:_NAMED])
+    if len(names) > _NAMED:
+        shown += f" and {len(names) - _NAMED} more"
+    return (
+        f"config.json has fields that this port does not know: {shown}; "
+        "embeddings are wrong if they change the computation"
+    )
+
+
+def _is_count(value: Any, least: int, most: int) -> bool:
+    """Tells whether a value is a whole number in a range: of JSON's numbers, no true and no NaN."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return whole and not isinstance(value, bool) and least <= value <= most
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Tells whether two values are equal, true and false being no numbers."""
+    return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+def _unknown(values: Mapping[str, Any], path: str, known: set[str]) -> Iterable[str]:
+    for name, value in values.items():
+        full = path + name
+        if "." in name:  # such a name would pass for the field of an object
+            yield full
+        elif isinstance(value, Mapping) and any(each.startswith(f"{full}.") for each in known):
+            yield from _unknown(value, f"{full}.", known)
+        elif full not in known and not name.startswith("_"):
+            yield full
+
+
+def _error(name: str, value: Any, mend: str) -> FieldError:
+    return FieldError(f"config.json: {_cut(name)} is {_shown(value)}; {mend}")
+
+
+def _either(values: Iterable[Any]) -> str:
+    return " or ".join(_shown(value) for value in values)
+
+
+def _shown(value: Any) -> str:
+    """The value as JSON writes it, in one line of ASCII."""
+    return _cut(json.dumps(value))
+
+
+def _cut(text: str) -> str:
+    text = ascii(text)[1:-1] if not text.isprintable() else text
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
