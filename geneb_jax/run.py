@@ -23,21 +23,7 @@ from geneb_jax.embedding.store import check_folder
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
-from geneb_jax.presentation.heatmap import save_heatmap
-from geneb_jax.presentation.present import present
-from geneb_jax.presentation.published import PUBLISHED
-from geneb_jax.presentation.results import read_source, run_results
-from geneb_jax.presentation.submission import claims, write_submission
-from geneb_jax.presentation.summary import (
-    print_layers,
-    print_speeds,
-    print_statistics,
-    print_table,
-    print_unfinished_fits,
-)
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, assist, evaluate
-from geneb_jax.scoring.heads import asked_heads
-from geneb_jax.scoring.scores import protocol_rows, represented
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
 
@@ -67,7 +53,9 @@ def run(
     start = time.monotonic()
     settings = parse_config(config)
     if settings.output.scores:
-        return _present_scores(settings.output, workdir, console)
+        from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)
+
+        return present_scores(settings.output, workdir, console)
     if settings.devices.processes:
         try:
             join(settings.devices.processes)
@@ -92,16 +80,6 @@ def run(
     )
     evaluation = evaluate(evaluator, sources, tasks)
 
-    # The workdir may hold other models, presets and tasks: a submission takes all tasks of a model
-    # as it was computed now, tables and figures show what was asked.
-    columns = {
-        name: [each.columns for each in many] for name, many in evaluation.representations.items()
-    }
-    submitted = represented(evaluation.scores, columns)
-    _submit(settings.output, evaluation, submitted, workdir)
-    asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
-    shown = asked_heads(asked, settings.probes)
-    save_heatmap(shown, workdir / "figures")
     seconds = {
         "read and check": checked - start,
         **evaluation.seconds,
@@ -109,15 +87,9 @@ def run(
     }
     provenance = _provenance(config, evaluation, tasks, unseen, seconds)
     write_json(workdir / "run.json", provenance)
-    if settings.output.report and not protocol_rows(shown).empty:
-        results, version = run_results(shown), settings.output.labels
-        present(results, workdir, scores=shown, provenance=provenance, version=version)
-    print_table(shown, console)
-    print_layers(shown, console)
-    print_unfinished_fits(shown, console)
-    print_speeds(evaluation.speeds, console)
-    _say_what_is_not_shown(evaluation, shown, console)
-    console.print(f"results: {workdir}")
+    from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
+
+    close_run(settings, evaluation, tasks, provenance, workdir, console)
     meet(_END)
     return evaluation.scores
 
@@ -177,21 +149,6 @@ def _claim_problems(output: OutputSettings, sources: Sequence[Source]) -> list[s
     ]
 
 
-def _submit(
-    output: OutputSettings, evaluation: Evaluation, scores: pd.DataFrame, workdir: Path
-) -> None:
-    """Writes a submission for each model that has rows of GENEB's tasks and protocol."""
-    if evaluation.prepared:
-        logging.info(
-            "submissions leave out tasks whose records config.letters changed, such as '%s'",
-            evaluation.prepared[0],
-        )
-        scores = scores[~scores["task"].isin(evaluation.prepared)]
-    for name, card in evaluation.cards.items():
-        if write_submission(name, {**card, **claims(output)}, scores, workdir) is None:
-            logging.info("%s: no submission: it takes GENEB's tasks and protocol", name)
-
-
 def _say_left_out(source: Source, tasks: Sequence[Task]) -> None:
     covered = {task.info.id for task in source.covered(tasks)}
     lacking = [task.info.id for task in tasks if task.info.id not in covered]
@@ -200,42 +157,6 @@ def _say_left_out(source: Source, tasks: Sequence[Task]) -> None:
         logging.warning(
             "'%s' is run on %d of %d tasks; left out: %s%s",
             *(source.name, len(covered), len(tasks), ", ".join(lacking[:_SHOWN]), more),
-        )
-
-
-def _present_scores(output: OutputSettings, workdir: Path, console: Console) -> pd.DataFrame:
-    """Writes tables, figures and report of scores that are there already."""
-    try:
-        source = read_source(output.scores)
-    except ValueError as error:
-        raise ConfigError([f"config.scores: {error}"]) from error
-    tables = present(
-        None if output.scores == PUBLISHED else source.results,
-        workdir,
-        scores=source.scores,
-        provenance=source.provenance,
-        version=output.labels,
-    )
-    print_statistics(tables["paper_statistics"], console)
-    console.print(f"results: {workdir}")
-    return source.results
-
-
-def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console: Console) -> None:
-    """Prints how many results of other calls the workdir holds, and why some are in no table."""
-    others = len(evaluation.scores) - len(shown)
-    if others:
-        console.print(
-            f"scores.csv holds {others} more rows, of other calls in this workdir; "
-            "`geneb-jax tables --scores WORKDIR --out DIR` shows all of them"
-        )
-    if evaluation.set_aside:
-        model, task = evaluation.set_aside[0]
-        others = len(evaluation.set_aside) - 1
-        more = f" and {others} more model-task pairs" if others else ""
-        console.print(
-            "left out of scores.csv, because they were computed from other weights or other "
-            f"records: '{model}' on '{task}'{more}; evaluate them again to have them back"
         )
 
 

@@ -11,7 +11,7 @@ from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Advance, Immediate, baseline, unpublished_card
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
-from model_ports.running.unseen import Unseen, unknown_letters
+from model_ports.running.letters import Unseen, unknown_letters
 
 MAX_K = 6
 # Goes up with every change of what the features are: scores of older code are not taken.

@@ -42,8 +42,9 @@ from model_ports.loading.origin import is_published
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
 from model_ports.loading.ports import load_port, random_port, random_reader
 from model_ports.port import NUMERICS, Port, Reader
+from model_ports.running.letters import Unseen
 from model_ports.running.records import refused
-from model_ports.running.unseen import Unseen, unseen
+from model_ports.running.unseen import unseen
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown

@@ -14,7 +14,7 @@ import numpy as np
 
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
-from model_ports.running.unseen import Unseen
+from model_ports.running.letters import Unseen
 
 Advance = Callable[[int], None]  # told how many records were done since the last call
 

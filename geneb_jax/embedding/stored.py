@@ -14,7 +14,7 @@ from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
-from model_ports.running.unseen import Unseen
+from model_ports.running.letters import Unseen
 
 _PREFIX = "embeddings:"
 _NPY_MAGIC = b"\x93NUMPY"

@@ -9,7 +9,7 @@ from absl import logging
 from geneb_jax.embedding.source import Source
 from geneb_jax.tasks.letters import prepare
 from geneb_jax.tasks.task import Task
-from model_ports.running.unseen import Unseen
+from model_ports.running.letters import Unseen
 
 _SHOWN = 10  # lines of warnings; more are summed up by model, and the models after these counted
 _LETTERS = 20  # of a line

@@ -1,29 +1,12 @@
 """Records of which a model does not see everything: unknown letters, no token, a cut end."""
 
-import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from model_ports.port import Reader
+from model_ports.running.letters import Unseen, unknown_letters
 
 _SHORT = 16  # letters; a record of more makes a token, for no tokenizer joins so many
 _TOGETHER = 16384  # records that are tokenized at once
-
-
-class Unseen(NamedTuple):
-    """Records that a model does not see in full, for one reason.
-
-    Attributes:
-        kind: 'unknown letters', 'no token' or 'cut'.
-        reason: The end of a sentence about the records, as in 'hold letters that ...'.
-        rows: Their indices, rising.
-        letters: Of the kind 'unknown letters', which letters these are, sorted; else empty.
-    """
-
-    kind: str
-    reason: str
-    rows: Sequence[int]
-    letters: str = ""
 
 
 def unseen(reader: Reader, sequences: Sequence[str]) -> list[Unseen]:
@@ -42,20 +25,6 @@ def unseen(reader: Reader, sequences: Sequence[str]) -> list[Unseen]:
     if limit is not None:
         found.append(_cut(reader, sequences, limit))
     return [each for each in found if each.rows]
-
-
-def unknown_letters(sequences: Sequence[str], known: str, reason: str) -> Unseen:
-    """Returns the records that hold other letters than the known ones; there may be none.
-
-    Args:
-        sequences: N records.
-        known: All letters that are known.
-        reason: See `Unseen`.
-    """
-    find = re.compile(f"[^{re.escape(known)}]").search
-    rows = [i for i, sequence in enumerate(sequences) if find(sequence)]
-    letters = set[str]().union(*(sequences[i] for i in rows)) - set(known)
-    return Unseen("unknown letters", reason, rows, "".join(sorted(letters)))
 
 
 def _without_token(reader: Reader, sequences: Sequence[str], unknown: Unseen) -> Unseen:

@@ -12,7 +12,7 @@ from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.embedding.kmers import KmerSource
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.tasks.task import Split, Task
-from model_ports.running.unseen import Unseen
+from model_ports.running.letters import Unseen
 
 INFO = TaskInfo("mine", "mine", CUSTOM, CUSTOM)
 TRAIN = ["ACGT", "ACNT", "acgt", "AC", "NNGNN"]

@@ -39,7 +39,7 @@ KNOWN = {
 def reader(name, limit=None):
     entry = catalog.get(name)
     preset = replace(entry.preset("corrected"), max_tokens=limit)
-    return Reader(entry, preset, None, TOKENIZERS[name])
+    return Reader(entry, preset, None, TOKENIZERS[name], ())
 
 
 def found(name, records, limit=None):

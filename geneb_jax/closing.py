@@ -1,0 +1,122 @@
+"""What is written and shown when all scores are there: submissions, tables, figures, report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from absl import logging
+from rich.console import Console
+
+from geneb_jax.config import ConfigError, OutputSettings, Settings
+from geneb_jax.presentation.heatmap import save_heatmap
+from geneb_jax.presentation.present import present
+from geneb_jax.presentation.published import PUBLISHED
+from geneb_jax.presentation.results import read_source, run_results
+from geneb_jax.presentation.submission import claims, write_submission
+from geneb_jax.presentation.summary import (
+    print_layers,
+    print_speeds,
+    print_statistics,
+    print_table,
+    print_unfinished_fits,
+)
+from geneb_jax.scoring.evaluation import Evaluation
+from geneb_jax.scoring.heads import asked_heads
+from geneb_jax.scoring.scores import protocol_rows, represented
+from geneb_jax.tasks.task import Task
+
+
+def close_run(
+    settings: Settings,
+    evaluation: Evaluation,
+    tasks: Sequence[Task],
+    provenance: Mapping[str, Any],
+    workdir: Path,
+    console: Console,
+) -> None:
+    """Writes and prints what a run leaves beside scores.csv and run.json.
+
+    The workdir may hold other models, presets and tasks: a submission takes all tasks of a model
+    as it was computed now, tables and figures show what was asked.
+
+    Args:
+        settings: What was asked.
+        evaluation: What came of it.
+        tasks: The tasks that were asked.
+        provenance: The content of run.json.
+        workdir: Takes the files.
+        console: Shows the tables.
+    """
+    columns = {
+        name: [each.columns for each in many] for name, many in evaluation.representations.items()
+    }
+    submitted = represented(evaluation.scores, columns)
+    _submit(settings.output, evaluation, submitted, workdir)
+    asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
+    shown = asked_heads(asked, settings.probes)
+    save_heatmap(shown, workdir / "figures")
+    if settings.output.report and not protocol_rows(shown).empty:
+        results, version = run_results(shown), settings.output.labels
+        present(results, workdir, scores=shown, provenance=provenance, version=version)
+    print_table(shown, console)
+    print_layers(shown, console)
+    print_unfinished_fits(shown, console)
+    print_speeds(evaluation.speeds, console)
+    _say_what_is_not_shown(evaluation, shown, console)
+    console.print(f"results: {workdir}")
+
+
+def present_scores(output: OutputSettings, workdir: Path, console: Console) -> pd.DataFrame:
+    """Writes tables, figures and report of scores that are there already, and returns them.
+
+    Raises:
+        ConfigError: `output.scores` names no scores.
+    """
+    try:
+        source = read_source(output.scores)
+    except ValueError as error:
+        raise ConfigError([f"config.scores: {error}"]) from error
+    tables = present(
+        None if output.scores == PUBLISHED else source.results,
+        workdir,
+        scores=source.scores,
+        provenance=source.provenance,
+        version=output.labels,
+    )
+    print_statistics(tables["paper_statistics"], console)
+    console.print(f"results: {workdir}")
+    return source.results
+
+
+def _submit(
+    output: OutputSettings, evaluation: Evaluation, scores: pd.DataFrame, workdir: Path
+) -> None:
+    """Writes a submission for each model that has rows of GENEB's tasks and protocol."""
+    if evaluation.prepared:
+        logging.info(
+            "submissions leave out tasks whose records config.letters changed, such as '%s'",
+            evaluation.prepared[0],
+        )
+        scores = scores[~scores["task"].isin(evaluation.prepared)]
+    for name, card in evaluation.cards.items():
+        if write_submission(name, {**card, **claims(output)}, scores, workdir) is None:
+            logging.info("%s: no submission: it takes GENEB's tasks and protocol", name)
+
+
+def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console: Console) -> None:
+    """Prints how many results of other calls the workdir holds, and why some are in no table."""
+    others = len(evaluation.scores) - len(shown)
+    if others:
+        console.print(
+            f"scores.csv holds {others} more rows, of other calls in this workdir; "
+            "`geneb-jax tables --scores WORKDIR --out DIR` shows all of them"
+        )
+    if evaluation.set_aside:
+        model, task = evaluation.set_aside[0]
+        others = len(evaluation.set_aside) - 1
+        more = f" and {others} more model-task pairs" if others else ""
+        console.print(
+            "left out of scores.csv, because they were computed from other weights or other "
+            f"records: '{model}' on '{task}'{more}; evaluate them again to have them back"
+        )
