@@ -106,7 +106,11 @@ def write_folder(folder: Path, files: Files, reader: Reader, rng: random.Random)
 
 def attempt(reader: Reader, folder: Path) -> Outcome:
     """Lets a reader read a folder, and judges what it does."""
-    names = {folder.name, *(p.name for p in folder.rglob("*")), *(p.stem for p in folder.rglob("*"))}
+    names = {
+        folder.name,
+        *(p.name for p in folder.rglob("*")),
+        *(p.stem for p in folder.rglob("*")),
+    }
     start = time.monotonic()
     try:
         with _limit():
@@ -270,7 +274,9 @@ def main() -> None:
     for name in names:
         counts: Counter[str] = Counter()
         faults: dict[str, tuple[int, Outcome]] = {}
-        for number, outcome in fuzz_apart(name, 60 * arguments.minutes / len(names), arguments.seed):
+        for number, outcome in fuzz_apart(
+            name, 60 * arguments.minutes / len(names), arguments.seed
+        ):
             counts[outcome.kind] += 1
             known = faults.get(outcome.fault)
             if outcome.fault and (known is None or len(outcome.detail) < len(known[1].detail)):

@@ -82,12 +82,18 @@ def damage_bytes(content: bytes, rng: random.Random) -> bytes:
     if kind == 4:
         return content[:start] + rng.choice(_ODD_BYTES) + content[start:]
     if kind == 5:
-        return content[:start] + bytes(byte ^ (1 << rng.randrange(8)) for byte in middle) + content[end:]
+        return (
+            content[:start]
+            + bytes(byte ^ (1 << rng.randrange(8)) for byte in middle)
+            + content[end:]
+        )
     if kind == 6:
         return content[:start] + b"\0" * (end - start) + content[end:]
     if kind == 7:
         return content[:start] + rng.randbytes(end - start) + content[end:]
-    return rng.choice((b"", b"\0" * 100, rng.randbytes(200), content.decode("latin-1").encode("utf-16")))
+    return rng.choice(
+        (b"", b"\0" * 100, rng.randbytes(200), content.decode("latin-1").encode("utf-16"))
+    )
 
 
 def _descend(tree: Any, rng: random.Random) -> tuple[Any, Any] | None:
@@ -149,7 +155,9 @@ def _damage_table(delimiter: str) -> Mutation:
         elif kind == 4:
             rows = [cells[:column] + cells[column + 1 :] for cells in rows]
         elif kind == 5:
-            rows = [cells[:column] + cells[column : column + 1] * 2 + cells[column:] for cells in rows]
+            rows = [
+                cells[:column] + cells[column : column + 1] * 2 + cells[column:] for cells in rows
+            ]
         elif kind == 6:
             other = rng.choice((";", "\t", ",", " "))
             return "\n".join(other.join(cells) for cells in rows).encode()

@@ -325,9 +325,9 @@ def _score_seeds() -> Sequence[Files]:
 
 
 def _read_scores(folder: Path) -> None:
-    from geneb_jax.presentation.results import labels_of, read_source
-    from geneb_jax.presentation.report import report_data
     from geneb_jax.presentation.published import model_labels
+    from geneb_jax.presentation.report import report_data
+    from geneb_jax.presentation.results import labels_of, read_source
     from geneb_jax.presentation.tables import write_tables
 
     source = read_source(str(folder))
@@ -345,9 +345,7 @@ def _submission_seeds() -> Sequence[Files]:
 
     def content(name: str) -> bytes:
         cell = {"MCC": 0.5, "Acc": 0.7, "F1": 0.6}
-        results = {
-            regime: {task.id: cell for task in GENEB.tasks[:3]} for regime in GENEB.regimes
-        }
+        results = {regime: {task.id: cell for task in GENEB.tasks[:3]} for regime in GENEB.regimes}
         known = {"schema_version": GENEB.schema_version, "model_id": name, "results": results}
         return json.dumps(known | {"harness_version": "1", "meta": {"display": name}}).encode()
 

@@ -65,6 +65,7 @@ def run(
     start = time.monotonic()
     settings = parse_config(config)
     if settings.output.scores:
+        _check_workdir(workdir)
         return _present_scores(settings.output, workdir, console)
     if settings.devices.processes:
         try:
@@ -72,6 +73,7 @@ def run(
         except ValueError as error:
             raise ConfigError([f"config.processes: {error}"]) from error
     sources, tasks = check(settings)
+    _check_workdir(workdir)
     checked = time.monotonic()
     keep_programs(workdir / "compiled")
     if jax.process_index() > 0:
@@ -118,6 +120,14 @@ def run(
     console.print(f"results: {workdir}")
     meet(_END)
     return evaluation.scores
+
+
+def _check_workdir(workdir: Path) -> None:
+    """Raises ConfigError where nothing can be written into the workdir."""
+    try:
+        check_folder(workdir)
+    except ValueError as error:
+        raise ConfigError([f"--workdir={error}"]) from error
 
 
 def check(settings: Settings) -> tuple[list[Source], list[Task]]:

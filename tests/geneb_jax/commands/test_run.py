@@ -37,7 +37,7 @@ def test_a_config_is_found_by_name_and_by_file(tmp_path):
 def test_a_wrong_call_is_answered_in_a_line(command, tmp_path, monkeypatch, words, answer):
     monkeypatch.chdir(tmp_path)
     done = command("run", *words)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert answer in done.stderr
     assert not list(tmp_path.iterdir())
 
@@ -45,5 +45,5 @@ def test_a_wrong_call_is_answered_in_a_line(command, tmp_path, monkeypatch, word
 def test_a_workdir_that_is_a_file_is_named(command, tmp_path):
     (tmp_path / "file").write_text("")
     done = command("run", "--config=quickstart", f"--workdir={tmp_path / 'file'}")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == f"nothing was started:\n--workdir={tmp_path / 'file'} is not a folder\n"

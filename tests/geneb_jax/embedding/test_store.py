@@ -118,7 +118,7 @@ def test_folders_that_take_nothing_are_named(tmp_path, bucket_folder):
     assert not list((tmp_path / "deep" / "folder").iterdir())
     check_folder(bucket_folder)
     for folder in (__file__, "gs://no-such-bucket/x", "no-such-scheme://x"):
-        with pytest.raises(ValueError, match=f"{folder}: nothing can be kept there"):
+        with pytest.raises(ValueError, match=f"{folder}: nothing can be written there"):
             check_folder(folder)
 
 

@@ -18,7 +18,7 @@ from geneb_jax.scoring.scores import (
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(finite, finite, finite)
+@given(st.floats(-1, 1), finite, finite)
 def test_numbers_read_back_exactly(tmp_path_factory, mcc, objective, norm):
     path = tmp_path_factory.mktemp("scores") / "scores.csv"
     scores = table({"MCC": mcc, "objective": objective, "gradient_norm": norm})
