@@ -4,13 +4,15 @@
     python -m benchmarks.fuzz --minutes 1 --readers tasks,cells --seed 7 --out offending
 
 Each reader gets folders whose files are damaged by `fuzz_mutations`, or missing, or folders, or
-links to nothing, with foreign files beside them. It may take what it is given, or refuse it with one
-of the project's errors: a ValueError that the project raises, of few lines, which names the file.
-All else is a fault: other exceptions, errors of libraries that come through, long messages, more
-than 10 seconds or 2 GiB, and a process that dies. The table counts what happened by reader; the
-shortest input of each distinct fault is written into a folder of `--out`, with the traceback.
+links to nothing, with foreign files beside them. It may take what it is given, or refuse it with
+one of the project's errors: a ValueError, or an OSError where it writes, that the project raises,
+of few lines, which name a file. All else is a fault: other exceptions, errors of libraries that
+come through, long messages, more than 10 seconds or 2 GiB, and a process that dies. The table
+counts what happened by reader; an input of each distinct fault, that of the shortest message, is
+written into a folder of `--out`, with the traceback.
 
-Input i of a reader is the same for the same seed. Readers that are caches should refuse nothing.
+Input i of a reader is the same for the same seed. Readers of what a run keeps (cells, store,
+digests, devices) should refuse nothing but a folder in the way of a file.
 """
 
 import argparse
@@ -82,7 +84,7 @@ def damaged(reader: Reader, seeds: Sequence[Files], rng: random.Random) -> Files
 
 
 def write_folder(folder: Path, files: Files, reader: Reader, rng: random.Random) -> None:
-    """Writes an input's files; at times one is missing, a folder or a link, or others are beside."""
+    """Writes an input's files; one may be missing, a folder or a link, and others be beside it."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -106,11 +108,7 @@ def write_folder(folder: Path, files: Files, reader: Reader, rng: random.Random)
 
 def attempt(reader: Reader, folder: Path) -> Outcome:
     """Lets a reader read a folder, and judges what it does."""
-    names = {
-        folder.name,
-        *(p.name for p in folder.rglob("*")),
-        *(p.stem for p in folder.rglob("*")),
-    }
+    names = {folder.name, *(path.stem for path in folder.rglob("*"))}
     start = time.monotonic()
     try:
         with _limit():
@@ -137,7 +135,7 @@ def _refusal(message: str, names: set[str] | None, error: BaseException) -> Outc
     detail = "".join(traceback.format_exception(error))
     raised = linecache.getline(last.filename, last.lineno or 0).lstrip().startswith("raise ")
     ours = last is frames[-1] and raised
-    if not (ours and isinstance(error, ValueError | RefusedError)):
+    if not (ours and isinstance(error, ValueError | OSError | RefusedError)):
         return Outcome(FAULT, where, detail)
     if "Traceback (most recent" in message:
         return Outcome(FAULT, message.strip().splitlines()[-1], message)
@@ -213,7 +211,8 @@ def _work(name: str, seconds: float, seed: int, start: int, to: Connection) -> N
     for number, outcome in fuzz(name, seconds, seed, start):
         if number == start:
             used = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) * 1024
-            resource.setrlimit(resource.RLIMIT_DATA, (used + MOST_BYTES,) * 2)
+            limit = used + MOST_BYTES
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         to.send((number, outcome))
     to.close()
 
@@ -260,7 +259,7 @@ def keep(out: Path, name: str, seed: int, faults: dict[str, tuple[int, Outcome]]
 
 def main() -> None:
     """Fuzzes the readers one after another and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Fuzzes the readers of files.")
     parser.add_argument("--minutes", type=float, default=10, help="of all readers together")
     parser.add_argument("--readers", default=",".join(READERS), help="names, with commas")
     parser.add_argument("--seed", type=int, default=0)
@@ -274,9 +273,8 @@ def main() -> None:
     for name in names:
         counts: Counter[str] = Counter()
         faults: dict[str, tuple[int, Outcome]] = {}
-        for number, outcome in fuzz_apart(
-            name, 60 * arguments.minutes / len(names), arguments.seed
-        ):
+        seconds = 60 * arguments.minutes / len(names)
+        for number, outcome in fuzz_apart(name, seconds, arguments.seed):
             counts[outcome.kind] += 1
             known = faults.get(outcome.fault)
             if outcome.fault and (known is None or len(outcome.detail) < len(known[1].detail)):
