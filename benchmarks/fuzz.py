@@ -254,7 +254,8 @@ def keep(out: Path, name: str, seed: int, faults: dict[str, tuple[int, Outcome]]
             shutil.rmtree(folder, ignore_errors=True)
             (folder / "input").mkdir(parents=True)
             make_input(name, seeds, seed, number, folder / "input")
-            (folder / "fault.txt").write_text(f"{outcome.fault}\n\n{outcome.detail}", "utf-8")
+            text = f"{outcome.fault}\n\n{outcome.detail}"
+            (folder / "fault.txt").write_text(text, "utf-8", "backslashreplace")
 
 
 def main() -> None:

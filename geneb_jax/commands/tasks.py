@@ -47,13 +47,11 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
 
     from geneb_jax.tasks.description import describe
     from geneb_jax.tasks.reading import find_tasks, read_task
+    from geneb_jax.tasks.selection import choose_tasks
 
-    there = find_tasks(folder)
-    if tasks != "all":
-        wanted = {task.id for task in select_tasks(tasks)}
-        there = {name: info for name, info in there.items() if name in wanted}
+    chosen = find_tasks(folder).values() if tasks == "all" else choose_tasks(folder, tasks)
     rows, problems = [], []
-    for info in track(there.values(), "reading", console=Console(stderr=True), transient=True):
+    for info in track(list(chosen), "reading", console=Console(stderr=True), transient=True):
         try:
             rows.append(describe(read_task(folder, info)))
         except ValueError as error:
