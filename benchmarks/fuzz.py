@@ -42,6 +42,7 @@ MOST_SECONDS = 10
 MOST_BYTES = 2 * 2**30  # beside what the process holds before the first input
 MOST_LINES = 12  # a task lists three problems of each kind
 MOST_LETTERS = 2000
+_SHORTEST_NAME = 4  # shorter ones stand in any message by chance
 _ROOT = Path(__file__).parents[1]
 _PROJECT = tuple(
     f"{_ROOT / name}/" for name in ("geneb_jax", "model_ports", "probes", "benchmarks")
@@ -108,7 +109,8 @@ def write_folder(folder: Path, files: Files, reader: Reader, rng: random.Random)
 
 def attempt(reader: Reader, folder: Path) -> Outcome:
     """Lets a reader read a folder, and judges what it does."""
-    names = {folder.name, *(path.stem for path in folder.rglob("*"))}
+    words = {folder.name, *(word for path in folder.rglob("*") for word in (path.name, path.stem))}
+    names = {word for word in words if len(word) >= _SHORTEST_NAME}
     start = time.monotonic()
     try:
         with _limit():

@@ -212,7 +212,7 @@ def damage_npz(content: bytes, rng: random.Random) -> bytes:
     if kind == 0:
         del members[at]
     elif kind == 1:
-        members[at] = (rng.choice(("x.npy", "", "ids.npy", "train", "../train.npy")), member)
+        members[at] = (rng.choice(("x.npy", "ids.npy", "train", "../train.npy")), member)
     elif kind == 2:
         members.append((name, rng.choice(members)[1]))
     else:

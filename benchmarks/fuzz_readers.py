@@ -12,7 +12,8 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 
@@ -414,8 +415,8 @@ def _digest_seeds() -> Sequence[Files]:
 
     def make(folder: Path) -> None:
         (folder / "large").write_bytes(_LARGE)
-        os.environ["XDG_CACHE_HOME"] = str(folder)
-        digests._keep(digests._stamp(folder / "large"), "0" * 64)
+        with mock.patch.dict(os.environ, XDG_CACHE_HOME=str(folder)):
+            digests._keep(digests._stamp(folder / "large"), "0" * 64)
 
     files = dict(_made(make))
     files.pop("large")
@@ -430,10 +431,10 @@ def _read_digests(folder: Path) -> None:
 
     path = folder / "large"
     path.write_bytes(_LARGE)
-    os.environ["XDG_CACHE_HOME"] = str(folder)
-    for entry in (folder / "geneb_jax" / "digests").glob("[!.]*.json"):
-        entry.rename(digests._cache_file(digests._stamp(path)))
-    assert digests.file_facts(path)["sha256"] == hashlib.sha256(_LARGE).hexdigest()
+    with mock.patch.dict(os.environ, XDG_CACHE_HOME=str(folder)):
+        for entry in (folder / "geneb_jax" / "digests").glob("[!.]*.json"):
+            entry.rename(digests._cache_file(digests._stamp(path)))
+        assert digests.file_facts(path)["sha256"] == hashlib.sha256(_LARGE).hexdigest()
 
 
 def _device_seeds() -> Sequence[Files]:
@@ -475,13 +476,15 @@ def get_config():
 
 def _command(*words: str) -> None:
     """Runs `geneb-jax`; nothing is evaluated: a config is parsed."""
-    import geneb_jax.run
     from geneb_jax.commands import main
     from geneb_jax.config import parse_config
 
-    geneb_jax.run.run = cast(Any, lambda config, *_: parse_config(config))
     out = io.StringIO()
-    with contextlib.redirect_stderr(out), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        mock.patch("geneb_jax.run.run", lambda config, *_: parse_config(config)),
+        contextlib.redirect_stderr(out),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         try:
             status = main(words)
         except SystemExit as end:
