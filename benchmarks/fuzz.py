@@ -142,9 +142,9 @@ def _refusal(message: str, names: set[str] | None, error: BaseException) -> Outc
     if "Traceback (most recent" in message:
         return Outcome(FAULT, message.strip().splitlines()[-1], message)
     if not message.strip() or len(message.strip().splitlines()) > MOST_LINES:
-        return Outcome(FAULT, f"{where}, {len(message.splitlines())} lines", detail)
+        return Outcome(FAULT, f"{where}: many lines", detail)
     if len(message) > MOST_LETTERS:
-        return Outcome(FAULT, f"{where}, {len(message)} letters", detail)
+        return Outcome(FAULT, f"{where}: long", detail)
     if names is not None and not any(name in message for name in names):
         return Outcome(NAMELESS, where, detail)
     return Outcome(REFUSED)

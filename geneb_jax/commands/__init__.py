@@ -12,6 +12,7 @@ from importlib import metadata
 
 from model_ports.exits import DONE, WRONG, ended
 
+_SHOWN = 40  # letters of a wrong name
 # Module and one line of help, by name.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("geneb_jax.commands.run", "evaluate models on tasks, from a config"),
@@ -38,7 +39,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(COMMANDS)}"
-        print(f"geneb-jax: '{name}' is not a command; {hint}", file=sys.stderr)
+        print(f"geneb-jax: {name[:_SHOWN]!r} is not a command; {hint}", file=sys.stderr)
         return WRONG
     module, _ = COMMANDS[name]
     return ended(lambda: importlib.import_module(module).main(rest))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from geneb_jax.config import PRESET_POOLING, DataSettings, EmbeddingSettings, Settings
+from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.models import find_source
 from model_ports.catalog import CATALOG_DTYPE, PresetName
 from model_ports.contract.family import FINAL, View
@@ -81,7 +82,7 @@ def embed_views(
             empty, or too long; sequences are checked before weights are loaded.
     """
     texts = _texts(sequences)
-    folder = Path(checkpoints_dir).expanduser() if checkpoints_dir else None
+    folder = local_path(checkpoints_dir) if checkpoints_dir else None
     settings = Settings(
         data=DataSettings(checkpoints_dir=folder),
         embedding=EmbeddingSettings(

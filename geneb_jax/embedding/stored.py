@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from geneb_jax.config import Settings
+from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.source import Advance, Immediate, baseline, baseline_card
 from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
@@ -80,7 +81,7 @@ def stored_source(name: str, settings: Settings) -> StoredSource | None:
     del settings
     if not name.startswith(_PREFIX):
         return None
-    folder = Path(name.removeprefix(_PREFIX)).expanduser()
+    folder = local_path(name.removeprefix(_PREFIX))
     if not folder.is_dir():
         raise ValueError(f"'{name}': {folder}: no such folder")
     return StoredSource(name, folder)

@@ -32,4 +32,6 @@ def write_whole(path: "Path | epath.Path", content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OSError(error.errno, f"cannot be written: {error.strerror}", str(path)) from error
+        # Paths of `etils` raise errors without a number.
+        reason = error.strerror or " ".join(str(error).split())
+        raise OSError(error.errno, f"cannot be written: {reason}", str(path)) from error

@@ -19,12 +19,13 @@ from geneb_jax.scoring.scores import (
     HEAD_COLUMNS,
     KEY_COLUMNS,
     REQUIRED,
+    TYPES,
     cell_problem,
     complete,
-    has_kind,
     merge,
 )
 
+_SHOWN = 40  # letters of a value that is wrong
 _OF_CELL = [name for name in KEY_COLUMNS if name not in HEAD_COLUMNS]  # one value a cell
 
 
@@ -164,14 +165,19 @@ def _problems(fields: Mapping[str, Any]) -> Iterator[str]:
         yield "a column is there twice"
     if not isinstance(rows, list) or not rows:
         yield "no rows"
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, list) or len(row) != len(columns):
-            yield f"row {number} has not one value a column"
-        for name, value in zip(columns, row, strict=True):
-            if not has_kind(name, value):
-                yield f"{name} in row {number} is no {COLUMNS[name].kind}"
-            if reason := cell_problem(name, value):
-                yield f"{name} in row {number} {reason}"
+    if any(not isinstance(row, list) or len(row) != len(columns) for row in rows):
+        yield "a row has not one value a column"
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if name not in COLUMNS:  # of newer code
+            continue
+        kind = COLUMNS[name].kind
+        yield from (
+            f"{name} {str(value)[:_SHOWN]!r} is no {kind}"
+            for value in values
+            if type(value) not in TYPES[kind]
+        )
+        reasons = ((value, cell_problem(name, value)) for value in set(values))
+        yield from (f"{name} {value!r} {reason}" for value, reason in reasons if reason)
     of_cell, of_head = (
         [tuple(row[columns.index(name)] for name in names) for row in rows]
         for names in (_OF_CELL, HEAD_COLUMNS)

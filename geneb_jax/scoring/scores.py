@@ -22,9 +22,13 @@ _KINDS: Mapping[str, Callable[[str], Any]] = {
     "number": lambda text: float(text or "nan"),
 }
 _KIND_NAMES = {"truth": "True or False", "integer": "an integer", "number": "a number"}
-_TYPES: Mapping[str, Any] = {
-    "text": str, "truth": bool, "integer": int, "number": (int, float)
-}  # fmt: skip
+# The types of a column's values by kind; a missing number is a NaN.
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "text": (str,),
+    "truth": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
 _MOST_PROBLEMS = 8  # of a table that are named
 _TAP = re.compile("none|-1|[0-9]{1,9}")
 
@@ -154,17 +158,6 @@ def _value(name: str, kind: str, text: str) -> tuple[Any, str]:
     except (ValueError, KeyError):
         return None, f"is not {_KIND_NAMES[kind]}"
     return value, cell_problem(name, value)
-
-
-def has_kind(name: str, value: Any) -> bool:
-    """Says whether a value is of the kind of its column, if it is one of `COLUMNS`.
-
-    A missing number is a NaN.
-    """
-    if name not in COLUMNS:
-        return True
-    kind = _TYPES[COLUMNS[name].kind]
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def cell_problem(name: str, value: Any) -> str:

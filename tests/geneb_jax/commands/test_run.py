@@ -3,11 +3,28 @@ import os
 from pathlib import Path
 
 import pytest
+from etils import epath
 
 from geneb_jax.commands.run import config_file, config_names, help_text
 from geneb_jax.config import fields
 from geneb_jax.scoring.scores import read_scores
 from model_ports.exits import DONE, FAILED, WRONG
+
+SPLITS = ("train", "test")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The words of a small run: two tasks, one model, one-shot probes of a seed."""
+    folder = tmp_path_factory.mktemp("tasks")
+    rows = [f"{'ACGT' * i}AC{'GT'[i % 2]},{i % 2},{split}" for i in range(6) for split in SPLITS]
+    for name in ("one", "two"):
+        (folder / f"{name}.csv").write_text("\n".join(["text,label,split", *rows]))
+    return (
+        "--config=quickstart", f"--config.tasks_dir={folder}", "--config.tasks=one,two",
+        "--config.models=kmer-1", "--config.regimes=1shot", "--config.seeds=13",
+        "--config.report=False",
+    )  # fmt: skip
 
 
 def test_help_tells_every_field_with_its_default():
@@ -102,41 +119,52 @@ def test_a_workdir_that_is_a_file_is_named(command, tmp_path):
     assert done.stderr == f"nothing was started:\n--workdir={tmp_path / 'file'} is not a folder\n"
 
 
-def test_a_workdir_that_cannot_be_written_is_named(command, tmp_path):
+def test_a_workdir_that_cannot_be_written_is_named(command, tmp_path, small):
     (tmp_path / "file").write_text("")
     workdir = tmp_path / "file" / "below"
-    done = command("run", *KMERS, f"--workdir={workdir}")
+    done = command("run", *small, f"--workdir={workdir}")
     assert done.returncode == WRONG
     words = f"--workdir={workdir}: nothing can be written there: Not a directory"
     assert done.stderr == f"nothing was started:\n{words}\n"
-
-
-KMERS = (
-    "--config=quickstart", "--config.models=kmer-1", "--config.tasks=synthetic",
-    "--config.regimes=1shot", "--config.seeds=13", "--config.report=False",
-)  # fmt: skip
 
 
 @pytest.fixture
 def full_for(monkeypatch):
     """Parts of paths for which the disk is full: ten bytes are written, and no more."""
     parts = set()
-    whole = Path.write_bytes
 
-    def write(path, content):
-        if any(part in str(path) for part in parts):
-            whole(path, content[:10])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return whole(path, content)
+    def limited(whole):
+        def write(path, content):
+            if any(part in str(path) for part in parts):
+                whole(path, content[:10])
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return whole(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", write)
+        return write
+
+    for kind in (Path, type(epath.Path("/"))):
+        monkeypatch.setattr(kind, "write_bytes", limited(kind.write_bytes))
     return parts
 
 
-@pytest.mark.parametrize("part", ["cells/", "scores.csv", "run.json"])
-def test_a_full_disk_is_said_in_a_line_and_the_run_goes_on(command, tmp_path, full_for, part):
+TINY = "nucleotide-transformer-v2-50m-3mer-multi-species:random:tiny"
+
+
+@pytest.mark.parametrize(
+    ("part", "model"),
+    [
+        ("cells/", "kmer-1"),
+        ("scores.csv", "kmer-1"),
+        ("run.json", "kmer-1"),
+        ("values-", TINY),
+        ("keys-", TINY),
+    ],
+)
+def test_a_full_disk_is_said_in_a_line_and_the_run_goes_on(
+    command, tmp_path, small, full_for, part, model
+):
     full_for.add(part)
-    call = ("run", *KMERS, f"--workdir={tmp_path / 'full'}")
+    call = ("run", *small, f"--config.models={model}", f"--workdir={tmp_path / 'full'}")
     done = command(*call)
     assert done.returncode == FAILED
     (line,) = done.stderr.splitlines()[-1:]
@@ -146,13 +174,15 @@ def test_a_full_disk_is_said_in_a_line_and_the_run_goes_on(command, tmp_path, fu
     assert not list(tmp_path.rglob("*.tmp"))
     full_for.clear()
     assert command(*call).returncode == DONE
-    assert command("run", *KMERS, f"--workdir={tmp_path / 'other'}").returncode == DONE
+    assert command(*call[:-1], f"--workdir={tmp_path / 'other'}").returncode == DONE
     scores = [(tmp_path / name / "scores.csv").read_bytes() for name in ("full", "other")]
     assert scores[0] == scores[1]
 
 
-def test_foreign_files_and_damaged_cells_of_a_workdir_change_nothing(command, tmp_path, caplog):
-    call = ("run", *KMERS, f"--workdir={tmp_path}")
+def test_foreign_files_and_damaged_cells_of_a_workdir_change_nothing(
+    command, tmp_path, small, caplog
+):
+    call = ("run", *small, f"--workdir={tmp_path}")
     assert command(*call).returncode == DONE
     scores = (tmp_path / "scores.csv").read_bytes()
     cells = sorted((tmp_path / "cells").rglob("*.json"))
@@ -169,9 +199,9 @@ def test_foreign_files_and_damaged_cells_of_a_workdir_change_nothing(command, tm
     assert {message.partition(": ")[0] for message in said} == {str(cells[0]), str(cells[1])}
 
 
-def test_a_name_of_the_paper_is_the_models_id(command, tmp_path, caplog):
+def test_a_name_of_the_paper_is_the_models_id(command, tmp_path, small, caplog):
     models = "--config.models=nt-v2-50m-3mer-ms:random:tiny"
-    done = command("run", *KMERS, models, f"--workdir={tmp_path}", "--config.tasks=synthetic")
+    done = command("run", *small, models, f"--workdir={tmp_path}")
     assert done.returncode == DONE, done.stderr
     id_ = "nucleotide-transformer-v2-50m-3mer-multi-species"
     assert set(read_scores(tmp_path / "scores.csv")["model"]) == {f"{id_}:random:tiny"}

@@ -72,12 +72,12 @@ DAMAGES = {
         columns=[*c["columns"], "C"], rows=[[*c["rows"][0], 1.0]]
     ),
     "no rows": lambda c: c.update(rows={}),
-    "row 1 has not one value a column": lambda c: c["rows"][0].pop(),
-    "model in row 1 is no text": change("model", 3),
-    "seed in row 1 is no integer": change("seed", "13"),
-    "converged in row 1 is no truth": change("converged", 1),
-    "C in row 1 is not a positive number": change("C", float("nan")),
-    "MCC in row 1 is not in -1 .. 1": change("MCC", 2.0),
+    "a row has not one value a column": lambda c: c["rows"][0].pop(),
+    "model '3' is no text": change("model", 3),
+    "seed '13' is no integer": change("seed", "13"),
+    "converged '1' is no truth": change("converged", 1),
+    "C nan is not a positive number": change("C", float("nan")),
+    "MCC 2.0 is not in -1 .. 1": change("MCC", 2.0),
     "a head is there twice": lambda c: c.update(rows=c["rows"] * 2),
 }
 
