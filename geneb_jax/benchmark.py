@@ -2,9 +2,12 @@
 
 import difflib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 
+_MOST_NAMED = 5  # unknown names of a selection; the others are counted
+_SHOWN = 100  # letters of an unknown name
 CUSTOM = "custom"  # category and suite of a task that is not in the benchmark
 
 _SUITES = (  # by prefix of the label; the longer first
@@ -121,7 +124,7 @@ def _groups() -> dict[str, tuple[TaskInfo, ...]]:
 _GROUPS = _groups()
 
 
-def select_tasks(selection: str) -> tuple[TaskInfo, ...]:
+def select_tasks(selection: str, others: Iterable[str] = ()) -> tuple[TaskInfo, ...]:
     """Returns the tasks that a comma list names, each once, in the benchmark's order.
 
     Args:
@@ -129,13 +132,18 @@ def select_tasks(selection: str) -> tuple[TaskInfo, ...]:
             category), 'stability' (the paper's appendix E) or 'all'; upper and lower case count
             alike.
 
+        others: Names that are valid beside these where this is called, for the hint.
+
     Raises:
-        ValueError: Lists every unknown name with the nearest valid ones.
+        ValueError: Names what is unknown, with the nearest valid names.
     """
     names = [name.strip() for name in selection.split(",") if name.strip()]
     unknown = [name for name in names if name.lower() not in _GROUPS]
     if unknown or not names:
-        raise ValueError("\n".join(map(_unknown, unknown)) or "no task is named")
+        lines = [_unknown(name, others) for name in unknown[:_MOST_NAMED]]
+        if len(unknown) > _MOST_NAMED:
+            lines.append(f"... and {len(unknown) - _MOST_NAMED} more names of no task")
+        raise ValueError("\n".join(lines) or "no task is named")
     chosen = {task.id for name in names for task in _GROUPS[name.lower()]}
     return tuple(task for task in GENEB.tasks if task.id in chosen)
 
@@ -145,7 +153,8 @@ def names_tasks(name: str) -> bool:
     return name.lower() in _GROUPS
 
 
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), _GROUPS, n=3, cutoff=0.4)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"'{name}' is no task, category or suite{hint}"
+def _unknown(name: str, others: Iterable[str]) -> str:
+    valid = {group: group for group in _GROUPS} | {other.lower(): other for other in others}
+    near = difflib.get_close_matches(name[:_SHOWN].lower(), valid, n=3, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(valid[each] for each in near)}?" if near else ""
+    return f"'{name[:_SHOWN]}' is no task, category or suite{hint}"

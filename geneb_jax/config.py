@@ -55,10 +55,10 @@ class DataSettings:
 
     models: tuple[str, ...] = _field(
         "all",
-        checks.items,
-        "kmer-1 .. kmer-6; a model id of the catalog; ID:random and ID:random:tiny, untrained "
-        "controls at full and at small size; embeddings:DIR, computed elsewhere; all: the 40 of "
-        "the paper.",
+        checks.names,
+        "kmer-1 .. kmer-6; a model of the catalog by its id, its name in the paper or its "
+        "repository on the hub; ID:random and ID:random:tiny, untrained controls at full and at "
+        "small size; embeddings:DIR, computed elsewhere; all: the 40 of the paper.",
     )
     tasks: str = _field(
         "all",

@@ -28,15 +28,27 @@ def items(value: Any) -> tuple[Any, ...]:
     listed = value.split(",") if isinstance(value, str) else value
     listed = listed if isinstance(listed, Iterable) else (listed,)
     stripped = [item.strip() if isinstance(item, str) else item for item in listed]
+    for item in stripped:
+        if not isinstance(item, str | int | float) or isinstance(item, bool):
+            raise ValueError(f"{item!r} is no name or number; give text with commas, or a tuple")
     distinct = tuple(dict.fromkeys(item for item in stripped if item != ""))
     if not distinct:
         raise ValueError("nothing is named; name at least one")
     return distinct
 
 
+def names(value: Any) -> tuple[str, ...]:
+    """Returns the items of a list of names; see `items`."""
+    listed = items(value)
+    for item in listed:
+        if not isinstance(item, str):
+            raise ValueError(f"{item!r} is not a name")
+    return listed
+
+
 def comma_list(value: Any) -> str:
-    """Returns the items of a list as one text, with commas."""
-    return ",".join(items(value))
+    """Returns a list of names as one text, with commas."""
+    return ",".join(names(value))
 
 
 def one_of(*valid: str) -> Callable[[Any], str]:
@@ -72,11 +84,14 @@ def at_least(low: int) -> Callable[[Any], int]:
 
 
 def _number(value: Any, kind: type) -> Any:
+    what = "an integer" if kind is int else "a number"
     try:
-        return kind(value)
-    except (TypeError, ValueError):
-        what = "an integer" if kind is int else "a number"
+        number = kind(value)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is not {what}") from None
+    if isinstance(value, bool) or (isinstance(value, float) and number != value):
+        raise ValueError(f"{value!r} is not {what}")
+    return number
 
 
 def flag(value: Any) -> bool:
@@ -127,7 +142,7 @@ def strengths(value: Any) -> tuple[float, ...]:
 def shots(value: Any) -> tuple[int | None, ...]:
     """Takes regimes and returns the rows of each class that they show a probe; None: all."""
     rows: list[int | None] = []
-    for regime in items(value):
+    for regime in names(value):
         match = re.fullmatch(r"([1-9]\d*)shot", regime)
         if regime != "full" and not match:
             raise ValueError(
@@ -142,7 +157,9 @@ def directory(value: Any) -> Path | None:
     """Takes a folder that is there; an empty value becomes None."""
     if not value:
         return None
-    path = Path(value).expanduser()
+    if not isinstance(value, str | Path):
+        raise ValueError(f"{value!r} is not a folder's name")
+    path = local_path(value)
     if not path.is_dir():
         raise ValueError(f"{value}: no such folder")
     return path
@@ -151,7 +168,19 @@ def directory(value: Any) -> Path | None:
 def any_path(value: Any) -> str:
     """Takes a path of any file system, also gs://, which may not be there yet."""
     address = str(value)
-    return str(Path(address).expanduser()) if address.startswith("~") else address
+    return str(local_path(address)) if address.startswith("~") else address
+
+
+def local_path(value: str | Path) -> Path:
+    """Takes a path on a local disk; a leading `~` is a home folder.
+
+    Raises:
+        ValueError: There is no such user.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{value}: there is no user of this name; write ./~ for a file") from None
 
 
 def model_axis(value: Any) -> int:

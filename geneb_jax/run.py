@@ -53,6 +53,7 @@ def run(
     start = time.monotonic()
     settings = parse_config(config)
     if settings.output.scores:
+        _check_workdir(workdir)
         from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)
 
         return present_scores(settings.output, workdir, console)
@@ -62,6 +63,7 @@ def run(
         except ValueError as error:
             raise ConfigError([f"config.processes: {error}"]) from error
     sources, tasks = check(settings)
+    _check_workdir(workdir)
     checked = time.monotonic()
     keep_programs(settings.devices.programs_dir)
     if jax.process_index() > 0:
@@ -92,6 +94,14 @@ def run(
     close_run(settings, evaluation, tasks, provenance, workdir, console)
     meet(_END)
     return evaluation.scores
+
+
+def _check_workdir(workdir: Path) -> None:
+    """Raises ConfigError where nothing can be written into the workdir."""
+    try:
+        check_folder(workdir)
+    except ValueError as error:
+        raise ConfigError([f"--workdir={error}"]) from error
 
 
 def check(settings: Settings) -> tuple[list[Source], list[Task]]:

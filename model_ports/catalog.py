@@ -7,14 +7,18 @@ import difflib
 import functools
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
 
+from absl import logging
+
 PresetName = Literal["corrected", "published"]
 CATALOG_DTYPE = "model"  # asks for the precision that the catalog states of each model
 DTYPES = (CATALOG_DTYPE, "float32", "bfloat16")
+
+_SHOWN = 100  # letters of a name that no model has
 
 BATCHINGS = {
     "masked": "bucketed: padding is hidden from the model by its mask",
@@ -143,17 +147,56 @@ def entries() -> Mapping[str, Entry]:
 
 
 def get(model_id: str) -> Entry:
-    """Returns the entry of a model.
+    """Returns the entry of a model by its id.
 
     Raises:
-        CatalogError: No such model; names the nearest ids.
+        CatalogError: No such model; names the nearest.
     """
-    known = entries()
-    if model_id not in known:
-        near = difflib.get_close_matches(model_id, known, n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise CatalogError(f"model '{model_id}' is not in the catalog{hint}")
-    return known[model_id]
+    if model_id not in entries():
+        raise _unknown(model_id, ())
+    return entries()[model_id]
+
+
+def resolve(name: str, others: Iterable[str] = ()) -> str:
+    """Returns the id of a model by any of its names, in upper or lower case.
+
+    These are the id, the name in the paper, and the repository on the hub, with or without its
+    owner. A warning says which model another name than the id stands for.
+
+    Args:
+        name: What somebody calls the model.
+        others: Names that are valid beside the catalog's where this is called, for the hint.
+
+    Raises:
+        CatalogError: No such model; names the nearest.
+    """
+    if name in entries():
+        return name
+    found = _names().get(name.casefold())
+    if found is None:
+        raise _unknown(name, others)
+    logging.warning("'%s' is the model '%s'", name, found)
+    return found
+
+
+@functools.cache
+def _names() -> Mapping[str, str]:
+    """Returns the ids of all models by each of their names in lower case."""
+    return {
+        name.casefold(): entry.id
+        for entry in entries().values()
+        for repo in [entry.source["repo"] or ""]
+        for name in (repo, repo.rpartition("/")[2], entry.paper_name, entry.id)
+        if name
+    }
+
+
+def _unknown(name: str, others: Iterable[str]) -> CatalogError:
+    papers = (entry.paper_name for entry in entries().values())
+    known = {spelled.casefold(): spelled for spelled in (*others, *papers, *entries())}
+    near = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(known[n] for n in near)}?" if near else ""
+    return CatalogError(f"model '{name[:_SHOWN]}' is not in the catalog{hint}")
 
 
 def dtype_of(name: str, asked: str) -> str:

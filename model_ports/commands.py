@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_ports import catalog
+from model_ports.exits import DONE, FAILED, Parser, ended
 
 if TYPE_CHECKING:
     from model_ports.verification.verify import Verdict
@@ -26,9 +27,9 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
         program: How help and errors call the program.
 
     Returns:
-        The exit status: 1 where something failed.
+        The exit status, one of `exits`.
     """
-    parser = argparse.ArgumentParser(prog=program, description=HELP)
+    parser = Parser(prog=program, description=HELP)
     commands = parser.add_subparsers(dest="model_command", metavar="COMMAND", required=True)
     commands.add_parser("list", help="the 40 models and their ports")
     checked = commands.add_parser("verify", help="check ports against conformance fixtures")
@@ -44,7 +45,7 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
     staged.add_argument("models", nargs="+", metavar="MODEL", help="model ids, or 'all'")
     staged.add_argument("--to", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
     arguments = parser.parse_args(words)
-    return COMMANDS[arguments.model_command](arguments)
+    return ended(lambda: COMMANDS[arguments.model_command](arguments))
 
 
 def list_models(_: argparse.Namespace) -> int:
@@ -74,11 +75,11 @@ def list_models(_: argparse.Namespace) -> int:
     console.print(table)
     models = catalog.entries().values()
     console.print(f"{sum(entry.ported for entry in models)} of {len(models)} models are ported")
-    return 0
+    return DONE
 
 
 def verify_folders(arguments: argparse.Namespace) -> int:
-    """Checks fixture folders or a real checkpoint, a line each; returns 1 if any fails."""
+    """Checks fixture folders or a real checkpoint, a line each; returns FAILED if any fails."""
     from model_ports.verification.verify import verify
 
     if bool(arguments.folders) == bool(arguments.real):
@@ -96,19 +97,16 @@ def verify_folders(arguments: argparse.Namespace) -> int:
             continue
         print(_verdict_text(verdict), flush=True)
         failed |= not verdict.passed
-    return int(failed)
+    return FAILED if failed else DONE
 
 
 def _verify_real(model_id: str, source: Path | None) -> int:
     from model_ports.loading.fetch import fetch_checkpoint
     from model_ports.verification.anchors import anchors_of, verify_real
 
-    try:
-        anchors = anchors_of(model_id)
-        results = verify_real(model_id, source or fetch_checkpoint(model_id), anchors)
-    except ValueError as error:
-        print(f"{model_id}: {error}", file=sys.stderr)
-        return 1
+    model_id = catalog.resolve(model_id)
+    anchors = anchors_of(model_id)
+    results = verify_real(model_id, source or fetch_checkpoint(model_id), anchors)
     for result in results:
         tokens = {None: "not recorded", "": "ok"}.get(result.tokens, "differ")
         print(
@@ -119,7 +117,7 @@ def _verify_real(model_id: str, source: Path | None) -> int:
         )
         if result.tokens:
             print(f"  {result.tokens}")
-    return int(not all(result.passed for result in results))
+    return DONE if all(result.passed for result in results) else FAILED
 
 
 def _verdict_text(verdict: "Verdict") -> str:
@@ -143,7 +141,7 @@ def _verdict_text(verdict: "Verdict") -> str:
 
 
 def convert_model(arguments: argparse.Namespace) -> int:
-    """Converts a checkpoint; returns 1 if it cannot be converted."""
+    """Converts a checkpoint."""
     from model_ports.loading.convert import convert
     from model_ports.loading.fetch import fetch_checkpoint
 
@@ -151,21 +149,19 @@ def convert_model(arguments: argparse.Namespace) -> int:
         print(f"  {done}/{total} {name}", flush=True)
 
     _quiet_orbax()
-    try:
-        source = arguments.source or fetch_checkpoint(arguments.model)
-        folder, done = convert(arguments.model, source, arguments.out, progress)
-    except ValueError as error:
-        print(f"{arguments.model}: {error}", file=sys.stderr)
-        return 1
+    model_id = catalog.resolve(arguments.model)
+    source = arguments.source or fetch_checkpoint(model_id)
+    folder, done = convert(model_id, source, arguments.out, progress)
     print(f"{folder}: " + ("converted" if done else "already converted, every file is whole"))
-    return 0
+    return DONE
 
 
 def fetch_models(arguments: argparse.Namespace) -> int:
-    """Stages checkpoints, a line each; returns 1 if any could not be staged."""
+    """Stages checkpoints, a line each; returns FAILED if any could not be staged."""
     from model_ports.loading.fetch import stage
 
-    names = list(catalog.entries()) if "all" in arguments.models else arguments.models
+    everything = "all" in arguments.models
+    names = catalog.entries() if everything else [*map(catalog.resolve, arguments.models)]
     failed = False
     for name in names:
         try:
@@ -173,7 +169,7 @@ def fetch_models(arguments: argparse.Namespace) -> int:
         except ValueError as error:
             print(f"{name}: {error}", file=sys.stderr, flush=True)
             failed = True
-    return int(failed)
+    return FAILED if failed else DONE
 
 
 def _quiet_orbax() -> None:

@@ -10,6 +10,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
+from model_ports.exits import DONE, WRONG, ended
+
+_SHOWN = 40  # letters of a wrong name
 # Module and one line of help, by name.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("geneb_jax.commands.run", "evaluate models on tasks, from a config"),
@@ -21,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a subcommand and returns the exit status: 0, 1 where it failed, 2 for a wrong call.
+    """Runs a subcommand and returns the exit status, one of `model_ports.exits`.
 
     Args:
         words: The command line behind the program's name; None: that of the process.
@@ -29,21 +32,17 @@ def main(words: Sequence[str] | None = None) -> int:
     name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
     if name in ("-h", "--help"):
         print(_help())
-        return 0
+        return DONE
     if name == "--version":
         print(metadata.version("geneb-jax"))
-        return 0
+        return DONE
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(COMMANDS)}"
-        print(f"geneb-jax: '{name}' is not a command; {hint}", file=sys.stderr)
-        return 2
+        print(f"geneb-jax: {name[:_SHOWN]!r} is not a command; {hint}", file=sys.stderr)
+        return WRONG
     module, _ = COMMANDS[name]
-    try:
-        return importlib.import_module(module).main(rest)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    return ended(lambda: importlib.import_module(module).main(rest))
 
 
 def _help() -> str:

@@ -1,12 +1,12 @@
 """`geneb-jax embed`: the embeddings of any sequences, as geneb_jax.embed gives them."""
 
-import argparse
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from geneb_jax.config import LETTERS, PRESETS
 from model_ports.catalog import CATALOG_DTYPE, DTYPES
+from model_ports.exits import DONE, Parser
 
 _POOLINGS = "preset,mean,mean-all-rows,max,first,last,penultimate"
 _LETTERS_HELP = "upper: lower-case letters as upper-case ones; dna: and U as T"
@@ -15,7 +15,7 @@ _TAPS = "-1 final, 0 embedding, i after block i; several with commas, or all"
 
 def main(words: Sequence[str]) -> int:
     """Embeds the records of a file into an .npz file."""
-    parser = argparse.ArgumentParser(prog="geneb-jax embed", description=__doc__)
+    parser = Parser(prog="geneb-jax embed", description=__doc__)
     parser.add_argument("--model", required=True, help="model id, ID:random[:tiny], kmer-4")
     parser.add_argument(
         "--input", type=Path, required=True, help=".fa, .fq, .csv, .tsv, .txt; or .gz"
@@ -68,7 +68,7 @@ def main(words: Sequence[str]) -> int:
     for name, array in arrays.items():
         print(f"{name}: float32 {list(array.shape)}")
     print(f"ids: {len(names)} names; all in {arguments.out}")
-    return 0
+    return DONE
 
 
 def _tap(text: str) -> int:

@@ -1,17 +1,17 @@
 """`geneb-jax tables`: the paper's tables, figures and a report of scores that are there already."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from geneb_jax.config import PAPER_VERSIONS
+from model_ports.exits import DONE, Parser
 
 
 def main(words: Sequence[str]) -> int:
     """Writes tables, figures and report of a set of scores; prints the paper's statistics."""
-    parser = argparse.ArgumentParser(prog="geneb-jax tables", description=__doc__)
+    parser = Parser(prog="geneb-jax tables", description=__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--scores", type=Path, help="scores.csv of a run, or its workdir")
     source.add_argument("--submissions", type=Path, help="folder of GENEB submission files")
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     if "paper_statistics" in tables:
         print_statistics(tables["paper_statistics"], _wide_console())
     print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
-    return 0
+    return DONE
 
 
 def _wide_console() -> Console:

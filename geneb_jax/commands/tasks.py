@@ -1,6 +1,5 @@
 """`geneb-jax tasks`: what the tasks of the benchmark are, and what data is at hand."""
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geneb_jax.benchmark import GENEB, select_tasks
+from model_ports.exits import DONE, WRONG, Parser
 
 _LENGTHS = ("min", "median", "max")
 _DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")
@@ -22,13 +22,15 @@ def main(words: Sequence[str]) -> int:
     """Prints the tasks of a folder, or the benchmark's definition without one.
 
     Returns:
-        The exit status: 1 where a task cannot be read, or none is there.
+        The exit status: WRONG where a task cannot be read, or none is there.
     """
-    parser = argparse.ArgumentParser(prog="geneb-jax tasks", description=__doc__)
+    parser = Parser(prog="geneb-jax tasks", description=__doc__)
     parser.add_argument("--tasks_dir", type=Path, help="folder of task files")
     parser.add_argument("--tasks", default="all", help="ids, labels, categories, suites, subsets")
     parser.add_argument("--csv", type=Path, help="write the table, digests in full")
     arguments = parser.parse_args(words)
+    if arguments.csv and not arguments.csv.absolute().parent.is_dir():
+        raise ValueError(f"--csv={arguments.csv}: no such folder {arguments.csv.parent}")
     if arguments.tasks_dir is not None:
         return _describe(arguments.tasks_dir, arguments.tasks, arguments.csv)
     chosen = select_tasks(arguments.tasks)
@@ -36,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.csv:
         _write_csv([asdict(task) for task in chosen], arguments.csv)
     print(f"{len(chosen)} of {len(GENEB.tasks)} tasks; --tasks_dir DIR describes data at hand")
-    return 0
+    return DONE
 
 
 def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
@@ -45,13 +47,11 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
 
     from geneb_jax.tasks.description import describe
     from geneb_jax.tasks.reading import find_tasks, read_task
+    from geneb_jax.tasks.selection import choose_tasks
 
-    there = find_tasks(folder)
-    if tasks != "all":
-        wanted = {task.id for task in select_tasks(tasks)}
-        there = {name: info for name, info in there.items() if name in wanted}
+    chosen = find_tasks(folder).values() if tasks == "all" else choose_tasks(folder, tasks)
     rows, problems = [], []
-    for info in track(there.values(), "reading", console=Console(stderr=True), transient=True):
+    for info in track(list(chosen), "reading", console=Console(stderr=True), transient=True):
         try:
             rows.append(describe(read_task(folder, info)))
         except ValueError as error:
@@ -62,7 +62,7 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
         _print([_compact(row) for row in rows])
     print(f"{len(rows)} tasks in {folder}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
-    return int(bool(problems) or not rows)
+    return WRONG if problems or not rows else DONE
 
 
 def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

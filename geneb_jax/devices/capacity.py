@@ -1,17 +1,20 @@
 """What a device can do, measured once and kept in the workdir, and how much memory it uses."""
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 
-from geneb_jax.files.json_files import write_json
+from geneb_jax.files.json_files import read_object, write_json
+from geneb_jax.files.texts import FileError
 
 _REPEATS = 3
+# What is measured, with the kind of its numbers.
+_MEASURED: Mapping[str, Any] = {"matmul_rate": (int, float), "batch_tokens": int}
 
 
 def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
@@ -58,9 +61,25 @@ def read_facts(workdir: Path | None) -> dict[str, dict[str, Any]]:
         `matmul_rate`: FLOP/s by dtype; `batch_tokens`: the tuned tokens of a batch by model. Both
         are empty where nothing was measured, or without a workdir.
     """
-    if workdir is None or not _facts_file(workdir).is_file():
-        return {"matmul_rate": {}, "batch_tokens": {}}
-    return json.loads(_facts_file(workdir).read_text("utf-8"))
+    nothing: dict[str, dict[str, Any]] = {name: {} for name in _MEASURED}
+    if workdir is None or not _facts_file(workdir).exists():
+        return nothing
+    try:
+        facts = read_object(_facts_file(workdir))
+        if not all(_are_positive(facts.get(name), kind) for name, kind in _MEASURED.items()):
+            raise FileError(f"{_facts_file(workdir)}: not what was measured of a device")
+    except FileError as error:
+        logging.warning("%s; it is measured anew", error)
+        return nothing
+    return facts
+
+
+def _are_positive(values: Any, kind: Any) -> bool:
+    """Says whether a mapping's values are positive finite numbers of a kind."""
+    return isinstance(values, Mapping) and all(
+        isinstance(value, kind) and not isinstance(value, bool) and 0 < value < float("inf")
+        for value in values.values()
+    )
 
 
 def keep_facts(workdir: Path | None, facts: dict[str, dict[str, Any]]) -> None:

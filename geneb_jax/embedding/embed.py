@@ -13,6 +13,7 @@ from geneb_jax.config import (
     Letters,
     Settings,
 )
+from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.unseen import say_unseen_sequences
 from geneb_jax.tasks.letters import prepare
@@ -103,7 +104,7 @@ def embed_views(
     if letters not in LETTERS:
         raise ValueError(f"letters is {letters!r}; valid: {', '.join(LETTERS)}")
     texts = [prepare(text, letters) for text in _texts(sequences)]
-    folder = Path(checkpoints_dir).expanduser() if checkpoints_dir else None
+    folder = local_path(checkpoints_dir) if checkpoints_dir else None
     settings = Settings(
         data=DataSettings(checkpoints_dir=folder),
         embedding=EmbeddingSettings(

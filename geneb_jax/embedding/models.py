@@ -2,7 +2,8 @@
 
 kmer-4                    k-mer frequencies, k = 1 .. 6
 embeddings:DIR            embeddings that somebody else computed
-MODEL                     a port with its checkpoint
+MODEL                     a port with its checkpoint: the model's id, its name in the paper, or
+                          its repository on the hub
 MODEL:random              a full-size port with random weights, the untrained control
 MODEL:random:tiny         a tiny port with random weights
 """
@@ -29,14 +30,17 @@ def find_sources(settings: Settings) -> tuple[list[Source], list[str]]:
     Returns:
         The sources of the models that can be run, and a problem for each that cannot.
     """
-    sources, problems = [], []
+    sources: dict[str, Source] = {}
+    problems = []
     for name in settings.data.models:
-        for resolved in catalog.entries() if name == "all" else (name,):
+        for wanted in catalog.entries() if name == "all" else (name,):
             try:
-                sources.append(find_source(resolved, settings))
+                source = find_source(wanted, settings)
             except ValueError as error:
                 problems.append(f"config.models: {error}")
-    return sources, problems
+            else:
+                sources.setdefault(source.name, source)  # two names may be of one model
+    return list(sources.values()), problems
 
 
 def find_source(name: str, settings: Settings) -> Source:

@@ -1,6 +1,5 @@
 """Ports as models of a run: a checkpoint of the catalog, or the same model with random weights."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -59,6 +58,8 @@ SplitName = tuple[str, str]  # a task's id, and train or test
 def source_of(name: str, settings: Settings) -> "PortSource":
     """Returns the source that MODEL, MODEL:random or MODEL:random:tiny names.
 
+    MODEL is any name that `catalog.resolve` takes; the source has that of the id.
+
     Raises:
         ValueError: There is no such model or variant, the preset cannot be computed, or the
             checkpoint's folder is not there.
@@ -66,14 +67,13 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     model_id, _, variant = name.partition(":")
     if variant not in _WEIGHTS:
         raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
-    if model_id not in catalog.entries():
-        known = [*catalog.entries(), *(f"kmer-{k}" for k in range(1, MAX_K + 1))]
-        near = difflib.get_close_matches(model_id, known, 3, 0.4)
+    try:
+        model_id = catalog.resolve(model_id, (f"kmer-{k}" for k in range(1, MAX_K + 1)))
+    except catalog.CatalogError as error:
         raise ValueError(
-            f"'{model_id}' is not a model"
-            + (f"; did you mean {' or '.join(near)}?" if near else "")
-            + "; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
-        )
+            f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
+        ) from error
+    name = f"{model_id}:{variant}" if variant else model_id
     entry = catalog.get(model_id)
     if not entry.ported:
         raise ValueError(f"'{model_id}': its port (family {entry.family}) is not there yet")

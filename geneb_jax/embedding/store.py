@@ -55,7 +55,8 @@ def check_folder(folder: epath.PathLike) -> None:
         trial.write_bytes(b"")
         trial.unlink()
     except Exception as error:  # each file system has its own
-        raise ValueError(f"{folder}: nothing can be kept there: {error!r}") from error
+        reason = getattr(error, "strerror", None) or repr(error)
+        raise ValueError(f"{folder}: nothing can be written there: {reason}") from error
 
 
 class Store:
@@ -147,6 +148,10 @@ class Store:
             content = path.read_bytes()
         except FileNotFoundError:  # another process has removed it
             return None
+        except OSError as error:  # a folder of this name, say: it stays as it is
+            reason = error.strerror or repr(error)
+            logging.warning("%s: %s; its embeddings are computed anew", path, reason)
+            return None
         if _digest(content) == path.stem.split("-")[1]:
             return content
         path.unlink(missing_ok=True)
@@ -163,7 +168,8 @@ class Store:
         """Drops a chunk whose values are lost."""
         self._seen.discard(chunk)
         self._rows = {key: row for key, row in self._rows.items() if row[0] != chunk}
-        (self.folder / chunk).unlink(missing_ok=True)
+        if (self.folder / chunk).is_file():
+            (self.folder / chunk).unlink(missing_ok=True)
 
 
 def _values_of(chunk: str) -> str:

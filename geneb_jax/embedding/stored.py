@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from geneb_jax.config import Settings
+from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.source import Advance, Immediate, baseline, unpublished_card
 from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
@@ -92,7 +93,7 @@ def source_of(name: str, settings: Settings) -> StoredSource | None:
     """
     if not name.startswith(_PREFIX):
         return None
-    folder = Path(name.removeprefix(_PREFIX)).expanduser()
+    folder = local_path(name.removeprefix(_PREFIX))
     if not folder.is_dir():
         raise ValueError(f"'{name}': {folder}: no such folder")
     return StoredSource(name, folder, settings.data.skip_unavailable)

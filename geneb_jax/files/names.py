@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 _LONGEST = 100  # of a name; with what is added to it, within the 255 bytes of file systems
 
@@ -20,6 +21,12 @@ def file_name(name: str) -> str:
         return kept
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{kept or 'unnamed'}-{digest}"
+
+
+def is_inside(name: str) -> bool:
+    """Says whether a path's text stays in the folder that it is of, and can name a file there."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and ".." not in parts and parts[0] != "/" and "\0" not in name
 
 
 def clashes(names: Iterable[str]) -> list[tuple[str, str]]:

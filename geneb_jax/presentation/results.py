@@ -4,14 +4,17 @@ One row a model, regime and task with the columns of `RESULT_COLUMNS`, each scor
 seeds. They come from the paper's published scores, a run, or a folder of GENEB submissions.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from absl import logging
 
+from geneb_jax.config_checks import local_path
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError
 from geneb_jax.presentation.published import PUBLISHED, paper_names, published_results
 from geneb_jax.presentation.submission import read_submissions
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, read_scores, task_means
@@ -70,19 +73,40 @@ def read_source(source: str) -> LoadedScores:
     """
     if source == PUBLISHED:
         return LoadedScores(published_results())
-    path = Path(source).expanduser()
+    path = local_path(source)
     file = path / "scores.csv" if path.is_dir() else path
     if file.is_file():
         scores = read_scores(file)
-        record = file.with_name("run.json")
-        content = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
-        return LoadedScores(run_results(scores), scores, content)
+        try:
+            results = run_results(scores)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+        return LoadedScores(results, scores, _provenance(file.with_name("run.json")))
     if path.is_dir():
         return LoadedScores(read_submissions(path))
     raise ValueError(
         f"'{source}' is neither '{PUBLISHED}' nor a scores.csv, a run's workdir or a folder of "
         "submission files"
     )
+
+
+def _provenance(file: Path) -> Mapping[str, Any] | None:
+    """Returns the content of a run.json; None: there is none, or it is damaged, with a warning."""
+    if not file.exists():
+        return None
+    try:
+        content = read_object(file)
+        seconds = content.get("seconds", {})
+        if not isinstance(seconds, Mapping) or not all(map(_is_seconds, seconds.values())):
+            raise FileError(f"{file}: seconds are not numbers by stage")
+    except FileError as error:
+        logging.warning("%s; the report says nothing of how the scores were computed", error)
+        return None
+    return content
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value < float("inf")
 
 
 def beside_published(results: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """GENEB's submission format: one JSON file a model."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,17 @@ import pandas as pd
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import OutputSettings
-from geneb_jax.files.json_files import write_json
+from geneb_jax.files.json_files import read_json, write_json
 from geneb_jax.files.names import file_name
+from geneb_jax.files.texts import FileError
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, task_means
+from geneb_jax.tasks.tabular import shown
 
 _CATEGORIES = {task.id: task.category for task in GENEB.tasks}
 # Smallest value of each metric; the largest is 1.
 _LOWEST = {"MCC": -1.0, "Acc": 0.0, "F1": 0.0}
+_MOST_PROBLEMS, _MOST_LINES = 3, 12  # named of a file, and of a folder
 _METRICS = {"MCC": "MCC", "Acc": "accuracy", "F1": "macro_F1"}
 # What a submission says of every model, in the order of its fields.
 _META: Mapping[str, Any] = {
@@ -101,25 +103,27 @@ def read_submissions(folder: Path) -> pd.DataFrame:
     """Reads every submission of a folder as one results table.
 
     Args:
-        folder: Holds one .json file a model.
+        folder: Holds one .json file a model; hidden files are left alone.
 
     Returns:
         The columns of a results table; metrics that submissions lack are missing values. Models
         of the catalog go by their names in the paper, others by their ids.
 
     Raises:
-        ValueError: Lists every problem of every file.
+        ValueError: Names the problems of the files, the first of each.
     """
     names = paper_names()
     rows, problems, files = [], [], {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("[!.]*.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            problems.append(f"{path.name}: not JSON ({error})")
+            content = read_json(path)
+        except FileError as error:
+            problems.append(f"{path.name}{str(error).removeprefix(str(path))}")
             continue
         found = list(_problems(content))
-        problems += [f"{path.name}: {problem}" for problem in found]
+        problems += [f"{path.name}: {problem}" for problem in found[:_MOST_PROBLEMS]]
+        if len(found) > _MOST_PROBLEMS:
+            problems.append(f"{path.name}: ... and {len(found) - _MOST_PROBLEMS} more problems")
         if found:
             continue
         model = names.get(content["model_id"], content["model_id"])
@@ -134,7 +138,9 @@ def read_submissions(folder: Path) -> pd.DataFrame:
     if not files and not problems:
         problems.append(f"{folder} holds no .json file")
     if problems:
-        raise ValueError("\n".join(problems))
+        more = len(problems) - _MOST_LINES
+        counted = [f"... and {more} more problems of files in {folder}"] if more > 0 else []
+        raise ValueError("\n".join([*problems[:_MOST_LINES], *counted]))
     columns = ["model", "regime", "category", "task", *_METRICS.values()]
     missing = dict.fromkeys(set(METRIC_COLUMNS) - set(columns), float("nan"))
     return pd.DataFrame(rows, columns=columns).assign(**missing)
@@ -146,23 +152,25 @@ def _problems(content: Any) -> Iterator[str]:
         yield "not a JSON object"
         return
     if content.get("schema_version") != GENEB.schema_version:
-        yield f"schema_version is {content.get('schema_version')!r}, not {GENEB.schema_version!r}"
+        given = shown(repr(content.get("schema_version")))
+        yield f"schema_version is {given}, not {GENEB.schema_version!r}"
     if not isinstance(content.get("model_id"), str) or not content["model_id"]:
-        yield f"model_id is {content.get('model_id')!r}, not a name"
+        yield f"model_id is {shown(repr(content.get('model_id')))}, not a name"
     results = content.get("results")
     if not isinstance(results, dict) or not results:
         yield "results is missing or empty"
         return
     for regime, tasks in results.items():
         if regime not in GENEB.regimes:
-            yield f"regime '{regime}' is none of {', '.join(GENEB.regimes)}"
+            yield f"regime '{shown(regime)}' is none of {', '.join(GENEB.regimes)}"
             continue
         if not isinstance(tasks, dict):
             yield f"{regime}: not an object of tasks"
             continue
         for task, cell in tasks.items():
             if task not in _CATEGORIES:
-                yield f"{regime}: '{task}' is no task of the benchmark"
+                yield f"{regime}: '{shown(task)}' is no task of the benchmark"
+                continue
             for metric, low in _LOWEST.items():
                 value = cell.get(metric) if isinstance(cell, dict) else None
                 if (
@@ -170,4 +178,5 @@ def _problems(content: Any) -> Iterator[str]:
                     or isinstance(value, bool)
                     or not low <= value <= 1
                 ):
-                    yield f"{regime}: '{task}': {metric} is {value!r}, not in {low:g} .. 1"
+                    given = shown(repr(value))
+                    yield f"{regime}: '{task}': {metric} is {given}, not in {low:g} .. 1"

@@ -1,17 +1,32 @@
 """Finished model-task pairs, one file each: what makes a killed run resume where it was."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from absl import logging
 
 from geneb_jax.embedding.identity import weights_identity
 from geneb_jax.files.atomic import write_whole
-from geneb_jax.files.json_files import canonical_json
-from geneb_jax.scoring.scores import complete, merge
+from geneb_jax.files.json_files import canonical_json, read_object
+from geneb_jax.files.names import file_name
+from geneb_jax.files.texts import FileError
+from geneb_jax.scoring.scores import (
+    COLUMNS,
+    HEAD_COLUMNS,
+    KEY_COLUMNS,
+    REQUIRED,
+    TYPES,
+    cell_problem,
+    complete,
+    merge,
+)
+
+_SHOWN = 40  # letters of a value that is wrong
+_OF_CELL = [name for name in KEY_COLUMNS if name not in HEAD_COLUMNS]  # one value a cell
 
 
 @dataclass(frozen=True)
@@ -27,16 +42,14 @@ class Cell:
     identity: Mapping[str, Any]
 
     def read(self) -> pd.DataFrame:
-        """Returns the rows of this identity; none where the file is missing or of another."""
-        try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        """Returns the rows of this identity; none where the file is missing or of another.
+
+        A damaged file counts as missing; a warning names it.
+        """
+        content = _read(self.path) if self.path.exists() else None
+        if content is None or canonical_json(content.identity) != canonical_json(self.identity):
             return pd.DataFrame()
-        except ValueError as error:
-            raise ValueError(f"{self.path}: not JSON ({error}); remove it") from error
-        if canonical_json(content["identity"]) != canonical_json(self.identity):
-            return pd.DataFrame()
-        return pd.DataFrame(content["rows"], columns=content["columns"])
+        return content.rows
 
     def add(self, rows: pd.DataFrame) -> None:
         """Writes rows; those that stood here with the same keys are replaced."""
@@ -74,29 +87,107 @@ def gather(
     newest cell that names them.
 
     Args:
-        folder: Holds the cells.
+        folder: Holds the cells, each where `cell_path` says. Hidden files are left alone, and
+            damaged ones and those of another name with a warning.
         weights: What tells the weights of a model from others, by model (see
             `identity.weights_identity`).
         tasks: Digest of the content of a task, by task (see `task.content_digest`).
     """
     weights, tasks = dict(weights), dict(tasks)
     cells, prepared = [], set[str]()
-    newest_first = sorted(folder.rglob("*.json"), key=lambda path: -path.stat().st_mtime_ns)
-    for path in newest_first:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        rows = pd.DataFrame(content["rows"], columns=content["columns"])
-        model, task = rows["model"].iloc[0], rows["task"].iloc[0]
-        identity = weights_identity(content["identity"]["model"])
-        digest = content["identity"]["task"]
+    visible = [
+        path
+        for path in folder.rglob("*.json")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    for path in sorted(visible, key=lambda path: -path.lstat().st_mtime_ns):
+        content = _read(path)
+        if content is None:
+            continue
+        first = content.rows.iloc[0]
+        if path.relative_to(folder) != (wanted := cell_path(first)):
+            logging.warning("%s: not read: results of %s", path, folder / wanted)
+            continue
+        model, task = first["model"], first["task"]
+        identity = weights_identity(content.identity["model"])
+        digest = content.identity["task"]
         belongs = weights.setdefault(model, identity) == identity
         belongs &= tasks.setdefault(task, digest) == digest
-        cells.append((path, model, task, rows if belongs else None))
-        if belongs and "letters" in content["identity"]:
+        cells.append((path, model, task, content.rows if belongs else None))
+        if belongs and "letters" in content.identity:
             prepared.add(task)
-    cells.sort()
+    cells.sort(key=lambda cell: cell[0])
     found = [rows for *_, rows in cells if rows is not None]
+    nothing = pd.DataFrame(columns=list(COLUMNS))
     return Gathered(
-        complete(pd.concat(found, ignore_index=True)),
+        complete(pd.concat(found, ignore_index=True) if found else nothing),
         [(model, task) for _, model, task, rows in cells if rows is None],
         sorted(prepared),
     )
+
+
+def cell_path(row: Mapping[Any, Any] | pd.Series) -> Path:
+    """Returns the file of a cell below the folder of all cells.
+
+    Args:
+        row: At least the columns model, preset, dtype, tap, pooling and task of one of its rows.
+    """
+    representation = "-".join(row[name] for name in ("preset", "dtype", "tap", "pooling"))
+    return Path(file_name(row["model"]), representation, f"{file_name(row['task'])}.json")
+
+
+class _Content(NamedTuple):
+    """What a cell's file holds."""
+
+    identity: Mapping[str, Any]
+    rows: pd.DataFrame
+
+
+def _read(path: Path) -> _Content | None:
+    """Reads a cell's file; None: it is damaged, and a warning says how."""
+    try:
+        fields = read_object(path)
+        if problem := next(_problems(fields), None):
+            raise FileError(f"{path}: no results of a model on a task: {problem}")
+    except FileError as error:
+        logging.warning("%s; it counts as missing", error)
+        return None
+    return _Content(fields["identity"], pd.DataFrame(fields["rows"], columns=fields["columns"]))
+
+
+def _problems(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what keeps the fields of a file from being a cell's; the first alone is asked for."""
+    given: list[Any] = [fields.get(name) for name in ("identity", "columns", "rows")]
+    identity, columns, rows = given
+    if not isinstance(identity, Mapping) or not isinstance(identity.get("model"), Mapping):
+        yield "no identity of the model"
+    elif not isinstance(identity.get("task"), str):
+        yield "no identity of the task"
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        yield "no names of columns"
+    yield from (f"no column '{name}'" for name in REQUIRED if name not in columns)
+    if len(set(columns)) < len(columns):
+        yield "a column is there twice"
+    if not isinstance(rows, list) or not rows:
+        yield "no rows"
+    if any(not isinstance(row, list) or len(row) != len(columns) for row in rows):
+        yield "a row has not one value a column"
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if name not in COLUMNS:  # of newer code
+            continue
+        kind = COLUMNS[name].kind
+        yield from (
+            f"{name} {str(value)[:_SHOWN]!r} is no {kind}"
+            for value in values
+            if type(value) not in TYPES[kind]
+        )
+        reasons = ((value, cell_problem(name, value)) for value in set(values))
+        yield from (f"{name} {value!r} {reason}" for value, reason in reasons if reason)
+    of_cell, of_head = (
+        [tuple(row[columns.index(name)] for name in names) for row in rows]
+        for names in (_OF_CELL, HEAD_COLUMNS)
+    )
+    if len(set(of_cell)) > 1:
+        yield "rows of several models or tasks"
+    if len(set(of_head)) < len(rows):
+        yield "a head is there twice"

@@ -18,7 +18,7 @@ from geneb_jax.devices.programs import make_room_for_programs
 from geneb_jax.embedding.identity import weights_identity
 from geneb_jax.embedding.source import OpenSource, Representation, Source
 from geneb_jax.files.names import file_name
-from geneb_jax.scoring.cells import Cell, gather
+from geneb_jax.scoring.cells import Cell, cell_path, gather
 from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of
 from geneb_jax.scoring.predictions import write_predictions
 from geneb_jax.scoring.progress import progress_bars
@@ -135,13 +135,17 @@ def _jobs(
     workdir: Path,
 ) -> list[_Job]:
     """Every task in every representation of a model."""
-    folder = workdir / "cells" / file_name(name)
+
+    def path(task: Task, representation: Representation) -> Path:
+        columns = {"model": name, "task": task.info.id, **representation.columns}
+        return workdir / "cells" / cell_path(columns)
+
     return [
         _Job(
             task,
             representation,
             Cell(
-                folder / representation.name / f"{file_name(task.info.id)}.json",
+                path(task, representation),
                 {"model": dict(representation.identity), "task": digests[task.info.id]}
                 | ({"letters": task.letters} if task.letters != "as-is" else {}),
             ),

@@ -1,5 +1,8 @@
 """The scores table: one row a model, task, regime, probe, strength and seed."""
 
+import math
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -8,10 +11,26 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.atomic import write_whole
+from geneb_jax.tasks.tabular import TableError, first_problems, read_table, shown
 from model_ports.catalog import entries
 from probes import METRICS
 
-_KINDS = {"text": str, "truth": "True".__eq__, "integer": int, "number": float}
+_KINDS: Mapping[str, Callable[[str], Any]] = {
+    "text": str,
+    "truth": {"True": True, "False": False}.__getitem__,
+    "integer": int,
+    "number": lambda text: float(text or "nan"),
+}
+_KIND_NAMES = {"truth": "True or False", "integer": "an integer", "number": "a number"}
+# The types of a column's values by kind; a missing number is a NaN.
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "text": (str,),
+    "truth": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
+_MOST_PROBLEMS = 8  # of a table that are named
+_TAP = re.compile("none|-1|[0-9]{1,9}")
 
 
 class Column(NamedTuple):
@@ -62,6 +81,10 @@ HEAD_COLUMNS = (
 )
 KEY_COLUMNS = ("model", "preset", "dtype", "tap", "pooling", "task", "category", *HEAD_COLUMNS)
 METRIC_COLUMNS = tuple(METRICS)
+REQUIRED = (*KEY_COLUMNS, METRIC_COLUMNS[0])  # what any version of scores.csv has
+# The smallest value of metrics that may be below 0; the largest of all is 1.
+_LOWEST = {"MCC": -1.0}
+_ROUNDING = 1e-9
 _UNIQUE = [column for column in KEY_COLUMNS if column != "category"]
 _FINAL = "-1"  # the hidden state that GENEB pools, in the column tap
 
@@ -76,14 +99,80 @@ PROTOCOL = {
 }
 
 
+class ScoresError(ValueError):
+    """A file is no scores table; the message has a line for each problem."""
+
+
 def read_scores(path: Path) -> pd.DataFrame:
-    """Reads a scores table; floats come back exactly."""
-    scores = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in scores:
-        kind = COLUMNS[str(column)].kind if column in COLUMNS else "number"
-        if kind != "text":
-            scores[column] = scores[column].replace("", "nan").map(_KINDS[kind])
+    """Reads a scores table; floats come back exactly.
+
+    Raises:
+        ScoresError: The file cannot be read, lacks a column, or has a cell of another kind, a
+            metric that is out of its range, or a row twice; names the first such rows.
+    """
+    try:
+        table = read_table(path, str(path))
+    except TableError as error:
+        raise ScoresError(str(error)) from error
+    repeated = [name for name, count in Counter(table.header).items() if count > 1]
+    if repeated:
+        raise ScoresError(f"{path}: column '{shown(repeated[0])}' is there twice")
+    columns = dict(zip(table.header, zip(*table.rows, strict=True), strict=True))
+    problems = [
+        f"{path}: no column '{name}'; a scores.csv of a run has {', '.join(map(str, REQUIRED))}"
+        for name in REQUIRED
+        if name not in columns
+    ]
+    if problems:
+        raise ScoresError(problems[0])
+    values = {}
+    for name, texts in columns.items():
+        values[name], wrong = _values(name, texts)
+        problems += first_problems(
+            [f"{name} {shown(texts[i])!r} in {table.where(i)} {why}" for i, why in wrong], str(path)
+        )
+        if len(problems) > _MOST_PROBLEMS:
+            break
+    if problems:
+        raise ScoresError("\n".join(problems[:_MOST_PROBLEMS]))
+    scores = pd.DataFrame(values)
+    again = scores.duplicated(_UNIQUE).to_numpy().nonzero()[0]
+    if len(again):
+        where = table.where(int(again[0]))
+        raise ScoresError(f"{where} repeats the head of another row; remove one of them")
     return complete(scores)
+
+
+def _values(name: str, texts: Sequence[str]) -> tuple[list[Any], list[tuple[int, str]]]:
+    """Returns a column's values, and the index of each that is wrong, with the reason."""
+    kind = COLUMNS[name].kind if name in COLUMNS else "number"
+    read = {text: _value(name, kind, text) for text in set(texts)}
+    wrong = [(i, read[text][1]) for i, text in enumerate(texts) if read[text][1]]
+    return [read[text][0] for text in texts], wrong
+
+
+def _value(name: str, kind: str, text: str) -> tuple[Any, str]:
+    """Returns the value of a cell, and what is wrong with it; '': nothing."""
+    try:
+        value = _KINDS[kind](text)
+    except (ValueError, KeyError):
+        return None, f"is not {_KIND_NAMES[kind]}"
+    return value, cell_problem(name, value)
+
+
+def cell_problem(name: str, value: Any) -> str:
+    """Says what is wrong with a value of a column, as in 'is not in -1 .. 1'; '': nothing."""
+    if name in METRIC_COLUMNS:
+        low = _LOWEST.get(name, 0.0)
+        inside = math.isnan(value) or low - _ROUNDING <= value <= 1 + _ROUNDING
+        return "" if inside else f"is not in {low:g} .. 1"
+    if name == "category":
+        return "" if value in (*GENEB.categories, CUSTOM) else "is no category of the benchmark"
+    if name == "tap":
+        return "" if _TAP.fullmatch(value) else "is no hidden state"
+    if name == "C":
+        return "" if 0 < value < float("inf") else "is not a positive number"
+    return "" if name not in KEY_COLUMNS or value != "" else "is empty"
 
 
 def complete(scores: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The tasks of a run: what the config names, found, read, and cut to size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from absl import logging
@@ -10,6 +10,7 @@ from geneb_jax.config import DataSettings
 from geneb_jax.tasks.hub import fetch_tasks
 from geneb_jax.tasks.reading import find_tasks, read_task
 from geneb_jax.tasks.synthetic import synthetic_tasks
+from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task, prepare_task, subsample_train
 
 
@@ -43,12 +44,27 @@ def _find(settings: DataSettings) -> tuple[Path, Sequence[TaskInfo]]:
     if folder is None:
         wanted = select_tasks(settings.tasks)
         return fetch_tasks([task.id for task in wanted]), wanted
+    return folder, choose_tasks(folder, settings.tasks)
+
+
+def choose_tasks(folder: Path, selection: str) -> list[TaskInfo]:
+    """Returns the tasks of a folder that a comma list names.
+
+    Args:
+        folder: Holds task files.
+        selection: As for `benchmark.select_tasks`, and names of files that are custom tasks; 'all'
+            stands for all tasks of the folder.
+
+    Raises:
+        ValueError: The folder holds no task, or a name is unknown or of two meanings.
+    """
     there = find_tasks(folder)
     if not there:
         raise ValueError(f"config.tasks_dir: {folder} holds no task")
-    if settings.tasks == "all":
-        return folder, list(there.values())
-    custom = {name.strip() for name in settings.tasks.split(",")} & set(there)
+    if selection == "all":
+        return list(there.values())
+    names = [_spelled(name.strip(), there) for name in selection.split(",")]
+    custom = set(names) & set(there)
     known = {task.id for task in GENEB.tasks}
     for name in sorted(custom - known):
         if names_tasks(name):
@@ -56,12 +72,21 @@ def _find(settings: DataSettings) -> tuple[Path, Sequence[TaskInfo]]:
                 f"config.tasks: '{name}' is a file in {folder} and a group of the benchmark's "
                 "tasks; rename the file to choose between them"
             )
-    others = [name for name in settings.tasks.split(",") if name.strip() not in custom]
-    wanted = {task.id: task for task in (select_tasks(",".join(others)) if others else ())}
+    others = ",".join(name for name in names if name not in custom)
+    wanted = {task.id: task for task in (select_tasks(others, there) if others else ())}
     missing = [name for name in wanted if name not in there]
     if missing:
         logging.warning("not in %s: %s", folder, ", ".join(missing))
     chosen = [task for name, task in there.items() if name in wanted or name in custom]
     if not chosen:
-        raise ValueError(f"config.tasks: {folder} holds none of {settings.tasks}")
-    return folder, chosen
+        raise ValueError(f"config.tasks: {folder} holds none of {shown(selection)}")
+    return chosen
+
+
+def _spelled(name: str, there: Iterable[str]) -> str:
+    """Returns the one task of a folder that a name is in another case, or the name itself."""
+    same = [task for task in there if task.casefold() == name.casefold()]
+    if name in same or names_tasks(name) or len(same) != 1:
+        return name
+    logging.warning("'%s' is the task '%s'", name, same[0])
+    return same[0]

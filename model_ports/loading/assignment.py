@@ -14,7 +14,7 @@ from model_ports.contract.weights import Ignored, Layout, Weight
 from model_ports.loading.names import Names, weight_pattern
 from model_ports.loading.tensors import CheckpointError, Tensors
 
-_SHOWN = 12  # differences, or numbers of layers, that an error lists
+_SHOWN = 8  # differences, or numbers of layers, that an error lists
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """From the authors' files to a converted checkpoint: bounded memory, resumable, all or nothing."""
 
 import errno
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +13,8 @@ from absl import logging
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from geneb_jax.files.digests import files_under, folder_facts, remember_facts
-from geneb_jax.files.json_files import write_json
+from geneb_jax.files.json_files import read_object, write_json
+from geneb_jax.files.texts import FileError
 from model_ports import catalog
 from model_ports.contract.fields import unknown_text
 from model_ports.loading import converted
@@ -111,16 +111,28 @@ def _already_there(final: Path, identity: str) -> Path:
 def _resume(partial: Path, identity: str, planned: PlannedCheckpoint) -> list[str]:
     """Returns the parameters that an interrupted conversion of the same files has written."""
     path = partial / _PROGRESS
-    if path.is_file():
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if state["weights_id"] == identity and set(state["done"]) <= set(planned.assignments):
-            return state["done"]
+    done = _finished(path, identity) if path.exists() else None
+    if done is not None and done <= set(planned.assignments):
+        return sorted(done)
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir()
     converted.create_orbax(partial / converted.PARAMS, list(planned.assignments))
     write_json(path, {"weights_id": identity, "done": []})
     return []
+
+
+def _finished(path: Path, identity: str) -> set[str] | None:
+    """Returns the parameters that are written; None: of other files, or it is not known."""
+    try:
+        state = read_object(path)
+    except FileError as error:
+        logging.warning("%s; the conversion starts anew", error)
+        return None
+    done = state.get("done")
+    if state.get("weights_id") != identity or not isinstance(done, list):
+        return None
+    return set(done) if all(isinstance(name, str) for name in done) else None
 
 
 def _check_room(

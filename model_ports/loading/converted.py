@@ -5,7 +5,6 @@ DIR/params/           Orbax checkpoint, the parameters by path; one Zarr array e
 DIR/config.json, ...  the authors' config and tokenizer files
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,9 @@ import tensorstore as ts
 from flax import nnx, traverse_util
 
 from geneb_jax.files.digests import files_under, folder_facts
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.names import is_inside
+from geneb_jax.files.texts import FileError
 from model_ports.loading.assignment import Assignment, cast_dtype, fill_state, parameter_shapes
 from model_ports.loading.identity import weights_id
 from model_ports.loading.tensors import CheckpointError, Tensors
@@ -24,6 +26,8 @@ from model_ports.loading.tensors import CheckpointError, Tensors
 MANIFEST = "manifest.json"
 PARAMS = "params"
 FORMAT = 1  # version of the folder's layout; others are refused
+_SHOWN = 100  # letters of a value that is wrong
+_MOST_NAMED = 5  # parameters that do not fit; the others are counted
 _CHUNK_BYTES = 64 * 2**20  # a chunk is a file: few files, and slices that a mesh reads alone
 
 
@@ -40,18 +44,29 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        known = manifest["format"]
-        for name in ("model", "parameters"):
+        manifest = read_object(path)
+    except FileError as error:
+        raise CheckpointError(f"{error}; not a readable manifest: convert again") from error
+    if manifest.get("format", FORMAT) != FORMAT:
+        raise CheckpointError(
+            f"{path}: format {str(manifest['format'])[:_SHOWN]}, but this version reads {FORMAT}"
+        )
+    try:
+        outside = [name for name in map(str, manifest["files"]) if not is_inside(name)]
+        for facts in manifest["files"].values():
+            dict(facts)
+        for name in ("format", "model"):
             manifest[name]
         source_id(manifest)
-        inside = all(_stays_inside(folder, name) for name in manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: not a readable manifest: {error!r}") from error
-    if known != FORMAT:
-        raise CheckpointError(f"{path}: format {known}, but this version reads {FORMAT}")
-    if not inside:
-        raise CheckpointError(f"{path}: names a file outside its folder")
+        for facts in manifest["parameters"].values():
+            tuple(map(int, facts["shape"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = repr(error)[:_SHOWN]
+        raise CheckpointError(
+            f"{path}: not a readable manifest: {reason}; convert again"
+        ) from error
+    if outside:
+        raise CheckpointError(f"{path}: '{outside[0][:_SHOWN]}' is a file outside its folder")
     return manifest
 
 
@@ -72,7 +87,8 @@ def check(folder: Path, model_id: str, shapes: Mapping[str, Sequence[int]]) -> s
     """
     manifest = read_manifest(folder)
     if manifest["model"] != model_id:
-        raise CheckpointError(f"{folder}: holds model '{manifest['model']}', not '{model_id}'")
+        held = str(manifest["model"])[:_SHOWN]
+        raise CheckpointError(f"{folder}: holds model '{held}', not '{model_id}'")
     check_parameters(folder, manifest, shapes)
     check_files(folder, manifest)
     return source_id(manifest)
@@ -85,10 +101,6 @@ def source_id(manifest: Mapping[str, Any]) -> str:
     people: older versions wrote one that did not count all bytes.
     """
     return weights_id(manifest["source"]["files"])
-
-
-def _stays_inside(folder: Path, name: str) -> bool:
-    return (folder / name).resolve().is_relative_to(folder.resolve())
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -109,9 +121,9 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         if not path.is_file():
             raise CheckpointError(f"{path}: missing; {MANIFEST} names it: convert again")
         size = path.stat().st_size
-        if size != facts["size"]:
+        if size != facts.get("size"):
             raise CheckpointError(
-                f"{path}: {size} bytes, but {MANIFEST} says {facts['size']}: convert again"
+                f"{path}: {size} bytes, but {MANIFEST} says {facts.get('size')}: convert again"
             )
     for path in files_under(folder / PARAMS):
         # macOS puts a `._` file beside each file that it copies to some file systems.
@@ -123,7 +135,7 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     except OSError as error:
         raise CheckpointError(f"{error.filename}: cannot be read: {error.strerror}") from error
     for name, facts in manifest["files"].items():
-        if found[name]["sha256"] != facts["sha256"]:
+        if found[name]["sha256"] != facts.get("sha256"):
             raise CheckpointError(
                 f"{folder / name}: its contents are not those {MANIFEST} names: convert again"
             )
@@ -135,7 +147,7 @@ def check_parameters(
     """Compares the manifest's parameters with those of the port.
 
     Raises:
-        CheckpointError: Lists every parameter that is missing, left over or of another shape.
+        CheckpointError: Names parameters that are missing, left over or of another shape.
     """
     stored = {path: tuple(facts["shape"]) for path, facts in manifest["parameters"].items()}
     wanted = {path: tuple(shape) for path, shape in shapes.items()}
@@ -145,9 +157,11 @@ def check_parameters(
         if stored.get(path) != wanted.get(path)
     ]
     if errors:
+        more = len(errors) - _MOST_NAMED
+        shown = errors[:_MOST_NAMED] + ([f"... and {more} more"] if more > 0 else [])
         raise CheckpointError(
             f"{folder / MANIFEST}: the checkpoint does not fit the port; convert it again:\n  "
-            + "\n  ".join(errors)
+            + "\n  ".join(shown)
         )
 
 

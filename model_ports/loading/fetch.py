@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from geneb_jax.files.digests import file_facts, files_under, folder_facts, remember_facts
-from geneb_jax.files.json_files import write_json
+from geneb_jax.files.json_files import read_object, write_json
+from geneb_jax.files.names import is_inside
+from geneb_jax.files.texts import FileError
 from model_ports import catalog
 from model_ports.loading.download import HubError, download
 from model_ports.loading.tensors import (
@@ -128,7 +130,14 @@ def _write_source(folder: Path, repo: str | None, revision: str | None) -> Mappi
 
 
 def _check_staged(folder: Path) -> None:
-    files: dict[str, Any] = json.loads((folder / SOURCE).read_text(encoding="utf-8"))["files"]
+    try:
+        files = read_object(folder / SOURCE).get("files")
+    except FileError as error:
+        raise CheckpointError(f"{error}; remove the folder and fetch it again") from error
+    if not isinstance(files, dict) or not all(map(is_inside, files)):
+        raise CheckpointError(
+            f"{folder / SOURCE}: does not name the files of the folder; remove it and fetch again"
+        )
     found = folder_facts(folder, [folder / name for name in files if (folder / name).is_file()])
     for name, facts in files.items():
         if found.get(name) != facts:

@@ -1,10 +1,13 @@
 """Whether the files of a checkpoint are those that its authors published."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from absl import logging
+
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError
 from model_ports.catalog import Entry
 from model_ports.loading.converted import is_converted, read_manifest
 from model_ports.loading.fetch import SOURCE
@@ -31,9 +34,16 @@ def recorded_origin(folder: Path, facts: Mapping[str, Mapping[str, Any]]) -> Ori
         facts: The folder's `checkpoint_facts`.
     """
     if (folder / SOURCE).is_file():
-        source = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
-        same = all(source["files"].get(name) == known for name, known in facts.items())
-        return Origin(source["repo"], source["revision"]) if same else Origin(None, None)
+        try:
+            source = read_object(folder / SOURCE)
+        except FileError as error:
+            logging.warning("%s; where the files come from is not known", error)
+            return Origin(None, None)
+        files = source.get("files")
+        same = isinstance(files, dict) and all(files.get(name) == facts[name] for name in facts)
+        of_text = [source.get(name) for name in Origin._fields]
+        known = same and all(isinstance(text, str) for text in of_text)
+        return Origin(*of_text) if known else Origin(None, None)
     *_, repository, snapshots, revision = ("", "", *folder.absolute().parts)
     kind, _, name = repository.partition("--")
     if (kind, snapshots) == ("models", "snapshots"):

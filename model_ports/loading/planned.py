@@ -1,6 +1,5 @@
 """Checkpoint folders that are checked and whose tensors are assigned, before any is read."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 from absl import logging
 from flax import nnx
 
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError
 from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.contract.fields import FieldError, Fields
@@ -136,11 +137,23 @@ def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> 
     """Returns the preset, with the limit of the fixture where the folder is one."""
     preset = entry.preset(name)
     meta = folder / "meta.json"
-    if meta.is_file():
-        check = json.loads(meta.read_text(encoding="utf-8")).get("check")
-        if check and check.get(name):
-            return replace(preset, max_tokens=check[name]["max_tokens"])
-    return preset
+    if not meta.is_file():
+        return preset
+    try:
+        check = read_object(meta).get("check")
+        if not check or not check.get(name):
+            return preset
+        limit = check[name]["max_tokens"]
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise ValueError(f"max_tokens is {limit!r}")
+    except FileError as error:
+        raise CheckpointError(str(error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{meta}: states no limit of preset '{name}' as a fixture does ({error!r}); remove "
+            "the file where the folder is no fixture"
+        ) from error
+    return replace(preset, max_tokens=limit)
 
 
 def text_reader(model_id: str, folder: Path, preset: catalog.PresetName = "corrected") -> Reader:

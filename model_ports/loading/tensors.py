@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors import safe_open
 
+from geneb_jax.files.json_files import read_object, unique_names
+from geneb_jax.files.texts import FileError
 from model_ports.contract.weights import Layout
 
 # By format, the preferred one first: how names of weight files end, in any case.
@@ -35,6 +37,7 @@ WEIGHT_DTYPES = {
 
 # What a stored number is called in the formats where it is an index or a scaled integer.
 _QUANTISED = re.compile(r"u?int[48]|[iu][48]|q[u]?int.*|f(loat)?[468]_.*", re.IGNORECASE)
+_LETTERS = 300  # of a library's message
 _DEEPEST = 32  # objects and lists in one another in a config.json
 
 _SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -217,6 +220,7 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
             does not stand in the file it names.
     """
     suffixes = {stored.path.suffix.lower() for stored in found.values()}
+    names = {path.name for path in folder.iterdir()}
     for path in sorted(folder.iterdir()):
         shards = path.name.lower().removesuffix(".index.json")
         if shards == path.name.lower() or shards.startswith("."):
@@ -231,8 +235,8 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
         for name, file in items.items():
             if Path(file).name != file or file in ("", ".", ".."):
                 raise CheckpointError(f"{path}: '{file}' of tensor '{name}' leaves the folder")
-            if not (folder / file).is_file():
-                raise CheckpointError(f"{folder / file}: missing; {path.name} names it")
+            if file not in names:
+                raise CheckpointError(f"{folder / file[:80]}: missing; {path.name} names it")
             if name not in found or found[name].path.name != file:
                 raise CheckpointError(
                     f"{folder / file}: tensor '{name}' is missing; {path.name} names it"
@@ -240,18 +244,11 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """Returns the object of a JSON file.
-
-    Raises:
-        CheckpointError: It is not JSON or not an object, or a name stands twice in it.
-    """
+    """Returns the object of a JSON file; raises CheckpointError where it holds none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not an object")
-    return content
+        return read_object(path)
+    except FileError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def _open_file(path: Path) -> dict[str, Stored]:
@@ -280,7 +277,9 @@ def _open_safetensors(path: Path) -> dict[str, Stored]:
         _refuse_repeated_names(path)
         return found
     except Exception as error:  # the library raises a bare SafetensorError, and OSErrors
-        raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file: {_in_short(error)}"
+        ) from error
 
 
 def _refuse_repeated_names(path: Path) -> None:
@@ -291,21 +290,7 @@ def _refuse_repeated_names(path: Path) -> None:
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        json.loads(file.read(length), object_pairs_hook=_each_once)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Makes an object of a JSON text's pairs.
-
-    Raises:
-        ValueError: A name stands twice.
-    """
-    content: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in content:
-            raise ValueError(f"'{name}' stands twice")
-        content[name] = value
-    return content
+        json.loads(file.read(length), object_pairs_hook=unique_names)
 
 
 def _open_torch(path: Path) -> dict[str, Stored]:
@@ -337,15 +322,26 @@ def _torch_tensors(path: Path, mapped: bool) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # pickle, zip and torch errors alike
-        raise CheckpointError(f"{path}: not a readable PyTorch weight file: {error}") from error
+        raise CheckpointError(
+            f"{path}: not a readable PyTorch weight file: {_in_short(error)}"
+        ) from error
     for wrapper in ("state_dict", "model_state_dict", "module", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
-    return {
+    tensors = {
         str(name): tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)
     }
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise CheckpointError(f"{path}: tensor '{name:.80}' is sparse or without values")
+    return tensors
+
+
+def _in_short(error: Exception) -> str:
+    """Returns the first letters of a library's message, on one line."""
+    return " ".join(str(error).split())[:_LETTERS]
 
 
 def _torch(path: Path | None = None) -> Any:
@@ -368,18 +364,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             states a field twice or holds too many objects in one another.
     """
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder}: no config.json") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    except RecursionError:
-        raise CheckpointError(f"{path}: not JSON: objects and lists are too deep") from None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path}: holds a {type(config).__name__}, not an object")
+    if not path.exists():
+        raise CheckpointError(f"{folder}: no config.json")
+    config = _read_object(path)
     level: list[Any] = [config]
     for _ in range(_DEEPEST):
         inside = [each.values() if isinstance(each, dict) else each for each in level]

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError, read_text
+
 PRINTABLE = "".join(map(chr, range(33, 127)))  # ASCII, without white space
+_MOST_K = 8  # 5 ** 8 k-mers are the most that a table of them is made for
 
 
 class TokenizerError(ValueError):
@@ -64,3 +68,38 @@ def require_file(folder: Path | None, name: str) -> Path:
     if not (folder / name).is_file():
         raise TokenizerError(f"{folder}: no {name}; copy it from the model's repository")
     return folder / name
+
+
+def file_text(path: Path) -> str:
+    """Returns the text of a tokenizer file.
+
+    Raises:
+        TokenizerError: It cannot be read.
+    """
+    try:
+        return read_text(path)
+    except FileError as error:
+        raise TokenizerError(str(error)) from error
+
+
+def file_fields(path: Path) -> dict[str, Any]:
+    """Returns the fields of a JSON file that describes a tokenizer.
+
+    Raises:
+        TokenizerError: It cannot be read, or holds no JSON object.
+    """
+    try:
+        return read_object(path)
+    except FileError as error:
+        raise TokenizerError(str(error)) from error
+
+
+def check_k(path: Path, k: Any) -> int:
+    """Returns the length of k-mers that a file states.
+
+    Raises:
+        TokenizerError: It is no integer from 1 to 8.
+    """
+    if type(k) is not int or not 1 <= k <= _MOST_K:
+        raise TokenizerError(f"{path}: k is {str(k)[:40]!r}, not an integer from 1 to {_MOST_K}")
+    return k

@@ -1,7 +1,6 @@
 """DNA-GPT's k-mer tokenizer, a pure rule."""
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from model_ports.tokenizers.base import TokenizerError, check_k, file_fields
 
 _RESERVED = [f"<{letter}>" for letter in "0123456789+-*/=&|!MBPRIKLOQSUVWYXZ"]
 _ALPHABET = "NAGCT"  # the order of the digits
@@ -61,10 +62,19 @@ def dna_gpt_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> DnaGpt
     Args:
         folder: The checkpoint's folder; `tokenizer` of its config.json wins over the options.
         options: `k`, and `dynamic_kmer`: whether shorter chunks are tokens too.
+
+    Raises:
+        TokenizerError: config.json cannot be read, or states another kind of value.
     """
     if folder is not None and (folder / "config.json").is_file():
-        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        options = {**options, **fields.get("tokenizer", {})}
+        path = folder / "config.json"
+        stated = file_fields(path).get("tokenizer", {})
+        if not isinstance(stated, dict):
+            raise TokenizerError(f"{path}: tokenizer is a {type(stated).__name__}, not an object")
+        options = {**options, **stated}
+        check_k(path, options["k"])
+        if not isinstance(options["dynamic_kmer"], bool):
+            raise TokenizerError(f"{path}: dynamic_kmer of tokenizer is neither true nor false")
     k = options["k"]
     sizes = range(1, k + 1) if options["dynamic_kmer"] else (k,)
     kmers = ("".join(m) for size in sizes for m in itertools.product(_ALPHABET, repeat=size))

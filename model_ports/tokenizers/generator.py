@@ -1,7 +1,6 @@
 """GENERator's k-mer tokenizer, with the input that GENEB's extractor hands to it."""
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from model_ports.tokenizers.base import TokenizerError
+from model_ports.tokenizers.base import TokenizerError, check_k, file_fields, file_text
 
 _FRAME = 6  # records are trimmed to its multiples, whatever k is
 _BOS = "<s>"
 _SPECIALS = 32  # the first ids; DNA never gives one of those without a name here
+_ID = re.compile("[0-9]{1,9}")  # fits int32
 _NAMED = ("<oov>", _BOS, "</s>", "<pad>", "<mask>")
 
 
@@ -66,9 +66,10 @@ def generator_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Gene
     k = options["k"]
     ids = {token: i for i, token in enumerate(_NAMED)}
     if folder is not None and (folder / "tokenizer_config.json").is_file():
-        k = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("k", k)
+        path = folder / "tokenizer_config.json"
+        k = check_k(path, file_fields(path).get("k", k))
     if folder is not None and (folder / "vocab.txt").is_file():
-        lines = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+        lines = file_text(folder / "vocab.txt").splitlines()
         ids = dict(_entry(folder / "vocab.txt", line) for line in lines if line.strip())
         missing = [token for token in _NAMED if token not in ids]
         if missing:
@@ -83,6 +84,6 @@ def generator_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Gene
 
 def _entry(path: Path, line: str) -> tuple[str, int]:
     piece, _, number = line.partition(" ")
-    if not number.strip().isdigit():
-        raise TokenizerError(f"{path}: line {line!r} is not 'piece id'")
+    if not _ID.fullmatch(number.strip()):
+        raise TokenizerError(f"{path}: line {line[:40]!r} is not 'piece id'")
     return piece, int(number)

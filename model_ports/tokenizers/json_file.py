@@ -11,6 +11,8 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_file
 
+_TRIAL = "ACGTN"
+_SHOWN = 300  # letters of an error of the library
 _CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
 
 
@@ -93,8 +95,13 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
     path = require_file(folder, "tokenizer.json")
     try:
         tokenizer = RustTokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exceptions
-        raise TokenizerError(f"{path}: not a tokenizer file: {error}") from error
+        tokenizer.encode(_TRIAL)  # some files are found to be wrong when they are used alone
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the library raises bare Exceptions, and panics of Rust
+        reason = " ".join(str(error).split())
+        reason = reason if len(reason) <= _SHOWN else f"{reason[:_SHOWN]}..."
+        raise TokenizerError(f"{path}: not a tokenizer file: {reason}") from error
     # Padding and truncation that the file carries would override those of the port.
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from model_ports.tokenizers.base import TokenizerError
+from model_ports.tokenizers.base import TokenizerError, file_text
 
 _BASES = "ATCG"  # the order of the authors' vocabularies
 _LEADING = ("<unk>", "<pad>", "<mask>", "<cls>")
@@ -73,13 +73,13 @@ def kmer_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> KmerToken
         options: `k` and `layout`, see `kmer_vocabulary`.
 
     Raises:
-        TokenizerError: vocab.txt lacks a k-mer, a letter or a special token.
+        TokenizerError: vocab.txt cannot be read, or lacks a k-mer, a letter or a special token.
     """
     k = options["k"]
     expected = kmer_vocabulary(k, options["layout"])
     vocabulary = expected
     if folder is not None and (folder / "vocab.txt").is_file():
-        vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").split()
+        vocabulary = file_text(folder / "vocab.txt").split()
         missing = set(expected) - set(vocabulary)
         if missing:
             raise TokenizerError(

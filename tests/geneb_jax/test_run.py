@@ -408,7 +408,7 @@ def command(*arguments):
 
 def test_command_line_answers_an_unknown_field_with_the_nearest(tmp_path):
     done = command(f"--workdir={tmp_path}", "--config.sedes=1", "--config.modls=x")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "config.sedes: no such field; did you mean seeds" in done.stderr
     assert "config.modls" in done.stderr
     assert "Traceback" not in done.stderr

@@ -62,3 +62,31 @@ def test_non_commercial_licences_are_marked():
     assert shown["nucleotide-transformer-2.5b-multi-species"].endswith("(non-commercial)")
     assert shown["METAGENE-1"] == "apache-2.0"
     assert shown["space"] == "not stated"
+
+
+def test_a_model_is_found_by_each_of_its_names(caplog):
+    nt = "nucleotide-transformer-v2-50m-multi-species"
+    assert catalog.resolve(nt) == nt
+    assert not caplog.records
+    names = ["NT-v2-50M-MS", "nt-v2-50m-ms", f"InstaDeepAI/{nt}", f"instadeepai/{nt}", nt.upper()]
+    for name in names:
+        assert catalog.resolve(name) == nt
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"'{name}' is the model '{nt}'" for name in names]
+    assert catalog.resolve("DNABERT-2-117M") == "dnabert2-no-flashattention"
+
+
+def test_no_name_is_of_two_models():
+    for entry in catalog.entries().values():
+        for name in (entry.id, entry.paper_name, entry.source["repo"] or entry.id):
+            assert catalog.resolve(name) == entry.id
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_of_all():
+    with pytest.raises(catalog.CatalogError, match="did you mean NT-v2-50M-MS or"):
+        catalog.resolve("NT-v2-50M")
+    with pytest.raises(catalog.CatalogError, match="did you mean kmer-4"):
+        catalog.resolve("kmer4", ("kmer-4",))
+    with pytest.raises(catalog.CatalogError) as error:
+        catalog.resolve("x" * 5000)
+    assert str(error.value) == f"model '{'x' * 100}' is not in the catalog"

@@ -99,7 +99,7 @@ def test_verify_names_what_it_cannot_read(run, tmp_path):
 def test_verify_wants_fixtures_or_a_real_checkpoint(run, capsys, arguments):
     with pytest.raises(SystemExit):
         run("verify", *arguments)
-    words = "geneb-jax models verify: error: name fixture folders, or --real MODEL"
+    words = "geneb-jax models verify: name fixture folders, or --real MODEL; `geneb-jax models"
     assert words in capsys.readouterr().err
 
 

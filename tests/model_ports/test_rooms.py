@@ -17,7 +17,8 @@ MODULES = {
 # By room: the rooms and modules of the package that it may import beside itself.
 ALLOWED = {
     "catalog": set(),
-    "commands": {"catalog", "loading", "verification"},
+    "exits": set(),
+    "commands": {"catalog", "exits", "loading", "verification"},
     "contract": set(),
     "families": {"contract", "layers"},
     "layers": set(),

@@ -20,5 +20,5 @@ def test_tables_of_the_published_scores_and_of_submissions(tmp_path, command):
     assert "these are not the published scores" in done.stdout
     (folder / "bad.json").write_text("{}")
     done = command("tables", "--submissions", folder, "--out", tmp_path / "out")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("bad.json: schema_version is None")

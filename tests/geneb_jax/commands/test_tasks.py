@@ -30,7 +30,7 @@ def test_bad_files_are_named_and_the_others_described(tmp_path, command):
     (tmp_path / "good.csv").write_text(good)
     (tmp_path / "bad.csv").write_text(good.replace("0,test", "x,test"))
     done = command("tasks", "--tasks_dir", tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "task 'bad': label 'x' in row 3 of bad.csv" in done.stderr
     assert "good" in done.stdout
 

@@ -1,3 +1,5 @@
+import pytest
+
 from geneb_jax.devices import capacity
 
 
@@ -23,3 +25,39 @@ def test_peak_memory_is_the_devices_or_not_known(monkeypatch):
     for stats, expected in ((None, None), ({}, None), ({"peak_bytes_in_use": 7}, 7)):
         monkeypatch.setattr(capacity.jax, "local_devices", lambda: [Device(stats)])  # noqa: B023
         assert capacity.peak_bytes() == expected
+
+
+FACTS = {"matmul_rate": {"float32": 2.5e9}, "batch_tokens": {"M": 2048}}
+
+
+def facts_file(workdir):
+    (path,) = (workdir / "devices").iterdir()
+    return path
+
+
+def test_facts_are_kept(tmp_path):
+    capacity.keep_facts(tmp_path, FACTS)
+    assert capacity.read_facts(tmp_path) == FACTS
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "not JSON"),
+        ("[]", "holds a list"),
+        ("{}", "not what was measured"),
+        ('{"matmul_rate": {}, "batch_tokens": {"M": "2048"}}', "not what was measured"),
+        ('{"matmul_rate": {}, "batch_tokens": {"M": 0.5}}', "not what was measured"),
+        ('{"matmul_rate": {"float32": NaN}, "batch_tokens": {}}', "not what was measured"),
+        ('{"matmul_rate": {"float32": 0}, "batch_tokens": {}}', "not what was measured"),
+        ('{"matmul_rate": {"float32": true}, "batch_tokens": {}}', "not what was measured"),
+    ],
+)
+def test_damaged_facts_are_named_and_measured_anew(tmp_path, caplog, content, words):
+    capacity.keep_facts(tmp_path, FACTS)
+    path = facts_file(tmp_path)
+    path.write_text(content)
+    assert capacity.read_facts(tmp_path) == {"matmul_rate": {}, "batch_tokens": {}}
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{path}: ")
+    assert words in record.getMessage() and "it is measured anew" in record.getMessage()

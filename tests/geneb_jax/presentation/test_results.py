@@ -76,3 +76,29 @@ def test_common_cells_are_those_of_every_model():
     other = pd.concat([published_results(), custom])
     with pytest.raises(ValueError, match="no task has scores of every model"):
         common_cells(other)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "not JSON"),
+        ("[1]", "holds a list"),
+        ('{"seconds": 3}', "seconds are not numbers by stage"),
+        ('{"seconds": {"total": "3"}}', "seconds are not numbers by stage"),
+    ],
+)
+def test_a_damaged_run_json_is_named_and_left_out(tmp_path, caplog, content, words):
+    write_scores(table({"MCC": 0.25}), tmp_path / "scores.csv")
+    (tmp_path / "run.json").write_text(content)
+    found = read_source(str(tmp_path))
+    assert found.results["MCC"].tolist() == [0.25]
+    assert found.provenance is None
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{tmp_path / 'run.json'}: ")
+    assert words in record.getMessage()
+
+
+def test_scores_without_the_protocol_are_refused_with_their_file(tmp_path):
+    write_scores(table({"solver": "converged"}), tmp_path / "scores.csv")
+    with pytest.raises(ValueError, match=r"scores\.csv: no row follows GENEB's protocol"):
+        read_source(str(tmp_path))

@@ -116,3 +116,21 @@ def test_what_the_config_claims_stands_in_the_submission():
         "display": "Mine", "params": 0, "url": "https://example.org/mine", "zero_shot": True,
         "training_data": "maize", "provenance": "self-reported", "submitted_by": "A. Uthor",
     }  # fmt: skip
+
+
+def test_hidden_files_are_left_alone_and_long_lists_cut(tmp_path):
+    (tmp_path / "._mine.json").write_bytes(b"\0\5\x16\7")
+    with pytest.raises(ValueError, match=r"holds no \.json file"):
+        read_submissions(tmp_path)
+    results = {"full": {f"no task {i}" + "x" * 500: {} for i in range(50)}}
+    known = {"schema_version": GENEB.schema_version, "model_id": "m", "results": results}
+    for i in range(9):
+        (tmp_path / f"{i}.json").write_text(json.dumps(known))
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(ValueError) as error:
+        read_submissions(tmp_path)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 13
+    assert lines[0].startswith("0.json: full: 'no task 0xxx") and len(lines[0]) < 150
+    assert lines[3] == "0.json: ... and 47 more problems"
+    assert lines[-1] == f"... and 25 more problems of files in {tmp_path}"

@@ -6,6 +6,7 @@ from score_rows import table
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.scoring.scores import (
+    ScoresError,
     arrange,
     category_means,
     macro_micro,
@@ -18,7 +19,7 @@ from geneb_jax.scoring.scores import (
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(finite, finite, finite)
+@given(st.floats(-1, 1), finite, finite)
 def test_numbers_read_back_exactly(tmp_path_factory, mcc, objective, norm):
     path = tmp_path_factory.mktemp("scores") / "scores.csv"
     scores = table({"MCC": mcc, "objective": objective, "gradient_norm": norm})
@@ -79,3 +80,59 @@ def test_macro_is_the_mean_of_category_means_without_custom_tasks():
     assert found["tasks"] == 3
     means = category_means(table(*rows))
     assert list(means.columns) == ["Histone Mod.", "Promoters", CUSTOM]
+
+
+def scores_file(tmp_path, change=lambda lines: None):
+    """The lines of a scores.csv of two rows, written with a change."""
+    path = tmp_path / "scores.csv"
+    write_scores(table({"seed": 13}, {"seed": 17}), path)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    change(lines)
+    path.write_text("\n".join(",".join(line) for line in lines) + "\n")
+    return path
+
+
+def put(name, value, row=1):
+    def change(lines):
+        lines[row][lines[0].index(name)] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (put("C", "one"), "C 'one' in row 1 of {path} is not a number"),
+        (put("C", "-1"), "C '-1' in row 1 of {path} is not a positive number"),
+        (put("seed", "13.5", 2), "seed '13.5' in row 2 of {path} is not an integer"),
+        (put("converged", "yes"), "converged 'yes' in row 1 of {path} is not True or False"),
+        (put("MCC", "1.5"), "MCC '1.5' in row 1 of {path} is not in -1 .. 1"),
+        (put("accuracy", "-0.1"), "accuracy '-0.1' in row 1 of {path} is not in 0 .. 1"),
+        (put("tap", "last"), "tap 'last' in row 1 of {path} is no hidden state"),
+        (put("category", "Promotor"), "category 'Promotor' in row 1 of {path} is no category"),
+        (put("model", ""), "model '' in row 1 of {path} is empty"),
+        (put("seed", "13", 2), "row 2 of {path} repeats the head of another row"),
+        (lambda lines: lines[2].pop(), "line 3 (row 2) of {path} has"),
+        (lambda lines: lines[0].__setitem__(1, "prset"), "{path}: no column 'preset'"),
+        (lambda lines: lines[0].__setitem__(1, "model"), "{path}: column 'model' is there twice"),
+        (lambda lines: lines.__delitem__(slice(1, 3)), "{path} has a header and no rows"),
+        (lambda lines: lines.clear(), "{path} is empty"),
+    ],
+)
+def test_a_file_that_is_no_scores_table_is_refused(tmp_path, change, words):
+    path = scores_file(tmp_path, change)
+    with pytest.raises(ScoresError) as error:
+        read_scores(path)
+    assert words.format(path=path) in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_metrics_that_a_file_of_older_code_lacks_are_missing(tmp_path):
+    path = scores_file(tmp_path)
+    whole = read_scores(path)
+    older = whole.drop(columns=["AUROC", "AUPRC"])
+    write_scores(older, path)
+    found = read_scores(path)
+    assert list(found.columns) == list(whole.columns)
+    assert found["AUROC"].isna().all()
+    pd.testing.assert_frame_equal(found[older.columns], older)

@@ -126,7 +126,7 @@ def test_long_lists_of_differences_are_cut():
     lines = str(error.value).splitlines()
     assert lines[0].endswith("19 differences:")
     assert lines[1] == "  tensor 'a.weight' [1] has no place in the module"
-    assert lines[-1] == "  and 7 more"
+    assert lines[-1] == "  and 11 more"
 
 
 def test_rules_for_some_layers_only():

@@ -109,3 +109,22 @@ def test_files_fetched_by_hand_are_checked(tmp_path, torch, monkeypatch):
     fetch.stage(name, tmp_path)
     assert json.loads((folder / "config.json").read_text()) == entry.config
     fetch.stage(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "not JSON"),
+        ("[]", "holds a list"),
+        ("{}", "does not name the files of the folder"),
+        ('{"files": ["config.json"]}', "does not name the files of the folder"),
+        ('{"files": {"../../x": {}}}', "does not name the files of the folder"),
+        ('{"files": {"config.json": 3}}', r"config\.json: is not the file that was fetched"),
+    ],
+)
+def test_a_damaged_source_json_is_named(tmp_path, content, words):
+    folder = Path(shutil.copytree(GOLDEN / NAME, tmp_path / NAME))
+    (folder / fetch.SOURCE).write_text(content)
+    with pytest.raises(fetch.CheckpointError, match=words) as error:
+        fetch.stage(NAME, tmp_path)
+    assert len(str(error.value).splitlines()) == 1

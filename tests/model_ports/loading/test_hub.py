@@ -53,5 +53,5 @@ def test_first_use_converts_and_later_ones_need_no_network(hub, command, tmp_pat
     assert (tmp_path / "home" / "geneb_jax" / REVISION / NAME / "manifest.json").is_file()
     nowhere = command(None, tmp_path / "empty", "embed", "--model", NAME, "--input", records,
                       "--out", tmp_path / "none.npz", package="geneb_jax")  # fmt: skip
-    assert nowhere.returncode == 1
+    assert nowhere.returncode == 2
     assert f"geneb-jax models fetch {NAME} --to DIR" in nowhere.stderr

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from golden_ports import GOLDEN, change_tensors, golden_port
 
+from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint, text_reader
 from model_ports.loading.ports import load_port
 from model_ports.loading.tensors import CheckpointError
@@ -39,3 +40,29 @@ def test_a_planned_checkpoint_loads_without_opening_its_folder_again(source):
         np.testing.assert_array_equal(found, leaf)
     assert port.weights_id == golden_port(NAME).weights_id
     np.testing.assert_array_equal(*(tokenize(p, ["ACGTACGTAC"])[0] for p in (planned, port)))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[]", "holds a list"),
+        ("{", "not JSON"),
+        ('{"check": 1}', "states no limit of preset 'corrected' as a fixture does"),
+        ('{"check": {"corrected": {"a": 1}}}', "states no limit of preset 'corrected'"),
+        ('{"check": {"corrected": {"max_tokens": "9"}}}', "max_tokens is '9'"),
+        ('{"check": {"corrected": {"max_tokens": 0}}}', "max_tokens is 0"),
+    ],
+)
+def test_a_meta_json_that_is_no_fixtures_is_named(source, content, words):
+    (source / "meta.json").write_text(content)
+    with pytest.raises(CheckpointError, match=words) as error:
+        plan_checkpoint(NAME, source)
+    assert str(error.value).startswith(str(source / "meta.json"))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["{}", '{"check": null}', '{"check": {"corrected": null}}'])
+def test_a_meta_json_that_states_no_limit_changes_none(source, content):
+    (source / "meta.json").write_text(content)
+    preset = plan_checkpoint(NAME, source).preset
+    assert preset == catalog.get(NAME).preset("corrected")

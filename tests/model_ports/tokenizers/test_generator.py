@@ -53,3 +53,22 @@ def test_malformed_vocabulary_is_named(tmp_path):
     (tmp_path / "vocab.txt").write_text("<oov> 0\n")
     with pytest.raises(TokenizerError, match="no <s>"):
         build_tokenizer(tmp_path, {"kind": "generator", "k": 6})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("vocab.txt", b"\xff 0\n", "not UTF-8 at byte 0"),
+        ("vocab.txt", b"AAA 99999999999\n", "'AAA 99999999999' is not 'piece id'"),
+        ("vocab.txt", "AAA ²\n".encode(), "is not 'piece id'"),
+        ("tokenizer_config.json", b'{"k": "6"}', "k is '6', not an integer from 1 to 8"),
+        ("tokenizer_config.json", b"[", "not JSON"),
+        ("tokenizer_config.json", b"[]", "holds a list"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TokenizerError, match=words) as error:
+        build_tokenizer(tmp_path, {"kind": "generator", "k": 6})
+    assert str(error.value).startswith(str(tmp_path / name))
+    assert len(str(error.value).splitlines()) == 1

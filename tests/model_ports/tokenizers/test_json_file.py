@@ -80,3 +80,26 @@ def test_missing_and_malformed_files_are_named(tmp_path):
         build_tokenizer(tmp_path, options)
     with pytest.raises(TokenizerError, match="no token '<nothing>'"):
         build_tokenizer(GOLDEN / "GROVER", {"kind": "json", "pad": "<nothing>"})
+
+
+def damaged(tmp_path, change):
+    """A tokenizer file of GROVER with a change."""
+    content = json.loads((GOLDEN / "GROVER" / "tokenizer.json").read_text())
+    change(content)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    return {"kind": "json", "pad": "[PAD]"}
+
+
+def test_a_file_that_the_library_panics_at_is_refused(tmp_path):
+    """The template names a special token that the file does not describe."""
+    options = damaged(tmp_path, lambda c: c["post_processor"]["special_tokens"].clear())
+    with pytest.raises(TokenizerError, match="not a tokenizer file: ") as error:
+        build_tokenizer(tmp_path, options)
+    assert str(error.value).startswith(str(tmp_path / "tokenizer.json"))
+
+
+def test_what_the_library_says_is_cut(tmp_path):
+    options = damaged(tmp_path, lambda c: c.update(version="x" * 5000))
+    with pytest.raises(TokenizerError) as error:
+        build_tokenizer(tmp_path, options)
+    assert len(str(error.value)) < 500 + len(str(tmp_path))

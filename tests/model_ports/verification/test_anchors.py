@@ -105,7 +105,7 @@ def test_command_shows_the_differences(tmp_path):
 
 def test_command_says_that_no_anchor_exists():
     done = command("--real", "METAGENE-1")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no anchor exists" in done.stderr
 
 

@@ -1,0 +1,46 @@
+"""How a command ends: its exit status, and what it says instead of a traceback.
+
+DONE         all that was asked for
+FAILED       something failed under way, such as a full disk, or a check found a difference
+WRONG        the call or its input is wrong; nothing was started
+INTERRUPTED  ended from the keyboard
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of a command line, which answers a wrong one in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong with the call and ends the program."""
+        self.exit(WRONG, f"{self.prog}: {message}; `{self.prog} --help` shows all\n")
+
+
+def ended(work: Callable[[], int]) -> int:
+    """Runs a command and returns its exit status; an error that it raises is said on stderr.
+
+    Args:
+        work: Returns the exit status. A ValueError of it says what is wrong with the call or its
+            input; an OSError or FloatingPointError what has failed under way.
+    """
+    try:
+        return work()
+    except OSError as error:
+        known = error.filename is not None and error.strerror
+        print(f"{error.filename}: {error.strerror}" if known else error, file=sys.stderr)
+        return FAILED
+    except FloatingPointError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED

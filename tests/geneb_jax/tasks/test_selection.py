@@ -1,0 +1,47 @@
+import pytest
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.config import DataSettings
+from geneb_jax.tasks.selection import choose_tasks, read_tasks
+
+TABLE = "text,label,split\nACG,0,train\nGG,1,train\nA,0,test\n"
+
+
+def ids(folder, selection):
+    return [task.id for task in choose_tasks(folder, selection)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    first = GENEB.tasks[0]
+    for name in ("Mine", "other", "OTHER", first.id):
+        (tmp_path / f"{name}.csv").write_text(TABLE)
+    return tmp_path
+
+
+def test_tasks_are_named_by_id_label_category_and_file(folder, caplog):
+    first = GENEB.tasks[0]
+    assert ids(folder, "all") == [first.id, "Mine", "OTHER", "other"]
+    for name in (first.id, first.id.upper(), first.label, first.label.lower(), first.category):
+        assert ids(folder, name) == [first.id]
+    assert ids(folder, "Mine") == ["Mine"]
+    assert not [record for record in caplog.records if "Mine" in record.getMessage()]
+    assert ids(folder, " mINE , other") == ["Mine", "other"]
+    assert "'mINE' is the task 'Mine'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        ("Mien", "'Mien' is no task, category or suite; did you mean Mine"),
+        ("oTHER", "did you mean OTHER|did you mean other"),  # of two files, which is not known
+        ("GUE mouse 00", "did you mean gue mouse 0"),
+        (",".join("abcdefgh"), r"\.\.\. and 3 more names of no task"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(folder, selection, words):
+    with pytest.raises(ValueError, match=words) as error:
+        choose_tasks(folder, selection)
+    assert len(str(error.value).splitlines()) <= 6
+    _, problems = read_tasks(DataSettings(tasks=selection, tasks_dir=folder))
+    assert problems == [str(error.value)]

@@ -1,0 +1,49 @@
+import errno
+import os
+
+import pytest
+
+from model_ports.exits import DONE, FAILED, INTERRUPTED, WRONG, Parser, ended
+
+
+def test_the_statuses_are_those_of_the_documents():
+    assert (DONE, FAILED, WRONG, INTERRUPTED) == (0, 1, 2, 130)
+    assert ended(lambda: DONE) == DONE
+    assert ended(lambda: FAILED) == FAILED
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (ValueError("x.csv: wrong"), WRONG, "x.csv: wrong"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a/b"), FAILED, "a/b: No space left on"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), FAILED, "[Errno 28] No space left on"),
+        (FloatingPointError("not finite"), FAILED, "not finite"),
+        (KeyboardInterrupt(), INTERRUPTED, "interrupted; the same command goes on"),
+    ],
+)
+def test_an_error_is_a_line_and_a_status(capsys, error, status, said):
+    def fail():
+        raise error
+
+    assert ended(fail) == status
+    text = capsys.readouterr()
+    assert text.err.startswith(said) and text.err.count("\n") == 1
+    assert not text.out
+
+
+def test_a_fault_of_the_program_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        ended(lambda: 1 // 0)
+
+
+def test_a_wrong_command_line_is_answered_in_a_line(capsys):
+    parser = Parser(prog="program")
+    parser.add_argument("--number", type=int, required=True)
+    for words, answer in (([], "--number"), (["--number=x"], "invalid int value: 'x'")):
+        with pytest.raises(SystemExit) as end:
+            parser.parse_args(words)
+        assert end.value.code == WRONG
+        line = capsys.readouterr().err
+        assert line.startswith("program: ") and answer in line
+        assert line.endswith("; `program --help` shows all\n") and line.count("\n") == 1
