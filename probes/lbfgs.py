@@ -3,8 +3,7 @@
 scikit-learn's early stop shows in GENEB's scores, so the whole path counts: direction, line
 search, which pairs are remembered, when it stops (Zhu et al. 1997, algorithm 778; Moré and
 Thuente 1994 for the line search). All heads advance together, one function evaluation a step, and
-each is a separate state machine in between. A head that has stopped is frozen, and once two fifths
-of them have, the others go on alone.
+each is a separate state machine in between. A head that has stopped is frozen.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int, Int32, PyTree, Shaped
 
-from probes.heads import put_heads, take_heads, where_heads
+from probes.heads import where_heads
 from probes.line_search import Search, advance_search, start_search
 from probes.solvers import MAX_EVALUATIONS, MEMORY, Stopping
 
@@ -92,8 +91,7 @@ def minimise(
     """Minimises H smooth functions; traceable.
 
     Args:
-        objective: Returns values and gradients of the heads whose data it is given: all of them
-            or, later on, some.
+        objective: Returns values and gradients of the heads.
         per_head: What the objective and the norm have to know of each head.
         x: Where each fit starts.
         stopping: Tolerances and limit.
@@ -102,23 +100,11 @@ def minimise(
     Returns:
         Where each fit stopped.
     """
-    state = _start(objective, per_head, x, stopping, norm)
-    heads = jnp.arange(len(x))
-    # All heads until the second stage has room for the unfinished ones; more stages would save
-    # little and each is compiled for itself.
-    stages = [size for size in (len(x), len(x) * 3 // 5) if size]
-    for rest in (*stages[1:], 0):
-        some, data = take_heads((state, per_head), heads)
-
-        def crowded(some: _State, rest: int = rest) -> Array:
-            return jnp.sum(~some.stopped) > rest
-
-        def advance(some: _State, data: PyTree = data) -> _State:
-            return _advance(objective, data, some, stopping, norm)
-
-        some = jax.lax.while_loop(crowded, advance, some)
-        state = put_heads(state, heads, some)
-        heads = jnp.argsort(state.stopped, stable=True)[:rest]  # the unfinished first
+    state = jax.lax.while_loop(
+        lambda state: jnp.any(~state.stopped),
+        lambda state: _advance(objective, per_head, state, stopping, norm),
+        _start(objective, per_head, x, stopping, norm),
+    )
     return Result(state.x0, state.f0, state.g0, state.iterations, state.converged)
 
 

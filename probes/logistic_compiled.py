@@ -52,7 +52,7 @@ def _draws_together(rows: PaddedRows, strengths: int) -> int:
     """
     parameters = rows.y.shape[-1] * (rows.x.shape[-1] + 1)
     pairs = 2 * MEMORY * parameters * 8
-    # Twice: heads that go on when others have stopped are copied.
+    # Twice: the next state stands beside the last.
     together = max(_STATE_BYTES // (2 * strengths * pairs), 1)
     draws = len(rows.weight)
     return -(-draws // -(-draws // together))
