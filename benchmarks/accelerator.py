@@ -75,11 +75,11 @@ _COSTS = ("seconds", "compile_s", "programs")  # of each case
 _NOT_SHOWN = ("part", "model", "dtype")  # in a table: the part and the case say it
 _SKLEARN = {"sklearn": "pip install scikit-learn"}
 PARTS = {
-    "device": Part(measured.device, 20),
+    "device": Part(measured.device, 45),
     "rates": Part(measured.rates, 25),
     "attention": Part(measured.attentions, 50),
-    "models": Part(measured.models, 175),
-    "probes": Part(measured.probes, 100, needs=_SKLEARN),
+    "models": Part(measured.models, 165),
+    "probes": Part(measured.probes, 85, needs=_SKLEARN),
     "float64": Part(measured.float64_fits, 40, needs=_SKLEARN),
     "float64-cpu": Part(measured.float64_on_cpu, 35, "cpu", _SKLEARN),
     "projection": Part(measured.projected, 30, "cpu"),
