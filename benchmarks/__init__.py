@@ -1,6 +1,10 @@
 """What is measured: one script a question, each against its peer in the same run.
 
-Those that tell most of an accelerator, in minutes on one card:
+Everything that an accelerator does, in one command of at most 8 minutes:
+
+    python -m benchmarks.accelerator --out accelerator.jsonl
+
+Those that tell more of it, in minutes on one card:
 
     python -m benchmarks.all_tasks --width 4096 --passes 2
     python -m benchmarks.projection --dtype bfloat16 --models MODEL MODEL ...

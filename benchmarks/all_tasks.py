@@ -12,6 +12,7 @@ a run. A pass is over all tasks; the first compiles.
 
 import argparse
 import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,18 +60,24 @@ def task_sizes() -> list[Size]:
         ]
 
 
+def problems(sizes: Sequence[Size], width: int) -> Iterator[tuple[Size, Problem]]:
+    """Yields each task with rows of the same embeddings of a width, and labels of its own."""
+    train_rows = max(min(size.train, MOST_TRAIN) for size in sizes)
+    test_rows = max(min(size.test, MOST_TEST) for size in sizes)
+    x, latent = draw_embeddings(np.random.default_rng(0), train_rows + test_rows, width)
+    for seed, size in enumerate(sizes):
+        train, test = min(size.train, MOST_TRAIN), min(size.test, MOST_TEST)
+        own, known = x[: train + test], latent[: train + test]
+        y = draw_labels(np.random.default_rng(seed), known, size.classes)
+        yield size, Problem(own[:train], y[:train], own[train:], y[train:])
+
+
 def run(sizes: list[Size], width: int, solver: str, passes: int) -> None:
     """Fits and scores all heads of all tasks, and prints a line a task and pass, and the sums."""
-    rng = np.random.default_rng(0)
-    x, latent = draw_embeddings(rng, MOST_TRAIN + MOST_TEST, width)
     totals = []
     for number in range(1, passes + 1):
         times = []
-        for seed, size in enumerate(sizes):
-            train, test = min(size.train, MOST_TRAIN), min(size.test, MOST_TEST)
-            own, known = x[: train + test], latent[: train + test]
-            y = draw_labels(np.random.default_rng(seed), known, size.classes)
-            problem = Problem(own[:train], y[:train], own[train:], y[train:])
+        for size, problem in problems(sizes, width):
             make_room_for_programs()
             heads, seconds = timed(
                 lambda problem=problem: fit_and_score(problem, solver, (*FULL, *FEW), STRENGTHS)
@@ -80,8 +87,8 @@ def run(sizes: list[Size], width: int, solver: str, passes: int) -> None:
             iterations = " ".join(f"{head.iterations:4d}" for head in full)
             scores = " ".join(f"{head.MCC:.3f}" for head in full)
             print(
-                f"{number} {size.task:36s} {train:7d} {size.classes:3d} {seconds:8.2f} s  "
-                f"{iterations}  {scores}",
+                f"{number} {size.task:36s} {len(problem.x_train):7d} {size.classes:3d} "
+                f"{seconds:8.2f} s  {iterations}  {scores}",
                 flush=True,
             )
         totals.append(sum(times))

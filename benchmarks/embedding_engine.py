@@ -103,12 +103,25 @@ def draw_records(
     return [rng.integers(lowest, vocab_size, length, np.int32) for length in lengths]
 
 
-def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
-    """The engine on token ids, warm: its figures, and the embeddings [N, D]."""
+def run(
+    port: Port,
+    records: Sequence[np.ndarray],
+    tokens: int | None = None,
+    workdir: Path | None = None,
+) -> tuple[dict[str, Any], np.ndarray]:
+    """The engine on token ids, warm: its figures, and the embeddings [N, D].
+
+    Args:
+        port: The model.
+        records: Token ids of each record.
+        tokens: Tokens of a batch; None: the fastest of some.
+        workdir: Keeps the rate of products between calls; None: it is measured in each.
+    """
     ids = TokenIds(records, port.tokenizer.pad_id, port.config.vocab_size)
     engine = open_engine(replace(port, tokenizer=ids))
-    with tempfile.TemporaryDirectory() as workdir:
-        tokens = batch_tokens(engine, max(len(records), WORTH_TUNING), Path(workdir))
+    if tokens is None:
+        with tempfile.TemporaryDirectory() as folder:
+            tokens = batch_tokens(engine, max(len(records), WORTH_TUNING), Path(folder))
     batches = plan_batches(port, list(map(len, records)), tokens)
     shapes = {(batch.size, batch.length): batch for batch in batches}
     for batch in shapes.values():
@@ -125,9 +138,10 @@ def run(port: Port, records: Sequence[np.ndarray]) -> tuple[dict[str, Any], np.n
         "padding": 1 - speed.tokens / speed.computed_tokens,
         "waits": speed.starved_seconds / seconds,
         "flop": speed.flop,
-        "matmul_rate": matmul_rate(port.dtype),
+        "matmul_rate": matmul_rate(port.dtype, workdir),
         "batch_tokens": tokens,
         "shapes": len(shapes),
+        "program_bytes": speed.program_bytes,
     }
     return figures, found
 

@@ -23,6 +23,7 @@ from geneb_jax.embedding.batches import (
     typical_padding,
 )
 from geneb_jax.embedding.engine import Engine, Speed, Work
+from model_ports.port import Port
 
 # Tokens of a batch on one device: enough rows to fill the matrix units.
 _BATCH_TOKENS = {"cpu": 2048}
@@ -95,7 +96,7 @@ def _fastest(engine: Engine, records: int) -> int:
 
     The rate at the benchmark's commonest length, less what would be padding.
     """
-    length = _typical_length(engine)
+    length = typical_length(engine.port)
     rates: dict[int, float] = {}
     for tokens in _candidates():
         size = batch_size(length, tokens, engine.shards)
@@ -115,9 +116,9 @@ def _fastest(engine: Engine, records: int) -> int:
     return min(tokens for tokens, rate in rates.items() if rate >= _CLOSE * best)
 
 
-def _typical_length(engine: Engine) -> int:
-    """The padded length in which most of the benchmark's tokens are computed."""
-    typical = typical_lengths(engine.port)
+def typical_length(port: Port) -> int:
+    """Returns the padded length in which most of the benchmark's tokens are computed."""
+    typical = typical_lengths(port)
     if typical is None:
         return _TYPICAL_LENGTH
     ladder, records, _ = typical

@@ -1,5 +1,6 @@
 """Ports: from planned checkpoints, with random weights, or of shapes alone."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ def random_port(
     preset: catalog.PresetName = "corrected",
     *,
     tiny: bool = False,
+    fields: Mapping[str, Any] | None = None,
     seed: int = 0,
     dtype: str = "float32",
     mesh: Mesh | None = None,
@@ -124,6 +126,7 @@ def random_port(
         folder: Where tokenizer files lie, for tokenizers that need files.
         preset: Preset name.
         tiny: Whether the model is the family's tiny one instead of the full-size one.
+        fields: Fields of config.json that differ from the model's.
         seed: Seed of the weights.
         dtype: Dtype of parameters and computation.
         mesh: As for `load_port`; the weights are the same, and no device ever holds them all.
@@ -131,7 +134,7 @@ def random_port(
     Raises:
         CatalogError, FamilyError, TokenizerError: See `random_reader`.
     """
-    reader = random_reader(model_id, folder, preset, tiny=tiny)
+    reader = random_reader(model_id, folder, preset, tiny=tiny, fields=fields)
     kind = family(reader.entry.family)
     graphdef, abstract = abstract_model(reader.entry.family, reader.config)
     shardings = _shardings(kind, abstract, mesh)
@@ -142,6 +145,8 @@ def random_port(
         return cast_state(state, dtype, kind.FLOAT32)
 
     identity = ["random", "tiny" if tiny else "full", str(seed)]
+    if fields:
+        identity.append(json.dumps(fields, sort_keys=True))
     if folder is not None and (facts := text_facts(folder)):
         identity.append(weights_id(facts))  # another tokenizer, other embeddings
     return Port(

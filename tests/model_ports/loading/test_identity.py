@@ -132,6 +132,9 @@ def test_random_weights_are_told_apart_by_the_tokenizer(tmp_path):
     folder = shutil.copytree(GOLDEN / name, tmp_path / name)
     before = weights_id(text_facts(folder))
     assert random_port(name, tiny=True).weights_id == "random:tiny:0"
+    shallow = random_port(name, tiny=True, fields={"num_hidden_layers": 1})
+    assert shallow.weights_id == 'random:tiny:0:{"num_hidden_layers": 1}'
+    assert shallow.config.layers == 1
     assert random_port(name, folder, tiny=True).weights_id == f"random:tiny:0:{before}"
     with (folder / "vocab.txt").open("a") as file:
         file.write("\nmore\n")
