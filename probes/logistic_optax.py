@@ -1,0 +1,89 @@
+"""Logistic heads taken to the optimum by `optax.lbfgs`, the fit of each head mapped over all.
+
+It stands in for `lbfgs.minimise` in `logistic_compiled`, with the same objective in the same
+whitened coordinates. Its line search is that of Nocedal and Wright (1999, algorithms 3.5 and 3.6),
+with Hager and Zhang's test (2006) where decreases of the objective are lost in rounding.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jaxtyping import Float, PyTree, Shaped
+
+from probes.lbfgs import Objective, Result
+from probes.solvers import MEMORY, Stopping
+
+
+class _State(NamedTuple):
+    """State of one head's fit."""
+
+    x: Array
+    f: Array
+    gradient: Array
+    optimiser: optax.OptState
+    iterations: Array
+    stuck: Array  # whether the line search found no lower point
+
+
+def minimise(
+    objective: Objective,
+    per_head: PyTree[Shaped[Array, "H ..."]],
+    x: Float[Array, "H P"],
+    stopping: Stopping,
+) -> Result:
+    """Minimises H smooth functions; traceable.
+
+    Args:
+        objective: Returns values and gradients; it is given one head at a time, under `vmap`.
+        per_head: What the objective has to know of each head.
+        x: Where each fit starts.
+        stopping: Largest entry of the gradient at which a fit stops, and the limit of iterations;
+            the decrease is not asked about.
+
+    Returns:
+        Where each fit stopped; one whose line search failed has not converged.
+    """
+    optimiser = optax.lbfgs(memory_size=MEMORY)
+
+    def fit(per_head: PyTree, x: Array) -> _State:
+        one = jax.tree.map(lambda array: array[None], per_head)
+
+        def value_and_gradient(x: Array) -> tuple[Array, Array]:
+            f, g = objective(one, x[None], None)
+            return f[0], g[0]
+
+        @jax.custom_vjp
+        def value(x: Array) -> Array:
+            return value_and_gradient(x)[0]
+
+        value.defvjp(value_and_gradient, lambda gradient, slope: (slope * gradient,))
+
+        def unfinished(state: _State) -> Array:
+            large = jnp.max(jnp.abs(state.gradient)) > stopping.gradient
+            return large & ~state.stuck & (state.iterations < stopping.iterations)
+
+        def advance(state: _State) -> _State:
+            # Heads that have stopped come here too while others go on, and what they do is thrown
+            # away: without a gradient their line search, which all wait for, ends at once.
+            gradient = jnp.where(unfinished(state), state.gradient, 0)
+            step, optimised = optimiser.update(
+                gradient, state.optimiser, state.x, value=state.f, grad=gradient, value_fn=value
+            )
+            f, too_high = (optax.tree.get(optimised, key) for key in ("value", "decrease_error"))
+            stuck = (too_high > 0) & ~(f < state.f)
+            x, f, gradient = optax.tree.where(
+                stuck,
+                (state.x, state.f, state.gradient),
+                (optax.apply_updates(state.x, step), f, optax.tree.get(optimised, "grad")),
+            )
+            return _State(x, f, gradient, optimised, state.iterations + 1, stuck)
+
+        first = optimiser.init(x), jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+        return jax.lax.while_loop(unfinished, advance, _State(x, *value_and_gradient(x), *first))
+
+    end = jax.vmap(fit)(per_head, x)
+    converged = jnp.max(jnp.abs(end.gradient), axis=1) <= stopping.gradient
+    return Result(end.x, end.f, end.gradient, end.iterations, converged)
