@@ -5,6 +5,7 @@ whitened coordinates. Its line search is that of Nocedal and Wright (1999, algor
 with Hager and Zhang's test (2006) where decreases of the objective are lost in rounding.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -48,12 +49,29 @@ def minimise(
     """
     optimiser = optax.lbfgs(memory_size=MEMORY)
 
-    def fit(per_head: PyTree, x: Array) -> _State:
-        one = jax.tree.map(lambda array: array[None], per_head)
+    def of_one(per_head: PyTree, x: Array) -> tuple[Array, Array]:
+        f, g = objective(jax.tree.map(lambda array: array[None], per_head), x[None], None)
+        return f[0], g[0]
 
-        def value_and_gradient(x: Array) -> tuple[Array, Array]:
-            f, g = objective(one, x[None], None)
-            return f[0], g[0]
+    first = jax.tree.map(lambda array: array[0], per_head)
+    evaluate, shared = jax.closure_convert(of_one, first, x[0])
+
+    @jax.custom_batching.custom_vmap
+    def evaluate_shared(shared: list[Array], per_head: PyTree, x: Array) -> tuple[Array, Array]:
+        return evaluate(per_head, x, *shared)
+
+    @evaluate_shared.def_vmap
+    def evaluate_heads(
+        _: int, batched: list, shared: list[Array], per_head: PyTree, x: Array
+    ) -> tuple[tuple[Array, Array], tuple[bool, bool]]:
+        # A `cond` under `vmap`, as the line search has it, gives each head a copy of what they
+        # share, such as the features; they are taken from the first, so no copy is made.
+        shared = [a[0] if copied else a for a, copied in zip(shared, batched[0], strict=True)]
+        of_heads = jax.vmap(lambda per_head, x: evaluate(per_head, x, *shared))
+        return of_heads(per_head, x), (True, True)
+
+    def fit(per_head: PyTree, x: Array) -> _State:
+        value_and_gradient = functools.partial(evaluate_shared, shared, per_head)
 
         @jax.custom_vjp
         def value(x: Array) -> Array:
@@ -81,8 +99,10 @@ def minimise(
             )
             return _State(x, f, gradient, optimised, state.iterations + 1, stuck)
 
-        first = optimiser.init(x), jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-        return jax.lax.while_loop(unfinished, advance, _State(x, *value_and_gradient(x), *first))
+        f, g = value_and_gradient(x)
+        zero, false = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+        start = _State(x, f, g, optimiser.init(x), zero, false)
+        return jax.lax.while_loop(unfinished, advance, start)
 
     end = jax.vmap(fit)(per_head, x)
     converged = jnp.max(jnp.abs(end.gradient), axis=1) <= stopping.gradient
