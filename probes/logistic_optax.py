@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
+from jax import Array, core
 from jaxtyping import Float, PyTree, Shaped
 
 from probes.lbfgs import Objective, Result
@@ -53,25 +53,27 @@ def minimise(
         f, g = objective(jax.tree.map(lambda array: array[None], per_head), x[None], None)
         return f[0], g[0]
 
-    first = jax.tree.map(lambda array: array[0], per_head)
-    evaluate, shared = jax.closure_convert(of_one, first, x[0])
+    # The objective as a function of all that it reads, what heads share first.
+    program = jax.make_jaxpr(of_one)(*jax.tree.map(lambda array: array[0], (per_head, x)))
+    shared = [jnp.asarray(array) for array in program.consts]
 
-    @jax.custom_batching.custom_vmap
-    def evaluate_shared(shared: list[Array], per_head: PyTree, x: Array) -> tuple[Array, Array]:
-        return evaluate(per_head, x, *shared)
+    def of_shared(shared: list[Array], per_head: PyTree, x: Array) -> tuple[Array, Array]:
+        f, g = core.eval_jaxpr(program.jaxpr, shared, *jax.tree.leaves((per_head, x)))
+        return f, g
 
-    @evaluate_shared.def_vmap
+    evaluate = jax.custom_batching.custom_vmap(of_shared)
+
+    @evaluate.def_vmap
     def evaluate_heads(
         _: int, batched: list, shared: list[Array], per_head: PyTree, x: Array
     ) -> tuple[tuple[Array, Array], tuple[bool, bool]]:
         # A `cond` under `vmap`, as the line search has it, gives each head a copy of what they
         # share, such as the features; they are taken from the first, so no copy is made.
         shared = [a[0] if copied else a for a, copied in zip(shared, batched[0], strict=True)]
-        of_heads = jax.vmap(lambda per_head, x: evaluate(per_head, x, *shared))
-        return of_heads(per_head, x), (True, True)
+        return jax.vmap(functools.partial(of_shared, shared))(per_head, x), (True, True)
 
     def fit(per_head: PyTree, x: Array) -> _State:
-        value_and_gradient = functools.partial(evaluate_shared, shared, per_head)
+        value_and_gradient = functools.partial(evaluate, shared, per_head)
 
         @jax.custom_vjp
         def value(x: Array) -> Array:
