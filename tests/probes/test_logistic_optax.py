@@ -42,7 +42,6 @@ def test_heads_are_those_of_converged(classes, width, standardised):
         assert [getattr(head, name) for name in same] == [getattr(other, name) for name in same]
         assert (head.solver, head.converged) == ("optax", True)
         assert 0 < head.iterations <= 2 * other.iterations + 2
-        assert head.gradient_norm < 1e-7
         assert head.objective == pytest.approx(other.objective, rel=1e-8)
         np.testing.assert_allclose(head.scores, other.scores, atol=1e-4)
         assert head.MCC == pytest.approx(other.MCC, abs=0.03)  # a row near the boundary
