@@ -9,7 +9,8 @@ CPU and wall time over the peer's. The rows:
 
 - kmer-4 on every task of DIR, three regimes, five seeds, without report; beside
   `benchmarks.cold_peer`, which is scikit-learn with joblib;
-- the same with five C, with 100 seeds, and on 100 tasks (files of DIR under several names);
+- the same with five C, with solver optax, with 100 seeds, and on 100 tasks (files of DIR under
+  several names);
 - the quickstart, report included;
 - `embed` of 200 records of 300 bp with a full-size NT-v2-50M of random weights, from a checkpoint
   folder; beside PyTorch, which is given token ids;
@@ -140,6 +141,7 @@ def measure_kmers(bench: Bench, tasks_dir: Path) -> None:
     peer = ["-m", "benchmarks.cold_peer", "kmers", str(tasks_dir)]
     bench.peer(f"  scikit-learn, {count} tasks", peer, rows)
     bench.ours("kmer-4, five C", words(tasks_dir, f"C={C_GRID}"))
+    bench.ours("kmer-4, solver optax", words(tasks_dir, "solver=optax"))
     bench.ours("kmer-4, 100 seeds", words(tasks_dir, f"seeds={','.join(map(str, range(100)))}"))
     many = bench.scratch / "many"
     many.mkdir()

@@ -171,7 +171,8 @@ class ProbeSettings:
         "geneb",
         checks.one_of(*probe_kinds.SOLVERS),
         "Of logistic probes: geneb stops where the paper's scikit-learn stops, converged at the "
-        "optimum; geneb-float32 and converged-float32 multiply features in float32.",
+        "optimum; geneb-float32 and converged-float32 multiply features in float32; optax stops "
+        "at the optimum too, fitted by optax.lbfgs in a compiled program.",
     )
     standardised: bool = _field(
         False, checks.flag, "Fit on features of mean 0 and variance 1 over the rows of the fit."

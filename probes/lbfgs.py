@@ -19,9 +19,9 @@ from probes.line_search import Search, advance_search, start_search
 from probes.solvers import MAX_EVALUATIONS, MEMORY, Stopping
 
 # An objective takes per-head data, arrays with the leading axis H; iterates x [H, P]; and which
-# heads' values are needed, bool [H]. It returns values f [H] and gradients [H, P], which may be
-# anything for the other heads.
-Objective = Callable[[PyTree, Array, Array], tuple[Array, Array]]
+# heads' values are needed, bool [H], or None for all. It returns values f [H] and gradients [H, P],
+# which may be anything for the other heads.
+Objective = Callable[[PyTree, Array, Array | None], tuple[Array, Array]]
 # A norm takes per-head data, gradients [H, P], and which heads' norms are needed, bool [H]. It
 # returns norms [H], which may be anything for the other heads; for a norm that is too large to
 # stop at, a lower bound that is too large as well will do.

@@ -10,7 +10,8 @@ to.
 Two engines take the same path of iterates. `logistic_scipy` fits one head after the other on the
 host and compiles nothing; `logistic_compiled` fits all heads of a batch in one program that takes
 seconds to compile. Which one fits a head depends on the sizes of its rows, so that its last
-digits depend on nothing else in the run.
+digits depend on nothing else in the run. The solver `optax` is always
+compiled; `logistic_optax` takes its steps.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from probes.kind import FittedHeads, Kind
 from probes.linear import decision_values
 from probes.probe import Probe
 from probes.rows import TaskRows
+from probes.solvers import SOLVERS
 
 # Numbers in the features of a fit, times its columns of decision values, from which it is
 # compiled. On CPUs the program of one strength takes 3 to 9 s to compile; below this size SciPy
@@ -35,7 +37,7 @@ def fit_heads(
     train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
 ) -> FittedHeads:
     """Fits heads of strengths C [S] on R draws of rows; see `kind.Kind`."""
-    if not is_compiled(train, draws):
+    if not (SOLVERS[probe.solver].optax or is_compiled(train, draws)):
         return logistic_scipy.fit_logistic(train, draws, strengths, probe)
     with jax.enable_x64(True):
         fitted = logistic_compiled.fit_in_parts(
@@ -48,7 +50,7 @@ def fit_heads(
 
 
 def is_compiled(train: TaskRows, draws: Sequence[Draw]) -> bool:
-    """Says whether draws are fitted by the compiled engine, not by SciPy.
+    """Says whether draws are fitted by the compiled engine, where SciPy could fit them as well.
 
     Args:
         train: Train rows; where they are given a mesh, whole draws are spread over it.

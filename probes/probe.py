@@ -23,8 +23,8 @@ class Probe:
     Attributes:
         kind: A name of `KINDS`.
         solver: A name of `solvers.SOLVERS`: 'geneb' stops where the harness stops, 'converged'
-            at the optimum, either with '-float32' in products of float32. Kinds other than
-            'logistic' have one way to fit and ignore it.
+            at the optimum, either with '-float32' in products of float32; 'optax' at the optimum
+            too, by `optax.lbfgs`. Kinds other than 'logistic' have one way to fit and ignore it.
         strengths: C of each head, positive.
         standardised: Fit on features of mean 0 and variance 1 over the rows of the fit.
         class_weights: Names of `CLASS_WEIGHTS`: with 'none' every row has the weight 1, with

@@ -1,5 +1,6 @@
 """How logistic heads may be fitted: a table of names and numbers that needs no JAX."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -27,11 +28,14 @@ class Solver(NamedTuple):
             the features as they are, from zero, as scikit-learn does.
         stopping: When a fit stops.
         rounded: Whether products with features that heads share are float32; all else is float64.
+        optax: Whether `optax.lbfgs` takes the steps, in a compiled program whatever the sizes of
+            the rows; otherwise they are those of SciPy's L-BFGS-B.
     """
 
     whitened: bool
     stopping: Stopping
     rounded: bool = False
+    optax: bool = False
 
 
 MEMORY = 10  # pairs that L-BFGS remembers; SciPy's default
@@ -49,4 +53,6 @@ SOLVERS: Mapping[str, Solver] = {
     "converged": Solver(True, Stopping(1e-8, 0.0, 20000)),
     # A gradient of float32 products is known to some 1e-7.
     "converged-float32": Solver(True, Stopping(1e-5, 1e-9, 2000), rounded=True),
+    # The same optimum by another library's L-BFGS, which stops at the gradient alone.
+    "optax": Solver(True, Stopping(1e-8, -math.inf, 20000), optax=True),
 }

@@ -22,6 +22,8 @@ from probes.solvers import MEMORY, SOLVERS
         pytest.param("geneb", (200, 260, 2), True, marks=pytest.mark.slow),  # fewer
         pytest.param("converged", (600, 24, 4), True, marks=pytest.mark.slow),
         pytest.param("converged", (200, 260, 2), True, marks=pytest.mark.slow),
+        pytest.param("optax", (600, 24, 4), True, marks=pytest.mark.slow),
+        pytest.param("optax", (200, 260, 2), False, marks=pytest.mark.slow),
     ],
 )
 def test_draws_of_shared_rows_are_fitted_together_as_alone(solver, shape, standardised):
