@@ -1,9 +1,11 @@
 """What is written and shown when all scores are there: submissions, tables, figures, report."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from absl import logging
 from rich.console import Console
@@ -52,9 +54,10 @@ def close_run(
         name: [each.columns for each in many] for name, many in evaluation.representations.items()
     }
     submitted = represented(evaluation.scores, columns)
-    _submit(settings.output, evaluation, submitted, workdir)
+    _submit(settings, evaluation, submitted, workdir)
     asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
     shown = asked_heads(asked, settings.probes)
+    shown = shown.assign(model=shown["model"].replace(_local_names(evaluation.cards)))
     save_heatmap(shown, workdir / "figures")
     if settings.output.report and not protocol_rows(shown).empty:
         results, version = run_results(shown), settings.output.labels
@@ -90,18 +93,36 @@ def present_scores(output: OutputSettings, workdir: Path, console: Console) -> p
 
 
 def _submit(
-    output: OutputSettings, evaluation: Evaluation, scores: pd.DataFrame, workdir: Path
+    settings: Settings, evaluation: Evaluation, scores: pd.DataFrame, workdir: Path
 ) -> None:
     """Writes a submission for each model that has rows of GENEB's tasks and protocol."""
     if evaluation.prepared:
         logging.info(
-            "submissions leave out tasks whose records config.letters changed, such as '%s'",
+            "submissions leave out tasks whose records config.letters or config.max_train changed, "
+            "such as '%s'",
             evaluation.prepared[0],
         )
         scores = scores[~scores["task"].isin(evaluation.prepared)]
-    for name, card in evaluation.cards.items():
-        if write_submission(name, {**card, **claims(output)}, scores, workdir) is None:
-            logging.info("%s: no submission: it takes GENEB's tasks and protocol", name)
+    written = [
+        write_submission(name, {**card, **claims(settings.output)}, scores, workdir) is not None
+        for name, card in evaluation.cards.items()
+    ]
+    for name in itertools.compress(evaluation.cards, np.logical_not(written)):
+        logging.info("%s: no submission, which takes GENEB's tasks, protocol and all seeds", name)
+    if any(written) and settings.data.tasks_dir:
+        logging.warning(
+            "submissions are of the task files in %s; whether these are GENEB's is not known",
+            settings.data.tasks_dir,
+        )
+
+
+def _local_names(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Returns what tables call models of the catalog whose weights may not be the authors'.
+
+    Under its name a model has the paper's size and corpus, and stands beside its published scores.
+    """
+    ids = {name: card["model_id"] for name, card in cards.items()}
+    return {name: model_id for name, model_id in ids.items() if model_id == f"{name}:local"}
 
 
 def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console: Console) -> None:

@@ -18,7 +18,7 @@ from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import join, meet
 from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.source import Representation, Source
+from geneb_jax.embedding.source import LOCAL_WEIGHTS, Representation, Source
 from geneb_jax.embedding.store import check_folder
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.files.json_files import write_json
@@ -170,13 +170,16 @@ def _say_left_out(source: Source, tasks: Sequence[Task]) -> None:
         )
 
 
-def _identity(representations: Sequence[Representation]) -> dict[str, Any]:
+def _identity(representations: Sequence[Representation], card: Mapping[str, Any]) -> dict[str, Any]:
     """What run.json says of a model: the identity of its representations, together.
 
-    Fields of its config.json that the port does not know are named where there are some.
+    Fields of its config.json that the port does not know are named where there are some. Weights
+    of a folder, which need not be the catalog's revision, have none.
     """
     first, *others = representations
     found = dict(first.identity)
+    if card["url"] == LOCAL_WEIGHTS:
+        found["revision"] = LOCAL_WEIGHTS
     if first.unknown_fields:
         found["unknown_fields"] = list(first.unknown_fields)
     if others:
@@ -204,7 +207,10 @@ def _provenance(
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "benchmark": {"harness_version": GENEB.harness_version, "data": GENEB.dataset_revision},
-        "models": {name: _identity(many) for name, many in evaluation.representations.items()},
+        "models": {
+            name: _identity(many, evaluation.cards[name])
+            for name, many in evaluation.representations.items()
+        },
         "tasks": {
             task.info.id: {
                 "category": task.info.category,

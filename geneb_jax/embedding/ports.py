@@ -25,7 +25,13 @@ from geneb_jax.embedding.engine import (
     open_engine,
 )
 from geneb_jax.embedding.kmers import MAX_K
-from geneb_jax.embedding.source import Advance, Prepared, Representation, unpublished_card
+from geneb_jax.embedding.source import (
+    LOCAL_WEIGHTS,
+    Advance,
+    Prepared,
+    Representation,
+    unpublished_card,
+)
 from geneb_jax.embedding.store import Store, key
 from geneb_jax.embedding.tuning import batch_tokens, speed_figures, untuned_batch_tokens
 from geneb_jax.files.json_files import canonical_json
@@ -47,6 +53,7 @@ from model_ports.running.unseen import unseen
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
+_MOST_REFUSALS = 8  # lines from which on the other tasks are not looked through
 
 Weights = Literal["checkpoint", "random", "tiny"]
 # By what follows the model's id in a name.
@@ -83,7 +90,9 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     folder = checkpoints / model_id if checkpoints else None
     if folder and not folder.is_dir():
         if weights == "checkpoint":
-            raise ValueError(f"'{model_id}': no checkpoint folder {folder}")
+            alone = checkpoints is not None and (checkpoints / "config.json").is_file()
+            hint = f"; {checkpoints} is a checkpoint: name it {model_id} and give its parent"
+            raise ValueError(f"'{model_id}': no checkpoint folder {folder}{hint if alone else ''}")
         folder = None
     return PortSource(name, entry, weights, folder, settings.embedding, settings.devices.mesh)
 
@@ -199,7 +208,7 @@ class PortSource:
         if self.folder and not is_published(self.entry, self.folder):
             card = unpublished_card(f"{self.name}:local", params=params, training_data="not stated")
             display = f"{self.entry.paper_name}, local weights"
-            return card | {"display": display, "url": "local weights"}
+            return card | {"display": display, "url": LOCAL_WEIGHTS}
         return {
             "model_id": self.name,
             "display": self.entry.paper_name,
@@ -372,8 +381,11 @@ def _distinct(splits: Mapping[SplitName, Sequence[str]]) -> list[str]:
 
 def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[str]:
     """Names the records that a model cannot take: the first of each split, and how many more."""
-    problems = []
+    problems, more_tasks = [], []
     for task in tasks:
+        if len(problems) >= _MOST_REFUSALS:
+            more_tasks.append(task)
+            continue
         for name, split in (("train", task.train), ("test", task.test)):
             refusals = refused(reader, split.sequences)
             for i, reason in refusals[:_SHOWN]:
@@ -385,6 +397,8 @@ def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[str]:
             if len(refusals) > _SHOWN:
                 more = len(refusals) - _SHOWN
                 problems.append(f"task '{task.info.id}': ... and {more} more such {name} records")
+    if more_tasks:
+        problems.append(f"... and {len(more_tasks)} more tasks that were not looked through")
     return problems
 
 

@@ -19,6 +19,9 @@ from model_ports.running.letters import Unseen
 Advance = Callable[[int], None]  # told how many records were done since the last call
 
 
+LOCAL_WEIGHTS = "local weights"  # the url of a model whose weights may not be the authors'
+
+
 @dataclass(frozen=True)
 class Representation:
     """One view of a model whose features are probed.

@@ -187,7 +187,9 @@ def _features(archive: zipfile.ZipFile, name: str, size: int) -> np.ndarray:
     """Reads an array of finite numbers, of one row a record, as float32 [size, D]."""
 
     def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
-        if len(shape) != 2 or shape[0] != size or not shape[1]:
+        if len(shape) != 2 or not shape[1]:
+            raise _MisfitError(f"{name} is {list(shape)}; rows x width, [{size}, D], is needed")
+        if shape[0] != size:
             raise _MisfitError(f"{name} is {list(shape)}, but the task has {size} rows")
         if dtype.kind not in _REAL:
             raise _MisfitError(
@@ -205,7 +207,9 @@ def _features(archive: zipfile.ZipFile, name: str, size: int) -> np.ndarray:
 def _check_finite(name: str, array: np.ndarray, what: str) -> None:
     finite = np.isfinite(array).all(axis=1)
     if not finite.all():
-        raise _MisfitError(f"{name} holds values {what}, first in row {int(finite.argmin())}")
+        raise _MisfitError(
+            f"{name} holds values {what}, first in row {int(finite.argmin()) + 1}, counted from 1"
+        )
 
 
 def _array(archive: zipfile.ZipFile, name: str, check: _Check) -> np.ndarray:

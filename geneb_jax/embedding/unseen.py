@@ -136,7 +136,7 @@ def say_unseen_sequences(
     for each in found:
         first = f"'{names[each.rows[0]]}'" if names else f"sequences[{each.rows[0]}]"
         line = _sentence(len(each.rows), count, each.reason, each.letters, f"first: {first}")
-        logging.warning("model '%s': %s%s", model, line, _hint(each.letters, "letters"))
+        logging.warning("model '%s': %s%s", model, line, _hint(each.letters, "letters (--letters)"))
 
 
 def _sentence(count: int, records: int, reason: str, letters: str, detail: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from absl import logging
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import OutputSettings
@@ -89,12 +90,16 @@ def write_submission(
         workdir: The run's folder.
 
     Returns:
-        The file's path; None: no row follows GENEB's protocol, and nothing is written.
+        The file's path; None: no row follows GENEB's protocol, nothing is written, and what an
+        earlier call wrote of the model is removed.
     """
     content = submission(model, card, scores)
-    if content is None:
-        return None
     path = workdir / "submissions" / f"{file_name(model)}.json"
+    if content is None:
+        if path.is_file():
+            logging.warning("%s is removed: scores.csv no longer has what it says", path)
+            path.unlink()
+        return None
     write_json(path, content)
     return path
 

@@ -51,6 +51,13 @@ class Cell:
             return pd.DataFrame()
         return content.rows
 
+    def differs(self) -> bool:
+        """Says whether the file holds rows of another identity."""
+        content = _read(self.path) if self.path.exists() else None
+        return content is not None and canonical_json(content.identity) != canonical_json(
+            self.identity
+        )
+
     def add(self, rows: pd.DataFrame) -> None:
         """Writes rows; those that stood here with the same keys are replaced."""
         old = self.read()
@@ -70,7 +77,7 @@ class Gathered(NamedTuple):
         rows: Rows of cells whose identities agree with each other and with those given.
         set_aside: Model and task of each cell whose rows were computed from other weights or
             another task file.
-        prepared: Tasks of these rows whose records `config.letters` changed.
+        prepared: Tasks of these rows whose records `config.letters` or `config.max_train` changed.
     """
 
     rows: pd.DataFrame
@@ -114,7 +121,7 @@ def gather(
         belongs = weights.setdefault(model, identity) == identity
         belongs &= tasks.setdefault(task, digest) == digest
         cells.append((path, model, task, content.rows if belongs else None))
-        if belongs and "letters" in content.identity:
+        if belongs and {"letters", "max_train"} & content.identity.keys():
             prepared.add(task)
     cells.sort(key=lambda cell: cell[0])
     found = [rows for *_, rows in cells if rows is not None]

@@ -38,7 +38,7 @@ class Evaluation(NamedTuple):
         speeds: What embedding took, by model that embedded a record (see `tuning.speed_figures`).
         set_aside: Model and task of results in the workdir that are not in the table: they were
             computed from other weights or another task file.
-        prepared: Tasks of the table whose records `config.letters` changed.
+        prepared: Tasks of the table whose records `letters` or `max_train` changed.
     """
 
     scores: pd.DataFrame
@@ -90,6 +90,7 @@ def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -
         if len(pending) < len(jobs):
             finished = len(jobs) - len(pending)
             logging.info("%s: %d of %d tasks are finished", source.name, finished, len(jobs))
+        _say_replaced(source.name, [job for job in pending if job.cell.differs()])
         speed: Mapping[str, Any] = {}
         if pending:
             trace = how.workdir / "profile" / file_name(source.name)
@@ -147,12 +148,25 @@ def _jobs(
             Cell(
                 path(task, representation),
                 {"model": dict(representation.identity), "task": digests[task.info.id]}
-                | ({"letters": task.letters} if task.letters != "as-is" else {}),
+                | ({"letters": task.letters} if task.letters != "as-is" else {})
+                | ({"max_train": task.max_train} if task.max_train else {}),
             ),
         )
         for task in tasks
         for representation in model.representations
     ]
+
+
+def _say_replaced(name: str, jobs: Sequence[_Job]) -> None:
+    """Warns of results in the workdir that were of other weights or records."""
+    if jobs:
+        first = jobs[0].task.info.id
+        more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+        logging.warning(
+            "%s: its scores on '%s'%s in this workdir are of other weights, settings or records, "
+            "and are replaced; use another workdir to keep both",
+            *(name, first, more),
+        )
 
 
 def _evaluate_model(

@@ -9,6 +9,7 @@ from geneb_jax.config import Letters
 # Letters of any alphabet (IUPAC's codes among them), gaps (- and .) and stops (*).
 _FORBIDDEN = re.compile(r"[^A-Za-z*.-]")
 _FORBIDDEN_IN_FASTA = re.compile(r"[^A-Za-z0-9*.-]")  # EMBL and GenBank number their lines
+_MISSING = ("na", "nan", "null", "none")
 _UNUSUAL = re.compile(r"[^ACGTNacgtn]")
 _TAKEN = (string.ascii_letters + "*.-").encode()
 _UPPER = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
@@ -50,10 +51,18 @@ def refusal(sequence: str, *, digits: bool = False) -> str | None:
     return f"holds {what} at position {found.start() + 1}; a sequence is letters alone"
 
 
+def field_refusal(sequence: str) -> str | None:
+    """Says what keeps a field of a table from being a sequence; see `refusal`."""
+    if sequence.casefold() in _MISSING:
+        return "is what tables write where a value is missing; give the row a sequence or remove it"
+    return refusal(sequence)
+
+
 def all_taken(sequences: Sequence[str]) -> bool:
-    """Says whether `refusal` takes every one of some texts, in a fraction of its time."""
+    """Says whether `field_refusal` takes all of some texts, in a fraction of its time."""
     joined = "".join(sequences).encode("utf-8", "surrogatepass")
-    return all(sequences) and not joined.translate(None, _TAKEN)
+    short = {sequence.casefold() for sequence in sequences if len(sequence) <= 4}
+    return all(sequences) and short.isdisjoint(_MISSING) and not joined.translate(None, _TAKEN)
 
 
 def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | None:
@@ -73,5 +82,5 @@ def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | No
     return (
         f"{len(found)} of {len(sequences)} records hold letters other than A, C, G, T and N "
         f"({' '.join(letters)}), first {name_of(found[0][0])}; "
-        "they are kept, and a model may not know them"
+        "the file is read as it is, and a model may not know them"
     )

@@ -17,7 +17,7 @@ from absl import logging
 
 from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
 from geneb_jax.tasks.folder import SPLITS, task_files, task_ids
-from geneb_jax.tasks.letters import all_taken, refusal, unusual
+from geneb_jax.tasks.letters import all_taken, field_refusal, unusual
 from geneb_jax.tasks.sequences import SEQUENCE_COLUMNS
 from geneb_jax.tasks.tabular import Table, TableError, first_problems, read_table, shown
 from geneb_jax.tasks.task import Split, Task, TaskError
@@ -141,7 +141,7 @@ def _row_problems(rows: Sequence[_Row]) -> list[str]:
         # Of sequences, nearly all of which differ, few are looked at one by one.
         suspects = () if all_taken(sequences) else set(sequences)
         kinds = (
-            ("sequence", sequences, {text: refusal(text) for text in suspects}),
+            ("sequence", sequences, {text: field_refusal(text) for text in suspects}),
             ("label", labels, {text: _label_refusal(text, integer) for text in set(labels)}),
             ("split", splits, {text: _split_refusal(text) for text in set(splits)}),
         )

@@ -22,6 +22,12 @@ def read_tasks(settings: DataSettings) -> tuple[list[Task], list[str]]:
     """
     if settings.tasks == "synthetic":
         tasks, problems = list(synthetic_tasks()), []
+        if settings.tasks_dir:
+            logging.warning(
+                "config.tasks_dir is not used: config.tasks is synthetic; say --config.tasks=all "
+                "for the tasks in %s",
+                settings.tasks_dir,
+            )
     else:
         try:
             folder, wanted = _find(settings)

@@ -11,7 +11,7 @@ import dnaio
 from absl import logging
 
 from geneb_jax.tasks.content import line_of, read_content
-from geneb_jax.tasks.letters import refusal, unusual
+from geneb_jax.tasks.letters import field_refusal, refusal, unusual
 from geneb_jax.tasks.tabular import ENDINGS, first_problems, read_table, shown
 
 Records = tuple[list[str], list[str]]  # names and sequences
@@ -132,7 +132,7 @@ def _table(path: Path) -> Records:
     problems = [
         f"sequence {shown(sequence)!r} in {table.where(row)} {reason}"
         for row, sequence in enumerate(sequences)
-        if (reason := refusal(sequence))
+        if (reason := field_refusal(sequence))
     ]
     if problems:
         raise ValueError("\n".join(first_problems(problems, table.name)))

@@ -45,6 +45,7 @@ class Task:
         classes: The integer of each label, where the file's labels are text; None: they are
             integers.
         letters: How the records were prepared, if that changed any (see `letters.prepare`).
+        max_train: How many train rows were kept at most, if some were left out; 0: all are there.
     """
 
     info: TaskInfo
@@ -53,6 +54,7 @@ class Task:
     synthetic: bool = False
     classes: Mapping[str, int] | None = None
     letters: Letters = "as-is"
+    max_train: int = 0
 
 
 def subsample_train(task: Task, max_train: int) -> Task:
@@ -77,7 +79,7 @@ def subsample_train(task: Task, max_train: int) -> Task:
         labels[rows],
         None if numbers is None else numbers[rows],
     )
-    return replace(task, train=train)
+    return replace(task, train=train, max_train=max_train)
 
 
 def prepare_task(task: Task, letters: Letters) -> Task:

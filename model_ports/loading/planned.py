@@ -113,7 +113,10 @@ def plan_checkpoint(
         names = read_names(rules, tensors)
         for name in names.needed.values():
             tensors.dtype(name)  # raises where it is not one of weights
-        assignments, equal = assign_tensors(rules, names, tensors, shapes), names.equal
+        try:
+            assignments, equal = assign_tensors(rules, names, tensors, shapes), names.equal
+        except CheckpointError as error:
+            raise CheckpointError(f"{folder}: {error}") from error
         for note in names.notes:
             logging.warning("%s: %s", folder, note)
         identity = weights_id(checkpoint_facts(folder))

@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ WEIGHT_DTYPES = {
 # What a stored number is called in the formats where it is an index or a scaled integer.
 _QUANTISED = re.compile(r"u?int[48]|[iu][48]|q[u]?int.*|f(loat)?[468]_.*", re.IGNORECASE)
 _LETTERS = 300  # of a library's message
+# What stands at the beginning of files that are no weights, and what to do.
+_STRANGERS = {
+    b"version https://git-lfs": "it is a pointer of git-lfs; fetch the file with `git lfs pull`",
+    b"<!doctype": "it is a web page; fetch the file itself",
+    b"<html": "it is a web page; fetch the file itself",
+}
 _DEEPEST = 32  # objects and lists in one another in a config.json
 
 _SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -278,7 +285,7 @@ def _open_safetensors(path: Path) -> dict[str, Stored]:
         return found
     except Exception as error:  # the library raises a bare SafetensorError, and OSErrors
         raise CheckpointError(
-            f"{path}: not a readable safetensors file: {_in_short(error)}"
+            f"{path}: not a readable safetensors file: {_reason(path, error)}"
         ) from error
 
 
@@ -323,7 +330,7 @@ def _torch_tensors(path: Path, mapped: bool) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # pickle, zip and torch errors alike
         raise CheckpointError(
-            f"{path}: not a readable PyTorch weight file: {_in_short(error)}"
+            f"{path}: not a readable PyTorch weight file: {_reason(path, error)}"
         ) from error
     for wrapper in ("state_dict", "model_state_dict", "module", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -339,8 +346,15 @@ def _torch_tensors(path: Path, mapped: bool) -> dict[str, Any]:
     return tensors
 
 
-def _in_short(error: Exception) -> str:
-    """Returns the first letters of a library's message, on one line."""
+def _reason(path: Path, error: Exception) -> str:
+    """Returns why a file cannot be read: what it is instead, or a library's message in short."""
+    with suppress(OSError), path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
+        for beginning, words in _STRANGERS.items():
+            if start.startswith(beginning):
+                return words
+    if "weights_only" in str(error) or "Weights only" in str(error):
+        return "it holds other Python objects than tensors; save model.state_dict()"
     return " ".join(str(error).split())[:_LETTERS]
 
 

@@ -75,6 +75,10 @@ def verify(folder: Path) -> Verdict:
         CatalogError, CheckpointError, TokenizerError: The fixture cannot be loaded.
         FileNotFoundError: A file of the fixture is missing.
     """
+    if not (folder / "meta.json").is_file():
+        raise FileNotFoundError(
+            f"{folder}: no meta.json: it is no fixture, which holds the original code's outputs"
+        )
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     sequences = json.loads((folder / "cases.json").read_text(encoding="utf-8"))["sequences"]
     check = meta["check"]

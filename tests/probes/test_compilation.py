@@ -30,8 +30,8 @@ for train, test in ((450, 130), (490, 150), (500, 160)):
     x = rng.normal(size=(train + test, 12)).astype(np.float32)
     y = (x[:, 0] + rng.normal(size=len(x)) > 0).astype(int)
     evaluate_task(x[:train], y[:train], x[train:], y[train:], shots=[None, 10, 1], seeds=(1, 2),
-                  probes=[Probe(strengths=(0.1, 1.0)),
-                          Probe(selection="folds", strengths=(0.1, 1.0))])
+                  probes=[Probe("ridge", strengths=(0.1, 1.0)),
+                          Probe("ridge", selection="folds", strengths=(0.1, 1.0))])
     print(asked, asked - found, flush=True)
 """
 

@@ -57,7 +57,7 @@ def test_letters_that_the_model_does_not_know_are_said_and_prepared(tmp_path, co
     command(*known, "--out", tmp_path / "as_is.npz")
     (line,) = [line for line in caplog.messages if line.startswith("model 'kmer-1'")]
     assert "1 of 2 records (50 %) hold letters other than A, C, G and T" in line
-    assert line.endswith("(u; first: 'masked'); see letters")
+    assert line.endswith("(u; first: 'masked'); see letters (--letters)")
     caplog.clear()
     command(*known, "--out", tmp_path / "dna.npz", "--letters=dna")
     assert not [line for line in caplog.messages if line.startswith("model 'kmer-1'")]

@@ -102,11 +102,11 @@ def test_embeddings_by_split_and_by_id_are_the_same(tmp_path):
         ({"train": np.zeros((5, 0)), "test": np.zeros((3, 0))}, "train is [5, 0]"),
         (
             {"train": np.zeros((5, 2)), "test": np.array([[0, 0], [1, -3.5e38], [0, 0]])},
-            "test holds values of float64 beyond float32's range, 3.4e38, first in row 1",
+            "test holds values of float64 beyond float32's range, 3.4e38, first in row 2",
         ),
         (
             {"train": np.zeros((5, 2)), "test": np.array([[0, 0], [1, np.inf], [0, 0]], "f2")},
-            "test holds values that are not finite numbers, first in row 1",
+            "test holds values that are not finite numbers, first in row 2",
         ),
     ],
 )

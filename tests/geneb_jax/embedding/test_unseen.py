@@ -123,7 +123,7 @@ def test_embed_warns_and_prepares(said):
     lines = said(logging.WARNING, geneb_jax.embed, "kmer-1", ["ACGT", "GUGU", "UUUU"])
     assert lines == [
         "model 'kmer-1': 2 of 3 records (67 %) hold letters other than A, C, G and T, and no 1-mer "
-        "with one is counted (U; first: sequences[1]); see letters",
+        "with one is counted (U; first: sequences[1]); see letters (--letters)",
         "model 'kmer-1': 1 of 3 records (33 %) hold no 1-mer, and all of their features are 0 "
         "(first: sequences[2])",
     ]

@@ -99,6 +99,14 @@ def test_no_submission_without_the_protocol(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_submission_whose_scores_are_gone_is_removed(tmp_path):
+    rows = [{"seed": seed} for seed in GENEB.seeds]
+    path = write_submission("kmer-4", CARD, table(*rows), tmp_path)
+    assert path is not None and path.is_file()
+    assert write_submission("kmer-4", CARD, table(*rows[:2]), tmp_path) is None
+    assert not path.exists()
+
+
 def test_what_the_config_claims_stands_in_the_submission():
     assert claims(OutputSettings()) == {}
     output = OutputSettings(

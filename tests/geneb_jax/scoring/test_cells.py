@@ -175,8 +175,17 @@ def test_tasks_of_prepared_records_are_named(tmp_path):
         ("A", "t", identity() | {"letters": "upper"}),
         ("A", "u", identity()),
         ("A", "v", identity(task="old") | {"letters": "dna"}),
+        ("A", "w", identity() | {"max_train": 300}),
     ):
         cell_of(tmp_path, known, model=model, task=task).add(table({"model": model, "task": task}))
-    assert gather(tmp_path, {}, {}).prepared == ["t", "v"]
-    assert gather(tmp_path, {}, {"v": "d"}).prepared == ["t"]
+    assert gather(tmp_path, {}, {}).prepared == ["t", "v", "w"]
+    assert gather(tmp_path, {}, {"v": "d"}).prepared == ["t", "w"]
     assert gather(tmp_path, {}, {"v": "d"}).set_aside == [("A", "v")]
+
+
+def test_a_cell_says_whether_it_holds_rows_of_others(tmp_path):
+    cell = cell_of(tmp_path, identity(), model="A", task="t")
+    assert not cell.differs()
+    cell.add(table({"model": "A", "task": "t"}))
+    assert not cell.differs()
+    assert cell_of(tmp_path, identity("new"), model="A", task="t").differs()

@@ -32,6 +32,7 @@ def test_subsample_keeps_the_classes_shares(labels, limit):
     if len(labels) <= limit:
         assert small is task
         return
+    assert small.max_train == limit
     kept = [int(name) for name in small.train.sequences]
     assert kept == sorted(set(kept))
     assert small.train.labels.tolist() == [labels[row] for row in kept]

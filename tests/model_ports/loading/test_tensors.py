@@ -412,3 +412,26 @@ def test_quantised_weights_are_refused(tmp_path):
     (folder / "config.json").write_text(json.dumps(fields))
     with pytest.raises(CheckpointError, match=r"are quantised \(bitsandbytes\): save the model"):
         plan_checkpoint(FIXTURE.name, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        ("pytorch_model.bin", b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        ("model.safetensors", b"<!DOCTYPE html><html>", "is a web page"),
+        ("pytorch_model.bin", b"\n<html>", "is a web page"),
+    ],
+)
+def test_files_that_are_no_weights_are_named_for_what_they_are(
+    tmp_path, torch, name, content, words
+):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=words):
+        open_checkpoint(tmp_path)
+
+
+def test_a_pickled_model_is_no_state_dict(tmp_path, torch):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"save model\.state_dict\(\)$"):
+        open_checkpoint(tmp_path)
