@@ -13,6 +13,7 @@ from probes.ridge import fit_ridge
 
 ROOT = Path(__file__).parents[2]
 # Prints how many programs were compiled, tasks of other sizes after the first apart.
+# Selection has one strength: of several, how many draws choose one is the data's, and a shape.
 PROGRAM = """
 import jax, numpy as np
 from probes import Probe, evaluate_task
@@ -31,7 +32,7 @@ for train, test in ((450, 130), (490, 150), (500, 160)):
     y = (x[:, 0] + rng.normal(size=len(x)) > 0).astype(int)
     evaluate_task(x[:train], y[:train], x[train:], y[train:], shots=[None, 10, 1], seeds=(1, 2),
                   probes=[Probe("ridge", strengths=(0.1, 1.0)),
-                          Probe("ridge", selection="folds", strengths=(0.1, 1.0))])
+                          Probe("ridge", selection="folds")])
     print(asked, asked - found, flush=True)
 """
 

@@ -1,0 +1,64 @@
+"""What a run leaves at its end says whose weights and records its scores are of."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from absl import logging as absl_logging
+from rich.console import Console
+from score_rows import table
+
+from geneb_jax import closing
+from geneb_jax.benchmark import GENEB
+from geneb_jax.config import DataSettings, OutputSettings, Settings
+from geneb_jax.embedding.source import Representation, unpublished_card
+from geneb_jax.scoring.evaluation import Evaluation
+
+MODEL, TASK = "GENERator-eukaryote-1.2b-base", GENEB.tasks[0].id
+COLUMNS = {"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}
+
+
+@pytest.fixture
+def log(caplog):
+    """What absl logs."""
+    absl_logging.get_absl_logger().addHandler(caplog.handler)
+    with caplog.at_level(logging.INFO, logger="absl"):
+        yield caplog
+    absl_logging.get_absl_logger().removeHandler(caplog.handler)
+
+
+def close(workdir, model_id=MODEL, prepared=(), tasks_dir=None):
+    rows = [{"model": MODEL, "task": TASK, "seed": seed, **COLUMNS} for seed in GENEB.seeds]
+    evaluation = Evaluation(
+        table(*rows),
+        {MODEL: [Representation(COLUMNS, {})]},
+        {MODEL: unpublished_card(model_id)},
+        {}, {}, [], list(prepared),
+    )  # fmt: skip
+    settings = Settings(data=DataSettings(tasks_dir=tasks_dir), output=OutputSettings(report=False))
+    task = type("Named", (), {"info": GENEB.tasks[0]})
+    console = Console(width=120, record=True, quiet=False)
+    with console.capture() as shown:
+        closing.close_run(settings, evaluation, [task], {}, workdir, console)
+    return shown.get()
+
+
+def test_weights_that_may_not_be_the_authors_are_shown_as_local(tmp_path):
+    assert f"{MODEL}:local" not in close(tmp_path / "a")
+    assert f"{MODEL}:local" in close(tmp_path / "b", model_id=f"{MODEL}:local")
+
+
+def test_a_submission_leaves_out_tasks_whose_records_were_changed(tmp_path, log):
+    path = tmp_path / "submissions" / f"{MODEL}.json"
+    close(tmp_path)
+    assert TASK in json.loads(path.read_text())["results"]["full"]
+    assert "not known" not in log.text
+    close(tmp_path, prepared=[TASK])
+    assert not path.exists()
+    assert "is removed: scores.csv no longer has what it says" in log.text
+
+
+def test_a_submission_of_a_folder_of_tasks_is_said_to_be_that(tmp_path, log):
+    close(tmp_path, tasks_dir=Path("mine"))
+    assert "submissions are of the task files in mine; whether these are GENEB's" in log.text
