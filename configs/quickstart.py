@@ -1,4 +1,4 @@
-"""Synthetic tasks, k-mer baselines and an untrained control: no network, under two minutes.
+"""Synthetic tasks, k-mer baselines and an untrained control: no network, half a minute.
 
 python run.py --config=configs/quickstart.py --workdir=runs/quickstart
 
