@@ -67,7 +67,11 @@ class JsonTokenizer:
         return "".join(filter(known, PRINTABLE))
 
     def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
-        """Returns the ids of each record, cut before the template's closing tokens."""
+        """Returns the ids of each record, cut before the template's closing tokens.
+
+        Raises:
+            TokenizerError: The file has no token for a letter, and names none for such letters.
+        """
         if max_tokens is None:
             self.tokenizer.no_truncation()
         else:
@@ -76,7 +80,10 @@ class JsonTokenizer:
         for start in range(0, len(sequences), _CHUNK):
             texts = [self.letters(sequence) for sequence in sequences[start : start + _CHUNK]]
             # The prefix replaces the special tokens of the template.
-            batch = self.tokenizer.encode_batch_fast(texts, add_special_tokens=not self.prefix)
+            try:
+                batch = self.tokenizer.encode_batch_fast(texts, add_special_tokens=not self.prefix)
+            except Exception as error:  # the library raises no other, as for an unknown token
+                raise TokenizerError(f"tokenizer.json cannot read the records: {error}") from error
             encoded += [np.array([*self.prefix, *encoding.ids], np.int32) for encoding in batch]
         return encoded
 
