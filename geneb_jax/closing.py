@@ -1,16 +1,15 @@
 """What is written and shown when all scores are there: submissions, tables, figures, report."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from absl import logging
 from rich.console import Console
 
 from geneb_jax.config import ConfigError, OutputSettings, Settings
+from geneb_jax.embedding.source import LOCAL_WEIGHTS
 from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
@@ -103,13 +102,15 @@ def _submit(
             evaluation.prepared[0],
         )
         scores = scores[~scores["task"].isin(evaluation.prepared)]
-    written = [
-        write_submission(name, {**card, **claims(settings.output)}, scores, workdir) is not None
-        for name, card in evaluation.cards.items()
-    ]
-    for name in itertools.compress(evaluation.cards, np.logical_not(written)):
-        logging.info("%s: no submission, which takes GENEB's tasks, protocol and all seeds", name)
-    if any(written) and settings.data.tasks_dir:
+    written = False
+    for name, card in evaluation.cards.items():
+        if write_submission(name, {**card, **claims(settings.output)}, scores, workdir):
+            written = True
+        else:
+            logging.info(
+                "%s: no submission, which takes GENEB's tasks, protocol and all seeds", name
+            )
+    if written and settings.data.tasks_dir:
         logging.warning(
             "submissions are of the task files in %s; whether these are GENEB's is not known",
             settings.data.tasks_dir,
@@ -121,8 +122,7 @@ def _local_names(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
     Under its name a model has the paper's size and corpus, and stands beside its published scores.
     """
-    ids = {name: card["model_id"] for name, card in cards.items()}
-    return {name: model_id for name, model_id in ids.items() if model_id == f"{name}:local"}
+    return {name: card["model_id"] for name, card in cards.items() if card["url"] == LOCAL_WEIGHTS}
 
 
 def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console: Console) -> None:

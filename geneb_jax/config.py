@@ -208,7 +208,7 @@ class DeviceSettings:
     )
     programs_dir: str = _field(
         "",
-        checks.text,
+        checks.any_path,
         "Keeps compiled programs, at most 2 GiB, for all later runs: a folder; empty: "
         "geneb_jax/programs in the user's cache; none: they are not kept.",
     )

@@ -23,6 +23,7 @@ from geneb_jax.embedding.store import check_folder
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
+from geneb_jax.presentation.console import wide_console
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, assist, evaluate
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
@@ -49,7 +50,7 @@ def run(
     Raises:
         ConfigError: Lists everything that is wrong with config, models and tasks.
     """
-    console = console or _console()
+    console = console or wide_console(120)
     start = time.monotonic()
     settings = parse_config(config)
     if settings.output.scores:
@@ -186,12 +187,6 @@ def _identity(representations: Sequence[Representation], card: Mapping[str, Any]
         found["tap"] = list(dict.fromkeys(each.columns["tap"] for each in representations))
         found["pooling"] = list(dict.fromkeys(each.columns["pooling"] for each in representations))
     return found
-
-
-def _console() -> Console:
-    """A terminal as it is; a file or pipe wide enough for the tables."""
-    console = Console(markup=False, emoji=False)  # names are shown as they are
-    return console if console.is_terminal else Console(width=120, markup=False, emoji=False)
 
 
 def _provenance(

@@ -20,8 +20,9 @@ from probes.eigen import Basis, eigenbasis, to_basis, to_features
 from probes.kind import FittedHeads
 from probes.lbfgs import Result, largest_entry, minimise
 from probes.objective import HeadRows, averaged_objective
-from probes.solvers import LARGEST_EXCESS, MEMORY, SOLVERS, Solver
+from probes.solvers import MEMORY, SOLVERS, Solver
 from probes.standardise import fold_into_head, standardise, standardise_draws
+from probes.whitening import curvature, is_near_optimum
 
 _STATE_BYTES = 2**28  # of the heads that are fitted together
 
@@ -163,11 +164,7 @@ def _fit_from_zero(rows: HeadRows, strength: Array, solver: Solver) -> FittedHea
 
 
 def _fit_whitened(rows: HeadRows, strength: Array, solver: Solver) -> FittedHeads:
-    """Fits to the optimum, in the scaled eigenbasis of the centred features' covariance.
-
-    The loss's curvature is about m X'X / N there, m = (1 - 1/K) / K the variance of a class
-    indicator at even odds: dividing each direction by the square root of m variance + penalty
-    makes the Hessian about the identity, whatever the features' scales.
+    """Fits to the optimum, in the scaled eigenbasis of the centred features (see `whitening`).
 
     With more rows than features the basis is applied to the heads, and the rows are read as they
     are; otherwise to the rows, once. Draws of shared rows share the basis of all of them: each
@@ -207,21 +204,18 @@ def _fit_whitened(rows: HeadRows, strength: Array, solver: Solver) -> FittedHead
     head = _rotated(rows, basis, scaled)
     f, g = averaged_objective(rows, penalty, head)
     if solver.rounded:
-        # A function of curvature m or more exceeds its minimum by at most |g|^2 / (2 m). Of the
-        # weights m is the penalty; of intercepts, a class's variance, which is more.
-        excess = jnp.sum(g * g, axis=(1, 2)) / (2 * penalty)
-        end = end._replace(converged=excess <= LARGEST_EXCESS * f)
+        near = is_near_optimum(f, jnp.sum(g * g, axis=(1, 2)), penalty)
+        end = end._replace(converged=near)
     return _fitted(end, head, f, g)
 
 
 def _scaled(penalty: Array, basis: Basis, heads: Array) -> Array:
     """Scales heads or, as the map is its own transpose, gradients [H, K1, B + 1]."""
-    classes = max(heads.shape[1], 2)
-    curvature = (1 - 1 / classes) / classes
+    m = curvature(heads.shape[1])
     variance = jnp.broadcast_to(basis.variance, (len(heads), basis.variance.shape[-1]))
     flat = jnp.zeros((len(heads), 1), heads.dtype)  # of the intercept
-    diagonal = curvature * variance + penalty[:, None]
-    diagonal = jnp.concatenate([diagonal, flat + curvature], axis=1)
+    diagonal = m * variance + penalty[:, None]
+    diagonal = jnp.concatenate([diagonal, flat + m], axis=1)
     return heads * jax.lax.rsqrt(diagonal)[:, None]
 
 

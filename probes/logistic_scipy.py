@@ -20,7 +20,9 @@ from probes.kind import FittedHeads
 from probes.loss import row_loss, targets
 from probes.probe import Probe
 from probes.rows import TaskRows
-from probes.solvers import LARGEST_EXCESS, MAX_EVALUATIONS, MEMORY, SOLVERS, Solver
+from probes.solvers import MAX_EVALUATIONS, MEMORY, SOLVERS, Solver
+from probes.standardise import is_constant
+from probes.whitening import curvature, is_near_optimum
 
 # Numbers in the features up to which they are cast once, not in each product: 32 MB as float64.
 _KEPT_AS_PRODUCTS = 2**22
@@ -143,19 +145,14 @@ def _fit_from_zero(rows: _Rows, penalty: float, solver: Solver) -> _Fit:
 
 
 def _fit_whitened(rows: _Rows, basis: _Basis, penalty: float, solver: Solver) -> _Fit:
-    """Fits to the optimum, in coordinates where the Hessian is about the identity.
-
-    See `logistic_compiled`, which takes the same coordinates.
-    """
-    classes = max(len(rows.y), 2)
-    curvature = (1 - 1 / classes) / classes
-    scale = 1 / np.sqrt(np.append(curvature * basis.variance + penalty, curvature))
+    """Fits to the optimum, in the scaled eigenbasis of the centred features (see `whitening`)."""
+    m = curvature(len(rows.y))
+    scale = 1 / np.sqrt(np.append(m * basis.variance + penalty, m))
     shape = len(rows.y), len(scale)
 
     def rotated(head: np.ndarray) -> np.ndarray:
         """Returns the head on features that a head on coordinates is."""
-        w = head[:, :-1] @ basis.directions.T
-        return np.append(w, head[:, -1:] - (w @ basis.mean)[:, None], axis=1)
+        return _shifted(head[:, :-1] @ basis.directions.T, head[:, -1:], basis.mean)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         head = flat.reshape(shape) * scale
@@ -169,11 +166,7 @@ def _fit_whitened(rows: _Rows, basis: _Basis, penalty: float, solver: Solver) ->
     end = _minimise(objective, np.zeros(shape[0] * shape[1]), solver)
     head = rotated(end.x.reshape(shape) * scale)
     f, g = _objective(rows._replace(products=np.float64), penalty, head)
-    converged = end.status == 0
-    if solver.rounded:
-        # A function of curvature m or more exceeds its minimum by at most |g|^2 / (2 m). Of the
-        # weights m is the penalty; of intercepts, a class's variance, which is more.
-        converged = np.sum(g * g) / (2 * penalty) <= LARGEST_EXCESS * f
+    converged = is_near_optimum(f, np.sum(g * g), penalty) if solver.rounded else end.status == 0
     return _Fit(head, end.nit, f, g, bool(converged))
 
 
@@ -221,7 +214,7 @@ def _standardise(x: Float32[np.ndarray, "N D"]) -> _Scaling:
     """Standardises features, as scikit-learn's `StandardScaler`; see `standardise`."""
     mean = _sum_rows(x, lambda x: x) / len(x)
     deviation = np.sqrt(_sum_rows(x, lambda x: (x - mean) ** 2) / len(x))
-    deviation[deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)] = 1  # a constant
+    deviation[is_constant(mean, deviation, x.dtype)] = 1
     scaled = np.empty_like(x)
 
     def fill(block: slice) -> None:
@@ -233,8 +226,12 @@ def _standardise(x: Float32[np.ndarray, "N D"]) -> _Scaling:
 
 def _on_raw_features(head: np.ndarray, scaling: _Scaling) -> np.ndarray:
     """Returns the head [K1, D + 1] for raw features that a head for standardised ones is."""
-    w = head[:, :-1] / scaling.deviation
-    return np.append(w, head[:, -1:] - (w @ scaling.mean)[:, None], axis=1)
+    return _shifted(head[:, :-1] / scaling.deviation, head[:, -1:], scaling.mean)
+
+
+def _shifted(w: np.ndarray, b: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Returns the head x w' + (b - mean w') that w [K1, D] and b [K1, 1] are on x - mean."""
+    return np.append(w, b - (w @ mean)[:, None], axis=1)
 
 
 def _eigenbasis(x: Float[np.ndarray, "N D"]) -> _Basis:

@@ -4,7 +4,7 @@ All take any leading axes, "*heads". Entry (i, j) of a confusion matrix counts t
 that were predicted as j.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,16 +26,19 @@ def score(
         MCC, accuracy, macro_F1, balanced_accuracy, AUROC and AUPRC of each head; the areas are NaN
         for more than two classes.
     """
-    binary = values.shape[-1] == 1
+    axes = values.shape[:-2]
     confusion = confusion_matrix(true, predict(values), max(values.shape[-1], 2))
-    undefined = np.full(values.shape[:-2], np.nan)
+    roc, pr = np.full(axes, np.nan), np.full(axes, np.nan)
+    if values.shape[-1] == 1:
+        levels = _levels(true, values[..., 0])
+        roc, pr = _reshaped(map(_roc_area, levels), axes), _reshaped(map(_pr_area, levels), axes)
     return {
         "MCC": mcc(confusion),
         "accuracy": accuracy(confusion),
         "macro_F1": macro_f1(confusion),
         "balanced_accuracy": balanced_accuracy(confusion),
-        "AUROC": auroc(true, values[..., 0]) if binary else undefined,
-        "AUPRC": auprc(true, values[..., 0]) if binary else undefined,
+        "AUROC": roc,
+        "AUPRC": pr,
     }
 
 
@@ -108,14 +111,7 @@ def auroc(
         true: 0 or 1.
         scores: Decision values, larger for class 1.
     """
-
-    def area(levels: _Levels) -> float:
-        negatives = levels.rows - levels.hits
-        below = np.cumsum(negatives) - negatives
-        pairs = levels.hits.sum() * negatives.sum()
-        return (levels.hits * (below + negatives / 2)).sum() / pairs if pairs else np.nan
-
-    return _of_each_head(area, true, scores)
+    return _reshaped(map(_roc_area, _levels(true, scores)), scores.shape[:-1])
 
 
 def auprc(
@@ -129,13 +125,7 @@ def auprc(
         true: 0 or 1.
         scores: Decision values, larger for class 1.
     """
-
-    def area(levels: _Levels) -> float:
-        hits, rows = levels.hits[::-1], levels.rows[::-1]
-        precision = np.cumsum(hits) / np.cumsum(rows)
-        return (hits * precision).sum() / max(hits.sum(), 1)
-
-    return _of_each_head(area, true, scores)
+    return _reshaped(map(_pr_area, _levels(true, scores)), scores.shape[:-1])
 
 
 class _Levels(NamedTuple):
@@ -145,20 +135,35 @@ class _Levels(NamedTuple):
     hits: Int64[np.ndarray, " levels"]
 
 
-def _of_each_head(
-    area: Callable[[_Levels], float],
-    true: Integer[np.ndarray, " N"],
-    scores: Float[np.ndarray, "*heads N"],
-) -> Float64[_Values, "*heads"]:
-    """Returns what a function makes of the levels of each head's scores."""
-    areas = []
+def _levels(
+    true: Integer[np.ndarray, " N"], scores: Float[np.ndarray, "*heads N"]
+) -> list[_Levels]:
+    """Returns the levels of each head's scores, which are sorted for them."""
+    found = []
     for of_head in scores.reshape(-1, len(true)):
         order = np.argsort(of_head)
         ranked = of_head[order]
         first = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
         hits = np.add.reduceat(true[order], first)
-        areas.append(area(_Levels(np.diff(first, append=len(true)), hits)))
-    return np.reshape(areas, scores.shape[:-1])
+        found.append(_Levels(np.diff(first, append=len(true)), hits))
+    return found
+
+
+def _roc_area(levels: _Levels) -> float:
+    negatives = levels.rows - levels.hits
+    below = np.cumsum(negatives) - negatives
+    pairs = levels.hits.sum() * negatives.sum()
+    return (levels.hits * (below + negatives / 2)).sum() / pairs if pairs else np.nan
+
+
+def _pr_area(levels: _Levels) -> float:
+    hits, rows = levels.hits[::-1], levels.rows[::-1]
+    precision = np.cumsum(hits) / np.cumsum(rows)
+    return (hits * precision).sum() / max(hits.sum(), 1)
+
+
+def _reshaped(areas: Iterable[float], axes: tuple[int, ...]) -> Float64[_Values, "*heads"]:
+    return np.reshape(list(areas), axes)
 
 
 def _hits(counts: np.ndarray) -> np.ndarray:

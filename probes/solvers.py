@@ -40,7 +40,6 @@ class Solver(NamedTuple):
 
 MEMORY = 10  # pairs that L-BFGS remembers; SciPy's default
 MAX_EVALUATIONS = 50  # of one line search; scikit-learn's `maxls`
-LARGEST_EXCESS = 1e-3  # of the objective, for a fit of float32 products to count as converged
 
 # scikit-learn's: tol=1e-4, max_iter=1000, ftol = 64 eps of float64.
 _HARNESS = Stopping(1e-4, 64 * 2.0**-52, 1000)

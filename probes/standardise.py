@@ -1,8 +1,9 @@
 """Features of mean 0 and variance 1 over the rows of a fit, and heads for the raw features."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from probes.blocks import multiply, over_blocks, sum_rows
 
@@ -31,7 +32,7 @@ def standardise(
 
     squares = over_blocks(add_squares, (x, present), jnp.zeros_like(mean))
     deviation = jnp.sqrt(squares / rows)
-    deviation = jnp.where(_constant(mean, deviation, x.dtype), 1, deviation)
+    deviation = jnp.where(is_constant(mean, deviation, x.dtype), 1, deviation)
     features = (x.astype(dtype) - mean) * present[:, None] / deviation
     return features.astype(x.dtype), mean, deviation
 
@@ -68,13 +69,17 @@ def standardise_draws(
     rows = jnp.sum(present, axis=1, keepdims=True)
     draw_mean = sums / rows
     draw_deviation = jnp.sqrt(jnp.maximum(squares / rows - draw_mean**2, 0))
-    constant = _constant(mean + deviation * draw_mean, deviation * draw_deviation, x.dtype)
+    constant = is_constant(mean + deviation * draw_mean, deviation * draw_deviation, x.dtype)
     return features, (mean, deviation), (draw_mean, jnp.where(constant, 1, draw_deviation))
 
 
-def _constant(mean: Array, deviation: Array, dtype: jnp.dtype) -> Array:
+def is_constant(
+    mean: Float[Array | np.ndarray, "..."],
+    deviation: Float[Array | np.ndarray, "..."],
+    dtype: jnp.dtype,
+) -> Bool[Array | np.ndarray, "..."]:
     """Returns where a deviation is no more than what rounding to `dtype` makes of a constant."""
-    return deviation <= 10 * jnp.finfo(dtype).eps * jnp.abs(mean)
+    return deviation <= 10 * jnp.finfo(dtype).eps * abs(mean)
 
 
 def fold_into_head(

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from geneb_jax.config import PAPER_VERSIONS
+from geneb_jax.presentation.console import wide_console
 from model_ports.exits import DONE, Parser
 
 
@@ -41,12 +40,6 @@ def main(words: Sequence[str]) -> int:
         beside=arguments.published,
     )
     if "paper_statistics" in tables:
-        print_statistics(tables["paper_statistics"], _wide_console())
+        print_statistics(tables["paper_statistics"], wide_console(160))
     print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
     return DONE
-
-
-def _wide_console() -> Console:
-    """A terminal as it is; a file or pipe wide enough for the tables."""
-    console = Console(markup=False, emoji=False)
-    return console if console.is_terminal else Console(width=160, markup=False, emoji=False)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geneb_jax.benchmark import GENEB, select_tasks
+from geneb_jax.presentation.console import plain_console
 from model_ports.exits import DONE, WRONG, Parser
 
 _LENGTHS = ("min", "median", "max")
@@ -95,5 +96,4 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(column, justify="left" if isinstance(value, str) else "right")
     for row in rows:
         table.add_row(*map(str, row.values()))
-    width = Console(width=10**4, markup=False, emoji=False).measure(table).maximum
-    Console(width=width, markup=False, emoji=False).print(table)
+    plain_console(plain_console(10**4).measure(table).maximum).print(table)

@@ -23,7 +23,7 @@ def keep_programs(folder: str = "") -> None:
         return
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
         try:
-            path = Path(folder).expanduser().absolute() if folder else user_cache("programs")
+            path = Path(folder).absolute() if folder else user_cache("programs")
             path.mkdir(parents=True, exist_ok=True)
         except (OSError, RuntimeError) as error:
             logging.warning("compiled programs are not kept: %s", error)

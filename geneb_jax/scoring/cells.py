@@ -35,7 +35,8 @@ class Cell:
 
     Attributes:
         path: Its file.
-        identity: What the scores depend on beside the heads: the model, the task's content.
+        identity: What the scores depend on beside the heads: the model, the task's content, and
+            by further names what has changed its records.
     """
 
     path: Path
@@ -46,17 +47,16 @@ class Cell:
 
         A damaged file counts as missing; a warning names it.
         """
-        content = _read(self.path) if self.path.exists() else None
-        if content is None or canonical_json(content.identity) != canonical_json(self.identity):
-            return pd.DataFrame()
-        return content.rows
+        return self.look().rows
 
-    def differs(self) -> bool:
-        """Says whether the file holds rows of another identity."""
+    def look(self) -> "Held":
+        """Reads the file as `read` does, and says whether it holds rows of another identity."""
         content = _read(self.path) if self.path.exists() else None
-        return content is not None and canonical_json(content.identity) != canonical_json(
-            self.identity
-        )
+        if content is None:
+            return Held(pd.DataFrame(), of_others=False)
+        if canonical_json(content.identity) != canonical_json(self.identity):
+            return Held(pd.DataFrame(), of_others=True)
+        return Held(content.rows, of_others=False)
 
     def add(self, rows: pd.DataFrame) -> None:
         """Writes rows; those that stood here with the same keys are replaced."""
@@ -68,6 +68,18 @@ class Cell:
             "rows": rows.to_numpy(object).tolist(),
         }
         write_whole(self.path, json.dumps(content).encode())
+
+
+class Held(NamedTuple):
+    """What the file of a cell holds.
+
+    Attributes:
+        rows: Rows of the cell's identity; none where there are none.
+        of_others: Whether there are rows of another identity in their stead.
+    """
+
+    rows: pd.DataFrame
+    of_others: bool
 
 
 class Gathered(NamedTuple):
@@ -121,7 +133,7 @@ def gather(
         belongs = weights.setdefault(model, identity) == identity
         belongs &= tasks.setdefault(task, digest) == digest
         cells.append((path, model, task, content.rows if belongs else None))
-        if belongs and {"letters", "max_train"} & content.identity.keys():
+        if belongs and content.identity.keys() - {"model", "task"}:
             prepared.add(task)
     cells.sort(key=lambda cell: cell[0])
     found = [rows for *_, rows in cells if rows is not None]

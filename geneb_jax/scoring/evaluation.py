@@ -23,7 +23,7 @@ from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of
 from geneb_jax.scoring.predictions import write_predictions
 from geneb_jax.scoring.progress import progress_bars
 from geneb_jax.scoring.scores import arrange, write_scores
-from geneb_jax.tasks.task import Task, content_digest
+from geneb_jax.tasks.task import Task, changes, content_digest
 from probes import HeadScore, evaluate_task
 
 
@@ -86,11 +86,13 @@ def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -
         with clock.time(f"load {source.name}"):
             model = source.open(how.workdir)
         jobs = _jobs(source.name, model, source.covered(tasks), digests, how.workdir)
-        pending = [job for job in jobs if not hold_all_heads(job.cell.read(), how.probes)]
+        held = [job.cell.look() for job in jobs]
+        found = list(zip(jobs, held, strict=True))
+        pending = [job for job, cell in found if not hold_all_heads(cell.rows, how.probes)]
         if len(pending) < len(jobs):
             finished = len(jobs) - len(pending)
             logging.info("%s: %d of %d tasks are finished", source.name, finished, len(jobs))
-        _say_replaced(source.name, [job for job in pending if job.cell.differs()])
+        _say_replaced(source.name, [job for job, cell in found if cell.of_others])
         speed: Mapping[str, Any] = {}
         if pending:
             trace = how.workdir / "profile" / file_name(source.name)
@@ -147,9 +149,11 @@ def _jobs(
             representation,
             Cell(
                 path(task, representation),
-                {"model": dict(representation.identity), "task": digests[task.info.id]}
-                | ({"letters": task.letters} if task.letters != "as-is" else {})
-                | ({"max_train": task.max_train} if task.max_train else {}),
+                {
+                    "model": dict(representation.identity),
+                    "task": digests[task.info.id],
+                    **changes(task),
+                },
             ),
         )
         for task in tasks

@@ -5,13 +5,14 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 
 from geneb_jax.config import Letters
+from model_ports.running.letters import hold_only, unknown_letters
 
 # Letters of any alphabet (IUPAC's codes among them), gaps (- and .) and stops (*).
 _FORBIDDEN = re.compile(r"[^A-Za-z*.-]")
 _FORBIDDEN_IN_FASTA = re.compile(r"[^A-Za-z0-9*.-]")  # EMBL and GenBank number their lines
 _MISSING = ("na", "nan", "null", "none")
-_UNUSUAL = re.compile(r"[^ACGTNacgtn]")
-_TAKEN = (string.ascii_letters + "*.-").encode()
+_USUAL = "ACGTNacgtn"
+_TAKEN = string.ascii_letters + "*.-"
 _UPPER = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 _DNA = _UPPER | str.maketrans("Uu", "TT")
 _PREPARED: Mapping[Letters, Callable[[str], str]] = {
@@ -60,9 +61,8 @@ def field_refusal(sequence: str) -> str | None:
 
 def all_taken(sequences: Sequence[str]) -> bool:
     """Says whether `field_refusal` takes all of some texts, in a fraction of its time."""
-    joined = "".join(sequences).encode("utf-8", "surrogatepass")
     short = {sequence.casefold() for sequence in sequences if len(sequence) <= 4}
-    return all(sequences) and short.isdisjoint(_MISSING) and not joined.translate(None, _TAKEN)
+    return all(sequences) and short.isdisjoint(_MISSING) and hold_only(sequences, _TAKEN)
 
 
 def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | None:
@@ -75,12 +75,12 @@ def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | No
     Returns:
         A sentence with the count, the first record and the letters; None: no record does.
     """
-    if not "".join(sequences).encode("utf-8", "surrogatepass").translate(None, b"ACGTNacgtn"):
+    reason = "hold letters other than A, C, G, T and N"
+    found = unknown_letters(sequences, _USUAL, reason)
+    if not found.rows:
         return None
-    found = [(i, s) for i, s in enumerate(sequences) if _UNUSUAL.search(s)]
-    letters = sorted({letter for _, s in found for letter in _UNUSUAL.findall(s)})
     return (
-        f"{len(found)} of {len(sequences)} records hold letters other than A, C, G, T and N "
-        f"({' '.join(letters)}), first {name_of(found[0][0])}; "
+        f"{len(found.rows)} of {len(sequences)} records {reason} "
+        f"({' '.join(found.letters)}), first {name_of(found.rows[0])}; "
         "the file is read as it is, and a model may not know them"
     )

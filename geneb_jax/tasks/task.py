@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -92,6 +93,8 @@ def prepare_task(task: Task, letters: Letters) -> Task:
         task: The task as its files hold it.
         letters: See `letters.prepare`.
     """
+    if letters == "as-is":
+        return task
     before = task.train, task.test
     train, test = (
         replace(split, sequences=[prepare(sequence, letters) for sequence in split.sequences])
@@ -99,6 +102,12 @@ def prepare_task(task: Task, letters: Letters) -> Task:
     )
     same = [list(split.sequences) for split in before] == [train.sequences, test.sequences]
     return task if same else replace(task, train=train, test=test, letters=letters)
+
+
+def changes(task: Task) -> dict[str, Any]:
+    """Returns the config's fields that have changed a task's records, with their values."""
+    letters = {"letters": task.letters} if task.letters != "as-is" else {}
+    return letters | ({"max_train": task.max_train} if task.max_train else {})
 
 
 def fingerprint(split: Split) -> str:

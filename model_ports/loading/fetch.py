@@ -129,15 +129,26 @@ def _write_source(folder: Path, repo: str | None, revision: str | None) -> Mappi
     return facts
 
 
-def _check_staged(folder: Path) -> None:
+def read_source(folder: Path) -> dict[str, Any]:
+    """Returns what source.json says of a staged folder: `repo`, `revision` and `files`.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
     try:
-        files = read_object(folder / SOURCE).get("files")
+        source = read_object(folder / SOURCE)
     except FileError as error:
         raise CheckpointError(f"{error}; remove the folder and fetch it again") from error
+    files = source.get("files")
     if not isinstance(files, dict) or not all(map(is_inside, files)):
         raise CheckpointError(
             f"{folder / SOURCE}: does not name the files of the folder; remove it and fetch again"
         )
+    return source
+
+
+def _check_staged(folder: Path) -> None:
+    files = read_source(folder)["files"]
     found = folder_facts(folder, [folder / name for name in files if (folder / name).is_file()])
     for name, facts in files.items():
         if found.get(name) != facts:

@@ -6,13 +6,11 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
-from geneb_jax.files.json_files import read_object
-from geneb_jax.files.texts import FileError
 from model_ports.catalog import Entry
 from model_ports.loading.converted import is_converted, read_manifest
-from model_ports.loading.fetch import SOURCE
+from model_ports.loading.fetch import SOURCE, read_source
 from model_ports.loading.identity import checkpoint_facts
-from model_ports.loading.tensors import is_weight_file
+from model_ports.loading.tensors import CheckpointError, is_weight_file
 
 
 class Origin(NamedTuple):
@@ -35,12 +33,11 @@ def recorded_origin(folder: Path, facts: Mapping[str, Mapping[str, Any]]) -> Ori
     """
     if (folder / SOURCE).is_file():
         try:
-            source = read_object(folder / SOURCE)
-        except FileError as error:
+            source = read_source(folder)
+        except CheckpointError as error:
             logging.warning("%s; where the files come from is not known", error)
             return Origin(None, None)
-        files = source.get("files")
-        same = isinstance(files, dict) and all(files.get(name) == facts[name] for name in facts)
+        same = all(source["files"].get(name) == facts[name] for name in facts)
         of_text = [source.get(name) for name in Origin._fields]
         known = same and all(isinstance(text, str) for text in of_text)
         return Origin(*of_text) if known else Origin(None, None)

@@ -227,8 +227,9 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
             does not stand in the file it names.
     """
     suffixes = {stored.path.suffix.lower() for stored in found.values()}
-    names = {path.name for path in folder.iterdir()}
-    for path in sorted(folder.iterdir()):
+    paths = sorted(folder.iterdir())
+    names = {path.name for path in paths}
+    for path in paths:
         shards = path.name.lower().removesuffix(".index.json")
         if shards == path.name.lower() or shards.startswith("."):
             continue

@@ -21,6 +21,17 @@ class Unseen(NamedTuple):
     letters: str = ""
 
 
+def hold_only(sequences: Sequence[str], letters: str) -> bool:
+    """Says whether no record holds another letter; asked of all at once, it takes little time.
+
+    Args:
+        sequences: N records.
+        letters: ASCII.
+    """
+    joined = "".join(sequences).encode("utf-8", "surrogatepass")
+    return not joined.translate(None, letters.encode())
+
+
 def unknown_letters(sequences: Sequence[str], known: str, reason: str) -> Unseen:
     """Returns the records that hold other letters than the known ones; there may be none.
 
@@ -29,6 +40,8 @@ def unknown_letters(sequences: Sequence[str], known: str, reason: str) -> Unseen
         known: All letters that are known.
         reason: See `Unseen`.
     """
+    if hold_only(sequences, known):
+        return Unseen("unknown letters", reason, [])
     find = re.compile(f"[^{re.escape(known)}]").search
     rows = [i for i, sequence in enumerate(sequences) if find(sequence)]
     letters = set[str]().union(*(sequences[i] for i in rows)) - set(known)

@@ -12,7 +12,7 @@ from score_rows import table
 from geneb_jax import closing
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import DataSettings, OutputSettings, Settings
-from geneb_jax.embedding.source import Representation, unpublished_card
+from geneb_jax.embedding.source import LOCAL_WEIGHTS, Representation, unpublished_card
 from geneb_jax.scoring.evaluation import Evaluation
 
 MODEL, TASK = "GENERator-eukaryote-1.2b-base", GENEB.tasks[0].id
@@ -28,12 +28,12 @@ def log(caplog):
     absl_logging.get_absl_logger().removeHandler(caplog.handler)
 
 
-def close(workdir, model_id=MODEL, prepared=(), tasks_dir=None):
+def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None):
     rows = [{"model": MODEL, "task": TASK, "seed": seed, **COLUMNS} for seed in GENEB.seeds]
     evaluation = Evaluation(
         table(*rows),
         {MODEL: [Representation(COLUMNS, {})]},
-        {MODEL: unpublished_card(model_id)},
+        {MODEL: unpublished_card(model_id) | {"url": url}},
         {}, {}, [], list(prepared),
     )  # fmt: skip
     settings = Settings(data=DataSettings(tasks_dir=tasks_dir), output=OutputSettings(report=False))
@@ -46,7 +46,7 @@ def close(workdir, model_id=MODEL, prepared=(), tasks_dir=None):
 
 def test_weights_that_may_not_be_the_authors_are_shown_as_local(tmp_path):
     assert f"{MODEL}:local" not in close(tmp_path / "a")
-    assert f"{MODEL}:local" in close(tmp_path / "b", model_id=f"{MODEL}:local")
+    assert f"{MODEL}:local" in close(tmp_path / "b", f"{MODEL}:local", LOCAL_WEIGHTS)
 
 
 def test_a_submission_leaves_out_tasks_whose_records_were_changed(tmp_path, log):

@@ -185,7 +185,7 @@ def test_tasks_of_prepared_records_are_named(tmp_path):
 
 def test_a_cell_says_whether_it_holds_rows_of_others(tmp_path):
     cell = cell_of(tmp_path, identity(), model="A", task="t")
-    assert not cell.differs()
+    assert not cell.look().of_others
     cell.add(table({"model": "A", "task": "t"}))
-    assert not cell.differs()
-    assert cell_of(tmp_path, identity("new"), model="A", task="t").differs()
+    assert not cell.look().of_others
+    assert cell_of(tmp_path, identity("new"), model="A", task="t").look().of_others
