@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probes.evaluate import evaluate_task
+    from probes.joint import JointLogistic
     from probes.kind import solver_name
     from probes.probe import CLASS_WEIGHTS, KINDS, METRICS, SELECTIONS, HeadScore, Probe
     from probes.sampling import few_shot_rows
@@ -35,6 +36,7 @@ __all__ = [
     "SELECTIONS",
     "SOLVERS",
     "HeadScore",
+    "JointLogistic",
     "Probe",
     "evaluate_task",
     "few_shot_rows",
@@ -48,6 +50,7 @@ _MODULES = {
     "SELECTIONS": "probes.probe",
     "SOLVERS": "probes.solvers",
     "HeadScore": "probes.probe",
+    "JointLogistic": "probes.joint",
     "Probe": "probes.probe",
     "evaluate_task": "probes.evaluate",
     "few_shot_rows": "probes.sampling",

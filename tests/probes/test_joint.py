@@ -1,0 +1,159 @@
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from probe_problems import SEEDS, problem, reference
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import matthews_corrcoef, roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from probes import METRICS, JointLogistic, Probe, evaluate_task
+from probes.sampling import few_shot_rows, stratified_folds
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_heads_are_those_of_evaluate_task(classes):
+    x, y, x_test, y_test = problem(classes=classes)
+    joint = JointLogistic([0.1, 1.0], shots=[None, 5], seeds=SEEDS).fit(x, y)
+    heads = evaluate_task(
+        x, y, x_test, y_test, probes=[Probe(strengths=(0.1, 1.0))], shots=[None, 5], seeds=SEEDS
+    )
+    by_head = {(head.shots, head.shots and head.seed, head.C): head for head in heads}
+    table = joint.evaluate(x_test, y_test).astype({"shots": object, "seed": object})
+    predicted = joint.predict_all(x_test)
+    assert len(table) == len(joint.scores_) == len(by_head)
+    for i, (_, row) in enumerate(table.iterrows()):
+        shots, seed = (None if pd.isna(row[name]) else row[name] for name in ("shots", "seed"))
+        head = by_head[shots, seed, row["C"]]
+        np.testing.assert_array_equal(predicted[i], head.predictions)
+        for metric in METRICS:
+            np.testing.assert_equal(row[metric], getattr(head, metric))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_one_head_is_scikit_learns(classes):
+    x, y, x_test, y_test = problem(classes=classes)
+    names = np.array(["enhancer", "none", "promoter"])
+    labels = names[np.searchsorted(np.unique(y), y)]
+    joint = JointLogistic(solver="converged").fit(x.tolist(), labels)
+    x, x_test = x.astype(np.float64), x_test.astype(np.float64)
+    model = LogisticRegression(tol=1e-10, max_iter=10_000).fit(x, labels)
+    assert joint.classes_.tolist() == model.classes_.tolist()
+    assert joint.n_features_in_ == x.shape[1]
+    np.testing.assert_allclose(joint.coef_[0], model.coef_, atol=1e-4)
+    np.testing.assert_allclose(joint.intercept_[0], model.intercept_, atol=1e-4)
+    expected = model.decision_function(x_test)
+    np.testing.assert_allclose(joint.decision_function(x_test), expected, atol=1e-3)
+    np.testing.assert_allclose(joint.predict_proba(x_test), model.predict_proba(x_test), atol=1e-4)
+    np.testing.assert_array_equal(joint.predict(x_test), model.predict(x_test))
+    true = names[np.searchsorted(np.unique(y), y_test)]
+    assert joint.score(x_test, true) == model.score(x_test, true)
+
+
+def test_held_out_scores_are_of_rows_that_the_fit_did_not_see():
+    x, y, _, _ = problem(n=160)
+    joint = JointLogistic(shots=[None, 5], seeds=(13, 17), random_state=3).fit(x, y)
+    fold = stratified_folds(y, 5, 3)
+    mcc, auroc = [], []
+    for f in range(5):
+        model = reference(x[fold != f], y[fold != f])
+        mcc.append(matthews_corrcoef(y[fold == f], model.predict(x[fold == f])))
+        auroc.append(roc_auc_score(y[fold == f], model.decision_function(x[fold == f])))
+    full = joint.scores_.iloc[0]
+    assert full["held_out"] == len(x)
+    assert full["MCC"] == pytest.approx(np.mean(mcc))
+    assert full["AUROC"] == pytest.approx(np.mean(auroc), abs=1e-3)
+    for i, seed in ((1, 13), (2, 17)):
+        drawn = few_shot_rows(y, 5, seed)
+        rest = np.setdiff1d(np.arange(len(x)), drawn)
+        model = reference(x[drawn], y[drawn])
+        row = joint.scores_.iloc[i]
+        assert (row["shots"], row["seed"], row["held_out"]) == (5, seed, len(rest))
+        assert row["MCC"] == pytest.approx(matthews_corrcoef(y[rest], model.predict(x[rest])))
+
+
+def test_the_head_that_predicts_has_the_best_c_of_the_most_rows():
+    x, y, x_test, _ = problem(n=160)
+    joint = JointLogistic([1e-6, 1.0, 100.0], shots=[5, None], seeds=(13, 17)).fit(x, y)
+    full = joint.scores_[joint.scores_["shots"].isna()]
+    assert joint.best_index_ == full["MCC"].idxmax()
+    np.testing.assert_array_equal(
+        joint.predict(x_test), joint.predict_all(x_test)[joint.best_index_]
+    )
+    few = JointLogistic([1e-6, 1.0], shots=[1, 5], seeds=(13, 17)).fit(x, y)
+    best = few.scores_.iloc[few.best_index_]
+    mean = few.scores_[few.scores_["shots"] == 5].groupby("C")["MCC"].mean()
+    assert (best["shots"], best["seed"], best["C"]) == (5, 13, mean.idxmax())
+
+
+def test_without_a_row_to_hold_out_scores_are_empty_and_c_is_the_closest_to_1():
+    x = np.array([[0.0, 1.0], [2.0, 0.0], [0.1, 1.0]])
+    joint = JointLogistic([100.0, 2.0, 0.01]).fit(x, ["a", "b", "a"])
+    assert joint.scores_["MCC"].isna().all()
+    assert joint.scores_["held_out"].tolist() == [0, 0, 0]
+    assert joint.scores_.loc[joint.best_index_, "C"] == 2.0
+    assert joint.predict([[0.0, 1.0], [2.0, 0.0]]).tolist() == ["a", "b"]
+
+
+def test_it_stands_in_pipelines_and_searches_of_scikit_learn():
+    x, y, _, _ = problem(n=120)
+    pipeline = make_pipeline(StandardScaler(), JointLogistic(seeds=3))
+    reference_pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    ours = cross_val_score(pipeline, x, y, cv=3)
+    np.testing.assert_allclose(ours, cross_val_score(reference_pipeline, x, y, cv=3), atol=0.03)
+    search = GridSearchCV(JointLogistic(), {"C": [0.01, 1.0]}, cv=3).fit(x, y)
+    assert search.best_params_["C"] in (0.01, 1.0)
+    copy: Any = clone(JointLogistic([0.5], shots=[3], class_weight="balanced"))
+    assert copy.get_params()["class_weight"] == "balanced"
+    assert "shots=[3]" in repr(copy)
+
+
+def test_balanced_and_standardised_heads_are_those_of_the_probe():
+    x, y, x_test, y_test = problem(n=120)
+    joint = JointLogistic(class_weight="balanced", standardised=True, seeds=1).fit(x, y)
+    probe = Probe(class_weights=("balanced",), standardised=True)
+    (head,) = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None], seeds=(1,))
+    np.testing.assert_array_equal(joint.predict(x_test), head.predictions)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"C": [0.0]}, r"C=\[0.0\]: 0.0 is not valid"),
+        ({"C": []}, "give one or several, each once"),
+        ({"C": [1.0, 1.0]}, "give one or several, each once"),
+        ({"shots": 0}, "shots=0: 0 is not valid"),
+        ({"seeds": -1}, "seeds=-1: -1 is not valid"),
+        ({"solver": "newton"}, "solver='newton': valid are geneb"),
+        ({"class_weight": "balance"}, "valid are None and 'balanced'"),
+    ],
+)
+def test_parameters_that_are_not_valid_are_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        JointLogistic(**parameters).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_arrays_that_do_not_fit_are_named():
+    x, y = np.zeros((4, 2)), [0, 1, 0, 1]
+    joint = JointLogistic()
+    with pytest.raises(ValueError, match="not fitted yet"):
+        joint.predict(x)
+    with pytest.raises(ValueError, match=r"X has the shape \[4\]"):
+        joint.fit(x[:, 0], y)
+    with pytest.raises(ValueError, match=r"y has the shape \[3\]; X has 4 rows"):
+        joint.fit(x, y[:3])
+    with pytest.raises(ValueError, match=r"X\[2\] holds values that are not finite"):
+        joint.fit([[0], [1], [np.nan], [1]], y)
+    with pytest.raises(ValueError, match="the class 1 alone"):
+        joint.fit(x, [1, 1, 1, 1])
+    joint.fit(x, y)
+    with pytest.raises(ValueError, match="X has 3 features, but the heads were fitted on 2"):
+        joint.predict(np.zeros((1, 3)))
+    with pytest.raises(ValueError, match=r"labels that the fit did not see: \[7\]"):
+        joint.evaluate(x, [0, 1, 7, 1])
+    with pytest.raises(ValueError, match="'gamma' is not known"):
+        joint.set_params(gamma=1)
