@@ -329,7 +329,7 @@ def one_model(model: Model, session: Session) -> Row:
     scale = session.scale
     start = time.perf_counter()
     port = random_port(
-        model.model_id,
+        catalog.get(model.model_id),
         FIXTURES / model.model_id,
         tiny=scale.tiny,
         fields={} if scale.tiny else model.fields,

@@ -35,6 +35,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from model_ports import catalog
+
 ROOT = Path(__file__).parents[1]
 MODEL = "nucleotide-transformer-v2-50m-multi-species"
 C_GRID = "0.01,0.1,1.0,10.0,100.0"
@@ -170,7 +172,7 @@ def measure_model(bench: Bench, tasks_dir: Path) -> None:
     folder = bench.scratch / MODEL
     case = Case(MODEL, "esm", RECORDS, RECORDS)
     write_case(case, folder)
-    reader = text_reader(MODEL, folder)
+    reader = text_reader(catalog.get(MODEL), folder)
 
     def give(texts: Sequence[str]) -> None:
         records = reader.tokenizer.encode(texts, reader.preset.max_tokens)

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from model_ports import catalog
+
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 _LAYER_FIELDS = ("num_hidden_layers", "n_layers", "num_layers")
 
@@ -72,7 +74,7 @@ def converting(model: str, source: Path, out: Path) -> dict[str, float]:
 
     before = _peak()
     start = time.perf_counter()
-    convert(model, source, out)
+    convert(catalog.get(model), source, out)
     seconds = time.perf_counter() - start
     return {"imports": before, "peak": _peak(), "seconds": seconds}
 

@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     case, records = read_records(folder)
-    leave(folder, *run(load_port(plan_checkpoint(case.model_id, folder)), records))
+    leave(folder, *run(load_port(plan_checkpoint(catalog.get(case.model_id), folder)), records))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from unittest import mock
 
 import numpy as np
 
+from model_ports import catalog
+
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 Files = Mapping[str, bytes]  # contents by path inside a folder
 
@@ -171,7 +173,7 @@ def _config_seeds() -> Sequence[Files]:
 def _plan(folder: Path) -> None:
     from model_ports.loading.planned import plan_checkpoint
 
-    plan_checkpoint(_model_of(folder), folder)
+    plan_checkpoint(catalog.get(_model_of(folder)), folder)
 
 
 def _tokenizer_seeds() -> Sequence[Files]:
@@ -254,7 +256,7 @@ def _conversion_seeds() -> Sequence[Files]:
         source = {"repo": "a/b", "revision": "0" * 40, "files": {}}
         (folder / "source.json").write_text(json.dumps(source))
         with contextlib.suppress(StopError):
-            convert(_NT, folder, folder / "out", stop)
+            convert(catalog.get(_NT), folder, folder / "out", stop)
 
     return [_made(make)]
 
@@ -262,13 +264,13 @@ def _conversion_seeds() -> Sequence[Files]:
 def _convert(folder: Path) -> None:
     from model_ports.loading.convert import convert
 
-    convert(_NT, folder, folder / "out")
+    convert(catalog.get(_NT), folder, folder / "out")
 
 
 def _converted_seeds() -> Sequence[Files]:
     from model_ports.loading.convert import convert
 
-    files = _made(lambda folder: convert(_NT, FIXTURES / _NT, folder))
+    files = _made(lambda folder: convert(catalog.get(_NT), FIXTURES / _NT, folder))
     inside = {name.removeprefix(f"{_NT}/"): content for name, content in files.items()}
     return [{"model": _NT.encode()} | inside]
 
@@ -290,7 +292,7 @@ def _stage_seeds() -> Sequence[Files]:
 def _stage(folder: Path) -> None:
     from model_ports.loading.fetch import stage
 
-    stage(_NT, folder)
+    stage(catalog.get(_NT), folder)
 
 
 # --- what a run keeps and what is read of it

@@ -165,7 +165,7 @@ def rows(cases: Sequence[Case] = CASES) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_checkpoint(case, folder)
-            port = load_port(plan_checkpoint(case.model_id, folder))
+            port = load_port(plan_checkpoint(catalog.get(case.model_id), folder))
             config = json.loads((folder / "config.json").read_text())
             forward = peer(case.model_id).build(config, load_file(folder / "model.safetensors"))
             for length in case.lengths:

@@ -19,6 +19,7 @@ import time
 import jax
 import numpy as np
 
+from model_ports import catalog
 from model_ports.loading.ports import random_port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate
@@ -31,7 +32,7 @@ LENGTHS = {
 
 def measure(model_id: str, length: int) -> dict[str, float]:
     """Seconds to compile and to run, and this process's peak memory in GiB."""
-    port = random_port(model_id)
+    port = random_port(catalog.get(model_id))
     ids = np.random.default_rng(0).integers(0, port.config.vocab_size, length, np.int32)
     inputs = jax.device_put(collate(port, [ids], length))
     start = time.perf_counter()

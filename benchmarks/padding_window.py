@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from model_ports import catalog
 from model_ports.loading.ports import random_port
 from model_ports.port import Port
 from model_ports.running.embedder import embedder, forward
@@ -58,7 +59,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     sequence = "".join(rng.choice(list("ACGT"), options.bases))
     for model_id in options.models:
-        port = random_port(model_id)
+        port = random_port(catalog.get(model_id))
         full = port.preset.max_tokens
         assert full is not None
         lengths = {"whole": full, "window": padded_length(port, options.bases)}

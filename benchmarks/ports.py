@@ -42,7 +42,7 @@ def measure(model_id: str) -> tuple[float, float]:
     """Largest relative change with batch and bucket, and lowest bfloat16 cosine."""
     folder = FIXTURES / model_id
     records = json.loads((folder / "cases.json").read_text())["sequences"]
-    port = load_port(plan_checkpoint(model_id, folder))
+    port = load_port(plan_checkpoint(catalog.get(model_id), folder))
     encoded = tokenize(port, records)
     alone = [[row] for row in range(len(encoded))]
     exact = port.preset.batching == "exact"
@@ -51,7 +51,10 @@ def measure(model_id: str) -> tuple[float, float]:
     b = embeddings(port, encoded, together, 0 if exact else 3)
     change = np.max(np.abs(a - b).max(1) / np.abs(a).max(1))
     c = embeddings(
-        load_port(plan_checkpoint(model_id, folder), dtype="bfloat16"), encoded, together, 0
+        load_port(plan_checkpoint(catalog.get(model_id), folder), dtype="bfloat16"),
+        encoded,
+        together,
+        0,
     )
     cosine = (a * c).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(c, axis=1)
     return float(change), float(cosine.min())
@@ -59,7 +62,9 @@ def measure(model_id: str) -> tuple[float, float]:
 
 def compile_seconds(model_id: str, depth: int) -> float:
     """Time to compile the full-size forward at another depth, weights abstract."""
-    port = abstract_port(model_id, FIXTURES / model_id, fields={"num_hidden_layers": depth})
+    port = abstract_port(
+        catalog.get(model_id), FIXTURES / model_id, fields={"num_hidden_layers": depth}
+    )
     rows, length = SHAPE
     inputs = {
         name: jax.ShapeDtypeStruct(array.shape, array.dtype)

@@ -34,7 +34,7 @@ _POINTS = 6  # lengths at which a model's operations are counted; between them t
 
 def flop_per_record(model_id: str) -> float:
     """Operations of a model's matrix products and convolutions on a record, without padding."""
-    port = abstract_port(model_id, FIXTURES / model_id)
+    port = abstract_port(catalog.get(model_id), FIXTURES / model_id)
     lengths, share = length_mix(model_id)
     lengths = np.minimum(lengths, port.preset.max_tokens or lengths)
     points = np.unique(np.quantile(lengths, np.linspace(0, 1, _POINTS)).astype(int))
@@ -55,7 +55,7 @@ def measure(model_id: str, dtype: str, count: int) -> float | None:
     dtype = catalog.get(model_id).dtype if dtype == "auto" else dtype
     start = time.perf_counter()
     try:
-        port = random_port(model_id, FIXTURES / model_id, dtype=dtype)
+        port = random_port(catalog.get(model_id), FIXTURES / model_id, dtype=dtype)
         records = draw_records(model_id, count, port.config.vocab_size, port.preset.max_tokens)
         row, _ = run(port, records)
     except jax.errors.JaxRuntimeError as error:

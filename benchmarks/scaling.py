@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from model_ports import catalog
+
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
 import jax
@@ -56,7 +58,7 @@ def on_devices(model_id: str, tokens: int) -> dict[str, list[tuple[int, float]]]
 
     def measure(shape: tuple[int, int]) -> tuple[int, float]:
         mesh = Mesh(devices[: math.prod(shape)].reshape(shape), (DATA, MODEL))
-        port = random_port(model_id, FIXTURES / model_id, mesh=mesh)
+        port = random_port(catalog.get(model_id), FIXTURES / model_id, mesh=mesh)
         rate = tokens_per_second(port, TYPICAL_LENGTH, tokens)
         print(f"{shape[0]} devices on data, {shape[1]} on model: {rate:,.0f} tokens/s", flush=True)
         return math.prod(shape), rate
@@ -71,7 +73,7 @@ def on_devices(model_id: str, tokens: int) -> dict[str, list[tuple[int, float]]]
 
 def by_length(model_id: str, tokens: int) -> list[tuple[int, float]]:
     """Lengths and tokens/s on one device."""
-    port, points = random_port(model_id, FIXTURES / model_id), []
+    port, points = random_port(catalog.get(model_id), FIXTURES / model_id), []
     for length in LENGTHS:
         points.append((length, tokens_per_second(port, length, tokens)))
         print(f"records of {length} tokens: {points[-1][1]:,.0f} tokens/s", flush=True)

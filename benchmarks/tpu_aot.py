@@ -80,10 +80,10 @@ def sharing_chips(parameter_bytes: int, chips: int) -> int:
 def laid_out(model_id: str, dtype: str, devices: np.ndarray) -> Port:
     """A full-size model as shapes, laid out on devices that need not be there."""
     folder = FIXTURES / model_id
-    parameters = jax.tree.leaves(abstract_port(model_id, folder, dtype=dtype).state)
+    parameters = jax.tree.leaves(abstract_port(catalog.get(model_id), folder, dtype=dtype).state)
     size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in parameters)
     mesh = Mesh(devices.reshape(-1, sharing_chips(size, devices.size)), (DATA, MODEL))
-    return abstract_port(model_id, folder, dtype=dtype, mesh=mesh)
+    return abstract_port(catalog.get(model_id), folder, dtype=dtype, mesh=mesh)
 
 
 def lower_model(model_id: str, dtype: str, tokens: int, devices: np.ndarray) -> tuple[str, Any]:

@@ -100,17 +100,17 @@ def verify_folders(arguments: argparse.Namespace) -> int:
     return FAILED if failed else DONE
 
 
-def _verify_real(model_id: str, source: Path | None) -> int:
+def _verify_real(name: str, source: Path | None) -> int:
     from model_ports.loading.fetch import fetch_checkpoint
     from model_ports.verification.anchors import anchors_of, verify_real
 
-    model_id = catalog.resolve(model_id)
-    anchors = anchors_of(model_id)
-    results = verify_real(model_id, source or fetch_checkpoint(model_id), anchors)
+    entry = catalog.get(catalog.resolve(name))
+    anchors = anchors_of(entry)
+    results = verify_real(entry, source or fetch_checkpoint(entry), anchors)
     for result in results:
         tokens = {None: "not recorded", "": "ok"}.get(result.tokens, "differ")
         print(
-            f"{model_id} {result.sequence}: tokens {tokens}; differences: first 16 "
+            f"{entry.id} {result.sequence}: tokens {tokens}; differences: first 16 "
             f"{result.first:.1e} (cosine {result.cosine:.7f}), norm {result.norm:.1e}, "
             f"mean {result.mean:.1e}; tolerance {result.tolerance:.1e}: "
             + ("PASS" if result.passed else "FAIL")
@@ -149,9 +149,9 @@ def convert_model(arguments: argparse.Namespace) -> int:
         print(f"  {done}/{total} {name}", flush=True)
 
     _quiet_orbax()
-    model_id = catalog.resolve(arguments.model)
-    source = arguments.source or fetch_checkpoint(model_id)
-    folder, done = convert(model_id, source, arguments.out, progress)
+    entry = catalog.get(catalog.resolve(arguments.model))
+    source = arguments.source or fetch_checkpoint(entry)
+    folder, done = convert(entry, source, arguments.out, progress)
     print(f"{folder}: " + ("converted" if done else "already converted, every file is whole"))
     return DONE
 
@@ -165,7 +165,7 @@ def fetch_models(arguments: argparse.Namespace) -> int:
     failed = False
     for name in names:
         try:
-            print(f"{stage(name, arguments.to)}: complete", flush=True)
+            print(f"{stage(catalog.get(name), arguments.to)}: complete", flush=True)
         except ValueError as error:
             print(f"{name}: {error}", file=sys.stderr, flush=True)
             failed = True

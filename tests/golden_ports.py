@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.port import Port
@@ -19,7 +20,7 @@ FIXTURES = sorted(path.name for path in GOLDEN.iterdir() if (path / "meta.json")
 @functools.cache
 def golden_port(model_id: str, dtype: str = "float32") -> Port:
     """Returns the port of a fixture under the corrected preset, loaded once a process."""
-    return load_port(plan_checkpoint(model_id, GOLDEN / model_id), dtype)
+    return load_port(plan_checkpoint(catalog.get(model_id), GOLDEN / model_id), dtype)
 
 
 def golden_records(model_id: str) -> list[str]:

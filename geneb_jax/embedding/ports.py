@@ -229,10 +229,10 @@ class PortSource:
         preset = self.settings.preset
         if self.weights != "checkpoint":
             tiny = self.weights == "tiny"
-            return random_reader(self.entry.id, self.folder, preset, tiny=tiny)
+            return random_reader(self.entry, self.folder, preset, tiny=tiny)
         if self.folder:
-            return plan_checkpoint(self.entry.id, self.folder, preset)
-        return check_hub_checkpoint(self.entry.id, preset)
+            return plan_checkpoint(self.entry, self.folder, preset)
+        return check_hub_checkpoint(self.entry, preset)
 
     def _load(self, mesh: Mesh | None) -> Port:
         # A plan may hold open files: it is forgotten when the weights are loaded.
@@ -240,12 +240,10 @@ class PortSource:
         preset, dtype = self.settings.preset, dtype_of(self.name, self.settings.dtype)
         if self.weights != "checkpoint":
             tiny = self.weights == "tiny"
-            return random_port(
-                self.entry.id, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh
-            )
+            return random_port(self.entry, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
         if not isinstance(planned, PlannedCheckpoint):  # weights that were not fetched yet
-            folder = converted_checkpoint(self.entry.id)
-            planned = plan_checkpoint(self.entry.id, folder, preset)
+            folder = converted_checkpoint(self.entry)
+            planned = plan_checkpoint(self.entry, folder, preset)
         return load_port(planned, dtype, mesh)
 
 

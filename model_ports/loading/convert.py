@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def convert(
-    model_id: str, source: Path, out: Path, progress: Progress = lambda *_: None
+    entry: catalog.Entry, source: Path, out: Path, progress: Progress = lambda *_: None
 ) -> tuple[Path, bool]:
     """Converts a checkpoint folder of the authors' files.
 
@@ -42,9 +42,9 @@ def convert(
     name when it is whole.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         source: Folder with config.json, tokenizer and weight files.
-        out: Gets the folder `model_id`.
+        out: Gets a folder of the model's id.
         progress: Called after each parameter.
 
     Returns:
@@ -55,15 +55,14 @@ def convert(
         CatalogError, CheckpointError, TokenizerError: The source does not fit the port, the
             target holds something else, or the disk has no room.
     """
-    entry = catalog.get(model_id)
-    final = out / model_id
+    final = out / entry.id
     source_facts = checkpoint_facts(source) if source.is_dir() else {}
     identity = weights_id(source_facts)
     if final.exists():
         return _already_there(final, identity), False
-    planned = plan_checkpoint(model_id, source)
+    planned = plan_checkpoint(entry, source)
     if planned.unknown_fields:
-        logging.warning("model '%s': %s", model_id, unknown_text(planned.unknown_fields))
+        logging.warning("model '%s': %s", entry.id, unknown_text(planned.unknown_fields))
     if planned.tensors is None:
         raise CheckpointError(f"{source}: is converted already; --source takes the authors' files")
     dtypes = {
@@ -71,10 +70,10 @@ def convert(
         for name, assignment in planned.assignments.items()
     }
     out.mkdir(parents=True, exist_ok=True)
-    with _alone(out / f".{model_id}.lock"):
+    with _alone(out / f".{entry.id}.lock"):
         if final.exists():  # another process has made it in the meantime
             return _already_there(final, identity), False
-        partial = out / f".{model_id}.partial"
+        partial = out / f".{entry.id}.partial"
         done = _resume(partial, identity, planned)
         _check_room(out, planned, dtypes, done)
         check_equal(planned.tensors, planned.equal)

@@ -30,47 +30,47 @@ _SAFETENSORS_FILES = [f"*{suffix}" for suffix in SAFETENSORS]
 _TORCH_FILES = [f"*{suffix}" for suffix in TORCH]
 
 
-def checkpoint_source(model_id: str) -> tuple[str, str]:
+def checkpoint_source(entry: catalog.Entry) -> tuple[str, str]:
     """Returns the repository and pinned revision of a model on the hub.
 
     Raises:
         HubError: Its checkpoint lies elsewhere; says how to get it.
     """
-    source = catalog.get(model_id).source
+    source = entry.source
     repo, revision = source["repo"], source["revision"]
     if not repo or not revision:
         raise HubError(
-            f"model '{model_id}': its checkpoint is not on the hub but at {source['url']}; fetch "
-            f"it by hand (`geneb-jax models fetch {model_id} --to DIR` says which files, and "
+            f"model '{entry.id}': its checkpoint is not on the hub but at {source['url']}; fetch "
+            f"it by hand (`geneb-jax models fetch {entry.id} --to DIR` says which files, and "
             "checks them) and name DIR with config.checkpoints_dir"
         )
     return repo, revision
 
 
-def fetch_text_files(model_id: str) -> Path:
+def fetch_text_files(entry: catalog.Entry) -> Path:
     """Fetches a model's config and tokenizer files into HF_HOME; returns their folder.
 
     Raises:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
     """
-    repo, revision = checkpoint_source(model_id)
-    return download(repo, revision, _TEXT_FILES, hint=_hint(model_id))
+    repo, revision = checkpoint_source(entry)
+    return download(repo, revision, _TEXT_FILES, hint=_hint(entry.id))
 
 
-def fetch_checkpoint(model_id: str, folder: Path | None = None) -> Path:
+def fetch_checkpoint(entry: catalog.Entry, folder: Path | None = None) -> Path:
     """Fetches a model's config, tokenizer and weight files; returns their folder.
 
     PyTorch weight files are fetched only where there are no safetensors.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         folder: Where the files go; None: into HF_HOME.
 
     Raises:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
     """
-    repo, revision = checkpoint_source(model_id)
-    hint = _hint(model_id)
+    repo, revision = checkpoint_source(entry)
+    hint = _hint(entry.id)
     found = download(repo, revision, _TEXT_FILES + _SAFETENSORS_FILES, hint=hint, folder=folder)
     if not any(map(is_safetensors, weight_files(found))):
         found = download(repo, revision, _TEXT_FILES + _TORCH_FILES, hint=hint, folder=folder)
@@ -84,7 +84,7 @@ def _hint(model_id: str) -> str:
     )
 
 
-def stage(model_id: str, to: Path) -> Path:
+def stage(entry: catalog.Entry, to: Path) -> Path:
     """Fetches a model's checkpoint into `to`, for use without a network; returns its folder.
 
     The folder gets its name when it is complete. Where it is there already, its files are compared
@@ -92,12 +92,10 @@ def stage(model_id: str, to: Path) -> Path:
     its files.
 
     Raises:
-        CatalogError: Unknown model.
         HubError: It cannot be fetched, or files that are fetched by hand are missing or differ.
         CheckpointError: A file is not a readable weight file, or is not what was fetched.
     """
-    entry = catalog.get(model_id)
-    final = to / model_id
+    final = to / entry.id
     if (final / SOURCE).is_file():
         _check_staged(final)
     elif entry.files:
@@ -105,10 +103,10 @@ def stage(model_id: str, to: Path) -> Path:
     elif final.exists():
         raise HubError(f"{final}: is there without {SOURCE}; remove it or name another folder")
     else:
-        repo, revision = checkpoint_source(model_id)
-        partial = to / f".{model_id}.partial"
+        repo, revision = checkpoint_source(entry)
+        partial = to / f".{entry.id}.partial"
         partial.mkdir(parents=True, exist_ok=True)
-        fetch_checkpoint(model_id, partial)
+        fetch_checkpoint(entry, partial)
         open_checkpoint(partial)
         shutil.rmtree(partial / ".cache", ignore_errors=True)
         facts = _write_source(partial, repo, revision)

@@ -12,11 +12,11 @@ from model_ports.loading.planned import plan_checkpoint, text_reader
 from model_ports.port import Reader
 
 
-def check_hub_checkpoint(model_id: str, preset: catalog.PresetName) -> Reader:
+def check_hub_checkpoint(entry: catalog.Entry, preset: catalog.PresetName) -> Reader:
     """Checks what is there of a model on the hub before its weights are fetched.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         preset: Preset name.
 
     Returns:
@@ -27,30 +27,30 @@ def check_hub_checkpoint(model_id: str, preset: catalog.PresetName) -> Reader:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
         CatalogError, FamilyError, CheckpointError, TokenizerError: See `plan_checkpoint`.
     """
-    folder = _converted_folder(model_id)
+    folder = _converted_folder(entry)
     if is_converted(folder):
-        return plan_checkpoint(model_id, folder, preset)
-    return text_reader(model_id, fetch_text_files(model_id), preset)
+        return plan_checkpoint(entry, folder, preset)
+    return text_reader(entry, fetch_text_files(entry), preset)
 
 
-def converted_checkpoint(model_id: str) -> Path:
+def converted_checkpoint(entry: catalog.Entry) -> Path:
     """Returns the converted checkpoint of a model on the hub, fetched and converted on first use.
 
     It stays in HF_HOME, by revision: later uses need no network.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
 
     Raises:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
         CatalogError, CheckpointError, TokenizerError: See `convert`.
     """
-    folder = _converted_folder(model_id)
+    folder = _converted_folder(entry)
     if not is_converted(folder):
-        convert(model_id, fetch_checkpoint(model_id), folder.parent)
+        convert(entry, fetch_checkpoint(entry), folder.parent)
     return folder
 
 
-def _converted_folder(model_id: str) -> Path:
-    _, revision = checkpoint_source(model_id)
-    return Path(HF_HOME) / "geneb_jax" / revision / model_id
+def _converted_folder(entry: catalog.Entry) -> Path:
+    _, revision = checkpoint_source(entry)
+    return Path(HF_HOME) / "geneb_jax" / revision / entry.id

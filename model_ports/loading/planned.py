@@ -76,7 +76,7 @@ class PlannedCheckpoint(Reader):
 
 
 def plan_checkpoint(
-    model_id: str, folder: Path, preset: catalog.PresetName = "corrected"
+    entry: catalog.Entry, folder: Path, preset: catalog.PresetName = "corrected"
 ) -> PlannedCheckpoint:
     """Opens a checkpoint folder and checks all but the values of its tensors.
 
@@ -87,17 +87,16 @@ def plan_checkpoint(
     its records.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         folder: A converted checkpoint, or config.json, tokenizer and weight files.
         preset: Preset name.
 
     Raises:
-        CatalogError: Unknown model, or a preset that cannot be computed.
+        CatalogError: The preset cannot be computed.
         FamilyError: The family is not ported yet.
         CheckpointError: The folder's files are missing or do not fit each other.
         TokenizerError: The tokenizer's files are missing or malformed.
     """
-    entry = catalog.get(model_id)
     refuse_adapter(folder)
     fields = read_config(folder)
     refuse_quantised(folder, fields)
@@ -106,7 +105,7 @@ def plan_checkpoint(
     shapes = parameter_shapes(abstract)
     tensors, assignments, equal = None, {}, ()
     if converted.is_converted(folder):
-        identity = converted.check(folder, model_id, shapes)
+        identity = converted.check(folder, entry.id, shapes)
     else:
         tensors = open_checkpoint(folder)
         rules = family(entry.family).weights(config)
@@ -159,18 +158,19 @@ def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> 
     return replace(preset, max_tokens=limit)
 
 
-def text_reader(model_id: str, folder: Path, preset: catalog.PresetName = "corrected") -> Reader:
+def text_reader(
+    entry: catalog.Entry, folder: Path, preset: catalog.PresetName = "corrected"
+) -> Reader:
     """Returns the reader of a checkpoint whose weight files are not there yet.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         folder: Holds config.json and the tokenizer's files.
         preset: Preset name.
 
     Raises:
         CatalogError, FamilyError, CheckpointError, TokenizerError: See `plan_checkpoint`.
     """
-    entry = catalog.get(model_id)
     config, unknown_fields = family_config(entry, read_config(folder))
     tokenizer = build_tokenizer(folder, entry.tokenizer)
     return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields)

@@ -65,7 +65,7 @@ def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | N
 
 
 def random_reader(
-    model_id: str,
+    entry: catalog.Entry,
     folder: Path | None = None,
     preset: catalog.PresetName = "corrected",
     *,
@@ -75,18 +75,17 @@ def random_reader(
     """Returns the reader of a model without a checkpoint, as the catalog describes it.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         folder: Where tokenizer files lie, for tokenizers that need files.
         preset: Preset name.
         tiny: Whether the model is the family's tiny one instead of the full-size one.
         fields: Fields of config.json that differ from the model's.
 
     Raises:
-        CatalogError: Unknown model, or a preset that cannot be computed.
+        CatalogError: The preset cannot be computed.
         FamilyError: The family is not ported yet.
         TokenizerError: A tokenizer file is missing.
     """
-    entry = catalog.get(model_id)
     content = entry.config
     for changes in (family(entry.family).TINY if tiny else {}, fields or {}):
         content = _changed(content, changes)
@@ -106,7 +105,7 @@ def _changed(content: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[
 
 
 def random_port(
-    model_id: str,
+    entry: catalog.Entry,
     folder: Path | None = None,
     preset: catalog.PresetName = "corrected",
     *,
@@ -122,7 +121,7 @@ def random_port(
     0.02, unit scales and zero biases unless the family says otherwise), from `nnx.Rngs(seed)`.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         folder: Where tokenizer files lie, for tokenizers that need files.
         preset: Preset name.
         tiny: Whether the model is the family's tiny one instead of the full-size one.
@@ -134,7 +133,7 @@ def random_port(
     Raises:
         CatalogError, FamilyError, TokenizerError: See `random_reader`.
     """
-    reader = random_reader(model_id, folder, preset, tiny=tiny, fields=fields)
+    reader = random_reader(entry, folder, preset, tiny=tiny, fields=fields)
     kind = family(reader.entry.family)
     graphdef, abstract = abstract_model(reader.entry.family, reader.config)
     shardings = _shardings(kind, abstract, mesh)
@@ -160,7 +159,7 @@ def random_port(
 
 
 def abstract_port(
-    model_id: str,
+    entry: catalog.Entry,
     folder: Path | None = None,
     *,
     fields: Mapping[str, Any] | None = None,
@@ -170,7 +169,7 @@ def abstract_port(
     """Builds a port whose parameters are shapes: its programs compile, without weights.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         folder: Where tokenizer files lie, for tokenizers that need files.
         fields: Fields of config.json that differ from the full-size model's.
         dtype: Dtype of parameters and computation.
@@ -179,7 +178,7 @@ def abstract_port(
     Raises:
         CatalogError, FamilyError, TokenizerError: See `random_reader`.
     """
-    reader = random_reader(model_id, folder, fields=fields)
+    reader = random_reader(entry, folder, fields=fields)
     kind = family(reader.entry.family)
     graphdef, abstract = abstract_model(reader.entry.family, reader.config)
     shardings = _shardings(kind, abstract, mesh) or {}

@@ -54,27 +54,25 @@ class AnchorResult:
         return near and not self.tokens  # a NaN is not near
 
 
-def anchors_of(model_id: str) -> list[Mapping[str, Any]]:
+def anchors_of(entry: catalog.Entry) -> list[Mapping[str, Any]]:
     """Returns a model's anchors.
 
     Raises:
-        CatalogError: Unknown model.
         AnchorError: The model has none; the message says why.
     """
-    catalog.get(model_id)
     text = (resources.files("model_ports.verification") / "anchors.json").read_text(
         encoding="utf-8"
     )
     known = json.loads(text)
-    found = [a for a in known["anchors"] if a["geneb_model_id"] == model_id]
+    found = [a for a in known["anchors"] if a["geneb_model_id"] == entry.id]
     if not found:
-        reasons = [a["reason"] for a in known["unresolved"] if a["geneb_model_id"] == model_id]
-        raise AnchorError(f"model '{model_id}': no anchor exists: {'; '.join(reasons)}")
+        reasons = [a["reason"] for a in known["unresolved"] if a["geneb_model_id"] == entry.id]
+        raise AnchorError(f"model '{entry.id}': no anchor exists: {'; '.join(reasons)}")
     return found
 
 
 def verify_real(
-    model_id: str, folder: Path, anchors: Sequence[Mapping[str, Any]]
+    entry: catalog.Entry, folder: Path, anchors: Sequence[Mapping[str, Any]]
 ) -> list[AnchorResult]:
     """Compares a port and a checkpoint with anchors, a record at a time.
 
@@ -82,7 +80,7 @@ def verify_real(
     one: they were measured on one kind of CPU, with one thread.
 
     Args:
-        model_id: Model of the catalog.
+        entry: The model.
         folder: The checkpoint.
         anchors: The result of `anchors_of`.
 
@@ -91,7 +89,7 @@ def verify_real(
     """
     results = []
     for dtype in sorted({anchor["dtype"] for anchor in anchors}):
-        port = load_port(plan_checkpoint(model_id, folder), dtype)
+        port = load_port(plan_checkpoint(entry, folder), dtype)
         embed = embedder(port)
         for anchor in (a for a in anchors if a["dtype"] == dtype):
             sequence = _sequence(anchor)

@@ -80,6 +80,7 @@ def verify(folder: Path) -> Verdict:
             f"{folder}: no meta.json: it is no fixture, which holds the original code's outputs"
         )
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    entry = catalog.get(meta["geneb_model_id"])
     sequences = json.loads((folder / "cases.json").read_text(encoding="utf-8"))["sequences"]
     check = meta["check"]
     presets: dict[str, Difference | str] = {}
@@ -90,11 +91,11 @@ def verify(folder: Path) -> Verdict:
                 presets[name] = meta.get("published_reason") or check["published_reason"]
                 continue
             preset = cast(catalog.PresetName, name)
-            port = load_port(plan_checkpoint(meta["geneb_model_id"], folder, preset))
+            port = load_port(plan_checkpoint(entry, folder, preset))
             if port.preset not in embedded:
                 embedded[port.preset] = _embed(port, sequences)
             presets[name] = _compare(port, embedded[port.preset], check, check[name], arrays)
-    return Verdict(meta["geneb_model_id"], presets, check["pooled_atol"], verify_keys(folder))
+    return Verdict(entry.id, presets, check["pooled_atol"], verify_keys(folder))
 
 
 def verify_keys(folder: Path) -> str | None:
@@ -109,11 +110,11 @@ def verify_keys(folder: Path) -> str | None:
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
     shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
-    name = catalog.get(meta["geneb_model_id"]).family
-    config, _ = family_config(catalog.get(meta["geneb_model_id"]), fields)
-    _, abstract = abstract_model(name, config)
+    entry = catalog.get(meta["geneb_model_id"])
+    config, _ = family_config(entry, fields)
+    _, abstract = abstract_model(entry.family, config)
     try:
-        rules = family(name).weights(config)
+        rules = family(entry.family).weights(config)
         assign_tensors(rules, read_names(rules, shapes), shapes, parameter_shapes(abstract))
     except CheckpointError as error:
         return str(error)

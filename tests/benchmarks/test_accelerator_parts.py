@@ -61,7 +61,9 @@ def test_models_are_those_of_the_catalog_and_evo_keeps_some_layers_at_full_width
         limit = catalog.get(model.model_id).preset("corrected").max_tokens
         assert model.length is None or model.length <= (limit or model.length)
     fields = next(model.fields for model in measured.MODELS if model.model_id == measured._EVO)
-    port = abstract_port(measured._EVO, measured.FIXTURES / measured._EVO, fields=fields)
+    port = abstract_port(
+        catalog.get(measured._EVO), measured.FIXTURES / measured._EVO, fields=fields
+    )
     assert port.config.layers == fields["num_layers"] == 8
     assert port.config.width == catalog.get(measured._EVO).width
 

@@ -28,7 +28,7 @@ def test_the_engine_and_both_ways_of_pytorch_agree(tmp_path):
     case = Case(model, "esm", 80, 16, 600, changes=family("esm").TINY)
     write_case(case, tmp_path)
     _, records = read_records(tmp_path)
-    figures, ours = run(load_port(plan_checkpoint(model, tmp_path)), records)
+    figures, ours = run(load_port(plan_checkpoint(catalog.get(model), tmp_path)), records)
     assert figures["tokens"] == sum(map(len, records))
     for way, count in (("harness", 16), ("well", 80)):
         figures, found = embedding_torch.run(tmp_path, embedding_torch.SIDES[way])

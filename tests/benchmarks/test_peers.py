@@ -147,7 +147,7 @@ def test_port_and_peer_agree_on_other_configs(name, tmp_path):
                 noise = rng.uniform(0.8, 1, taken.shape)
                 tensors[tensor] = (taken * noise).astype(taken.dtype)
     save_file(tensors, folder / "model.safetensors")
-    port = load_port(plan_checkpoint(model_id, folder))
+    port = load_port(plan_checkpoint(catalog.get(model_id), folder))
     encoded = tokenize(port, ["".join(rng.choice(list("ACGT"), 90))])
     fixed = port.preset.batching == "fixed"
     inputs = collate(port, encoded, (port.preset.max_tokens or 0) if fixed else len(encoded[0]))

@@ -37,7 +37,7 @@ def test_parameters_are_shared_by_as_few_chips_as_hold_them(gib: int, chips: int
 
 def test_an_abstract_port_has_the_shapes_of_one_with_weights():
     abstract = tpu_aot.laid_out(MODEL_ID, "bfloat16", np.array(jax.devices()[:1]))
-    real = random_port(MODEL_ID, FIXTURES / MODEL_ID, dtype="bfloat16")
+    real = random_port(catalog.get(MODEL_ID), FIXTURES / MODEL_ID, dtype="bfloat16")
     shapes = [
         jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), port.state) for port in (abstract, real)
     ]

@@ -10,6 +10,7 @@ from shared_data import need
 
 from geneb_jax.config import DataSettings
 from geneb_jax.tasks.selection import read_tasks
+from model_ports import catalog
 from model_ports.loading.identity import checkpoint_facts, weights_id
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
@@ -50,7 +51,7 @@ def test_a_file_that_is_named_like_a_category_is_refused(tmp_path):
 def test_files_of_macos_beside_weights_are_left_alone():
     folder = need("cases", "ckpt_appledouble", NT)
     assert any(path.name.startswith("._") for path in folder.iterdir())
-    load_port(plan_checkpoint(NT, folder))
+    load_port(plan_checkpoint(catalog.get(NT), folder))
 
 
 def test_weights_that_differ_in_the_middle_of_a_file_are_others(tmp_path):

@@ -10,6 +10,8 @@ import re
 import sys
 from pathlib import Path
 
+from model_ports import catalog
+
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
@@ -68,7 +70,8 @@ def compare(folder, layout):
     mesh = process_mesh(model)
     assert mesh is not None
     one, many = (
-        open_engine(load_port(plan_checkpoint(folder.name, folder), mesh=m)) for m in (None, mesh)
+        open_engine(load_port(plan_checkpoint(catalog.get(folder.name), folder), mesh=m))
+        for m in (None, mesh)
     )
     whole, spread = embed(one, sequences), embed(many, sequences)
     leaves = jax.tree.leaves(many.port.state)

@@ -98,8 +98,8 @@ def test_full_size_models_are_split_evenly(model_id):
 
 def test_a_random_model_is_the_same_on_a_mesh():
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
-    one = random_port(NT, GOLDEN / NT, tiny=True)
-    many = random_port(NT, GOLDEN / NT, tiny=True, mesh=mesh)
+    one = random_port(catalog.get(NT), GOLDEN / NT, tiny=True)
+    many = random_port(catalog.get(NT), GOLDEN / NT, tiny=True, mesh=mesh)
     for a, b in zip(jax.tree.leaves(one.state), jax.tree.leaves(many.state), strict=True):
         assert b.sharding.mesh == mesh
         assert (a == b).all()

@@ -21,7 +21,7 @@ from model_ports.running.records import padded_length
 from model_ports.tokenizers import build_tokenizer
 
 NT = "nucleotide-transformer-v2-50m-multi-species"
-PORT = random_port(NT, tiny=True)
+PORT = random_port(catalog.get(NT), tiny=True)
 BUCKETED = [
     entry.id
     for entry in catalog.entries().values()

@@ -13,13 +13,14 @@ from geneb_jax.embedding.engine import (
     open_engine,
 )
 from geneb_jax.embedding.store import Store, key
+from model_ports import catalog
 from model_ports.contract.family import View
 from model_ports.loading.ports import random_port
 from model_ports.pooling import POOLINGS
 from model_ports.running.embedder import embedder, forward
 from model_ports.running.records import collate, tokenize
 
-PORT = random_port("nucleotide-transformer-v2-50m-multi-species", tiny=True)
+PORT = random_port(catalog.get("nucleotide-transformer-v2-50m-multi-species"), tiny=True)
 ENGINE = open_engine(PORT)
 EMBED = embedder(PORT)
 RNG = np.random.default_rng(0)

@@ -137,9 +137,9 @@ def test_a_field_that_is_not_computed_keeps_a_model_out(checkpoints):
 def test_a_run_plans_a_checkpoint_once(tmp_path, checkpoints, monkeypatch):
     planned = []
 
-    def plan(model_id, folder, preset):
-        planned.append(model_id)
-        return plan_checkpoint(model_id, folder, preset)
+    def plan(entry, folder, preset):
+        planned.append(entry.id)
+        return plan_checkpoint(entry, folder, preset)
 
     monkeypatch.setattr(ports, "plan_checkpoint", plan)
     write_task(
@@ -190,4 +190,5 @@ def test_parameters_of_random_weights_are_counted(tmp_path):
     name = "hyenadna-medium-160k-seqlen-hf:random:tiny"
     found = card(name, tmp_path)
     assert (found["model_id"], found["display"], found["url"]) == (name, name, "")
-    assert found["params"] == parameters(random_port(name.partition(":")[0], tiny=True)) > 0
+    entry = catalog.get(name.partition(":")[0])
+    assert found["params"] == parameters(random_port(entry, tiny=True)) > 0

@@ -6,9 +6,10 @@ import pytest
 from geneb_jax.devices import capacity
 from geneb_jax.embedding import tuning
 from geneb_jax.embedding.engine import embed_array, open_engine
+from model_ports import catalog
 from model_ports.loading.ports import random_port
 
-PORT = random_port("nucleotide-transformer-v2-50m-multi-species", tiny=True)
+PORT = random_port(catalog.get("nucleotide-transformer-v2-50m-multi-species"), tiny=True)
 
 
 @pytest.fixture

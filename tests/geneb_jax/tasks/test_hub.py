@@ -85,12 +85,13 @@ def python(code, endpoint, home):
 
 FETCH = f"""
 from geneb_jax.tasks.hub import fetch_tasks
+from model_ports import catalog
 from model_ports.loading.fetch import fetch_checkpoint
 from geneb_jax.tasks.reading import find_tasks, read_task
 folder = fetch_tasks(["{TASK}"])
 found = find_tasks(folder)
 print(list(found), read_task(folder, found["{TASK}"]).train.sequences)
-print(sorted(path.name for path in fetch_checkpoint("{NT}").iterdir()))
+print(sorted(path.name for path in fetch_checkpoint(catalog.get("{NT}")).iterdir()))
 """
 
 
@@ -114,6 +115,9 @@ def test_no_network_names_the_way_out(tmp_path):
 
 
 def test_models_that_are_not_on_the_hub_say_where_they_are(tmp_path):
-    code = "from model_ports.loading.fetch import fetch_checkpoint; fetch_checkpoint('deepgene')"
+    code = (
+        "from model_ports import catalog; from model_ports.loading.fetch import fetch_checkpoint; "
+        "fetch_checkpoint(catalog.get('deepgene'))"
+    )
     done = python(code, "http://127.0.0.1:9", tmp_path)
     assert "fetch it by hand" in done.stderr

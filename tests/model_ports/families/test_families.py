@@ -139,7 +139,7 @@ def test_bfloat16_stays_close_to_float32(model_id: str):
 @pytest.mark.parametrize("model_id", BY_KIND)
 def test_a_bfloat16_port_multiplies_in_bfloat16(model_id: str):
     """At full size; what stays float32 beside it are the products of scans and of gates."""
-    port = abstract_port(model_id, GOLDEN / model_id, dtype="bfloat16")
+    port = abstract_port(catalog.get(model_id), GOLDEN / model_id, dtype="bfloat16")
     length = padded_length(port, min(64, port.config.max_tokens or 64))
     inputs = collate(port, [np.zeros(1, np.int32)], length)
     program = embedder(port).trace(port.state, inputs).jaxpr.jaxpr  # pyright: ignore (jitted)
@@ -165,7 +165,7 @@ LONG_TO_COMPILE = ("JanusDNA_72_w", "space")
     [pytest.param(m, marks=pytest.mark.slow) if m in LONG_TO_COMPILE else m for m in BY_KIND],
 )
 def test_tiny_random_model_embeds(model_id: str):
-    port = random_port(model_id, GOLDEN / model_id, tiny=True, seed=1)
+    port = random_port(catalog.get(model_id), GOLDEN / model_id, tiny=True, seed=1)
     assert sum(leaf.size for leaf in jax.tree.leaves(port.state)) < 1e7
     encoded = tokenize(port, ["ACGTTAGCCA" * 6, "TTGACA" * 4])
     rows = [collate(port, [ids], padded_length(port, len(ids))) for ids in encoded]
@@ -173,14 +173,14 @@ def test_tiny_random_model_embeds(model_id: str):
     first, second = (np.asarray(embed(port.state, inputs))[0] for inputs in rows)
     assert np.isfinite(first).all()
     assert not np.allclose(first, second)
-    other = random_port(model_id, GOLDEN / model_id, tiny=True, seed=2)
+    other = random_port(catalog.get(model_id), GOLDEN / model_id, tiny=True, seed=2)
     assert not np.allclose(first, embed(other.state, rows[0])[0])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model_id", PORTED)
 def test_full_size_forward_exports_for_every_platform(model_id: str):
-    port = abstract_port(model_id, GOLDEN / model_id)
+    port = abstract_port(catalog.get(model_id), GOLDEN / model_id)
     preset = port.preset
     assert sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(port.state)) > 1e6
     length = preset.max_tokens if preset.batching == "fixed" else min(512, preset.max_tokens or 512)
@@ -201,7 +201,7 @@ def test_the_program_grows_with_the_kinds_of_block_only(family_name: str):
     lines, layers = [], []
     for depth in DEPTHS[family_name]:
         fields = {**family(family_name).TINY, **depth}
-        port = abstract_port(entry.id, GOLDEN / entry.id, fields=fields)
+        port = abstract_port(entry, GOLDEN / entry.id, fields=fields)
         inputs = collate(port, [np.zeros(1, np.int32)], padded_length(port, 16))
         lowered = embedder(port).lower(port.state, inputs)
         lines.append(len(lowered.as_text().splitlines()))

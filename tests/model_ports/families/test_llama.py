@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from golden_ports import GOLDEN, golden_port, golden_records
 
+from model_ports import catalog
 from model_ports.families.llama import _within
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
@@ -20,7 +21,7 @@ def windowed(folder, window):
     shutil.copytree(GOLDEN / MISTRAL, folder, dirs_exist_ok=True)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sliding_window": window}))
-    return load_port(plan_checkpoint(MISTRAL, folder))
+    return load_port(plan_checkpoint(catalog.get(MISTRAL), folder))
 
 
 def states(port, record):

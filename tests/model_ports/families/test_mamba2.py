@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from golden_ports import GOLDEN, change_tensors, golden_port, golden_records
 
+from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.tensors import CheckpointError
@@ -36,7 +37,7 @@ def with_rows(folder: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize("rows", [72, 80])
 def test_a_table_with_and_without_padding_gives_the_same_embedding(tmp_path, rows):
-    port = load_port(plan_checkpoint(NAME, with_rows(tmp_path / "folder", rows)))
+    port = load_port(plan_checkpoint(catalog.get(NAME), with_rows(tmp_path / "folder", rows)))
     assert port.config.vocab_size == 72  # larger ids are refused, whatever the table holds there
     (ids,) = tokenize(port, golden_records(NAME)[:1])
     inputs = collate(port, [ids], padded_length(port, len(ids)))
@@ -50,4 +51,4 @@ def test_a_table_with_and_without_padding_gives_the_same_embedding(tmp_path, row
 def test_a_table_of_other_rows_is_refused(tmp_path, rows):
     words = rf"tensor 'token_embedding\.weight' \[{rows}, 16\] does not fit"
     with pytest.raises(CheckpointError, match=words):
-        plan_checkpoint(NAME, with_rows(tmp_path / "folder", rows))
+        plan_checkpoint(catalog.get(NAME), with_rows(tmp_path / "folder", rows))

@@ -68,4 +68,4 @@ def test_layers_of_the_wrong_kind_are_refused(tmp_path):
 
     change_tensors(folder, change)
     with pytest.raises(CheckpointError, match=r"has no tensor 'backbone\.blocks\.2\.filter\.D'"):
-        plan_checkpoint(EVO, folder)
+        plan_checkpoint(catalog.get(EVO), folder)

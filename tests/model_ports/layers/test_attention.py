@@ -138,7 +138,7 @@ def test_the_kernel_is_each_devices_own(monkeypatch, model):
     monkeypatch.setattr(attention, "_has_kernel", lambda *shape, **options: True)
     auto = 2 * (jax.sharding.AxisType.Auto,)
     mesh = jax.sharding.AbstractMesh((4, model), ("data", "model"), auto)
-    port = abstract_port(NT, GOLDEN / NT, dtype="bfloat16", mesh=mesh)
+    port = abstract_port(catalog.get(NT), GOLDEN / NT, dtype="bfloat16", mesh=mesh)
     inputs = collate(port, 4 * [np.zeros(1, np.int32)], padded_length(port, 64))
     program = str(embedder(port).trace(port.state, inputs).jaxpr)
     assert ("dot_product_attention_fwd_wrapper" in program) == (model == 1)

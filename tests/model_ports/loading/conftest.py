@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from golden_ports import GOLDEN
 
+from model_ports import catalog
 from model_ports.loading.convert import convert
 from model_ports.loading.fetch import checkpoint_source
 
 CHANGED = "GENERator-eukaryote-1.2b-base"
 SERVED = "nucleotide-transformer-v2-50m-3mer-multi-species"
-REPO, REVISION = checkpoint_source(SERVED)
+REPO, REVISION = checkpoint_source(catalog.get(SERVED))
 FILES = {
     name: (GOLDEN / SERVED / name).read_bytes()
     for name in ("config.json", "vocab.txt", "model.safetensors")
@@ -40,7 +41,7 @@ def source(tmp_path):
 @pytest.fixture
 def made(source, tmp_path):
     """The conversion of `source`."""
-    return convert(CHANGED, source, tmp_path / "out")[0]
+    return convert(catalog.get(CHANGED), source, tmp_path / "out")[0]
 
 
 OFFERED = FILES | {"tool.py": b"not wanted"}

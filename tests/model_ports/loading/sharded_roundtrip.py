@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from model_ports import catalog
+
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
@@ -29,10 +31,10 @@ MESH = Mesh(np.array(jax.devices()).reshape(2, 4), ("data", "model"))
 def roundtrip(folder, out):
     """Facts on one fixture."""
     sequence = json.loads((folder / "cases.json").read_text())["sequences"][0]
-    made, _ = convert(folder.name, folder, out)
-    port = load_port(plan_checkpoint(folder.name, folder))
-    one = load_port(plan_checkpoint(folder.name, made))
-    eight = load_port(plan_checkpoint(folder.name, made), mesh=MESH)
+    made, _ = convert(catalog.get(folder.name), folder, out)
+    port = load_port(plan_checkpoint(catalog.get(folder.name), folder))
+    one = load_port(plan_checkpoint(catalog.get(folder.name), made))
+    eight = load_port(plan_checkpoint(catalog.get(folder.name), made), mesh=MESH)
     encoded = tokenize(port, [sequence])
     inputs = collate(port, encoded, padded_length(port, len(encoded[0])))
     embed = embedder(port)

@@ -17,6 +17,7 @@ from golden_ports import FIXTURES, GOLDEN, change_tensors, golden_port
 from safetensors.numpy import load_file
 
 from geneb_jax.files.digests import file_facts
+from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.loading import convert as module
 from model_ports.loading import converted
@@ -30,6 +31,7 @@ from model_ports.loading.tensors import CheckpointError, open_checkpoint
 
 HERE = Path(__file__).parent
 NAME = "GENERator-eukaryote-1.2b-base"
+ENTRY = catalog.get(NAME)
 FOLDERS = [GOLDEN / name for name in FIXTURES]
 
 
@@ -83,12 +85,12 @@ def test_manifest_says_what_was_converted(source, made):
 
 def test_converting_again_changes_nothing(source, made):
     before = {p: p.stat().st_mtime_ns for p in made.rglob("*")}
-    folder, done = convert(NAME, source, made.parent)
+    folder, done = convert(ENTRY, source, made.parent)
     assert (folder, done) == (made, False)
     assert before == {p: p.stat().st_mtime_ns for p in made.rglob("*")}
     assert (
-        load_port(plan_checkpoint(NAME, made)).weights_id
-        == load_port(plan_checkpoint(NAME, source)).weights_id
+        load_port(plan_checkpoint(ENTRY, made)).weights_id
+        == load_port(plan_checkpoint(ENTRY, source)).weights_id
     )
 
 
@@ -100,12 +102,12 @@ def test_bfloat16_weights_stay_bfloat16(source, tmp_path):
                 tensors[name] = tensor.astype(ml_dtypes.bfloat16)
 
     change_tensors(source, halve)
-    made, _ = convert(NAME, source, tmp_path / "out")
+    made, _ = convert(ENTRY, source, tmp_path / "out")
     manifest = json.loads((made / "manifest.json").read_text())
     assert manifest["dtype"] == ["bfloat16", "float32"]
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(ENTRY, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(ENTRY, source)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -123,19 +125,19 @@ def test_an_interrupted_conversion_is_taken_up_again(source, tmp_path, monkeypat
             raise Killed
 
     with pytest.raises(Killed):
-        convert(NAME, source, out, stop)
+        convert(ENTRY, source, out, stop)
     assert not (out / NAME).exists()
     assert not list(out.glob("*/manifest.json"))
     written = []
     write = converted.write_parameter
     monkeypatch.setattr(converted, "write_parameter", lambda *a: (written.append(a[1]), write(*a)))
-    made, done = convert(NAME, source, out)
+    made, done = convert(ENTRY, source, out)
     assert done
     assert len(written) == len(json.loads((made / "manifest.json").read_text())["parameters"]) - 4
     assert [p.name for p in out.iterdir()] == [NAME]
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(ENTRY, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(ENTRY, source)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -148,12 +150,12 @@ def test_an_interruption_is_not_taken_up_with_other_files(source, tmp_path):
         raise Killed
 
     with pytest.raises(Killed):
-        convert(NAME, source, out, stop)
+        convert(ENTRY, source, out, stop)
     change_tensors(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
-    made, _ = convert(NAME, source, out)
+    made, _ = convert(ENTRY, source, out)
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, made)).state),
-        jax.tree.leaves(load_port(plan_checkpoint(NAME, source)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(ENTRY, made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(ENTRY, source)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
@@ -164,15 +166,15 @@ def test_a_folder_that_holds_something_else_is_left_alone(source, tmp_path):
     (out / NAME).mkdir(parents=True)
     (out / NAME / "mine").write_text("x")
     with pytest.raises(CheckpointError, match="no converted checkpoint"):
-        convert(NAME, source, out)
+        convert(ENTRY, source, out)
     assert (out / NAME / "mine").read_text() == "x"
 
 
 def test_other_weights_do_not_replace_a_conversion(source, made):
     change_tensors(source, lambda t: t.update({k: v + 1 for k, v in t.items()}))
     with pytest.raises(CheckpointError, match="converted from other files"):
-        convert(NAME, source, made.parent)
-    plan_checkpoint(NAME, made)
+        convert(ENTRY, source, made.parent)
+    plan_checkpoint(ENTRY, made)
 
 
 def poison(value):
@@ -200,7 +202,7 @@ def integers(tensors):
 def test_bad_tensors_are_named_and_leave_nothing(source, tmp_path, change, words):
     change_tensors(source, change)
     with pytest.raises(CheckpointError, match=words):
-        convert(NAME, source, tmp_path / "out")
+        convert(ENTRY, source, tmp_path / "out")
     assert not (tmp_path / "out" / NAME).exists()
 
 
@@ -208,14 +210,14 @@ def test_a_config_that_contradicts_the_tensors_is_named(source, tmp_path):
     fields = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps(fields | {"num_hidden_layers": 7}))
     with pytest.raises(CheckpointError, match="does not fit its config"):
-        convert(NAME, source, tmp_path / "out")
+        convert(ENTRY, source, tmp_path / "out")
 
 
 def test_a_full_disk_is_named_before_anything_is_written(source, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(CheckpointError, match="GB are needed"):
-        convert(NAME, source, tmp_path / "out")
+        convert(ENTRY, source, tmp_path / "out")
     assert not (tmp_path / "out" / NAME).exists()
 
 
@@ -228,13 +230,13 @@ def test_a_disk_that_fills_up_is_named_and_the_conversion_resumes(source, tmp_pa
     resource.setrlimit(resource.RLIMIT_FSIZE, (biggest - 1, hard))
     try:
         with pytest.raises(CheckpointError, match="cannot be written"):
-            convert(NAME, source, tmp_path / "out")
+            convert(ENTRY, source, tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert not (tmp_path / "out" / NAME).exists()
-    made, _ = convert(NAME, source, tmp_path / "out")
-    plan_checkpoint(NAME, made)
+    made, _ = convert(ENTRY, source, tmp_path / "out")
+    plan_checkpoint(ENTRY, made)
 
 
 def test_two_conversions_of_a_model_do_not_meet(source, tmp_path):
@@ -244,10 +246,10 @@ def test_two_conversions_of_a_model_do_not_meet(source, tmp_path):
     def again(name, done, total):
         if done == 1:
             with pytest.raises(CheckpointError, match="another conversion") as error:
-                convert(NAME, source, out)
+                convert(ENTRY, source, out)
             errors.append(error)
 
-    convert(NAME, source, out, again)
+    convert(ENTRY, source, out, again)
     assert errors
 
 
@@ -258,12 +260,12 @@ def test_whoever_waited_for_another_conversion_takes_what_it_made(source, tmp_pa
     def overtaken(*arguments):
         planned = plan(*arguments)
         monkeypatch.setattr(module, "plan_checkpoint", plan)
-        made.append(convert(NAME, source, out))
+        made.append(convert(ENTRY, source, out))
         return planned
 
     made = []
     monkeypatch.setattr(module, "plan_checkpoint", overtaken)
-    assert convert(NAME, source, out) == (out / NAME, False)
+    assert convert(ENTRY, source, out) == (out / NAME, False)
     assert made == [(out / NAME, True)]
     assert [path.name for path in out.iterdir()] == [NAME]
 
@@ -289,22 +291,22 @@ def test_a_file_system_without_locks_is_named_and_converts(
     def again(name, done, total):
         if done == 1:
             with pytest.raises(CheckpointError, match="another conversion of this model runs"):
-                convert(NAME, source, out)
+                convert(ENTRY, source, out)
             refused.append(name)
 
-    made, done = convert(NAME, source, out, again)
+    made, done = convert(ENTRY, source, out, again)
     assert done
     assert len(refused) == 1
     assert [path.name for path in out.iterdir()] == [NAME]
     if number != errno.ENOSYS:  # filelock warns of this one itself
         assert "the file system has no locks" in caplog.text
-    plan_checkpoint(NAME, made)
+    plan_checkpoint(ENTRY, made)
 
 
 def test_a_lock_that_cannot_be_written_is_named(source, tmp_path, monkeypatch):
     refuse_locks(monkeypatch, errno.EIO)
     with pytest.raises(CheckpointError, match=r"\.lock: cannot be written: Input/output error"):
-        convert(NAME, source, tmp_path / "out")
+        convert(ENTRY, source, tmp_path / "out")
 
 
 def test_a_lightning_checkpoint_converts_without_its_training_state(tmp_path, torch):
@@ -318,10 +320,10 @@ def test_a_lightning_checkpoint_converts_without_its_training_state(tmp_path, to
     torch.save({"state_dict": state, "epoch": 3, "global_step": 100}, source / "last.ckpt")
     for path in GOLDEN.joinpath(name).glob("*.json"):
         source.joinpath(path.name).write_bytes(path.read_bytes())
-    made, _ = convert(name, source, tmp_path / "out")
+    made, _ = convert(catalog.get(name), source, tmp_path / "out")
     for ours, theirs in zip(
-        jax.tree.leaves(load_port(plan_checkpoint(name, made)).state),
-        jax.tree.leaves(load_port(plan_checkpoint(name, GOLDEN / name)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(catalog.get(name), made)).state),
+        jax.tree.leaves(load_port(plan_checkpoint(catalog.get(name), GOLDEN / name)).state),
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)

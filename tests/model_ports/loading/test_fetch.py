@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from model_ports import catalog
 from model_ports.loading import download, fetch
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
-REPO, REVISION = fetch.checkpoint_source(NAME)
+ENTRY = catalog.get(NAME)
+REPO, REVISION = fetch.checkpoint_source(ENTRY)
 SERVED = ("config.json", "vocab.txt", "model.safetensors")
 FILES = {name: (GOLDEN / NAME / name).read_bytes() for name in SERVED}
 
@@ -53,7 +55,7 @@ def test_what_cannot_be_fetched_leaves_nothing_that_looks_finished(tmp_path, mon
 
     monkeypatch.setattr(download, "snapshot_download", refuse)
     with pytest.raises(fetch.HubError, match=f"{REPO} at revision {REVISION[:8]} cannot be fetch"):
-        fetch.stage(NAME, tmp_path / "staged")
+        fetch.stage(ENTRY, tmp_path / "staged")
     assert not (tmp_path / "staged" / NAME).exists()
 
 
@@ -68,10 +70,10 @@ def test_no_network_leaves_nothing_that_looks_finished(command, tmp_path):
 def test_a_staged_file_that_changed_is_named(tmp_path):
     folder = Path(shutil.copytree(GOLDEN / NAME, tmp_path / NAME))
     fetch._write_source(folder, REPO, REVISION)
-    fetch.stage(NAME, tmp_path)
+    fetch.stage(ENTRY, tmp_path)
     (folder / "vocab.txt").write_text("other")
     with pytest.raises(fetch.CheckpointError, match=r"vocab\.txt: is not the file"):
-        fetch.stage(NAME, tmp_path)
+        fetch.stage(ENTRY, tmp_path)
 
 
 BY_HAND = [
@@ -83,7 +85,7 @@ BY_HAND = [
 def test_files_to_fetch_by_hand_are_named(name, tmp_path):
     entry = catalog.get(name)
     with pytest.raises(fetch.HubError) as error:
-        fetch.stage(name, tmp_path)
+        fetch.stage(entry, tmp_path)
     for file in entry.files:
         words = f"{tmp_path / name / file['to']}: missing; fetch '{file['name']}' from {file['at']}"
         assert words in str(error.value)
@@ -96,19 +98,18 @@ def test_files_fetched_by_hand_are_checked(tmp_path, torch, monkeypatch):
     folder.mkdir()
     path = folder / "dna_gpt0.1b_h.pth"
     path.write_bytes(b"cut off")
-    with pytest.raises(fetch.HubError, match="has 7 bytes; fetch"):
-        fetch.stage(name, tmp_path)
-    torch.save({"a": torch.zeros(3)}, path)
     entry = catalog.get(name)
+    with pytest.raises(fetch.HubError, match="has 7 bytes; fetch"):
+        fetch.stage(entry, tmp_path)
+    torch.save({"a": torch.zeros(3)}, path)
     file = dict(entry.files[0]) | {"size": path.stat().st_size}
-    known = {name: fetch.catalog.Entry(**{**vars(entry), "files": [file]})}
-    monkeypatch.setattr(fetch.catalog, "entries", lambda: known)
+    entry = replace(entry, files=[file])
     with pytest.raises(fetch.HubError, match="SHA-256 is not the published"):
-        fetch.stage(name, tmp_path)
+        fetch.stage(entry, tmp_path)
     file["sha256"] = file_facts(path)["sha256"]
-    fetch.stage(name, tmp_path)
+    fetch.stage(entry, tmp_path)
     assert json.loads((folder / "config.json").read_text()) == entry.config
-    fetch.stage(name, tmp_path)
+    fetch.stage(entry, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -126,5 +127,5 @@ def test_a_damaged_source_json_is_named(tmp_path, content, words):
     folder = Path(shutil.copytree(GOLDEN / NAME, tmp_path / NAME))
     (folder / fetch.SOURCE).write_text(content)
     with pytest.raises(fetch.CheckpointError, match=words) as error:
-        fetch.stage(NAME, tmp_path)
+        fetch.stage(ENTRY, tmp_path)
     assert len(str(error.value).splitlines()) == 1

@@ -5,31 +5,33 @@ import numpy as np
 import pytest
 from golden_ports import GOLDEN, golden_port
 
+from model_ports import catalog
 from model_ports.loading import hub
 from model_ports.loading.fetch import checkpoint_source
 from model_ports.loading.planned import PlannedCheckpoint
 from model_ports.loading.ports import load_port
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
-_, REVISION = checkpoint_source(NAME)
+ENTRY = catalog.get(NAME)
+_, REVISION = checkpoint_source(ENTRY)
 
 
 def test_a_checkpoint_is_fetched_and_converted_once(tmp_path, monkeypatch):
     fetched = []
 
-    def fetch(model_id):
-        fetched.append(model_id)
-        return GOLDEN / model_id
+    def fetch(entry):
+        fetched.append(entry.id)
+        return GOLDEN / entry.id
 
     monkeypatch.setattr(hub, "HF_HOME", str(tmp_path))
-    monkeypatch.setattr(hub, "fetch_text_files", lambda model_id: GOLDEN / model_id)
+    monkeypatch.setattr(hub, "fetch_text_files", lambda entry: GOLDEN / entry.id)
     monkeypatch.setattr(hub, "fetch_checkpoint", fetch)
-    before = hub.check_hub_checkpoint(NAME, "corrected")
+    before = hub.check_hub_checkpoint(ENTRY, "corrected")
     assert not isinstance(before, PlannedCheckpoint)  # the weights are not there yet
-    folder = hub.converted_checkpoint(NAME)
-    assert folder == hub.converted_checkpoint(NAME) == tmp_path / "geneb_jax" / REVISION / NAME
+    folder = hub.converted_checkpoint(ENTRY)
+    assert folder == hub.converted_checkpoint(ENTRY) == tmp_path / "geneb_jax" / REVISION / NAME
     assert fetched == [NAME]
-    after = hub.check_hub_checkpoint(NAME, "corrected")
+    after = hub.check_hub_checkpoint(ENTRY, "corrected")
     assert isinstance(after, PlannedCheckpoint)
     assert after.config == before.config
     expected = jax.tree.leaves(golden_port(NAME).state)

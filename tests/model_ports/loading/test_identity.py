@@ -19,6 +19,7 @@ from model_ports.loading.tensors import CheckpointError
 from model_ports.tokenizers import build_tokenizer
 
 NAME = "GENERator-eukaryote-1.2b-base"
+ENTRY = catalog.get(NAME)
 
 
 def identity(folder):
@@ -45,13 +46,13 @@ def test_one_byte_in_the_middle_is_another_checkpoint(source, tmp_path):
     assert len(content) > 4 * 2**20
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    assert plan_checkpoint(NAME, source).weights_id != plan_checkpoint(NAME, tuned).weights_id
+    assert plan_checkpoint(ENTRY, source).weights_id != plan_checkpoint(ENTRY, tuned).weights_id
 
-    made, done = convert(NAME, source, tmp_path / "out")
+    made, done = convert(ENTRY, source, tmp_path / "out")
     assert done
     with pytest.raises(CheckpointError, match="was converted from other files; remove it"):
-        convert(NAME, tuned, tmp_path / "out")
-    assert convert(NAME, source, tmp_path / "out") == (made, False)
+        convert(ENTRY, tuned, tmp_path / "out")
+    assert convert(ENTRY, source, tmp_path / "out") == (made, False)
 
 
 def test_the_identity_is_of_names_and_contents(tmp_path):
@@ -82,7 +83,7 @@ def test_files_that_change_no_number_do_not_count(source):
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_bytes(b"\0\5\x16\7")
     assert identity(source) == before
-    plan_checkpoint(NAME, source)
+    plan_checkpoint(ENTRY, source)
 
 
 @pytest.mark.parametrize("name", FIXTURES)
@@ -113,7 +114,7 @@ def test_a_checkpoint_that_may_only_be_read_is_hashed_once(source, tmp_path, mon
     source.chmod(0o555)
     names = sorted(path.name for path in source.iterdir())
     try:
-        found = [plan_checkpoint(NAME, source).weights_id for _ in range(2)]
+        found = [plan_checkpoint(ENTRY, source).weights_id for _ in range(2)]
     finally:
         source.chmod(0o755)
     assert found[0] == found[1]
@@ -131,11 +132,11 @@ def test_random_weights_are_told_apart_by_the_tokenizer(tmp_path):
     name = "nucleotide-transformer-v2-50m-3mer-multi-species"
     folder = shutil.copytree(GOLDEN / name, tmp_path / name)
     before = weights_id(text_facts(folder))
-    assert random_port(name, tiny=True).weights_id == "random:tiny:0"
-    shallow = random_port(name, tiny=True, fields={"num_hidden_layers": 1})
+    assert random_port(catalog.get(name), tiny=True).weights_id == "random:tiny:0"
+    shallow = random_port(catalog.get(name), tiny=True, fields={"num_hidden_layers": 1})
     assert shallow.weights_id == 'random:tiny:0:{"num_hidden_layers": 1}'
     assert shallow.config.layers == 1
-    assert random_port(name, folder, tiny=True).weights_id == f"random:tiny:0:{before}"
+    assert random_port(catalog.get(name), folder, tiny=True).weights_id == f"random:tiny:0:{before}"
     with (folder / "vocab.txt").open("a") as file:
         file.write("\nmore\n")
     assert weights_id(text_facts(folder)) != before

@@ -193,7 +193,10 @@ NAMED_NORMS = ("GROVER", "gena-lm-bert-base", "DNABERT-S", "gpt2_gene_v1", "deep
 
 def assert_the_same(folder, model_id):
     """The parameters are those of the fixture, and so are the embeddings."""
-    found, expected = load_port(plan_checkpoint(model_id, folder)), golden_port(model_id)
+    found, expected = (
+        load_port(plan_checkpoint(catalog.get(model_id), folder)),
+        golden_port(model_id),
+    )
     for ours, theirs in zip(*map(jax.tree.leaves, (found.state, expected.state)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -242,9 +245,9 @@ def test_a_tensor_of_two_names_is_read_by_either_and_must_be_one(model_id, tmp_p
     assert_the_same(alone, model_id)
     change_tensors(folder, lambda tensors: tensors.update({second: tensors[first] + 1}))
     with pytest.raises(CheckpointError, match=f"'{second}' is not equal to '{first}'"):
-        load_port(plan_checkpoint(model_id, folder))
+        load_port(plan_checkpoint(catalog.get(model_id), folder))
     with pytest.raises(CheckpointError, match=f"'{second}' is not equal to '{first}'"):
-        convert(model_id, folder, tmp_path / "out")
+        convert(catalog.get(model_id), folder, tmp_path / "out")
 
 
 def test_enformer_is_read_from_its_trunk_alone(tmp_path):
@@ -346,7 +349,7 @@ def test_transformers_models_saved_without_their_head_load(tmp_path, torch):
         model.save_pretrained(folder)
         for file in ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"):
             shutil.copyfile(GOLDEN / name / file, folder / file)
-        port = load_port(plan_checkpoint(name, folder))
+        port = load_port(plan_checkpoint(catalog.get(name), folder))
         (ids,) = tokenize(port, [record])
         (found,) = embedder(port)(port.state, collate(port, [ids], padded_length(port, len(ids))))
         with torch.no_grad():

@@ -16,7 +16,7 @@ from model_ports.loading.origin import Origin, is_published, recorded_origin
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 ENTRY = catalog.get(NAME)
-REPO, REVISION = fetch.checkpoint_source(NAME)
+REPO, REVISION = fetch.checkpoint_source(ENTRY)
 FILES = ("config.json", "vocab.txt", "model.safetensors")
 
 
@@ -37,7 +37,7 @@ def staged(tmp_path, monkeypatch):
         return folder
 
     monkeypatch.setattr(fetch, "fetch_checkpoint", fetch_into)
-    return fetch.stage(NAME, tmp_path / "staged")
+    return fetch.stage(ENTRY, tmp_path / "staged")
 
 
 def change(path):
@@ -80,11 +80,11 @@ def test_a_revision_in_the_hubs_cache_is_published(tmp_path):
 
 
 def test_a_converted_checkpoint_is_judged_by_what_it_was_made_from(staged, tmp_path):
-    good, _ = convert(NAME, staged, tmp_path / "good")
+    good, _ = convert(ENTRY, staged, tmp_path / "good")
     assert read_manifest(good)["source"]["revision"] == REVISION
     assert is_published(ENTRY, good)
     change(staged / "model.safetensors")  # source.json stays, and is no proof any more
-    tuned, _ = convert(NAME, staged, tmp_path / "tuned")
+    tuned, _ = convert(ENTRY, staged, tmp_path / "tuned")
     assert read_manifest(tuned)["source"]["revision"] is None
     assert not is_published(ENTRY, tuned)
 

@@ -10,17 +10,18 @@ from model_ports.loading.tensors import CheckpointError
 from model_ports.running.records import refused, tokenize
 
 NAME = "GENERator-eukaryote-1.2b-base"
+ENTRY = catalog.get(NAME)
 
 
 def test_a_wrong_dtype_is_found_before_loading(source):
     name = "model.layers.1.mlp.up_proj.weight"
     change_tensors(source, lambda t: t.update({name: t[name].astype(np.int32)}))
     with pytest.raises(CheckpointError, match="is I32"):
-        plan_checkpoint(NAME, source)
+        plan_checkpoint(ENTRY, source)
 
 
 def test_a_checkpoints_text_files_are_enough():
-    reader = text_reader("gena-lm-bert-base", GOLDEN / "gena-lm-bert-base")
+    reader = text_reader(catalog.get("gena-lm-bert-base"), GOLDEN / "gena-lm-bert-base")
     assert reader.config.max_tokens == 24
     ((index, reason),) = refused(reader, ["ACGT", "ACGGTCAATCG" * 30])
     assert index == 1
@@ -31,7 +32,7 @@ def test_a_checkpoints_text_files_are_enough():
 
 
 def test_a_planned_checkpoint_loads_without_opening_its_folder_again(source):
-    planned = plan_checkpoint(NAME, source)
+    planned = plan_checkpoint(ENTRY, source)
     for name in ("config.json", "tokenizer_config.json", "vocab.txt"):
         (source / name).unlink()
     port = load_port(planned)
@@ -56,7 +57,7 @@ def test_a_planned_checkpoint_loads_without_opening_its_folder_again(source):
 def test_a_meta_json_that_is_no_fixtures_is_named(source, content, words):
     (source / "meta.json").write_text(content)
     with pytest.raises(CheckpointError, match=words) as error:
-        plan_checkpoint(NAME, source)
+        plan_checkpoint(ENTRY, source)
     assert str(error.value).startswith(str(source / "meta.json"))
     assert len(str(error.value).splitlines()) == 1
 
@@ -64,5 +65,5 @@ def test_a_meta_json_that_is_no_fixtures_is_named(source, content, words):
 @pytest.mark.parametrize("content", ["{}", '{"check": null}', '{"check": {"corrected": null}}'])
 def test_a_meta_json_that_states_no_limit_changes_none(source, content):
     (source / "meta.json").write_text(content)
-    preset = plan_checkpoint(NAME, source).preset
-    assert preset == catalog.get(NAME).preset("corrected")
+    preset = plan_checkpoint(ENTRY, source).preset
+    assert preset == ENTRY.preset("corrected")

@@ -3,6 +3,7 @@ import numpy as np
 from golden_ports import GOLDEN
 from jax.sharding import Mesh
 
+from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port, random_reader
 
@@ -11,16 +12,16 @@ NAME = "GENERator-eukaryote-1.2b-base"
 
 def test_the_authors_files_load_into_shardings_too():
     mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
-    port = load_port(plan_checkpoint(NAME, GOLDEN / NAME), mesh=mesh)
+    port = load_port(plan_checkpoint(catalog.get(NAME), GOLDEN / NAME), mesh=mesh)
     assert all(leaf.sharding.mesh == mesh for leaf in jax.tree.leaves(port.state))
 
 
 def test_fields_of_an_object_in_a_config_change_one_by_one():
-    full = random_reader("JanusDNA_72_w").config
-    tiny = random_reader("JanusDNA_72_w", tiny=True).config
+    full = random_reader(catalog.get("JanusDNA_72_w")).config
+    tiny = random_reader(catalog.get("JanusDNA_72_w"), tiny=True).config
     assert (full.width, full.experts, full.layers) == (72, 16, 8)
     assert (tiny.width, tiny.experts, tiny.layers) == (32, 4, 8)
     deep = random_reader(
-        "JanusDNA_72_w", tiny=True, fields={"config": {"num_hidden_layers": 3}}
+        catalog.get("JanusDNA_72_w"), tiny=True, fields={"config": {"num_hidden_layers": 3}}
     ).config
     assert (deep.width, deep.layers) == (32, 3)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from safetensors.numpy import save, save_file
 from shared_data import need
 
+from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.tensors import CheckpointError, open_checkpoint, read_config
@@ -341,7 +342,7 @@ def test_pytorch_files_give_the_same_embeddings(tmp_path, torch):
     assert set(read) == set(tensors)
     vectors = []
     for folder in (FIXTURE, tmp_path):
-        port = load_port(plan_checkpoint(FIXTURE.name, folder))
+        port = load_port(plan_checkpoint(catalog.get(FIXTURE.name), folder))
         encoded = tokenize(port, ["ACGTTAGCCATTGA"])
         vectors.append(embedder(port)(port.state, collate(port, encoded, len(encoded[0]))))
     np.testing.assert_array_equal(*vectors)
@@ -385,7 +386,7 @@ def test_an_adapter_is_refused_with_and_without_its_base(tmp_path, fields, words
     name = "base_model.model.esm.encoder.layer.0.attention.self.query.lora_A.weight"
     save_file({name: np.zeros((1, 8), np.float32)}, folder / "adapter_model.safetensors")
     with pytest.raises(CheckpointError) as error:
-        plan_checkpoint(FIXTURE.name, folder)
+        plan_checkpoint(catalog.get(FIXTURE.name), folder)
     assert re.search(
         rf"folder: is a PEFT adapter {words}: merge it first "
         r"\(`model\.merge_and_unload\(\)\.save_pretrained\(\.\.\.\)`\)$",
@@ -396,7 +397,7 @@ def test_an_adapter_is_refused_with_and_without_its_base(tmp_path, fields, words
 def test_the_adapter_of_the_cases_is_refused():
     name = "nucleotide-transformer-v2-50m-multi-species"
     with pytest.raises(CheckpointError, match="is a PEFT adapter"):
-        plan_checkpoint(name, need("cases", "ckpt_peft", name))
+        plan_checkpoint(catalog.get(name), need("cases", "ckpt_peft", name))
 
 
 def test_quantised_weights_are_refused(tmp_path):
@@ -406,12 +407,12 @@ def test_quantised_weights_are_refused(tmp_path):
         name: tensors[name].astype(np.int8), f"{name}.absmax": np.zeros(3, np.float32),
     }))  # fmt: skip
     with pytest.raises(CheckpointError, match=rf"tensor '{name}' is I8; .*dequantised \(`model"):
-        plan_checkpoint(FIXTURE.name, folder)
+        plan_checkpoint(catalog.get(FIXTURE.name), folder)
     fields = json.loads((folder / "config.json").read_text())
     fields["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_8bit": True}
     (folder / "config.json").write_text(json.dumps(fields))
     with pytest.raises(CheckpointError, match=r"are quantised \(bitsandbytes\): save the model"):
-        plan_checkpoint(FIXTURE.name, folder)
+        plan_checkpoint(catalog.get(FIXTURE.name), folder)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_refused_are_those_that_tokenizing_refuses(name, records, positions, cut
 
 def test_special_tokens_beyond_the_rows_are_named():
     # Its published vocabulary has two tokens more than its embedding has rows.
-    reader = random_reader("nucleotide-transformer-2.5b-multi-species")
+    reader = random_reader(catalog.get("nucleotide-transformer-2.5b-multi-species"))
     ((index, reason),) = refused(reader, ["ACGTAC", "ACGTAC<bos>", "GGN"])
     assert index == 1
     assert "token id 4106, but the model has 4105 rows; remove special tokens" in reason

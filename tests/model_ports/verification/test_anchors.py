@@ -15,6 +15,7 @@ from model_ports.tokenizers import TokenizerError, build_tokenizer
 from model_ports.verification.anchors import AnchorError, anchors_of, verify_real
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"  # its fixture stands in for the real one
+ENTRY = catalog.get(NAME)
 WITHOUT = {"METAGENE-1", "evo-1-131k-base"}
 
 
@@ -46,9 +47,9 @@ def test_all_models_but_two_have_anchors():
     for name in catalog.entries():
         if name in WITHOUT:
             with pytest.raises(AnchorError, match="no anchor exists: the input records"):
-                anchors_of(name)
+                anchors_of(catalog.get(name))
         else:
-            for anchor in anchors_of(name):
+            for anchor in anchors_of(catalog.get(name)):
                 assert anchor["width"] == catalog.get(name).width
                 assert anchor["revision"] in (None, catalog.get(name).source["revision"])
 
@@ -59,7 +60,7 @@ def test_the_checkpoint_that_an_anchor_was_made_of_passes():
         "sequence": None,
         "sequence_parts": [["ACG", 5], ["ACGACG", 2]],
     }
-    results = verify_real(NAME, GOLDEN / NAME, [stand_in(), long])
+    results = verify_real(ENTRY, GOLDEN / NAME, [stand_in(), long])
     assert [r.passed for r in results] == [True, True]
     assert results[0].tokens == ""
     assert results[0].cosine == pytest.approx(1)
@@ -76,14 +77,14 @@ def test_the_checkpoint_that_an_anchor_was_made_of_passes():
     ],
 )
 def test_another_anchor_fails(change):
-    (result,) = verify_real(NAME, GOLDEN / NAME, [{**stand_in(), **change}])
+    (result,) = verify_real(ENTRY, GOLDEN / NAME, [{**stand_in(), **change}])
     assert not result.passed
 
 
 def test_without_recorded_ids_the_vector_alone_counts():
     anchor = stand_in()
     del anchor["token_ids"]
-    (result,) = verify_real(NAME, GOLDEN / NAME, [anchor])
+    (result,) = verify_real(ENTRY, GOLDEN / NAME, [anchor])
     assert result.passed
     assert result.tokens is None
 
@@ -117,7 +118,7 @@ def test_tokenizers_give_the_recorded_ids(name):
         tokenizer = build_tokenizer(folder if folder.is_dir() else None, entry.tokenizer)
     except TokenizerError as error:
         pytest.skip(f"tokenizer files are not there: {error}")
-    anchors = [a for a in anchors_of(name) if "token_ids" in a and a["sequence"]]
+    anchors = [a for a in anchors_of(catalog.get(name)) if "token_ids" in a and a["sequence"]]
     if not anchors:
         pytest.skip("no ids were recorded")
     for anchor in anchors:
