@@ -124,6 +124,13 @@ class EmbeddingSettings:
         "Poolings of each hidden state: preset (the model's), mean, mean-all-rows, max, first, "
         "last, penultimate.",
     )
+    window: str | tuple[int, int] = _field(
+        "model",
+        checks.window,
+        "Cuts longer records into windows whose embeddings are averaged, weighted by tokens: "
+        "LETTERS/STRIDE, such as 1024/512; LETTERS, with half of it as stride; none; or model: "
+        "what the catalog states of each.",
+    )
     dtype: str = _field(
         CATALOG_DTYPE,
         checks.one_of(*DTYPES),

@@ -130,6 +130,20 @@ def taps(value: Any) -> tuple[int, ...]:
     return numbers
 
 
+def window(value: Any) -> str | tuple[int, int]:
+    """Takes 'model', 'none', or letters of a window and of its stride as 1024/512 or 1024."""
+    if value in ("model", "none"):
+        return value
+    match = re.fullmatch(r"([1-9]\d{0,8})(?:/([1-9]\d{0,8}))?", str(value))
+    if not match:
+        raise ValueError(f"{value!r} is not valid; say LETTERS/STRIDE, such as 1024/512, or none")
+    letters = int(match[1])
+    stride = int(match[2]) if match[2] else max(letters // 2, 1)
+    if stride > letters:
+        raise ValueError(f"{value!r}: a stride above the window leaves letters out")
+    return letters, stride
+
+
 def strengths(value: Any) -> tuple[float, ...]:
     """Takes positive numbers."""
     numbers = tuple(_number(item, float) for item in items(value))

@@ -44,6 +44,8 @@ class Preset:
         padding_side: Where padding stands in a batch, 'right', 'left' or 'both', the odd token
             then on the right.
         masked: Whether the model is given the attention mask.
+        window: Letters of the windows that longer records are cut into; None: they are not cut.
+        stride: Letters from the start of a window to that of the next.
         reason: Why the published preset differs from the corrected one.
     """
 
@@ -52,6 +54,8 @@ class Preset:
     batching: str
     padding_side: Literal["right", "left", "both"] = "right"
     masked: bool = True
+    window: int | None = None
+    stride: int | None = None
     reason: str = ""
 
 

@@ -10,6 +10,7 @@ from model_ports.exits import DONE, Parser
 
 _POOLINGS = "preset,mean,mean-all-rows,max,first,last,penultimate"
 _LETTERS_HELP = "upper: lower-case letters as upper-case ones; dna: and U as T"
+_WINDOW_HELP = "cut longer records: LETTERS/STRIDE, such as 1024/512; none; model: the catalog's"
 _TAPS = "-1 final, 0 embedding, i after block i; several with commas, or all"
 
 
@@ -26,6 +27,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--poolings", default="preset", help=_POOLINGS)
     parser.add_argument("--preset", default="corrected", choices=PRESETS)
     parser.add_argument("--letters", default="as-is", choices=LETTERS, help=_LETTERS_HELP)
+    parser.add_argument("--window", default="model", help=_WINDOW_HELP)
     parser.add_argument("--dtype", default=CATALOG_DTYPE, choices=DTYPES)
     arguments = parser.parse_args(words)
 
@@ -55,6 +57,7 @@ def main(words: Sequence[str]) -> int:
             preset=arguments.preset,
             dtype=arguments.dtype,
             letters=arguments.letters,
+            window=arguments.window,
             names=names,
             advance=lambda done: bars.advance(bar, done),
         )

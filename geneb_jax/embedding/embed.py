@@ -14,6 +14,7 @@ from geneb_jax.config import (
     Settings,
 )
 from geneb_jax.config_checks import local_path
+from geneb_jax.config_checks import window as parse_window
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.unseen import say_unseen_sequences
 from geneb_jax.tasks.letters import prepare
@@ -31,6 +32,7 @@ def embed(
     preset: PresetName = "corrected",
     dtype: str = CATALOG_DTYPE,
     letters: Letters = "as-is",
+    window: str = "model",
 ) -> np.ndarray:
     """Embeds sequences: `geneb_jax.embed(model, sequences)`.
 
@@ -45,6 +47,9 @@ def embed(
             the catalog has for the model.
         letters: What the model is given: the sequences 'as-is', in 'upper' case, or as 'dna' (in
             upper case, U as T).
+        window: Cuts longer sequences into windows, whose embeddings are averaged, weighted by
+            tokens: 'LETTERS/STRIDE', such as '1024/512', 'LETTERS', with half of it as stride,
+            'none', or 'model': what the catalog states.
 
     Returns:
         float32 [N, D].
@@ -58,6 +63,7 @@ def embed(
         "preset": preset,
         "dtype": dtype,
         "letters": letters,
+        "window": window,
     }
     views = embed_views(model, sequences, taps=(tap,), poolings=(pooling,), **options)
     (embeddings,) = views.values()
@@ -74,6 +80,7 @@ def embed_views(
     preset: PresetName = "corrected",
     dtype: str = CATALOG_DTYPE,
     letters: Letters = "as-is",
+    window: str = "model",
     names: Sequence[str] = (),
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[View, np.ndarray]:
@@ -91,6 +98,9 @@ def embed_views(
             the catalog has for the model.
         letters: What the model is given: the sequences 'as-is', in 'upper' case, or as 'dna' (in
             upper case, U as T).
+        window: Cuts longer sequences into windows, whose embeddings are averaged, weighted by
+            tokens: 'LETTERS/STRIDE', such as '1024/512', 'LETTERS', with half of it as stride,
+            'none', or 'model': what the catalog states.
         names: What errors call the sequences; none: their indices.
         advance: Told how many sequences were done since the last call.
 
@@ -103,12 +113,16 @@ def embed_views(
     """
     if letters not in LETTERS:
         raise ValueError(f"letters is {letters!r}; valid: {', '.join(LETTERS)}")
+    try:
+        cut = parse_window(window)
+    except ValueError as error:
+        raise ValueError(f"window is {error}") from None
     texts = [prepare(text, letters) for text in _texts(sequences)]
     folder = local_path(checkpoints_dir) if checkpoints_dir else None
     settings = Settings(
         data=DataSettings(checkpoints_dir=folder),
         embedding=EmbeddingSettings(
-            preset=preset, dtype=dtype, taps=tuple(taps), poolings=tuple(poolings)
+            preset=preset, dtype=dtype, taps=tuple(taps), poolings=tuple(poolings), window=cut
         ),
     )
     source = find_source(model, settings)

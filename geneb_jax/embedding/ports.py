@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import numpy as np
@@ -50,6 +50,7 @@ from model_ports.port import NUMERICS, Port, Reader
 from model_ports.running.letters import Unseen
 from model_ports.running.records import refused
 from model_ports.running.unseen import unseen
+from model_ports.running.windows import average_windows, cut_into_windows
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
@@ -184,15 +185,17 @@ class PortSource:
             raise ValueError("\n".join(f"model '{self.name}': {line}" for line in lines))
         port = self._load(None)
         engine = open_engine(port, views)
+        cut = cut_into_windows(sequences, port.preset)
         if port.preset.batching == "input-order":
             size = self.settings.published_batch_size
-            vectors = embed_array_in_order(engine, sequences, size, advance)
+            vectors = embed_array_in_order(engine, cut.windows, size, advance)
         else:
             # A few short sequences need no batch that fills a large device.
-            longest = max(map(len, sequences))
-            tokens = untuned_batch_tokens(engine, len(sequences))
-            tokens = min(tokens, longest << len(sequences).bit_length())
-            vectors = embed_array(engine, sequences, tokens, advance)
+            longest = max(map(len, cut.windows))
+            tokens = untuned_batch_tokens(engine, len(cut.windows))
+            tokens = min(tokens, longest << len(cut.windows).bit_length())
+            vectors = embed_array(engine, cut.windows, tokens, cut.counting(advance))
+        vectors = average_windows(port, vectors, cut)
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
 
@@ -220,7 +223,7 @@ class PortSource:
     def _reader(self) -> Reader:
         """All of the port that needs no weights: a checkpoint is read and planned once."""
         if self._planned is None:
-            self._planned = self._plan()
+            self._planned = with_windows(self._plan(), self.settings.window)
             if unknown := self._planned.unknown_fields:
                 logging.warning("model '%s': %s", self.name, unknown_text(unknown))
         return self._planned
@@ -240,11 +243,12 @@ class PortSource:
         preset, dtype = self.settings.preset, dtype_of(self.name, self.settings.dtype)
         if self.weights != "checkpoint":
             tiny = self.weights == "tiny"
-            return random_port(self.entry, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
+            port = random_port(self.entry, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
+            return with_windows(port, self.settings.window)
         if not isinstance(planned, PlannedCheckpoint):  # weights that were not fetched yet
             folder = converted_checkpoint(self.entry)
             planned = plan_checkpoint(self.entry, folder, preset)
-        return load_port(planned, dtype, mesh)
+        return with_windows(load_port(planned, dtype, mesh), self.settings.window)
 
 
 @dataclass(frozen=True)
@@ -271,7 +275,9 @@ class OpenPort:
 
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Embeds the records of these tasks that are not kept already, each distinct one once."""
-        stores, splits = self._stores(), _splits(tasks)
+        stores, preset = self._stores(), self.engine.port.preset
+        cut = {name: cut_into_windows(s, preset) for name, s in _splits(tasks).items()}
+        splits = {name: each.windows for name, each in cut.items()}
         if jax.process_count() > 1:
             self._embed(stores, self._share(splits), advance)
             meet(self.name)
@@ -279,13 +285,19 @@ class OpenPort:
 
         def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
             store = stores[self.representations.index(representation)]
-            return store.get(keys[task.info.id, "train"]), store.get(keys[task.info.id, "test"])
+            train, test = (
+                average_windows(self.engine.port, store.get(keys[name]), cut[name])
+                for name in ((task.info.id, "train"), (task.info.id, "test"))
+            )
+            return train, test
 
         return Prepared(features, speed_figures(self.engine, self.workdir))
 
     def prepare_share(self, tasks: Sequence[Task]) -> None:
         """Embeds this process's share of the tasks' records."""
-        self._embed(self._stores(), self._share(_splits(tasks)), lambda _: None)
+        preset = self.engine.port.preset
+        splits = {name: cut_into_windows(s, preset).windows for name, s in _splits(tasks).items()}
+        self._embed(self._stores(), self._share(splits), lambda _: None)
 
     def _stores(self) -> list[Store]:
         """A store for each representation; what it depends on is in its folder's name."""
@@ -342,8 +354,35 @@ def views_of(reader: Reader, taps: Sequence[int], poolings: Sequence[str]) -> li
     return views
 
 
+_Reader = TypeVar("_Reader", bound=Reader)
+
+
+def with_windows(reader: _Reader, window: str | tuple[int, int]) -> _Reader:
+    """Returns a model whose preset cuts long records as the config's `window` says.
+
+    Raises:
+        ValueError: The preset embeds a record with its batch, so that windows have no embedding
+            of their own.
+    """
+    if window == "model":
+        return reader
+    letters, stride = (None, None) if window == "none" else window
+    if letters and reader.preset.batching == "input-order":
+        raise ValueError(
+            f"model '{reader.entry.id}': the published preset embeds a record with its batch, and "
+            "none of its windows alone; use config.preset=corrected or config.window=model"
+        )
+    return replace(reader, preset=replace(reader.preset, window=letters, stride=stride))
+
+
+def _window_name(preset: catalog.Preset) -> str:
+    return f"{preset.window}-{preset.stride}" if preset.window else "whole"
+
+
 def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Representation:
     preset = {k: v for k, v in asdict(port.preset).items() if k != "reason"}
+    if port.preset.window is None:  # as before there were windows
+        del preset["window"], preset["stride"]
     identity = {
         "model": port.entry.id,
         "revision": port.entry.source["revision"],
@@ -353,15 +392,17 @@ def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Repr
         "numerics": NUMERICS,
         "tap": view.tap,
     }
+    stated = port.entry.preset(settings.preset)
+    as_stated = (port.preset.window, port.preset.stride) == (stated.window, stated.stride)
     if port.preset.batching == "input-order":
         identity["published_batch_size"] = settings.published_batch_size
     columns = {
         "preset": settings.preset,
         "dtype": port.dtype,
         "tap": str(view.tap),
-        "pooling": view.pooling,
+        "pooling": view.pooling if as_stated else f"{view.pooling}@{_window_name(port.preset)}",
     }
-    of_preset = view == View(FINAL, port.preset.pooling)
+    of_preset = as_stated and view == View(FINAL, port.preset.pooling)
     return Representation(columns, identity, view, of_preset, port.unknown_fields)
 
 

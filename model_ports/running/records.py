@@ -7,6 +7,7 @@ import numpy as np
 
 from model_ports.contract.family import family
 from model_ports.port import Port, Reader
+from model_ports.running.windows import cut_into_windows
 
 _PADDING_BEFORE = {"right": 0, "both": 1, "left": 2}  # halves of the padding of a record
 
@@ -46,18 +47,21 @@ def refused(reader: Reader, sequences: Sequence[str]) -> list[tuple[int, str]]:
         longest = limit - tokenizer.specials
     if tokenizer.vocab_size > reader.config.vocab_size:
         longest = -1
+    window = reader.preset.window or sys.maxsize
     doubtful = [
         i
         for i, sequence in enumerate(sequences)
-        if len(sequence) > longest or not (sequence.isascii() and sequence.isalpha())
+        if min(len(sequence), window) > longest or not (sequence.isascii() and sequence.isalpha())
     ]
-    found = []
+    found: dict[int, str] = {}
     for start in range(0, len(doubtful), _CHECKED):
         rows = doubtful[start : start + _CHECKED]
-        encoded = tokenizer.encode([sequences[i] for i in rows], cut)
-        reasons = ((i, _refusal(reader, ids)) for i, ids in zip(rows, encoded, strict=True))
-        found += [(i, reason) for i, reason in reasons if reason]
-    return found
+        windows, counts = cut_into_windows([sequences[i] for i in rows], reader.preset)
+        encoded = tokenizer.encode(windows, cut)
+        for i, ids in zip(np.repeat(rows, counts).tolist(), encoded, strict=True):
+            if reason := _refusal(reader, ids):
+                found.setdefault(i, reason)
+    return list(found.items())
 
 
 def _refusal(reader: Reader, ids: np.ndarray) -> str | None:

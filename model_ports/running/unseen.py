@@ -1,9 +1,13 @@
 """Records of which a model does not see everything: unknown letters, no token, a cut end."""
 
+import sys
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from model_ports.port import Reader
 from model_ports.running.letters import Unseen, unknown_letters
+from model_ports.running.windows import cut_into_windows
 
 _SHORT = 16  # letters; a record of more makes a token, for no tokenizer joins so many
 _TOGETHER = 16384  # records that are tokenized at once
@@ -39,9 +43,10 @@ def _without_token(reader: Reader, sequences: Sequence[str], unknown: Unseen) ->
 
 
 def _cut(reader: Reader, sequences: Sequence[str], limit: int) -> Unseen:
-    """Returns the records that have more tokens than the limit."""
+    """Returns the records that have more tokens than the limit, or a window that has."""
     most = limit - reader.tokenizer.specials
-    doubtful = [i for i, sequence in enumerate(sequences) if len(sequence) > most]
+    window = reader.preset.window or sys.maxsize
+    doubtful = [i for i, sequence in enumerate(sequences) if min(len(sequence), window) > most]
     rows = [i for i, tokens in _lengths(reader, sequences, doubtful) if tokens > limit]
     return Unseen("cut", f"have more than {limit:,} tokens and are cut there", rows)
 
@@ -49,8 +54,13 @@ def _cut(reader: Reader, sequences: Sequence[str], limit: int) -> Unseen:
 def _lengths(
     reader: Reader, sequences: Sequence[str], rows: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yields each of some rows with the number of its tokens, special ones counted, uncut."""
+    """Yields each of some rows with the number of its tokens, special ones counted, uncut.
+
+    Of a record in windows it is that of the window with the most.
+    """
     for start in range(0, len(rows), _TOGETHER):
         together = rows[start : start + _TOGETHER]
-        encoded = reader.tokenizer.encode([sequences[i] for i in together], None)
-        yield from zip(together, map(len, encoded), strict=True)
+        windows, counts = cut_into_windows([sequences[i] for i in together], reader.preset)
+        tokens = np.array([len(ids) for ids in reader.tokenizer.encode(windows, None)])
+        most = np.maximum.reduceat(tokens, np.cumsum(counts) - np.array(counts))
+        yield from zip(together, most.tolist(), strict=True)

@@ -10,7 +10,7 @@ from golden_ports import GOLDEN, golden_port
 
 import geneb_jax
 from geneb_jax.benchmark import CUSTOM, TaskInfo
-from geneb_jax.config import ConfigError, DataSettings, Settings, default_config
+from geneb_jax.config import ConfigError, DataSettings, EmbeddingSettings, Settings, default_config
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.ports import PortSource
@@ -192,3 +192,44 @@ def test_parameters_of_random_weights_are_counted(tmp_path):
     assert (found["model_id"], found["display"], found["url"]) == (name, name, "")
     entry = catalog.get(name.partition(":")[0])
     assert found["params"] == parameters(random_port(entry, tiny=True)) > 0
+
+
+def test_windows_of_a_run_are_averaged_and_stand_in_rows_of_their_own(tmp_path):
+    name = "hyenadna-medium-160k-seqlen-hf:random:tiny"
+    rng = np.random.default_rng(0)
+    records = ["".join(rng.choice([*"ACGT"], n)) for n in (10, 25, 32, 47, 20, 21, 64, 12)]
+    rows = [(s, i % 2, "train" if i < 6 else "test") for i, s in enumerate(records)]
+    write_task(tmp_path / "tasks", "one", rows)
+    config = default_config()
+    config.update(models=name, tasks_dir=str(tmp_path / "tasks"), regimes="full", report=False)
+    whole = run(config, tmp_path / "run")
+    config.window = "20/10"
+    both = run(config, tmp_path / "run")
+    assert whole["pooling"].unique().tolist() == ["mean"]
+    assert sorted(both["pooling"].unique()) == ["mean", "mean@20-10"]
+
+    of_25, of_32 = records[1], records[2]
+    by_hand = [[of_25[:20], of_25[5:]], [of_32[:20], of_32[10:30], of_32[12:]]]
+    found = geneb_jax.embed(name, records, window="20/10")
+    np.testing.assert_allclose(found[0], geneb_jax.embed(name, records[:1])[0], atol=1e-6)
+    for row, windows in zip(found[1:3], by_hand, strict=True):
+        mean = geneb_jax.embed(name, windows).mean(axis=0)  # of as many tokens each
+        np.testing.assert_allclose(row, mean, atol=1e-6)
+    kept = [path.name for path in (tmp_path / "run" / "embeddings").glob("*/*")]
+    assert len(kept) == 2
+    assert any("mean@20-10" in each for each in kept)
+    with pytest.raises(ValueError, match="window is '20/30': a stride above the window"):
+        geneb_jax.embed(name, records, window="20/30")
+
+
+def test_windows_need_a_record_that_is_embedded_alone():
+    settings = EmbeddingSettings(preset="published", window=(100, 50))
+    published = next(
+        entry.id
+        for entry in catalog.entries().values()
+        if "unavailable" not in entry.presets["published"]
+        and entry.preset("published").batching == "input-order"
+    )
+    data = DataSettings(checkpoints_dir=GOLDEN)
+    source = find_source(published, Settings(data=data, embedding=settings))
+    assert "embeds a record with its batch, and none of its windows" in source.check([])[0]
