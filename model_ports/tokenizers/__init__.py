@@ -11,12 +11,14 @@ from model_ports.tokenizers.dna_gpt import dna_gpt_tokenizer
 from model_ports.tokenizers.generator import generator_tokenizer
 from model_ports.tokenizers.json_file import json_tokenizer
 from model_ports.tokenizers.kmer import kmer_tokenizer
+from model_ports.tokenizers.overlapping import overlapping_tokenizer
 from model_ports.tokenizers.utf8 import utf8_tokenizer
 
 # Each makes a tokenizer from the checkpoint's folder (None: random weights without files) and
 # the options that the catalog states.
 KINDS: Mapping[str, Callable[[Path | None, Mapping[str, Any]], Tokenizer]] = {
     "kmer": kmer_tokenizer,
+    "overlapping-kmer": overlapping_tokenizer,
     "json": json_tokenizer,
     "character": character_tokenizer,
     "utf-8": utf8_tokenizer,
