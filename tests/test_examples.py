@@ -43,7 +43,7 @@ def test_probe_arrays():
     done = run("probe_arrays.py")
     assert done.returncode == 0, done.stderr
     means = {
-        line.split()[0]: float(line.split()[1])
+        line.split()[0]: float(line.split()[2])
         for line in done.stdout.splitlines()
         if line.startswith(("full", "10-shot"))
     }
