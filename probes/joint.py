@@ -92,7 +92,9 @@ class JointLogistic:
         labels = _labels(y, len(x))
         self.classes_, classes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has the class {self.classes_.tolist()[0]!r} alone; a probe needs two")
+            raise ValueError(
+                f"y has the class {self.classes_.tolist()[0]!r} alone; a probe needs two"
+            )
         self.n_features_in_ = x.shape[1]
         train, everything = TaskRows(x, classes, len(self.classes_)), np.arange(len(x))
         self.scores_, heads = pd.DataFrame(), []

@@ -185,7 +185,7 @@ class PortSource:
             raise ValueError("\n".join(f"model '{self.name}': {line}" for line in lines))
         port = self._load(None)
         engine = open_engine(port, views)
-        cut = cut_into_windows(sequences, port.preset)
+        cut = cut_into_windows(port, sequences)
         if port.preset.batching == "input-order":
             size = self.settings.published_batch_size
             vectors = embed_array_in_order(engine, cut.windows, size, advance)
@@ -275,8 +275,8 @@ class OpenPort:
 
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Embeds the records of these tasks that are not kept already, each distinct one once."""
-        stores, preset = self._stores(), self.engine.port.preset
-        cut = {name: cut_into_windows(s, preset) for name, s in _splits(tasks).items()}
+        stores, port = self._stores(), self.engine.port
+        cut = {name: cut_into_windows(port, s) for name, s in _splits(tasks).items()}
         splits = {name: each.windows for name, each in cut.items()}
         if jax.process_count() > 1:
             self._embed(stores, self._share(splits), advance)
@@ -286,7 +286,7 @@ class OpenPort:
         def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
             store = stores[self.representations.index(representation)]
             train, test = (
-                average_windows(self.engine.port, store.get(keys[name]), cut[name])
+                average_windows(port, store.get(keys[name]), cut[name])
                 for name in ((task.info.id, "train"), (task.info.id, "test"))
             )
             return train, test
@@ -295,8 +295,8 @@ class OpenPort:
 
     def prepare_share(self, tasks: Sequence[Task]) -> None:
         """Embeds this process's share of the tasks' records."""
-        preset = self.engine.port.preset
-        splits = {name: cut_into_windows(s, preset).windows for name, s in _splits(tasks).items()}
+        port = self.engine.port
+        splits = {name: cut_into_windows(port, s).windows for name, s in _splits(tasks).items()}
         self._embed(self._stores(), self._share(splits), lambda _: None)
 
     def _stores(self) -> list[Store]:

@@ -56,7 +56,7 @@ def refused(reader: Reader, sequences: Sequence[str]) -> list[tuple[int, str]]:
     found: dict[int, str] = {}
     for start in range(0, len(doubtful), _CHECKED):
         rows = doubtful[start : start + _CHECKED]
-        windows, counts = cut_into_windows([sequences[i] for i in rows], reader.preset)
+        windows, counts = cut_into_windows(reader, [sequences[i] for i in rows])
         encoded = tokenizer.encode(windows, cut)
         for i, ids in zip(np.repeat(rows, counts).tolist(), encoded, strict=True):
             if reason := _refusal(reader, ids):

@@ -60,7 +60,7 @@ def _lengths(
     """
     for start in range(0, len(rows), _TOGETHER):
         together = rows[start : start + _TOGETHER]
-        windows, counts = cut_into_windows([sequences[i] for i in together], reader.preset)
+        windows, counts = cut_into_windows(reader, [sequences[i] for i in together])
         tokens = np.array([len(ids) for ids in reader.tokenizer.encode(windows, None)])
         most = np.maximum.reduceat(tokens, np.cumsum(counts) - np.array(counts))
         yield from zip(together, most.tolist(), strict=True)

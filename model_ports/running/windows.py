@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from model_ports.catalog import Preset
 from model_ports.port import Reader
 
 
@@ -34,26 +33,25 @@ class Cut(NamedTuple):
         return tell
 
 
-def windows_of(sequence: str, preset: Preset) -> list[str]:
-    """Returns the windows of a record under a preset: the record itself where it fits into one.
+def windows_of(sequence: str, length: int, stride: int) -> list[str]:
+    """Returns the windows of a record: the record itself where it fits into one.
 
-    Windows of `preset.window` letters start every `preset.stride` letters; the last one is moved
-    back to end where the record ends, as GENEB's submission of SpliceBERT has it. A letter may
-    stand in several.
+    Windows of `length` letters start every `stride` letters; the last one is moved back to end
+    where the record ends, as GENEB's submission of SpliceBERT has it. A letter may stand in
+    several.
     """
-    length, stride = preset.window, preset.stride
-    if length is None or len(sequence) <= length:
+    if len(sequence) <= length:
         return [sequence]
-    assert stride is not None
     last = len(sequence) - length
     return [sequence[start : start + length] for start in (*range(0, last, stride), last)]
 
 
-def cut_into_windows(sequences: Sequence[str], preset: Preset) -> Cut:
-    """Returns the windows of records; see `windows_of`."""
-    if preset.window is None:
+def cut_into_windows(reader: Reader, sequences: Sequence[str]) -> Cut:
+    """Returns the windows of records as the model's preset has them; see `windows_of`."""
+    length, stride = reader.preset.window, reader.preset.stride
+    if length is None or stride is None:
         return Cut(sequences, [1] * len(sequences))
-    cut = [windows_of(sequence, preset) for sequence in sequences]
+    cut = [windows_of(sequence, length, stride) for sequence in sequences]
     return Cut([window for windows in cut for window in windows], [len(w) for w in cut])
 
 

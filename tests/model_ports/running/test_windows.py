@@ -18,22 +18,18 @@ from model_ports.tokenizers import build_tokenizer
 NT = "nucleotide-transformer-v2-50m-multi-species"
 
 
-def preset(window, stride, **fields):
-    stated = catalog.get(NT).preset("corrected")
-    return replace(stated, window=window, stride=stride, **fields)
-
-
 def reader(window, stride, **fields):
     entry = catalog.get(NT)
     tokenizer = build_tokenizer(GOLDEN / NT, entry.tokenizer)
-    return Reader(entry, preset(window, stride, **fields), None, tokenizer, ())
+    preset = replace(entry.preset("corrected"), window=window, stride=stride, **fields)
+    return Reader(entry, preset, None, tokenizer, ())
 
 
 @given(length=st.integers(0, 60), window=st.integers(1, 20), stride=st.integers(1, 20))
 def test_windows_cover_a_record_and_the_last_one_ends_with_it(length, window, stride):
     stride = min(stride, window)
     record = "".join(chr(200 + i) for i in range(length))  # every letter tells where it stood
-    windows = windows_of(record, preset(window, stride))
+    windows = windows_of(record, window, stride)
     if length <= window:
         assert windows == [record]
         return
@@ -50,13 +46,13 @@ def test_windows_cover_a_record_and_the_last_one_ends_with_it(length, window, st
 @pytest.mark.parametrize(("length", "starts"), [(1024, [0]), (1025, [0, 1]), (1536, [0, 512])])
 def test_starts_of_the_submission_of_splicebert(length, starts):
     record = "".join(chr(200 + i) for i in range(length))
-    windows = windows_of(record, preset(1024, 512))
+    windows = windows_of(record, 1024, 512)
     assert [record.index(each[0]) for each in windows] == starts
 
 
 def test_averages_are_weighted_by_tokens():
     records = ["ACGTAC" * 2 + "ACG", "ACGTAC"]  # windows of 12, 12 and 6 letters
-    cut = cut_into_windows(records, preset(12, 12))
+    cut = cut_into_windows(reader(12, 12), records)
     assert cut.windows == ["ACGTACACGTAC", "TACACGTACACG", "ACGTAC"]
     assert cut.counts == [2, 1]
     # An N costs two tokens more than the 6-mer that it breaks: <cls>, 5 letters, N, a 6-mer.
@@ -68,7 +64,7 @@ def test_averages_are_weighted_by_tokens():
 
 
 def test_progress_is_told_of_records():
-    cut = cut_into_windows(["A" * 100, "A" * 30, "A"], preset(10, 5))
+    cut = cut_into_windows(reader(10, 5), ["A" * 100, "A" * 30, "A"])
     told = []
     tell = cut.counting(told.append)
     for _ in cut.windows:
