@@ -51,6 +51,8 @@ UNDERSTOOD = {
     **dict.fromkeys(("rcps", "pre_layer_norm", "last_layer_norm", "token_dropout"), (True,)),
     **dict.fromkeys(("bias", "layer_norm_with_affine"), (True,)),
     "use_interpolated_rotary_pos_emb": (True,),
+    **dict.fromkeys(("attention_bias", "mlp_bias"), (True, None)),
+    "layer_types": (None,),
 }
 
 
@@ -311,7 +313,7 @@ def test_complements_of_a_vocabulary_are_whole():
         ("GROVER", {"num_attention_heads": 5}, "heads is 5; it must divide hidden_size"),
         ("METAGENE-1", {"num_key_value_heads": 3}, "heads is 3; it must divide num_"),
         ("METAGENE-1", {"head_dim": 7}, "heads are 7 wide; rotary positions take pairs"),
-        ("METAGENE-1", {"sliding_window": 16}, "sliding_window is 16; only null is computed of a"),
+        ("METAGENE-1", {"sliding_window": 16}, "sliding_window is 16; only false or null is"),
         ("deepgene", {"embedding_size": 16}, "embedding_size is 16; only that of hidden_size, 32"),
         ("Omni-DNA-1B", {"n_kv_heads": 1}, "n_kv_heads is 1; only that of n_heads, 4"),
         ("space", {"topk": 5}, "topk is 5; it must be a whole number from 1 to 4"),
@@ -348,9 +350,9 @@ def test_what_a_mistral_lacks_is_transformers_default():
     content |= {"num_attention_heads": 16, "head_dim": 2}
     bare = {k: v for k, v in content.items() if k not in ("num_key_value_heads", "sliding_window")}
     config, _ = family_config(entry, bare)
-    assert (config.key_value_heads, config.window) == (8, 4096)
+    assert (config.key_value_heads, set(config.windows)) == (8, {4096})
     null = {**content, "num_key_value_heads": None, "sliding_window": None}
     config, _ = family_config(entry, null)
-    assert (config.key_value_heads, config.window) == (16, None)
+    assert (config.key_value_heads, set(config.windows)) == (16, {None})
     config, _ = family_config(entry, {**bare, "model_type": "llama"})
-    assert (config.key_value_heads, config.window) == (16, None)
+    assert (config.key_value_heads, set(config.windows)) == (16, {None})
