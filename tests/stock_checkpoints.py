@@ -1,7 +1,7 @@
 """Checkpoints that transformers makes and saves, and its hidden states of some records.
 
-They are tiny, and every parameter is drawn, those of norms and biases too, so that none is at the
-value that it has before training.
+They are tiny, and every parameter that is trained is drawn, those of norms and biases too, so that
+none is at the value that it has before training.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ def random_model(cls: Any, config: Any, seed: int = 0) -> Any:
     config._attn_implementation = "eager"
     model = cls(config).eval()
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in filter(lambda each: each.requires_grad, model.parameters()):
             spread = 0.3 if parameter.dim() == 1 else 0.4
             parameter.add_(torch.randn_like(parameter), alpha=spread)
     return model
