@@ -56,6 +56,10 @@ class Family(Protocol):
             number of blocks), and `max_tokens` (the longest input that its position table allows;
             None: no limit). The fields are those of config.json and of the catalog's `unstated`,
             read through `fields.Fields`: from_json raises FieldError and no other error.
+        BATCHING: Why padding cannot change an embedding, a name of `catalog.BATCHINGS`: "masked"
+            where the model takes a mask, "causal" where it takes none and a token sees those before
+            it only, "fixed" where all records are padded to one length. The preset of a model
+            whose published extractor batched in another way says so.
         FIXED: Fields of config.json that are computed with these values only, as `Fields.check`
             takes them; from_json checks them.
         UNUSED: Names of fields that do not change a frozen embedding, beside
@@ -74,6 +78,7 @@ class Family(Protocol):
     """
 
     Config: Any
+    BATCHING: str
     FIXED: Mapping[str, Any]
     UNUSED: Collection[str]
     Model: Any

@@ -20,7 +20,7 @@ ROWS = 2**26  # rows of a table: a vocabulary, positions
 COUNTS = 2**12  # layers, heads, experts, and the width of a head
 
 _SHOWN = 60  # characters of a value in an error
-_NAMED = 8  # unknown fields that are named; the others are counted
+_NAMED = 8  # unknown fields, or allowed values, that are named; the others are counted
 
 
 class FieldError(ValueError):
@@ -162,6 +162,22 @@ class Fields:
             raise _error(name, value, f"it must be {_either(among)}")
         return value
 
+    def choices(self, name: str, *, among: Iterable[str], length: int) -> tuple[str, ...]:
+        """Returns a list of `length` texts, each one of some.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        _, values = self._value((name,), None)
+        among = tuple(among)
+        if (
+            not isinstance(values, list)
+            or len(values) != length
+            or any(value not in among for value in values)
+        ):
+            raise _error(name, values, f"it must be a list of {length}, each {_either(among)}")
+        return tuple(values)
+
     def text(self, name: str) -> str:
         """Returns a text.
 
@@ -264,43 +280,132 @@ class Fields:
 
 _ROPE_FIELDS = {"rope_theta", "rope_type", "type", "partial_rotary_factor"}
 
+# The kinds of scaled rotary positions that are computed, and the fields that they add.
+_SCALINGS: Mapping[str, Collection[str]] = {
+    "default": (),
+    "linear": ("factor",),
+    "llama3": (
+        "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """How rotary positions turn the pairs of a head.
+
+    Attributes:
+        base: Base of the frequencies.
+        share: The share of a head, from its front, whose elements turn.
+        factor: What frequencies are divided by; 1.0: positions are not scaled.
+        bands: Of Llama 3.1's scaling the trained length in tokens and the factors of low and high
+            frequencies; None: all frequencies are divided.
+    """
+
+    base: float
+    share: float = 1.0
+    factor: float = 1.0
+    bands: tuple[int, float, float] | None = None
+
+
+def rotary(
+    fields: Fields,
+    absent: float = 10000.0,
+    *,
+    share: float | None = None,
+    scalings: Iterable[str] = tuple(_SCALINGS),
+    groups: Iterable[str] = ("rope_parameters", "rope_scaling"),
+) -> Rotary:
+    """Returns the rotary positions of a config.json as transformers 4 and 5 spell them.
+
+    Version 4 has `rope_theta` and, where positions are scaled, `rope_scaling` with `type` or
+    `rope_type`; version 5 has all of it in `rope_parameters`. GPT-NeoX calls the base
+    `rotary_emb_base` and the share of a head that turns `rotary_pct`.
+
+    Args:
+        fields: The fields of config.json.
+        absent: The base where none is stated.
+        share: The share of a head that turns where none is stated; None: only whole heads are
+            computed.
+        scalings: The kinds of scaling that are computed.
+        groups: The objects that may state the positions, each whole.
+
+    Raises:
+        FieldError: A number is out of its range or stated twice with two values, or positions are
+            scaled in another way, turn a part of a head, or differ by layer.
+    """
+    prefixes, scaled = [""], []
+    for group in groups:
+        if fields.unset(group):
+            continue
+        stated = fields.object(group)
+        kinds = (f"{group}.rope_type", f"{group}.type")
+        kind = fields.choice(*kinds, among=scalings, absent="default")
+        if strange := sorted(set(stated) - _ROPE_FIELDS - set(_SCALINGS[kind])):
+            raise fields.refuse(f"{group}.{strange[0]}", "it is not computed here")
+        prefixes.append(f"{group}.")
+        if kind != "default":
+            scaled.append((group, _scaling(fields, group, kind)))
+    if len({scaling for _, scaling in scaled}) > 1:
+        raise fields.refuse(scaled[1][0], f"{scaled[0][0]} states another scaling; keep one")
+    factor, bands = scaled[0][1] if scaled else (1.0, None)
+    partial = [f"{prefix}partial_rotary_factor" for prefix in prefixes]
+    if share is None:
+        fields.check(dict.fromkeys(partial, (1.0, None)))
+        return Rotary(_base(fields, prefixes, absent), 1.0, factor, bands)
+    partial = ["rotary_pct", *(name for name in partial if not fields.unset(name))]
+    return Rotary(
+        _base(fields, [*prefixes, None], absent),
+        fields.number(*partial, absent=share),
+        factor,
+        bands,
+    )
+
+
+def _scaling(
+    fields: Fields, group: str, kind: str
+) -> tuple[float, tuple[int, float, float] | None]:
+    """Returns the factor and, of Llama 3.1's kind, the bands; see `Rotary`."""
+    factor = fields.number(f"{group}.factor", most=1e6)
+    if kind == "linear":
+        return factor, None
+    names = ("original_max_position_embeddings", f"{group}.original_max_position_embeddings")
+    there = [name for name in names if fields.has(name)] or ["max_position_embeddings"]
+    length = fields.count(*there, most=ROWS)
+    low = fields.number(f"{group}.low_freq_factor", most=1e6)
+    high = fields.number(f"{group}.high_freq_factor", most=1e6)
+    if high <= low:
+        raise fields.refuse(f"{group}.high_freq_factor", f"low_freq_factor, {low:g}, is less")
+    return factor, (length, low, high)
+
+
+def _base(fields: Fields, prefixes: Iterable[str | None], absent: float) -> float:
+    """Returns the base of rotary positions; None among the prefixes is GPT-NeoX's name of it."""
+    names = ["rotary_emb_base" if prefix is None else f"{prefix}rope_theta" for prefix in prefixes]
+    there = [name for name in names if fields.has(name)]
+    stated = [name for name in there if not fields.is_null(name)]
+    return fields.number(*(stated or there or names), most=1e12, absent=absent)
+
 
 @overload
 def rotary_base(fields: Fields, absent: float) -> float: ...
 @overload
 def rotary_base(fields: Fields, absent: None) -> float | None: ...
 def rotary_base(fields: Fields, absent: float | None) -> float | None:
-    """Returns the base of rotary positions as transformers 4 and 5 spell it.
-
-    Version 4 has `rope_theta` and, where positions are scaled, `rope_scaling` with `type` or
-    `rope_type`; version 5 has all of it in `rope_parameters`. Unscaled positions of whole heads
-    are computed.
+    """Returns the base of rotary positions that are not scaled and turn whole heads.
 
     Args:
         fields: The fields of config.json.
         absent: The base where none is stated; None: without one, positions are not rotary.
 
     Raises:
-        FieldError: The base is no number above 0 or stated twice with two values, or positions are
-            scaled, turn a part of a head, or differ by layer.
+        FieldError: See `rotary`; positions that are scaled in any way are refused.
     """
-    fixed: dict[str, Any] = {"partial_rotary_factor": (1.0, None)}
-    for group in ("rope_parameters", "rope_scaling"):
-        if fields.unset(group):
-            continue
-        strange = sorted(set(fields.object(group)) - _ROPE_FIELDS)
-        fixed |= {f"{group}.{kind}": "default" for kind in ("rope_type", "type")}
-        fixed[f"{group}.partial_rotary_factor"] = (1.0, None)
-        fields.check(fixed)
-        if strange:
-            raise fields.refuse(f"{group}.{strange[0]}", "it is not computed here")
-    fields.check(fixed)
-    names = [f"{group}rope_theta" for group in ("", "rope_parameters.", "rope_scaling.")]
-    there = [name for name in names if fields.has(name)]
-    if not there and absent is None:
+    found = rotary(fields, 1.0 if absent is None else absent, scalings=("default",))
+    groups = ("", "rope_parameters.", "rope_scaling.")
+    if absent is None and not any(fields.has(f"{group}rope_theta") for group in groups):
         return None
-    stated = [name for name in there if not fields.is_null(name)]
-    return fields.number(*(stated or there or names), most=1e12, absent=absent)
+    return found.base
 
 
 def check_rotary_width(width: int) -> None:
@@ -351,7 +456,9 @@ def _error(name: str, value: Any, mend: str) -> FieldError:
 
 
 def _either(values: Iterable[Any]) -> str:
-    return " or ".join(_shown(value) for value in values)
+    values = list(values)
+    more = [f"one of {len(values) - _NAMED} more"] if len(values) > _NAMED else []
+    return " or ".join([*map(_shown, values[:_NAMED]), *more])
 
 
 def _shown(value: Any) -> str:

@@ -25,6 +25,8 @@ from model_ports.layers.stacking import scan_layers, stack_layers
 
 _WIDEST = 2**6  # of a mixer, in widths of the model
 
+BATCHING = "masked"
+
 # Directions are added up and share their projections; norms are RMS norms fused with the residual,
 # which decides where the strands are exchanged. The mixer is the first Mamba's.
 FIXED = {

@@ -34,6 +34,8 @@ _FEATURE_KINDS = 6  # exponential, mask, gamma; each plain and signed
 _GATE_SLOPE = 0.01
 _TRUNK = {1: "stem", 2: "conv_tower", 4: "transformer", 6: "final_pointwise"}  # in the original
 
+BATCHING = "fixed"
+
 # TensorFlow's gamma functions are another table, ConvNeXt's blocks another stem, and SPACE without
 # a mixture over species has another feed-forward.
 FIXED = {

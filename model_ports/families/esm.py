@@ -24,12 +24,13 @@ from model_ports.layers.stacking import scan_layers, stack_layers
 
 _TRAINED_MASK_SHARE = 0.15 * 0.8  # of the tokens in pretraining; see `token_dropout` in ESM
 
-# A decoder has a causal mask, a folding model another trunk; ESM-1 has a norm before the blocks,
-# and InstaDeep's feed-forward may have biases.
+BATCHING = "masked"
+
+# A decoder has a causal mask, a folding model another trunk, and InstaDeep's feed-forward may have
+# biases.
 FIXED = {
     "model_type": "esm",
     "is_decoder": (False, None),
-    "emb_layer_norm_before": (False, None),
     "is_folding_model": (False, None),
     "add_bias_fnn": False,
 }
@@ -42,13 +43,18 @@ UNUSED = (
 
 @dataclass(frozen=True)
 class Config:
-    """The fields of config.json that the computation depends on."""
+    """The fields of config.json that the computation depends on.
+
+    Attributes:
+        first_norm: Whether a norm stands before the blocks.
+    """
 
     vocab_size: int
     hidden_size: int
     intermediate_size: int
     layers: int
     heads: int
+    first_norm: bool
     positions: int
     epsilon: float
     rotary: bool
@@ -86,11 +92,15 @@ class Config:
             intermediate_size=fields.count("intermediate_size"),
             layers=fields.count("num_hidden_layers", most=COUNTS),
             heads=heads,
+            first_norm=(
+                not fields.is_null("emb_layer_norm_before")
+                and fields.flag("emb_layer_norm_before", absent=False)
+            ),
             # Row `pad_id` is that of padding, and a token's is behind it.
             positions=fields.count(
                 "max_position_embeddings", least=1 if rotary else pad_id + 2, most=ROWS
             ),
-            epsilon=fields.number("layer_norm_eps"),
+            epsilon=fields.number("layer_norm_eps", absent=1e-12),
             rotary=rotary,
             rotary_base=rotary_base(fields, absent=10000.0),
             gated=fields.has("add_bias_fnn"),  # a field of the v2 repositories' code alone
@@ -145,6 +155,8 @@ class Model(nnx.Module):
         self.tokens = embed(config.vocab_size, config.hidden_size, rngs=rngs)
         if not config.rotary:
             self.positions = embed(config.positions, config.hidden_size, rngs=rngs)
+        if config.first_norm:
+            self.first_norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
         self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
         self.norm = layer_norm(config.hidden_size, config.epsilon, rngs=rngs)
 
@@ -157,6 +169,8 @@ class Model(nnx.Module):
             content = ids != self.config.pad_id
             position = jnp.cumsum(content, axis=1) * content + self.config.pad_id
             x = x + self.positions(position)
+        if self.config.first_norm:
+            x = self.first_norm(x)
         x = x * mask[..., None].astype(x.dtype)
         x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
         return Hidden(states | {FINAL: self.norm(x)})
@@ -189,6 +203,8 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         f"{layer}.LayerNorm": "blocks.feed_forward_norm",
         "esm.encoder.emb_layer_norm_after": "norm",
     }
+    if config.first_norm:
+        norms["esm.embeddings.layer_norm"] = "first_norm"
     positions = "esm.embeddings.position_embeddings.weight"
     return (
         Weight("esm.embeddings.word_embeddings.weight", "tokens.embedding"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.fields import COUNTS, ROWS, Fields
@@ -31,21 +31,17 @@ _DNA_GPT_NAMES = {
     "positions": ("max_len",),
 }
 
-# Scores are scaled by the width of a head and by nothing else.
-FIXED = {
-    "model_type": "gpt2",
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-    "reorder_and_upcast_attn": False,
-    "position_embedding_type": ("absolute", None),
-}
+BATCHING = "masked"
 
-# Dropouts; the head that sums records up; GPT-2's old second name of `n_positions`; and, of
-# DNA-GPT, which checkpoint and tokenizer it is. A decoder is causal whatever `is_decoder` says.
+FIXED = {"model_type": "gpt2", "position_embedding_type": ("absolute", None)}
+
+# Scores are float32 whether or not `reorder_and_upcast_attn` asks for it. Dropouts; the head that
+# sums records up; GPT-2's old second name of `n_positions`; and, of DNA-GPT, which checkpoint and
+# tokenizer it is. A decoder is causal whatever `is_decoder` says.
 UNUSED = (
     "attn_pdrop", "embd_pdrop", "resid_pdrop", "dropout", "is_decoder", "n_ctx", "name",
-    "tokenizer", "summary_activation", "summary_first_dropout", "summary_last_dropout",
-    "summary_proj_to_labels", "summary_type", "summary_use_proj",
+    "tokenizer", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
+    "summary_last_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj",
 )  # fmt: skip
 
 
@@ -56,6 +52,8 @@ class Config:
     Attributes:
         bias: Whether linear layers and norms have biases.
         transposed: Whether kernels are stored [out, in], as torch's linear layers have them.
+        by_width: Whether scores are divided by the root of the width of a head.
+        by_layer: Whether scores of layer i = 1, 2, ... are divided by i.
     """
 
     vocab_size: int
@@ -68,6 +66,8 @@ class Config:
     epsilon: float
     bias: bool
     transposed: bool
+    by_width: bool
+    by_layer: bool
 
     @property
     def max_tokens(self) -> int | None:
@@ -98,6 +98,8 @@ class Config:
             epsilon=fields.number("layer_norm_epsilon", absent=1e-5),
             bias=gpt2 or fields.flag("bias"),
             transposed=not gpt2,
+            by_width=fields.flag("scale_attn_weights", absent=True),
+            by_layer=fields.flag("scale_attn_by_inverse_layer_idx", absent=False),
         )
 
 
@@ -115,11 +117,15 @@ class Block(nnx.Module):
         self.down = linear(inner, width, bias=bias, rngs=rngs)
 
     def __call__(
-        self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
+        self,
+        x: Float[Array, "B L D"],
+        mask: Bool[Array, "B L"] | None,
+        scale: Float[Array, ""] | None = None,
     ) -> Float[Array, "B L D"]:
         qkv = self.qkv(self.attention_norm(x))
         qkv = qkv.reshape(*qkv.shape[:2], 3, self.config.heads, -1)
-        mixed = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], mask, causal=True)
+        query = qkv[:, :, 0] if scale is None else (qkv[:, :, 0] * scale).astype(x.dtype)
+        mixed = attend(query, qkv[:, :, 1], qkv[:, :, 2], mask, causal=True)
         x = x + self.output(mixed)
         y = self.up(self.feed_forward_norm(x))
         return x + self.down(ACTIVATIONS[self.config.activation](y))
@@ -140,8 +146,19 @@ class Model(nnx.Module):
         # A bucket may be padded beyond the table; what padding holds there is never seen.
         position = jnp.minimum(jnp.arange(ids.shape[1]), self.config.positions - 1)
         x = self.tokens(ids) + self.positions(position)
-        x, states = scan_layers(self.blocks, x, lambda block, x: block(x, mask), taps)
+        x, states = scan_layers(
+            self.blocks, x, lambda block, x, *scale: block(x, mask, *scale), taps, self._scales()
+        )
         return Hidden(states | {FINAL: self.norm(x)})
+
+    def _scales(self) -> tuple[Float32[Array, " layers"], ...]:
+        """Returns by layer what queries are multiplied by, beside the usual scale; () for none."""
+        config = self.config
+        if config.by_width and not config.by_layer:
+            return ()
+        scale = 1.0 if config.by_width else (config.hidden_size // config.heads) ** 0.5
+        divisor = jnp.arange(1, config.layers + 1) if config.by_layer else 1
+        return (jnp.full(config.layers, scale, jnp.float32) / divisor,)
 
 
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:

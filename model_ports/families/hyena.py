@@ -31,6 +31,8 @@ _DECAY_SHIFT = 0.05  # keeps every position of a filter above zero
 _FAST_DECAY, _SLOW_DECAY, _DECAY_TARGET = 0.3, 1.5, 1e-2
 _PARTS = 3  # two gates and the value
 
+BATCHING = "causal"
+
 # Operators of two gates, filters of two inner layers, and biases in the projections.
 FIXED = {"model_type": "hyenadna", "hyena_order": 2, "num_inner_mlps": 2, "use_bias": True}
 

@@ -31,6 +31,8 @@ from model_ports.layers.stacking import scan_mixed, stack_layers
 _STATES, _CONVOLUTION, _EXPAND, _RANK_SHARE = 16, 4, 2, 16
 _VOCABULARY_MULTIPLE = 8
 
+BATCHING = "fixed"
+
 # The other ways of the original, and its defaults. (`bidirectional` is the text "true," in the
 # authors' files.)
 FIXED = {

@@ -23,6 +23,8 @@ _EPSILON = 1e-5  # hard-wired in the original, whatever config.json says
 _WIDENING = 4  # of the feed-forward, hard-wired too
 _GENE_TYPE = 0
 
+BATCHING = "masked"
+
 # Positions are rotary whatever config.json says; learned ones would come on top.
 FIXED = {
     "model_type": "lucaone",

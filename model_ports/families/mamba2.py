@@ -33,6 +33,8 @@ _WIDENING = 4  # of the feed-forward, where config.json does not state its width
 _MULTIPLE = 128  # that the width of the feed-forward is rounded up to
 _WIDEST = 2**6  # of a mixer, in widths of the model
 
+BATCHING = "masked"
+
 # The defaults of mamba_ssm's Mamba2 and of its stack of blocks.
 FIXED = {
     "model_type": "mamba2",

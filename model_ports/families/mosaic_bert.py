@@ -21,6 +21,8 @@ from model_ports.layers.dense import embed, layer_norm, linear
 from model_ports.layers.positions import symmetric_alibi
 from model_ports.layers.stacking import scan_layers, stack_layers
 
+BATCHING = "masked"
+
 # An encoder; the gate's GELU is hard-wired in the original.
 FIXED = {
     "model_type": "bert",

@@ -23,6 +23,8 @@ from model_ports.layers.stacking import scan_layers, stack_layers
 _WIDEST = 2**6  # of a feed-forward, in widths of the model
 _EPSILON = 1e-5  # the package's default, which config.json does not state
 
+BATCHING = "masked"
+
 # The package's defaults are other ones where `Stated`.
 FIXED = {
     "model_type": ("olmo-gfm", "hf_olmo"),  # transformers' "olmo" is another layout

@@ -26,6 +26,8 @@ from model_ports.layers.stacking import scan_mixed, stack_layers
 _PARTS = 3  # two gates and the value, or query, key and value
 _TURN = 2**16  # units of an angle
 
+BATCHING = "causal"
+
 # The original's defaults are other ones where `Stated`, or not known here.
 FIXED = {
     "model_type": "stripedhyena",

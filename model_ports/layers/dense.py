@@ -3,16 +3,38 @@
 from collections.abc import Callable, Mapping
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-# `gelu` is the exact one (erf), as in PyTorch; `gelu_new` and `gelu_fast` are its tanh form.
+
+def _exact_gelu(x: Array) -> Array:
+    return jax.nn.gelu(x, approximate=False)
+
+
+def _tanh_gelu(x: Array) -> Array:
+    return jax.nn.gelu(x, approximate=True)
+
+
+# By transformers' names; several of them stand for one function. The exact GELU is that of erf.
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+    **dict.fromkeys(("gelu", "gelu_python"), _exact_gelu),
+    **dict.fromkeys(
+        ("gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh"),
+        _tanh_gelu,
+    ),
+    **dict.fromkeys(("silu", "swish"), jax.nn.silu),
+    "gelu_10": lambda x: jnp.clip(_exact_gelu(x), -10, 10),
+    "hardswish": jax.nn.hard_swish,
+    "leaky_relu": jax.nn.leaky_relu,
+    "linear": lambda x: x,
+    "mish": jax.nn.mish,
+    "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
     "relu": jax.nn.relu,
-    "silu": jax.nn.silu,
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
-    "gelu_fast": lambda x: jax.nn.gelu(x, approximate=True),
+    "relu2": lambda x: jnp.square(jax.nn.relu(x)),
+    "relu6": jax.nn.relu6,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
 }
 
 

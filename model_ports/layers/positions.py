@@ -3,7 +3,10 @@
 Letters of shapes: B batch, L length, H heads, d width of a head.
 """
 
+import math
+
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, Float32
 
@@ -28,6 +31,31 @@ def rotary_table(
         frequencies = base ** (-jnp.arange(0, width, 2, dtype=jnp.float32) / width)
     angles = jnp.arange(length, dtype=jnp.float32)[:, None] * frequencies
     return jnp.cos(angles), jnp.sin(angles)
+
+
+def scaled_frequencies(
+    width: int, base: float, factor: float, bands: tuple[int, float, float] | None = None
+) -> Float32[Array, " pairs"]:
+    """Returns the angle by which each pair of a head turns a position where positions are scaled.
+
+    Dividing all frequencies by the factor is the same as dividing positions (Chen et al. 2023).
+    Llama 3.1 (its modeling code, and transformers' modeling_rope_utils.py) leaves frequencies that
+    turn at least `high` times within the trained length, divides those that turn at most `low`
+    times, and mixes the two linearly in the turns between.
+
+    Args:
+        width: d, the elements that turn.
+        base: Base of the frequencies.
+        factor: What frequencies are divided by.
+        bands: The trained length in tokens, `low` and `high`; None: all are divided.
+    """
+    frequencies = base ** (-np.arange(0, width, 2) / width)
+    kept = np.zeros_like(frequencies)
+    if bands is not None:
+        length, low, high = bands
+        turns = length * frequencies / (2 * math.pi)
+        kept = np.clip((turns - low) / (high - low), 0, 1)
+    return jnp.float32(frequencies * (kept + (1 - kept) / factor))
 
 
 def rotate(

@@ -34,17 +34,20 @@ def stack_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, rngs: nnx.R
 def scan_layers(
     layers: Any,
     x: Float[Array, "... L D"],
-    apply: Callable[[Any, Array], Array],
+    apply: Callable[..., Array],
     taps: tuple[int, ...],
+    settings: tuple[Array, ...] = (),
 ) -> tuple[Float[Array, "... L D"], dict[int, Float[Array, "... L D"]]]:
     """Runs stacked layers one after the other; compile time does not grow with their number.
 
     Args:
         layers: The result of `stack_layers`.
         x: Hidden states that enter the first layer.
-        apply: The computation of one layer, `apply(layer, x) -> x`.
+        apply: The computation of one layer, `apply(layer, x, *settings) -> x`.
         taps: Wanted hidden states: 0 is `x` itself, i the output of layer i.
             Others, such as -1, are skipped.
+        settings: What layers differ in beside their parameters: arrays whose leading axis is that
+            of the layers, of which each layer gets its rows.
 
     Returns:
         The last layer's output, and the wanted hidden states by tap.
@@ -52,12 +55,12 @@ def scan_layers(
     inner = [tap for tap in taps if tap > 0]
     states = {0: x} if 0 in taps else {}
 
-    @nnx.scan(in_axes=(nnx.Carry, 0), out_axes=(nnx.Carry, 0))
-    def step(x: Array, layer: Any) -> tuple[Array, Array | None]:
-        x = apply(layer, x)
+    @nnx.scan(in_axes=(nnx.Carry, 0, 0), out_axes=(nnx.Carry, 0))
+    def step(x: Array, layer: Any, settings: tuple[Array, ...]) -> tuple[Array, Array | None]:
+        x = apply(layer, x, *settings)
         return x, x if inner else None
 
-    x, outputs = step(x, layers)
+    x, outputs = step(x, layers, settings)
     if outputs is not None:
         states |= {tap: outputs[tap - 1] for tap in inner}
     return x, states

@@ -45,12 +45,15 @@ UNDERSTOOD = {
     "config.expert_layer_offset": (0,),
     **dict.fromkeys(("rope_theta", "rotary_emb_base"), (12.5, 10**12)),
     **dict.fromkeys(("activation_freq", "rotary_emb_scaling_factor"), (12.5,)),
-    **dict.fromkeys(("head_dim", "num_key_value_heads", "n_inner", "embedding_size"), (None,)),
+    **dict.fromkeys(("head_dim", "num_key_value_heads", "n_inner"), (None,)),
     **dict.fromkeys(("mlp_hidden_size", "sliding_window", "n_kv_heads"), (None,)),
     **dict.fromkeys(("rope_scaling", "rope_parameters"), (None, {})),
     **dict.fromkeys(("rcps", "pre_layer_norm", "last_layer_norm", "token_dropout"), (True,)),
     **dict.fromkeys(("bias", "layer_norm_with_affine"), (True,)),
     "use_interpolated_rotary_pos_emb": (True,),
+    **dict.fromkeys(("attention_bias", "mlp_bias"), (True, None)),
+    **dict.fromkeys(("emb_layer_norm_before", "scale_attn_by_inverse_layer_idx"), (True, None)),
+    **dict.fromkeys(("layer_types", "embedding_size"), (None,)),
 }
 
 
@@ -311,8 +314,8 @@ def test_complements_of_a_vocabulary_are_whole():
         ("GROVER", {"num_attention_heads": 5}, "heads is 5; it must divide hidden_size"),
         ("METAGENE-1", {"num_key_value_heads": 3}, "heads is 3; it must divide num_"),
         ("METAGENE-1", {"head_dim": 7}, "heads are 7 wide; rotary positions take pairs"),
-        ("METAGENE-1", {"sliding_window": 16}, "sliding_window is 16; only null is computed of a"),
-        ("deepgene", {"embedding_size": 16}, "embedding_size is 16; only that of hidden_size, 32"),
+        ("METAGENE-1", {"sliding_window": 16}, "sliding_window is 16; only false or null is"),
+        ("GROVER", {"embedding_size": 16}, "embedding_size is 16; only that of hidden_size, "),
         ("Omni-DNA-1B", {"n_kv_heads": 1}, "n_kv_heads is 1; only that of n_heads, 4"),
         ("space", {"topk": 5}, "topk is 5; it must be a whole number from 1 to 4"),
         ("evo-1-131k-base", {"attn_layer_idxs": [2]}, "hyena_layer_idxs is [0, 2]; together with"),
@@ -348,9 +351,9 @@ def test_what_a_mistral_lacks_is_transformers_default():
     content |= {"num_attention_heads": 16, "head_dim": 2}
     bare = {k: v for k, v in content.items() if k not in ("num_key_value_heads", "sliding_window")}
     config, _ = family_config(entry, bare)
-    assert (config.key_value_heads, config.window) == (8, 4096)
+    assert (config.key_value_heads, set(config.windows)) == (8, {4096})
     null = {**content, "num_key_value_heads": None, "sliding_window": None}
     config, _ = family_config(entry, null)
-    assert (config.key_value_heads, config.window) == (16, None)
+    assert (config.key_value_heads, set(config.windows)) == (16, {None})
     config, _ = family_config(entry, {**bare, "model_type": "llama"})
-    assert (config.key_value_heads, config.window) == (16, None)
+    assert (config.key_value_heads, set(config.windows)) == (16, {None})

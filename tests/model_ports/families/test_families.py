@@ -57,6 +57,12 @@ def test_every_port_has_a_fixture():
     assert set(FIXTURES) == set(PORTED)
 
 
+@pytest.mark.parametrize("entry", catalog.entries().values(), ids=lambda entry: entry.id)
+def test_a_family_says_how_its_models_are_batched(entry: catalog.Entry):
+    assert family(entry.family).BATCHING == entry.preset("corrected").batching
+    assert family(entry.family).BATCHING in catalog.BATCHINGS
+
+
 @pytest.mark.parametrize("model_id", FIXTURES)
 def test_agrees_with_the_original_code(model_id: str):
     verdict = verify(GOLDEN / model_id)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_ports import GOLDEN, golden_port, golden_records
+from stock_checkpoints import VOCABULARY, check_agrees, random_model
 
 from model_ports import catalog
 from model_ports.families.llama import _within
@@ -71,3 +72,48 @@ def test_the_window_counts_the_token_itself():
     np.testing.assert_array_equal(
         seen, [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
     )  # fmt: skip
+
+
+TINY = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 36,
+    "intermediate_size": 50,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": 1,
+}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_factor": 1.0,
+          "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "fields"),
+    [
+        ("Llama", "Model", {"head_dim": 10, "rope_parameters": {"rope_theta": 5e5}}),
+        ("Llama", "ForCausalLM", {"attention_bias": True, "mlp_bias": True, "hidden_act": "gelu"}),
+        ("Llama", "ForSequenceClassification", {"rope_parameters": LLAMA3}),
+        ("Llama", "Model", {"rope_scaling": {"type": "linear", "factor": 3.0}}),
+        ("Mistral", "Model", {"sliding_window": 4, "rms_norm_eps": 1e-3}),
+        ("Mistral", "ForSequenceClassification", {"sliding_window": None}),
+        ("Qwen2", "Model", {"num_key_value_heads": 3}),
+        ("Qwen2", "ForCausalLM", {"use_sliding_window": True, "sliding_window": 5,
+                                  "max_window_layers": 1, "tie_word_embeddings": True}),
+        ("Qwen2", "ForSequenceClassification", {"hidden_act": "gelu_pytorch_tanh"}),
+        ("Qwen3", "Model", {"head_dim": 12, "attention_bias": True}),
+        ("Qwen3", "ForSequenceClassification", {
+            "head_dim": 8, "use_sliding_window": True, "sliding_window": 3,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}),
+        ("Olmo", "Model", {"clip_qkv": 0.5}),
+        ("Olmo", "ForCausalLM", {"attention_bias": True, "num_key_value_heads": 6}),
+        ("Olmo2", "Model", {"attention_bias": True}),
+        ("Olmo2", "ForSequenceClassification", {"num_key_value_heads": 6, "rms_norm_eps": 1e-4}),
+    ],
+)  # fmt: skip
+def test_agrees_with_transformers(tmp_path, name, head, fields):
+    transformers = pytest.importorskip("transformers")
+    config = getattr(transformers, f"{name}Config")(**TINY | fields)
+    check_agrees("llama", random_model(getattr(transformers, name + head), config), tmp_path)

@@ -1,0 +1,52 @@
+import pytest
+from stock_checkpoints import VOCABULARY, check_agrees, random_model
+
+TINY = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 36,
+    "intermediate_size": 50,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 40,
+    "type_vocab_size": 3,
+    "pad_token_id": 1,
+}
+DISTILBERT = {
+    "vocab_size": VOCABULARY,
+    "dim": 36,
+    "hidden_dim": 50,
+    "n_layers": 3,
+    "n_heads": 4,
+    "max_position_embeddings": 40,
+    "pad_token_id": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "fields"),
+    [
+        ("Bert", "Model", {"hidden_act": "gelu_new"}),
+        ("Bert", "ForMaskedLM", {"layer_norm_eps": 1e-3, "tie_word_embeddings": False}),
+        ("Bert", "ForSequenceClassification", {"type_vocab_size": 1, "hidden_act": "relu"}),
+        ("RoFormer", "Model", {}),
+        ("RoFormer", "ForMaskedLM", {"embedding_size": 20}),
+        ("RoFormer", "ForSequenceClassification", {"layer_norm_eps": 1e-3}),
+        ("Roberta", "Model", {"max_position_embeddings": 34}),
+        ("Roberta", "ForMaskedLM", {"pad_token_id": 3}),
+        ("Roberta", "ForSequenceClassification", {"hidden_act": "silu"}),
+        ("Electra", "Model", {"embedding_size": 20}),
+        ("Electra", "ForPreTraining", {"embedding_size": 36}),
+        ("Electra", "ForMaskedLM", {"embedding_size": 18}),
+        ("DistilBert", "Model", {"activation": "relu"}),
+        ("DistilBert", "ForMaskedLM", {"sinusoidal_pos_embds": True}),
+        ("DistilBert", "ForSequenceClassification", {}),
+    ],
+)
+def test_agrees_with_transformers(tmp_path, name, head, fields):
+    transformers = pytest.importorskip("transformers")
+    tiny = DISTILBERT if name == "DistilBert" else TINY
+    config = getattr(transformers, f"{name}Config")(**tiny | fields)
+    port = check_agrees("bert", random_model(getattr(transformers, name + head), config), tmp_path)
+    positions = {"RoFormer": None, "Roberta": config.max_position_embeddings - 2}
+    if config.pad_token_id == 1:
+        assert port.config.max_tokens == positions.get(name, config.max_position_embeddings)

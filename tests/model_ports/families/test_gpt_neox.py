@@ -1,0 +1,34 @@
+import pytest
+from stock_checkpoints import VOCABULARY, check_agrees, random_model
+
+TINY = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 48,
+    "intermediate_size": 50,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 64,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_factor": 1.0,
+          "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+          "partial_rotary_factor": 0.5}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        ("Model", {}),
+        ("ForCausalLM", {"use_parallel_residual": False, "rotary_pct": 1.0}),
+        ("ForSequenceClassification", {"attention_bias": False, "rotary_pct": 0.625}),
+        ("Model", {"hidden_act": "gelu_new", "rotary_emb_base": 500, "layer_norm_eps": 1e-3}),
+        ("ForCausalLM", {"rope_parameters": LLAMA3}),
+        ("Model", {"rope_scaling": {"type": "linear", "factor": 2.0}}),
+    ],
+)
+def test_agrees_with_transformers(tmp_path, head, fields):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPTNeoXConfig(**TINY | fields)
+    model = random_model(getattr(transformers, f"GPTNeoX{head}"), config)
+    check_agrees("gpt_neox", model, tmp_path)
