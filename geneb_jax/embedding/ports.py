@@ -1,7 +1,8 @@
 """Ports as models of a run: a checkpoint of the catalog, or the same model with random weights."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,9 @@ from geneb_jax.config import PRESET_POOLING, EmbeddingSettings, Settings
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import meet
 from geneb_jax.embedding.engine import (
+    DeviceMemoryError,
     Engine,
+    NotFiniteError,
     check_views,
     embed_array,
     embed_array_in_order,
@@ -29,11 +32,17 @@ from geneb_jax.embedding.source import (
     LOCAL_WEIGHTS,
     Advance,
     Prepared,
+    Refusal,
     Representation,
     unpublished_card,
 )
 from geneb_jax.embedding.store import Store, key
-from geneb_jax.embedding.tuning import batch_tokens, speed_figures, untuned_batch_tokens
+from geneb_jax.embedding.tuning import (
+    batch_tokens,
+    smaller_batches,
+    speed_figures,
+    untuned_batch_tokens,
+)
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.tasks.task import Task
@@ -46,6 +55,7 @@ from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
 from model_ports.loading.origin import is_published
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
 from model_ports.loading.ports import load_port, random_port, random_reader
+from model_ports.loading.tensors import CheckpointError
 from model_ports.port import NUMERICS, Port, Reader
 from model_ports.running.letters import Unseen
 from model_ports.running.records import refused
@@ -53,7 +63,6 @@ from model_ports.running.unseen import unseen
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
-_MOST_REFUSALS = 8  # lines from which on the other tasks are not looked through
 
 Weights = Literal["checkpoint", "random", "tiny"]
 # By what follows the model's id in a name.
@@ -68,8 +77,7 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     MODEL is any name that `catalog.resolve` takes; the source has that of the id.
 
     Raises:
-        ValueError: There is no such model or variant, the preset cannot be computed, or the
-            checkpoint's folder is not there.
+        ValueError: There is no such model or variant.
     """
     model_id, _, variant = name.partition(":")
     if variant not in _WEIGHTS:
@@ -81,19 +89,11 @@ def source_of(name: str, settings: Settings) -> "PortSource":
             f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         ) from error
     name = f"{model_id}:{variant}" if variant else model_id
-    entry = catalog.get(model_id)
-    if not entry.ported:
-        raise ValueError(f"'{model_id}': its port (family {entry.family}) is not there yet")
-    entry.preset(settings.embedding.preset)
-    weights = _WEIGHTS[variant]
+    entry, weights = catalog.get(model_id), _WEIGHTS[variant]
     checkpoints = settings.data.checkpoints_dir
     folder = checkpoints / model_id if checkpoints else None
-    if folder and not folder.is_dir():
-        if weights == "checkpoint":
-            alone = checkpoints is not None and (checkpoints / "config.json").is_file()
-            hint = f"; {checkpoints} is a checkpoint: name it {model_id} and give its parent"
-            raise ValueError(f"'{model_id}': no checkpoint folder {folder}{hint if alone else ''}")
-        folder = None
+    if folder and weights != "checkpoint" and not folder.is_dir():
+        folder = None  # random weights need it for tokenizer files alone
     return PortSource(name, entry, weights, folder, settings.embedding, settings.devices.mesh)
 
 
@@ -120,18 +120,14 @@ class PortSource:
     shared: bool = True
     _planned: Reader | None = field(default=None, repr=False)
 
-    def check(self, tasks: Sequence[Task]) -> list[str]:
+    def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what is wrong with files and views, and the records that the model refuses."""
         try:
             reader = self._reader()
             views_of(reader, self.settings.taps, self.settings.poolings)
-            return _refused_records(reader, tasks)
         except ValueError as error:
-            return [str(error)]
-
-    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """Returns all tasks: the model embeds any records."""
-        return tasks
+            return [Refusal(str(error))]
+        return _refused_records(reader, tasks)
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
         """Returns the records that the tokenizer does not know in full, or that are cut."""
@@ -231,8 +227,16 @@ class PortSource:
             tiny = self.weights == "tiny"
             return random_reader(self.entry.id, self.folder, preset, tiny=tiny)
         if self.folder:
+            self._check_folder(self.folder)
             return plan_checkpoint(self.entry.id, self.folder, preset)
         return check_hub_checkpoint(self.entry.id, preset)
+
+    def _check_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            parent = folder.parent
+            hint = f"; {parent} is a checkpoint: name it {folder.name} and give its parent"
+            hint = hint if (parent / "config.json").is_file() else ""
+            raise CheckpointError(f"no checkpoint folder {folder}{hint}")
 
     def _load(self, mesh: Mesh | None) -> Port:
         # A plan may hold open files: it is forgotten when the weights are loaded.
@@ -274,10 +278,15 @@ class OpenPort:
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Embeds the records of these tasks that are not kept already, each distinct one once."""
         stores, splits = self._stores(), _splits(tasks)
-        if jax.process_count() > 1:
-            self._embed(stores, self._share(splits), advance)
-            meet(self.name)
-        keys = self._embed(stores, splits, advance)
+        with _naming_rows(tasks):
+            if jax.process_count() > 1:
+                try:
+                    self._embed(stores, self._share(splits), advance)
+                except Exception:
+                    meet(self.name)  # the other processes come, whatever has failed here
+                    raise
+                meet(self.name)
+            keys = self._embed(stores, splits, advance)
 
         def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
             store = stores[self.representations.index(representation)]
@@ -287,7 +296,8 @@ class OpenPort:
 
     def prepare_share(self, tasks: Sequence[Task]) -> None:
         """Embeds this process's share of the tasks' records."""
-        self._embed(self._stores(), self._share(_splits(tasks)), lambda _: None)
+        with _naming_rows(tasks):
+            self._embed(self._stores(), self._share(_splits(tasks)), lambda _: None)
 
     def _stores(self) -> list[Store]:
         """A store for each representation; what it depends on is in its folder's name."""
@@ -319,9 +329,13 @@ class OpenPort:
                 for name, sequences in splits.items()
             }
         distinct = _distinct(splits)
-        tokens = self.settings.batch_tokens
-        tokens = tokens or batch_tokens(self.engine, len(distinct), self.workdir)
-        keys = embed_records(self.engine, distinct, stores, tokens, advance)
+        tokens = batch_tokens(self.engine, len(distinct), self.workdir, self.settings.batch_tokens)
+        while True:
+            try:
+                keys = embed_records(self.engine, distinct, stores, tokens, advance)
+                break
+            except DeviceMemoryError as error:  # what was embedded is in the stores
+                tokens = smaller_batches(self.engine, tokens, error, self.workdir)
         key_of = dict(zip(distinct, keys, strict=True))
         return {name: [key_of[s] for s in sequences] for name, sequences in splits.items()}
 
@@ -375,31 +389,43 @@ def _splits(tasks: Sequence[Task]) -> dict[SplitName, Sequence[str]]:
     }
 
 
+@contextmanager
+def _naming_rows(tasks: Sequence[Task]) -> Iterator[None]:
+    """Names the task and the row of a record whose embedding is not finite: the first with it."""
+    try:
+        yield
+    except NotFiniteError as error:
+        for task in tasks:
+            for name, split in (("train", task.train), ("test", task.test)):
+                if error.sequence in split.sequences:
+                    i = list(split.sequences).index(error.sequence)
+                    row = i + 1 if split.rows is None else split.rows[i]
+                    raise error.on(task.info.id, f"{name} row {row}") from error
+        raise
+
+
 def _distinct(splits: Mapping[SplitName, Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
 
 
-def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[str]:
+def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[Refusal]:
     """Names the records that a model cannot take: the first of each split, and how many more."""
-    problems, more_tasks = [], []
+    found = []
     for task in tasks:
-        if len(problems) >= _MOST_REFUSALS:
-            more_tasks.append(task)
-            continue
         for name, split in (("train", task.train), ("test", task.test)):
-            refusals = refused(reader, split.sequences)
+            try:
+                refusals = refused(reader, split.sequences)
+            except ValueError as error:  # a letter that the tokenizer has no token for
+                found.append(Refusal(f"{name} records: {error}", task.info.id))
+                continue
             for i, reason in refusals[:_SHOWN]:
                 row = i + 1 if split.rows is None else split.rows[i]
-                problems.append(
-                    f"task '{task.info.id}': {name} record {_shown(split.sequences[i])} in row "
-                    f"{row} {reason}"
-                )
+                text = f"{name} record {_shown(split.sequences[i])} in row {row} {reason}"
+                found.append(Refusal(text, task.info.id))
             if len(refusals) > _SHOWN:
                 more = len(refusals) - _SHOWN
-                problems.append(f"task '{task.info.id}': ... and {more} more such {name} records")
-    if more_tasks:
-        problems.append(f"... and {len(more_tasks)} more tasks that were not looked through")
-    return problems
+                found.append(Refusal(f"... and {more} more such {name} records", task.info.id))
+    return found
 
 
 def _shown(sequence: str) -> str:
