@@ -100,7 +100,7 @@ def main() -> None:
     config.report = False
     scores = pd.DataFrame()
     for config.dtype in DTYPES:
-        scores = run(config, options.workdir)
+        scores = run(config, options.workdir).scores
     print_table(differences(scores), Console(width=150))
 
 

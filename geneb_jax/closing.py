@@ -10,12 +10,14 @@ from rich.console import Console
 
 from geneb_jax.config import ConfigError, OutputSettings, Settings
 from geneb_jax.embedding.source import LOCAL_WEIGHTS
+from geneb_jax.failures import Failure
 from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
+    print_failures,
     print_layers,
     print_speeds,
     print_statistics,
@@ -31,6 +33,7 @@ from geneb_jax.tasks.task import Task
 def close_run(
     settings: Settings,
     evaluation: Evaluation,
+    failures: Sequence[Failure],
     tasks: Sequence[Task],
     provenance: Mapping[str, Any],
     workdir: Path,
@@ -44,6 +47,7 @@ def close_run(
     Args:
         settings: What was asked.
         evaluation: What came of it.
+        failures: What could not be computed.
         tasks: The tasks that were asked.
         provenance: The content of run.json.
         workdir: Takes the files.
@@ -57,7 +61,8 @@ def close_run(
     asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
     shown = asked_heads(asked, settings.probes)
     shown = shown.assign(model=shown["model"].replace(_local_names(evaluation.cards)))
-    save_heatmap(shown, workdir / "figures")
+    if not shown.empty:
+        save_heatmap(shown, workdir / "figures")
     if settings.output.report and not protocol_rows(shown).empty:
         results, version = run_results(shown), settings.output.labels
         present(results, workdir, scores=shown, provenance=provenance, version=version)
@@ -66,6 +71,7 @@ def close_run(
     print_unfinished_fits(shown, console)
     print_speeds(evaluation.speeds, console)
     _say_what_is_not_shown(evaluation, shown, console)
+    print_failures(failures, console)
     console.print(f"results: {workdir}")
 
 

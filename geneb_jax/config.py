@@ -89,11 +89,11 @@ class DataSettings:
         "What models are given of the records: as-is, as the files hold them (GENEB's protocol); "
         "upper, lower-case (soft-masked) letters as upper-case ones; dna, upper, and U as T.",
     )
-    skip_unavailable: bool = _field(
+    fail_fast: bool = _field(
         False,
         checks.flag,
-        "Leave out models that cannot be run, and of embeddings:DIR the tasks that have no file "
-        "there, instead of refusing to start.",
+        "End at the first failure, and start nothing where a model or task cannot be run; "
+        "otherwise the others go on, and a table and run.json list what failed.",
     )
 
 

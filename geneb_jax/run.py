@@ -1,15 +1,13 @@
 """One run from a config: everything is checked first, then computed, then written."""
 
 import importlib.metadata
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
 import pandas as pd
-from absl import logging
 from rich.console import Console
 
 from geneb_jax.benchmark import GENEB
@@ -18,24 +16,42 @@ from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import join, meet
 from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.source import LOCAL_WEIGHTS, Representation, Source
+from geneb_jax.embedding.source import LOCAL_WEIGHTS, Refusal, Representation, Source
 from geneb_jax.embedding.store import check_folder
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
+from geneb_jax.failures import Failure, Failures, file_only, reason
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
+from geneb_jax.log_file import log_kept_for
+from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
-from geneb_jax.scoring.evaluation import Evaluation, Evaluator, assist, evaluate
+from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, assist, evaluate
+from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
 
-_SHOWN = 3  # names of a list that may be long; the others are counted
+_MOST_PROBLEMS = 40  # lines of what keeps models and tasks from being run; the others are counted
 _END = "end"  # a process that leaves earlier would be missed
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "pandas", "tokenizers", "safetensors")
 
 
+class Outcome(NamedTuple):
+    """What came of a run.
+
+    Attributes:
+        scores: The scores table, as workdir/scores.csv holds it; with `config.scores` the results
+            table (see `presentation.results`) of that source. Empty in a process other than the
+            first.
+        failures: What could not be computed; the same command tries it again.
+    """
+
+    scores: pd.DataFrame
+    failures: Sequence[Failure]
+
+
 def run(
     config: ml_collections.ConfigDict, workdir: Path, console: Console | None = None
-) -> pd.DataFrame:
+) -> Outcome:
     """Evaluates the config's models on its tasks.
 
     Args:
@@ -43,56 +59,75 @@ def run(
         workdir: Takes all results; a restart in it skips finished model-task pairs.
         console: Shows progress and the final table; None: standard output.
 
-    Returns:
-        The scores table, as workdir/scores.csv holds it; with `config.scores` the results table
-        (see `presentation.results`) of that source. Empty in a process other than the first.
-
     Raises:
-        ConfigError: Lists everything that is wrong with config, models and tasks.
+        ConfigError: Lists everything that is wrong with the config, or what keeps every model or
+            every task from being run; with `config.fail_fast` what keeps any from it. Or another
+            run is going on in the workdir. Nothing was started.
     """
     console = console or wide_console(120)
-    start = time.monotonic()
     settings = parse_config(config)
     if settings.output.scores:
         _check_workdir(workdir)
         from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)
 
-        return present_scores(settings.output, workdir, console)
+        return Outcome(present_scores(settings.output, workdir, console), [])
     if settings.devices.processes:
         try:
             join(settings.devices.processes)
         except ValueError as error:
             raise ConfigError([f"config.processes: {error}"]) from error
-    sources, tasks = check(settings)
-    _check_workdir(workdir)
-    checked = time.monotonic()
-    keep_programs(settings.devices.programs_dir)
+    failures = Failures(settings.data.fail_fast)
     if jax.process_index() > 0:
-        assist(sources, tasks, workdir)
+        workloads, _ = check(settings, failures)
+        _check_workdir(workdir)
+        keep_programs(settings.devices.programs_dir)
+        assist(workloads, workdir, failures)
         meet(_END)
-        return pd.DataFrame()
+        return Outcome(pd.DataFrame(), failures.found)
+    with log_kept_for(workdir) as keep_log:
+        try:
+            with owned(workdir):
+                progress = RunProgress(console, failures, workdir)
+                with progress.shown():
+                    workloads, tasks = check(settings, failures)
+                    keep_log()
+                    progress.begin(len(workloads))
+                    scores = _compute(config, settings, workloads, tasks, progress)
+        except OwnedError as error:
+            raise ConfigError([f"--workdir={error}"]) from error
+    return Outcome(scores, failures.found)
 
-    unseen = [finding for source in sources for finding in find_unseen(source, tasks)]
+
+def _compute(
+    config: ml_collections.ConfigDict,
+    settings: Settings,
+    workloads: Sequence[Workload],
+    tasks: Sequence[Task],
+    progress: RunProgress,
+) -> pd.DataFrame:
+    """Computes, writes and shows what was found fit to run; returns the scores table."""
+    workdir, failures = progress.workdir, progress.failures
+    checked = progress.elapsed()
+    keep_programs(settings.devices.programs_dir)
+    unseen = [finding for each in workloads for finding in find_unseen(*each)]
     say_unseen(unseen)
     evaluator = Evaluator(
         settings.probes,
         workdir,
-        console,
+        progress,
+        failures,
         settings.output.save_predictions,
         settings.devices.profile,
     )
-    evaluation = evaluate(evaluator, sources, tasks)
+    evaluation = evaluate(evaluator, workloads, tasks)
 
-    seconds = {
-        "read and check": checked - start,
-        **evaluation.seconds,
-        "total": time.monotonic() - start,
-    }
-    provenance = _provenance(config, evaluation, tasks, unseen, seconds)
+    seconds = {"read and check": checked, **evaluation.seconds, "total": progress.elapsed()}
+    provenance = _provenance(config, evaluation, tasks, unseen, failures.found, seconds)
     write_json(workdir / "run.json", provenance)
+    progress.stage("tables and report")
     from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
 
-    close_run(settings, evaluation, tasks, provenance, workdir, console)
+    close_run(settings, evaluation, failures.found, tasks, provenance, workdir, progress.console)
     meet(_END)
     return evaluation.scores
 
@@ -105,15 +140,28 @@ def _check_workdir(workdir: Path) -> None:
         raise ConfigError([f"--workdir={error}"]) from error
 
 
-def check(settings: Settings) -> tuple[list[Source], list[Task]]:
+def check(settings: Settings, failures: Failures) -> tuple[list[Workload], list[Task]]:
     """Finds the models, reads the tasks, and checks the ones against the others.
 
+    Args:
+        settings: What is asked.
+        failures: Takes the models and tasks that cannot be run, where others can.
+
+    Returns:
+        The models that can be run, each with the tasks it can be run on; and all tasks.
+
     Raises:
-        ConfigError: Lists every model and task that cannot be run, a mesh that the devices do not
-            make, and a folder for embeddings that takes none.
+        ConfigError: Lists what is wrong with the settings, such as names that nothing has, a mesh
+            that the devices do not make, and a folder for embeddings that takes none. Where no
+            model or no task can be run, or at the first failure with `fail_fast`, these too.
     """
-    sources, model_problems = find_sources(settings)
-    tasks, problems = read_tasks(settings.data)
+    sources, problems = find_sources(settings)
+    tasks: list[Task] = []
+    unreadable: Mapping[str, str] = {}
+    try:
+        tasks, unreadable = read_tasks(settings.data)
+    except ValueError as error:
+        problems.append(str(error))
     try:
         process_mesh(settings.devices.mesh)
     except ValueError as error:
@@ -132,21 +180,56 @@ def check(settings: Settings) -> tuple[list[Source], list[Task]]:
             for first, second in clashes(names)
         ]
     problems += _claim_problems(settings.output, sources)
-    runnable = []
-    for source in sources:
-        reasons = source.check(tasks)
-        model_problems += [f"config.models: '{source.name}': {reason}" for reason in reasons]
-        if not reasons:
-            runnable.append(source)
-            _say_left_out(source, tasks)
-    if settings.data.skip_unavailable and runnable:
-        for problem in model_problems:
-            logging.warning("left out: %s", problem)
-    else:
-        problems += model_problems
-    if problems:
-        raise ConfigError(problems)
-    return runnable, tasks
+    refusals = {source.name: _check_source(source, tasks) for source in sources}
+    workloads = [
+        Workload(source, runnable)
+        for source in sources
+        if (runnable := _runnable(tasks, refusals[source.name]))
+    ]
+    hopeless = [
+        *unreadable.values(),
+        *(
+            f"config.models: '{name}': {refusal}"
+            for name, found in refusals.items()
+            for refusal in found
+        ),
+    ]
+    if problems or (hopeless and (failures.fail_fast or not workloads)):
+        raise ConfigError([*problems, *_cut(hopeless)])
+    for task, reasons in unreadable.items():
+        lines = [line.removeprefix(f"task '{task}': ") for line in reasons.split("\n")]
+        failures.add(Failure("", task, "read", _summed(lines)))
+    for name, found in refusals.items():
+        for task in dict.fromkeys(refusal.task for refusal in found):
+            lines = [refusal.reason for refusal in found if refusal.task == task]
+            failures.add(Failure(name, task, "check", _summed(lines)))
+    return workloads, tasks
+
+
+def _check_source(source: Source, tasks: Sequence[Task]) -> Sequence[Refusal]:
+    """Returns what a model refuses, or the error that checking it comes to."""
+    try:
+        return source.check(tasks)
+    except Exception as error:  # of one model, whatever it is: the others go on
+        file_only.debug("check %s:", source.name, exc_info=error)
+        return [Refusal(reason(error))]
+
+
+def _runnable(tasks: Sequence[Task], refusals: Sequence[Refusal]) -> list[Task]:
+    """Returns the tasks that a model can be run on."""
+    refused = {refusal.task for refusal in refusals}
+    return [] if "" in refused else [task for task in tasks if task.info.id not in refused]
+
+
+def _cut(problems: Sequence[str]) -> list[str]:
+    """Returns a list of which what is too much to read is counted."""
+    more = len(problems) - _MOST_PROBLEMS
+    return [*problems[:_MOST_PROBLEMS], *([f"... and {more} more such lines"] if more > 0 else [])]
+
+
+def _summed(lines: Sequence[str]) -> str:
+    """Returns the first of some reasons, and how many more there are."""
+    return lines[0] + (f" (and {len(lines) - 1} more such lines)" if len(lines) > 1 else "")
 
 
 def _claim_problems(output: OutputSettings, sources: Sequence[Source]) -> list[str]:
@@ -158,17 +241,6 @@ def _claim_problems(output: OutputSettings, sources: Sequence[Source]) -> list[s
         for field in fields
         if getattr(output, field) and len(sources) > 1
     ]
-
-
-def _say_left_out(source: Source, tasks: Sequence[Task]) -> None:
-    covered = {task.info.id for task in source.covered(tasks)}
-    lacking = [task.info.id for task in tasks if task.info.id not in covered]
-    if lacking:
-        more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-        logging.warning(
-            "'%s' is run on %d of %d tasks; left out: %s%s",
-            *(source.name, len(covered), len(tasks), ", ".join(lacking[:_SHOWN]), more),
-        )
 
 
 def _identity(representations: Sequence[Representation], card: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,6 +266,7 @@ def _provenance(
     evaluation: Evaluation,
     tasks: Sequence[Task],
     unseen: Sequence[Finding],
+    failures: Sequence[Failure],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     return {
@@ -219,6 +292,7 @@ def _provenance(
         },
         "unseen": by_model(unseen),
         "set_aside": evaluation.set_aside,
+        "failures": [failure._asdict() for failure in failures],
         "embedding": evaluation.speeds,
         "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
     }

@@ -3,7 +3,8 @@
 DONE         all that was asked for
 FAILED       something failed under way, such as a full disk, or a check found a difference
 WRONG        the call or its input is wrong; nothing was started
-INTERRUPTED  ended from the keyboard
+SOME_FAILED  all was done but what is listed as failed
+INTERRUPTED  ended by a signal or from the keyboard; the same command goes on from there
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG, SOME_FAILED, INTERRUPTED = range(5)
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +28,8 @@ def ended(work: Callable[[], int]) -> int:
 
     Args:
         work: Returns the exit status. A ValueError of it says what is wrong with the call or its
-            input; an OSError or FloatingPointError what has failed under way.
+            input; an OSError or FloatingPointError what has failed under way. A KeyboardInterrupt
+            may say what interrupted it.
     """
     try:
         return work()
@@ -41,6 +43,6 @@ def ended(work: Callable[[], int]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return WRONG
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(str(error) or "interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

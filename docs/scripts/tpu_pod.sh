@@ -27,5 +27,4 @@ on_all_workers "
 on_all_workers "
   venv/bin/geneb-jax run --config=full --workdir=runs/full \
     --config.processes=auto \
-    --config.embeddings_dir=$BUCKET/geneb \
-    --config.skip_unavailable"
+    --config.embeddings_dir=$BUCKET/geneb"

@@ -16,7 +16,8 @@ from ml_collections import config_flags
 
 from geneb_jax.config import ConfigError, fields, unknown_field
 from geneb_jax.config_checks import local_path, nearest
-from model_ports.exits import DONE, FAILED
+from geneb_jax.signals import ending_on_signals
+from model_ports.exits import DONE, FAILED, SOME_FAILED
 
 _USAGE = """usage: geneb-jax run --config=CONFIG --workdir=DIR [--config.FIELD=VALUE ...]
 
@@ -44,18 +45,19 @@ def main(words: Sequence[str]) -> int:
         print(help_text())
         return DONE
     config, workdir = _parse(words)
-    # From here on JAX is needed.
-    from geneb_jax.run import run
-
-    _log_progress()
     try:
-        run(config, workdir)
+        with ending_on_signals():
+            # From here on JAX is needed.
+            from geneb_jax.run import run
+
+            _log_progress()
+            outcome = run(config, workdir)
     except ConfigError as error:
         raise ValueError(f"nothing was started:\n{error}") from error
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:  # with fail_fast, or of the whole run
         print(error, file=sys.stderr)
         return FAILED
-    return DONE
+    return SOME_FAILED if outcome.failures else DONE
 
 
 def help_text() -> str:

@@ -14,7 +14,11 @@ from geneb_jax.files.texts import FileError
 
 _REPEATS = 3
 # What is measured, with the kind of its numbers.
-_MEASURED: Mapping[str, Any] = {"matmul_rate": (int, float), "batch_tokens": int}
+_MEASURED: Mapping[str, Any] = {
+    "matmul_rate": (int, float),
+    "batch_tokens": int,
+    "fitting_tokens": int,
+}
 
 
 def matmul_rate(dtype: str, workdir: Path | None = None) -> float:
@@ -58,15 +62,16 @@ def read_facts(workdir: Path | None) -> dict[str, dict[str, Any]]:
     """Reads what a workdir knows of this kind of device.
 
     Returns:
-        `matmul_rate`: FLOP/s by dtype; `batch_tokens`: the tuned tokens of a batch by model. Both
-        are empty where nothing was measured, or without a workdir.
+        `matmul_rate`: FLOP/s by dtype; `batch_tokens`: the tuned tokens of a batch by model;
+        `fitting_tokens`: those that a batch may have at most, of models for which the device's
+        memory ran out. Each is empty where nothing was measured, or without a workdir.
     """
     nothing: dict[str, dict[str, Any]] = {name: {} for name in _MEASURED}
     if workdir is None or not _facts_file(workdir).exists():
         return nothing
     try:
-        facts = read_object(_facts_file(workdir))
-        if not all(_are_positive(facts.get(name), kind) for name, kind in _MEASURED.items()):
+        facts = nothing | read_object(_facts_file(workdir))  # older code knew fewer kinds
+        if not all(_are_positive(facts[name], kind) for name, kind in _MEASURED.items()):
             raise FileError(f"{_facts_file(workdir)}: not what was measured of a device")
     except FileError as error:
         logging.warning("%s; it is measured anew", error)

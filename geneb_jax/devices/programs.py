@@ -1,5 +1,8 @@
-"""Compiled programs: the cache that keeps them on disk, and the room that they take."""
+"""Compiled programs: how they are made, the cache that keeps them, and the room they take."""
 
+import threading
+import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import jax
@@ -10,6 +13,7 @@ from geneb_jax.files.user_cache import user_cache
 _MOST_KEPT = 2 * 2**30  # bytes; those that were not read for longest go first
 _MAPS = Path("/proc/self/maps")
 _MOST_MAPS = Path("/proc/sys/vm/max_map_count")
+_compiling: dict[str, float] = {}  # what is compiled now, and since when
 
 
 def keep_programs(folder: str = "") -> None:
@@ -48,3 +52,32 @@ def make_room_for_programs() -> None:
             count = sum(1 for _ in maps)
         if count > int(_MOST_MAPS.read_text()) // 2:
             jax.clear_caches()
+
+
+def compile_program(lowered: jax.stages.Lowered, what: str) -> jax.stages.Compiled:
+    """Compiles a program in a thread, so that a signal reaches this one meanwhile.
+
+    Args:
+        lowered: The program.
+        what: What `compiling` calls it.
+    """
+    made: Future[jax.stages.Compiled] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(lowered.compile())
+        except BaseException as error:
+            made.set_exception(error)
+
+    _compiling[what] = time.monotonic()
+    try:
+        threading.Thread(target=work, daemon=True).start()
+        return made.result()
+    finally:
+        del _compiling[what]
+
+
+def compiling() -> str:
+    """Returns what is compiled at the moment and for how long; empty: nothing is."""
+    now = time.monotonic()
+    return ", ".join(f"{what} for {now - since:.0f} s" for what, since in [*_compiling.items()])

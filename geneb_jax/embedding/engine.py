@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,7 +21,9 @@ import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
+from geneb_jax.devices.capacity import out_of_memory
 from geneb_jax.devices.flop import matrix_flop
+from geneb_jax.devices.programs import compile_program
 from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.store import Store, key
 from model_ports.contract.family import DATA, FINAL, Inputs, View
@@ -34,9 +37,55 @@ _AHEAD = 3  # batches that wait on the device for their turn
 _WINDOW_ROWS = 32768  # records that are tokenized and sorted by length together
 _FLUSH_ROWS = 16384
 _FLUSH_SECONDS = 60.0
+_JOIN_SECONDS = 2.0  # what a thread has begun, such as tokenizing, may go on without anybody
+_LETTERS = 40  # of a record that an error shows
 
 Advance = Callable[[int], None]  # told how many records were done since the last call
 T = TypeVar("T")
+
+
+class NotFiniteError(FloatingPointError):
+    """A model gave an embedding with a NaN or an infinity.
+
+    Attributes:
+        sequence: The record.
+        dtype: The precision it was computed in.
+    """
+
+    def __init__(self, model: str, sequence: str, dtype: str) -> None:
+        """Names the model and the record by its first letters and its length."""
+        shown = sequence if len(sequence) <= _LETTERS else f"{sequence[:_LETTERS]}..."
+        super().__init__(
+            f"model '{model}': the embedding of record '{shown}' ({len(sequence)} letters) is not "
+            f"finite{_in_dtype(dtype)}"
+        )
+        self.sequence, self.dtype = sequence, dtype
+
+    def on(self, task: str, row: str) -> FloatingPointError:
+        """Returns the error with the record named by its task and row."""
+        return FloatingPointError(
+            f"task '{task}': the embedding of {row} is not finite{_in_dtype(self.dtype)}"
+        )
+
+
+def _in_dtype(dtype: str) -> str:
+    return f" in {dtype}" + ("" if dtype == "float32" else "; try --config.dtype=float32")
+
+
+class DeviceMemoryError(MemoryError):
+    """A batch does not fit the device's memory.
+
+    Attributes:
+        batch: The batch.
+    """
+
+    def __init__(self, model: str, batch: Batch) -> None:
+        """Names the model and the batch's shape."""
+        super().__init__(
+            f"model '{model}': the device's memory does not hold a batch of {batch.size} x "
+            f"{batch.length} tokens"
+        )
+        self.batch = batch
 
 
 class Work(NamedTuple):
@@ -147,7 +196,8 @@ class Engine:
         """Pads a batch and copies it to the devices, each its rows."""
         batch = work.batch
         rows = [*work.encoded, *([work.encoded[0]] * (batch.size - len(work.encoded)))]
-        return work, jax.device_put(collate(self.port, rows, batch.length), self._rows)
+        with self._memory_of(batch):
+            return work, jax.device_put(collate(self.port, rows, batch.length), self._rows)
 
     def compiled(self, batch: Batch, inputs: Inputs) -> Program:
         """Returns the program of a batch's shape."""
@@ -155,7 +205,8 @@ class Engine:
         if shape not in self._programs:
             start = time.monotonic()
             traced = self._embed.trace(self.port.state, inputs)
-            call = traced.lower().compile()
+            what = f"{batch.size:,} x {batch.length:,} tokens"
+            call = compile_program(traced.lower(), what)
             self._programs[shape] = Program(call, matrix_flop(traced.jaxpr.jaxpr), _memory(call))
             self.speed.compile_seconds += time.monotonic() - start
             self.speed.programs += 1
@@ -163,13 +214,30 @@ class Engine:
 
     def run(self, work: Work, inputs: Inputs) -> jax.Array:
         """Starts a batch; float32 [B, D], not awaited."""
-        program = self.compiled(work.batch, inputs)
+        with self._memory_of(work.batch):
+            program = self.compiled(work.batch, inputs)
+            vectors = program.call(self.port.state, inputs)
         self.speed.records += len(work.encoded)
         self.speed.tokens += sum(map(len, work.encoded))
         self.speed.computed_tokens += work.batch.size * work.batch.length
         self.speed.flop += program.flop
         self.speed.program_bytes = max(self.speed.program_bytes, program.memory)
-        return program.call(self.port.state, inputs)
+        return vectors
+
+    def fetch(self, batch: Batch, vectors: jax.Array) -> np.ndarray:
+        """Waits for the result of a batch; float32 [n, D] of its n records."""
+        with self._memory_of(batch):
+            return np.asarray(vectors)[: len(batch.rows)]
+
+    @contextmanager
+    def _memory_of(self, batch: Batch) -> Iterator[None]:
+        """Names the batch where the device's memory runs out."""
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            raise DeviceMemoryError(self.port.entry.id, batch) from error
 
 
 def _memory(compiled: Any) -> int:
@@ -219,7 +287,8 @@ def embed_array(
     """
     distinct = {sequence: row for row, sequence in enumerate(dict.fromkeys(sequences))}
     found = np.empty((len(distinct), sum(engine.widths())), np.float32)
-    for rows, vectors in _stream(engine, _bucketed(engine, list(distinct), batch_tokens)):
+    works = _bucketed(engine, list(distinct), batch_tokens)
+    for rows, vectors in _stream(engine, works, list(distinct)):
         found[list(rows)] = vectors
         advance(len(rows))
     return found[[distinct[sequence] for sequence in sequences]]
@@ -230,7 +299,7 @@ def embed_array_in_order(
 ) -> np.ndarray:
     """Embeds N records into memory in batches of input order, whose padding the model sees."""
     found = np.empty((len(sequences), sum(engine.widths())), np.float32)
-    for rows, vectors in _stream(engine, _in_order(engine, sequences, batch_size)):
+    for rows, vectors in _stream(engine, _in_order(engine, sequences, batch_size), sequences):
         found[list(rows)] = vectors
         advance(len(rows))
     return found
@@ -260,7 +329,8 @@ def embed_records(
     wanted = dict(zip(keys, sequences, strict=True))
     wanted = {k: sequence for k, sequence in wanted.items() if any(k in of for of in lacking)}
     works = _bucketed(engine, list(wanted.values()), batch_tokens)
-    _write(engine, works, list(wanted), stores, lacking, advance)
+    vectors = _stream(engine, works, list(wanted.values()))
+    _write(engine, vectors, list(wanted), stores, lacking, advance)
     return keys
 
 
@@ -294,7 +364,7 @@ def embed_in_order(
         for work in _in_order(engine, sequences, batch_size)
         if any(keys[row] in of for of in lacking for row in work.batch.rows)
     )
-    _write(engine, works, keys, stores, lacking, advance)
+    _write(engine, _stream(engine, works, sequences), keys, stores, lacking, advance)
     return keys
 
 
@@ -329,13 +399,13 @@ def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iter
 
 def _write(
     engine: Engine,
-    works: Iterator[Work],
+    found: Iterator[tuple[Sequence[int], np.ndarray]],
     keys: Sequence[bytes],
     stores: Sequence[Store],
     lacking: Sequence[set[bytes]],
     advance: Advance,
 ) -> None:
-    """Runs the batches; a thread writes what each view's store lacks in chunks."""
+    """Takes the vectors of batches; a thread writes what each view's store lacks in chunks."""
     borders = np.cumsum(engine.widths())[:-1] if len(stores) > 1 else []
 
     def save(keys: Sequence[bytes], vectors: np.ndarray) -> None:
@@ -351,7 +421,7 @@ def _write(
     with ThreadPoolExecutor(1) as writer:
         written = writer.submit(lambda: None)
         try:
-            for rows, vectors in _stream(engine, works):
+            for rows, vectors in found:
                 done_keys += [keys[row] for row in rows]
                 done.append(vectors)
                 advance(len(rows))
@@ -365,8 +435,10 @@ def _write(
                 save(done_keys, np.concatenate(done))
 
 
-def _stream(engine: Engine, works: Iterator[Work]) -> Iterator[tuple[Sequence[int], np.ndarray]]:
-    """Yields the rows of each batch with their float32 [n, D]."""
+def _stream(
+    engine: Engine, works: Iterator[Work], sequences: Sequence[str]
+) -> Iterator[tuple[Sequence[int], np.ndarray]]:
+    """Yields the rows of each batch, which are of `sequences`, with their float32 [n, D]."""
     speed, start = engine.speed, time.monotonic()
     pending: deque[tuple[Batch, jax.Array]] = deque()
     prepared = _ahead(map(engine.put, works), _AHEAD)
@@ -381,21 +453,23 @@ def _stream(engine: Engine, works: Iterator[Work]) -> Iterator[tuple[Sequence[in
                 break
             pending.append((item[0].batch, engine.run(*item)))
             if len(pending) > _IN_FLIGHT:
-                yield _fetch(engine.port, *pending.popleft())
+                yield _finite(engine, *pending.popleft(), sequences)
         while pending:
-            yield _fetch(engine.port, *pending.popleft())
+            yield _finite(engine, *pending.popleft(), sequences)
     finally:
         prepared.close()
         speed.seconds += time.monotonic() - start
 
 
-def _fetch(port: Port, batch: Batch, vectors: jax.Array) -> tuple[Sequence[int], np.ndarray]:
-    found = np.asarray(vectors)[: len(batch.rows)]
-    if not np.isfinite(found).all():
-        raise FloatingPointError(
-            f"model '{port.entry.id}': an embedding in a batch of length {batch.length} is not "
-            f"finite in {port.dtype}; try dtype float32"
-        )
+def _finite(
+    engine: Engine, batch: Batch, vectors: jax.Array, sequences: Sequence[str]
+) -> tuple[Sequence[int], np.ndarray]:
+    """Returns the rows of a batch and their vectors, once these are found to be numbers."""
+    found = engine.fetch(batch, vectors)
+    finite = np.isfinite(found)
+    if not finite.all():
+        first = min(batch.rows[i] for i in np.flatnonzero(~finite.all(axis=1)).tolist())
+        raise NotFiniteError(engine.port.entry.id, sequences[first], engine.port.dtype)
     return batch.rows, found
 
 
@@ -433,4 +507,4 @@ def _ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             yield item
     finally:
         stopped.set()
-        thread.join()
+        thread.join(_JOIN_SECONDS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from geneb_jax.config import Settings
-from geneb_jax.embedding.source import Advance, Immediate, baseline, unpublished_card
+from geneb_jax.embedding.source import Advance, Immediate, Refusal, baseline, unpublished_card
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
 from model_ports.running.letters import Unseen, unknown_letters
@@ -77,14 +77,10 @@ class KmerSource:
     k: int
     shared: bool = False
 
-    def check(self, tasks: Sequence[Task]) -> list[str]:
-        """Returns no problem: every record has k-mer frequencies."""
+    def check(self, tasks: Sequence[Task]) -> list[Refusal]:
+        """Returns nothing: every record has k-mer frequencies."""
         del tasks
         return []
-
-    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """Returns all tasks: the model embeds any records."""
-        return tasks
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
         """Returns the records with letters other than A, C, G and T, and those without a k-mer."""

@@ -1,7 +1,9 @@
 """Ports as models of a run: a checkpoint of the catalog, or the same model with random weights."""
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,7 +18,9 @@ from geneb_jax.config import PRESET_POOLING, EmbeddingSettings, Settings
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import meet
 from geneb_jax.embedding.engine import (
+    DeviceMemoryError,
     Engine,
+    NotFiniteError,
     check_views,
     embed_array,
     embed_array_in_order,
@@ -29,11 +33,17 @@ from geneb_jax.embedding.source import (
     LOCAL_WEIGHTS,
     Advance,
     Prepared,
+    Refusal,
     Representation,
     unpublished_card,
 )
 from geneb_jax.embedding.store import Store, key
-from geneb_jax.embedding.tuning import batch_tokens, speed_figures, untuned_batch_tokens
+from geneb_jax.embedding.tuning import (
+    batch_tokens,
+    smaller_batches,
+    speed_figures,
+    untuned_batch_tokens,
+)
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.tasks.task import Task
@@ -46,15 +56,15 @@ from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
 from model_ports.loading.origin import is_published
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
 from model_ports.loading.ports import load_port, random_port, random_reader
+from model_ports.loading.tensors import CheckpointError
 from model_ports.port import NUMERICS, Port, Reader
 from model_ports.running.letters import Unseen
 from model_ports.running.records import refused
 from model_ports.running.unseen import unseen
-from model_ports.running.windows import average_windows, cut_into_windows
+from model_ports.running.windows import average_windows, cut_into_windows, telling_of_records
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
-_MOST_REFUSALS = 8  # lines from which on the other tasks are not looked through
 
 Weights = Literal["checkpoint", "random", "tiny"]
 # By what follows the model's id in a name.
@@ -69,8 +79,7 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     MODEL is any name that `catalog.resolve` takes; the source has that of the id.
 
     Raises:
-        ValueError: There is no such model or variant, the preset cannot be computed, or the
-            checkpoint's folder is not there.
+        ValueError: There is no such model or variant.
     """
     model_id, _, variant = name.partition(":")
     if variant not in _WEIGHTS:
@@ -82,19 +91,11 @@ def source_of(name: str, settings: Settings) -> "PortSource":
             f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         ) from error
     name = f"{model_id}:{variant}" if variant else model_id
-    entry = catalog.get(model_id)
-    if not entry.ported:
-        raise ValueError(f"'{model_id}': its port (family {entry.family}) is not there yet")
-    entry.preset(settings.embedding.preset)
-    weights = _WEIGHTS[variant]
+    entry, weights = catalog.get(model_id), _WEIGHTS[variant]
     checkpoints = settings.data.checkpoints_dir
     folder = checkpoints / model_id if checkpoints else None
-    if folder and not folder.is_dir():
-        if weights == "checkpoint":
-            alone = checkpoints is not None and (checkpoints / "config.json").is_file()
-            hint = f"; {checkpoints} is a checkpoint: name it {model_id} and give its parent"
-            raise ValueError(f"'{model_id}': no checkpoint folder {folder}{hint if alone else ''}")
-        folder = None
+    if folder and weights != "checkpoint" and not folder.is_dir():
+        folder = None  # random weights need it for tokenizer files alone
     return PortSource(name, entry, weights, folder, settings.embedding, settings.devices.mesh)
 
 
@@ -121,18 +122,14 @@ class PortSource:
     shared: bool = True
     _planned: Reader | None = field(default=None, repr=False)
 
-    def check(self, tasks: Sequence[Task]) -> list[str]:
+    def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what is wrong with files and views, and the records that the model refuses."""
         try:
             reader = self._reader()
             views_of(reader, self.settings.taps, self.settings.poolings)
-            return _refused_records(reader, tasks)
         except ValueError as error:
-            return [str(error)]
-
-    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """Returns all tasks: the model embeds any records."""
-        return tasks
+            return [Refusal(str(error))]
+        return _refused_records(reader, tasks)
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
         """Returns the records that the tokenizer does not know in full, or that are cut."""
@@ -194,7 +191,12 @@ class PortSource:
             longest = max(map(len, cut.windows))
             tokens = untuned_batch_tokens(engine, len(cut.windows))
             tokens = min(tokens, longest << len(cut.windows).bit_length())
-            vectors = embed_array(engine, cut.windows, tokens, cut.counting(advance))
+            vectors = embed_array(
+                engine,
+                cut.windows,
+                tokens,
+                telling_of_records(advance, len(sequences), len(cut.windows)),
+            )
         vectors = average_windows(port, vectors, cut)
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
@@ -234,8 +236,16 @@ class PortSource:
             tiny = self.weights == "tiny"
             return random_reader(self.entry, self.folder, preset, tiny=tiny)
         if self.folder:
+            self._check_folder(self.folder)
             return plan_checkpoint(self.entry, self.folder, preset)
         return check_hub_checkpoint(self.entry, preset)
+
+    def _check_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            parent = folder.parent
+            hint = f"; {parent} is a checkpoint: name it {folder.name} and give its parent"
+            hint = hint if (parent / "config.json").is_file() else ""
+            raise CheckpointError(f"no checkpoint folder {folder}{hint}")
 
     def _load(self, mesh: Mesh | None) -> Port:
         # A plan may hold open files: it is forgotten when the weights are loaded.
@@ -278,10 +288,18 @@ class OpenPort:
         stores, port = self._stores(), self.engine.port
         cut = {name: cut_into_windows(port, s) for name, s in _splits(tasks).items()}
         splits = {name: each.windows for name, each in cut.items()}
-        if jax.process_count() > 1:
-            self._embed(stores, self._share(splits), advance)
-            meet(self.name)
-        keys = self._embed(stores, splits, advance)
+        if port.preset.window is not None:
+            records = sum(len(each.counts) for each in cut.values())
+            advance = telling_of_records(advance, records, sum(map(len, splits.values())))
+        with _naming_rows(tasks):
+            if jax.process_count() > 1:
+                try:
+                    self._embed(stores, self._share(splits), advance)
+                except Exception:
+                    meet(self.name)  # the other processes come, whatever has failed here
+                    raise
+                meet(self.name)
+            keys = self._embed(stores, splits, advance)
 
         def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
             store = stores[self.representations.index(representation)]
@@ -297,7 +315,8 @@ class OpenPort:
         """Embeds this process's share of the tasks' records."""
         port = self.engine.port
         splits = {name: cut_into_windows(port, s).windows for name, s in _splits(tasks).items()}
-        self._embed(self._stores(), self._share(splits), lambda _: None)
+        with _naming_rows(tasks):
+            self._embed(self._stores(), self._share(splits), lambda _: None)
 
     def _stores(self) -> list[Store]:
         """A store for each representation; what it depends on is in its folder's name."""
@@ -329,9 +348,13 @@ class OpenPort:
                 for name, sequences in splits.items()
             }
         distinct = _distinct(splits)
-        tokens = self.settings.batch_tokens
-        tokens = tokens or batch_tokens(self.engine, len(distinct), self.workdir)
-        keys = embed_records(self.engine, distinct, stores, tokens, advance)
+        tokens = batch_tokens(self.engine, len(distinct), self.workdir, self.settings.batch_tokens)
+        while True:
+            try:
+                keys = embed_records(self.engine, distinct, stores, tokens, advance)
+                break
+            except DeviceMemoryError as error:  # what was embedded is in the stores
+                tokens = smaller_batches(self.engine, tokens, error, self.workdir)
         key_of = dict(zip(distinct, keys, strict=True))
         return {name: [key_of[s] for s in sequences] for name, sequences in splits.items()}
 
@@ -414,31 +437,45 @@ def _splits(tasks: Sequence[Task]) -> dict[SplitName, Sequence[str]]:
     }
 
 
+@contextmanager
+def _naming_rows(tasks: Sequence[Task]) -> Iterator[None]:
+    """Names the task and the row of a record whose embedding is not finite: the first with it."""
+    try:
+        yield
+    except NotFiniteError as error:
+        # The record itself, or one of which it is a window.
+        for matches in (operator.eq, operator.contains):
+            for task in tasks:
+                for name, split in (("train", task.train), ("test", task.test)):
+                    for i, sequence in enumerate(split.sequences):
+                        if matches(sequence, error.sequence):
+                            row = i + 1 if split.rows is None else split.rows[i]
+                            raise error.on(task.info.id, f"{name} row {row}") from error
+        raise
+
+
 def _distinct(splits: Mapping[SplitName, Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
 
 
-def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[str]:
+def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[Refusal]:
     """Names the records that a model cannot take: the first of each split, and how many more."""
-    problems, more_tasks = [], []
+    found = []
     for task in tasks:
-        if len(problems) >= _MOST_REFUSALS:
-            more_tasks.append(task)
-            continue
         for name, split in (("train", task.train), ("test", task.test)):
-            refusals = refused(reader, split.sequences)
+            try:
+                refusals = refused(reader, split.sequences)
+            except ValueError as error:  # a letter that the tokenizer has no token for
+                found.append(Refusal(f"{name} records: {error}", task.info.id))
+                continue
             for i, reason in refusals[:_SHOWN]:
                 row = i + 1 if split.rows is None else split.rows[i]
-                problems.append(
-                    f"task '{task.info.id}': {name} record {_shown(split.sequences[i])} in row "
-                    f"{row} {reason}"
-                )
+                text = f"{name} record {_shown(split.sequences[i])} in row {row} {reason}"
+                found.append(Refusal(text, task.info.id))
             if len(refusals) > _SHOWN:
                 more = len(refusals) - _SHOWN
-                problems.append(f"task '{task.info.id}': ... and {more} more such {name} records")
-    if more_tasks:
-        problems.append(f"... and {len(more_tasks)} more tasks that were not looked through")
-    return problems
+                found.append(Refusal(f"... and {more} more such {name} records", task.info.id))
+    return found
 
 
 def _shown(sequence: str) -> str:

@@ -19,6 +19,22 @@ from model_ports.running.letters import Unseen
 Advance = Callable[[int], None]  # told how many records were done since the last call
 
 
+class Refusal(NamedTuple):
+    """What keeps a model from running, found without weights.
+
+    Attributes:
+        reason: What is wrong, in one line.
+        task: The task's id, where the model can be run on others; empty: on none.
+    """
+
+    reason: str
+    task: str = ""
+
+    def __str__(self) -> str:
+        """Returns the reason, with the task's name before it if it is of one."""
+        return f"task '{self.task}': {self.reason}" if self.task else self.reason
+
+
 LOCAL_WEIGHTS = "local weights"  # the url of a model whose weights may not be the authors'
 
 
@@ -86,7 +102,8 @@ class OpenSource(Protocol):
         """Computes what the features of these tasks need.
 
         Raises:
-            FloatingPointError: An embedding is not finite.
+            FloatingPointError: An embedding is not finite; names the task and the row.
+            DeviceMemoryError: A single record does not fit the device.
         """
         ...
 
@@ -108,11 +125,7 @@ class Source(Protocol):
         """Whether the processes of a run compute its features together."""
         ...
 
-    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """Returns those of the tasks that the model is run on; of most models, all."""
-        ...
-
-    def check(self, tasks: Sequence[Task]) -> list[str]:
+    def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what would keep the model from running on these tasks, found without weights."""
         ...
 

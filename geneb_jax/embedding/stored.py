@@ -10,7 +10,7 @@ import numpy as np
 
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
-from geneb_jax.embedding.source import Advance, Immediate, baseline, unpublished_card
+from geneb_jax.embedding.source import Advance, Immediate, Refusal, baseline, unpublished_card
 from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task
@@ -30,30 +30,24 @@ class StoredSource:
     Attributes:
         name: Its name in the config.
         folder: The folder.
-        skip: Whether tasks without a file are left out, instead of refused.
     """
 
     name: str
     folder: Path
-    skip: bool = False
     shared: bool = False
 
-    def covered(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """Returns the tasks that have a file, or all where none is to be left out."""
-        return [task for task in tasks if _file(self.folder, task).is_file() or not self.skip]
-
-    def check(self, tasks: Sequence[Task]) -> list[str]:
-        """Returns a problem for each task whose file is missing or does not fit it."""
-        covered = self.covered(tasks)
-        if tasks and not covered:
-            return [f"{self.folder} has no file of any task, such as {tasks[0].info.id}.npz"]
-        problems = []
-        for task in covered:
+    def check(self, tasks: Sequence[Task]) -> list[Refusal]:
+        """Returns a refusal for each task whose file is missing or does not fit it."""
+        if tasks and not any(_file(self.folder, task).is_file() for task in tasks):
+            missing = f"{self.folder} has no file of any task, such as {tasks[0].info.id}.npz"
+            return [Refusal(missing)]
+        refusals = []
+        for task in tasks:
             try:
                 read_embeddings(self.folder, task)
             except ValueError as error:
-                problems.append(str(error))
-        return problems
+                refusals.append(Refusal(str(error), task.info.id))
+        return refusals
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
         """Returns nothing: what was embedded, and how, is not known."""
@@ -96,7 +90,7 @@ def source_of(name: str, settings: Settings) -> StoredSource | None:
     folder = local_path(name.removeprefix(_PREFIX))
     if not folder.is_dir():
         raise ValueError(f"'{name}': {folder}: no such folder")
-    return StoredSource(name, folder, settings.data.skip_unavailable)
+    return StoredSource(name, folder)
 
 
 def _file(folder: Path, task: Task) -> Path:
@@ -118,7 +112,7 @@ def read_embeddings(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """
     path = _file(folder, task)
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; embeddings of every task are needed")
+        raise ValueError(f"{path}: no such file")
     sizes = {"train": len(task.train.sequences), "test": len(task.test.sequences)}
     try:
         splits = _read_splits(path, sizes)

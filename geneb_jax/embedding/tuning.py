@@ -1,5 +1,6 @@
 """How many tokens a batch has: by device, by model, compared once in a workdir."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from geneb_jax.embedding.batches import (
     typical_lengths,
     typical_padding,
 )
-from geneb_jax.embedding.engine import Engine, Speed, Work
+from geneb_jax.embedding.engine import DeviceMemoryError, Engine, Speed, Work
 from model_ports.port import Port
 
 # Tokens of a batch on one device: enough rows to fill the matrix units.
@@ -37,25 +38,59 @@ _TYPICAL_LENGTH = 64  # of models whose benchmark lengths are not known
 _CLOSE = 0.97  # of the best rate: the smallest batch that reaches it is taken
 
 
-def batch_tokens(engine: Engine, records: int, workdir: Path) -> int:
+def batch_tokens(engine: Engine, records: int, workdir: Path, wanted: int = 0) -> int:
     """Returns the tokens of a batch on one device that suit it, the model and how many records.
 
     The first run with many records in a workdir compares some; later runs there read the choice,
     so that a resumed run computes in the same shapes. Several processes do not compare: they could
     choose differently.
+
+    Args:
+        engine: The model.
+        records: How many are embedded.
+        workdir: Holds what is known of the devices.
+        wanted: The tokens that somebody asked for; 0: none. Fewer are returned where the device's
+            memory did not hold as many before.
     """
-    port = engine.port
-    facts = read_facts(workdir)
-    name = f"{port.entry.id} {port.weights_id.split(':')[0]} {port.dtype}"
-    if port.mesh:
-        name += f" {'x'.join(map(str, port.mesh.shape.values()))}"
-    if name not in facts["batch_tokens"]:
-        if records < WORTH_TUNING or not bucketed(port) or jax.process_count() > 1:
-            return untuned_batch_tokens(engine, records)
+    facts, name = read_facts(workdir), _name(engine)
+    most = facts["fitting_tokens"].get(name, sys.maxsize)
+    if not wanted and name not in facts["batch_tokens"]:
+        few = records < WORTH_TUNING or not bucketed(engine.port) or jax.process_count() > 1
+        if few or name in facts["fitting_tokens"]:
+            return min(untuned_batch_tokens(engine, records), most)
         facts["batch_tokens"][name] = _fastest(engine, records)
         logging.info("%s: batches of %d tokens", name, facts["batch_tokens"][name])
         keep_facts(workdir, facts)
-    return facts["batch_tokens"][name]
+    return min(wanted or facts["batch_tokens"][name], most)
+
+
+def smaller_batches(engine: Engine, tokens: int, error: DeviceMemoryError, workdir: Path) -> int:
+    """Returns half the tokens of a batch that did not fit the device, and remembers them.
+
+    Args:
+        engine: The model.
+        tokens: The tokens of a batch on one device.
+        error: What did not fit.
+        workdir: Holds what is known of the devices.
+
+    Raises:
+        DeviceMemoryError: The batch was of a single record a device.
+    """
+    model = engine.port.entry.id
+    if error.batch.size <= engine.shards:
+        raise DeviceMemoryError(model, error.batch) from error
+    facts = read_facts(workdir)
+    facts["fitting_tokens"][_name(engine)] = tokens // 2
+    keep_facts(workdir, facts)
+    logging.warning("%s; from now on at most %d tokens a device", error, tokens // 2)
+    return tokens // 2
+
+
+def _name(engine: Engine) -> str:
+    """What the facts of a device call a model: weights of a kind, precision and mesh count."""
+    port = engine.port
+    name = f"{port.entry.id} {port.weights_id.split(':')[0]} {port.dtype}"
+    return name + (f" {'x'.join(map(str, port.mesh.shape.values()))}" if port.mesh else "")
 
 
 def default_batch_tokens() -> int:
@@ -105,13 +140,15 @@ def _fastest(engine: Engine, records: int) -> int:
             _, inputs = engine.put(work)
             embed = engine.compiled(work.batch, inputs).call
             seconds = best_seconds(lambda: embed(engine.port.state, inputs))  # noqa: B023
-        except jax.errors.JaxRuntimeError as error:
-            if not out_of_memory(error) or not rates:
+        except (jax.errors.JaxRuntimeError, DeviceMemoryError) as error:
+            if isinstance(error, jax.errors.JaxRuntimeError) and not out_of_memory(error):
                 raise
             break
         padding = typical_padding(engine.port, records, tokens, engine.shards)
         rates[tokens] = (1 - padding) * size * length / seconds
     engine.speed = Speed()  # what was compiled here is not part of embedding
+    if not rates:
+        return min(_candidates())  # and fewer, once the device's memory does not hold these
     best = max(rates.values())
     return min(tokens for tokens, rate in rates.items() if rate >= _CLOSE * best)
 

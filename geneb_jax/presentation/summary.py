@@ -1,6 +1,6 @@
 """What a person reads at the end of a run: the printed tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geneb_jax.benchmark import CUSTOM
+from geneb_jax.failures import Failure
 from geneb_jax.presentation.analysis import layer_scores
 from geneb_jax.scoring.scores import (
     macro_micro,
@@ -17,6 +18,8 @@ from geneb_jax.scoring.scores import (
     task_means,
 )
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
+
+_MOST_FAILURES = 40  # rows of the table of what failed
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
@@ -151,6 +154,25 @@ def print_speeds(speeds: Mapping[str, Mapping[str, Any]], console: Console) -> N
             f"{speed['compile_seconds']:.0f} s",
             "not known" if memory is None else f"{memory / 1e9:.2f}",
         )
+    console.print(table)
+
+
+def print_failures(failures: Sequence[Failure], console: Console) -> None:
+    """Prints what could not be computed, where and why; nothing where all was."""
+    if not failures:
+        return
+    table = Table(
+        title="failed",
+        caption="the same command tries these again, and computes nothing else again; "
+        "log.txt in the workdir has the details",
+    )
+    for name in ("model", "task", "stage"):
+        table.add_column(name, overflow="fold")
+    table.add_column("reason", overflow="fold", ratio=1)
+    for failure in failures[:_MOST_FAILURES]:
+        table.add_row(failure.model or "all", failure.task or "all", *failure[2:])
+    if (more := len(failures) - _MOST_FAILURES) > 0:
+        table.add_row(f"and {more} more", "", "", "in run.json")
     console.print(table)
 
 

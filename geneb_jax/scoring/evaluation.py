@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 import jax
 import pandas as pd
 from absl import logging
-from rich.console import Console
 
 from geneb_jax.config import ProbeSettings
 from geneb_jax.devices.processes import meet
 from geneb_jax.devices.programs import make_room_for_programs
 from geneb_jax.embedding.identity import weights_identity
-from geneb_jax.embedding.source import OpenSource, Representation, Source
+from geneb_jax.embedding.source import Features, OpenSource, Representation, Source
+from geneb_jax.failures import Failures
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.cells import Cell, cell_path, gather
 from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of
 from geneb_jax.scoring.predictions import write_predictions
-from geneb_jax.scoring.progress import progress_bars
+from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.scoring.scores import arrange, write_scores
 from geneb_jax.tasks.task import Task, changes, content_digest
 from probes import HeadScore, evaluate_task
@@ -58,76 +58,113 @@ class _Job(NamedTuple):
     cell: Cell
 
 
+class Workload(NamedTuple):
+    """A model with the tasks that it is evaluated on."""
+
+    source: Source
+    tasks: Sequence[Task]
+
+
 class Evaluator(NamedTuple):
     """How models are evaluated, and where the results go.
 
     Attributes:
         probes: What is fitted.
         workdir: Takes `cells/`, `embeddings/`, `predictions/`, `profile/` and scores.csv.
-        console: Shows the progress.
+        progress: Is told what is done.
+        failures: Takes what fails, of which one leaves the others alone.
         save_predictions: Whether every head's predictions are written.
         profile: Whether a JAX profiler trace of each model is written.
     """
 
     probes: ProbeSettings
     workdir: Path
-    console: Console
+    progress: RunProgress
+    failures: Failures
     save_predictions: bool = False
     profile: bool = False
 
 
-def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -> Evaluation:
-    """Scores every model on every task; scores.csv is rewritten after each model."""
+class _Evaluated(NamedTuple):
+    """What evaluating one model took; `model` is None where it could not be opened."""
+
+    model: OpenSource | None
+    speed: Mapping[str, Any]
+    seconds: Mapping[str, float]
+
+
+def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task]) -> Evaluation:
+    """Scores every model on its tasks; scores.csv is rewritten after each model.
+
+    Args:
+        how: How.
+        workloads: The models, each with its tasks.
+        tasks: All tasks of the run.
+    """
     digests = {task.info.id: content_digest(task) for task in tasks}
     evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, {}, [], [])
     weights: dict[str, Mapping[str, Any]] = {}
-    for source in sources:
-        clock = _Clock()
-        with clock.time(f"load {source.name}"):
-            model = source.open(how.workdir)
-        jobs = _jobs(source.name, model, source.covered(tasks), digests, how.workdir)
-        held = [job.cell.look() for job in jobs]
-        found = list(zip(jobs, held, strict=True))
-        pending = [job for job, cell in found if not hold_all_heads(cell.rows, how.probes)]
-        if len(pending) < len(jobs):
-            finished = len(jobs) - len(pending)
-            logging.info("%s: %d of %d tasks are finished", source.name, finished, len(jobs))
-        _say_replaced(source.name, [job for job, cell in found if cell.of_others])
-        speed: Mapping[str, Any] = {}
-        if pending:
-            trace = how.workdir / "profile" / file_name(source.name)
-            with jax.profiler.trace(str(trace)) if how.profile else nullcontext():
-                speed = _evaluate_model(how, source.name, model, pending, clock)
-        elif source.shared:
-            meet(source.name)  # the other processes come, whatever is finished here
-        weights[source.name] = weights_identity(model.representations[0].identity)
+    for workload in workloads:
+        name = workload.source.name
+        how.progress.next_model(name)
+        model, speed, seconds = _evaluate_model(how, workload, digests)
+        if model is not None:
+            weights[name] = weights_identity(model.representations[0].identity)
         gathered = gather(how.workdir / "cells", weights, digests)
-        scores = arrange(gathered.rows, [source.name for source in sources])
+        scores = arrange(gathered.rows, [each.source.name for each in workloads])
         write_scores(scores, how.workdir / "scores.csv")
         evaluation = Evaluation(
             scores,
-            evaluation.representations | {source.name: model.representations},
-            evaluation.cards | {source.name: model.card},
-            evaluation.seconds | clock.seconds,
-            evaluation.speeds | ({source.name: speed} if speed.get("records") else {}),
+            evaluation.representations | ({name: model.representations} if model else {}),
+            evaluation.cards | ({name: model.card} if model else {}),
+            evaluation.seconds | dict(seconds),
+            evaluation.speeds | ({name: speed} if speed.get("records") else {}),
             gathered.set_aside,
             gathered.prepared,
         )
     return evaluation
 
 
-def assist(sources: Sequence[Source], tasks: Sequence[Task], workdir: Path) -> None:
+def assist(workloads: Sequence[Workload], workdir: Path, failures: Failures) -> None:
     """Embeds this process's share for every model, beside the first process, which evaluates."""
-    with ThreadPoolExecutor(len(sources)) as meeting:  # the next model does not wait for the first
+    with ThreadPoolExecutor(len(workloads)) as meeting:  # the next model does not wait
         met = []
-        for source in sources:
+        for source, tasks in workloads:
             if not source.shared:
                 continue
-            source.open(workdir).prepare_share(tasks)
-            logging.info("%s: this process's share is embedded", source.name)
+            with failures.contained(source.name, "embed"):
+                source.open(workdir).prepare_share(tasks)
+                logging.info("%s: this process's share is embedded", source.name)
             met.append(meeting.submit(meet, source.name))
         for each in met:
             each.result()
+
+
+def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, str]) -> _Evaluated:
+    """Scores one model on what is not finished; what fails is left to the next run."""
+    (source, tasks), clock = workload, _Clock()
+    model: OpenSource | None = None
+    with how.failures.contained(source.name, "load"), clock.time(f"load {source.name}"):
+        model = source.open(how.workdir)
+    if model is None:
+        if source.shared:
+            meet(source.name)  # the other processes come, whatever has failed here
+        return _Evaluated(None, {}, clock.seconds)
+    jobs = _jobs(source.name, model, tasks, digests, how.workdir)
+    found = [(job, job.cell.look()) for job in jobs]
+    pending = [job for job, cell in found if not hold_all_heads(cell.rows, how.probes)]
+    if len(pending) < len(jobs):
+        finished = len(jobs) - len(pending)
+        logging.info("%s: %d of %d tasks are finished", source.name, finished, len(jobs))
+    _say_replaced(source.name, [job for job, cell in found if cell.of_others])
+    speed: Mapping[str, Any] = {}
+    if pending:
+        trace = how.workdir / "profile" / file_name(source.name)
+        with jax.profiler.trace(str(trace)) if how.profile else nullcontext():
+            speed = _compute(how, source.name, model, pending, clock)
+    elif source.shared:
+        meet(source.name)
+    return _Evaluated(model, speed, clock.seconds)
 
 
 def _jobs(
@@ -173,44 +210,53 @@ def _say_replaced(name: str, jobs: Sequence[_Job]) -> None:
         )
 
 
-def _evaluate_model(
+def _compute(
     how: Evaluator, name: str, model: OpenSource, jobs: Sequence[_Job], clock: "_Clock"
 ) -> Mapping[str, Any]:
-    """Scores one model on what is not finished; each task is on disk before the next.
+    """Embeds and probes what is not finished; each task is on disk before the next.
 
     Returns:
-        What embedding took.
+        What embedding took; nothing where it failed.
     """
     tasks = list({job.task.info.id: job.task for job in jobs}.values())
-    with progress_bars(how.console) as bars:
-        with clock.time(f"embed {name}"):
-            records = sum(len(t.train.sequences) + len(t.test.sequences) for t in tasks)
-            bar = bars.add_task(f"embed {name}", total=records, unit="records")
-            features, speed = model.prepare(tasks, lambda n: bars.advance(bar, n))
-            bars.update(bar, completed=records)
-        bar = bars.add_task(f"probe {name}", total=len(jobs), unit="tasks")
-        for task, representation, cell in jobs:
-            make_room_for_programs()
-            with clock.time(f"embed {name}"):
-                x_train, x_test = features(task, representation)
-            with clock.time(f"probe {name}"):
-                heads = evaluate_task(
-                    x_train,
-                    task.train.labels,
-                    x_test,
-                    task.test.labels,
-                    probes=probes_of(how.probes),
-                    shots=how.probes.regimes,
-                    seeds=how.probes.seeds,
-                )
-            if how.save_predictions:
-                folder = how.workdir / "predictions" / file_name(name)
-                if not representation.of_preset:
-                    folder /= representation.name
-                write_predictions(folder / f"{file_name(task.info.id)}.npz", task, heads)
-            cell.add(_rows(name, representation, task, heads))
-            bars.advance(bar)
-    return speed
+    records = sum(len(task.train.labels) + len(task.test.labels) for task in tasks)
+    how.progress.stage("embed", records, "records")
+    prepared = None
+    with how.failures.contained(name, "embed"), clock.time(f"embed {name}"):
+        prepared = model.prepare(tasks, how.progress.advance)
+    if prepared is None:
+        return {}
+    rows = sum(len(job.task.train.labels) for job in jobs)  # what a fit takes goes with them
+    how.progress.stage("probe", len(jobs), "tasks", rows)
+    for job in jobs:
+        with how.failures.contained(name, "probe", job.task.info.id):
+            _probe(how, name, job, prepared.features, clock)
+        how.progress.advance(1, len(job.task.train.labels))
+    return prepared.speed
+
+
+def _probe(how: Evaluator, name: str, job: _Job, features: Features, clock: "_Clock") -> None:
+    """Fits and scores the probes of a task, and writes its cell."""
+    task, representation, cell = job
+    make_room_for_programs()
+    with clock.time(f"embed {name}"):
+        x_train, x_test = features(task, representation)
+    with clock.time(f"probe {name}"):
+        heads = evaluate_task(
+            x_train,
+            task.train.labels,
+            x_test,
+            task.test.labels,
+            probes=probes_of(how.probes),
+            shots=how.probes.regimes,
+            seeds=how.probes.seeds,
+        )
+    if how.save_predictions:
+        folder = how.workdir / "predictions" / file_name(name)
+        if not representation.of_preset:
+            folder /= representation.name
+        write_predictions(folder / f"{file_name(task.info.id)}.npz", task, heads)
+    cell.add(_rows(name, representation, task, heads))
 
 
 def _rows(

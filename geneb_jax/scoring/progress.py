@@ -1,38 +1,216 @@
-"""Progress of a run, as bars with rates."""
+"""Progress of a run: bars on a terminal, a line a minute elsewhere, and a file for whoever watches.
 
+All three say the same: which model of how many, what is being done with it, how much of that is
+done, the time since the run began, and the time that is left at the rate so far.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from absl import logging
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
-from rich.text import Text
+
+from geneb_jax.devices.programs import compiling
+from geneb_jax.failures import Failures
+from geneb_jax.files.atomic import WriteError, write_whole
+from geneb_jax.ownership import sign_of_life
+
+STATUS = "status.json"
+_TICK = 1.0  # seconds between two looks of the bars and the file
+_LINE = 60.0  # seconds between two lines where there is no terminal
+_NOTHING = "reading tasks and models"
+
+State = Literal["running", "done", "interrupted", "failed"]
 
 
-def progress_bars(console: Console) -> Progress:
-    """Returns bars that show a name, how much is done, a rate in the bar's `unit`, and time left.
+class RunProgress:
+    """What a run is doing, said while it is inside `shown`.
 
-    Each bar is added with the field `unit`, such as 'records'.
+    Attributes:
+        console: Shows the bars.
+        failures: The run's; they are counted.
+        workdir: Takes status.json.
     """
+
+    def __init__(self, console: Console, failures: Failures, workdir: Path) -> None:
+        """Begins to count the time."""
+        self.console = console
+        self.failures = failures
+        self.workdir = workdir
+        self._file: Path | None = None
+        self._models = 0
+        self._began = self._said = time.monotonic()
+        self._number, self._model = 0, ""
+        self._enter(_NOTHING, 0, "")
+
+    def begin(self, models: int) -> None:
+        """Says how many models there are, and writes status.json from now on."""
+        self._models = models
+        self._file = self.workdir / STATUS
+
+    def elapsed(self) -> float:
+        """Returns the seconds since the run began."""
+        return time.monotonic() - self._began
+
+    def next_model(self, name: str) -> None:
+        """Says that the next model is taken up."""
+        self._number += 1
+        self._model = name
+        self._enter("load", 0, "")
+
+    def stage(self, stage: str, total: int = 0, unit: str = "", weight: float = 0.0) -> None:
+        """Says that another stage of the model, or of the run, begins.
+
+        Args:
+            stage: What is done, such as 'embed'.
+            total: How many units there are; 0: they are not counted.
+            unit: What is counted, such as 'records'.
+            weight: The sum of what `advance` is told, where units take times of their own.
+        """
+        self._enter(stage, total, unit, weight or total)
+
+    def advance(self, done: int, weight: float | None = None) -> None:
+        """Says that units were done; what they weigh is their number unless it is given."""
+        self._done += done
+        self._weight_done += done if weight is None else weight
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Shows the progress while inside, and writes at the end how the run ended."""
+        bars = _bars(self.console)
+        run_bar = bars.add_task("", total=None, text="")
+        stage_bar = bars.add_task("", total=None, text="")
+
+        def look(state: State) -> None:
+            bars.update(run_bar, **self._run_bar())
+            bars.update(stage_bar, **self._stage_bar())
+            self._write(state)
+
+        stopped = threading.Event()
+
+        def watch() -> None:
+            while not stopped.wait(_TICK):
+                look("running")
+                self._say()
+                sign_of_life(self.workdir)
+
+        state: State = "failed"
+        watching = threading.Thread(target=watch, daemon=True)
+        with bars:
+            watching.start()
+            try:
+                yield
+                state = "done"
+            except KeyboardInterrupt:
+                state = "interrupted"
+                raise
+            finally:
+                stopped.set()
+                watching.join()
+                look(state)
+
+    def _enter(self, stage: str, total: int, unit: str, weight: float = 0.0) -> None:
+        self._stage, self._total, self._unit = stage, total, unit
+        self._done, self._weight, self._weight_done = 0, weight, 0.0
+        self._stage_began = time.monotonic()
+
+    def _remaining(self) -> float | None:
+        """Seconds that the stage will still take at its rate so far; None: not known yet."""
+        if not self._weight_done:
+            return None
+        spent = time.monotonic() - self._stage_began
+        return spent * max(self._weight - self._weight_done, 0.0) / self._weight_done
+
+    def _counted(self) -> str:
+        return f"{self._done:,} of {self._total:,} {self._unit}" if self._total else ""
+
+    def _left(self) -> str:
+        if compiled := compiling():
+            return f"compiling {compiled}"
+        remaining = self._remaining()
+        return "" if remaining is None else f"about {duration(remaining)} left"
+
+    def _which_model(self) -> str:
+        of = f"model {self._number} of {self._models}"
+        return f"{of}, {self._model}" if self._number else ""
+
+    def _run_bar(self) -> dict[str, Any]:
+        failed = len(self.failures.found)
+        elapsed = f"{duration(self.elapsed())} so far"
+        return {
+            "description": self._which_model() or self._stage,
+            "total": self._models or None,
+            "completed": max(self._number - 1, 0),
+            "text": f"{elapsed}, {failed} failed" if failed else elapsed,
+        }
+
+    def _stage_bar(self) -> dict[str, Any]:
+        return {
+            "description": f"  {self._stage}",
+            "total": self._weight or None,
+            "completed": self._weight_done,
+            "text": ", ".join(filter(None, [self._counted(), self._left()])),
+            "visible": bool(self._total),
+        }
+
+    def _say(self) -> None:
+        """Logs a line a minute where bars cannot be seen."""
+        now = time.monotonic()
+        if self.console.is_terminal or now - self._said < _LINE:
+            return
+        self._said = now
+        stage = " ".join(filter(None, [self._stage, self._counted()]))
+        parts = [self._which_model(), stage, f"{duration(self.elapsed())} so far", self._left()]
+        logging.info("%s", "; ".join(filter(None, parts)))
+
+    def _write(self, state: State) -> None:
+        if self._file is None:
+            return
+        content = {
+            "state": state,
+            "model": self._model,
+            "number": self._number,
+            "models": self._models,
+            "stage": self._stage,
+            "unit": self._unit,
+            "done": self._done,
+            "total": self._total,
+            "compiling": compiling(),
+            "elapsed": round(self.elapsed(), 1),
+            "remaining": (left := self._remaining()) and round(left, 1),
+            "failures": len(self.failures.found),
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        }
+        try:
+            write_whole(self._file, (json.dumps(content, indent=1) + "\n").encode(), durable=False)
+        except WriteError as error:
+            file, self._file = self._file, None
+            logging.warning("%s is written no more: %s", file, error.strerror)
+
+
+def duration(seconds: float) -> str:
+    """Returns a time as hours, minutes and seconds: 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}", table_column=Column(overflow="ellipsis", ratio=1)),
         BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
         console=console,
+        transient=True,
+        disable=not console.is_terminal,
     )
-
-
-class _Rate(ProgressColumn):
-    """Units done a second."""
-
-    def render(self, task: Task) -> Text:
-        """Returns the rate as text."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.1f} {task.fields['unit']}/s" if speed else "")

@@ -234,6 +234,8 @@ def represented(
         scores: The scores table.
         columns: By model the columns preset, dtype, tap and pooling of each representation.
     """
+    if not columns:
+        return scores[:0]
     wanted = {(model, *each.values()) for model, many in columns.items() for each in many}
     names = ["model", *next(iter(columns.values()))[0]]
     rows = scores[names].itertuples(index=False, name=None)

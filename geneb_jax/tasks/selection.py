@@ -14,14 +14,18 @@ from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task, prepare_task, subsample_train
 
 
-def read_tasks(settings: DataSettings) -> tuple[list[Task], list[str]]:
+def read_tasks(settings: DataSettings) -> tuple[list[Task], dict[str, str]]:
     """Reads every task that the settings name.
 
     Returns:
-        The tasks that could be read, and a problem for each that could not.
+        The tasks that could be read, and what is wrong with each of the others, by its id.
+
+    Raises:
+        ValueError: The settings name what is not there, or the tasks cannot be fetched.
     """
+    tasks, unreadable = [], {}
     if settings.tasks == "synthetic":
-        tasks, problems = list(synthetic_tasks()), []
+        tasks = list(synthetic_tasks())
         if settings.tasks_dir:
             logging.warning(
                 "config.tasks_dir is not used: config.tasks is synthetic; say --config.tasks=all "
@@ -29,19 +33,15 @@ def read_tasks(settings: DataSettings) -> tuple[list[Task], list[str]]:
                 settings.tasks_dir,
             )
     else:
-        try:
-            folder, wanted = _find(settings)
-        except ValueError as error:
-            return [], [str(error)]
-        tasks, problems = [], []
+        folder, wanted = _find(settings)
         for info in wanted:
             try:
                 tasks.append(read_task(folder, info))
             except ValueError as error:
-                problems.append(str(error))
+                unreadable[info.id] = str(error)
     if settings.max_train:
         tasks = [subsample_train(task, settings.max_train) for task in tasks]
-    return [prepare_task(task, settings.letters) for task in tasks], problems
+    return [prepare_task(task, settings.letters) for task in tasks], unreadable
 
 
 def _find(settings: DataSettings) -> tuple[Path, Sequence[TaskInfo]]:

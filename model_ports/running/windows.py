@@ -20,18 +20,6 @@ class Cut(NamedTuple):
     windows: Sequence[str]
     counts: Sequence[int]
 
-    def counting(self, advance: Callable[[int], None]) -> Callable[[int], None]:
-        """Returns a function that is told of windows, and tells `advance` of as many records."""
-        done = 0
-
-        def tell(windows: int) -> None:
-            nonlocal done
-            before, done = done, done + windows
-            records, all_windows = len(self.counts), len(self.windows)
-            advance(done * records // all_windows - before * records // all_windows)
-
-        return tell
-
 
 def windows_of(sequence: str, length: int, stride: int) -> list[str]:
     """Returns the windows of a record: the record itself where it fits into one.
@@ -77,3 +65,23 @@ def average_windows(
         windows = slice(first, first + counts[record])
         averaged[record] = np.average(vectors[windows], axis=0, weights=tokens[windows])
     return averaged
+
+
+def telling_of_records(
+    advance: Callable[[int], None], records: int, windows: int
+) -> Callable[[int], None]:
+    """Returns a function that is told how many windows were done, and tells of as many records.
+
+    Args:
+        advance: Told how many records were done since the last call.
+        records: How many there are.
+        windows: How many windows they are cut into.
+    """
+    done = 0
+
+    def tell(more: int) -> None:
+        nonlocal done
+        before, done = done, done + more
+        advance(done * records // windows - before * records // windows)
+
+    return tell

@@ -13,8 +13,9 @@ PACKAGE = Path(geneb_jax.__file__).parent
 # From the ground up: a room imports itself and the rooms before it. `probes` and `model_ports`
 # stand beside each other on the ground and import nothing of this package but its files.
 ROOMS = (
-    "files", "benchmark", "config_checks", "config", "tasks", "devices", "embedding", "scoring",
-    "presentation", "reference", "closing", "run", "commands",
+    "files", "failures", "log_file", "ownership", "signals", "benchmark", "config_checks",
+    "config", "tasks", "devices", "embedding", "scoring", "presentation", "reference", "closing",
+    "run", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 

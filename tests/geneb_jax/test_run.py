@@ -58,7 +58,7 @@ def config(tasks_dir, **fields):
 
 
 def quiet(made, workdir):
-    return run(made, workdir, Console(quiet=True))
+    return run(made, workdir, Console(quiet=True)).scores
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_finished_workdir_is_presented_without_computing(finished, tmp_path, m
     made = default_config()
     made.scores = str(finished)
     console = Console(record=True, width=140)
-    results = run(made, tmp_path, console)
+    results = run(made, tmp_path, console).scores
     assert set(results["model"]) == {"kmer-3", f"{NT}:random:tiny"}
     for name in ("tables/leaderboard.csv", "report/index.html"):
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
@@ -182,7 +182,7 @@ def test_layers_and_poolings_are_scored_from_one_pass(finished, tasks_dir, tmp_p
     made = config(tasks_dir, models=f"kmer-3,{name}", seeds=default_config().seeds, report=True)
     made.taps, made.poolings, made.save_predictions = "all", "preset,max", True
     console = Console(record=True, width=140)
-    scores = run(made, tmp_path, console)
+    scores = run(made, tmp_path, console).scores
     own = scores[scores["model"] == name]
     assert list(own.drop_duplicates("tap")["tap"]) == ["0", "1", "2", "-1"]
     assert own.groupby(["tap", "pooling"]).size().tolist() == [3 * 3 * 5] * 8
@@ -221,7 +221,7 @@ def test_layers_and_poolings_are_scored_from_one_pass(finished, tasks_dir, tmp_p
     quiet(again, tmp_path / "shown")
     for file in ("tables/layer_scores.csv", "tables/leaderboard.csv"):
         assert (tmp_path / "shown" / file).read_bytes() == (tmp_path / file).read_bytes()
-    made.taps = "0,5"
+    made.taps, made.fail_fast = "0,5", True
     with pytest.raises(ConfigError, match=rf"'{name}': .*no hidden state 5; valid: 0"):
         quiet(made, tmp_path / "bad")
 
@@ -232,7 +232,7 @@ def test_a_run_without_the_presets_own_is_no_submission(tasks_dir, tmp_path):
         seeds=default_config().seeds, report=True,
     )  # fmt: skip
     console = Console(record=True, width=120)
-    scores = run(made, tmp_path, console)
+    scores = run(made, tmp_path, console).scores
     assert set(scores["tap"]) == {"1"}
     assert not (tmp_path / "submissions").exists()
     assert "MCC, mean over seeds" in console.export_text()
@@ -339,7 +339,7 @@ def test_tasks_are_those_of_the_folder_and_the_selection(tasks_dir, tmp_path):
 def test_everything_wrong_is_reported_before_anything_starts(tasks_dir, tmp_path):
     (tasks_dir / "broken.csv").write_text("text,label,split\nA,x,train\n")
     models = "kmer-9,kmer-2,embeddings:/nowhere"
-    made = config(tasks_dir, models=models, embeddings_dir=__file__)
+    made = config(tasks_dir, models=models, embeddings_dir=__file__, fail_fast=True)
     try:
         with pytest.raises(ConfigError) as error:
             quiet(made, tmp_path / "run")
@@ -351,13 +351,23 @@ def test_everything_wrong_is_reported_before_anything_starts(tasks_dir, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_skip_unavailable_leaves_out_what_cannot_run(tasks_dir, tmp_path):
-    models = "kmer-1,kmer-9,deepgene"  # no such k-mers, no checkpoint on the hub
-    made = config(tasks_dir, models=models, regimes="full", skip_unavailable=True)
-    assert set(quiet(made, tmp_path)["model"]) == {"kmer-1"}
-    made.models = "deepgene"
+def test_a_model_without_a_checkpoint_leaves_the_others_alone(tasks_dir, tmp_path):
+    made = config(tasks_dir, models="kmer-1,deepgene", regimes="full")  # not on the hub
+    done = run(made, tmp_path / "run", Console(quiet=True))
+    assert set(done.scores["model"]) == {"kmer-1"}
+    (failure,) = done.failures
+    assert (failure.model, failure.task, failure.stage) == ("deepgene", "", "check")
+    assert "geneb-jax models fetch deepgene" in failure.reason or "hub" in failure.reason
+    made.fail_fast = True
     with pytest.raises(ConfigError, match="deepgene"):
-        quiet(made, tmp_path)
+        quiet(made, tmp_path / "strict")
+    made.fail_fast, made.models = False, "deepgene"  # nothing can be run
+    with pytest.raises(ConfigError, match="deepgene"):
+        quiet(made, tmp_path / "nothing")
+    made.models = "kmer-1,kmer-9"  # no such k-mers: a mistake in the config
+    with pytest.raises(ConfigError, match=r"k-mers have k = 1 \.\. 6"):
+        quiet(made, tmp_path / "nothing")
+    assert not (tmp_path / "strict").exists() and not (tmp_path / "nothing").exists()
 
 
 def test_presets_and_dtypes_stand_beside_each_other(tasks_dir, tmp_path):
@@ -508,7 +518,7 @@ def test_letters_that_a_model_does_not_know_are_said_and_can_be_prepared(
     pd.testing.assert_frame_equal(quiet(made, tmp_path / "run"), as_is)
 
 
-def test_embeddings_of_some_tasks_are_run_on_those_where_asked(tasks_dir, tmp_path, caplog):
+def test_embeddings_of_some_tasks_are_run_on_those(tasks_dir, tmp_path, caplog):
     table = pd.read_csv(tasks_dir / "mine.csv")
     splits = {
         split: kmer_frequencies(rows["text"].tolist(), 2) for split, rows in table.groupby("split")
@@ -516,18 +526,21 @@ def test_embeddings_of_some_tasks_are_run_on_those_where_asked(tasks_dir, tmp_pa
     folder = tmp_path / "theirs"
     folder.mkdir()
     np.savez(folder / "mine.npz", **splits)
-    made = config(tasks_dir, models=f"kmer-1,embeddings:{folder}", regimes="full")
+    made = config(tasks_dir, models=f"kmer-1,embeddings:{folder}", regimes="full", fail_fast=True)
     with pytest.raises(ConfigError, match=r"iDHS-EL_DNase_I\.npz: no such file"):
         quiet(made, tmp_path / "run")
-    made.skip_unavailable = True
-    scores = quiet(made, tmp_path / "run")
+    made.fail_fast = False
+    caplog.clear()
+    scores, failures = run(made, tmp_path / "run", Console(quiet=True))
     tasks = {model: set(rows["task"]) for model, rows in scores.groupby("model")}
     assert tasks == {"kmer-1": set(TASKS), f"embeddings:{folder}": {"mine"}}
-    said = [line for line in caplog.messages if "left out" in line]
-    assert said == [
-        f"'embeddings:{folder}' is run on 1 of 3 tasks; left out: leannmlindsey_GUE_mouse_3, "
-        "iDHS-EL_DNase_I"
+    missing = ("leannmlindsey_GUE_mouse_3", "iDHS-EL_DNase_I")
+    assert [str(failure) for failure in failures] == [
+        f"model 'embeddings:{folder}', task '{task}' failed (check): "
+        f"{folder}/{task}.npz: no such file"
+        for task in missing
     ]
+    assert caplog.text.count("no such file") == len(missing)
 
 
 def test_a_claim_of_one_model_is_refused_for_several(tasks_dir, tmp_path):

@@ -3,11 +3,11 @@ import os
 
 import pytest
 
-from model_ports.exits import DONE, FAILED, INTERRUPTED, WRONG, Parser, ended
+from model_ports.exits import DONE, FAILED, INTERRUPTED, SOME_FAILED, WRONG, Parser, ended
 
 
 def test_the_statuses_are_those_of_the_documents():
-    assert (DONE, FAILED, WRONG, INTERRUPTED) == (0, 1, 2, 130)
+    assert (DONE, FAILED, WRONG, SOME_FAILED, INTERRUPTED) == (0, 1, 2, 3, 4)
     assert ended(lambda: DONE) == DONE
     assert ended(lambda: FAILED) == FAILED
 
@@ -20,6 +20,7 @@ def test_the_statuses_are_those_of_the_documents():
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), FAILED, "[Errno 28] No space left on"),
         (FloatingPointError("not finite"), FAILED, "not finite"),
         (KeyboardInterrupt(), INTERRUPTED, "interrupted; the same command goes on"),
+        (KeyboardInterrupt("interrupted by SIGTERM"), INTERRUPTED, "interrupted by SIGTERM"),
     ],
 )
 def test_an_error_is_a_line_and_a_status(capsys, error, status, said):

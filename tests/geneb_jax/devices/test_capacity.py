@@ -27,7 +27,11 @@ def test_peak_memory_is_the_devices_or_not_known(monkeypatch):
         assert capacity.peak_bytes() == expected
 
 
-FACTS = {"matmul_rate": {"float32": 2.5e9}, "batch_tokens": {"M": 2048}}
+FACTS = {
+    "matmul_rate": {"float32": 2.5e9},
+    "batch_tokens": {"M": 2048},
+    "fitting_tokens": {"M": 1024},
+}
 
 
 def facts_file(workdir):
@@ -40,12 +44,18 @@ def test_facts_are_kept(tmp_path):
     assert capacity.read_facts(tmp_path) == FACTS
 
 
+def test_facts_of_older_code_are_read(tmp_path):
+    old = {name: FACTS[name] for name in ("matmul_rate", "batch_tokens")}
+    capacity.keep_facts(tmp_path, old)
+    assert capacity.read_facts(tmp_path) == old | {"fitting_tokens": {}}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("", "not JSON"),
         ("[]", "holds a list"),
-        ("{}", "not what was measured"),
+        ('{"fitting_tokens": {"M": -1}}', "not what was measured"),
         ('{"matmul_rate": {}, "batch_tokens": {"M": "2048"}}', "not what was measured"),
         ('{"matmul_rate": {}, "batch_tokens": {"M": 0.5}}', "not what was measured"),
         ('{"matmul_rate": {"float32": NaN}, "batch_tokens": {}}', "not what was measured"),
@@ -57,7 +67,7 @@ def test_damaged_facts_are_named_and_measured_anew(tmp_path, caplog, content, wo
     capacity.keep_facts(tmp_path, FACTS)
     path = facts_file(tmp_path)
     path.write_text(content)
-    assert capacity.read_facts(tmp_path) == {"matmul_rate": {}, "batch_tokens": {}}
+    assert capacity.read_facts(tmp_path) == {name: {} for name in FACTS}
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{path}: ")
     assert words in record.getMessage() and "it is measured anew" in record.getMessage()

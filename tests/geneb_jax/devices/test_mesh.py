@@ -14,6 +14,7 @@ from jax.sharding import AbstractMesh, PartitionSpec
 
 from geneb_jax.config import ConfigError, default_config, parse_config
 from geneb_jax.devices.mesh import process_mesh
+from geneb_jax.failures import Failures
 from geneb_jax.run import check
 from model_ports import catalog
 from model_ports.contract.family import family
@@ -113,4 +114,4 @@ def test_a_mesh_that_the_devices_do_not_make_is_named_first(tmp_path):
     config = default_config()
     config.update({"models": "kmer-1", "tasks": "synthetic", "mesh": "model=3"})
     with pytest.raises(ConfigError, match=r"config\.mesh: model=3 does not divide the 1 devices"):
-        check(parse_config(config))
+        check(parse_config(config), Failures())

@@ -4,6 +4,7 @@ from geneb_jax.config import DataSettings, Settings
 from geneb_jax.embedding.kmers import KmerSource
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.ports import PortSource
+from geneb_jax.embedding.source import Refusal
 from geneb_jax.embedding.stored import StoredSource
 from model_ports import catalog
 
@@ -35,7 +36,6 @@ def test_names_become_sources(tmp_path):
         ("kmer-7", ["kmer-7", "1 .. 6"]),
         ("nucleotide-transformer-v2-50m", ["did you mean", NT]),
         (f"{NT}:randm", ["'randm'", "random:tiny"]),
-        (NT, ["no checkpoint folder"]),
         ("embeddings:/does/not/exist", ["/does/not/exist"]),
     ],
 )
@@ -49,6 +49,16 @@ def test_what_cannot_run_is_a_problem(tmp_path, name, words):
 
 def test_all_stands_for_the_catalog():
     sources, problems = find(["all"])
-    ported = [entry.id for entry in catalog.entries().values() if entry.ported]
-    assert [source.name for source in sources] == ported
-    assert len(sources) + len(problems) == 40
+    assert [source.name for source in sources] == list(catalog.entries())
+    assert len(sources) == 40 and not problems
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_with_its_folder(tmp_path):
+    (source,), problems = find([NT], tmp_path)
+    assert not problems
+    assert source.check([]) == [Refusal(f"no checkpoint folder {tmp_path / NT}")]
+    (tmp_path / "config.json").write_text("{}")
+    (refusal,) = source.check([])
+    assert refusal.reason.endswith(
+        f"; {tmp_path} is a checkpoint: name it {NT} and give its parent"
+    )

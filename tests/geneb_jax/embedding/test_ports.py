@@ -14,6 +14,7 @@ from geneb_jax.config import ConfigError, DataSettings, EmbeddingSettings, Setti
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.ports import PortSource
+from geneb_jax.embedding.source import Refusal
 from geneb_jax.run import run
 from geneb_jax.tasks.task import Split, Task
 from model_ports import catalog
@@ -50,6 +51,7 @@ def test_records_that_models_refuse_are_all_named_before_anything_starts(
     write_task(tasks, "one", [*good, (LONG, 1, "test"), *[(LONG + x, 1, "train") for x in "ACGTN"]])
     config = default_config()
     config.update(models=f"kmer-2,{GENA}", tasks_dir=str(tasks), checkpoints_dir=str(checkpoints))
+    config.fail_fast = True
     with pytest.raises(ConfigError) as error:
         run(config, tmp_path / "run")
     gena = f"config.models: '{GENA}': task 'one'"
@@ -60,8 +62,8 @@ def test_records_that_models_refuse_are_all_named_before_anything_starts(
     assert lines[3] == f"{gena}: ... and 2 more such train records"
     assert lines[4].startswith(f"{gena}: test record '{LONG[:40]}...' (330 letters) in row 4 has")
     assert not (tmp_path / "run").exists()
-    config.skip_unavailable, config.regimes, config.report = True, "full", False
-    assert set(run(config, tmp_path / "run")["model"]) == {"kmer-2"}
+    config.fail_fast, config.regimes, config.report = False, "full", False
+    assert set(run(config, tmp_path / "run").scores["model"]) == {"kmer-2"}
 
 
 def test_tokens_that_a_model_has_no_row_for_are_named(checkpoints):
@@ -69,10 +71,11 @@ def test_tokens_that_a_model_has_no_row_for_are_named(checkpoints):
     train = Split(["AC<bos>", "ACGT", "GGTT"], np.array([1, 0, 1]))
     task = Task(info, train, Split(["AATT"], np.array([0])))
     source = find_source(NT, Settings(data=DataSettings(checkpoints_dir=checkpoints)))
-    assert source.check([task]) == [
-        "task 'two': train record 'AC<bos>' in row 1 has token id 4106, but the model has 4105 "
-        "rows; remove special tokens from it"
-    ]
+    reason = (
+        "train record 'AC<bos>' in row 1 has token id 4106, but the model has 4105 rows; remove "
+        "special tokens from it"
+    )
+    assert source.check([task]) == [Refusal(reason, "two")]
 
 
 def test_rows_are_those_of_the_file_after_subsampling(tmp_path, checkpoints):
@@ -129,9 +132,8 @@ def test_a_field_that_is_not_computed_keeps_a_model_out(checkpoints):
     path = checkpoints / GENA / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"is_decoder": True}))
     source = find_source(GENA, Settings(data=DataSettings(checkpoints_dir=checkpoints)))
-    assert source.check([]) == [
-        f"model '{GENA}': config.json: is_decoder is true; only false or null is computed here"
-    ]
+    reason = f"model '{GENA}': config.json: is_decoder is true; only false or null is computed here"
+    assert source.check([]) == [Refusal(reason)]
 
 
 def test_a_run_plans_a_checkpoint_once(tmp_path, checkpoints, monkeypatch):
@@ -148,7 +150,7 @@ def test_a_run_plans_a_checkpoint_once(tmp_path, checkpoints, monkeypatch):
     config = default_config()
     config.update(models=GENA, tasks_dir=str(tmp_path / "tasks"), regimes="full", report=False)
     config.checkpoints_dir = str(checkpoints)
-    assert set(run(config, tmp_path / "run")["model"]) == {GENA}
+    assert set(run(config, tmp_path / "run").scores["model"]) == {GENA}
     assert planned == [GENA]
 
 

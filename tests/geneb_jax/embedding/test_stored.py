@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import need
 
+from geneb_jax.embedding.source import Refusal
 from geneb_jax.embedding.stored import StoredSource, read_embeddings
 from geneb_jax.tasks.reading import find_tasks, read_task
 from geneb_jax.tasks.synthetic import synthetic_tasks
@@ -259,17 +260,15 @@ def test_a_submission_names_the_folder_without_its_path(tmp_path):
     assert card["model_id"] == card["display"] == "embeddings:mine"
 
 
-def test_tasks_without_a_file_are_left_out_where_asked(tmp_path):
+def test_tasks_without_a_file_are_refused_and_the_others_are_not(tmp_path):
     other = replace(TASK, info=replace(TASK.info, id="other"))
     (tmp_path / f"{TASK.info.id}.npz").write_bytes(packed())
-    strict = StoredSource("embeddings:x", tmp_path)
-    assert strict.covered([TASK, other]) == [TASK, other]
-    (problem,) = strict.check([TASK, other])
-    assert problem.startswith(f"{tmp_path / 'other.npz'}: no such file")
-    skipping = StoredSource("embeddings:x", tmp_path, skip=True)
-    assert skipping.covered([TASK, other]) == [TASK]
-    assert skipping.check([TASK, other]) == []
-    assert skipping.check([other]) == [f"{tmp_path} has no file of any task, such as other.npz"]
-    (tmp_path / "other.npz").write_bytes(b"PK")  # there and damaged: no reason to look away
-    (problem,) = skipping.check([TASK, other])
-    assert problem.startswith(f"{tmp_path / 'other.npz'}: not a readable .npz file")
+    source = StoredSource("embeddings:x", tmp_path)
+    missing = Refusal(f"{tmp_path / 'other.npz'}: no such file", "other")
+    assert source.check([TASK, other]) == [missing]
+    nothing = Refusal(f"{tmp_path} has no file of any task, such as other.npz")
+    assert source.check([other]) == [nothing]
+    (tmp_path / "other.npz").write_bytes(b"PK")
+    (refusal,) = source.check([TASK, other])
+    assert refusal.task == "other"
+    assert refusal.reason.startswith(f"{tmp_path / 'other.npz'}: not a readable .npz file")

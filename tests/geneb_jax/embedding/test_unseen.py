@@ -1,7 +1,7 @@
 """What is said of records that models do not see in full, counted by hand."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.embedding.kmers import KmerSource
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.tasks.task import Split, Task
-from model_ports.running.letters import Unseen
 
 INFO = TaskInfo("mine", "mine", CUSTOM, CUSTOM)
 TRAIN = ["ACGT", "ACNT", "acgt", "AC", "NNGNN"]
@@ -102,21 +101,6 @@ def test_cut_records_are_told_once_a_model_and_are_no_warning(said):
     assert said(logging.INFO, say_unseen, findings) == [
         "model 'A', 30 tasks: 15,000 of 30,000 records (50 %) are odd (most in 't0', 50 %)"
     ]
-
-
-def test_tasks_that_a_model_is_not_run_on_are_not_counted():
-    @dataclass
-    class Some:
-        name: str = "some"
-
-        def covered(self, tasks):
-            return tasks[:1]
-
-        def unseen(self, sequences):
-            return [Unseen("cut", "are cut", [0])]
-
-    findings = find_unseen(Some(), [TASK, replace(TASK, info=replace(INFO, id="other"))])  # pyright: ignore[reportArgumentType]
-    assert [(each.task, each.count) for each in findings] == [("mine", 2)]
 
 
 def test_embed_warns_and_prepares(said):

@@ -12,7 +12,12 @@ from model_ports import catalog
 from model_ports.port import Reader
 from model_ports.running.records import refused
 from model_ports.running.unseen import unseen
-from model_ports.running.windows import average_windows, cut_into_windows, windows_of
+from model_ports.running.windows import (
+    average_windows,
+    cut_into_windows,
+    telling_of_records,
+    windows_of,
+)
 from model_ports.tokenizers import build_tokenizer
 
 NT = "nucleotide-transformer-v2-50m-multi-species"
@@ -64,12 +69,12 @@ def test_averages_are_weighted_by_tokens():
 
 
 def test_progress_is_told_of_records():
-    cut = cut_into_windows(reader(10, 5), ["A" * 100, "A" * 30, "A"])
     told = []
-    tell = cut.counting(told.append)
-    for _ in cut.windows:
+    tell = telling_of_records(told.append, records=3, windows=25)
+    for _ in range(25):
         tell(1)
     assert sum(told) == 3
+    assert max(told) == 1
 
 
 def test_records_in_windows_are_neither_cut_nor_too_long():

@@ -1,0 +1,56 @@
+"""workdir/log.txt: every line that a run says, and the tracebacks that the screen is spared."""
+
+import logging as stdlib_logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging.handlers import MemoryHandler
+from pathlib import Path
+
+from absl import logging
+
+from geneb_jax.failures import file_only
+
+LOG = "log.txt"
+_ALL = stdlib_logging.CRITICAL + 1  # a level that no line has: nothing is written too early
+
+
+class _File(stdlib_logging.FileHandler):
+    """A file that may be lost: a full disk ends the run where a result is written."""
+
+    def handleError(self, record: stdlib_logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Lets a line go that cannot be written, instead of a traceback on the screen."""
+
+
+@contextmanager
+def log_kept_for(workdir: Path) -> Iterator[Callable[[], None]]:
+    """Keeps the lines of the log from now on, for a workdir where nothing was started yet.
+
+    Args:
+        workdir: Takes log.txt, to which lines are added.
+
+    Yields:
+        A function that writes what was kept, and from then on each line at once.
+    """
+    waiting = MemoryHandler(0, _ALL, flushOnClose=False)
+    loggers = (logging.get_absl_logger(), file_only)
+
+    def keep() -> None:
+        file = _File(workdir / LOG, encoding="utf-8")
+        form = "%(asctime)s %(levelname)s %(message)s"
+        file.setFormatter(stdlib_logging.Formatter(form, "%Y-%m-%d %H:%M:%S"))
+        waiting.setTarget(file)
+        waiting.flush()  # and from now on at each line: the capacity is 0
+
+    for logger in loggers:
+        logger.addHandler(waiting)
+    try:
+        yield keep
+    except BaseException as error:
+        file_only.error("ended: %s", " ".join(str(error).split()) or type(error).__name__)
+        raise
+    finally:
+        for logger in loggers:
+            logger.removeHandler(waiting)
+        if waiting.target is not None:
+            waiting.target.close()
+        waiting.close()

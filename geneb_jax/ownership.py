@@ -1,0 +1,134 @@
+"""One run at a time in a workdir: who owns it, and what becomes of a dead run's.
+
+Two files say so. `run.lock` is locked as long as the run lives: the system frees it however the
+run ends, on a local disk and on most shared ones. `owner.json` says who that is, for people and
+for file systems whose locks another host does not see. A run ends by removing `owner.json`; one
+that was killed leaves it.
+"""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+from filelock import FileLock, Timeout
+
+from geneb_jax.files.atomic import is_alive, remove_leftovers
+from geneb_jax.files.json_files import read_object, write_json
+from geneb_jax.files.texts import FileError
+
+LOCK = "run.lock"
+OWNER = "owner.json"
+# A run touches what it owns about once a second (see `sign_of_life`). One on another host that has
+# not for so long is dead: file systems show a change to others within a minute.
+_SILENT = 300.0  # seconds
+
+
+class OwnedError(ValueError):
+    """A workdir is another run's; the message names it."""
+
+
+@contextmanager
+def owned(workdir: Path) -> Iterator[None]:
+    """Makes a workdir this process's while inside, and removes what dead runs left unfinished.
+
+    Args:
+        workdir: Made where it is missing, and removed again where nothing came into it.
+
+    Raises:
+        OwnedError: Another run has it, or nothing can be written there.
+    """
+    made = not workdir.exists()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / LOCK).touch()
+    except OSError as error:
+        raise OwnedError(f"{workdir}: nothing can be written there: {error.strerror}") from error
+    lock = FileLock(workdir / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OwnedError(f"{workdir}: {_words(_owner(workdir))} is running there") from None
+    except (OSError, NotImplementedError) as error:
+        logging.warning(
+            "%s: the file system has no locks (%s); %s alone keeps a second run away",
+            *(workdir, error, OWNER),
+        )
+    try:
+        _refuse_a_living_owner(workdir, lock.is_locked)
+        mine = {"host": socket.gethostname(), "process": os.getpid(), "start": _now()}
+        write_json(workdir / OWNER, mine)
+        try:
+            if left := remove_leftovers(workdir):
+                logging.info("%d unfinished files of a killed run were removed", len(left))
+            yield
+        finally:
+            (workdir / OWNER).unlink(missing_ok=True)
+    finally:
+        if made and not any(path.name != LOCK for path in workdir.iterdir()):
+            (workdir / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # somebody has just put something there
+                workdir.rmdir()
+        lock.release()
+
+
+def sign_of_life(workdir: Path) -> None:
+    """Tells other hosts that the owner of a workdir is alive."""
+    with suppress(OSError):  # a disk that is full or gone for a moment says nothing of the run
+        os.utime(workdir / OWNER)
+
+
+def _refuse_a_living_owner(workdir: Path, locked: bool) -> None:
+    """Looks after an owner that has not ended by itself.
+
+    Args:
+        workdir: The workdir.
+        locked: Whether this process has the lock, so that no other of this host runs there.
+
+    Raises:
+        OwnedError: It is alive, or may be: it is on another host, whose lock may not be seen here.
+    """
+    if not (workdir / OWNER).exists():
+        return
+    owner = _owner(workdir)
+    if owner.get("host") == socket.gethostname():
+        process = owner.get("process")
+        if not locked and process != os.getpid() and isinstance(process, int) and is_alive(process):
+            raise OwnedError(f"{workdir}: {_words(owner)} is running there")
+    elif (silent := _silence(workdir)) < _SILENT:
+        raise OwnedError(
+            f"{workdir}: {_words(owner)} was running there {silent:.0f} s ago; where it has ended, "
+            f"remove {workdir / OWNER}, or wait {_SILENT - silent:.0f} s"
+        )
+    logging.warning("%s was killed; this run goes on from what it left", _words(owner))
+
+
+def _silence(workdir: Path) -> float:
+    """Returns the seconds since the owner's last sign of life, by the clock of the file system."""
+    trial = workdir / f"{uuid.uuid4().hex}.tmp"
+    trial.touch()
+    now = trial.stat().st_mtime
+    trial.unlink()
+    return max(0.0, now - (workdir / OWNER).stat().st_mtime)
+
+
+def _owner(workdir: Path) -> dict[str, Any]:
+    """Returns what a workdir says of its owner; nothing where that cannot be read."""
+    try:
+        return read_object(workdir / OWNER)
+    except FileError:
+        return {}
+
+
+def _words(owner: dict[str, Any]) -> str:
+    known = {name: owner.get(name, "not known") for name in ("process", "host", "start")}
+    return "the run of process {process} on host {host} (since {start})".format(**known)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z")

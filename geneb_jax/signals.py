@@ -1,0 +1,83 @@
+"""Signals that end a run in order: what is done is kept, and the same command goes on.
+
+Python runs a signal's handler in the main thread, between its own steps. Where that thread is in
+compiled code, such as a fit or a batch on the device, the handler waits for it; a thread that the
+signal wakes at once ends the process where that takes too long. All results are whole files, so
+what is lost then is the work at hand. A second signal ends the process at once.
+"""
+
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from model_ports.exits import INTERRUPTED
+
+_GRACE = 10.0  # seconds; schedulers send SIGKILL after 30 (Slurm, Kubernetes) or later
+# Slurm's and others' warning, the terminal's, and the one that a job asks for before its limit.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
+)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the run to end; the message names it."""
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Makes SIGTERM, SIGINT and SIGUSR1 raise `Interrupted` inside, in the main thread.
+
+    In another thread signals stay as they are: Python lets no other set them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    watching = threading.Thread(target=_watch, args=(read,), daemon=True)
+    watching.start()
+    interrupted = False
+    try:
+        yield
+    except Interrupted:
+        interrupted = True  # the watch goes on: the end itself may take too long
+        raise
+    finally:
+        if not interrupted:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(write)
+            watching.join()
+            os.close(read)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    del frame
+    for each in _SIGNALS:  # the second one is the watch's
+        signal.signal(each, lambda *_: None)
+    raise Interrupted(f"interrupted by {signal.Signals(number).name}; {GOES_ON}")
+
+
+GOES_ON = "the same command goes on from here"
+
+
+def _watch(read: int) -> None:
+    """Ends the process after a second signal, or some time after the first."""
+    while first := os.read(read, 1):
+        if first[0] in _SIGNALS:
+            break
+    if not first:
+        return  # nothing happened
+    ready, _, _ = select.select([read], [], [], _GRACE)
+    if ready and not os.read(read, 1):
+        return
+    how = "by two signals" if ready else f"{_GRACE:.0f} s after a signal, in compiled code"
+    print(f"ended {how}; {GOES_ON}", file=sys.stderr, flush=True)
+    os._exit(INTERRUPTED)
