@@ -14,6 +14,7 @@ from rich.console import Console
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, Settings, parse_config
+from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import join, meet
 from geneb_jax.devices.programs import keep_programs
@@ -65,7 +66,7 @@ def run(
             raise ConfigError([f"config.processes: {error}"]) from error
     sources, tasks = check(settings)
     _check_workdir(workdir)
-    checked = time.monotonic()
+    checked, memory = time.monotonic(), {"read and check": peaks()}
     keep_programs(settings.devices.programs_dir)
     if jax.process_index() > 0:
         assist(sources, tasks, workdir)
@@ -88,7 +89,8 @@ def run(
         **evaluation.seconds,
         "total": time.monotonic() - start,
     }
-    provenance = _provenance(config, evaluation, tasks, unseen, seconds)
+    memory |= evaluation.memory | {"total": peaks()}
+    provenance = _provenance(config, evaluation, tasks, unseen, seconds, memory)
     write_json(workdir / "run.json", provenance)
     from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
 
@@ -195,6 +197,7 @@ def _provenance(
     tasks: Sequence[Task],
     unseen: Sequence[Finding],
     seconds: Mapping[str, float],
+    memory: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Any]:
     return {
         "config": config.to_dict(),
@@ -221,4 +224,5 @@ def _provenance(
         "set_aside": evaluation.set_aside,
         "embedding": evaluation.speeds,
         "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
+        "memory": memory,
     }

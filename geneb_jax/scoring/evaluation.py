@@ -13,6 +13,7 @@ from absl import logging
 from rich.console import Console
 
 from geneb_jax.config import ProbeSettings
+from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.processes import meet
 from geneb_jax.devices.programs import make_room_for_programs
 from geneb_jax.embedding.identity import weights_identity
@@ -35,6 +36,8 @@ class Evaluation(NamedTuple):
         representations: The representations of each model, by its name.
         cards: What a submission says of each model (see `OpenSource.card`), by its name.
         seconds: Wall time by stage: 'load M', 'embed M' and 'probe M' of each model M.
+        memory: Peaks of memory since the process began, at the end of each of these stages (see
+            `capacity.peaks`).
         speeds: What embedding took, by model that embedded a record (see `tuning.speed_figures`).
         set_aside: Model and task of results in the workdir that are not in the table: they were
             computed from other weights or another task file.
@@ -45,6 +48,7 @@ class Evaluation(NamedTuple):
     representations: dict[str, Sequence[Representation]]
     cards: dict[str, Mapping[str, Any]]
     seconds: dict[str, float]
+    memory: dict[str, dict[str, int]]
     speeds: dict[str, Mapping[str, Any]]
     set_aside: list[tuple[str, str]]
     prepared: list[str]
@@ -79,7 +83,7 @@ class Evaluator(NamedTuple):
 def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -> Evaluation:
     """Scores every model on every task; scores.csv is rewritten after each model."""
     digests = {task.info.id: content_digest(task) for task in tasks}
-    evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, {}, [], [])
+    evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, {}, {}, [], [])
     weights: dict[str, Mapping[str, Any]] = {}
     for source in sources:
         clock = _Clock()
@@ -109,6 +113,7 @@ def evaluate(how: Evaluator, sources: Sequence[Source], tasks: Sequence[Task]) -
             evaluation.representations | {source.name: model.representations},
             evaluation.cards | {source.name: model.card},
             evaluation.seconds | clock.seconds,
+            evaluation.memory | clock.memory,
             evaluation.speeds | ({source.name: speed} if speed.get("records") else {}),
             gathered.set_aside,
             gathered.prepared,
@@ -203,6 +208,7 @@ def _evaluate_model(
                     shots=how.probes.regimes,
                     seeds=how.probes.seeds,
                 )
+            del x_train, x_test  # before the next task's are there
             if how.save_predictions:
                 folder = how.workdir / "predictions" / file_name(name)
                 if not representation.of_preset:
@@ -227,16 +233,18 @@ def _rows(
 
 
 class _Clock:
-    """Wall time by stage."""
+    """Wall time and peak memory by stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.memory: dict[str, dict[str, int]] = {}
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
-        """Adds the time inside to a stage's."""
+        """Adds the time inside to a stage's, and notes the peaks of memory at its end."""
         start = time.monotonic()
         try:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start
+            self.memory[stage] = peaks()
