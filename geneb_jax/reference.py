@@ -13,7 +13,8 @@ from geneb_jax.scoring.scores import COLUMNS
 WORKDIR: Mapping[str, str] = {
     "scores.csv": "Every score, one row a head; see above.",
     "run.json": "What the scores depend on: config, versions, devices, identities of models, "
-    "fingerprints of tasks, what models do not see of their records, speeds and times.",
+    "fingerprints of tasks, what models do not see of their records, speeds, times, and the "
+    "peaks of memory by stage.",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",

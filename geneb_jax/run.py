@@ -12,6 +12,7 @@ from rich.console import Console
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, Settings, parse_config
+from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import join, meet
 from geneb_jax.devices.programs import keep_programs
@@ -107,7 +108,7 @@ def _compute(
 ) -> pd.DataFrame:
     """Computes, writes and shows what was found fit to run; returns the scores table."""
     workdir, failures = progress.workdir, progress.failures
-    checked = progress.elapsed()
+    checked, memory = progress.elapsed(), {"read and check": peaks()}
     keep_programs(settings.devices.programs_dir)
     unseen = [finding for each in workloads for finding in find_unseen(*each)]
     say_unseen(unseen)
@@ -122,7 +123,8 @@ def _compute(
     evaluation = evaluate(evaluator, workloads, tasks)
 
     seconds = {"read and check": checked, **evaluation.seconds, "total": progress.elapsed()}
-    provenance = _provenance(config, evaluation, tasks, unseen, failures.found, seconds)
+    memory |= evaluation.memory | {"total": peaks()}
+    provenance = _provenance(config, evaluation, tasks, unseen, failures.found, seconds, memory)
     write_json(workdir / "run.json", provenance)
     progress.stage("tables and report")
     from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
@@ -268,6 +270,7 @@ def _provenance(
     unseen: Sequence[Finding],
     failures: Sequence[Failure],
     seconds: Mapping[str, float],
+    memory: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Any]:
     return {
         "config": config.to_dict(),
@@ -295,4 +298,5 @@ def _provenance(
         "failures": [failure._asdict() for failure in failures],
         "embedding": evaluation.speeds,
         "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
+        "memory": memory,
     }

@@ -9,7 +9,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float32, Integer
 
-from probes.padding import ladder, pad
+from probes.padding import ladder, padded_features
 
 DATA_AXIS = "data"
 
@@ -33,15 +33,19 @@ class TaskRows:
 
     @functools.cached_property
     def on_devices(self) -> Float32[Array, "M D"]:
-        """Features on the devices, put there once, padded with zeros from N rows to the ladder."""
+        """Features on the devices, put there once, padded with zeros from N rows to the ladder.
+
+        On CPUs they are the memory of the host where `x` has room behind it (see `padding`).
+        """
         size = ladder(len(self.x))
         if self.mesh is None:
-            return jax.device_put(pad(self.x, size))
+            return jax.device_put(padded_features(self.x, size))
         # The compiler spreads the products over the devices and sums: that needs `Auto` axes,
         # which a mesh has that is made of devices and names.
         mesh = Mesh(self.mesh.devices, self.mesh.axis_names)
         size += -size % mesh.shape[DATA_AXIS]
-        return jax.device_put(pad(self.x, size), NamedSharding(mesh, PartitionSpec(DATA_AXIS)))
+        by_rows = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+        return jax.device_put(padded_features(self.x, size), by_rows)
 
 
 def check_mesh(mesh: Mesh) -> None:

@@ -12,11 +12,12 @@ from geneb_jax.embedding.source import Advance, Immediate, Refusal, baseline, un
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
 from model_ports.running.letters import Unseen, unknown_letters
+from probes.padding import roomy_features
 
 MAX_K = 6
 # Goes up with every change of what the features are: scores of older code are not taken.
 NUMERICS = 1
-_CHUNK_CELLS = 2**22  # bounds the memory of the intermediate arrays
+_BLOCK_CELLS = 2**20  # counts and windows of a block of records: 8 MB as int64, and as float64
 _LETTERS = "ACGTacgt"
 _CODES = np.full(256, -1, np.int8)
 for _code, _base in enumerate(b"ACGT"):
@@ -36,11 +37,11 @@ def kmer_frequencies(sequences: Sequence[str], k: int) -> np.ndarray:
     Returns:
         float32 [N, 4 ** k].
     """
-    features = np.empty((len(sequences), 4**k), np.float32)
+    features = roomy_features(len(sequences), 4**k)
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-    chunk = np.cumsum(lengths + 4**k) // _CHUNK_CELLS
-    for number in np.unique(chunk):
-        first, end = np.searchsorted(chunk, (number, number + 1))
+    block = np.cumsum(lengths + 4**k) // _BLOCK_CELLS
+    for number in np.unique(block):
+        first, end = np.searchsorted(block, (number, number + 1))
         counts = _count(sequences[first:end], lengths[first:end], k)
         total = counts.sum(axis=1, keepdims=True).astype(np.float32)
         features[first:end] = counts / np.maximum(total, np.float32(1))

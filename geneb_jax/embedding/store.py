@@ -22,6 +22,7 @@ from etils import epath
 
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.files.json_files import canonical_json
+from probes.padding import roomy_features
 
 IDENTITY = "store.json"  # what the store's embeddings were computed with
 _KEY_BYTES = 16
@@ -124,7 +125,7 @@ class Store:
             # In one piece: NumPy would ask a bucket for one small part after another.
             values = np.load(io.BytesIO((self.folder / _values_of(chunk)).read_bytes()))
             if not found.shape[1]:
-                found = np.empty((len(keys), values.shape[1]), np.float32)
+                found = roomy_features(len(keys), values.shape[1])
             found[rows] = values[[self._rows[keys[row]][1] for row in rows]]
         return found
 

@@ -16,6 +16,7 @@ from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
 from model_ports.running.letters import Unseen
+from probes.padding import roomy_features
 
 _PREFIX = "embeddings:"
 _NPY_MAGIC = b"\x93NUMPY"
@@ -192,8 +193,9 @@ def _features(archive: zipfile.ZipFile, name: str, size: int) -> np.ndarray:
 
     array = _array(archive, name, check)
     _check_finite(name, array, "that are not finite numbers")
+    features = roomy_features(*array.shape)
     with np.errstate(over="ignore"):
-        features = array.astype(np.float32)
+        features[...] = array
     _check_finite(name, features, f"of {array.dtype} beyond float32's range, 3.4e38")
     return features
 

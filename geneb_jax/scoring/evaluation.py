@@ -12,6 +12,7 @@ import pandas as pd
 from absl import logging
 
 from geneb_jax.config import ProbeSettings
+from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.processes import meet
 from geneb_jax.devices.programs import make_room_for_programs
 from geneb_jax.embedding.identity import weights_identity
@@ -35,6 +36,8 @@ class Evaluation(NamedTuple):
         representations: The representations of each model, by its name.
         cards: What a submission says of each model (see `OpenSource.card`), by its name.
         seconds: Wall time by stage: 'load M', 'embed M' and 'probe M' of each model M.
+        memory: Peaks of memory since the process began, at the end of each of these stages (see
+            `capacity.peaks`).
         speeds: What embedding took, by model that embedded a record (see `tuning.speed_figures`).
         set_aside: Model and task of results in the workdir that are not in the table: they were
             computed from other weights or another task file.
@@ -45,6 +48,7 @@ class Evaluation(NamedTuple):
     representations: dict[str, Sequence[Representation]]
     cards: dict[str, Mapping[str, Any]]
     seconds: dict[str, float]
+    memory: dict[str, dict[str, int]]
     speeds: dict[str, Mapping[str, Any]]
     set_aside: list[tuple[str, str]]
     prepared: list[str]
@@ -90,7 +94,7 @@ class _Evaluated(NamedTuple):
 
     model: OpenSource | None
     speed: Mapping[str, Any]
-    seconds: Mapping[str, float]
+    clock: "_Clock"
 
 
 def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task]) -> Evaluation:
@@ -102,12 +106,12 @@ def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task
         tasks: All tasks of the run.
     """
     digests = {task.info.id: content_digest(task) for task in tasks}
-    evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, {}, [], [])
+    evaluation = Evaluation(pd.DataFrame(), {}, {}, {}, {}, {}, [], [])
     weights: dict[str, Mapping[str, Any]] = {}
     for workload in workloads:
         name = workload.source.name
         how.progress.next_model(name)
-        model, speed, seconds = _evaluate_model(how, workload, digests)
+        model, speed, clock = _evaluate_model(how, workload, digests)
         if model is not None:
             weights[name] = weights_identity(model.representations[0].identity)
         gathered = gather(how.workdir / "cells", weights, digests)
@@ -117,7 +121,8 @@ def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task
             scores,
             evaluation.representations | ({name: model.representations} if model else {}),
             evaluation.cards | ({name: model.card} if model else {}),
-            evaluation.seconds | dict(seconds),
+            evaluation.seconds | clock.seconds,
+            evaluation.memory | clock.memory,
             evaluation.speeds | ({name: speed} if speed.get("records") else {}),
             gathered.set_aside,
             gathered.prepared,
@@ -149,7 +154,7 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
     if model is None:
         if source.shared:
             meet(source.name)  # the other processes come, whatever has failed here
-        return _Evaluated(None, {}, clock.seconds)
+        return _Evaluated(None, {}, clock)
     jobs = _jobs(source.name, model, tasks, digests, how.workdir)
     found = [(job, job.cell.look()) for job in jobs]
     pending = [job for job, cell in found if not hold_all_heads(cell.rows, how.probes)]
@@ -164,7 +169,7 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
             speed = _compute(how, source.name, model, pending, clock)
     elif source.shared:
         meet(source.name)
-    return _Evaluated(model, speed, clock.seconds)
+    return _Evaluated(model, speed, clock)
 
 
 def _jobs(
@@ -273,16 +278,18 @@ def _rows(
 
 
 class _Clock:
-    """Wall time by stage."""
+    """Wall time and peak memory by stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.memory: dict[str, dict[str, int]] = {}
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
-        """Adds the time inside to a stage's."""
+        """Adds the time inside to a stage's, and notes the peaks of memory at its end."""
         start = time.monotonic()
         try:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start
+            self.memory[stage] = peaks()

@@ -34,7 +34,7 @@ def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None):
         table(*rows),
         {MODEL: [Representation(COLUMNS, {})]},
         {MODEL: unpublished_card(model_id) | {"url": url}},
-        {}, {}, [], list(prepared),
+        {}, {}, {}, [], list(prepared),
     )  # fmt: skip
     settings = Settings(data=DataSettings(tasks_dir=tasks_dir), output=OutputSettings(report=False))
     task = type("Named", (), {"info": GENEB.tasks[0]})

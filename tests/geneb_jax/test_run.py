@@ -88,6 +88,10 @@ def test_a_run_writes_what_it_promises(finished, tasks_dir):
     assert record["models"][f"{NT}:random:tiny"]["weights"] == "random:tiny:0"
     assert len(record["tasks"]["mine"]["train"]["sha256"]) == 64
     assert record["seconds"]["total"] > 0
+    stages = [f"{stage} {model}" for model in ("kmer-3", f"{NT}:random:tiny")
+              for stage in ("load", "embed", "probe")]  # fmt: skip
+    hosts = [record["memory"][stage]["host"] for stage in ("read and check", *stages, "total")]
+    assert 2**26 < hosts[0] and hosts == sorted(hosts)
     for kind in ("png", "svg"):
         assert (finished / "figures" / f"scores.{kind}").stat().st_size > 1000
         assert (finished / "figures" / f"tasks_mouse_enh.{kind}").stat().st_size > 1000

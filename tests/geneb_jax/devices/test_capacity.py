@@ -1,3 +1,7 @@
+import resource
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from geneb_jax.devices import capacity
@@ -25,6 +29,18 @@ def test_peak_memory_is_the_devices_or_not_known(monkeypatch):
     for stats, expected in ((None, None), ({}, None), ({"peak_bytes_in_use": 7}, 7)):
         monkeypatch.setattr(capacity.jax, "local_devices", lambda: [Device(stats)])  # noqa: B023
         assert capacity.peak_bytes() == expected
+
+
+def test_the_hosts_peak_counts_what_was_touched_and_stays():
+    before = capacity.host_peak_bytes()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    more = before - resident + 2**27
+    held = np.ones(more, np.uint8)
+    peak = capacity.host_peak_bytes()
+    assert 2**26 < peak - before < 2**28
+    del held
+    assert capacity.host_peak_bytes() == peak
+    assert capacity.peaks()["host"] == peak
 
 
 FACTS = {

@@ -204,9 +204,9 @@ def test_windows_of_a_run_are_averaged_and_stand_in_rows_of_their_own(tmp_path):
     write_task(tmp_path / "tasks", "one", rows)
     config = default_config()
     config.update(models=name, tasks_dir=str(tmp_path / "tasks"), regimes="full", report=False)
-    whole = run(config, tmp_path / "run")
+    whole = run(config, tmp_path / "run").scores
     config.window = "20/10"
-    both = run(config, tmp_path / "run")
+    both = run(config, tmp_path / "run").scores
     assert whole["pooling"].unique().tolist() == ["mean"]
     assert sorted(both["pooling"].unique()) == ["mean", "mean@20-10"]
 
@@ -234,4 +234,5 @@ def test_windows_need_a_record_that_is_embedded_alone():
     )
     data = DataSettings(checkpoints_dir=GOLDEN)
     source = find_source(published, Settings(data=data, embedding=settings))
-    assert "embeds a record with its batch, and none of its windows" in source.check([])[0]
+    (refusal,) = source.check([])
+    assert "embeds a record with its batch, and none of its windows" in refusal.reason
