@@ -18,6 +18,9 @@ PresetName = Literal["corrected", "published"]
 CATALOG_DTYPE = "model"  # asks for the precision that the catalog states of each model
 DTYPES = (CATALOG_DTYPE, "float32", "bfloat16")
 
+# The `kind` of source of models that are described from their files: in a folder, or on the hub.
+FOLDER, REPOSITORY = "folder", "repository"
+
 _SHOWN = 100  # letters of a name that no model has
 
 BATCHINGS = {
@@ -176,11 +179,16 @@ def resolve(name: str, others: Iterable[str] = ()) -> str:
     """
     if name in entries():
         return name
-    found = _names().get(name.casefold())
+    found = find(name)
     if found is None:
         raise _unknown(name, others)
     logging.warning("'%s' is the model '%s'", name, found)
     return found
+
+
+def find(name: str) -> str | None:
+    """Returns the id of the model that has a name, see `resolve`; None: no model has it."""
+    return _names().get(name.casefold())
 
 
 @functools.cache
@@ -203,15 +211,11 @@ def _unknown(name: str, others: Iterable[str]) -> CatalogError:
     return CatalogError(f"model '{name[:_SHOWN]}' is not in the catalog{hint}")
 
 
-def dtype_of(name: str, asked: str) -> str:
+def dtype_of(entry: Entry, asked: str) -> str:
     """Returns the precision that a model is computed in: 'float32' or 'bfloat16'.
 
     Args:
-        name: The model's id, or the id with a variant such as 'ID:random'.
-        asked: A name of `DTYPES`; 'model' stands for the catalog's of the model, and for float32
-            of a name that is not in the catalog.
+        entry: The model.
+        asked: A name of `DTYPES`; 'model' stands for the entry's.
     """
-    if asked != CATALOG_DTYPE:
-        return asked
-    entry = entries().get(name.partition(":")[0])
-    return entry.dtype if entry else "float32"
+    return entry.dtype if asked == CATALOG_DTYPE else asked

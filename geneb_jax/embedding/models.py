@@ -2,6 +2,9 @@
 
 kmer-4                    k-mer frequencies, k = 1 .. 6
 embeddings:DIR            embeddings that somebody else computed
+hf:FOLDER                 a checkpoint of one's own; also hf:FOLDER+ADAPTER and
+                          hf:ORG/NAME@REVISION
+NAME=hf:..., NAME=embeddings:...   what such a model is called in scores and tables
 MODEL                     a port with its checkpoint: the model's id, its name in the paper, or
                           its repository on the hub
 MODEL:random              a full-size port with random weights, the untrained control
@@ -20,6 +23,7 @@ from model_ports import catalog
 SOURCES: Sequence[str] = (
     "geneb_jax.embedding.kmers",
     "geneb_jax.embedding.stored",
+    "geneb_jax.embedding.hf",
     "geneb_jax.embedding.ports",
 )
 
@@ -39,7 +43,12 @@ def find_sources(settings: Settings) -> tuple[list[Source], list[str]]:
             except ValueError as error:
                 problems.append(f"config.models: {error}")
             else:
-                sources.setdefault(source.name, source)  # two names may be of one model
+                same = sources.setdefault(source.name, source)  # two names may be of one model
+                if same != source:
+                    problems.append(
+                        f"config.models: '{name}': another model of the run is called "
+                        f"'{source.name}' too; give one another name, as in NAME=hf:FOLDER"
+                    )
     return list(sources.values()), problems
 
 

@@ -101,7 +101,7 @@ def source_of(name: str, settings: Settings) -> "PortSource":
 
 @dataclass
 class PortSource:
-    """A model of the catalog as a model of a run.
+    """A model of the catalog, or one with an entry like its, as a model of a run.
 
     Attributes:
         name: Its name in the config.
@@ -111,6 +111,7 @@ class PortSource:
             comes from the hub.
         settings: Preset, precision, views and batches.
         mesh: How many devices share a copy of the parameters.
+        adapter: Folder of a LoRA adapter that is merged into the checkpoint's weights.
     """
 
     name: str
@@ -120,6 +121,7 @@ class PortSource:
     settings: EmbeddingSettings
     mesh: int
     shared: bool = True
+    adapter: Path | None = None
     _planned: Reader | None = field(default=None, repr=False)
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
@@ -210,6 +212,9 @@ class PortSource:
         params = sum(map(math.prod, parameter_shapes(port.state).values()))
         if self.weights != "checkpoint":
             return unpublished_card(self.name, params=params)
+        if self.entry.source["kind"] == catalog.FOLDER:
+            training_data = self.entry.labels["pretraining"]
+            return unpublished_card(self.name, params=params, training_data=training_data)
         if self.folder and not is_published(self.entry, self.folder):
             card = unpublished_card(f"{self.name}:local", params=params, training_data="not stated")
             display = f"{self.entry.paper_name}, local weights"
@@ -237,7 +242,7 @@ class PortSource:
             return random_reader(self.entry, self.folder, preset, tiny=tiny)
         if self.folder:
             self._check_folder(self.folder)
-            return plan_checkpoint(self.entry, self.folder, preset)
+            return plan_checkpoint(self.entry, self.folder, preset, self.adapter)
         return check_hub_checkpoint(self.entry, preset)
 
     def _check_folder(self, folder: Path) -> None:
@@ -250,7 +255,7 @@ class PortSource:
     def _load(self, mesh: Mesh | None) -> Port:
         # A plan may hold open files: it is forgotten when the weights are loaded.
         planned, self._planned = self._reader(), None
-        preset, dtype = self.settings.preset, dtype_of(self.name, self.settings.dtype)
+        preset, dtype = self.settings.preset, dtype_of(self.entry, self.settings.dtype)
         if self.weights != "checkpoint":
             tiny = self.weights == "tiny"
             port = random_port(self.entry, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)

@@ -10,6 +10,7 @@ import numpy as np
 
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
+from geneb_jax.embedding.labels import labelled
 from geneb_jax.embedding.source import Advance, Immediate, Refusal, baseline, unpublished_card
 from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
@@ -60,7 +61,8 @@ class StoredSource:
         del workdir
         identity = {"model": self.name, "folder": self._content()}
         # A submission names the folder, not its path, and no model of the catalog.
-        name = f"{_PREFIX}{self.folder.resolve().name}"
+        unnamed = self.name.startswith(_PREFIX)
+        name = f"{_PREFIX}{self.folder.resolve().name}" if unnamed else self.name
         card = unpublished_card(name, training_data="not stated")
         return Immediate(card, baseline(identity), lambda task: read_embeddings(self.folder, task))
 
@@ -81,17 +83,19 @@ class StoredSource:
 
 
 def source_of(name: str, settings: Settings) -> StoredSource | None:
-    """Returns the source that `embeddings:DIR` names; None: the name is of another kind.
+    """Returns the source that `embeddings:DIR` or `NAME=embeddings:DIR` names; None: another kind.
 
     Raises:
         ValueError: There is no such folder.
     """
-    if not name.startswith(_PREFIX):
+    found = labelled(name, _PREFIX)
+    if found is None:
         return None
-    folder = local_path(name.removeprefix(_PREFIX))
+    label, text = found
+    folder = local_path(text)
     if not folder.is_dir():
         raise ValueError(f"'{name}': {folder}: no such folder")
-    return StoredSource(name, folder)
+    return StoredSource(label or name, folder)
 
 
 def _file(folder: Path, task: Task) -> Path:

@@ -19,6 +19,7 @@ from geneb_jax.files.digests import files_under, folder_facts
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.names import is_inside
 from geneb_jax.files.texts import FileError
+from model_ports.catalog import FOLDER, Entry
 from model_ports.loading.assignment import Assignment, cast_dtype, fill_state, parameter_shapes
 from model_ports.loading.identity import weights_id
 from model_ports.loading.tensors import CheckpointError, Tensors
@@ -70,12 +71,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def check(folder: Path, model_id: str, shapes: Mapping[str, Sequence[int]]) -> str:
+def check(folder: Path, entry: Entry, shapes: Mapping[str, Sequence[int]]) -> str:
     """Checks a converted checkpoint: that it holds this model, and that every byte is as written.
 
     Args:
         folder: The converted checkpoint.
-        model_id: The model that it should hold.
+        entry: The model that it should hold. One that was described from a folder may have been
+            called otherwise when it was converted.
         shapes: Shape of each parameter of the port, by dotted path.
 
     Returns:
@@ -86,9 +88,9 @@ def check(folder: Path, model_id: str, shapes: Mapping[str, Sequence[int]]) -> s
             manifest's.
     """
     manifest = read_manifest(folder)
-    if manifest["model"] != model_id:
+    if manifest["model"] != entry.id and entry.source["kind"] != FOLDER:
         held = str(manifest["model"])[:_SHOWN]
-        raise CheckpointError(f"{folder}: holds model '{held}', not '{model_id}'")
+        raise CheckpointError(f"{folder}: holds model '{held}', not '{entry.id}'")
     check_parameters(folder, manifest, shapes)
     check_files(folder, manifest)
     return source_id(manifest)

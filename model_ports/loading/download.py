@@ -7,16 +7,25 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 _ATTEMPTS = 3
+_SECONDS = 20  # until a question to the hub counts as not answered
 # The base of all errors of the HTTP client that the hub's library uses.
 _TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore
 
 
 class HubError(ValueError):
     """Raised where something could not be fetched."""
+
+
+def current_revision(repo: str) -> str:
+    """Returns the commit that a model's repository is at; '' where the hub does not say."""
+    try:
+        return HfApi().model_info(repo, timeout=_SECONDS).sha or ""
+    except (HfHubHTTPError, OSError, ValueError, _TRANSPORT_ERROR):
+        return ""
 
 
 def download(

@@ -26,8 +26,10 @@ from model_ports.loading.tensors import (
 
 SOURCE = "source.json"  # in a staged folder: repository, revision, size and SHA-256 of each file
 _TEXT_FILES = ["*.json", "*.txt"]
+_TOKENIZER_FILES = ["*.model"]  # of SentencePiece
 _SAFETENSORS_FILES = [f"*{suffix}" for suffix in SAFETENSORS]
 _TORCH_FILES = [f"*{suffix}" for suffix in TORCH]
+_HINT = "without a network, copy the files of {} into a folder and name it hf:FOLDER"
 
 
 def checkpoint_source(entry: catalog.Entry) -> tuple[str, str]:
@@ -54,7 +56,17 @@ def fetch_text_files(entry: catalog.Entry) -> Path:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
     """
     repo, revision = checkpoint_source(entry)
-    return download(repo, revision, _TEXT_FILES, hint=_hint(entry.id))
+    return download(repo, revision, _text_files(entry), hint=_hint(entry))
+
+
+def fetch_description(repo: str, revision: str) -> Path:
+    """Fetches the config and tokenizer files of any repository into HF_HOME; returns their folder.
+
+    Raises:
+        HubError: The hub cannot be reached or refuses.
+    """
+    hint = _HINT.format(repo)
+    return download(repo, revision, [*_TEXT_FILES, *_TOKENIZER_FILES], hint=hint)
 
 
 def fetch_checkpoint(entry: catalog.Entry, folder: Path | None = None) -> Path:
@@ -70,16 +82,22 @@ def fetch_checkpoint(entry: catalog.Entry, folder: Path | None = None) -> Path:
         HubError: The model is not on the hub, or the hub cannot be reached or refuses.
     """
     repo, revision = checkpoint_source(entry)
-    hint = _hint(entry.id)
-    found = download(repo, revision, _TEXT_FILES + _SAFETENSORS_FILES, hint=hint, folder=folder)
+    texts, hint = _text_files(entry), _hint(entry)
+    found = download(repo, revision, texts + _SAFETENSORS_FILES, hint=hint, folder=folder)
     if not any(map(is_safetensors, weight_files(found))):
-        found = download(repo, revision, _TEXT_FILES + _TORCH_FILES, hint=hint, folder=folder)
+        found = download(repo, revision, texts + _TORCH_FILES, hint=hint, folder=folder)
     return found
 
 
-def _hint(model_id: str) -> str:
+def _text_files(entry: catalog.Entry) -> list[str]:
+    return _TEXT_FILES + (_TOKENIZER_FILES if entry.tokenizer["kind"] == "auto" else [])
+
+
+def _hint(entry: catalog.Entry) -> str:
+    if entry.source["kind"] == catalog.REPOSITORY:
+        return _HINT.format(entry.source["repo"])
     return (
-        f"without a network, run `geneb-jax models fetch {model_id} --to DIR` where there is "
+        f"without a network, run `geneb-jax models fetch {entry.id} --to DIR` where there is "
         "one and name DIR with config.checkpoints_dir"
     )
 

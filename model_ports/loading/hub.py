@@ -1,5 +1,7 @@
 """The checkpoints of models on the hub, which are converted on first use and stay in HF_HOME."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub.constants import HF_HOME
@@ -7,9 +9,19 @@ from huggingface_hub.constants import HF_HOME
 from model_ports import catalog
 from model_ports.loading.convert import convert
 from model_ports.loading.converted import is_converted
-from model_ports.loading.fetch import checkpoint_source, fetch_checkpoint, fetch_text_files
+from model_ports.loading.describe import describe
+from model_ports.loading.download import HubError, current_revision
+from model_ports.loading.fetch import (
+    checkpoint_source,
+    fetch_checkpoint,
+    fetch_description,
+    fetch_text_files,
+)
 from model_ports.loading.planned import plan_checkpoint, text_reader
 from model_ports.port import Reader
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+_SHOWN = 60  # letters of a revision in an error
 
 
 def check_hub_checkpoint(entry: catalog.Entry, preset: catalog.PresetName) -> Reader:
@@ -31,6 +43,36 @@ def check_hub_checkpoint(entry: catalog.Entry, preset: catalog.PresetName) -> Re
     if is_converted(folder):
         return plan_checkpoint(entry, folder, preset)
     return text_reader(entry, fetch_text_files(entry), preset)
+
+
+def describe_repository(repo: str, revision: str, name: str) -> catalog.Entry:
+    """Returns the entry of a model on the hub that need not be one of the catalog.
+
+    Its config and tokenizer files are fetched into HF_HOME.
+
+    Args:
+        repo: The repository, ORG/NAME.
+        revision: Its commit, 40 hexadecimal digits.
+        name: What the model is called.
+
+    Raises:
+        HubError: The revision is not a commit (says which one is current), or the hub cannot be
+            reached or refuses.
+        CheckpointError, TokenizerError: See `describe`.
+    """
+    if not _COMMIT.fullmatch(revision):
+        given = f"'{revision[:_SHOWN]}' is not a commit" if revision else "no revision is given"
+        current = current_revision(repo)
+        found = f"{current} is current" if current else "add one, of 40 digits"
+        raise HubError(f"{repo}: {given}; {found}, as in hf:{repo}@{current or 'REVISION'}")
+    folder = fetch_description(repo, revision)
+    try:
+        entry = describe(folder, name)
+    except ValueError as error:
+        raise type(error)(str(error).replace(str(folder), f"{repo}@{revision[:8]}")) from error
+    url = f"https://huggingface.co/{repo}"
+    source = {"kind": catalog.REPOSITORY, "repo": repo, "revision": revision, "url": url}
+    return replace(entry, source=source)
 
 
 def converted_checkpoint(entry: catalog.Entry) -> Path:

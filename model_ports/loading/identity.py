@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from geneb_jax.files.digests import folder_facts
+from model_ports.loading.adapter import adapter_files
 from model_ports.loading.tensors import CheckpointError, is_weight_file, weight_files
 
 # The config, what a fixture states of itself, and the tokenizer's files. Others, such as a model
@@ -22,6 +23,9 @@ TEXT_FILES = (
     "merges.txt",
     "tokenizer.model",
     "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "bpe.codes",
 )
 
 
@@ -64,9 +68,18 @@ def weights_id(facts: Mapping[str, Mapping[str, Any]]) -> str:
         facts: At least the `sha256` of each file, by name. Files that are neither text nor weight
             files do not count: manifests of older versions name some.
     """
-    lines = [
-        f"{name} {known['sha256']}\n"
-        for name, known in sorted(facts.items())
-        if name in TEXT_FILES or is_weight_file(name)
-    ]
+    return _digest({n: f for n, f in facts.items() if n in TEXT_FILES or is_weight_file(n)})
+
+
+def adapter_id(adapter: Path) -> str:
+    """Returns 'sha256:' and a digest of the names and contents of an adapter's files.
+
+    Raises:
+        CheckpointError: A file is missing or cannot be read.
+    """
+    return _digest(_facts(adapter, adapter_files(adapter)))
+
+
+def _digest(facts: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = (f"{name} {known['sha256']}\n" for name, known in sorted(facts.items()))
     return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"

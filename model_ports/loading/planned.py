@@ -14,8 +14,9 @@ from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.contract.fields import FieldError, Fields
 from model_ports.loading import converted
+from model_ports.loading.adapter import merged
 from model_ports.loading.assignment import Assignment, assign_tensors, parameter_shapes
-from model_ports.loading.identity import checkpoint_facts, weights_id
+from model_ports.loading.identity import adapter_id, checkpoint_facts, weights_id
 from model_ports.loading.names import read_names
 from model_ports.loading.tensors import (
     CheckpointError,
@@ -76,7 +77,10 @@ class PlannedCheckpoint(Reader):
 
 
 def plan_checkpoint(
-    entry: catalog.Entry, folder: Path, preset: catalog.PresetName = "corrected"
+    entry: catalog.Entry,
+    folder: Path,
+    preset: catalog.PresetName = "corrected",
+    adapter: Path | None = None,
 ) -> PlannedCheckpoint:
     """Opens a checkpoint folder and checks all but the values of its tensors.
 
@@ -90,6 +94,7 @@ def plan_checkpoint(
         entry: The model.
         folder: A converted checkpoint, or config.json, tokenizer and weight files.
         preset: Preset name.
+        adapter: Folder of a LoRA adapter that is merged into the weights; None: there is none.
 
     Raises:
         CatalogError: The preset cannot be computed.
@@ -105,9 +110,14 @@ def plan_checkpoint(
     shapes = parameter_shapes(abstract)
     tensors, assignments, equal = None, {}, ()
     if converted.is_converted(folder):
-        identity = converted.check(folder, entry.id, shapes)
+        if adapter:
+            raise CheckpointError(
+                f"{folder}: is converted; an adapter is merged into the authors' files"
+            )
+        identity = converted.check(folder, entry, shapes)
     else:
         tensors = open_checkpoint(folder)
+        tensors = merged(tensors, adapter) if adapter else tensors
         rules = family(entry.family).weights(config)
         names = read_names(rules, tensors)
         for name in names.needed.values():
@@ -119,6 +129,7 @@ def plan_checkpoint(
         for note in names.notes:
             logging.warning("%s: %s", folder, note)
         identity = weights_id(checkpoint_facts(folder))
+        identity += f"+{adapter_id(adapter)}" if adapter else ""
     return PlannedCheckpoint(
         entry=entry,
         preset=_preset_of(entry, preset, folder),

@@ -23,6 +23,8 @@ from model_ports.contract.weights import Layout
 SAFETENSORS = (".safetensors",)
 TORCH = (".bin", ".pt", ".pth", ".ckpt")
 
+ADAPTER_CONFIG = "adapter_config.json"  # of a folder that PEFT wrote
+
 # What the Trainer of transformers and accelerate save beside the weights.
 _TRAINING_STATE = (
     "optimizer*", "scheduler*", "scaler*", "sampler*", "training_args*", "rng_state*",
@@ -171,14 +173,15 @@ def refuse_adapter(folder: Path) -> None:
     Raises:
         CheckpointError: adapter_config.json or a file of adapter weights is there.
     """
-    path = folder / "adapter_config.json"
-    fields = _read_object(path) if path.is_file() else {}
+    path = folder / ADAPTER_CONFIG
+    fields = read_object_file(path) if path.is_file() else {}
     if not fields and not any(folder.glob("adapter_model.*")):
         return
     kind, base = fields.get("peft_type", "LoRA"), fields.get("base_model_name_or_path")
     raise CheckpointError(
         f"{folder}: is a PEFT adapter ({kind} of {base or 'a base model'}): merge it first "
-        "(`model.merge_and_unload().save_pretrained(...)`)"
+        "(`model.merge_and_unload().save_pretrained(...)`), or name it with its base, as in "
+        "NAME=hf:FOLDER+ADAPTER_FOLDER"
     )
 
 
@@ -208,7 +211,7 @@ def open_checkpoint(folder: Path) -> Tensors:
         raise CheckpointError(f"{folder}: no weight file ({', '.join((*SAFETENSORS, *TORCH))})")
     found: dict[str, Stored] = {}
     for path in paths:
-        for name, stored in _open_file(path).items():
+        for name, stored in open_file(path).items():
             if name in found:
                 raise CheckpointError(
                     f"tensor '{name}' stands in {found[name].path.name} and in {path.name}; "
@@ -236,7 +239,7 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
         if Path(shards).suffix not in suffixes:
             continue  # of the other format's files, which are not read
         try:
-            files = _read_object(path)["weight_map"]
+            files = read_object_file(path)["weight_map"]
             items = {str(name): str(file) for name, file in files.items()}
         except (KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path}: not an index of weight files: {error!r}") from error
@@ -251,15 +254,20 @@ def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
                 )
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    """Returns the object of a JSON file; raises CheckpointError where it holds none."""
+def read_object_file(path: Path) -> dict[str, Any]:
+    """Returns the object of a JSON file of a checkpoint.
+
+    Raises:
+        CheckpointError: It cannot be read, or holds none.
+    """
     try:
         return read_object(path)
     except FileError as error:
         raise CheckpointError(str(error)) from error
 
 
-def _open_file(path: Path) -> dict[str, Stored]:
+def open_file(path: Path) -> dict[str, Stored]:
+    """Opens one weight file; see `open_checkpoint`."""
     return _open_safetensors(path) if is_safetensors(path) else _open_torch(path)
 
 
@@ -381,7 +389,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.exists():
         raise CheckpointError(f"{folder}: no config.json")
-    config = _read_object(path)
+    config = read_object_file(path)
     level: list[Any] = [config]
     for _ in range(_DEEPEST):
         inside = [each.values() if isinstance(each, dict) else each for each in level]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from model_ports.tokenizers.auto import auto_tokenizer
 from model_ports.tokenizers.base import Tokenizer, TokenizerError
 from model_ports.tokenizers.bases import bases_tokenizer
 from model_ports.tokenizers.character import character_tokenizer
@@ -20,6 +21,7 @@ KINDS: Mapping[str, Callable[[Path | None, Mapping[str, Any]], Tokenizer]] = {
     "kmer": kmer_tokenizer,
     "overlapping-kmer": overlapping_tokenizer,
     "json": json_tokenizer,
+    "auto": auto_tokenizer,
     "character": character_tokenizer,
     "utf-8": utf8_tokenizer,
     "bases": bases_tokenizer,

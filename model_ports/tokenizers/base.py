@@ -54,17 +54,31 @@ class Tokenizer(Protocol):
         ...
 
 
-def require_file(folder: Path | None, name: str) -> Path:
-    """Returns the path of a tokenizer file.
+def require_folder(folder: Path | None, name: str = "the tokenizer's folder") -> Path:
+    """Returns the folder of a tokenizer's files.
+
+    Args:
+        folder: The folder; None: there is none.
+        name: What is needed of it, for the error.
 
     Raises:
-        TokenizerError: It is not there; says where it is looked for.
+        TokenizerError: There is none.
     """
     if folder is None:
         raise TokenizerError(
             f"{name} is needed to tokenize, with random weights too: "
             "put the model's tokenizer files into its folder under checkpoints_dir"
         )
+    return folder
+
+
+def require_file(folder: Path | None, name: str) -> Path:
+    """Returns the path of a tokenizer file.
+
+    Raises:
+        TokenizerError: It is not there; says where it is looked for.
+    """
+    folder = require_folder(folder, name)
     if not (folder / name).is_file():
         raise TokenizerError(f"{folder}: no {name}; copy it from the model's repository")
     return folder / name

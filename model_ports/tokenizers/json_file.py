@@ -10,6 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
 from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_file
+from model_ports.tokenizers.spaced import spaced
 
 _TRIAL = "ACGTN"
 _SHOWN = 300  # letters of an error of the library
@@ -29,12 +30,28 @@ LETTERS: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class JsonTokenizer:
-    """A tokenizer.json with the special tokens of its template, or with a prefix instead."""
+    """A tokenizer.json with the special tokens of its template, or with a prefix instead.
+
+    Attributes:
+        tokenizer: What the file describes.
+        letters: What is done to a record before it is tokenized.
+        prefix: Ids in front, instead of the template's; empty: the template's.
+        pad_id: See `Tokenizer`.
+        spaced: k of a vocabulary of overlapping k-mers, which records are written as (see
+            `spaced.spaced`); None: they are given as they are.
+    """
 
     tokenizer: RustTokenizer
     letters: Callable[[str], str]
     prefix: tuple[int, ...]
     pad_id: int
+    spaced: int | None = None
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of what the vocabulary lacks; None: the tokenizer has no such token."""
+        unknown = getattr(self.tokenizer.model, "unk_token", None)
+        return None if unknown is None else self.tokenizer.token_to_id(unknown)
 
     @property
     def vocab_size(self) -> int:
@@ -42,8 +59,7 @@ class JsonTokenizer:
         added = self.tokenizer.get_added_tokens_decoder().values()
         # Added tokens are found in a record as they are written; an empty one never is.
         never = {token.content for token in added if not token.content.isalpha()} | {""}
-        unknown = getattr(self.tokenizer.model, "unk_token", None) or ""
-        given = [self.tokenizer.token_to_id(unknown), *self.prefix, *self.tokenizer.encode("").ids]
+        given = [self.unknown_id, *self.prefix, *self.tokenizer.encode("").ids]
         ids = [i for token, i in self.tokenizer.get_vocab().items() if token not in never]
         return max(*ids, *(i for i in given if i is not None)) + 1
 
@@ -58,7 +74,7 @@ class JsonTokenizer:
         unknown = getattr(self.tokenizer.model, "unk_token", None)
 
         def known(letter: str) -> bool:
-            text = self.letters(letter)
+            text = self.letters(letter) * (self.spaced or 1)
             tokens = self.tokenizer.encode(text, add_special_tokens=False).tokens
             written = "".join(token for token in tokens if token != unknown)
             byte = f"<0x{ord(letter):02X}>"  # of a vocabulary that falls back to bytes
@@ -78,7 +94,8 @@ class JsonTokenizer:
             self.tokenizer.enable_truncation(max_tokens - len(self.prefix))
         encoded = []
         for start in range(0, len(sequences), _CHUNK):
-            texts = [self.letters(sequence) for sequence in sequences[start : start + _CHUNK]]
+            chunk = sequences[start : start + _CHUNK]
+            texts = [spaced(self.letters(sequence), self.spaced) for sequence in chunk]
             # The prefix replaces the special tokens of the template.
             try:
                 batch = self.tokenizer.encode_batch_fast(texts, add_special_tokens=not self.prefix)
@@ -93,8 +110,9 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
 
     Args:
         folder: The checkpoint's folder.
-        options: `pad`, the padding token; optionally `letters`, a name of `LETTERS`, and
-            `prefix`, tokens put in front instead of the template's.
+        options: Optionally `pad`, the padding token (without it the first id stands for padding,
+            which the mask hides); `letters`, a name of `LETTERS`; `prefix`, tokens put in front
+            instead of the template's; and `spaced`, see `JsonTokenizer`.
 
     Raises:
         TokenizerError: The file is missing, malformed, or lacks a token.
@@ -125,5 +143,6 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
         tokenizer,
         LETTERS[options.get("letters", "as-is")],
         tuple(map(token_id, options.get("prefix", ()))),
-        token_id(options["pad"]),
+        token_id(options["pad"]) if "pad" in options else 0,
+        options.get("spaced"),
     )

@@ -1,0 +1,252 @@
+"""What a checkpoint folder says of its model: the catalog's entry of a model that is in no catalog.
+
+The family follows from config.json, the limit of records from config and tokenizer, width and
+parameters from the module, the precision from the weights.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError
+from model_ports import catalog
+from model_ports.contract.family import FINAL
+from model_ports.loading import converted
+from model_ports.loading.assignment import parameter_shapes
+from model_ports.loading.planned import abstract_model, family_config
+from model_ports.loading.tensors import (
+    CheckpointError,
+    open_checkpoint,
+    read_config,
+    refuse_quantised,
+    weight_files,
+)
+from model_ports.tokenizers import build_tokenizer
+from model_ports.tokenizers.auto import AutoTokenizer
+from model_ports.tokenizers.json_file import JsonTokenizer
+from model_ports.tokenizers.spaced import kmers_of
+from model_ports.tokenizers.trial import check_reads_dna
+
+_OF_CODE = ("character", "utf-8", "generator")  # tokenizers that repositories have as code
+_LONGEST = 10**9  # transformers writes 1e30 where a tokenizer has no limit
+_SHOWN = 60  # letters of a value in an error
+
+
+class Kind(NamedTuple):
+    """What is known of a model by the name that config.json gives to its architecture.
+
+    Attributes:
+        family: Module of `model_ports.families`.
+        like: The model of the catalog whose code it shares, where that is not transformers': its
+            batching and unstated facts count, and its tokenizer where that is code too.
+    """
+
+    family: str
+    like: str | None = None
+
+
+# By `model_type`, or by the module that `auto_map` names, whose code is known here.
+KINDS: Mapping[str, Kind] = {
+    "bert": Kind("bert"),
+    "esm": Kind("esm"),
+    "gpt2": Kind("gpt2"),
+    "llama": Kind("llama"),
+    "mistral": Kind("llama"),
+    "roformer": Kind("bert"),
+    "bert_layers": Kind("mosaic_bert", "dnabert2-no-flashattention"),
+    "modeling_bert": Kind("bert", "gena-lm-bert-base"),
+    "modeling_mutbert": Kind("bert", "MutBERT"),
+    "modeling_esm": Kind("esm", "nucleotide-transformer-v2-50m-multi-species"),
+    "modeling_generator": Kind("llama", "GENERator-eukaryote-1.2b-base"),
+    "hyenadna": Kind("hyena", "hyenadna-medium-160k-seqlen-hf"),
+    "caduceus": Kind("caduceus", "caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3"),
+    "stripedhyena": Kind("striped_hyena", "evo-1-131k-base"),
+    "olmo-gfm": Kind("olmo", "Omni-DNA-300M"),
+    "hf_olmo": Kind("olmo", "Omni-DNA-300M"),
+    "lucaone": Kind("lucaone", "LucaOne-default-step36M"),
+}
+
+
+def describe(folder: Path, name: str) -> catalog.Entry:
+    """Returns the catalog's entry of the model in a checkpoint folder.
+
+    Records are cut to the shortest of the position table, the context that config.json states and
+    the tokenizer's `model_max_length`. The hidden states of all tokens, special ones included,
+    are averaged. Both presets are the same.
+
+    Args:
+        folder: config.json, tokenizer and weight files as transformers saves them, or a converted
+            checkpoint. Where there is no weight file yet, config.json's word on the precision
+            counts.
+        name: What the model is called: the entry's `id`.
+
+    Raises:
+        CheckpointError: The family cannot be told or is not known, a file is damaged, a field of
+            config.json is not computed here, or the weights are quantised.
+        TokenizerError: The tokenizer's files are missing, cannot be read, or make no tokens of DNA.
+    """
+    content = read_config(folder)
+    refuse_quantised(folder, content)
+    kind = _kind(folder, content)
+    like = catalog.get(kind.like) if kind.like else None
+    batching = like.preset("corrected").batching if like else "masked"
+    entry = catalog.Entry(
+        id=name,
+        paper_name=name,
+        family=kind.family,
+        labels={},
+        labels_paper_v1={},
+        params=0,
+        width=0,
+        source={"kind": catalog.FOLDER, "repo": None, "revision": None, "url": None},
+        licence={"weights": None, "code": None},
+        known_defects=(),
+        tokenizer={},
+        presets={},
+        config=content,
+        unstated=like.unstated if like else {},
+        dtype=_dtype(folder, content),
+    )
+    config, _ = family_config(entry, content)
+    graphdef, abstract = abstract_model(kind.family, config)
+    params = sum(map(math.prod, parameter_shapes(abstract).values()))
+    tokenizer = _tokenizer(folder, like, config.vocab_size)
+    limits = [config.max_tokens, *_stated_limits(folder, content)]
+    limit = min((limit for limit in limits if limit is not None), default=None)
+    return replace(
+        entry,
+        labels={
+            "architecture": kind.family,
+            "tokenization": tokenizer["kind"],
+            "params": f"{params / 1e6:.3g}M",
+            "pretraining": "not stated",
+        },
+        params=params,
+        width=_width(graphdef, abstract),
+        tokenizer=tokenizer,
+        presets={
+            "corrected": {"max_tokens": limit, "pooling": "mean", "batching": batching},
+            "published": {"same_as_corrected": "the model is not one of the paper's"},
+        },
+    )
+
+
+def _kind(folder: Path, content: Mapping[str, Any]) -> Kind:
+    """Returns what is known of the architecture that config.json names.
+
+    Raises:
+        CheckpointError: It names none, one that is not known, or code that is not run.
+    """
+    modules = list(dict.fromkeys(_modules(content.get("auto_map"))))
+    for module in modules:
+        if module in KINDS:
+            return KINDS[module]
+    model_type = content.get("model_type")
+    kind = KINDS.get(model_type) if isinstance(model_type, str) else None
+    if kind and (kind.like or not modules):
+        return kind
+    shown = f"'{str(model_type)[:_SHOWN]}'"
+    if modules:
+        raise CheckpointError(
+            f"{folder}: config.json asks for code of the repository ('{modules[0][:_SHOWN]}.py', "
+            f"model_type {shown}), which is not run; add a family (docs/adding-a-model.md), or "
+            "remove auto_map from config.json where the model is transformers' own"
+        )
+    if model_type is None:
+        raise CheckpointError(
+            f"{folder}: config.json states no model_type: add it, or, for a model of the catalog, "
+            "name it MODEL with the folder as checkpoints_dir/MODEL (`geneb-jax models list`)"
+        )
+    ported = [e.id for e in catalog.entries().values() if e.config.get("model_type") == model_type]
+    own = [name for name, kind in KINDS.items() if not kind.like]
+    raise CheckpointError(
+        f"{folder}: model_type {shown} is not known; known: {', '.join(own)}; "
+        + (
+            f"if it is '{ported[0]}', name it so with the folder as checkpoints_dir/{ported[0]}"
+            if ported
+            else "a family is added as docs/adding-a-model.md says"
+        )
+    )
+
+
+def _modules(auto_map: Any) -> Iterator[str]:
+    """Yields the modules of code that `auto_map` names for models, without their repository."""
+    for name, value in auto_map.items() if isinstance(auto_map, Mapping) else ():
+        if name.startswith("AutoModel") and isinstance(value, str):
+            yield value.rpartition("--")[2].partition(".")[0]
+
+
+def _dtype(folder: Path, content: Mapping[str, Any]) -> str:
+    """Returns 'bfloat16' where most of the weights are, else 'float32', which holds float16 too."""
+    sizes: Counter[str] = Counter()
+    if converted.is_converted(folder):
+        for facts in converted.read_manifest(folder)["parameters"].values():
+            sizes[str(facts.get("dtype"))] += math.prod(facts["shape"])
+    elif weight_files(folder):
+        for stored in open_checkpoint(folder).stored.values():
+            sizes[stored.dtype] += math.prod(stored.shape)
+    else:
+        sizes[str(content.get("dtype", content.get("torch_dtype")))] = 1
+    return "bfloat16" if max(sizes, key=lambda name: sizes[name]) == "bfloat16" else "float32"
+
+
+def _width(graphdef: nnx.GraphDef, abstract: nnx.State) -> int:
+    """Returns the width of the final hidden state."""
+
+    def final(state: nnx.State) -> jax.Array:
+        inputs = {
+            "input_ids": jnp.zeros((1, 8), jnp.int32),
+            "attention_mask": jnp.ones((1, 8), bool),
+        }
+        return nnx.merge(graphdef, state)(inputs, (FINAL,)).states[FINAL]
+
+    return jax.eval_shape(final, abstract).shape[-1]
+
+
+def _stated_limits(folder: Path, content: Mapping[str, Any]) -> Iterator[int | None]:
+    """Yields the longest inputs that config.json and the tokenizer's file state."""
+    of_tokenizer = _fields(folder, "tokenizer_config.json").get("model_max_length")
+    contexts = map(content.get, ("max_position_embeddings", "max_sequence_length"))
+    for limit in (*contexts, of_tokenizer):
+        if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < _LONGEST:
+            yield limit
+
+
+def _tokenizer(folder: Path, like: catalog.Entry | None, rows: int) -> Mapping[str, Any]:
+    """Returns the options of the folder's tokenizer, after a trial on random DNA.
+
+    Raises:
+        TokenizerError: There is none that reads DNA.
+    """
+    if (folder / "tokenizer.json").is_file():
+        options: dict[str, Any] = {"kind": "json"}
+    elif like and like.tokenizer["kind"] in _OF_CODE:
+        build_tokenizer(folder, like.tokenizer)  # raises where a file is damaged
+        return like.tokenizer
+    else:
+        options = {"kind": "auto"}
+    tokenizer = build_tokenizer(folder, options)
+    assert isinstance(tokenizer, JsonTokenizer | AutoTokenizer)
+    if k := kmers_of(tokenizer.tokenizer.get_vocab()):
+        options |= {"spaced": k}
+        tokenizer = replace(tokenizer, spaced=k)
+    check_reads_dna(tokenizer, folder, rows)
+    return options
+
+
+def _fields(folder: Path, name: str) -> Mapping[str, Any]:
+    """Returns the fields of a JSON file of the folder; none where there is no such file."""
+    if not (folder / name).is_file():
+        return {}
+    try:
+        return read_object(folder / name)
+    except FileError as error:
+        raise CheckpointError(str(error)) from error

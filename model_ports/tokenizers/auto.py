@@ -1,0 +1,125 @@
+"""Tokenizers whose files the library transformers reads, without any code of a repository.
+
+These are folders without tokenizer.json: vocab.txt (WordPiece, ESM), vocab.json with merges.txt,
+SentencePiece's .model files.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_folder
+from model_ports.tokenizers.spaced import spaced
+
+_SHOWN = 300  # letters of an error of the library
+_CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
+
+
+@dataclass(frozen=True)
+class AutoTokenizer:
+    """A tokenizer of transformers, which is given records as they are or as k-mers in a row.
+
+    Attributes:
+        tokenizer: A `PreTrainedTokenizerBase`.
+        spaced: k of a vocabulary of overlapping k-mers, which records are written as (see
+            `spaced.spaced`); None: they are given as they are.
+        pad_id: See `Tokenizer`.
+    """
+
+    tokenizer: Any
+    spaced: int | None
+    pad_id: int
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of what the vocabulary lacks; None: the tokenizer has no such token."""
+        return self.tokenizer.unk_token_id
+
+    @property
+    def vocab_size(self) -> int:
+        """The largest id that letters can give plus one; see `Tokenizer.vocab_size`."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        never = {token.content for token in added if not token.content.isalpha()} | {""}
+        ids = [i for token, i in self.tokenizer.get_vocab().items() if token not in never]
+        given = [self.unknown_id, *self.tokenizer("")["input_ids"]]
+        return max(*ids, *(i for i in given if i is not None)) + 1
+
+    @property
+    def specials(self) -> int:
+        """The special tokens of the template, and one for a space put in front; see `Tokenizer`."""
+        return 1 + self.tokenizer.num_special_tokens_to_add(pair=False)
+
+    @property
+    def known_letters(self) -> str:
+        """The characters that a token is written with; see `Tokenizer.known_letters`."""
+        unknown, k = self.tokenizer.unk_token, self.spaced or 1
+
+        def known(letter: str) -> bool:
+            written = "".join(t for t in self.tokenizer.tokenize(letter * k) if t != unknown)
+            return f"<0x{ord(letter):02X}>" in written or letter.casefold() in written.casefold()
+
+        return "".join(filter(known, PRINTABLE))
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """Returns the ids of each record, cut before the template's closing tokens.
+
+        Raises:
+            TokenizerError: The library cannot read the records.
+        """
+        encoded = []
+        for start in range(0, len(sequences), _CHUNK):
+            texts = [
+                spaced(sequence, self.spaced) for sequence in sequences[start : start + _CHUNK]
+            ]
+            try:
+                batch = self.tokenizer(
+                    texts,
+                    truncation=max_tokens is not None,
+                    max_length=max_tokens,
+                    return_attention_mask=False,
+                    verbose=False,  # no word on records longer than model_max_length
+                )
+            except Exception as error:  # whatever a tokenizer raises on letters that it lacks
+                raise TokenizerError(f"the tokenizer cannot read the records: {error}") from error
+            encoded += [np.array(ids, np.int32) for ids in batch["input_ids"]]
+        return encoded
+
+
+def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoTokenizer:
+    """Builds the tokenizer from the folder's files with `transformers.AutoTokenizer`.
+
+    No code of the folder is run, and nothing is fetched.
+
+    Args:
+        folder: The checkpoint's folder.
+        options: Optionally `spaced`; see `AutoTokenizer`. Where the vocabulary has no token for
+            padding, which the mask hides, its first id stands for it.
+
+    Raises:
+        TokenizerError: The files are missing, or transformers cannot read them.
+    """
+    folder = require_folder(folder)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from transformers import AutoTokenizer as Library  # noqa: PLC0415 (it takes seconds)
+
+    try:
+        tokenizer = Library.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+        tokenizer("ACGT")  # some are found to be wrong when they are used alone
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of any kind, also panics of Rust
+        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason if len(reason) <= _SHOWN else f"{reason[:_SHOWN]}..."
+        raise TokenizerError(
+            f"{folder}: transformers cannot read the tokenizer's files ({reason}); bring the "
+            "model's tokenizer.json, or tokenizer_config.json beside its vocabulary"
+        ) from error
+    tokenizer.truncation_side = "right"
+    pad_id = tokenizer.pad_token_id
+    return AutoTokenizer(tokenizer, options.get("spaced"), 0 if pad_id is None else pad_id)

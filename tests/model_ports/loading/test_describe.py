@@ -1,0 +1,197 @@
+import json
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import saved_models
+from golden_ports import GOLDEN
+from safetensors.numpy import load_file, save_file
+
+from model_ports import catalog
+from model_ports.loading.convert import convert
+from model_ports.loading.describe import KINDS, describe
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
+from model_ports.loading.tensors import CheckpointError
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, tokenize
+from model_ports.tokenizers import TokenizerError
+from model_ports.tokenizers.spaced import spaced
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Saves one of `SAVED`, once a module."""
+    root, done = tmp_path_factory.mktemp("saved"), {}
+
+    def get(name):
+        if name not in done:
+            done[name] = saved_models.save(*saved_models.SAVED[name], root / name)
+        return done[name]
+
+    return get
+
+
+def embedded(folder, records):
+    """The port's embeddings of records: each alone, and all in one batch."""
+    port = load_port(plan_checkpoint(describe(folder, "mine"), folder))
+    embed, encoded = embedder(port), tokenize(port, records)
+    longest = max(map(len, encoded))
+    batch = np.asarray(embed(port.state, collate(port, encoded, longest)))
+    alone = [embed(port.state, collate(port, [ids], len(ids)))[0] for ids in encoded[:3]]
+    return np.stack(alone), batch
+
+
+@pytest.mark.parametrize("name", saved_models.SAVED)
+def test_a_saved_model_embeds_as_transformers_does(saved, name):
+    records = ["ACGT", *saved_models.random_records(6, 120), "ACGTTGCA" * 60]  # the last is cut
+    entry = describe(saved(name), "mine")
+    alone, batch = embedded(saved(name), records)
+    texts = [spaced(record, entry.tokenizer.get("spaced")) for record in records]
+    limit = entry.preset("corrected").max_tokens
+    expected = saved_models.reference(saved(name), texts, limit)
+    scale = np.abs(expected).max()
+    assert np.abs(batch - expected).max() <= 1e-5 * scale
+    assert np.abs(alone - expected[:3]).max() <= 1e-5 * scale
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "tokenizer", "limit"),
+    [
+        ("bert-json", "bert", {"kind": "json"}, 400),  # model_max_length, of 512 positions
+        ("dnabert", "bert", {"kind": "auto", "spaced": 3}, 512),
+        ("esm-rotary", "esm", {"kind": "auto"}, 510),
+        ("esm-absolute", "esm", {"kind": "auto"}, 510),
+        ("gpt2", "gpt2", {"kind": "auto"}, 256),  # the table, for the tokenizer has no limit
+        ("llama", "llama", {"kind": "json"}, 400),
+        ("mistral", "llama", {"kind": "json"}, 400),
+    ],
+)
+def test_everything_is_found_out(saved, name, family, tokenizer, limit):
+    entry = describe(saved(name), "mine")
+    assert (entry.id, entry.family, entry.dtype, entry.width) == ("mine", family, "float32", 32)
+    assert entry.tokenizer == tokenizer
+    preset = entry.preset("corrected")
+    assert (preset.max_tokens, preset.pooling, preset.batching) == (limit, "mean", "masked")
+    assert entry.preset("published") == preset
+    assert entry.ported
+    others = re.compile(r"cls\.|classifier\.|lm_head\.|.*pooler\.|.*contact_head\.|.*inv_freq")
+    tensors = load_file(saved(name) / "model.safetensors")
+    sizes = [array.size for tensor, array in tensors.items() if not others.match(tensor)]
+    assert entry.params == sum(sizes)
+
+
+def test_heads_are_left_out_and_said(saved, caplog):
+    plan_checkpoint(describe(saved("bert-json"), "mine"), saved("bert-json"))
+    said = [r.getMessage() for r in caplog.records if "heads are left out" in r.getMessage()]
+    assert len(said) == 1
+    assert "classifier.bias, classifier.weight" in said[0]
+
+
+def test_unknown_tensors_are_refused(saved, tmp_path):
+    folder = changed(saved("bert-json"), tmp_path, tensors={"bert.more.weight": np.ones((2, 3))})
+    with pytest.raises(CheckpointError, match=r"bert\.more\.weight"):
+        plan_checkpoint(describe(folder, "mine"), folder)
+
+
+def changed(folder, tmp_path, tensors=None, dtype=None, **fields):
+    """A copy of a saved model with other fields of config.json, and further tensors."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in folder.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    content = json.loads((folder / "config.json").read_text()) | fields
+    stated = {name: value for name, value in content.items() if value is not None}
+    (copy / "config.json").write_text(json.dumps(stated))
+    stored = load_file(copy / "model.safetensors") | (tensors or {})
+    stored = {name: array.astype(dtype or array.dtype) for name, array in stored.items()}
+    save_file(stored, copy / "model.safetensors")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"), [(jnp.bfloat16, "bfloat16"), (np.float16, "float32")]
+)
+def test_the_precision_is_that_of_the_weights(saved, tmp_path, dtype, expected):
+    folder = changed(saved("gpt2"), tmp_path, dtype=dtype, dtype_stated="float32")
+    assert describe(folder, "mine").dtype == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model_type": "t5"}, ["model_type 't5' is not known", "bert, esm, gpt2", "adding-a"]),
+        ({"model_type": "mamba2"}, ["if it is 'eccdnamamba_weights'", "checkpoints_dir/ecc"]),
+        ({"model_type": None}, ["states no model_type", "MODEL"]),
+        (
+            {"model_type": "nova", "auto_map": {"AutoModel": "me/nova--modeling_nova.Nova"}},
+            ["code of the repository ('modeling_nova.py'", "'nova'), which is not run", "adding-a"],
+        ),
+        ({"auto_map": {"AutoModel": "modeling_new.New"}}, ["'modeling_new.py'", "remove auto_map"]),
+        ({"quantization_config": {"quant_method": "gptq"}}, ["quantised (gptq)", "dequantize"]),
+    ],
+)
+def test_what_cannot_be_told_is_refused_in_one_line(saved, tmp_path, fields, words):
+    folder = changed(saved("bert-json"), tmp_path, **fields)
+    with pytest.raises(CheckpointError) as error:
+        describe(folder, "mine")
+    assert len(str(error.value).splitlines()) == 1
+    for word in words:
+        assert word in str(error.value)
+
+
+# Whose family is told from the files as the authors publish them, and which tokenizer is theirs.
+TOLD = {
+    "nucleotide-transformer-v2-50m-3mer-multi-species": "auto",
+    "dnabert2-no-flashattention": "json",
+    "DNABERT-S": "json",
+    "hyenadna-medium-160k-seqlen-hf": "character",
+    "caduceus-ps_seqlen-131k_d_model-256_n_layer-16": "character",
+    "PlantCaduceus_l32": "json",
+    "GENERator-eukaryote-1.2b-base": "generator",
+    "MutBERT": "json",
+    "gena-lm-bert-base": "json",
+    "evo-1-131k-base": "utf-8",
+    "Omni-DNA-300M": "json",
+    "LucaOne-default-step36M": "character",
+    "GROVER": "json",
+    "OmniNA-220m": "json",
+}
+
+
+@pytest.mark.parametrize(("name", "tokenizer"), TOLD.items())
+def test_models_of_the_catalog_are_told_from_their_files(name, tokenizer):
+    found, entry = describe(GOLDEN / name, "mine"), catalog.get(name)
+    assert (found.family, found.unstated) == (entry.family, entry.unstated | found.unstated)
+    assert found.tokenizer["kind"] == tokenizer
+    assert found.preset("corrected").batching == entry.preset("corrected").batching
+    ours, theirs = plan_checkpoint(found, GOLDEN / name), plan_checkpoint(entry, GOLDEN / name)
+    assert ours.config == theirs.config
+    records = ["ACGTTGCATTAACC" * 3, "ACGTAC"]
+    for a, b in zip(tokenize(ours, records), tokenize(theirs, records), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_table_names_families_and_models_that_are_there():
+    for kind in KINDS.values():
+        assert kind.family in {entry.family for entry in catalog.entries().values()}
+        assert kind.like is None or catalog.get(kind.like).family == kind.family
+
+
+def test_a_converted_folder_is_described_as_its_source(saved, tmp_path):
+    entry = describe(saved("esm-rotary"), "mine")
+    made, _ = convert(entry, saved("esm-rotary"), tmp_path)
+    assert describe(made, "mine") == entry
+    other = plan_checkpoint(describe(made, "another"), made)
+    assert other.weights_id == plan_checkpoint(entry, saved("esm-rotary")).weights_id
+
+
+def test_a_tokenizer_that_does_not_read_dna_is_refused(tmp_path):
+    folder = saved_models.save(
+        lambda: saved_models.bert("BertModel", 69),
+        lambda folder: saved_models.write_wordpiece(folder, saved_models.kmer_words(3)),
+        tmp_path / "lower",
+    )
+    with pytest.raises(TokenizerError, match=r'"do_lower_case": false may be missing.*bring the'):
+        describe(folder, "mine")
