@@ -62,6 +62,18 @@ _WEIGHTS: Mapping[str, Weights] = {"": "checkpoint", "random": "random", "random
 SplitName = tuple[str, str]  # a task's id, and train or test
 
 
+def split_weights(name: str) -> tuple[str, Weights]:
+    """Returns the model and the weights that MODEL, MODEL:random or MODEL:random:tiny names.
+
+    Raises:
+        ValueError: There is no such variant.
+    """
+    model, _, variant = name.partition(":")
+    if variant not in _WEIGHTS:
+        raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
+    return model, _WEIGHTS[variant]
+
+
 def source_of(name: str, settings: Settings) -> "PortSource":
     """Returns the source that MODEL, MODEL:random or MODEL:random:tiny names.
 
@@ -71,21 +83,18 @@ def source_of(name: str, settings: Settings) -> "PortSource":
         ValueError: There is no such model or variant, the preset cannot be computed, or the
             checkpoint's folder is not there.
     """
-    model_id, _, variant = name.partition(":")
-    if variant not in _WEIGHTS:
-        raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
+    model_id, weights = split_weights(name)
     try:
         model_id = catalog.resolve(model_id, (f"kmer-{k}" for k in range(1, MAX_K + 1)))
     except catalog.CatalogError as error:
         raise ValueError(
             f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         ) from error
-    name = f"{model_id}:{variant}" if variant else model_id
+    name = ":".join([model_id, *name.split(":")[1:]])
     entry = catalog.get(model_id)
     if not entry.ported:
         raise ValueError(f"'{model_id}': its port (family {entry.family}) is not there yet")
     entry.preset(settings.embedding.preset)
-    weights = _WEIGHTS[variant]
     checkpoints = settings.data.checkpoints_dir
     folder = checkpoints / model_id if checkpoints else None
     if folder and not folder.is_dir():

@@ -145,7 +145,6 @@ def test_what_cannot_be_told_is_refused_in_one_line(saved, tmp_path, fields, wor
 TOLD = {
     "nucleotide-transformer-v2-50m-3mer-multi-species": "auto",
     "dnabert2-no-flashattention": "json",
-    "DNABERT-S": "json",
     "hyenadna-medium-160k-seqlen-hf": "character",
     "caduceus-ps_seqlen-131k_d_model-256_n_layer-16": "character",
     "PlantCaduceus_l32": "json",
@@ -193,5 +192,5 @@ def test_a_tokenizer_that_does_not_read_dna_is_refused(tmp_path):
         lambda folder: saved_models.write_wordpiece(folder, saved_models.kmer_words(3)),
         tmp_path / "lower",
     )
-    with pytest.raises(TokenizerError, match='"do_lower_case": false may be missing.*bring the'):
+    with pytest.raises(TokenizerError, match=r'"do_lower_case": false may be missing.*bring the'):
         describe(folder, "mine")
