@@ -58,7 +58,9 @@ class DataSettings:
         checks.names,
         "kmer-1 .. kmer-6; a model of the catalog by its id, its name in the paper or its "
         "repository on the hub; ID:random and ID:random:tiny, untrained controls at full and at "
-        "small size; embeddings:DIR, computed elsewhere; all: the 40 of the paper.",
+        "small size; hf:FOLDER, hf:FOLDER+ADAPTER (LoRA) and hf:ORG/NAME@REVISION, a checkpoint of "
+        "your own; embeddings:DIR, computed elsewhere; NAME=hf:... and NAME=embeddings:..., what "
+        "such a model is called; all: the 40 of the paper.",
     )
     tasks: str = _field(
         "all",
@@ -77,6 +79,12 @@ class DataSettings:
         "",
         checks.directory,
         "Folder with one checkpoint folder a model id; empty: the pinned checkpoints from the hub.",
+    )
+    catalog: Path | None = _field(
+        "",
+        checks.directory,
+        "Folder of your own models, one .json each as `geneb-jax models describe FOLDER` writes "
+        "it; their ids can be named in config.models.",
     )
     max_train: int = _field(
         0,

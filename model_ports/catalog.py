@@ -122,7 +122,7 @@ class Entry:
     @property
     def ported(self) -> bool:
         """Whether the family of the model has a port."""
-        return importlib.util.find_spec(f"model_ports.families.{self.family}") is not None
+        return is_ported(self.family)
 
     def preset(self, name: PresetName) -> Preset:
         """Returns the preset of that name.
@@ -139,6 +139,11 @@ class Entry:
         if "same_as_corrected" in fields:
             fields = self.presets["corrected"]
         return Preset(**fields)
+
+
+def is_ported(family: str) -> bool:
+    """Says whether a family has a module in `model_ports.families`."""
+    return importlib.util.find_spec(f"model_ports.families.{family}") is not None
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The commands list, verify, fetch and convert: ports and their checkpoints.
+"""The commands list, verify, fetch, convert and describe: ports and their checkpoints.
 
 Imports that take long stand in the functions that need them: `--help` and `list` answer at once.
 """
@@ -16,11 +16,11 @@ from model_ports.exits import DONE, FAILED, Parser, ended
 if TYPE_CHECKING:
     from model_ports.verification.verify import Verdict
 
-HELP = "list the 40 models, verify their ports, fetch and convert their checkpoints"
+HELP = "list the 40 models, verify their ports, fetch, convert and describe checkpoints"
 
 
 def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") -> int:
-    """Runs one of the four commands.
+    """Runs one of the five commands.
 
     Args:
         words: The command line behind the program's name; None: that of the process.
@@ -44,6 +44,9 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
     staged = commands.add_parser("fetch", help="stage the authors' files for checkpoints_dir")
     staged.add_argument("models", nargs="+", metavar="MODEL", help="model ids, or 'all'")
     staged.add_argument("--to", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
+    told = commands.add_parser("describe", help="write the catalog's file of a model of your own")
+    told.add_argument("address", metavar="FOLDER", help="or FOLDER+ADAPTER, ORG/NAME@REVISION")
+    told.add_argument("--name", metavar="NAME", help="what it is called; else its folder's name")
     arguments = parser.parse_args(words)
     return ended(lambda: COMMANDS[arguments.model_command](arguments))
 
@@ -172,6 +175,23 @@ def fetch_models(arguments: argparse.Namespace) -> int:
     return FAILED if failed else DONE
 
 
+def describe_model(arguments: argparse.Namespace) -> int:
+    """Prints the file of a checkpoint for a catalog of one's own."""
+    from model_ports.loading.address import parse_address
+    from model_ports.loading.describe import describe
+    from model_ports.loading.hub import describe_repository
+    from model_ports.loading.local_catalog import model_text
+
+    address = parse_address(arguments.address)
+    name = arguments.name or address.name
+    if address.folder:
+        entry = describe(address.folder, name)
+    else:
+        entry = describe_repository(address.repo, address.revision, name)
+    print(model_text(entry, address.path), end="")
+    return DONE
+
+
 def _quiet_orbax() -> None:
     """Silences Orbax, which tells of every step, below errors."""
     from absl import logging
@@ -186,4 +206,5 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify_folders,
     "convert": convert_model,
     "fetch": fetch_models,
+    "describe": describe_model,
 }

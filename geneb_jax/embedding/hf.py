@@ -4,13 +4,11 @@ The folder is one that transformers' `save_pretrained` wrote, or a converted che
 that the catalog would say of it is found out from its files.
 """
 
-from pathlib import Path
-
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.labels import check_label, labelled
 from geneb_jax.embedding.ports import PortSource
-from model_ports.loading.address import Address, parse_address
+from model_ports.loading.address import parse_address
 from model_ports.loading.describe import describe
 from model_ports.loading.hub import describe_repository
 
@@ -32,7 +30,7 @@ def source_of(name: str, settings: Settings) -> PortSource | None:
     label, text = found
     address = parse_address(text, local_path)
     if not label:
-        label = _name_of(address)
+        label = address.name
         check_label(label, f"NAME={name}")
     if address.folder:
         entry = describe(address.folder, label)
@@ -47,8 +45,3 @@ def source_of(name: str, settings: Settings) -> PortSource | None:
         settings.devices.mesh,
         adapter=address.adapter,
     )
-
-
-def _name_of(address: Address) -> str:
-    folder = address.adapter or address.folder
-    return folder.resolve().name if folder else Path(address.repo).name

@@ -5,6 +5,7 @@ embeddings:DIR            embeddings that somebody else computed
 hf:FOLDER                 a checkpoint of one's own; also hf:FOLDER+ADAPTER and
                           hf:ORG/NAME@REVISION
 NAME=hf:..., NAME=embeddings:...   what such a model is called in scores and tables
+ID                        a model of `config.catalog`; also ID:random and ID:random:tiny
 MODEL                     a port with its checkpoint: the model's id, its name in the paper, or
                           its repository on the hub
 MODEL:random              a full-size port with random weights, the untrained control
@@ -24,6 +25,7 @@ SOURCES: Sequence[str] = (
     "geneb_jax.embedding.kmers",
     "geneb_jax.embedding.stored",
     "geneb_jax.embedding.hf",
+    "geneb_jax.embedding.local",
     "geneb_jax.embedding.ports",
 )
 

@@ -73,6 +73,18 @@ _WEIGHTS: Mapping[str, Weights] = {"": "checkpoint", "random": "random", "random
 SplitName = tuple[str, str]  # a task's id, and train or test
 
 
+def split_weights(name: str) -> tuple[str, Weights]:
+    """Returns the model and the weights that MODEL, MODEL:random or MODEL:random:tiny names.
+
+    Raises:
+        ValueError: There is no such variant.
+    """
+    model, _, variant = name.partition(":")
+    if variant not in _WEIGHTS:
+        raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
+    return model, _WEIGHTS[variant]
+
+
 def source_of(name: str, settings: Settings) -> "PortSource":
     """Returns the source that MODEL, MODEL:random or MODEL:random:tiny names.
 
@@ -81,17 +93,15 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     Raises:
         ValueError: There is no such model or variant.
     """
-    model_id, _, variant = name.partition(":")
-    if variant not in _WEIGHTS:
-        raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
+    model_id, weights = split_weights(name)
     try:
         model_id = catalog.resolve(model_id, (f"kmer-{k}" for k in range(1, MAX_K + 1)))
     except catalog.CatalogError as error:
         raise ValueError(
             f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         ) from error
-    name = f"{model_id}:{variant}" if variant else model_id
-    entry, weights = catalog.get(model_id), _WEIGHTS[variant]
+    name = ":".join([model_id, *name.split(":")[1:]])
+    entry = catalog.get(model_id)
     checkpoints = settings.data.checkpoints_dir
     folder = checkpoints / model_id if checkpoints else None
     if folder and weights != "checkpoint" and not folder.is_dir():

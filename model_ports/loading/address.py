@@ -27,6 +27,18 @@ class Address(NamedTuple):
     repo: str = ""
     revision: str = ""
 
+    @property
+    def name(self) -> str:
+        """The last part of its path, or of the repository's name."""
+        folder = self.adapter or self.folder
+        return folder.resolve().name if folder else Path(self.repo).name
+
+    @property
+    def path(self) -> str | None:
+        """FOLDER or FOLDER+ADAPTER_FOLDER from the root; None: it is on the hub."""
+        parts = [str(part.resolve()) for part in (self.folder, self.adapter) if part]
+        return "+".join(parts) or None
+
 
 def parse_address(text: str, path: Callable[[str], Path] = Path) -> Address:
     """Reads FOLDER, FOLDER+ADAPTER_FOLDER or ORG/NAME@REVISION.

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from flax import nnx
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
 from model_ports import catalog
-from model_ports.contract.family import FINAL
+from model_ports.contract.family import FINAL, family
 from model_ports.loading import converted
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.planned import abstract_model, family_config
@@ -56,11 +57,20 @@ class Kind(NamedTuple):
 # By `model_type`, or by the module that `auto_map` names, whose code is known here.
 KINDS: Mapping[str, Kind] = {
     "bert": Kind("bert"),
+    "distilbert": Kind("bert"),
+    "electra": Kind("bert"),
+    "roberta": Kind("bert"),
+    "roformer": Kind("bert"),
     "esm": Kind("esm"),
     "gpt2": Kind("gpt2"),
+    "gpt_neox": Kind("gpt_neox"),
     "llama": Kind("llama"),
     "mistral": Kind("llama"),
-    "roformer": Kind("bert"),
+    "olmo": Kind("llama"),
+    "olmo2": Kind("llama"),
+    "qwen2": Kind("llama"),
+    "qwen3": Kind("llama"),
+    "modernbert": Kind("modernbert"),
     "bert_layers": Kind("mosaic_bert", "dnabert2-no-flashattention"),
     "modeling_bert": Kind("bert", "gena-lm-bert-base"),
     "modeling_mutbert": Kind("bert", "MutBERT"),
@@ -75,7 +85,9 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def describe(folder: Path, name: str) -> catalog.Entry:
+def describe(
+    folder: Path, name: str, stated: Mapping[str, Any] = MappingProxyType({})
+) -> catalog.Entry:
     """Returns the catalog's entry of the model in a checkpoint folder.
 
     Records are cut to the shortest of the position table, the context that config.json states and
@@ -87,6 +99,8 @@ def describe(folder: Path, name: str) -> catalog.Entry:
             checkpoint. Where there is no weight file yet, config.json's word on the precision
             counts.
         name: What the model is called: the entry's `id`.
+        stated: Fields of the entry that are known; they are not looked for. Objects among them,
+            such as `presets`, may state some of their fields.
 
     Raises:
         CheckpointError: The family cannot be told or is not known, a file is damaged, a field of
@@ -95,9 +109,15 @@ def describe(folder: Path, name: str) -> catalog.Entry:
     """
     content = read_config(folder)
     refuse_quantised(folder, content)
-    kind = _kind(folder, content)
+    kind = _of_family(stated["family"]) if "family" in stated else _kind(folder, content)
     like = catalog.get(kind.like) if kind.like else None
-    batching = like.preset("corrected").batching if like else "masked"
+    batching = like.preset("corrected").batching if like else family(kind.family).BATCHING
+    if like and batching == "fixed":
+        raise CheckpointError(
+            f"{folder}: family '{kind.family}' pads every record to a length that no file states; "
+            f"name the catalog's model, such as '{like.id}', with the folder as "
+            f"checkpoints_dir/{like.id}"
+        )
     entry = catalog.Entry(
         id=name,
         paper_name=name,
@@ -112,31 +132,45 @@ def describe(folder: Path, name: str) -> catalog.Entry:
         tokenizer={},
         presets={},
         config=content,
-        unstated=like.unstated if like else {},
+        unstated=stated.get("unstated", like.unstated if like else {}),
         dtype=_dtype(folder, content),
     )
     config, _ = family_config(entry, content)
     graphdef, abstract = abstract_model(kind.family, config)
     params = sum(map(math.prod, parameter_shapes(abstract).values()))
-    tokenizer = _tokenizer(folder, like, config.vocab_size)
+    tokenizer = stated.get("tokenizer") or _tokenizer(folder, like, config.vocab_size)
+    width, presets = _width(graphdef, abstract), stated.get("presets", {})
+    if stated.get("width", width) != width:
+        raise CheckpointError(
+            f"{folder}: its final hidden state is {width} wide, but width is stated as "
+            f"{stated['width']}; leave it out"
+        )
     limits = [config.max_tokens, *_stated_limits(folder, content)]
     limit = min((limit for limit in limits if limit is not None), default=None)
-    return replace(
-        entry,
-        labels={
+    found = {
+        "labels": {
             "architecture": kind.family,
             "tokenization": tokenizer["kind"],
             "params": f"{params / 1e6:.3g}M",
             "pretraining": "not stated",
         },
-        params=params,
-        width=_width(graphdef, abstract),
-        tokenizer=tokenizer,
-        presets={
-            "corrected": {"max_tokens": limit, "pooling": "mean", "batching": batching},
-            "published": {"same_as_corrected": "the model is not one of the paper's"},
+        "params": params,
+        "width": width,
+        "tokenizer": tokenizer,
+    }
+    corrected = {"max_tokens": limit, "pooling": "mean", "batching": batching}
+    same = {"same_as_corrected": "the model is not one of the paper's"}
+    whole = {
+        "id": name,
+        "presets": {
+            "corrected": corrected | presets.get("corrected", {}),
+            "published": presets.get("published", same),
         },
-    )
+        "labels": found["labels"] | stated.get("labels", {}),
+        "licence": {**entry.licence, **stated.get("licence", {})},
+        "source": {**entry.source, **stated.get("source", {})},
+    }
+    return replace(entry, **{**found, **stated, **whole})
 
 
 def _kind(folder: Path, content: Mapping[str, Any]) -> Kind:
@@ -175,6 +209,13 @@ def _kind(folder: Path, content: Mapping[str, Any]) -> Kind:
             else "a family is added as docs/adding-a-model.md says"
         )
     )
+
+
+def _of_family(family: str) -> Kind:
+    """Returns the first line of the table that has a family, or one like the catalog's model."""
+    found = (kind for kind in KINDS.values() if kind.family == family)
+    like = (entry.id for entry in catalog.entries().values() if entry.family == family)
+    return next(found, None) or Kind(family, next(like, None))
 
 
 def _modules(auto_map: Any) -> Iterator[str]:

@@ -1,8 +1,11 @@
 """The checkpoints of models on the hub, which are converted on first use and stay in HF_HOME."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from huggingface_hub.constants import HF_HOME
 
@@ -45,7 +48,9 @@ def check_hub_checkpoint(entry: catalog.Entry, preset: catalog.PresetName) -> Re
     return text_reader(entry, fetch_text_files(entry), preset)
 
 
-def describe_repository(repo: str, revision: str, name: str) -> catalog.Entry:
+def describe_repository(
+    repo: str, revision: str, name: str, stated: Mapping[str, Any] = MappingProxyType({})
+) -> catalog.Entry:
     """Returns the entry of a model on the hub that need not be one of the catalog.
 
     Its config and tokenizer files are fetched into HF_HOME.
@@ -54,6 +59,7 @@ def describe_repository(repo: str, revision: str, name: str) -> catalog.Entry:
         repo: The repository, ORG/NAME.
         revision: Its commit, 40 hexadecimal digits.
         name: What the model is called.
+        stated: See `describe`.
 
     Raises:
         HubError: The revision is not a commit (says which one is current), or the hub cannot be
@@ -67,7 +73,7 @@ def describe_repository(repo: str, revision: str, name: str) -> catalog.Entry:
         raise HubError(f"{repo}: {given}; {found}, as in hf:{repo}@{current or 'REVISION'}")
     folder = fetch_description(repo, revision)
     try:
-        entry = describe(folder, name)
+        entry = describe(folder, name, stated)
     except ValueError as error:
         raise type(error)(str(error).replace(str(folder), f"{repo}@{revision[:8]}")) from error
     url = f"https://huggingface.co/{repo}"

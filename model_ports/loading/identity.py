@@ -25,7 +25,6 @@ TEXT_FILES = (
     "spiece.model",
     "sentencepiece.bpe.model",
     "spm.model",
-    "bpe.codes",
 )
 
 

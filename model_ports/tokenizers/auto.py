@@ -15,6 +15,11 @@ import numpy as np
 from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_folder
 from model_ports.tokenizers.spaced import spaced
 
+# Files of a vocabulary that transformers reads; a folder without any gets an empty tokenizer of it.
+VOCABULARIES = (
+    "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+    "spm.model",
+)  # fmt: skip
 _SHOWN = 300  # letters of an error of the library
 _CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
 
@@ -56,10 +61,12 @@ class AutoTokenizer:
     @property
     def known_letters(self) -> str:
         """The characters that a token is written with; see `Tokenizer.known_letters`."""
-        unknown, k = self.tokenizer.unk_token, self.spaced or 1
+        library, k = self.tokenizer, self.spaced or 1
 
         def known(letter: str) -> bool:
-            written = "".join(t for t in self.tokenizer.tokenize(letter * k) if t != unknown)
+            ids = library(letter * k, add_special_tokens=False)["input_ids"]
+            found = library.convert_ids_to_tokens([i for i in ids if i != self.unknown_id])
+            written = "".join(found)
             return f"<0x{ord(letter):02X}>" in written or letter.casefold() in written.casefold()
 
         return "".join(filter(known, PRINTABLE))
@@ -103,6 +110,11 @@ def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoToken
         TokenizerError: The files are missing, or transformers cannot read them.
     """
     folder = require_folder(folder)
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        raise TokenizerError(
+            f"{folder}: no tokenizer.json and no vocabulary ({', '.join(VOCABULARIES)}); copy them "
+            "from the model's repository"
+        )
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from transformers import AutoTokenizer as Library  # noqa: PLC0415 (it takes seconds)
 

@@ -145,7 +145,6 @@ def test_what_cannot_be_told_is_refused_in_one_line(saved, tmp_path, fields, wor
 TOLD = {
     "nucleotide-transformer-v2-50m-3mer-multi-species": "auto",
     "dnabert2-no-flashattention": "json",
-    "DNABERT-S": "json",
     "hyenadna-medium-160k-seqlen-hf": "character",
     "caduceus-ps_seqlen-131k_d_model-256_n_layer-16": "character",
     "PlantCaduceus_l32": "json",

@@ -1,0 +1,111 @@
+"""Checkpoints of one's own in runs: `hf:FOLDER`, side by side with k-mers."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import saved_models
+from safetensors.numpy import load_file, save_file
+
+import geneb_jax
+from geneb_jax.config import ConfigError, DataSettings, Settings, default_config
+from geneb_jax.embedding.models import find_sources
+from geneb_jax.run import run
+
+TASK = [("ACGTTGCAAC" * 3, 0), ("GGCATTACGG" * 3, 1), ("TTACAGGACA" * 3, 0), ("CCGGATCCAT" * 3, 1)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A fine-tuned BERT as transformers saves it."""
+    root = tmp_path_factory.mktemp("hf")
+    return saved_models.save(*saved_models.SAVED["bert-json"], root / "tuned")
+
+
+def find(*names, checkpoints_dir=None):
+    return find_sources(Settings(data=DataSettings(names, checkpoints_dir=checkpoints_dir)))
+
+
+def test_a_model_is_called_after_its_folder_or_as_it_is_named(folder):
+    sources, problems = find(f"hf:{folder}", f"mine=hf:{folder}", f"hf:{folder}")
+    assert not problems
+    assert [source.name for source in sources] == ["tuned", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["hf:/not/there"], "/not/there: no such folder; name one, or a repository"),
+        (["kmer-4=hf:{folder}"], "'kmer-4' is the name of another model"),
+        (["hf:{grover}"], "'GROVER' is the name of another model; give a new one as in NAME=hf:"),
+        (["hf:{folder}", "hf:{other}"], "is called 'tuned' too; give one another name"),
+        (["a=hf:{folder}", "a=embeddings:{folder}"], "is called 'a' too"),
+        (["hf:{empty}"], "no config.json"),
+    ],
+)
+def test_what_cannot_be_named_is_a_problem(folder, tmp_path, names, words):
+    others = {"grover": tmp_path / "GROVER", "other": tmp_path / "tuned"}
+    for other in others.values():
+        shutil.copytree(folder, other)
+    (tmp_path / "empty").mkdir()
+    given = {"folder": folder, "empty": tmp_path / "empty", **others}
+    _, problems = find(*(name.format(**given) for name in names))
+    (problem,) = problems
+    assert words in problem
+    assert len(problem.splitlines()) == 1
+
+
+def test_embeddings_go_by_a_name(tmp_path):
+    sources, problems = find(f"theirs=embeddings:{tmp_path}")
+    assert not problems
+    assert [source.name for source in sources] == ["theirs"]
+    assert sources[0].open(tmp_path).card["model_id"] == "theirs"
+
+
+def test_one_line_embeds_as_transformers_does(folder):
+    records = ["ACGTTGCA" * 4, "GGC"]
+    found = geneb_jax.embed(f"hf:{folder}", records)
+    expected = saved_models.reference(folder, records, None)
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def config_of(tmp_path, models):
+    tasks = tmp_path / "tasks"
+    tasks.mkdir(exist_ok=True)
+    rows = [f"{text},{label},{split}" for split in ("train", "test") for text, label in TASK]
+    (tasks / "one.csv").write_text("\n".join(["text,label,split", *rows]) + "\n")
+    config = default_config()
+    config.update(models=models, tasks_dir=str(tasks), regimes="full", seeds="42", report=False)
+    return config
+
+
+def test_new_weights_in_the_folder_are_computed_anew(folder, tmp_path):
+    mine = shutil.copytree(folder, tmp_path / "mine")
+    config = config_of(tmp_path, f"kmer-2,base=hf:{folder},hf:{mine}")
+    run(config, tmp_path / "run")
+    files = {path: path.read_bytes() for path in (tmp_path / "run" / "cells").rglob("*.json")}
+    identity = json.loads((tmp_path / "run" / "run.json").read_text())["models"]
+    path = mine / "model.safetensors"
+    tensors = load_file(path)
+    tensors["bert.embeddings.LayerNorm.weight"] *= np.linspace(-2, 2, 32, dtype=np.float32)
+    save_file(tensors, path)
+    scores = run(config, tmp_path / "run")
+    after = json.loads((tmp_path / "run" / "run.json").read_text())["models"]
+    assert set(scores["model"]) == {"kmer-2", "base", "mine"}
+    assert after["mine"]["weights"] != identity["mine"]["weights"] == identity["base"]["weights"]
+    assert after["base"] == identity["base"]
+    changed = {path for path, before in files.items() if path.read_bytes() != before}
+    assert changed
+    assert all("mine" in str(path) for path in changed)
+
+
+def test_a_folder_that_cannot_run_is_said_before_anything_starts(folder, tmp_path):
+    lower = saved_models.save(
+        lambda: saved_models.bert("BertModel", 69),
+        lambda folder: saved_models.write_wordpiece(folder, saved_models.kmer_words(3)),
+        tmp_path / "lower",
+    )
+    with pytest.raises(ConfigError, match="do_lower_case"):
+        run(config_of(tmp_path, f"kmer-2,hf:{lower}"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
