@@ -30,7 +30,17 @@ from geneb_jax.tasks.task import Task, fingerprint
 
 _SHOWN = 3  # names of a list that may be long; the others are counted
 _END = "end"  # a process that leaves earlier would be missed
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "pandas", "tokenizers", "safetensors")
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "pandas",
+    "tokenizers",
+    "transformers",
+    "safetensors",
+)
 
 
 def run(
