@@ -33,7 +33,17 @@ from geneb_jax.tasks.task import Task, fingerprint
 
 _MOST_PROBLEMS = 40  # lines of what keeps models and tasks from being run; the others are counted
 _END = "end"  # a process that leaves earlier would be missed
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "pandas", "tokenizers", "safetensors")
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "pandas",
+    "tokenizers",
+    "transformers",
+    "safetensors",
+)
 
 
 class Outcome(NamedTuple):

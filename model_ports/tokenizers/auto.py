@@ -7,6 +7,7 @@ SentencePiece's .model files.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_folde
 from model_ports.tokenizers.spaced import spaced
 
 # Files of a vocabulary that transformers reads; a folder without any gets an empty tokenizer of it.
-VOCABULARIES = (
-    "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
-    "spm.model",
-)  # fmt: skip
+_PLAIN = ("vocab.txt", "vocab.json")
+_SENTENCEPIECE = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model")
+VOCABULARIES = (*_PLAIN, *_SENTENCEPIECE)
 _SHOWN = 300  # letters of an error of the library
 _CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
 
@@ -114,6 +114,11 @@ def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoToken
         raise TokenizerError(
             f"{folder}: no tokenizer.json and no vocabulary ({', '.join(VOCABULARIES)}); copy them "
             "from the model's repository"
+        )
+    if not find_spec("sentencepiece") and not any((folder / name).is_file() for name in _PLAIN):
+        raise TokenizerError(
+            f"{folder}: its tokenizer is SentencePiece's; install the extra 'sentencepiece', or "
+            "bring the model's tokenizer.json"
         )
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from transformers import AutoTokenizer as Library  # noqa: PLC0415 (it takes seconds)

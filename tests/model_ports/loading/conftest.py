@@ -66,7 +66,7 @@ class Hub(BaseHTTPRequestHandler):
              "oid": hashlib.sha1(content).hexdigest()}
             for name, content in OFFERED.items()
         ]  # fmt: skip
-        if path == f"api/models/{REPO}/revision/{REVISION}":
+        if path in (f"api/models/{REPO}", f"api/models/{REPO}/revision/{REVISION}"):
             info = {"id": REPO, "sha": REVISION, "siblings": entries}
             return self.send(200, json.dumps(info).encode(), Content_Type="application/json")
         if path == f"api/models/{REPO}/tree/{REVISION}":

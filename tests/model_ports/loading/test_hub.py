@@ -1,5 +1,7 @@
 """The hub here is a small one on loopback."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from model_ports.loading.ports import load_port
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 ENTRY = catalog.get(NAME)
-_, REVISION = checkpoint_source(ENTRY)
+REPO, REVISION = checkpoint_source(ENTRY)
 
 
 def test_a_checkpoint_is_fetched_and_converted_once(tmp_path, monkeypatch):
@@ -57,3 +59,39 @@ def test_first_use_converts_and_later_ones_need_no_network(hub, command, tmp_pat
                       "--out", tmp_path / "none.npz", package="geneb_jax")  # fmt: skip
     assert nowhere.returncode == 2
     assert f"geneb-jax models fetch {NAME} --to DIR" in nowhere.stderr
+
+
+@pytest.mark.slow
+def test_any_repository_is_described_at_a_commit(hub, command, tmp_path):
+    done = command(hub, tmp_path, "describe", f"{REPO}@{REVISION}", "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["id"], found["family"], "folder" in found) == ("mine", "esm", False)
+    assert found["source"]["repo"] == REPO
+    assert found["source"]["revision"] == REVISION
+    assert all(name != "model.safetensors" for name, _ in hub.gets)
+    (tmp_path / "catalog").mkdir()
+    path = tmp_path / "catalog" / "mine.json"
+    path.write_text(done.stdout)
+    again = command(hub, tmp_path, "describe", f"{REPO}@main")
+    assert again.returncode == 2
+    assert f"'main' is not a commit; {REVISION} is current" in again.stderr
+    offline = command(None, tmp_path, "describe", REPO)
+    assert "no revision is given; add one, of 40 digits" in offline.stderr
+
+
+def test_what_is_described_on_the_hub_is_fetched_and_converted_as_the_catalogs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(hub, "HF_HOME", str(tmp_path))
+    monkeypatch.setattr(hub, "fetch_description", lambda repo, revision: GOLDEN / NAME)
+    monkeypatch.setattr(hub, "fetch_text_files", lambda entry: GOLDEN / NAME)
+    monkeypatch.setattr(hub, "fetch_checkpoint", lambda entry: GOLDEN / NAME)
+    entry = hub.describe_repository("me/mine", "a" * 40, "mine")
+    assert entry.source["url"] == "https://huggingface.co/me/mine"
+    assert not isinstance(hub.check_hub_checkpoint(entry, "corrected"), PlannedCheckpoint)
+    folder = hub.converted_checkpoint(entry)
+    assert folder == tmp_path / "geneb_jax" / ("a" * 40) / "mine"
+    planned = hub.check_hub_checkpoint(entry, "corrected")
+    assert isinstance(planned, PlannedCheckpoint)
+    assert planned.weights_id == golden_port(NAME).weights_id

@@ -389,7 +389,8 @@ def test_an_adapter_is_refused_with_and_without_its_base(tmp_path, fields, words
         plan_checkpoint(catalog.get(FIXTURE.name), folder)
     assert re.search(
         rf"folder: is a PEFT adapter {words}: merge it first "
-        r"\(`model\.merge_and_unload\(\)\.save_pretrained\(\.\.\.\)`\)$",
+        r"\(`model\.merge_and_unload\(\)\.save_pretrained\(\.\.\.\)`\), or name it with its base, "
+        r"as in NAME=hf:FOLDER\+ADAPTER_FOLDER$",
         str(error.value),
     )
 

@@ -85,5 +85,8 @@ def test_files_that_are_missing_or_damaged_are_named(tmp_path):
         build_tokenizer(tmp_path, {"kind": "auto"})
     (tmp_path / "tokenizer.model").write_bytes(b"\0damaged")
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(TokenizerError, match=r"bring the model's tokenizer\.json"):
+        build_tokenizer(tmp_path, {"kind": "auto"})
+    (tmp_path / "vocab.json").write_text("[damaged")
     with pytest.raises(TokenizerError, match=r"cannot read.*bring the model's tokenizer\.json"):
         build_tokenizer(tmp_path, {"kind": "auto"})
