@@ -13,7 +13,7 @@ from model_ports.exits import INTERRUPTED
 OPEN = Path("/proc/self/fd")
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import hashlib, sys, time
+import hashlib, sys, threading, time
 from geneb_jax import signals
 from model_ports.exits import ended
 
@@ -56,6 +56,18 @@ def test_a_signal_ends_in_order_and_in_a_line(name):
     code, out, err, seconds = finish(process, began)
     assert (code, out) == (INTERRUPTED, "flushed\n")
     assert err == f"interrupted by {name}; the same command goes on from here\n"
+    assert seconds < 5
+
+
+THREAD = f"threading.Thread(target=lambda: {COMPILED}, daemon=True).start(); {PYTHON}"
+
+
+def test_a_thread_in_compiled_code_is_not_waited_for():
+    process, began = start(THREAD), time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "flushed\n")
+    assert err == "interrupted by SIGTERM; the same command goes on from here\n"
     assert seconds < 5
 
 
