@@ -103,7 +103,7 @@ def reason(error: Exception) -> str:
         return text or "the host's memory ran out"
     if text and (isinstance(error, _SAYING) or type(error).__name__ == _OF_DEVICES):
         return text
-    return f"{type(error).__name__}: {text} (traceback in log.txt)"
+    return f"{type(error).__name__}{text and f': {text}'} (traceback in log.txt)"
 
 
 def _ends_the_run(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 import logging as stdlib_logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
@@ -52,5 +52,6 @@ def log_kept_for(workdir: Path) -> Iterator[Callable[[], None]]:
         for logger in loggers:
             logger.removeHandler(waiting)
         if waiting.target is not None:
-            waiting.target.close()
+            with suppress(OSError):  # what the file still held, on a full disk
+                waiting.target.close()
         waiting.close()

@@ -13,8 +13,14 @@ from geneb_jax.scoring.scores import COLUMNS
 WORKDIR: Mapping[str, str] = {
     "scores.csv": "Every score, one row a head; see above.",
     "run.json": "What the scores depend on: config, versions, devices, identities of models, "
-    "fingerprints of tasks, what models do not see of their records, speeds, times, and the "
-    "peaks of memory by stage.",
+    "fingerprints of tasks, what models do not see of their records, failures, speeds, times, and "
+    "the peaks of memory by stage.",
+    "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
+    "failed), model, its number of models, stage, done of total units, what is compiling, elapsed "
+    "seconds of the run, remaining ones of the stage (null: not known), failures, process, host, "
+    "time.",
+    "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
+    "run.lock, owner.json": "Who owns the workdir while a run goes on.",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
@@ -26,7 +32,7 @@ WORKDIR: Mapping[str, str] = {
     "resumes.",
     "embeddings/MODEL/REPRESENTATION/": "Kept embeddings: chunks keys-K-V.npy and values-V.npy, "
     "named by their digests, and store.json, which says what they were computed with.",
-    "devices/KIND.json": "What was measured of this kind of device.",
+    "devices/KIND.json": "What was measured of this kind of device, and what did not fit it.",
     "profile/MODEL/": "With profile: a trace for the JAX profiler.",
 }
 

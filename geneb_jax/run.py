@@ -1,6 +1,7 @@
 """One run from a config: everything is checked first, then computed, then written."""
 
 import importlib.metadata
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,8 +103,10 @@ def run(
                 with progress.shown():
                     workloads, tasks = check(settings, failures)
                     keep_log()
+                    file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
                     progress.begin(len(workloads))
                     scores = _compute(config, settings, workloads, tasks, progress)
+                    file_only.info("done, %d failed", len(failures.found))
         except OwnedError as error:
             raise ConfigError([f"--workdir={error}"]) from error
     return Outcome(scores, failures.found)

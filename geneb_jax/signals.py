@@ -6,6 +6,7 @@ signal wakes at once ends the process where that takes too long. All results are
 what is lost then is the work at hand. A second signal ends the process at once.
 """
 
+import atexit
 import os
 import select
 import signal
@@ -21,6 +22,8 @@ _GRACE = 10.0  # seconds; schedulers send SIGKILL after 30 (Slurm, Kubernetes) o
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
 )
+
+GOES_ON = "the same command goes on from here"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -47,6 +50,7 @@ def ending_on_signals() -> Iterator[None]:
         yield
     except Interrupted:
         interrupted = True  # the watch goes on: the end itself may take too long
+        atexit.register(_leave)
         raise
     finally:
         if not interrupted:
@@ -65,7 +69,14 @@ def _interrupt(number: int, frame: object) -> None:
     raise Interrupted(f"interrupted by {signal.Signals(number).name}; {GOES_ON}")
 
 
-GOES_ON = "the same command goes on from here"
+def _leave() -> None:
+    """Ends the process without waiting for threads in compiled code, which Python cannot stop.
+
+    A thread that comes back from a compiler into an interpreter that is gone aborts the process.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def _watch(read: int) -> None:

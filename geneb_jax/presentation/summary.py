@@ -166,8 +166,9 @@ def print_failures(failures: Sequence[Failure], console: Console) -> None:
         caption="the same command tries these again, and computes nothing else again; "
         "log.txt in the workdir has the details",
     )
-    for name in ("model", "task", "stage"):
-        table.add_column(name, overflow="fold")
+    table.add_column("model", overflow="fold")
+    table.add_column("task", overflow="fold")
+    table.add_column("stage", no_wrap=True)
     table.add_column("reason", overflow="fold", ratio=1)
     for failure in failures[:_MOST_FAILURES]:
         table.add_row(failure.model or "all", failure.task or "all", *failure[2:])

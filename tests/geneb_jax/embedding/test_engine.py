@@ -6,6 +6,8 @@ import pytest
 
 from geneb_jax.embedding import engine as embedding
 from geneb_jax.embedding.engine import (
+    DeviceMemoryError,
+    NotFiniteError,
     _ahead,
     embed_array,
     embed_in_order,
@@ -165,3 +167,61 @@ def test_a_thread_stops_when_nobody_asks():
     made = _ahead(iter(range(10**9)), 2)
     assert next(made) == 0
     made.close()
+
+
+def test_a_record_whose_embedding_is_no_number_is_named(tmp_path, monkeypatch):
+    real = embedding.Engine.fetch
+
+    def fetch(engine, batch, vectors):
+        found = np.array(real(engine, batch, vectors))
+        if 5 in batch.rows:
+            found[batch.rows.index(5), 3] = np.inf
+        return found
+
+    monkeypatch.setattr(embedding.Engine, "fetch", fetch)
+    with pytest.raises(NotFiniteError) as error:
+        embed_records(ENGINE, RECORDS[:8], [Store(tmp_path)], 64)
+    assert error.value.sequence == RECORDS[5]
+    assert str(error.value) == (
+        f"model '{PORT.entry.id}': the embedding of record '{RECORDS[5][:40]}...' (700 letters) "
+        "is not finite in float32"
+    )
+    words = "task 'mine': the embedding of test row 7 is not finite in float32"
+    assert str(error.value.on("mine", "test row 7")) == words
+    other = NotFiniteError("M", "ACGT", "bfloat16")
+    assert str(other).endswith(
+        "'ACGT' (4 letters) is not finite in bfloat16; try --config.dtype=float32"
+    )
+
+
+def small_device(monkeypatch, tokens):
+    """Makes the device run out of memory, in its words, with batches of more tokens."""
+    real = embedding.Engine.compiled
+
+    def compiled(engine, batch, inputs):
+        if batch.size * batch.length > tokens:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4.3G")
+        return real(engine, batch, inputs)
+
+    monkeypatch.setattr(embedding.Engine, "compiled", compiled)
+
+
+def test_a_batch_that_the_device_does_not_hold_is_named(tmp_path, monkeypatch):
+    small_device(monkeypatch, 256)
+    with pytest.raises(DeviceMemoryError) as error:
+        embed_records(open_engine(PORT), RECORDS, [Store(tmp_path)], 512)
+    size, length = error.value.batch.size, error.value.batch.length
+    assert size * length > 256
+    assert str(error.value) == (
+        f"model '{PORT.entry.id}': the device's memory does not hold a batch of {size} x {length} "
+        "tokens"
+    )
+
+
+def test_another_error_of_the_device_stays_what_it_is(monkeypatch):
+    def compiled(engine, batch, inputs):
+        raise jax.errors.JaxRuntimeError("INTERNAL: a bit fell over")
+
+    monkeypatch.setattr(embedding.Engine, "compiled", compiled)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a bit fell over"):
+        embed_array(open_engine(PORT), RECORDS, 512)

@@ -5,7 +5,8 @@ import pytest
 
 from geneb_jax.devices import capacity
 from geneb_jax.embedding import tuning
-from geneb_jax.embedding.engine import embed_array, open_engine
+from geneb_jax.embedding.batches import Batch
+from geneb_jax.embedding.engine import DeviceMemoryError, embed_array, open_engine
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 
@@ -65,6 +66,28 @@ def test_memory_that_runs_out_ends_the_comparison(tmp_path, small, monkeypatch, 
     assert tuning.batch_tokens(open_engine(PORT), 5000, tmp_path) == 32
     # The smallest does not fit either: embedding begins with it, and halves it.
     assert tuning.batch_tokens(open_engine(PORT), 5000, tmp_path / "other") == 32
+
+
+def too_large(engine, size, length):
+    return DeviceMemoryError(engine.port.entry.id, Batch(tuple(range(size)), length, size))
+
+
+def test_batches_are_halved_down_to_a_record_and_that_is_remembered(tmp_path, monkeypatch, caplog):
+    engine = open_engine(PORT)
+    assert tuning.smaller_batches(engine, 2048, too_large(engine, 8, 256), tmp_path) == 1024
+    assert tuning.smaller_batches(engine, 1024, too_large(engine, 4, 256), tmp_path) == 512
+    assert caplog.messages == [
+        f"model '{PORT.entry.id}': the device's memory does not hold a batch of {size} x 256 "
+        f"tokens; from now on at most {tokens} tokens a device"
+        for size, tokens in ((8, 1024), (4, 512))
+    ]
+    other = open_engine(PORT)  # of a later run
+    monkeypatch.setattr(tuning, "_fastest", lambda *_: pytest.fail("compared sizes"))
+    for records, wanted in ((5000, 0), (4000, 0), (5000, 4096), (10, 513)):
+        assert tuning.batch_tokens(other, records, tmp_path, wanted) == 512
+    assert tuning.batch_tokens(other, 10, tmp_path, 100) == 100
+    with pytest.raises(DeviceMemoryError, match="does not hold a batch of 1 x 256 tokens"):
+        tuning.smaller_batches(engine, 512, too_large(engine, 1, 256), tmp_path)
 
 
 def test_models_whose_shapes_are_given_are_not_tuned(tmp_path):

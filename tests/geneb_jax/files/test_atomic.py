@@ -1,10 +1,14 @@
 import errno
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from geneb_jax.files.atomic import write_whole
+from geneb_jax.files import atomic
+from geneb_jax.files.atomic import remove_leftovers, write_whole
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):
@@ -39,3 +43,46 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
         write_whole(tmp_path / "file" / "b", b"x")
     assert error.value.filename == str(tmp_path / "file" / "b")
     assert error.value.errno in (errno.ENOTDIR, errno.EEXIST)
+
+
+def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(tmp_path, monkeypatch):
+    path, steps = tmp_path / "b", []
+
+    def fsync(file):
+        found = Path(f"/proc/self/fd/{file}").readlink()
+        what = "folder" if found.is_dir() else found.read_bytes()
+        steps.append((what, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(path, b"new")
+    assert steps == [(b"new", False), ("folder", True)]
+    write_whole(path, b"newer", durable=False)
+    assert len(steps) == 2 and path.read_bytes() == b"newer"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from geneb_jax.files.atomic import write_whole
+Path.replace = lambda *_: os._exit(9)
+write_whole(Path(sys.argv[1]), b"new")
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    path = tmp_path / "cells" / "b.json"
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", KILLED, path], check=False, cwd=root)
+    assert done.returncode == 9
+    (left,) = path.parent.iterdir()
+    digits, mine = "0" * 32, atomic._HOST
+    living = [f"x.{mine}.{os.getpid()}.{digits}.tmp", f"x.far.7.{digits}.tmp", f"x.{digits}.tmp"]
+    foreign = ["x.tmp", "x.json~", f"{digits}.tmp.json"]
+    old = [f"y.far.7.{digits}.tmp", f"y.{digits}.tmp", f"{digits}.tmp"]  # of another host
+    for name in [*living, *foreign, *old]:
+        (tmp_path / name).touch()
+    for name in [*old, *foreign]:
+        os.utime(tmp_path / name, (time.time() - 3601,) * 2)
+    removed = {path.name for path in remove_leftovers(tmp_path)}
+    assert removed == {left.name, *old}
+    assert {p.name for p in tmp_path.iterdir()} == {"cells", *living, *foreign}

@@ -1,0 +1,140 @@
+import json
+import os
+import socket
+import time
+
+import pytest
+from rich.console import Console
+
+from geneb_jax.failures import Failure, Failures
+from geneb_jax.scoring import progress as module
+from geneb_jax.scoring.progress import STATUS, RunProgress, duration
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is told otherwise, for the progress alone."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+        strftime = staticmethod(time.strftime)
+
+    monkeypatch.setattr(module, "time", Clock())
+    return module.time
+
+
+@pytest.fixture
+def progress(tmp_path):
+    return RunProgress(Console(quiet=True, width=200), Failures(), tmp_path)
+
+
+def status(folder):
+    return json.loads((folder / STATUS).read_text())
+
+
+def test_the_status_says_where_a_run_is(tmp_path, clock, progress):
+    with progress.shown():
+        assert not (tmp_path / STATUS).exists()
+        progress.begin(40)
+        progress.next_model("some")
+        progress.next_model("other")
+        clock.now += 10
+        progress.stage("embed", 1000, "records")
+        progress.advance(100)
+        progress.advance(150)
+        clock.now += 30
+        progress.failures.add(Failure("some", "", "load", "x"))
+    found = status(tmp_path)
+    assert isinstance(found.pop("time"), str)
+    assert found == {
+        "state": "done", "model": "other", "number": 2, "models": 40, "stage": "embed",
+        "unit": "records", "done": 250, "total": 1000, "compiling": "", "elapsed": 40.0,
+        "remaining": 90.0, "failures": 1, "process": os.getpid(), "host": socket.gethostname(),
+    }  # fmt: skip
+
+
+def test_units_of_different_weight_are_projected_by_it(tmp_path, clock, progress):
+    with progress.shown():
+        progress.begin(1)
+        progress.stage("probe", 3, "tasks", 1000)
+        assert progress._remaining() is None
+        progress.advance(1, 800)
+        clock.now += 8
+    assert (status(tmp_path)["done"], status(tmp_path)["remaining"]) == (1, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(KeyboardInterrupt, "interrupted"), (ValueError, "failed")]
+)
+def test_the_status_says_how_a_run_ended(tmp_path, progress, error, state):
+    with pytest.raises(error), progress.shown():
+        progress.begin(1)
+        raise error
+    assert status(tmp_path)["state"] == state
+
+
+def test_a_run_says_that_it_is_alive(tmp_path, monkeypatch, progress):
+    monkeypatch.setattr(module, "_TICK", 0.01)
+    alive = []
+    monkeypatch.setattr(module, "sign_of_life", alive.append)
+    with progress.shown():
+        progress.begin(1)
+        deadline = time.monotonic() + 5
+        while not alive and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert status(tmp_path)["state"] == "running"
+    assert set(alive) == {tmp_path}
+
+
+def test_a_line_a_minute_stands_where_there_is_no_terminal(clock, progress, monkeypatch):
+    said = []
+    monkeypatch.setattr(module.logging, "info", lambda form, *words: said.append(form % words))
+    progress.begin(40)
+    progress.next_model("some")
+    progress.stage("embed", 30000, "records")
+    progress.advance(1200)
+    clock.now += 59
+    progress._say()
+    assert not said
+    clock.now += 1
+    progress._say()
+    progress._say()
+    assert said == [
+        "model 1 of 40, some; embed 1,200 of 30,000 records; 0:01:00 so far; about 0:24:00 left"
+    ]
+    monkeypatch.setattr(module, "compiling", lambda: "8 x 512 tokens for 75 s")
+    clock.now += 60
+    progress._say()
+    assert said[-1].endswith("; 0:02:00 so far; compiling 8 x 512 tokens for 75 s")
+
+
+def test_a_terminal_shows_the_run_and_the_stage(tmp_path, clock):
+    console = Console(force_terminal=True, width=120, file=(tmp_path / "screen").open("w+"))
+    progress = RunProgress(console, Failures(), tmp_path)
+    with progress.shown():
+        progress.begin(40)
+        progress.next_model("some")
+        progress.stage("probe", 100, "tasks")
+        progress.advance(25)
+        clock.now += 60
+    console.file.seek(0)
+    text = console.file.read()
+    assert "model 1 of 40, some" in text and "0:01:00 so far" in text
+    assert "probe" in text and "25 of 100 tasks, about 0:03:00 left" in text
+
+
+def test_a_status_that_cannot_be_written_is_said_once(tmp_path, caplog, progress):
+    (tmp_path / STATUS).mkdir()
+    with progress.shown():
+        progress.begin(1)
+        progress._write("running")
+    assert caplog.text.count("is written no more: cannot be written: ") == 1
+
+
+def test_durations():
+    found = [duration(seconds) for seconds in (0, 59.6, 3599, 360_000)]
+    assert found == ["0:00:00", "0:01:00", "0:59:59", "100:00:00"]

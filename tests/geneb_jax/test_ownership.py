@@ -1,0 +1,117 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geneb_jax import ownership
+from geneb_jax.ownership import LOCK, OWNER, OwnedError, owned
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys, time
+from pathlib import Path
+from geneb_jax.ownership import owned
+with owned(Path(sys.argv[1])):
+    print("owned", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that owns the workdir."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "owned\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def write_owner(workdir, **fields):
+    owner = {"host": socket.gethostname(), "process": 1, "start": "today"} | fields
+    (workdir / OWNER).write_text(json.dumps(owner))
+
+
+def test_a_second_run_is_told_who_is_there_and_a_dead_ones_workdir_is_taken(
+    tmp_path, holder, caplog
+):
+    host = socket.gethostname()
+    owner = json.loads((tmp_path / OWNER).read_text())
+    assert (owner["host"], owner["process"]) == (host, holder.pid)
+    with pytest.raises(OwnedError) as error, owned(tmp_path):
+        pass
+    assert str(error.value) == (
+        f"{tmp_path}: the run of process {holder.pid} on host {host} (since {owner['start']}) is "
+        "running there"
+    )
+    holder.kill()
+    holder.wait()
+    left = tmp_path / "cells" / f"x.json.{host}.{holder.pid}.{'0' * 32}.tmp"
+    left.parent.mkdir()
+    left.touch()
+    with owned(tmp_path):
+        assert json.loads((tmp_path / OWNER).read_text())["process"] == os.getpid()
+    assert f"the run of process {holder.pid} on host {host}" in caplog.text
+    assert "was killed; this run goes on from what it left" in caplog.text
+    assert not left.exists() and not (tmp_path / OWNER).exists()
+
+
+def test_a_run_of_another_host_is_left_alone_until_it_is_silent(tmp_path):
+    write_owner(tmp_path, host="far", process=7)
+    with pytest.raises(OwnedError) as error, owned(tmp_path):
+        pass
+    words = str(error.value)
+    assert "the run of process 7 on host far (since today) was running there 0 s ago" in words
+    assert f"where it has ended, remove {tmp_path / OWNER}, or wait 300 s" in words
+    old = (tmp_path / OWNER).stat().st_mtime - 301
+    os.utime(tmp_path / OWNER, (old, old))
+    with owned(tmp_path):
+        ownership.sign_of_life(tmp_path)
+        assert ownership._silence(tmp_path) < 10
+    assert not (tmp_path / OWNER).exists()
+
+
+def test_without_locks_a_living_process_of_this_host_is_left_alone(tmp_path, monkeypatch, caplog):
+    def refuse(lock, timeout):
+        raise NotImplementedError("no flock here")
+
+    monkeypatch.setattr(ownership.FileLock, "acquire", refuse)
+    write_owner(tmp_path, process=os.getppid())
+    words = f"process {os.getppid()} .* is running there"
+    with pytest.raises(OwnedError, match=words), owned(tmp_path):
+        pass
+    assert f"the file system has no locks (no flock here); {OWNER} alone keeps" in caplog.text
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    write_owner(tmp_path, process=ended.pid)
+    with owned(tmp_path):
+        pass
+
+
+def test_a_damaged_owner_file_is_of_nobody_known(tmp_path):
+    (tmp_path / OWNER).write_text("{")
+    with pytest.raises(OwnedError, match="process not known on host not known"), owned(tmp_path):
+        pass
+
+
+def test_a_workdir_that_nothing_came_into_is_removed(tmp_path):
+    with owned(tmp_path / "new"):
+        assert {path.name for path in (tmp_path / "new").iterdir()} == {LOCK, OWNER}
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    with owned(tmp_path / "old"):
+        pass
+    assert (tmp_path / "old").is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    words = "nothing can be written there: Not a directory"
+    with pytest.raises(OwnedError, match=words), owned(tmp_path / "file" / "x"):
+        pass

@@ -1,0 +1,127 @@
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from geneb_jax.signals import ending_on_signals
+from model_ports.exits import INTERRUPTED
+
+OPEN = Path("/proc/self/fd")
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import hashlib, sys, threading, time
+from geneb_jax import signals
+from model_ports.exits import ended
+
+def work():
+    with signals.ending_on_signals():
+        try:
+            print("begun", flush=True)
+            {work}
+        finally:
+            print("flushed", flush=True)
+            {end}
+    return 0
+
+signals._GRACE = {grace}
+sys.exit(ended(work))
+"""
+# Python code between whose steps a signal comes, and compiled code that goes on for hours.
+PYTHON = "time.sleep(60)"
+COMPILED = "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
+
+
+def start(work, end="pass", grace=10):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(work=work, end=end, grace=grace)],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout and process.stdout.readline() == "begun\n"
+    return process
+
+
+def finish(process, began):
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err, time.monotonic() - began
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_ends_in_order_and_in_a_line(name):
+    process, began = start(PYTHON), time.monotonic()
+    process.send_signal(getattr(signal, name))
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "flushed\n")
+    assert err == f"interrupted by {name}; the same command goes on from here\n"
+    assert seconds < 5
+
+
+THREAD = f"threading.Thread(target=lambda: {COMPILED}, daemon=True).start(); {PYTHON}"
+
+
+def test_a_thread_in_compiled_code_is_not_waited_for():
+    process, began = start(THREAD), time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "flushed\n")
+    assert err == "interrupted by SIGTERM; the same command goes on from here\n"
+    assert seconds < 5
+
+
+def test_compiled_code_is_waited_for_a_while():
+    process, began = start(COMPILED, grace=1), time.monotonic()
+    time.sleep(0.5)  # until it is there
+    process.send_signal(signal.SIGTERM)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "")
+    assert err == "ended 1 s after a signal, in compiled code; the same command goes on from here\n"
+    assert seconds < 5
+
+
+def test_a_second_signal_ends_at_once():
+    process, began = start(COMPILED, grace=60), time.monotonic()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "")
+    assert err == "ended by two signals; the same command goes on from here\n"
+    assert seconds < 5
+
+
+def test_an_end_that_takes_too_long_is_cut():
+    process, began = start(PYTHON, end=COMPILED, grace=1), time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "flushed\n")
+    assert err.startswith("ended 1 s after a signal")
+    assert seconds < 5
+
+
+def test_handlers_and_threads_are_those_of_before_afterwards():
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in numbers]
+    threads, files = threading.active_count(), len(list(OPEN.iterdir()))
+    with ending_on_signals():
+        assert signal.getsignal(signal.SIGTERM) not in before
+        with pytest.raises(KeyError), ending_on_signals():
+            raise KeyError
+    assert [signal.getsignal(number) for number in numbers] == before
+    assert (threading.active_count(), len(list(OPEN.iterdir()))) == (threads, files)
+
+
+def test_another_thread_leaves_signals_alone():
+    found = []
+
+    def work():
+        with ending_on_signals():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.getsignal(signal.SIGTERM)]
