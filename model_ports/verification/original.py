@@ -16,7 +16,7 @@ import numpy as np
 
 from model_ports.contract.family import FINAL, family
 from model_ports.loading.names import read_names
-from model_ports.loading.tensors import read_config
+from model_ports.loading.tensors import open_checkpoint, read_config
 from model_ports.pooling import POOLINGS
 from model_ports.port import Port
 from model_ports.running.embedder import forward
@@ -135,35 +135,59 @@ def _original(port: Port, folder: Path) -> Any:
     """Returns the original model with the folder's weights, in float32."""
     with _quiet_transformers() as transformers:
         name = read_config(folder).get("model_type")
+        if name is None:
+            raise _no_original(port, "config.json states no model_type")
         if name not in transformers.CONFIG_MAPPING:
-            words = (
-                "config.json states no model_type"
-                if name is None
-                else (f"transformers has no class of model_type '{name}'")
-            )
-            raise _no_original(port, words)
+            raise _no_original(port, f"transformers has no class of model_type '{name}'")
         try:
-            model, info = transformers.AutoModel.from_pretrained(
+            config = transformers.AutoConfig.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+            _check_tensors(port, folder, transformers.AutoModel, config)
+            model = transformers.AutoModel.from_pretrained(
                 folder,
+                config=config,
                 dtype="float32",
                 attn_implementation="eager",
                 trust_remote_code=False,
-                output_loading_info=True,
                 local_files_only=True,
             )
+        except OriginalError:
+            raise
         except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise _no_original(port, f"transformers cannot load it: {reason}") from error
-    # What a class lacks or leaves over of the tensors that the port takes makes another model of
-    # it: a repository's code has more than the class whose model_type it states.
-    rules = family(port.entry.family).weights(port.config)
-    for what, keys in (("needs", "missing_keys"), ("does not take", "unexpected_keys")):
-        found = read_names(rules, sorted(info[keys]))
-        if strange := [*found.needed.values(), *found.unknown]:
-            more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
-            text = f"transformers' {type(model).__name__} {what} the tensor '{strange[0]}'{more}"
-            raise _no_original(port, text)
     return model.eval()
+
+
+def _check_tensors(port: Port, folder: Path, auto: Any, config: Any) -> None:
+    """Checks that transformers' class has the tensors that the port takes, and no others.
+
+    A repository with code of its kind has other tensors than the class whose model_type it states.
+
+    Raises:
+        OriginalError: A tensor is of one of them alone, or of two shapes.
+    """
+    import torch  # noqa: PLC0415 (an optional extra)
+
+    with torch.device("meta"):
+        empty = auto.from_config(config, trust_remote_code=False)
+    shapes = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
+    tensors = open_checkpoint(folder)
+    rules = family(port.entry.family).weights(port.config)
+    theirs, mine = read_names(rules, shapes), read_names(rules, tensors)
+    strange = [*theirs.unknown, *sorted(theirs.needed.keys() ^ mine.needed.keys())]
+    strange += [
+        name
+        for name, stored in mine.needed.items()
+        if name in theirs.needed and tuple(tensors[stored]) != shapes[theirs.needed[name]]
+    ]
+    if strange:
+        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
+        raise _no_original(
+            port,
+            f"transformers' {type(empty).__name__} has other tensors, such as '{strange[0]}'{more}",
+        )
 
 
 def _no_original(port: Port, reason: str) -> OriginalError:
