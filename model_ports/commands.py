@@ -36,6 +36,12 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
     checked.add_argument("folders", nargs="*", type=Path, metavar="DIR")
     checked.add_argument("--real", metavar="MODEL", help="the real checkpoint, against its anchors")
     checked.add_argument("--source", type=Path, metavar="DIR", help="its folder, else from the hub")
+    checked.add_argument(
+        "--against",
+        choices=["transformers"],
+        help="compare checkpoint folders with the original code in transformers",
+    )
+    checked.add_argument("--model", metavar="MODEL", help="which model the folders are of")
     checked.set_defaults(usage_error=checked.error)
     made = commands.add_parser("convert", help="write an Orbax checkpoint of the authors' files")
     made.add_argument("model", metavar="MODEL")
@@ -88,6 +94,8 @@ def verify_folders(arguments: argparse.Namespace) -> int:
     if bool(arguments.folders) == bool(arguments.real):
         arguments.usage_error("name fixture folders, or --real MODEL")
     _quiet_orbax()
+    if arguments.against:
+        return _verify_against_transformers(arguments.folders, arguments.model)
     if arguments.real:
         return _verify_real(arguments.real, arguments.source)
     failed = False
@@ -121,6 +129,43 @@ def _verify_real(name: str, source: Path | None) -> int:
         if result.tokens:
             print(f"  {result.tokens}")
     return DONE if all(result.passed for result in results) else FAILED
+
+
+def _verify_against_transformers(folders: Sequence[Path], name: str | None) -> int:
+    """Prints a table a folder: how far its port is from the original code, by hidden state."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from model_ports.loading.planned import plan_checkpoint
+    from model_ports.loading.ports import load_port
+    from model_ports.verification.original import TOLERANCE, compare_with_transformers
+    from model_ports.verification.verify import model_of
+
+    failed = False
+    for folder in folders:
+        model_id = catalog.resolve(name) if name else model_of(folder)
+        port = load_port(plan_checkpoint(model_id, folder))
+        found = compare_with_transformers(port, folder)
+        table = Table(box=None)
+        table.add_column("hidden state")
+        table.add_column("largest difference", justify="right")
+        table.add_column("of the largest value", justify="right")
+        rows = {("final" if tap < 0 else str(tap)): far for tap, far in found.states.items()}
+        for words, far in (rows | {f"embedding ({port.preset.pooling})": found.pooled}).items():
+            table.add_row(words, f"{far.absolute:.1e}", f"{far.relative:.1e}")
+        print(
+            f"{folder}: {found.records} records of random DNA in a padded batch, float32, "
+            f"against transformers' {found.original}"
+        )
+        Console().print(table)
+        print(f"token ids: {found.tokens or 'the same'}")
+        print(
+            f"{'PASS' if found.passed else 'FAIL'}: "
+            f"differences up to {TOLERANCE:.0e} of the largest value are rounding",
+            flush=True,
+        )
+        failed |= not found.passed
+    return FAILED if failed else DONE
 
 
 def _verdict_text(verdict: "Verdict") -> str:

@@ -87,6 +87,7 @@ def check_agrees(family: str, model: Any, folder: Path, records: tuple[str, ...]
     """
     model.save_pretrained(folder)
     port = stock_port(family, folder)
+    assert port.unknown_fields == ()
     encoded = tokenize(port, records)
     taps = (*range(port.config.layers), -1)
     run = jax.jit(lambda state, inputs: forward(port, state, inputs, taps))

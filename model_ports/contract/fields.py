@@ -375,7 +375,9 @@ def _scaling(
     low = fields.number(f"{group}.low_freq_factor", most=1e6)
     high = fields.number(f"{group}.high_freq_factor", most=1e6)
     if high <= low:
-        raise fields.refuse(f"{group}.high_freq_factor", f"low_freq_factor, {low:g}, is less")
+        raise fields.refuse(
+            f"{group}.high_freq_factor", f"it must be above low_freq_factor, {low:g}"
+        )
     return factor, (length, low, high)
 
 

@@ -121,6 +121,17 @@ def verify_keys(folder: Path) -> str | None:
     return ""
 
 
+def model_of(folder: Path) -> str:
+    """Returns the id of the model that a fixture is of.
+
+    Raises:
+        FileNotFoundError: The folder is no fixture, and does not say.
+    """
+    if not (folder / "meta.json").is_file():
+        raise FileNotFoundError(f"{folder}: no meta.json: name its model with --model MODEL")
+    return json.loads((folder / "meta.json").read_text(encoding="utf-8"))["geneb_model_id"]
+
+
 class _Embedded(NamedTuple):
     """The records of a fixture under one preset.
 

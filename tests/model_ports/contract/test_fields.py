@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from model_ports.contract.fields import (
     FieldError,
     Fields,
+    Rotary,
     Stated,
     check_rotary_width,
+    rotary,
     rotary_base,
     unknown_text,
 )
@@ -189,6 +191,85 @@ def test_rotary_positions_that_are_not_computed_are_refused(content, message):
     assert message in str(error.value)
 
 
+BANDS = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+SCALED = Rotary(base=500.0, factor=8.0, bands=(64, 1.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({}, Rotary(base=10000.0)),
+        ({"rope_theta": 500, "rope_scaling": {"type": "linear", "factor": 2}},
+         Rotary(500.0, 1.0, 2.0)),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 2, "rope_theta": 500}},
+         Rotary(500.0, 1.0, 2.0)),
+        ({"rope_theta": 500, "max_position_embeddings": 64,
+          "rope_scaling": {"rope_type": "llama3", **BANDS}}, SCALED),
+        ({"max_position_embeddings": 128, "rope_parameters": {
+            "rope_theta": 500, "rope_type": "llama3", "original_max_position_embeddings": 64,
+            **BANDS}}, SCALED),
+        ({"original_max_position_embeddings": 64, "rope_theta": 500,
+          "rope_scaling": {"rope_type": "llama3", **BANDS}}, SCALED),
+    ],
+)  # fmt: skip
+def test_scaled_rotary_positions_are_read_in_both_spellings(content, expected):
+    fields = Fields(content)
+    assert rotary(fields) == expected
+    assert fields.unknown(()) in ((), ("max_position_embeddings",))
+
+
+@pytest.mark.parametrize(
+    ("content", "share"),
+    [
+        ({}, 0.25),
+        ({"rotary_pct": 0.5}, 0.5),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, 0.5),
+        ({"rotary_pct": 1.0, "rotary_emb_base": 10000, "rope_theta": 10000.0}, 1.0),
+    ],
+)
+def test_the_share_of_a_head_that_turns_is_read_in_both_spellings(content, share):
+    fields = Fields(content)
+    assert rotary(fields, share=0.25) == Rotary(10000.0, share)
+    assert fields.unknown(()) == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"rope_scaling": {"type": "yarn", "factor": 2.0}},
+         'rope_scaling.type is "yarn"; it must be "default" or "linear" or "llama3"'),
+        ({"rope_scaling": {"type": "dynamic"}}, 'rope_scaling.type is "dynamic"; it must be'),
+        ({"rope_scaling": {"type": "linear"}}, "rope_scaling.factor is missing; add it"),
+        ({"rope_scaling": {"type": "linear", "factor": 0}}, "rope_scaling.factor is 0; it must"),
+        ({"rope_scaling": {"type": "linear", "factor": 2, "beta_fast": 3}}, "beta_fast is 3; it"),
+        ({"rope_scaling": {"type": "llama3", **BANDS}}, "max_position_embeddings is missing"),
+        ({"max_position_embeddings": 64,
+          "rope_scaling": {"type": "llama3", **BANDS, "high_freq_factor": 1.0}},
+         "high_freq_factor is 1.0; it must be above low_freq_factor, 1"),
+        ({"rope_parameters": {"type": "linear", "factor": 2},
+          "rope_scaling": {"type": "linear", "factor": 3}},
+         "rope_parameters states another scaling; keep one"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5; only 1.0"),
+    ],
+)  # fmt: skip
+def test_scalings_that_are_not_computed_are_refused_by_name(content, message):
+    with pytest.raises(FieldError) as error:
+        rotary(Fields(content))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("value", [None, "a", ["a"], ["a", "c"], ["a", ["b"]], [1, 2], {"a": 1}])
+def test_what_is_no_list_of_names_is_refused(value):
+    with pytest.raises(FieldError, match=r'kinds is .*; it must be a list of 2, each "a" or "b"'):
+        Fields({"kinds": value}).choices("kinds", among=("a", "b"), length=2)
+    assert Fields({"kinds": ["b", "a"]}).choices("kinds", among="ab", length=2) == ("b", "a")
+
+
+def test_many_allowed_values_are_cut():
+    with pytest.raises(FieldError, match=r'"7" or one of 12 more$'):
+        Fields({"act": "x"}).choice("act", among=map(str, range(20)))
+
+
 def test_without_a_base_positions_are_not_rotary():
     assert rotary_base(Fields({}), absent=None) is None
     assert rotary_base(Fields({}), absent=10000.0) == 10000.0
@@ -197,12 +278,16 @@ def test_without_a_base_positions_are_not_rotary():
 @given(
     content=st.dictionaries(
         st.sampled_from(["rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"]),
-        JSON | st.dictionaries(st.sampled_from(["rope_theta", "type", "rope_type"]), JSON),
+        JSON
+        | st.dictionaries(
+            st.sampled_from(["rope_theta", "type", "rope_type", *BANDS]),
+            JSON | st.sampled_from(["linear", "llama3", "default", 1.0, 2.0]),
+        ),
     )
 )
 def test_any_rotary_fields_are_read_or_refused(content):
     try:
-        base = rotary_base(Fields(content), absent=10000.0)
+        base = rotary(Fields(content)).base
     except FieldError as error:
         assert str(error).startswith("config.json: ")
         assert str(error).isprintable()

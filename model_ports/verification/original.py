@@ -1,0 +1,278 @@
+"""A port against the original code in transformers, on the weights of a checkpoint folder.
+
+What `verify` proves of a family, at a tiny size and once, is proven here of any folder: its
+tokenizer, its config.json and its weights give what the authors' code gives. No remote code runs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from model_ports.contract.family import FINAL, family
+from model_ports.loading.names import read_names
+from model_ports.loading.tensors import open_checkpoint, read_config
+from model_ports.pooling import POOLINGS
+from model_ports.port import Port
+from model_ports.running.embedder import forward
+from model_ports.running.records import collate, padded_length, tokenize
+
+# Of the largest magnitude of a hidden state; float32 codes of deep models differ by a tenth of it.
+TOLERANCE = 1e-4
+
+_LENGTHS = (200, 131, 64, 33, 12, 7)  # letters of the records that are drawn
+_UNKNOWN = 0.01  # the share of unknown tokens from which a tokenizer is taken to be misread
+
+
+class OriginalError(ValueError):
+    """Raised where transformers has no code of its project that computes a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far an array of the port is from the original's.
+
+    Attributes:
+        absolute: Largest absolute difference, infinite where the port's is not finite.
+        relative: The same, as a share of the original's largest magnitude.
+    """
+
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a port and the original code make of the same records.
+
+    Attributes:
+        original: The class in transformers.
+        records: How many records were compared.
+        tokens: What is to be said of token ids: '' where both tokenizers give the same.
+        tokens_differ: Whether they give others; false too where transformers' cannot be used.
+        states: By tap (see `Hidden`), the distance of hidden states over all tokens.
+        pooled: The distance of the embeddings.
+    """
+
+    original: str
+    records: int
+    tokens: str
+    tokens_differ: bool
+    states: Mapping[int, Distance]
+    pooled: Distance
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that was compared agrees, within `TOLERANCE`."""
+        found = [*self.states.values(), self.pooled]
+        return not self.tokens_differ and all(each.relative <= TOLERANCE for each in found)
+
+
+def random_records(longest: int | None, seed: int = 0) -> list[str]:
+    """Returns DNA of several lengths, one record of it with unknown bases.
+
+    Args:
+        longest: The most letters that a record may have; None: no limit.
+        seed: Seed of the letters.
+    """
+    rng = np.random.default_rng(seed)
+    lengths = [length if longest is None else min(length, longest) for length in _LENGTHS]
+    records = ["".join(rng.choice(list("ACGT"), length)) for length in lengths]
+    return [*records, records[2][:5] + "NN" + records[2][7:]]
+
+
+def compare_with_transformers(port: Port, folder: Path, seed: int = 0) -> Comparison:
+    """Embeds records with a port and with the original code, in one padded batch, on the CPU.
+
+    Both get the port's token ids; those of transformers' tokenizer are compared beside it.
+
+    Args:
+        port: The port of the folder's checkpoint, of dtype float32.
+        folder: The authors' files, or files that transformers has saved.
+        seed: Seed of the records.
+
+    Raises:
+        OriginalError: PyTorch or transformers is not installed, transformers has no class for the
+            checkpoint, or its class does not take the checkpoint's tensors.
+    """
+    model = _original(port, folder)
+    limit = port.config.max_tokens
+    longest = None if limit is None else limit - port.tokenizer.specials
+    records = random_records(longest, seed)
+    encoded = tokenize(port, records)
+    tokens, differ = _compare_tokens(port, folder, records, encoded)
+    inputs = collate(port, encoded, padded_length(port, max(map(len, encoded))))
+    mask = inputs["attention_mask"]
+    expected = _hidden_states(model, inputs)
+    taps = (FINAL,)
+    if len(expected) == port.config.layers + 1:
+        taps = (*range(port.config.layers), FINAL)
+    expected = dict(zip(taps, expected[-len(taps) :], strict=True))
+    hidden = jax.jit(lambda state, inputs: forward(port, state, inputs, taps))(port.state, inputs)
+    pool = POOLINGS[port.preset.pooling]
+    return Comparison(
+        original=type(model).__name__,
+        records=len(records),
+        tokens=tokens,
+        tokens_differ=differ,
+        states={
+            tap: _distance(np.asarray(hidden.states[tap])[mask], expected[tap][mask])
+            for tap in taps
+        },
+        pooled=_distance(
+            np.asarray(pool(hidden.states[FINAL], hidden.mask)),
+            np.asarray(pool(jnp.asarray(expected[FINAL]), jnp.asarray(mask))),
+        ),
+    )
+
+
+def _original(port: Port, folder: Path) -> Any:
+    """Returns the original model with the folder's weights, in float32."""
+    with _quiet_transformers() as transformers:
+        name = read_config(folder).get("model_type")
+        if name is None:
+            raise _no_original(port, "config.json states no model_type")
+        if name not in transformers.CONFIG_MAPPING:
+            raise _no_original(port, f"transformers has no class of model_type '{name}'")
+        try:
+            config = transformers.AutoConfig.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+            _check_tensors(port, folder, transformers.AutoModel, config)
+            model = transformers.AutoModel.from_pretrained(
+                folder,
+                config=config,
+                dtype="float32",
+                attn_implementation="eager",
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+        except OriginalError:
+            raise
+        except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise _no_original(port, f"transformers cannot load it: {reason}") from error
+    return model.eval()
+
+
+def _check_tensors(port: Port, folder: Path, auto: Any, config: Any) -> None:
+    """Checks that transformers' class has the tensors that the port takes, and no others.
+
+    A repository with code of its kind has other tensors than the class whose model_type it states.
+
+    Raises:
+        OriginalError: A tensor is of one of them alone, or of two shapes.
+    """
+    import torch  # noqa: PLC0415 (an optional extra)
+
+    with torch.device("meta"):
+        empty = auto.from_config(config, trust_remote_code=False)
+    shapes = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
+    tensors = open_checkpoint(folder)
+    rules = family(port.entry.family).weights(port.config)
+    theirs, mine = read_names(rules, shapes), read_names(rules, tensors)
+    strange = [*theirs.unknown, *sorted(theirs.needed.keys() ^ mine.needed.keys())]
+    strange += [
+        name
+        for name, stored in mine.needed.items()
+        if name in theirs.needed and tuple(tensors[stored]) != shapes[theirs.needed[name]]
+    ]
+    if strange:
+        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
+        raise _no_original(
+            port,
+            f"transformers' {type(empty).__name__} has other tensors, such as '{strange[0]}'{more}",
+        )
+
+
+def _no_original(port: Port, reason: str) -> OriginalError:
+    return OriginalError(
+        f"model '{port.entry.id}': {reason}: its original code is not in transformers, but the "
+        "authors'; the reference is what that code gave, kept in the model's fixture: "
+        "`geneb-jax models verify tests/golden/MODEL`"
+    )
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[Any]:
+    """Yields transformers, which tells of unused weights and of progress, below errors."""
+    try:
+        import torch  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
+        import transformers  # noqa: PLC0415 (an optional extra)
+    except ImportError as error:
+        raise OriginalError(
+            f"{error.name} is not installed; install the extra: pip install 'geneb-jax[convert]'"
+        ) from error
+    logging = transformers.utils.logging
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield transformers
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _hidden_states(model: Any, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Returns the original's hidden states, [B, L, D] each, the last behind its final norm."""
+    import torch  # noqa: PLC0415 (an optional extra)
+
+    with torch.no_grad():
+        output = model(
+            input_ids=torch.tensor(inputs["input_ids"], dtype=torch.long),
+            attention_mask=torch.tensor(inputs["attention_mask"], dtype=torch.long),
+            output_hidden_states=True,
+        )
+    states = [*output.hidden_states[:-1], output.last_hidden_state]
+    return [state.numpy() for state in states]
+
+
+def _compare_tokens(
+    port: Port, folder: Path, records: Sequence[str], encoded: Sequence[np.ndarray]
+) -> tuple[str, bool]:
+    """Returns what is to be said of token ids, and whether they differ."""
+    with _quiet_transformers() as transformers:
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+            theirs = [
+                tokenizer(
+                    record,
+                    truncation=port.preset.max_tokens is not None,
+                    max_length=port.preset.max_tokens,
+                )["input_ids"]
+                for record in records
+            ]
+        except Exception as error:  # its tokenizers raise whatever their files lead them to
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+            return f"not compared: transformers' tokenizer cannot be used ({reason})", False
+    unknown = tokenizer.unk_token_id
+    share = np.mean([token == unknown for ids in theirs[:-1] for token in ids] or [1.0])
+    if share > _UNKNOWN or not all(theirs):
+        return "not compared: transformers' tokenizer does not know these letters", False
+    for record, mine, other in zip(records, encoded, theirs, strict=True):
+        if mine.tolist() != other:
+            first = next(
+                (i for i, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]),
+                min(len(mine), len(other)),
+            )
+            return (
+                f"record {record[:24]}... differs from token {first} on: "
+                f"{mine.tolist()[first : first + 6]} here, {other[first : first + 6]} there"
+            ), True
+    return "", False
+
+
+def _distance(found: np.ndarray, expected: np.ndarray) -> Distance:
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return Distance(float("inf"), float("inf"))
+    absolute = float(np.abs(found.astype(np.float64) - expected).max())
+    return Distance(absolute, absolute / max(float(np.abs(expected).max()), 1e-30))

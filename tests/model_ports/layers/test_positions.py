@@ -1,0 +1,40 @@
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from model_ports.layers.positions import scaled_frequencies
+
+
+def test_linear_scaling_divides_positions():
+    found = scaled_frequencies(6, 1000.0, 4.0)
+    np.testing.assert_allclose(found, [0.25, 0.025, 0.0025], rtol=1e-6)
+
+
+def test_llama3_keeps_fast_pairs_and_divides_slow_ones():
+    """By hand: with a length of 20 pi pairs turn 10, 1 and 0.1 times; 1 lies between 0.5 and 2."""
+    found = scaled_frequencies(6, 1000.0, 8.0, (round(20 * math.pi), 0.5, 2.0))
+    assert found[0] == 1.0
+    np.testing.assert_allclose(found[2], 0.01 / 8, rtol=1e-6)
+    turns = round(20 * math.pi) * 0.1 / (2 * math.pi)
+    share = (turns - 0.5) / 1.5
+    np.testing.assert_allclose(found[1], 0.1 * (share + (1 - share) / 8), rtol=1e-6)
+
+
+@pytest.mark.parametrize("low", [1.0, 2.5])
+def test_llama3_is_that_of_transformers(low):
+    functions = pytest.importorskip("transformers.modeling_rope_utils").ROPE_INIT_FUNCTIONS
+    parameters = {
+        "rope_theta": 5e5,
+        "factor": 8.0,
+        "low_freq_factor": low,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
+    config = SimpleNamespace(
+        rope_parameters=parameters, head_dim=128, standardize_rope_params=lambda: None
+    )
+    expected, _ = functions["llama3"](config)
+    found = scaled_frequencies(128, 5e5, 8.0, (8192, low, 4.0))
+    np.testing.assert_allclose(found, expected.numpy(), rtol=2e-6)

@@ -1,0 +1,130 @@
+import dataclasses
+import json
+import shutil
+
+import pytest
+from golden_ports import GOLDEN, change_tensors, golden_port
+from stock_checkpoints import VOCABULARY, random_model, stock_port
+
+from model_ports import commands
+from model_ports.verification.original import (
+    TOLERANCE,
+    OriginalError,
+    compare_with_transformers,
+    random_records,
+)
+
+pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+TINY = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 60,
+    "pad_token_id": 1,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A BERT that transformers saved, without a tokenizer."""
+    config = transformers.BertConfig(**TINY)
+    random_model(transformers.BertForMaskedLM, config).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_a_port_agrees_with_the_original_in_every_hidden_state(folder):
+    found = compare_with_transformers(stock_port("bert", folder), folder)
+    assert found.passed
+    assert found.original == "BertModel"
+    assert list(found.states) == [0, 1, 2, -1]
+    assert 0 < found.states[-1].relative < 1e-5
+    assert 0 < found.pooled.relative < 1e-5
+    assert found.tokens == "not compared: transformers' tokenizer does not know these letters"
+
+
+def test_the_hidden_states_behind_a_wrong_layer_differ(folder):
+    port = stock_port("bert", folder)
+    change_tensors(
+        folder,
+        lambda tensors: tensors.update(
+            {
+                name: 2 * value
+                for name, value in tensors.items()
+                if "layer.1.output.dense.bias" in name
+            }
+        ),
+    )
+    found = compare_with_transformers(port, folder)
+    assert not found.passed
+    assert [tap for tap, far in found.states.items() if far.relative > TOLERANCE] == [2, -1]
+
+
+@pytest.mark.parametrize("field", ["layer_norm_eps", "hidden_act"])
+def test_a_field_that_is_read_wrongly_is_found(folder, field):
+    port = stock_port("bert", folder)
+    content = json.loads((folder / "config.json").read_text())
+    content[field] = {"layer_norm_eps": 1e-2, "hidden_act": "relu"}[field]
+    (folder / "config.json").write_text(json.dumps(content))
+    assert not compare_with_transformers(port, folder).passed
+
+
+def test_token_ids_are_compared():
+    model_id = "GROVER"
+    port = golden_port(model_id)
+    assert compare_with_transformers(port, GOLDEN / model_id).tokens == ""
+    shifted = dataclasses.replace(port.tokenizer, letters=lambda text: text.replace("T", "A"))
+    found = compare_with_transformers(
+        dataclasses.replace(port, tokenizer=shifted), GOLDEN / model_id
+    )
+    assert found.tokens_differ
+    assert not found.passed
+    assert "differs from token" in found.tokens
+
+
+@pytest.mark.parametrize(
+    ("model_id", "message"),
+    [
+        (
+            "DNABERT-S",
+            "BertModel has other tensors, such as 'embeddings.position_embeddings.weight' and",
+        ),
+        ("eccdnamamba_weights", "Mamba2Model has other tensors, such as '"),
+        ("Omni-DNA-1B", "transformers has no class of model_type 'olmo-gfm'"),
+        ("dna_gpt0.1b_h", "config.json states no model_type"),
+    ],
+)
+def test_code_that_transformers_lacks_is_named(model_id, message):
+    with pytest.raises(OriginalError) as error:
+        compare_with_transformers(golden_port(model_id), GOLDEN / model_id)
+    assert message in str(error.value)
+    assert "the reference is what that code gave" in str(error.value)
+
+
+def test_records_are_the_same_each_time_and_of_several_lengths():
+    records = random_records(None)
+    assert records == random_records(None)
+    assert records != random_records(None, seed=1)
+    assert [len(record) for record in records] == [200, 131, 64, 33, 12, 7, 64]
+    assert {letter for record in records for letter in record} == set("ACGTN")
+    assert max(map(len, random_records(40))) == 40
+    assert {len(record) for record in random_records(8)} == {7, 8}
+
+
+def test_the_command_prints_a_table_and_its_status(tmp_path, capsys):
+    folder = shutil.copytree(GOLDEN / "gpt2_gene_v1", tmp_path / "mine")
+    assert commands.main(["verify", str(folder), "--against", "transformers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "against transformers' GPT2Model" in lines[0]
+    assert lines[-1].startswith("PASS")
+    assert [line.split()[0] for line in lines[2:-2]] == ["0", "1", "final", "embedding"]
+    assert commands.main(["verify", str(GOLDEN / "DNABERT-S"), "--against", "transformers"]) == 2
+    assert "'DNABERT-S': transformers' BertModel has other" in capsys.readouterr().err
+    (folder / "meta.json").unlink()
+    arguments = ["verify", str(folder), "--against", "transformers"]
+    assert commands.main(arguments) == 1
+    assert "name its model with --model MODEL" in capsys.readouterr().err
+    assert commands.main([*arguments, "--model", "GENERATOR"]) == 2
