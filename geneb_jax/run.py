@@ -46,14 +46,19 @@ def run(
 
     Returns:
         The scores table, as workdir/scores.csv holds it; with `config.scores` the results table
-        (see `presentation.results`) of that source. Empty in a process other than the first.
+        (see `presentation.results`) of that source, with `config.plan` the plan in numbers. Empty
+        in a process other than the first.
 
     Raises:
         ConfigError: Lists everything that is wrong with config, models and tasks.
     """
-    console = console or wide_console(120)
     start = time.monotonic()
     settings = parse_config(config)
+    if settings.output.plan:
+        from geneb_jax.plan import print_plan  # noqa: PLC0415 (no run needs it)
+
+        return print_plan(settings, workdir, console or wide_console(150))
+    console = console or wide_console(120)
     if settings.output.scores:
         _check_workdir(workdir)
         from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)

@@ -14,7 +14,7 @@ PACKAGE = Path(geneb_jax.__file__).parent
 # stand beside each other on the ground and import nothing of this package but its files.
 ROOMS = (
     "files", "benchmark", "config_checks", "config", "tasks", "devices", "embedding", "scoring",
-    "presentation", "reference", "closing", "run", "commands",
+    "presentation", "reference", "closing", "plan", "run", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 
