@@ -15,15 +15,12 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.files.user_cache import user_cache
-
-if TYPE_CHECKING:
-    from jax import Device
 
 State = Literal["ok", "warn", "fails"]
 
@@ -278,7 +275,7 @@ def _devices(asked: Asked) -> Iterator[Line]:
     yield from _sums(devices, asked)
 
 
-def _device_line(device: "Device") -> Line:
+def _device_line(device: Any) -> Line:
     stats = device.memory_stats() or {}
     subject = f"device {device.id}"
     if "bytes_limit" not in stats:
@@ -288,7 +285,7 @@ def _device_line(device: "Device") -> Line:
     return Line(subject, "ok", f"{device.device_kind}, {free}")
 
 
-def _product_line(device: "Device", dtype: str) -> Line:
+def _product_line(device: Any, dtype: str) -> Line:
     """Multiplies two matrices on a device, compares some rows with NumPy, and takes the time."""
     import jax  # noqa: PLC0415
     import jax.numpy as jnp  # noqa: PLC0415
@@ -316,7 +313,7 @@ def _product_line(device: "Device", dtype: str) -> Line:
     return Line(subject, "ok", rate)
 
 
-def _sums(devices: "list[Device]", asked: Asked) -> Iterator[Line]:
+def _sums(devices: list[Any], asked: Asked) -> Iterator[Line]:
     """Sums a number a device over the devices of this process, and over all processes."""
     import jax  # noqa: PLC0415
 
@@ -348,7 +345,7 @@ def _sums(devices: "list[Device]", asked: Asked) -> Iterator[Line]:
         yield Line(subject, "ok" if right else "fails", words, mend)
 
 
-def _all_reduce(devices: "list[Device]") -> float:
+def _all_reduce(devices: list[Any]) -> float:
     """Returns the sum of the numbers 1, 2, ... of which each device holds one."""
     import jax  # noqa: PLC0415
     from jax.sharding import Mesh, NamedSharding, PartitionSpec  # noqa: PLC0415
