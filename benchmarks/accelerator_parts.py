@@ -404,13 +404,13 @@ def fits(problem: Any, solver: str, shots: Sequence[int | None]) -> Row:
 
 def few_shot_sizes(scale: Scale) -> list[Any]:
     """The tasks' sizes, with no more rows than few-shot fits notice."""
-    from benchmarks.all_tasks import task_sizes
     from benchmarks.probes import TEST_ROWS
+    from geneb_jax.tasks.sizes import published_sizes
 
     most = scale.train, TEST_ROWS
     return [
         size._replace(train=min(size.train, most[0]), test=min(size.test, most[1]))
-        for size in task_sizes()[:: scale.tasks]
+        for size in published_sizes()[:: scale.tasks]
     ]
 
 
@@ -501,7 +501,7 @@ def projected(session: Session) -> Iterator[Case]:
     }
     if not done:
         raise ValueError("no row of the part 'models' stands in --out; measure that part first")
-    records = sum(size.train + size.test for size in projection.task_sizes())
+    records = sum(size.train + size.test for size in projection.published_sizes())
     found: list[Row] = []
 
     def hours(entry: catalog.Entry) -> Row:

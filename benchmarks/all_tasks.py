@@ -3,18 +3,15 @@
     python -m benchmarks.all_tasks --width 512
     python -m benchmarks.all_tasks --width 4096 --solver converged
 
-The tasks have the rows and classes that their sources state (`task_sizes.csv`; rows of train above
-100,000 and of test above 10,000 are left out), embeddings and labels are made as in
+The tasks have the rows and classes that their sources state (`geneb_jax.tasks.sizes`; rows of train
+above 100,000 and of test above 10,000 are left out), embeddings and labels are made as in
 `benchmarks.probes`, each task with labels of its own. Every task gets the full, 10-shot and 1-shot
 heads of five seeds for five values of C, fitted and scored from arrays in the host's memory, as in
 a run. A pass is over all tasks; the first compiles.
 """
 
 import argparse
-import csv
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -31,36 +28,13 @@ from benchmarks.probes import (
     timed,
 )
 from geneb_jax.devices.programs import make_room_for_programs
+from geneb_jax.tasks.sizes import TaskSize, published_sizes
 from probes import SOLVERS
 
-SIZES = Path(__file__).with_name("task_sizes.csv")
 MOST_TRAIN, MOST_TEST = 100_000, 10_000
 
 
-class Size(NamedTuple):
-    """A task's name, its rows of train and test, and its classes."""
-
-    task: str
-    train: int
-    test: int
-    classes: int
-
-
-def task_sizes() -> list[Size]:
-    """The 100 tasks' sizes as their sources state them.
-
-    Papers and data cards of the Nucleotide Transformer's tasks (both versions), GUE, Genomic
-    Benchmarks and PGB; the files of iPro-WAEL, Deep4mC, iDNA-ABF and iDHS-EL. Guessed: phage
-    fragments, fungi and virus species (the size of GUE's other long tasks) and iPro GM12878.
-    """
-    with SIZES.open(newline="") as file:
-        return [
-            Size(row["task"], *(int(row[name]) for name in ("train", "test", "classes")))
-            for row in csv.DictReader(file)
-        ]
-
-
-def problems(sizes: Sequence[Size], width: int) -> Iterator[tuple[Size, Problem]]:
+def problems(sizes: Sequence[TaskSize], width: int) -> Iterator[tuple[TaskSize, Problem]]:
     """Yields each task with rows of the same embeddings of a width, and labels of its own."""
     train_rows = max(min(size.train, MOST_TRAIN) for size in sizes)
     test_rows = max(min(size.test, MOST_TEST) for size in sizes)
@@ -72,7 +46,7 @@ def problems(sizes: Sequence[Size], width: int) -> Iterator[tuple[Size, Problem]
         yield size, Problem(own[:train], y[:train], own[train:], y[train:])
 
 
-def run(sizes: list[Size], width: int, solver: str, passes: int) -> None:
+def run(sizes: list[TaskSize], width: int, solver: str, passes: int) -> None:
     """Fits and scores all heads of all tasks, and prints a line a task and pass, and the sums."""
     totals = []
     for number in range(1, passes + 1):
@@ -109,7 +83,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=1)
     parser.add_argument("--tasks", type=int, default=100, help="the first so many only")
     options = parser.parse_args()
-    run(task_sizes()[: options.tasks], options.width, options.solver, options.passes)
+    run(published_sizes()[: options.tasks], options.width, options.solver, options.passes)
 
 
 if __name__ == "__main__":

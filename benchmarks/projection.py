@@ -6,10 +6,10 @@
 First the engine is measured, warm, with some models (of each family the smallest one, or those
 named) at full size, with random weights, on records of the benchmark's token lengths. Then all 40
 are projected: the operations of their matrix products and convolutions on every record of the 100
-tasks (`task_sizes.csv`, train and test; none is counted as embedded for another task), over the
-operations a second that the model reached, or the measured model of its family that is nearest in
-size. Padding, some per cent of a full run, is not in it. Models of families that were not measured,
-or do not fit into memory, are left out, and said to be.
+tasks (`geneb_jax.tasks.sizes`, train and test; none is counted as embedded for another task), over
+the operations a second that the model reached, or the measured model of its family that is nearest
+in size. Padding, some per cent of a full run, is not in it. Models of families that were not
+measured, or do not fit into memory, are left out, and said to be.
 """
 
 import argparse
@@ -20,10 +20,10 @@ from math import log
 import jax
 import numpy as np
 
-from benchmarks.all_tasks import task_sizes
 from benchmarks.embedding_engine import FIXTURES, draw_records, length_mix, run
 from geneb_jax.devices.capacity import out_of_memory, peak_bytes
 from geneb_jax.devices.flop import matrix_flop
+from geneb_jax.tasks.sizes import published_sizes
 from model_ports import catalog
 from model_ports.loading.ports import abstract_port, random_port
 from model_ports.running.embedder import embedder
@@ -94,7 +94,7 @@ def smallest_models() -> list[str]:
 
 def project(rates: Mapping[str, float]) -> None:
     """Prints what all records take with each model, and the sum."""
-    records = sum(size.train + size.test for size in task_sizes())
+    records = sum(size.train + size.test for size in published_sizes())
     print(f"\n{'':50s} GFLOP/record  records/s     hours  at the rate of")
     total, left_out = 0.0, []
     for entry in catalog.entries().values():

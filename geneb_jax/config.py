@@ -249,6 +249,12 @@ class OutputSettings:
         "write tables, figures and report of these scores; empty: evaluate the models.",
     )
     report: bool = _field(True, checks.flag, "Write tables, figures and report at the end.")
+    plan: bool = _field(
+        False,
+        checks.flag,
+        "Compute and write nothing: print what the run would compute and what is there already, by "
+        "model, with its cost.",
+    )
     submission_name: str = _field(
         "",
         checks.text,

@@ -52,8 +52,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         scores: The scores table, as workdir/scores.csv holds it; with `config.scores` the results
-            table (see `presentation.results`) of that source. Empty in a process other than the
-            first.
+            table (see `presentation.results`) of that source, with `config.plan` the plan in
+            numbers. Empty in a process other than the first.
         failures: What could not be computed; the same command tries it again.
     """
 
@@ -76,8 +76,12 @@ def run(
             every task from being run; with `config.fail_fast` what keeps any from it. Or another
             run is going on in the workdir. Nothing was started.
     """
-    console = console or wide_console(120)
     settings = parse_config(config)
+    if settings.output.plan:
+        from geneb_jax.plan import print_plan  # noqa: PLC0415 (no run needs it)
+
+        return Outcome(print_plan(settings, workdir, console or wide_console(150)), [])
+    console = console or wide_console(120)
     if settings.output.scores:
         _check_workdir(workdir)
         from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)

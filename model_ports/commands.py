@@ -136,6 +136,7 @@ def _verify_against_transformers(folders: Sequence[Path], name: str | None) -> i
     from rich.console import Console
     from rich.table import Table
 
+    from model_ports.loading.describe import describe
     from model_ports.loading.planned import plan_checkpoint
     from model_ports.loading.ports import load_port
     from model_ports.verification.original import TOLERANCE, compare_with_transformers
@@ -143,8 +144,13 @@ def _verify_against_transformers(folders: Sequence[Path], name: str | None) -> i
 
     failed = False
     for folder in folders:
-        model_id = catalog.resolve(name) if name else model_of(folder)
-        port = load_port(plan_checkpoint(model_id, folder))
+        if name:
+            entry = catalog.get(catalog.resolve(name))
+        elif (folder / "meta.json").is_file():  # a fixture
+            entry = catalog.get(model_of(folder))
+        else:
+            entry = describe(folder, folder.resolve().name)
+        port = load_port(plan_checkpoint(entry, folder))
         found = compare_with_transformers(port, folder)
         table = Table(box=None)
         table.add_column("hidden state")

@@ -59,8 +59,13 @@ def is_compiled(train: TaskRows, draws: Sequence[Draw]) -> bool:
     if draws[0].whole and train.mesh is not None:
         return True
     rows = len(train.x) if draws[0].whole else max(len(draw.rows) for draw in draws)
-    columns = 1 if train.class_count == 2 else train.class_count
-    return rows * train.x.shape[1] * columns >= _COMPILED_FROM
+    return is_large(rows, train.x.shape[1], train.class_count)
+
+
+def is_large(rows: int, width: int, class_count: int) -> bool:
+    """Says whether a fit of so many rows, features and classes is compiled by its size."""
+    columns = 1 if class_count == 2 else class_count
+    return rows * width * columns >= _COMPILED_FROM
 
 
 KIND = Kind(fit_heads, decision_values)

@@ -25,6 +25,7 @@ Evaluates genomic models on tasks; a run killed at any point resumes in the same
 
   --config=CONFIG   {names}; or a file such as configs/full.py
   --workdir=DIR     folder of the results
+  --plan            compute nothing: print what would be, and its cost (as --config.plan=True)
   --config.FIELD=VALUE changes a field; several values stand with commas: --config.C=0.1,1,10
 
 The fields, with their defaults:
@@ -44,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     if {"-h", "--help"}.intersection(words):
         print(help_text())
         return DONE
-    config, workdir = _parse(words)
+    config, workdir = _parse(["--config.plan=True" if word == "--plan" else word for word in words])
     try:
         with ending_on_signals():
             # From here on JAX is needed.

@@ -354,10 +354,7 @@ def embed_in_order(
     Returns:
         The stores' key of each record.
     """
-    keys = []
-    for start in range(0, len(sequences), batch_size):
-        together = sequences[start : start + batch_size]
-        keys += [key(str(place), *together) for place in range(len(together))]
+    keys = keys_in_order(sequences, batch_size)
     lacking = [store.missing(keys) for store in stores]
     works = (
         work
@@ -365,6 +362,15 @@ def embed_in_order(
         if any(keys[row] in of for of in lacking for row in work.batch.rows)
     )
     _write(engine, _stream(engine, works, sequences), keys, stores, lacking, advance)
+    return keys
+
+
+def keys_in_order(sequences: Sequence[str], batch_size: int) -> list[bytes]:
+    """Returns the stores' keys of a split's records that see each other in batches."""
+    keys = []
+    for start in range(0, len(sequences), batch_size):
+        together = sequences[start : start + batch_size]
+        keys += [key(str(place), *together) for place in range(len(together))]
     return keys
 
 

@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from geneb_jax.config import Settings
-from geneb_jax.embedding.source import Advance, Immediate, Refusal, baseline, unpublished_card
+from geneb_jax.embedding.source import (
+    Advance,
+    Cost,
+    Immediate,
+    Refusal,
+    Representation,
+    SourcePlan,
+    baseline,
+    count_records,
+    unpublished_card,
+)
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
 from model_ports.running.letters import Unseen, unknown_letters
@@ -95,11 +105,17 @@ class KmerSource:
         none = Unseen("no token", f"hold no {self.k}-mer, and all of their features are 0", rows)
         return [each for each in (unknown, none) if each.rows]
 
+    def plan(self, workdir: Path) -> SourcePlan:
+        """Returns that all rows are counted, and nothing is kept."""
+        del workdir
+        return SourcePlan(
+            lambda tasks: Cost(count_records(tasks)), 4**self.k, [self._representation()]
+        )
+
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' frequencies."""
         del workdir
-        identity = {"model": self.name, "numerics": NUMERICS}
-        return Immediate(unpublished_card(self.name), baseline(identity), self._of_task)
+        return Immediate(unpublished_card(self.name), self._representation(), self._of_task)
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
@@ -107,6 +123,9 @@ class KmerSource:
         """Returns the frequencies of N sequences, float32 [N, 4 ** k]."""
         del names, advance
         return {View(FINAL, "mean"): kmer_frequencies(sequences, self.k)}
+
+    def _representation(self) -> Representation:
+        return baseline({"model": self.name, "numerics": NUMERICS})
 
     def _of_task(self, task: Task) -> tuple[np.ndarray, np.ndarray]:
         train, test = task.train.sequences, task.test.sequences

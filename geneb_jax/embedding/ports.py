@@ -17,6 +17,12 @@ from jax.sharding import Mesh
 from geneb_jax.config import PRESET_POOLING, EmbeddingSettings, Settings
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import meet
+from geneb_jax.embedding.cost import (
+    benchmark_like_lengths,
+    embedding_cost,
+    output_width,
+    sampled_lengths,
+)
 from geneb_jax.embedding.engine import (
     DeviceMemoryError,
     Engine,
@@ -26,18 +32,21 @@ from geneb_jax.embedding.engine import (
     embed_array_in_order,
     embed_in_order,
     embed_records,
+    keys_in_order,
     open_engine,
 )
 from geneb_jax.embedding.kmers import MAX_K
 from geneb_jax.embedding.source import (
     LOCAL_WEIGHTS,
     Advance,
+    Cost,
     Prepared,
     Refusal,
     Representation,
+    SourcePlan,
     unpublished_card,
 )
-from geneb_jax.embedding.store import Store, key
+from geneb_jax.embedding.store import Store, kept_keys, key
 from geneb_jax.embedding.tuning import (
     batch_tokens,
     smaller_batches,
@@ -52,16 +61,24 @@ from model_ports.catalog import dtype_of
 from model_ports.contract.family import FINAL, View
 from model_ports.contract.fields import unknown_text
 from model_ports.loading.assignment import parameter_shapes
-from model_ports.loading.hub import check_hub_checkpoint, converted_checkpoint
+from model_ports.loading.hub import check_hub_checkpoint, checkpoint_there, converted_checkpoint
 from model_ports.loading.origin import is_published
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
-from model_ports.loading.ports import load_port, random_port, random_reader
+from model_ports.loading.ports import (
+    catalog_reader,
+    load_port,
+    random_port,
+    random_reader,
+    random_weights_id,
+    shape_port,
+)
 from model_ports.loading.tensors import CheckpointError
 from model_ports.port import NUMERICS, Port, Reader
 from model_ports.running.letters import Unseen
 from model_ports.running.records import refused
 from model_ports.running.unseen import unseen
 from model_ports.running.windows import average_windows, cut_into_windows, telling_of_records
+from model_ports.tokenizers.base import AbsentTokenizer
 
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
@@ -147,6 +164,44 @@ class PortSource:
         """Returns the records that the tokenizer does not know in full, or that are cut."""
         return unseen(self._reader(), sequences)
 
+    def plan(self, workdir: Path) -> SourcePlan:
+        """Returns the model's shapes and costs, without weights and without a network.
+
+        Raises:
+            CatalogError, CheckpointError, TokenizerError, HubError: Its files cannot be read, or
+                are to be put into a folder by hand.
+        """
+        reader, weights_id, fetched = self._there()
+        dtype = dtype_of(self.entry, self.settings.dtype)
+        port = shape_port(reader, dtype=dtype, weights_id=weights_id or "")
+        views = views_of(port, self.settings.taps, self.settings.poolings)
+        representations = [_representation(port, view, self.settings) for view in views]
+        stores = [store_folder(self._folder(workdir), each) for each in representations]
+        numbers = sum(map(math.prod, parameter_shapes(port.state).values()))
+        by_hand = f"fetch it by hand: `geneb-jax models fetch {self.entry.id} --to DIR` says how"
+        notes = (by_hand,) if self.entry.files and not fetched else ()
+
+        def cost(tasks: Sequence[Task] | int) -> Cost:
+            if isinstance(tasks, int):
+                return embedding_cost(
+                    port, views, benchmark_like_lengths(port, tasks), typical=True
+                )
+            missing, kept = self._missing(reader, stores if weights_id else [], tasks)
+            if isinstance(reader.tokenizer, AbsentTokenizer):
+                lengths = benchmark_like_lengths(port, len(missing))
+                return embedding_cost(port, views, lengths, kept=kept, typical=True)
+            return embedding_cost(port, views, sampled_lengths(port, missing), kept=kept)
+
+        return SourcePlan(
+            cost,
+            output_width(port, views) // len(views),
+            representations if weights_id else (),
+            len(views),
+            dtype,
+            0 if fetched else numbers * _stored_bytes(self.entry),
+            notes,
+        )
+
     def open(self, workdir: Path) -> "OpenPort":
         """Loads the weights, fetched and converted where need be.
 
@@ -160,10 +215,9 @@ class PortSource:
         port = self._load(process_mesh(self.mesh))
         views = views_of(port, self.settings.taps, self.settings.poolings)
         representations = [_representation(port, view, self.settings) for view in views]
-        root = epath.Path(self.settings.embeddings_dir or workdir / "embeddings")
-        folder = root / file_name(self.name)
         engine = open_engine(port, views)
         card = self._card(port)
+        folder = self._folder(workdir)
         return OpenPort(self.name, card, representations, engine, folder, self.settings, workdir)
 
     def embed(
@@ -212,6 +266,49 @@ class PortSource:
         vectors = average_windows(port, vectors, cut)
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
+
+    def _folder(self, workdir: Path) -> epath.Path:
+        """Returns the folder of the model's stores."""
+        root = epath.Path(self.settings.embeddings_dir or workdir / "embeddings")
+        return root / file_name(self.name)
+
+    def _there(self) -> tuple[Reader, str | None, bool]:
+        """Returns what is there of the model, without a network.
+
+        These are its reader, what tells its weights from others (None: they are to be fetched or
+        converted first), and whether the weights were fetched.
+        """
+        if self.weights != "checkpoint":
+            tiny = self.weights == "tiny"
+            return self._reader(), random_weights_id(self.folder, tiny=tiny), True
+        reader, fetched = None, self.folder is not None
+        if fetched:
+            reader = self._reader()
+        elif not self.entry.files:
+            reader, fetched = checkpoint_there(self.entry, self.settings.preset)
+        reader = reader or catalog_reader(self.entry, self.settings.preset)
+        reader = with_windows(reader, self.settings.window)
+        weights_id = reader.weights_id if isinstance(reader, PlannedCheckpoint) else None
+        return reader, weights_id, fetched
+
+    def _missing(
+        self, reader: Reader, stores: Sequence[epath.Path], tasks: Sequence[Task]
+    ) -> tuple[list[str], int]:
+        """Returns the records to be embedded, and how many are in all of the stores already.
+
+        Of records that are cut, these are their windows.
+        """
+        splits = {n: cut_into_windows(reader, s).windows for n, s in _splits(tasks).items()}
+        if reader.preset.batching == "input-order":
+            records = [sequence for sequences in splits.values() for sequence in sequences]
+            size = self.settings.published_batch_size
+            keys = [k for each in splits.values() for k in keys_in_order(each, size)]
+        else:
+            records = _distinct(splits)
+            keys = [key(record) for record in records]
+        kept = set.intersection(*map(kept_keys, stores)) if stores else set[bytes]()
+        missing = [record for record, k in zip(records, keys, strict=True) if k not in kept]
+        return missing, len(records) - len(missing)
 
     def _card(self, port: Port) -> Mapping[str, Any]:
         """Returns what a submission says: weights go under their authors' name if they are theirs.
@@ -337,8 +434,7 @@ class OpenPort:
         """A store for each representation; what it depends on is in its folder's name."""
         stores = []
         for representation in self.representations:
-            digest = key(canonical_json(representation.identity)).hex()[:12]
-            folder = self.folder / f"{representation.name}-{digest}"
+            folder = store_folder(self.folder, representation)
             stores.append(Store(folder, representation.identity))
         return stores
 
@@ -372,6 +468,23 @@ class OpenPort:
                 tokens = smaller_batches(self.engine, tokens, error, self.workdir)
         key_of = dict(zip(distinct, keys, strict=True))
         return {name: [key_of[s] for s in sequences] for name, sequences in splits.items()}
+
+
+def store_folder(folder: epath.Path, representation: Representation) -> epath.Path:
+    """Returns the folder of a representation's store, whose name holds what it depends on.
+
+    Args:
+        folder: Holds the stores of the model.
+        representation: The representation.
+    """
+    digest = key(canonical_json(representation.identity)).hex()[:12]
+    return folder / f"{representation.name}-{digest}"
+
+
+def _stored_bytes(entry: catalog.Entry) -> int:
+    """Returns the bytes of a parameter in the authors' files; where they do not say it, four."""
+    told = entry.config.get("torch_dtype") or entry.config.get("dtype")
+    return 2 if told in ("bfloat16", "float16") else 4
 
 
 def views_of(reader: Reader, taps: Sequence[int], poolings: Sequence[str]) -> list[View]:

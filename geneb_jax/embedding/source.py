@@ -6,7 +6,7 @@ which gives features. K-mers, stored embeddings and ports are sources (`kmers`, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -73,6 +73,61 @@ def baseline(identity: Mapping[str, Any]) -> Representation:
 Features = Callable[[Task, Representation], tuple[np.ndarray, np.ndarray]]
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What the features of some records take.
+
+    Attributes:
+        records: Records to be embedded: distinct ones where they are there, else all.
+        kept: Records whose features are there.
+        tokens: Their tokens, without padding.
+        flop: Operations of matrix products and convolutions, with the padding of lengths.
+        programs: Static shapes that they run in.
+        store: Bytes of their embeddings on disk.
+        typical: Whether token lengths are those of the benchmark's records, not of these.
+    """
+
+    records: int
+    kept: int = 0
+    tokens: float = 0.0
+    flop: float = 0.0
+    programs: int = 0
+    store: int = 0
+    typical: bool = False
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """A model as far as it is known without its weights.
+
+    Attributes:
+        cost: Returns what the features of some tasks take, or of a number of records that are not
+            there.
+        representations: As `OpenSource.representations`; none where weights are to be fetched
+            first, by which they are told apart.
+        width: Features of each representation.
+        views: How many representations there will be.
+        dtype: Precision of the computation.
+        download: Bytes of weights to be fetched, from the numbers of parameters.
+        notes: What else is to be said, a sentence each.
+    """
+
+    cost: Callable[[Sequence[Task] | int], Cost]
+    width: int
+    representations: Sequence[Representation] = ()
+    views: int = 1
+    dtype: str = "float32"
+    download: int = 0
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def count_records(tasks: Sequence[Task] | int) -> int:
+    """Returns how many rows tasks have; a number is returned as it is."""
+    if isinstance(tasks, int):
+        return tasks
+    return sum(len(task.train.labels) + len(task.test.labels) for task in tasks)
+
+
 class Prepared(NamedTuple):
     """The features of some tasks, and what computing them took.
 
@@ -134,6 +189,17 @@ class Source(Protocol):
 
         Args:
             sequences: N records of a model that `check` finds fit to run.
+        """
+        ...
+
+    def plan(self, workdir: Path) -> SourcePlan:
+        """Returns what is known of the model and its costs, without weights; writes nothing.
+
+        Args:
+            workdir: See `open`; it need not be there.
+
+        Raises:
+            ValueError: The model's files cannot be read.
         """
         ...
 

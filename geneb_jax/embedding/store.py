@@ -173,6 +173,23 @@ class Store:
             (self.folder / chunk).unlink(missing_ok=True)
 
 
+def kept_keys(folder: epath.Path) -> set[bytes]:
+    """Returns the keys that a store's folder names, without making, reading or removing values.
+
+    Damaged and missing files count as holding nothing.
+    """
+    keys = set[bytes]()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if _CHUNK.fullmatch(path.name):
+            content = path.read_bytes()
+            if (
+                _digest(content) == path.stem.split("-")[1]
+                and (folder / _values_of(path.name)).exists()
+            ):
+                keys.update(row.tobytes() for row in np.load(io.BytesIO(content)))
+    return keys
+
+
 def _values_of(chunk: str) -> str:
     """The values file that belongs to a keys file."""
     return f"values-{chunk.rpartition('-')[2]}"

@@ -3,6 +3,7 @@
 import math
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,17 @@ import numpy as np
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.labels import labelled
-from geneb_jax.embedding.source import Advance, Immediate, Refusal, baseline, unpublished_card
+from geneb_jax.embedding.source import (
+    Advance,
+    Cost,
+    Immediate,
+    Refusal,
+    Representation,
+    SourcePlan,
+    baseline,
+    count_records,
+    unpublished_card,
+)
 from geneb_jax.files.digests import folder_facts
 from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task
@@ -56,15 +67,24 @@ class StoredSource:
         del sequences
         return []
 
+    def plan(self, workdir: Path) -> SourcePlan:
+        """Returns that all features are there; their width is that of the first file."""
+        del workdir
+        return SourcePlan(
+            lambda tasks: Cost(0, kept=count_records(tasks)),
+            self._width(),
+            [self._representation()],
+        )
+
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' features; files are read when they are asked for."""
         del workdir
-        identity = {"model": self.name, "folder": self._content()}
         # A submission names the folder, not its path, and no model of the catalog.
         unnamed = self.name.startswith(_PREFIX)
         name = f"{_PREFIX}{self.folder.resolve().name}" if unnamed else self.name
         card = unpublished_card(name, training_data="not stated")
-        return Immediate(card, baseline(identity), lambda task: read_embeddings(self.folder, task))
+        representation = self._representation()
+        return Immediate(card, representation, lambda task: read_embeddings(self.folder, task))
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
@@ -75,6 +95,23 @@ class StoredSource:
             ValueError: Always.
         """
         raise ValueError(f"'{self.name}' is a folder of embeddings; name a model")
+
+    def _representation(self) -> Representation:
+        return baseline({"model": self.name, "folder": self._content()})
+
+    def _width(self) -> int:
+        """Returns the width that the header of an array in the first file states; 0: none does."""
+        for path in sorted(self.folder.glob("[!.]*.npz"))[:1]:
+            with (
+                suppress(zipfile.BadZipFile, OSError, ValueError),
+                zipfile.ZipFile(path) as archive,
+            ):
+                for name in ("train.npy", "embeddings.npy"):
+                    if name in archive.namelist():
+                        with archive.open(name) as member:
+                            np.lib.format.read_magic(member)
+                            return np.lib.format.read_array_header_1_0(member)[0][-1]
+        return 0
 
     def _content(self) -> dict[str, str]:
         """Returns the SHA-256 of each file, by name; hidden ones hold no task's embeddings."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from absl import logging
@@ -24,6 +24,10 @@ from geneb_jax.scoring.scores import (
     complete,
     merge,
 )
+from geneb_jax.tasks.task import Task, changes
+
+if TYPE_CHECKING:  # a representation's module loads JAX, which reading cells does without
+    from geneb_jax.embedding.source import Representation
 
 _SHOWN = 40  # letters of a value that is wrong
 _OF_CELL = [name for name in KEY_COLUMNS if name not in HEAD_COLUMNS]  # one value a cell
@@ -153,6 +157,23 @@ def cell_path(row: Mapping[Any, Any] | pd.Series) -> Path:
     """
     representation = "-".join(row[name] for name in ("preset", "dtype", "tap", "pooling"))
     return Path(file_name(row["model"]), representation, f"{file_name(row['task'])}.json")
+
+
+def cell_of(
+    workdir: Path, model: str, representation: "Representation", task: Task, digest: str
+) -> Cell:
+    """Returns the cell that takes the scores of a model's representation on a task.
+
+    Args:
+        workdir: Holds the folder `cells`.
+        model: The model's name.
+        representation: What is probed.
+        task: The task.
+        digest: Its `task.content_digest`.
+    """
+    columns = {"model": model, "task": task.info.id, **representation.columns}
+    identity = {"model": dict(representation.identity), "task": digest, **changes(task)}
+    return Cell(workdir / "cells" / cell_path(columns), identity)
 
 
 class _Content(NamedTuple):

@@ -19,12 +19,12 @@ from geneb_jax.embedding.identity import weights_identity
 from geneb_jax.embedding.source import Features, OpenSource, Representation, Source
 from geneb_jax.failures import Failures
 from geneb_jax.files.names import file_name
-from geneb_jax.scoring.cells import Cell, cell_path, gather
+from geneb_jax.scoring.cells import Cell, cell_of, gather
 from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of
 from geneb_jax.scoring.predictions import write_predictions
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.scoring.scores import arrange, write_scores
-from geneb_jax.tasks.task import Task, changes, content_digest
+from geneb_jax.tasks.task import Task, content_digest
 from probes import HeadScore, evaluate_task
 
 
@@ -180,23 +180,11 @@ def _jobs(
     workdir: Path,
 ) -> list[_Job]:
     """Every task in every representation of a model."""
-
-    def path(task: Task, representation: Representation) -> Path:
-        columns = {"model": name, "task": task.info.id, **representation.columns}
-        return workdir / "cells" / cell_path(columns)
-
     return [
         _Job(
             task,
             representation,
-            Cell(
-                path(task, representation),
-                {
-                    "model": dict(representation.identity),
-                    "task": digests[task.info.id],
-                    **changes(task),
-                },
-            ),
+            cell_of(workdir, name, representation, task, digests[task.info.id]),
         )
         for task in tasks
         for representation in model.representations

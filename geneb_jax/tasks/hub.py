@@ -4,7 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from geneb_jax.benchmark import GENEB
-from model_ports.loading.download import download
+from model_ports.loading.download import download, downloaded
+
+
+def fetched_tasks(task_ids: Iterable[str]) -> Path | None:
+    """Returns the folder of task files that were fetched before; None: not all of them were."""
+    folder = downloaded(GENEB.dataset_repo, GENEB.dataset_revision, kind="dataset")
+    if folder is None or not all((folder / "tasks" / task_id).is_dir() for task_id in task_ids):
+        return None
+    return folder
 
 
 def fetch_tasks(task_ids: Iterable[str]) -> Path:

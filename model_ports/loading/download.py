@@ -71,3 +71,18 @@ def download(
                 ) from error
             time.sleep(attempt)
     raise AssertionError
+
+
+def downloaded(repo: str, revision: str, *, kind: str = "model") -> Path | None:
+    """Returns the folder in HF_HOME of what was fetched of a repository; None: nothing was.
+
+    Args:
+        repo: The repository.
+        revision: Its full revision.
+        kind: 'model' or 'dataset'.
+    """
+    try:
+        found = snapshot_download(repo, repo_type=kind, revision=revision, local_files_only=True)
+    except (LocalEntryNotFoundError, OSError):
+        return None
+    return Path(found)

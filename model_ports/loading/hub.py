@@ -13,7 +13,7 @@ from model_ports import catalog
 from model_ports.loading.convert import convert
 from model_ports.loading.converted import is_converted
 from model_ports.loading.describe import describe
-from model_ports.loading.download import HubError, current_revision
+from model_ports.loading.download import HubError, current_revision, downloaded
 from model_ports.loading.fetch import (
     checkpoint_source,
     fetch_checkpoint,
@@ -21,7 +21,9 @@ from model_ports.loading.fetch import (
     fetch_text_files,
 )
 from model_ports.loading.planned import plan_checkpoint, text_reader
+from model_ports.loading.tensors import CheckpointError, weight_files
 from model_ports.port import Reader
+from model_ports.tokenizers import TokenizerError
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _SHOWN = 60  # letters of a revision in an error
@@ -97,6 +99,37 @@ def converted_checkpoint(entry: catalog.Entry) -> Path:
     if not is_converted(folder):
         convert(entry, fetch_checkpoint(entry), folder.parent)
     return folder
+
+
+def checkpoint_there(
+    entry: catalog.Entry, preset: catalog.PresetName
+) -> tuple[Reader | None, bool]:
+    """Returns what is there already of a model's checkpoint on the hub; fetches nothing.
+
+    Args:
+        entry: The model.
+        preset: Preset name.
+
+    Returns:
+        A `PlannedCheckpoint` where the checkpoint was converted before, else the reader of its
+        config and tokenizer files, None where these were not fetched; and whether the weights
+        were fetched.
+
+    Raises:
+        HubError: The model is not on the hub.
+        CatalogError, FamilyError, CheckpointError, TokenizerError: See `plan_checkpoint`.
+    """
+    folder = _converted_folder(entry)
+    if is_converted(folder):
+        return plan_checkpoint(entry, folder, preset), True
+    found = downloaded(*checkpoint_source(entry))
+    if found is None:
+        return None, False
+    try:
+        reader = text_reader(entry, found, preset)
+    except (CheckpointError, TokenizerError):  # not all of the files have come
+        return None, False
+    return reader, bool(weight_files(found))
 
 
 def _converted_folder(entry: catalog.Entry) -> Path:

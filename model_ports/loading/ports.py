@@ -1,5 +1,6 @@
 """Ports: from planned checkpoints, with random weights, or of shapes alone."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from model_ports.loading.sharding import parameter_shardings
 from model_ports.loading.tensors import check_equal
 from model_ports.port import Port, Reader
 from model_ports.tokenizers import build_tokenizer
+from model_ports.tokenizers.base import AbsentTokenizer, TokenizerError
 
 
 def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | None = None) -> Port:
@@ -62,6 +64,22 @@ def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | N
         weights_id=planned.weights_id,
         mesh=mesh,
     )
+
+
+def catalog_reader(entry: catalog.Entry, preset: catalog.PresetName = "corrected") -> Reader:
+    """Returns the reader of a full-size model of which the catalog alone is there.
+
+    Where its tokenizer needs files, its shapes are known and its tokens are not.
+
+    Raises:
+        CatalogError, FamilyError: See `random_reader`.
+    """
+    config, _ = family_config(entry, entry.config)
+    try:
+        tokenizer = build_tokenizer(None, entry.tokenizer)
+    except TokenizerError as error:
+        tokenizer = AbsentTokenizer(str(error))
+    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields=())
 
 
 def random_reader(
@@ -143,19 +161,34 @@ def random_port(
         state = nnx.state(kind.Model(reader.config, rngs=nnx.Rngs(seed)))
         return cast_state(state, dtype, kind.FLOAT32)
 
-    identity = ["random", "tiny" if tiny else "full", str(seed)]
-    if fields:
-        identity.append(json.dumps(fields, sort_keys=True))
-    if folder is not None and (facts := text_facts(folder)):
-        identity.append(weights_id(facts))  # another tokenizer, other embeddings
     return Port(
         **vars(reader),
         graphdef=graphdef,
         state=jax.jit(create, out_shardings=layout)(),
         dtype=dtype,
-        weights_id=":".join(identity),
+        weights_id=random_weights_id(folder, tiny=tiny, fields=fields, seed=seed),
         mesh=mesh,
     )
+
+
+def random_weights_id(
+    folder: Path | None = None,
+    *,
+    tiny: bool = False,
+    fields: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> str:
+    """Returns what tells the weights of `random_port` from others, without making them.
+
+    Args:
+        folder, tiny, fields, seed: See `random_port`.
+    """
+    identity = ["random", "tiny" if tiny else "full", str(seed)]
+    if fields:
+        identity.append(json.dumps(fields, sort_keys=True))
+    if folder is not None and (facts := text_facts(folder)):
+        identity.append(weights_id(facts))  # another tokenizer, other embeddings
+    return ":".join(identity)
 
 
 def abstract_port(
@@ -178,7 +211,20 @@ def abstract_port(
     Raises:
         CatalogError, FamilyError, TokenizerError: See `random_reader`.
     """
-    reader = random_reader(entry, folder, fields=fields)
+    return shape_port(random_reader(entry, folder, fields=fields), dtype=dtype, mesh=mesh)
+
+
+def shape_port(
+    reader: Reader, *, dtype: str = "float32", weights_id: str = "", mesh: Mesh | None = None
+) -> Port:
+    """Builds a port whose parameters are shapes, of a model that is known without its weights.
+
+    Args:
+        reader: The model.
+        dtype: Dtype of parameters and computation.
+        weights_id: What tells the weights that it stands for from others.
+        mesh: As for `load_port`; its devices need not be there.
+    """
     kind = family(reader.entry.family)
     graphdef, abstract = abstract_model(reader.entry.family, reader.config)
     shardings = _shardings(kind, abstract, mesh) or {}
@@ -186,12 +232,13 @@ def abstract_port(
     for path, shape in parameter_shapes(abstract).items():
         wanted = cast_dtype(path, jnp.dtype(dtype), kind.FLOAT32)
         values[path] = jax.ShapeDtypeStruct(shape, wanted, sharding=shardings.get(path))
+    known = {field.name: getattr(reader, field.name) for field in dataclasses.fields(Reader)}
     return Port(
-        **vars(reader),
+        **known,
         graphdef=graphdef,
         state=fill_state(abstract, values),
         dtype=dtype,
-        weights_id="",
+        weights_id=weights_id,
         mesh=mesh,
     )
 

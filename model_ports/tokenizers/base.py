@@ -1,6 +1,7 @@
 """The protocol of tokenizers, which turn records into token ids."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +53,30 @@ class Tokenizer(Protocol):
             max_tokens: Records are cut to this many ids, special tokens counted; None: no limit.
         """
         ...
+
+
+@dataclass(frozen=True)
+class AbsentTokenizer:
+    """Stands where a tokenizer's files are not there: nothing can be tokenized.
+
+    Attributes:
+        reason: What is missing.
+    """
+
+    reason: str
+    pad_id: int = 0
+    vocab_size: int = 0
+    specials: int = 0
+    known_letters: str = ""
+
+    def encode(self, sequences: Sequence[str], max_tokens: int | None) -> list[np.ndarray]:
+        """Refuses.
+
+        Raises:
+            TokenizerError: Always; says what is missing.
+        """
+        del sequences, max_tokens
+        raise TokenizerError(self.reason)
 
 
 def require_folder(folder: Path | None, name: str = "the tokenizer's folder") -> Path:

@@ -15,7 +15,7 @@ PACKAGE = Path(geneb_jax.__file__).parent
 ROOMS = (
     "files", "failures", "log_file", "ownership", "signals", "benchmark", "config_checks",
     "config", "tasks", "devices", "embedding", "scoring", "presentation", "reference", "closing",
-    "run", "commands",
+    "plan", "run", "doctor", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 
@@ -69,7 +69,8 @@ import geneb_jax.scoring.scores, geneb_jax.scoring.cells
 COMMANDS = """
 from geneb_jax.commands import main
 for words in (
-    "--help", "run --help", "tasks --help", "embed --help", "tables --help", "models --help",
+    "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help",
+    "models --help",
     "models list", "tasks",
 ):
     try:

@@ -90,7 +90,7 @@ def test_new_weights_in_the_folder_are_computed_anew(folder, tmp_path):
     tensors = load_file(path)
     tensors["bert.embeddings.LayerNorm.weight"] *= np.linspace(-2, 2, 32, dtype=np.float32)
     save_file(tensors, path)
-    scores = run(config, tmp_path / "run")
+    scores = run(config, tmp_path / "run").scores
     after = json.loads((tmp_path / "run" / "run.json").read_text())["models"]
     assert set(scores["model"]) == {"kmer-2", "base", "mine"}
     assert after["mine"]["weights"] != identity["mine"]["weights"] == identity["base"]["weights"]

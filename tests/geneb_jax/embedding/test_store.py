@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from geneb_jax.embedding.store import IDENTITY, Store, check_folder, key
+from geneb_jax.embedding.store import IDENTITY, Store, check_folder, kept_keys, key
 
 ROOT = Path(__file__).parents[3]
 WIDTH = 3
@@ -227,3 +227,25 @@ TestStoreMachine.settings = settings(max_examples=25, stateful_step_count=15, de
 
 def test_keys_depend_on_every_part_and_its_borders():
     assert len({key("ab"), key("a", "b"), key("", "ab"), key("AB")}) == 4
+
+
+def test_kept_keys_are_read_without_touching_the_store(tmp_path):
+    assert kept_keys(epath.Path(tmp_path / "none")) == set()
+    folder = epath.Path(tmp_path / "store")
+    store = Store(folder)
+    names = [key(name) for name in "abcd"]
+    store.add(names[:2], np.ones((2, 3)))
+    store.add(names[2:3], np.ones((1, 3)))
+    store.add(names[3:], np.zeros((1, 3)))
+    assert kept_keys(folder) == set(names)
+    damaged, valueless = (chunk_of(folder, name) for name in names[2:])
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    (folder / f"values-{valueless.stem.rpartition('-')[2]}.npy").unlink()
+    (folder / "keys-x").write_text("no chunk")
+    before = sorted(path.name for path in folder.iterdir())
+    assert kept_keys(folder) == set(names[:2])
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def chunk_of(folder, name):
+    return next(p for p in folder.glob("keys-*.npy") if name in map(bytes, np.load(p)))

@@ -1,6 +1,7 @@
 """The hub here is a small one on loopback."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ from golden_ports import GOLDEN, golden_port
 
 from model_ports import catalog
 from model_ports.loading import hub
+from model_ports.loading.download import downloaded
 from model_ports.loading.fetch import checkpoint_source
 from model_ports.loading.planned import PlannedCheckpoint
 from model_ports.loading.ports import load_port
@@ -39,6 +41,34 @@ def test_a_checkpoint_is_fetched_and_converted_once(tmp_path, monkeypatch):
     expected = jax.tree.leaves(golden_port(NAME).state)
     for found, leaf in zip(jax.tree.leaves(load_port(after).state), expected, strict=True):
         np.testing.assert_array_equal(found, leaf)
+
+
+def test_what_is_there_of_a_checkpoint_is_found_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "HF_HOME", str(tmp_path))
+    text = tmp_path / "text"
+    text.mkdir()
+    states = [None, text, GOLDEN / NAME]  # nothing, some text files, all files
+    monkeypatch.setattr(hub, "downloaded", lambda *_: states[0])
+    assert hub.checkpoint_there(catalog.get(NAME), "corrected") == (None, False)
+    states.pop(0)
+    assert hub.checkpoint_there(catalog.get(NAME), "corrected") == (None, False)
+    for path in (GOLDEN / NAME).iterdir():
+        if path.suffix in (".json", ".txt"):
+            shutil.copy(path, text)
+    reader, fetched = hub.checkpoint_there(catalog.get(NAME), "corrected")
+    assert reader.tokenizer.encode(["ACG"], None)[0].size and not fetched
+    states.pop(0)
+    reader, fetched = hub.checkpoint_there(catalog.get(NAME), "corrected")
+    assert fetched and not isinstance(reader, PlannedCheckpoint)
+    monkeypatch.setattr(hub, "fetch_checkpoint", lambda entry: GOLDEN / entry.id)
+    hub.converted_checkpoint(catalog.get(NAME))
+    reader, fetched = hub.checkpoint_there(catalog.get(NAME), "corrected")
+    assert fetched and isinstance(reader, PlannedCheckpoint)
+
+
+def test_nothing_downloaded_is_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert downloaded("nobody/nothing", "0" * 40) is None
 
 
 @pytest.mark.slow

@@ -1,0 +1,350 @@
+"""What a run would compute, what is there already, and what it will cost: printed, not written.
+
+Nothing is fetched, no weights are loaded, and the workdir stays as it is. Tasks that are not there
+are planned with their published sizes.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from geneb_jax.benchmark import select_tasks
+from geneb_jax.config import ConfigError, DataSettings, ProbeSettings, Settings
+from geneb_jax.devices.capacity import matmul_rate, read_facts
+from geneb_jax.embedding.models import find_sources
+from geneb_jax.embedding.source import Cost, Source, SourcePlan
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError
+from geneb_jax.scoring.cells import cell_of
+from geneb_jax.scoring.heads import hold_all_heads
+from geneb_jax.tasks.hub import fetched_tasks
+from geneb_jax.tasks.selection import read_tasks
+from geneb_jax.tasks.sizes import TaskSize, published_sizes, sizes_of
+from geneb_jax.tasks.task import Task, content_digest
+from probes.logistic import is_large
+from probes.padding import ladder
+
+# Names of amounts, with the factor of each, the largest first.
+_OPERATIONS = (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))
+_BYTES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
+_TIMES = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
+_COLUMNS = ("scored", "records", "kept", "tokens", "FLOP", "fetch", "store", "programs", "time")
+_NONE = "-"
+_UNKNOWN = "not known"
+
+
+class Work(NamedTuple):
+    """The tasks of a run: themselves, or their published sizes where they are not there."""
+
+    tasks: list[Task] | None
+    sizes: list[TaskSize]
+
+
+class ModelPlan(NamedTuple):
+    """What a run would do with one model.
+
+    Attributes:
+        model: Its name.
+        scored: Tasks of which all scores are there; None: not known before weights or tasks are.
+        tasks: Tasks of the run that the model covers.
+        cost: What the features of the other tasks take.
+        dtype: Precision of the computation.
+        download: Bytes of weights to be fetched.
+        head_programs: Shapes that compiled probes run in: padded rows, width and classes.
+        seconds: Time of embedding; None: not known.
+        measured: Whether the time follows from a run of this model on this kind of device; else it
+            is what matrix products alone would take.
+        notes: What else is to be said.
+    """
+
+    model: str
+    scored: int | None
+    tasks: int
+    cost: Cost
+    dtype: str
+    download: int
+    head_programs: frozenset[tuple[int, int, int]]
+    seconds: float | None
+    measured: bool
+    notes: Sequence[str]
+
+
+def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFrame:
+    """Prints the plan of a run.
+
+    Args:
+        settings: The run's.
+        workdir: Where it would go on, if it is there.
+        console: Takes the plan.
+
+    Returns:
+        The plan in numbers, one row a model: bytes, operations and seconds.
+
+    Raises:
+        ConfigError: Lists the models and tasks that cannot be run.
+    """
+    sources, problems = find_sources(settings)
+    work, refused = Work(None, []), []
+    try:
+        work, unreadable = _find_work(settings.data)
+        refused += unreadable.values()
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise ConfigError(problems)
+    rates = _Rates(workdir)
+    plans = []
+    for source in sources:
+        try:
+            plan = source.plan(workdir)
+        except ValueError as error:
+            refused.append(f"config.models: '{source.name}': {error}")
+        else:
+            plans.append(_plan_model(source, plan, work, settings.probes, workdir, rates))
+    if refused and (settings.data.fail_fast or not plans):
+        raise ConfigError(refused)
+    console.print(_table(plans))
+    for line in _lines(plans, work, workdir, rates, refused):
+        console.print(line, highlight=False)
+    return pd.DataFrame([_row(plan) for plan in plans])
+
+
+def _find_work(settings: DataSettings) -> tuple[Work, Mapping[str, str]]:
+    """Returns the tasks of a run without fetching any, and what is wrong with others, by id.
+
+    Raises:
+        ValueError: The settings name what is not there.
+    """
+    if settings.tasks != "synthetic" and settings.tasks_dir is None:
+        wanted = select_tasks(settings.tasks)
+        folder = fetched_tasks([task.id for task in wanted])
+        if folder is None:
+            labels = {task.label for task in wanted}
+            most = settings.max_train or None
+            sizes = [
+                size._replace(train=min(size.train, most or size.train))
+                for size in published_sizes()
+                if size.task in labels
+            ]
+            return Work(None, sizes), {}
+        settings = dataclasses.replace(settings, tasks_dir=folder)
+    tasks, unreadable = read_tasks(settings)
+    return Work(tasks, sizes_of(tasks)), unreadable
+
+
+def _plan_model(
+    source: Source,
+    plan: SourcePlan,
+    work: Work,
+    probes: ProbeSettings,
+    workdir: Path,
+    rates: "_Rates",
+) -> ModelPlan:
+    scored = None
+    if work.tasks is None:
+        sizes = work.sizes
+        cost = plan.cost(sum(size.train + size.test for size in sizes))
+        count = len(sizes)
+    else:
+        tasks = pending = list(work.tasks)
+        if plan.representations:
+            pending = [t for t in tasks if not _is_scored(source.name, plan, t, probes, workdir)]
+            scored = len(tasks) - len(pending)
+        sizes, cost, count = sizes_of(pending), plan.cost(pending), len(tasks)
+    seconds, measured = rates.seconds(source.name, cost, plan.dtype)
+    shapes = frozenset(_head_programs(sizes, plan.width, probes))
+    return ModelPlan(
+        source.name,
+        scored,
+        count,
+        cost,
+        plan.dtype,
+        plan.download,
+        shapes,
+        seconds,
+        measured,
+        plan.notes,
+    )
+
+
+def _is_scored(
+    model: str, plan: SourcePlan, task: Task, probes: ProbeSettings, workdir: Path
+) -> bool:
+    """Says whether all heads of a task stand in the workdir."""
+    digest = content_digest(task)
+    cells = [cell_of(workdir, model, each, task, digest) for each in plan.representations]
+    return all(hold_all_heads(cell.read(), probes) for cell in cells)
+
+
+def _head_programs(
+    sizes: Iterable[TaskSize], width: int, probes: ProbeSettings
+) -> Iterable[tuple[int, int, int]]:
+    """Yields the shapes of the full fits of logistic heads that are compiled by their size."""
+    if "logistic" in probes.probes and None in probes.regimes:
+        for size in sizes:
+            if width and is_large(size.train, width, size.classes):
+                yield ladder(size.train), width, size.classes
+
+
+class _Rates:
+    """Operations a second: of earlier runs in a workdir, or of matrix products measured now."""
+
+    def __init__(self, workdir: Path) -> None:
+        self.kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
+        self._known = read_facts(workdir)["matmul_rate"]
+        self._of_runs: Mapping[str, Any] = {}
+        if (workdir / "run.json").is_file():
+            try:
+                record = read_object(workdir / "run.json")
+            except FileError:
+                record = {}
+            if record.get("devices") == self.kinds:
+                self._of_runs = record.get("embedding") or {}
+
+    def products(self, dtype: str) -> float:
+        """Returns the rate of matrix products of all devices, measured where it is not known."""
+        if dtype not in self._known:
+            self._known[dtype] = matmul_rate(dtype)
+        return self._known[dtype] * len(self.kinds)
+
+    def seconds(self, model: str, cost: Cost, dtype: str) -> tuple[float | None, bool]:
+        """Returns the time of embedding, and whether a run of this model was measured."""
+        if not cost.records:
+            return 0.0, False
+        if not cost.flop:
+            return None, False
+        rate = (self._of_runs.get(model) or {}).get("flop_per_second")
+        if rate:
+            return cost.flop / rate, True
+        return cost.flop / self.products(dtype), False
+
+    def shown(self) -> str:
+        """Returns the rates of products that were asked for, in words."""
+        rates = [
+            f"{_amount(rate, _OPERATIONS)}FLOP/s in {dtype}" for dtype, rate in self._known.items()
+        ]
+        return " and ".join(rates)
+
+
+def _table(plans: Sequence[ModelPlan]) -> Table:
+    table = Table(title="What the run would compute")
+    table.add_column("model", overflow="fold")
+    for name in _COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for plan in plans:
+        table.add_row(plan.model, *_cells(plan))
+    if len(plans) > 1:
+        table.add_section()
+        table.add_row("total", *_cells(_total(plans)))
+    return table
+
+
+def _cells(plan: ModelPlan) -> list[str]:
+    """Returns the columns of a model's row."""
+    cost, about = plan.cost, "~" if plan.cost.typical else ""
+    time = _UNKNOWN if plan.seconds is None else _NONE
+    if plan.seconds:
+        time = f"{'' if plan.measured else '> '}{_amount(plan.seconds, _TIMES)}"
+    programs = cost.programs + len(plan.head_programs)
+    return [
+        f"{'?' if plan.scored is None else plan.scored}/{plan.tasks}",
+        f"{cost.records:,}" if cost.records else _NONE,
+        f"{cost.kept:,}" if cost.kept else _NONE,
+        f"{about}{_amount(cost.tokens, _OPERATIONS)}" if cost.tokens else _NONE,
+        f"{about}{_amount(cost.flop, _OPERATIONS)}" if cost.flop else _NONE,
+        f"~{_amount(plan.download, _BYTES)}" if plan.download else _NONE,
+        _amount(cost.store, _BYTES) if cost.store else _NONE,
+        f"{programs}" if programs else _NONE,
+        time,
+    ]
+
+
+def _total(plans: Sequence[ModelPlan]) -> ModelPlan:
+    """Returns the sums over models; programs of probes that several share count once."""
+    costs = [plan.cost for plan in plans]
+    known = [plan.seconds for plan in plans if plan.seconds is not None]
+    scored = [plan.scored for plan in plans if plan.scored is not None]
+    return ModelPlan(
+        "total",
+        sum(scored) if len(scored) == len(plans) else None,
+        sum(plan.tasks for plan in plans),
+        Cost(
+            sum(cost.records for cost in costs),
+            sum(cost.kept for cost in costs),
+            sum(cost.tokens for cost in costs),
+            sum(cost.flop for cost in costs),
+            sum(cost.programs for cost in costs),
+            sum(cost.store for cost in costs),
+            any(cost.typical for cost in costs),
+        ),
+        "",
+        sum(plan.download for plan in plans),
+        frozenset[tuple[int, int, int]]().union(*(plan.head_programs for plan in plans)),
+        sum(known) if known else None,
+        all(plan.measured for plan in plans if plan.seconds),
+        (),
+    )
+
+
+def _lines(
+    plans: Sequence[ModelPlan], work: Work, workdir: Path, rates: _Rates, problems: Sequence[str]
+) -> Iterable[str]:
+    """Yields what is to be said below the table."""
+    if work.tasks is None:
+        yield (
+            f"tasks: {len(work.sizes)}, not here yet: rows as published, all of them to be "
+            "embedded; a run fetches the files"
+        )
+    elif work.tasks:
+        rows = sum(size.train + size.test for size in work.sizes)
+        yield f"tasks: {len(work.tasks)} with {rows:,} rows; of records the distinct ones count"
+    if any(plan.cost.typical for plan in plans):
+        yield "~ token lengths as the benchmark's records have them; weights by their parameters"
+    if any(plan.cost.flop and not plan.measured for plan in plans):
+        yield (
+            f"> embedding takes longer than matrix products alone, at {rates.shown()} on "
+            f"{rates.kinds[0]}{f' (x {len(rates.kinds)})' if len(rates.kinds) > 1 else ''}"
+        )
+    if any(plan.measured for plan in plans):
+        yield f"time without >: at the rate of the last run in {workdir} on this kind of device"
+    yield (
+        "time is of embedding: probes, fetching and compiling come on top; programs that are kept "
+        "are not compiled again"
+    )
+    if any(plan.download for plan in plans):
+        yield "a fetched checkpoint stands in HF_HOME twice, as it came and converted"
+    for plan in plans:
+        yield from (f"{plan.model}: {note}" for note in plan.notes)
+    yield from (f"left out: {problem}" for problem in problems)
+
+
+def _amount(value: float, units: Sequence[tuple[str, float]]) -> str:
+    """Returns a number with three digits and the largest unit that it has one of."""
+    name, factor = next((unit for unit in units if value >= unit[1]), units[-1])
+    number = value / factor
+    return f"{number:,.0f} {name}" if number >= 100 or not value else f"{number:.3g} {name}"
+
+
+def _row(plan: ModelPlan) -> dict[str, Any]:
+    cost = plan.cost
+    return {
+        "model": plan.model,
+        "tasks": plan.tasks,
+        "scored": plan.scored,
+        "records": cost.records,
+        "kept": cost.kept,
+        "tokens": cost.tokens,
+        "flop": cost.flop,
+        "dtype": plan.dtype,
+        "download": plan.download,
+        "store": cost.store,
+        "programs": cost.programs + len(plan.head_programs),
+        "seconds": plan.seconds,
+        "measured": plan.measured,
+    }

@@ -1,0 +1,20 @@
+import numpy as np
+
+from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
+from geneb_jax.tasks.sizes import TaskSize, published_sizes, sizes_of
+from geneb_jax.tasks.task import Split, Task
+
+
+def test_each_task_of_the_benchmark_has_its_sizes():
+    sizes = published_sizes()
+    assert [size.task for size in sizes] == [task.label for task in GENEB.tasks]
+    classes = {size.task: size.classes for size in sizes}
+    assert min(classes.values()) == 2
+    assert (classes["GUE fungi species 20"], classes["GUE virus species 40"]) == (20, 40)
+    assert all(size.train > size.classes and size.test > size.classes for size in sizes)
+
+
+def test_sizes_of_tasks_that_are_there_are_counted():
+    train = Split(["A", "C", "G"], np.array([0, 7, 7]))
+    task = Task(TaskInfo("x", "X", CUSTOM, CUSTOM), train, Split(["T"], np.array([0])))
+    assert sizes_of([task]) == [TaskSize("X", 3, 1, 2)]

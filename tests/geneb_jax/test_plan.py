@@ -1,0 +1,160 @@
+"""The plan of a run: beside what the run then takes, and without data or a network."""
+
+import json
+import shutil
+import socket
+
+import pytest
+from rich.console import Console
+
+from geneb_jax import plan
+from geneb_jax.config import ConfigError, default_config, parse_config
+from geneb_jax.devices.capacity import matmul_rate
+from geneb_jax.run import run
+from geneb_jax.tasks.sizes import published_sizes
+from model_ports import catalog
+
+NT = "nucleotide-transformer-v2-50m-multi-species"
+TINY = f"{NT}:random:tiny"
+BASES = "ACGT"
+
+
+def made(**fields):
+    config = default_config()
+    config.update(report=False, regimes="full", seeds="13", **fields)
+    return config
+
+
+def planned(config, workdir):
+    """The plan's rows by model, and what it prints."""
+    console = Console(record=True, width=150, markup=False)
+    rows = plan.print_plan(parse_config(config), workdir, console)
+    return rows.set_index("model"), console.export_text()
+
+
+@pytest.fixture
+def tasks_dir(tmp_path):
+    """Two tasks that have six records in common, of 40 to 63 letters."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    texts = [BASES * 10 + "".join(BASES[i // 4**k % 4] for k in range(3)) for i in range(30)]
+    for name, part in (("one", texts[:18]), ("two", texts[12:])):
+        rows = [f"{text},{i % 2},{'test' if i > 13 else 'train'}" for i, text in enumerate(part)]
+        (folder / f"{name}.csv").write_text("\n".join(["text,label,split", *rows]) + "\n")
+    return folder
+
+
+def test_a_plan_is_what_the_run_then_takes(tasks_dir, tmp_path):
+    config = made(models=f"kmer-2,{TINY}", tasks_dir=str(tasks_dir), batch_tokens=512)
+    workdir = tmp_path / "run"
+    rows, text = planned(config, workdir)
+    assert not workdir.exists()
+    assert rows.loc["kmer-2", ["scored", "records", "flop", "store"]].tolist() == [0, 36, 0, 0]
+    assert rows.loc[TINY, ["scored", "tasks", "records", "kept"]].tolist() == [0, 2, 30, 0]
+    assert "tasks: 2 with 36 rows" in text and "total" in text
+
+    run(config, workdir, Console(quiet=True))
+    speed = json.loads((workdir / "run.json").read_text())["embedding"][TINY]
+    running = speed["seconds"] - speed["compile_seconds"]
+    computed = speed["flop_per_second"] * running
+    # The last batch of a length has empty rows, which the plan leaves out.
+    assert rows.loc[TINY, "flop"] <= computed * 1.01
+    assert rows.loc[TINY, "programs"] == speed["programs"]
+    (values,) = (workdir / "embeddings").rglob("values-*.npy")
+    assert rows.loc[TINY, "store"] == values.stat().st_size - 128  # of NumPy's header
+
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    rows, _ = planned(config, workdir)
+    assert rows["scored"].tolist() == [2, 2] and rows["records"].tolist() == [0, 0]
+    shutil.rmtree(workdir / "cells")
+    (workdir / "embeddings" / "a file").touch()
+    rows, _ = planned(config, workdir)
+    assert rows.loc[TINY, ["scored", "records", "kept", "flop"]].tolist() == [0, 0, 30, 0]
+    after = {path: path.stat().st_mtime_ns for path in workdir.rglob("*.npy")}
+    assert after.items() <= before.items()
+
+
+def test_tokens_and_operations_are_those_of_the_records(tasks_dir, tmp_path):
+    rows, _ = planned(made(models=f"{NT}:random", tasks_dir=str(tasks_dir)), tmp_path / "run")
+    # 43 letters are 7 six-mers and a letter, and one token stands before them.
+    assert rows.loc[f"{NT}:random", "tokens"] == 30 * 9
+    # Matrix products of 12 blocks of width 512 and 2,048 with gates, at the padded length of 12.
+    length, width, inner = 12, 512, 2048
+    block = 2 * length * (4 * width**2 + 3 * width * inner) + 4 * length**2 * width
+    assert rows.loc[f"{NT}:random", "flop"] == 30 * 12 * block
+    assert rows.loc[f"{NT}:random", "store"] == 30 * width * 4
+
+
+def test_the_time_is_at_the_rate_of_the_last_run(tasks_dir, tmp_path, monkeypatch):
+    rates = {"float32": 2e9}
+    monkeypatch.setattr(plan, "matmul_rate", lambda dtype: rates[dtype])
+    config = made(models=TINY, tasks_dir=str(tasks_dir))
+    workdir = tmp_path / "run"
+    rows, text = planned(config, workdir)
+    seconds = rows.loc[TINY, "flop"] / 2e9
+    assert rows.loc[TINY, "seconds"] == pytest.approx(seconds) and not rows.loc[TINY, "measured"]
+    assert "2 GFLOP/s in float32" in text and "> " in text
+    workdir.mkdir()
+    kinds = plan._Rates(workdir).kinds
+    for devices, measured in ((kinds, True), (["gpu: another"], False)):
+        record = {"devices": devices, "embedding": {TINY: {"flop_per_second": 1e9}}}
+        (workdir / "run.json").write_text(json.dumps(record))
+        rows, text = planned(config, workdir)
+        expected = seconds * (2 if measured else 1)
+        assert rows.loc[TINY, "seconds"] == pytest.approx(expected)
+        assert rows.loc[TINY, "measured"] == measured
+    (workdir / "run.json").write_text("{")
+    assert not planned(config, workdir)[0].loc[TINY, "measured"]
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    def refuse(*_):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.slow
+def test_all_models_on_all_tasks_are_planned_without_data_and_network(
+    no_network, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plan, "matmul_rate", lambda _: 1e12)
+    rows, text = planned(default_config(), tmp_path / "run")
+    assert list(rows.index) == list(catalog.entries())
+    records = sum(size.train + size.test for size in published_sizes())
+    assert set(rows["records"]) == {records} and set(rows["tasks"]) == {100}
+    assert rows["scored"].isna().all()
+    assert (rows["download"] > 0).all() and (rows["flop"] > 0).all()
+    for name, entry in catalog.entries().items():
+        assert rows.loc[name, "store"] == records * entry.width * 4
+    assert "tasks: 100, not here yet" in text
+    assert "dna_gpt3b_m: fetch it by hand" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_be_run_is_refused_as_by_the_run(tasks_dir, tmp_path):
+    config = made(models="kmer-2,kmer-9,GROVER:random", tasks_dir=str(tasks_dir))
+    with pytest.raises(ConfigError, match="'kmer-9': k-mers have k = 1"):
+        planned(config, tmp_path)
+    config.update(models="kmer-2,GROVER:random", fail_fast=True)
+    with pytest.raises(ConfigError, match=r"GROVER:random': tokenizer\.json is needed"):
+        planned(config, tmp_path)
+    config.fail_fast = False
+    rows, text = planned(config, tmp_path)
+    assert list(rows.index) == ["kmer-2"]
+    assert "left out: config.models: 'GROVER:random'" in text
+
+
+def test_the_rate_of_products_is_not_kept_by_a_plan(tasks_dir, tmp_path):
+    planned(made(models=TINY, tasks_dir=str(tasks_dir)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert matmul_rate("float32") > 1e8
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (2.5e9, "2.5 GB")]
+)
+def test_amounts_have_three_digits(value, shown):
+    assert plan._amount(value, plan._BYTES) == shown
