@@ -66,7 +66,6 @@ def saved(request, tmp_path):
 EACH = pytest.mark.parametrize("saved", TYPES, indirect=True)
 
 
-@pytest.mark.slow
 @EACH
 def test_any_damage_is_refused_or_makes_a_model(saved):
     name, folder = saved
