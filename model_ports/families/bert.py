@@ -59,6 +59,7 @@ FIXED = {
 UNUSED = (
     "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings",
     "dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout", "sinusoidal_pos_embds",
+    "tie_weights_",
     "summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj",
     "pooler_activation", "pooler_type", "pooler_fc_size", "pooler_num_attention_heads",
     "pooler_num_fc_layers", "pooler_size_per_head", "directionality",

@@ -46,7 +46,7 @@ _CLIPS = 1e6  # the largest bound of a projection that is read
 
 BATCHING = "masked"
 
-FIXED: Mapping[str, object] = {}
+FIXED = {"use_mrope": (False, None)}  # positions of images, in some of Qwen2's files
 
 # Dropouts; the product in parts that `pretraining_tp` asks for, whose sum is the same; the trained
 # context, which no table ends; the layers that `layer_types` or a window say more of; and what
@@ -169,7 +169,7 @@ def _windows(fields: Fields, kind: str, layers: int) -> tuple[int | None, ...]:
     if kind in _READ_BY["use_sliding_window"]:
         used = fields.flag("use_sliding_window", absent=False)
     window = None
-    if used and not fields.is_null("sliding_window"):
+    if not fields.is_null("sliding_window") and used:  # it is known in any case
         window = fields.count("sliding_window", most=ROWS, absent=4096)
     if kind not in _READ_BY["layer_types"]:
         return (window,) * layers

@@ -30,13 +30,14 @@ BATCHING = "masked"
 FIXED = {"model_type": "modernbert"}
 
 # Dropouts; the trained context, which no table ends; how the original computes the same faster;
-# what its heads do; and how weights were initialised.
+# what its heads do; how weights were initialised; and names of BERT's fields that the authors'
+# files have and the original does not read.
 UNUSED = (
     "attention_dropout", "embedding_dropout", "mlp_dropout", "max_position_embeddings",
     "deterministic_flash_attn", "reference_compile", "repad_logits_with_grad",
     "sparse_prediction", "sparse_pred_ignore_index", "decoder_bias", "classifier_pooling",
     "classifier_bias", "classifier_activation", "initializer_cutoff_factor",
-    "position_embedding_type",
+    "position_embedding_type", "layer_norm_eps",
 )  # fmt: skip
 
 

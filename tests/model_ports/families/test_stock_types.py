@@ -11,6 +11,7 @@ from flax import nnx
 from stock_checkpoints import RECORDS, VOCABULARY, random_model, stock_entry, stock_port
 
 from model_ports.contract.family import family
+from model_ports.contract.fields import Rotary
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.planned import abstract_model, family_config
 from model_ports.loading.tensors import CheckpointError, read_config
@@ -50,6 +51,58 @@ DAMAGE = (
 )  # fmt: skip
 
 
+# Fields of published files as transformers 4 wrote them, beside sizes: the file of which model, and
+# what of the config they are read as.
+PUBLISHED = {
+    "Llama-3.2-1B": ("llama", {
+        "model_type": "llama", "rope_theta": 500000.0, "rope_scaling": {
+            "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+        "attention_bias": False, "mlp_bias": False, "pretraining_tp": 1, "head_dim": 64,
+        "rms_norm_eps": 1e-05, "num_key_value_heads": 2},
+        {"rotary": Rotary(500000.0, 1.0, 32.0, (8192, 1.0, 4.0)), "head_width": 64}),
+    "Qwen2.5-0.5B": ("llama", {
+        "model_type": "qwen2", "max_window_layers": 24, "sliding_window": 32768,
+        "use_sliding_window": False, "use_mrope": False, "rope_theta": 1000000.0,
+        "rms_norm_eps": 1e-06, "num_key_value_heads": 2},
+        {"input_bias": True, "output_bias": False, "windows": (None,) * 3}),
+    "OLMo-1B-hf": ("llama", {
+        "model_type": "olmo", "attention_bias": False, "clip_qkv": None, "pretraining_tp": 1,
+        "rope_scaling": None, "rope_theta": 10000.0, "num_key_value_heads": 4},
+        {"plain_norm": True, "clip": None, "epsilon": 1e-5}),
+    "ModernBERT-base": ("modernbert", {
+        "model_type": "modernbert", "classifier_pooling": "mean", "decoder_bias": True,
+        "deterministic_flash_attn": False, "global_attn_every_n_layers": 3,
+        "global_rope_theta": 160000.0, "hidden_activation": "gelu", "layer_norm_eps": 1e-05,
+        "local_attention": 128, "local_rope_theta": 10000.0, "norm_bias": False,
+        "norm_eps": 1e-05, "position_embedding_type": "absolute", "mlp_bias": False},
+        {"sliding": (False, True, True), "reach": 64,
+         "rotary": (Rotary(160000.0), Rotary(10000.0))}),
+    "pythia-70m": ("gpt_neox", {
+        "model_type": "gpt_neox", "rotary_emb_base": 10000, "rotary_pct": 0.25,
+        "use_parallel_residual": True, "hidden_act": "gelu", "layer_norm_eps": 1e-05},
+        {"turned": 2, "parallel": True, "bias": True}),
+    "distilbert-base": ("bert", {
+        "model_type": "distilbert", "activation": "gelu", "dim": 32, "hidden_dim": 48,
+        "n_heads": 4, "n_layers": 3, "sinusoidal_pos_embds": False, "tie_weights_": True},
+        {"type_vocab_size": None, "epsilon": 1e-12}),
+    "roberta-base": ("bert", {
+        "model_type": "roberta", "hidden_act": "gelu", "layer_norm_eps": 1e-05,
+        "max_position_embeddings": 514, "type_vocab_size": 1, "attention_probs_dropout_prob": 0.1},
+        {"max_tokens": 512, "pad_id": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_files_are_read_in_full(name):
+    family_name, fields, expected = PUBLISHED[name]
+    sizes = {} if "n_layers" in fields else TINY
+    content = {"vocab_size": VOCABULARY, "max_position_embeddings": 512, **sizes, **fields}
+    config, unknown = family_config(stock_entry(family_name), content)
+    assert unknown == ()
+    assert {field: getattr(config, field) for field in expected} == expected
+
+
 @pytest.fixture
 def saved(request, tmp_path):
     """A checkpoint of a model type, saved by transformers: its family and its folder."""
@@ -66,7 +119,6 @@ def saved(request, tmp_path):
 EACH = pytest.mark.parametrize("saved", TYPES, indirect=True)
 
 
-@pytest.mark.slow
 @EACH
 def test_any_damage_is_refused_or_makes_a_model(saved):
     name, folder = saved
