@@ -14,7 +14,7 @@ PACKAGE = Path(geneb_jax.__file__).parent
 # stand beside each other on the ground and import nothing of this package but its files.
 ROOMS = (
     "files", "benchmark", "config_checks", "config", "tasks", "devices", "embedding", "scoring",
-    "presentation", "reference", "closing", "plan", "run", "doctor", "commands",
+    "presentation", "reference", "closing", "plan", "run", "workdir", "doctor", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 
@@ -69,7 +69,7 @@ COMMANDS = """
 from geneb_jax.commands import main
 for words in (
     "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help",
-    "models --help",
+    "workdir --help", "models --help",
     "models list", "tasks",
 ):
     try:
