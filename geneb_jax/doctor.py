@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.files.sizes import shown_size, size_of
 from geneb_jax.files.user_cache import user_cache
 
 State = Literal["ok", "warn", "fails"]
@@ -112,10 +113,12 @@ def _host(asked: Asked) -> Iterator[Line]:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free, limit = _available_memory(total), _memory_limit()
     most = min(total, limit) if limit else total
-    found = f"{_size(free)} free of {_size(total)}"
-    found += f", of which this job may take {_size(limit)}" if limit and limit < total else ""
+    found = f"{shown_size(free)} free of {shown_size(total)}"
+    if limit and limit < total:
+        found += f", of which this job may take {shown_size(limit)}"
     short = min(free, most) < _LEAST_MEMORY
-    mend = f"runs want {_size(_LEAST_MEMORY)}: end other programs, or ask for more" if short else ""
+    wanted = f"runs want {shown_size(_LEAST_MEMORY)}: end other programs, or ask for more"
+    mend = wanted if short else ""
     yield Line("host memory", "warn" if short else "ok", found, mend)
 
 
@@ -168,7 +171,7 @@ def _caches(asked: Asked) -> Iterator[Line]:
 
     folders = {"program cache": user_cache("programs"), "digest cache": user_cache("digests")}
     for subject, folder in (folders | {"HF_HOME": Path(HF_HOME)}).items():
-        yield _writable(subject, folder, f"{_size(folder_size(folder))} in {folder}")
+        yield _writable(subject, folder, f"{shown_size(size_of(folder))} in {folder}")
 
 
 def _workdir(asked: Asked) -> Iterator[Line]:
@@ -179,7 +182,7 @@ def _workdir(asked: Asked) -> Iterator[Line]:
         return
     there = _nearest(asked.workdir)
     free = shutil.disk_usage(there).free
-    line = _writable("workdir", asked.workdir, f"{asked.workdir}, {_size(free)} free")
+    line = _writable("workdir", asked.workdir, f"{asked.workdir}, {shown_size(free)} free")
     if line.state == "ok" and free < _LEAST_DISK:
         mend = "embeddings of many records take more: `geneb-jax run --plan` tells how much"
         line = line._replace(state="warn", mend=mend)
@@ -201,18 +204,6 @@ def _writable(subject: str, folder: Path, found: str) -> Line:
 def _nearest(folder: Path) -> Path:
     """Returns the folder, or the nearest one above it that is there."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-
-
-def folder_size(folder: Path) -> int:
-    """Returns the bytes of the files under a folder; links are not followed."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += Path(root, name).lstat().st_size
-            except FileNotFoundError:  # removed meanwhile
-                continue
-    return total
 
 
 def _network(asked: Asked) -> Iterator[Line]:
@@ -281,7 +272,7 @@ def _device_line(device: Any) -> Line:
     if "bytes_limit" not in stats:
         return Line(subject, "ok", f"{device.device_kind}; it uses the host's memory")
     limit, used = stats["bytes_limit"], stats.get("bytes_in_use", 0)
-    free = f"{_size(limit - used)} free of {_size(limit)}"
+    free = f"{shown_size(limit - used)} free of {shown_size(limit)}"
     return Line(subject, "ok", f"{device.device_kind}, {free}")
 
 
@@ -380,11 +371,6 @@ class _heard(stdlib_logging.Handler):  # noqa: N801 (used as a context)
         line = f"{' '.join(record.getMessage().split())}{reason}"
         if line not in self.words:
             self.words.append(line)
-
-
-def _size(count: int) -> str:
-    """Returns bytes in GiB, or in MiB where they are few."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 _LETTERS = 160  # of what a library says

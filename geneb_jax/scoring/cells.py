@@ -116,8 +116,46 @@ def gather(
             `identity.weights_identity`).
         tasks: Digest of the content of a task, by task (see `task.content_digest`).
     """
+    found = look_through(folder, weights, tasks)
+    rows = [cell.rows for cell in found if cell.belongs]
+    nothing = pd.DataFrame(columns=list(COLUMNS))
+    return Gathered(
+        complete(pd.concat(rows, ignore_index=True) if rows else nothing),
+        [(cell.model, cell.task) for cell in found if not cell.belongs],
+        sorted({c.task for c in found if c.belongs and c.identity.keys() - {"model", "task"}}),
+    )
+
+
+class FoundCell(NamedTuple):
+    """The file of a cell under a folder.
+
+    Attributes:
+        path: The file.
+        model: The model's name.
+        task: The task's id.
+        identity: See `Cell`.
+        rows: The scores.
+        belongs: Whether weights and task are those that count; see `gather`.
+    """
+
+    path: Path
+    model: str
+    task: str
+    identity: Mapping[str, Any]
+    rows: pd.DataFrame
+    belongs: bool
+
+
+def look_through(
+    folder: Path, weights: Mapping[str, Mapping[str, Any]], tasks: Mapping[str, str]
+) -> list[FoundCell]:
+    """Returns the cells under a folder by their paths, and says of each whether it belongs.
+
+    Args:
+        folder, weights, tasks: See `gather`.
+    """
     weights, tasks = dict(weights), dict(tasks)
-    cells, prepared = [], set[str]()
+    cells = []
     visible = [
         path
         for path in folder.rglob("*.json")
@@ -136,17 +174,8 @@ def gather(
         digest = content.identity["task"]
         belongs = weights.setdefault(model, identity) == identity
         belongs &= tasks.setdefault(task, digest) == digest
-        cells.append((path, model, task, content.rows if belongs else None))
-        if belongs and content.identity.keys() - {"model", "task"}:
-            prepared.add(task)
-    cells.sort(key=lambda cell: cell[0])
-    found = [rows for *_, rows in cells if rows is not None]
-    nothing = pd.DataFrame(columns=list(COLUMNS))
-    return Gathered(
-        complete(pd.concat(found, ignore_index=True) if found else nothing),
-        [(model, task) for _, model, task, rows in cells if rows is None],
-        sorted(prepared),
-    )
+        cells.append(FoundCell(path, model, task, content.identity, content.rows, belongs))
+    return sorted(cells, key=lambda cell: cell.path)
 
 
 def cell_path(row: Mapping[Any, Any] | pd.Series) -> Path:

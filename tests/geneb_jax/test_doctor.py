@@ -177,11 +177,3 @@ def test_what_a_check_does_not_expect_is_a_line(monkeypatch):
     (line,) = doctor.examine(NOTHING)
     assert (line.subject, line.state) == ("strange check", "fails")
     assert line.found.startswith("several lines xxx") and line.found.endswith("...")
-
-
-def test_the_size_of_a_folder_counts_its_files(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "b").write_bytes(b"123")
-    (tmp_path / "c").write_bytes(b"4567")
-    assert doctor.folder_size(tmp_path) == 7
-    assert doctor.folder_size(tmp_path / "none") == 0

@@ -15,7 +15,7 @@ PACKAGE = Path(geneb_jax.__file__).parent
 ROOMS = (
     "files", "failures", "log_file", "ownership", "signals", "benchmark", "config_checks",
     "config", "tasks", "devices", "embedding", "scoring", "presentation", "reference", "closing",
-    "plan", "run", "doctor", "commands",
+    "plan", "run", "workdir", "doctor", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 
@@ -70,7 +70,7 @@ COMMANDS = """
 from geneb_jax.commands import main
 for words in (
     "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help",
-    "models --help",
+    "workdir --help", "models --help",
     "models list", "tasks",
 ):
     try:

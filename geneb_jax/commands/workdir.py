@@ -1,0 +1,97 @@
+"""`geneb-jax workdir DIR`: lists what a workdir holds, and removes what is named."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from geneb_jax.config_checks import local_path
+from model_ports.exits import DONE, Parser
+
+if TYPE_CHECKING:
+    from geneb_jax.workdir import Contents
+
+_SHOWN = 12  # digits of an identity, and paths that are removed
+
+
+def main(words: Sequence[str]) -> int:
+    """Prints a table of the models in a workdir, or removes files; asks for --yes before."""
+    parser = Parser(prog="geneb-jax workdir", description=__doc__)
+    parser.add_argument("workdir", type=local_path, help="a run's workdir")
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--remove", metavar="MODEL", help="remove all of a model")
+    task.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove scores and embeddings of other weights or records than the newest scores "
+        "are of, and what killed runs have left",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="do it; without, what would be removed is listed"
+    )
+    arguments = parser.parse_args(words)
+
+    from geneb_jax.files.sizes import shown_size, size_of
+    from geneb_jax.workdir import belongs_to_nothing, files_of, look, remove
+
+    contents = look(arguments.workdir)
+    if not (arguments.remove or arguments.prune):
+        _print_contents(contents)
+        return DONE
+    if arguments.remove:
+        paths = files_of(contents, arguments.remove)
+    else:
+        paths = belongs_to_nothing(contents)
+    if not paths:
+        print("nothing is to be removed")
+        return DONE
+    total = shown_size(sum(map(size_of, paths)))
+    for path in paths[:_SHOWN]:
+        print(f"{shown_size(size_of(path)):>10}  {path}")
+    if len(paths) > _SHOWN:
+        print(f"{'...':>10}  and {len(paths) - _SHOWN} more")
+    if not arguments.yes:
+        print(f"{total} would be removed: give --yes too, while no run goes on in the workdir")
+        return DONE
+    remove(contents.folder, paths, arguments.remove)
+    print(f"{total} removed; the next run writes tables and report without it")
+    return DONE
+
+
+def _print_contents(contents: "Contents") -> None:
+    from rich.table import Table
+
+    from geneb_jax.files.sizes import shown_size, size_of
+    from geneb_jax.presentation.console import wide_console
+    from geneb_jax.workdir import belongs_to_nothing
+
+    table = Table(title=f"{contents.folder}, {shown_size(size_of(contents.folder))}")
+    table.add_column("model", overflow="fold")
+    for name in ("representations", "tasks scored", "scores", "embeddings", "others"):
+        table.add_column(name, justify="right")
+    table.add_column("weights")
+    for model in contents.models:
+        scored = {cell.task for cell in model.cells if cell.belongs}
+        views = {cell.path.parent.name for cell in model.cells if cell.belongs}
+        sizes = (
+            sum(size_of(cell.path) for cell in model.cells),
+            sum(size_of(store.path) for store in model.stores),
+            sum(map(size_of, model.others)),
+        )
+        weights = str((model.weights or {}).get("weights", "")).removeprefix("sha256:")
+        table.add_row(
+            model.name,
+            f"{len(views or model.stores)}",
+            f"{len(scored)}",
+            *(shown_size(size) if size else "-" for size in sizes),
+            weights[:_SHOWN] or "-",
+        )
+    console = wide_console(140)
+    console.print(table)
+    for failure in contents.failures:
+        who = " on ".join(str(failure[key]) for key in ("model", "task") if failure.get(key))
+        line = f"failed in the last run: {who}: {failure.get('reason', '')}"
+        console.print(line, highlight=False)
+    stale = belongs_to_nothing(contents)
+    if stale:
+        size = shown_size(sum(map(size_of, stale)))
+        line = f"{len(stale)} files and folders belong to nothing, {size}: --prune lists them"
+        console.print(line, highlight=False)

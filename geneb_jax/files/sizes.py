@@ -1,0 +1,23 @@
+"""How many bytes files take."""
+
+import os
+from pathlib import Path
+
+
+def size_of(path: Path) -> int:
+    """Returns the bytes of a file, or of the files under a folder; links are not followed."""
+    if not path.is_dir() or path.is_symlink():
+        return path.lstat().st_size if path.is_symlink() or path.exists() else 0
+    total = 0
+    for root, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += Path(root, name).lstat().st_size
+            except FileNotFoundError:  # removed meanwhile
+                continue
+    return total
+
+
+def shown_size(count: int) -> str:
+    """Returns bytes in GiB, or in MiB where they are few."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
