@@ -137,9 +137,9 @@ def test_a_field_that_is_not_computed_keeps_a_model_out(checkpoints):
 def test_a_run_plans_a_checkpoint_once(tmp_path, checkpoints, monkeypatch):
     planned = []
 
-    def plan(entry, folder, preset):
+    def plan(entry, folder, preset, adapter):
         planned.append(entry.id)
-        return plan_checkpoint(entry, folder, preset)
+        return plan_checkpoint(entry, folder, preset, adapter)
 
     monkeypatch.setattr(ports, "plan_checkpoint", plan)
     write_task(

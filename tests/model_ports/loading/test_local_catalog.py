@@ -106,7 +106,7 @@ def test_a_family_that_config_json_does_not_tell_can_be_stated(tmp_path):
         ({"dtype": "float16"}, 'dtype is "float16"; it must be float32 or bfloat16'),
         ({}, "folder is missing: say where the checkpoint is"),
         ({"folder": "/not/there"}, "/not/there: no such folder"),
-        ({"source": {"repo": "a/b"}}, "a/b: no revision is given"),
+        ({"source": {"repo": "a/b"}}, "of a repository on the hub no revision is given; add one"),
         ({"family": "janusdna", "folder": "."}, "no config.json"),
     ],
 )
