@@ -126,6 +126,15 @@ def test_a_width_that_is_not_the_models_is_refused(folder, tmp_path):
         read_model(path)
 
 
+def test_a_tokenizer_that_is_stated_is_tried_too(folder, tmp_path):
+    path = write(tmp_path / "mine.json", folder=str(folder), tokenizer={"kind": "auto"})
+    with pytest.raises(catalog.CatalogError, match="tokens of random DNA as unknown"):
+        read_model(path)  # of a vocabulary of k-mers, which are not spaced
+    path = write(tmp_path / "mine.json", folder=str(folder), tokenizer={"kind": "jsn"})
+    with pytest.raises(catalog.CatalogError, match="tokenizer kind 'jsn' is not known"):
+        read_model(path)
+
+
 def test_two_files_of_one_id_are_refused(tmp_path):
     write(tmp_path / "a.json", id="x")
     write(tmp_path / "x.json")
