@@ -104,9 +104,11 @@ def merged(tensors: Tensors, adapter: Path) -> Tensors:
                 f"{config}: {name} is {str(fields.get(name))[:60]!r}, which is not plain LoRA: "
                 f"{_ELSE}"
             )
+    of_adapter = Tensors(open_file(weights))
     pairs: dict[str, dict[str, Stored]] = {}
     whole: dict[str, Stored] = {}
-    for stored_name, stored in open_file(weights).items():
+    for stored_name, stored in of_adapter.stored.items():
+        of_adapter.dtype(stored_name)
         name = stored_name.removeprefix(_PREFIX)
         if match := _LORA.fullmatch(name):
             pairs.setdefault(match.group(1), {})[match.group(2)] = stored
@@ -122,6 +124,7 @@ def merged(tensors: Tensors, adapter: Path) -> Tensors:
         if name is None or pair.keys() != {"A", "B"}:
             what = "lora_A or lora_B is missing" if name else "the base has no such tensor"
             raise CheckpointError(f"{weights}: '{module}': {what}; is it the right base?")
+        tensors.dtype(name)  # raises where it is not one of weights, such as a quantised one
         changed[name] = _sum(tensors.stored[name], name, pair, fields, config)
     for name, stored in whole.items():
         changed[_base_name(name, tensors) or name] = stored

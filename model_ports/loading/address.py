@@ -53,6 +53,8 @@ def parse_address(text: str, path: Callable[[str], Path] = Path) -> Address:
     Raises:
         CheckpointError: There is no such folder, and the address is not one of the hub.
     """
+    if not text:
+        raise CheckpointError("no such folder: nothing is named; write . for this one")
     first, plus, second = text.rpartition("+")
     folder, adapter = path(text), None
     if plus and not folder.is_dir():

@@ -138,7 +138,8 @@ def describe(
     config, _ = family_config(entry, content)
     graphdef, abstract = abstract_model(kind.family, config)
     params = sum(map(math.prod, parameter_shapes(abstract).values()))
-    tokenizer = stated.get("tokenizer") or _tokenizer(folder, like, config.vocab_size)
+    tokenizer = stated.get("tokenizer") or _tokenizer(folder, like)
+    _try_tokenizer(folder, tokenizer, config.vocab_size)
     width, presets = _width(graphdef, abstract), stated.get("presets", {})
     if stated.get("width", width) != width:
         raise CheckpointError(
@@ -261,26 +262,33 @@ def _stated_limits(folder: Path, content: Mapping[str, Any]) -> Iterator[int | N
             yield limit
 
 
-def _tokenizer(folder: Path, like: catalog.Entry | None, rows: int) -> Mapping[str, Any]:
-    """Returns the options of the folder's tokenizer, after a trial on random DNA.
+def _tokenizer(folder: Path, like: catalog.Entry | None) -> Mapping[str, Any]:
+    """Returns the options of the folder's tokenizer.
 
     Raises:
-        TokenizerError: There is none that reads DNA.
+        TokenizerError: There is none, or it cannot be read.
     """
     if (folder / "tokenizer.json").is_file():
         options: dict[str, Any] = {"kind": "json"}
     elif like and like.tokenizer["kind"] in _OF_CODE:
-        build_tokenizer(folder, like.tokenizer)  # raises where a file is damaged
         return like.tokenizer
     else:
         options = {"kind": "auto"}
     tokenizer = build_tokenizer(folder, options)
     assert isinstance(tokenizer, JsonTokenizer | AutoTokenizer)
-    if k := kmers_of(tokenizer.tokenizer.get_vocab()):
-        options |= {"spaced": k}
-        tokenizer = replace(tokenizer, spaced=k)
-    check_reads_dna(tokenizer, folder, rows)
-    return options
+    k = kmers_of(tokenizer.tokenizer.get_vocab())
+    return options if k is None else options | {"spaced": k}
+
+
+def _try_tokenizer(folder: Path, options: Mapping[str, Any], rows: int) -> None:
+    """Reads random DNA with the tokenizer, unless it is one whose rule is written here.
+
+    Raises:
+        TokenizerError: It cannot be built, or does not read DNA.
+    """
+    tokenizer = build_tokenizer(folder, options)
+    if isinstance(tokenizer, JsonTokenizer | AutoTokenizer):
+        check_reads_dna(tokenizer, folder, rows)
 
 
 def _fields(folder: Path, name: str) -> Mapping[str, Any]:

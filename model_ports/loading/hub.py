@@ -72,7 +72,10 @@ def describe_repository(
         given = f"'{revision[:_SHOWN]}' is not a commit" if revision else "no revision is given"
         current = current_revision(repo)
         found = f"{current} is current" if current else "add one, of 40 digits"
-        raise HubError(f"{repo}: {given}; {found}, as in hf:{repo}@{current or 'REVISION'}")
+        raise HubError(
+            f"{repo}: no such folder, and of a repository on the hub {given}; {found}, as in "
+            f"hf:{repo}@{current or 'REVISION'}"
+        )
     folder = fetch_description(repo, revision)
     try:
         entry = describe(folder, name, stated)

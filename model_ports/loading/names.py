@@ -32,7 +32,7 @@ class Names:
     Attributes:
         needed: Name in the file by the rules' name, of tensors that a `Weight` may take.
         equal: Pairs of names in the file, of tensors that must be equal.
-        heads: Names in the file, of heads that the family does not know.
+        heads: Names in the file, of heads that the family does not know, or of all heads.
         unknown: Names in the file, of all others that no `Ignored` matches.
         notes: Lines for people: what was renamed, and which heads are left out.
     """
@@ -52,7 +52,9 @@ def weight_pattern(source: str) -> str:
     return re.escape(source).replace(r"\{\}", "(0|[1-9][0-9]{0,8})")
 
 
-def read_names(rules: Iterable[Weight | Ignored], names: Iterable[str]) -> Names:
+def read_names(
+    rules: Iterable[Weight | Ignored], names: Iterable[str], *, every_head: bool = False
+) -> Names:
     """Finds the rules' names of a checkpoint's tensors.
 
     A name may have one more prefix than in the rules, such as `module.` (the one that makes most
@@ -62,6 +64,8 @@ def read_names(rules: Iterable[Weight | Ignored], names: Iterable[str]) -> Names
     Args:
         rules: The family's table.
         names: The names of the tensors in the file.
+        every_head: Whether heads that the family knows are said to be left out too, as of a model
+            that its authors did not publish.
 
     Raises:
         CheckpointError: Two tensors have one name in the rules' spelling, or there are tensors of
@@ -93,6 +97,8 @@ def read_names(rules: Iterable[Weight | Ignored], names: Iterable[str]) -> Names
             needed[found] = name
         elif (same := _same_as(ignored, spellings)) is not None:
             second |= {name: same} if known.fullmatch(same) else {}
+            if every_head and not same and _is_head(name.removeprefix(wrapper), base):
+                heads.append(name)
         elif _is_head(name.removeprefix(wrapper), base):
             heads.append(name)
         else:

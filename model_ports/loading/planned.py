@@ -119,7 +119,8 @@ def plan_checkpoint(
         tensors = open_checkpoint(folder)
         tensors = merged(tensors, adapter) if adapter else tensors
         rules = family(entry.family).weights(config)
-        names = read_names(rules, tensors)
+        described = entry.source["kind"] in (catalog.FOLDER, catalog.REPOSITORY)
+        names = read_names(rules, tensors, every_head=described)
         for name in names.needed.values():
             tensors.dtype(name)  # raises where it is not one of weights
         try:

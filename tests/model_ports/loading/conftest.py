@@ -22,7 +22,7 @@ SERVED = "nucleotide-transformer-v2-50m-3mer-multi-species"
 REPO, REVISION = checkpoint_source(catalog.get(SERVED))
 FILES = {
     name: (GOLDEN / SERVED / name).read_bytes()
-    for name in ("config.json", "vocab.txt", "model.safetensors")
+    for name in ("config.json", "vocab.txt", "tokenizer_config.json", "model.safetensors")
 }
 
 

@@ -8,7 +8,6 @@ import saved_models
 from safetensors.numpy import load_file, save_file
 
 from model_ports.loading.adapter import merged
-from model_ports.loading.address import parse_address
 from model_ports.loading.describe import describe
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
@@ -152,18 +151,3 @@ def test_a_port_embeds_with_the_sum(base, tmp_path):
     other = json.loads((tmp_path / "lora" / "adapter_config.json").read_text())
     (tmp_path / "lora" / "adapter_config.json").write_text(json.dumps(other | {"lora_alpha": 7}))
     assert embedded(base, tmp_path / "lora")[1].weights_id != planned.weights_id
-
-
-def test_an_address_names_base_and_adapter(base, tmp_path):
-    lora = tmp_path / "lora"
-    write_adapter(lora, [QUERY], base_model_name_or_path=str(base))
-    assert parse_address(f"{base}+{lora}")[:2] == (base, lora)
-    assert parse_address(str(lora))[:2] == (base, lora)
-    assert parse_address(str(lora)).name == "lora"
-    (lora / "adapter_config.json").write_text(
-        json.dumps(PLAIN | {"base_model_name_or_path": "me/base"})
-    )
-    with pytest.raises(CheckpointError, match=r"adapter of me/base; name the folder of its base"):
-        parse_address(str(lora))
-    with pytest.raises(CheckpointError, match="no such adapter folder"):
-        parse_address(f"{base}+{tmp_path / 'none'}")

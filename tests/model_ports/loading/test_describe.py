@@ -90,6 +90,16 @@ def test_heads_are_left_out_and_said(saved, caplog):
     assert "classifier.bias, classifier.weight" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("dnabert", "cls.predictions.bias"), ("bert-characters", "pooler.dense.bias")],
+)
+def test_heads_that_the_family_knows_are_said_too(saved, caplog, name, head):
+    plan_checkpoint(describe(saved(name), "mine"), saved(name))
+    (said,) = (r.getMessage() for r in caplog.records if "heads are left out" in r.getMessage())
+    assert head in said
+
+
 def test_unknown_tensors_are_refused(saved, tmp_path):
     folder = changed(saved("bert-json"), tmp_path, tensors={"bert.more.weight": np.ones((2, 3))})
     with pytest.raises(CheckpointError, match=r"bert\.more\.weight"):

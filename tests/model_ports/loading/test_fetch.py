@@ -16,7 +16,7 @@ from model_ports.loading import download, fetch
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 ENTRY = catalog.get(NAME)
 REPO, REVISION = fetch.checkpoint_source(ENTRY)
-SERVED = ("config.json", "vocab.txt", "model.safetensors")
+SERVED = ("config.json", "vocab.txt", "tokenizer_config.json", "model.safetensors")
 FILES = {name: (GOLDEN / NAME / name).read_bytes() for name in SERVED}
 
 

@@ -106,7 +106,7 @@ def test_a_family_that_config_json_does_not_tell_can_be_stated(tmp_path):
         ({"dtype": "float16"}, 'dtype is "float16"; it must be float32 or bfloat16'),
         ({}, "folder is missing: say where the checkpoint is"),
         ({"folder": "/not/there"}, "/not/there: no such folder"),
-        ({"source": {"repo": "a/b"}}, "a/b: no revision is given"),
+        ({"source": {"repo": "a/b"}}, "of a repository on the hub no revision is given; add one"),
         ({"family": "janusdna", "folder": "."}, "no config.json"),
     ],
 )
@@ -123,6 +123,15 @@ def test_wrong_fields_are_named_in_one_line(tmp_path, monkeypatch, content, word
 def test_a_width_that_is_not_the_models_is_refused(folder, tmp_path):
     path = write(tmp_path / "mine.json", folder=str(folder), width=31)
     with pytest.raises(catalog.CatalogError, match="32 wide, but width is stated as 31; leave it"):
+        read_model(path)
+
+
+def test_a_tokenizer_that_is_stated_is_tried_too(folder, tmp_path):
+    path = write(tmp_path / "mine.json", folder=str(folder), tokenizer={"kind": "auto"})
+    with pytest.raises(catalog.CatalogError, match="tokens of random DNA as unknown"):
+        read_model(path)  # of a vocabulary of k-mers, which are not spaced
+    path = write(tmp_path / "mine.json", folder=str(folder), tokenizer={"kind": "jsn"})
+    with pytest.raises(catalog.CatalogError, match="tokenizer kind 'jsn' is not known"):
         read_model(path)
 
 
