@@ -167,6 +167,7 @@ class PortSource:
 
         Raises:
             ValueError: The model cannot be loaded, has no such view, or refuses a sequence.
+            DeviceMemoryError: A single sequence does not fit the device.
         """
         reader = self._reader()
         views = views_of(reader, self.settings.taps, self.settings.poolings)
@@ -188,7 +189,12 @@ class PortSource:
             longest = max(map(len, sequences))
             tokens = untuned_batch_tokens(engine, len(sequences))
             tokens = min(tokens, longest << len(sequences).bit_length())
-            vectors = embed_array(engine, sequences, tokens, advance)
+            vectors = None
+            while vectors is None:
+                try:
+                    vectors = embed_array(engine, sequences, tokens, advance)
+                except DeviceMemoryError as error:
+                    tokens = smaller_batches(engine, tokens, error)
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
 

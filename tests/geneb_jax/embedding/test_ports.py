@@ -11,7 +11,7 @@ from golden_ports import GOLDEN, golden_port
 import geneb_jax
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.config import ConfigError, DataSettings, Settings, default_config
-from geneb_jax.embedding import ports
+from geneb_jax.embedding import engine, ports
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.embedding.source import Refusal
@@ -193,3 +193,19 @@ def test_parameters_of_random_weights_are_counted(tmp_path):
     found = card(name, tmp_path)
     assert (found["model_id"], found["display"], found["url"]) == (name, name, "")
     assert found["params"] == parameters(random_port(name.partition(":")[0], tiny=True)) > 0
+
+
+def test_sequences_that_do_not_fit_the_device_together_are_embedded_in_smaller_batches(monkeypatch):
+    name = "hyenadna-medium-160k-seqlen-hf:random:tiny"
+    sequences = [LONG[:n] for n in range(20, 36)]
+    whole = geneb_jax.embed(name, sequences)
+    real = engine.Engine.compiled
+
+    def compiled(machine, batch, inputs):
+        if batch.size > 4:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return real(machine, batch, inputs)
+
+    monkeypatch.setattr(engine.Engine, "compiled", compiled)
+    found = geneb_jax.embed(name, sequences)
+    np.testing.assert_allclose(found, whole, atol=2e-6, rtol=1e-5)
