@@ -28,8 +28,8 @@ def ended(work: Callable[[], int]) -> int:
 
     Args:
         work: Returns the exit status. A ValueError of it says what is wrong with the call or its
-            input; an OSError or FloatingPointError what has failed under way. A KeyboardInterrupt
-            may say what interrupted it.
+            input; an OSError, FloatingPointError or MemoryError what has failed under way. A
+            KeyboardInterrupt may say what interrupted it.
     """
     try:
         return work()
@@ -37,8 +37,8 @@ def ended(work: Callable[[], int]) -> int:
         known = error.filename is not None and error.strerror
         print(f"{error.filename}: {error.strerror}" if known else error, file=sys.stderr)
         return FAILED
-    except FloatingPointError as error:
-        print(error, file=sys.stderr)
+    except (FloatingPointError, MemoryError) as error:
+        print(str(error) or "the host's memory ran out", file=sys.stderr)
         return FAILED
     except ValueError as error:
         print(error, file=sys.stderr)

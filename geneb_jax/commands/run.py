@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
             outcome = run(config, workdir)
     except ConfigError as error:
         raise ValueError(f"nothing was started:\n{error}") from error
-    except (ValueError, MemoryError) as error:  # with fail_fast, or of the whole run
+    except ValueError as error:  # with fail_fast
         print(error, file=sys.stderr)
         return FAILED
     return SOME_FAILED if outcome.failures else DONE
@@ -195,11 +195,30 @@ def _where(file: Path, error: BaseException) -> str:
     return f"{at}{type(error).__name__}: {' '.join(message.split())}"
 
 
+class _Stderr:
+    """Standard error as it is at the moment: bars put something in its place while they are shown.
+
+    absl's log would keep the one that was there when it was imported, and write into the bars.
+    """
+
+    def write(self, text: str) -> int:
+        """Writes text."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Writes what was held back."""
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Leaves standard error open, which is not the log's to close."""
+
+
 def _log_progress() -> None:
     """Shows what the run says of itself, and of the libraries' words warnings alone."""
     flags.FLAGS(["geneb-jax"])  # absl's flags, which its log reads, stay as they are
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().python_handler.setStream(_Stderr())
     form = stdlib_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     logging.get_absl_handler().setFormatter(form)
     for library in ("jax", "fsspec"):

@@ -61,6 +61,14 @@ def peaks() -> dict[str, int]:
     return {"host": host_peak_bytes()} | ({} if device is None else {"device": device})
 
 
+def memory_bytes() -> int | None:
+    """Returns the memory that the first device gives a program, in bytes.
+
+    None: the device does not tell.
+    """
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
 def best_seconds(work: Callable[[], jax.Array]) -> float:
     """Returns the shortest wall time of a call in seconds, after one that compiles."""
     work().block_until_ready()

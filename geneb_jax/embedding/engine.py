@@ -6,6 +6,7 @@
 The device works on a batch while the host prepares the next ones and writes the last ones.
 """
 
+import math
 import queue
 import threading
 import time
@@ -23,6 +24,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from geneb_jax.devices.capacity import out_of_memory
 from geneb_jax.devices.flop import matrix_flop
+from geneb_jax.devices.memory import live_bytes
 from geneb_jax.devices.programs import compile_program
 from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.store import Store, key
@@ -198,6 +200,20 @@ class Engine:
         rows = [*work.encoded, *([work.encoded[0]] * (batch.size - len(work.encoded)))]
         with self._memory_of(batch):
             return work, jax.device_put(collate(self.port, rows, batch.length), self._rows)
+
+    def needed_bytes(self, batch: Batch) -> int:
+        """Returns about how many bytes a batch needs on each device, the parameters included."""
+        one = collate(self.port, [np.zeros(1, np.int32)], batch.length)
+        shapes = {
+            name: jax.ShapeDtypeStruct((batch.size, *array.shape[1:]), array.dtype)
+            for name, array in one.items()
+        }
+        traced = self._embed.trace(self.port.state, shapes)
+        parameters = sum(
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+            for leaf in jax.tree.leaves(self.port.state)
+        )
+        return parameters + live_bytes(traced.jaxpr.jaxpr)
 
     def compiled(self, batch: Batch, inputs: Inputs) -> Program:
         """Returns the program of a batch's shape."""

@@ -235,6 +235,7 @@ class PortSource:
 
         Raises:
             ValueError: The model cannot be loaded, has no such view, or refuses a sequence.
+            DeviceMemoryError: A single sequence does not fit the device.
         """
         reader = self._reader()
         views = views_of(reader, self.settings.taps, self.settings.poolings)
@@ -257,12 +258,13 @@ class PortSource:
             longest = max(map(len, cut.windows))
             tokens = untuned_batch_tokens(engine, len(cut.windows))
             tokens = min(tokens, longest << len(cut.windows).bit_length())
-            vectors = embed_array(
-                engine,
-                cut.windows,
-                tokens,
-                telling_of_records(advance, len(sequences), len(cut.windows)),
-            )
+            tell = telling_of_records(advance, len(sequences), len(cut.windows))
+            vectors = None
+            while vectors is None:
+                try:
+                    vectors = embed_array(engine, cut.windows, tokens, tell)
+                except DeviceMemoryError as error:
+                    tokens = smaller_batches(engine, tokens, error)
         vectors = average_windows(port, vectors, cut)
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))

@@ -12,6 +12,7 @@ from geneb_jax.devices.capacity import (
     best_seconds,
     keep_facts,
     matmul_rate,
+    memory_bytes,
     out_of_memory,
     peak_bytes,
     read_facts,
@@ -35,6 +36,7 @@ _CANDIDATES_ACCELERATOR = (16384, 32768, 65536, 131072, 262144)
 WORTH_TUNING = 5000  # records; fewer are embedded sooner than batch sizes are compared
 _WORTH_MEASURING = 2.0  # seconds of embedding; rates of less are noise
 _TYPICAL_LENGTH = 64  # of models whose benchmark lengths are not known
+_USED = 0.9  # of a device's memory; the rest is for batches that wait and for fragments
 _CLOSE = 0.97  # of the best rate: the smallest batch that reaches it is taken
 
 
@@ -64,14 +66,16 @@ def batch_tokens(engine: Engine, records: int, workdir: Path, wanted: int = 0) -
     return min(wanted or facts["batch_tokens"][name], most)
 
 
-def smaller_batches(engine: Engine, tokens: int, error: DeviceMemoryError, workdir: Path) -> int:
+def smaller_batches(
+    engine: Engine, tokens: int, error: DeviceMemoryError, workdir: Path | None = None
+) -> int:
     """Returns half the tokens of a batch that did not fit the device, and remembers them.
 
     Args:
         engine: The model.
         tokens: The tokens of a batch on one device.
         error: What did not fit.
-        workdir: Holds what is known of the devices.
+        workdir: Holds what is known of the devices; None: nothing is remembered.
 
     Raises:
         DeviceMemoryError: The batch was of a single record a device.
@@ -99,15 +103,35 @@ def default_batch_tokens() -> int:
 
 
 def untuned_batch_tokens(engine: Engine, records: int) -> int:
-    """Returns the device's default, or less where few records would leave much of it padding."""
-    default = default_batch_tokens()
+    """Returns the device's default, or less.
+
+    It is less where few records would leave much of it padding, and where the device's memory would
+    not hold it beside the model, by what its results take before XLA fuses any.
+    """
+    default = _fitting(engine, default_batch_tokens())
     if not bucketed(engine.port):
         return default
-    smallest, *larger = (tokens for tokens in _candidates() if tokens <= default)
+    smallest, *larger = [tokens for tokens in _candidates() if tokens <= default] or [default]
     for tokens in reversed(larger):
         if typical_padding(engine.port, records, tokens, engine.shards) < _MOST_PADDING:
             return tokens
     return smallest
+
+
+def _fitting(engine: Engine, tokens: int) -> int:
+    """Returns tokens, or a half, a quarter, ... of which a batch fits the device beside the model.
+
+    A batch of a single record a device is not made smaller, and a device that does not tell its
+    memory is taken to be large enough.
+    """
+    room = memory_bytes()
+    length = typical_length(engine.port)
+    while room is not None:
+        size = batch_size(length, tokens, engine.shards)
+        if size <= engine.shards or engine.needed_bytes(Batch((), length, size)) <= _USED * room:
+            break
+        tokens //= 2
+    return tokens
 
 
 def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def write_report(
         data=report_data(results, own, version),
         statistics=_rows(statistics) if statistics is not None else [],
         figures=_figures(figures) if figures is not None else [],
+        failures=(provenance or {}).get("failures", []),
         unseen=_unseen((provenance or {}).get("unseen", {})),
         unfinished=dict(unfinished),
         provenance=_provenance(provenance or {}),

@@ -7,6 +7,7 @@ done, the time since the run began, and the time that is left at the rate so far
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -207,10 +208,13 @@ def duration(seconds: float) -> str:
 
 def _bars(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}", table_column=Column(overflow="ellipsis", ratio=1)),
+        TextColumn(
+            "{task.description}", table_column=Column(overflow="ellipsis", no_wrap=True, ratio=1)
+        ),
         BarColumn(),
         TextColumn("{task.fields[text]}"),
         console=console,
         transient=True,
+        redirect_stderr=sys.stderr.isatty(),  # lines of the log stand above the bars
         disable=not console.is_terminal,
     )

@@ -147,7 +147,7 @@ def test_the_same_run_gives_the_same_bytes(finished, tasks_dir, tmp_path):
     assert (tmp_path / "scores.csv").read_bytes() == (finished / "scores.csv").read_bytes()
 
 
-class KilledError(Exception):
+class KilledError(BaseException):
     pass
 
 

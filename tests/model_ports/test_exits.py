@@ -19,6 +19,8 @@ def test_the_statuses_are_those_of_the_documents():
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a/b"), FAILED, "a/b: No space left on"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), FAILED, "[Errno 28] No space left on"),
         (FloatingPointError("not finite"), FAILED, "not finite"),
+        (MemoryError("Unable to allocate 4. GiB"), FAILED, "Unable to allocate 4. GiB"),
+        (MemoryError(), FAILED, "the host's memory ran out"),
         (KeyboardInterrupt(), INTERRUPTED, "interrupted; the same command goes on"),
         (KeyboardInterrupt("interrupted by SIGTERM"), INTERRUPTED, "interrupted by SIGTERM"),
     ],

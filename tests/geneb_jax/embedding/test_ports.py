@@ -11,7 +11,7 @@ from golden_ports import GOLDEN, golden_port
 import geneb_jax
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.config import ConfigError, DataSettings, EmbeddingSettings, Settings, default_config
-from geneb_jax.embedding import ports
+from geneb_jax.embedding import engine, ports
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.embedding.source import Refusal
@@ -236,3 +236,19 @@ def test_windows_need_a_record_that_is_embedded_alone():
     source = find_source(published, Settings(data=data, embedding=settings))
     (refusal,) = source.check([])
     assert "embeds a record with its batch, and none of its windows" in refusal.reason
+
+
+def test_sequences_that_do_not_fit_the_device_together_are_embedded_in_smaller_batches(monkeypatch):
+    name = "hyenadna-medium-160k-seqlen-hf:random:tiny"
+    sequences = [LONG[:n] for n in range(20, 36)]
+    whole = geneb_jax.embed(name, sequences)
+    real = engine.Engine.compiled
+
+    def compiled(machine, batch, inputs):
+        if batch.size > 4:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return real(machine, batch, inputs)
+
+    monkeypatch.setattr(engine.Engine, "compiled", compiled)
+    found = geneb_jax.embed(name, sequences)
+    np.testing.assert_allclose(found, whole, atol=2e-6, rtol=1e-5)

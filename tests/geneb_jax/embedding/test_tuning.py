@@ -68,6 +68,24 @@ def test_memory_that_runs_out_ends_the_comparison(tmp_path, small, monkeypatch, 
     assert tuning.batch_tokens(open_engine(PORT), 5000, tmp_path / "other") == 32
 
 
+def test_the_first_batch_fits_the_device_beside_the_model(monkeypatch):
+    engine = open_engine(PORT)
+    length = tuning.typical_length(PORT)
+    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(PORT.state))
+
+    def needed(tokens):
+        return engine.needed_bytes(Batch((), length, tokens // length))
+
+    # Weights and, of each token, at least what a block's feed-forward holds at once.
+    widest = 2 * PORT.config.intermediate_size * 4
+    assert weights + 2048 * widest < needed(2048) < weights + 10 * 2048 * widest
+    for fits in (2048, 512, 256):
+        monkeypatch.setattr(tuning, "memory_bytes", lambda: needed(fits) / tuning._USED + 1)  # noqa: B023
+        assert tuning.untuned_batch_tokens(engine, 10**6) == fits
+    monkeypatch.setattr(tuning, "memory_bytes", lambda: 1)  # not even a record: nothing is smaller
+    assert length <= tuning.untuned_batch_tokens(engine, 10**6) < 2 * length
+
+
 def too_large(engine, size, length):
     return DeviceMemoryError(engine.port.entry.id, Batch(tuple(range(size)), length, size))
 

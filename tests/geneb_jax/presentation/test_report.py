@@ -220,6 +220,17 @@ def test_limits_name_what_models_do_not_see_and_fits_that_did_not_end(page):
     assert len(cells) == 5
 
 
+def test_what_failed_is_named(tmp_path):
+    scores = table(*ROWS)
+    failures = [{"model": "M<1>", "task": "", "stage": "load", "reason": "a NaN in 'w'"}]
+    provenance = {"failures": failures}
+    present(run_results(scores), tmp_path, scores=scores, provenance=provenance)
+    found = section(tmp_path / "report" / "index.html", "limits")
+    (row,) = re.findall(r'<tr>(<th scope="row">M&.*?)</tr>', found)
+    cells = [re.sub("<[^>]*>", "", cell) for cell in re.split("</t[hd]>", row)[:-1]]
+    assert cells == ["M&lt;1&gt;", "all", "load", "a NaN in &#39;w&#39;"]
+
+
 def test_a_report_without_limits_has_no_such_part(tmp_path):
     scores = table(*({**row, "converged": True} for row in ROWS))
     present(run_results(scores), tmp_path, scores=scores, provenance={"unseen": {}})

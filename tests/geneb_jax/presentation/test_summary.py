@@ -1,12 +1,15 @@
 """What a person reads at the end of a run."""
 
 import io
+import re
 
 from rich.console import Console
 from score_rows import table
 
+from geneb_jax.failures import Failure
 from geneb_jax.presentation.summary import (
     headline,
+    print_failures,
     print_layers,
     print_speeds,
     print_table,
@@ -85,3 +88,17 @@ def test_fits_that_did_not_end_are_counted_once_a_model():
     assert "2 of kmer-4, 1 of kmer-2" in console.export_text()
     print_unfinished_fits(scores[scores["converged"]], quiet := Console(record=True))
     assert not quiet.export_text()
+
+
+def test_what_failed_is_a_table_whose_length_is_bounded():
+    console = Console(width=100, record=True)
+    print_failures([], console)
+    assert console.export_text() == ""
+    one = Failure("some", "", "load", "x.bin: is damaged")
+    print_failures([one, *[Failure("", f"task {i}", "read", "no row") for i in range(50)]], console)
+    rows = [re.split(r"\s*│\s*", line)[1:5] for line in console.export_text().splitlines()]
+    cells = [row for row in rows if len(row) == 4]
+    assert cells[0] == ["some", "all", "load", "x.bin: is damaged"]
+    assert cells[1] == ["all", "task 0", "read", "no row"]
+    assert cells[-1] == ["and 11 more", "", "", "in run.json"]
+    assert len(cells) == 41
