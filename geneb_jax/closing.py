@@ -24,9 +24,8 @@ from geneb_jax.presentation.summary import (
     print_table,
     print_unfinished_fits,
 )
-from geneb_jax.scoring.evaluation import Evaluation
-from geneb_jax.scoring.heads import asked_heads
-from geneb_jax.scoring.scores import protocol_rows, represented
+from geneb_jax.scoring.evaluation import Evaluation, asked_rows, represented_rows
+from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.tasks.task import Task
 
 
@@ -53,13 +52,8 @@ def close_run(
         workdir: Takes the files.
         console: Shows the tables.
     """
-    columns = {
-        name: [each.columns for each in many] for name, many in evaluation.representations.items()
-    }
-    submitted = represented(evaluation.scores, columns)
-    _submit(settings, evaluation, submitted, workdir)
-    asked = submitted[submitted["task"].isin([task.info.id for task in tasks])]
-    shown = asked_heads(asked, settings.probes)
+    _submit(settings, evaluation, represented_rows(evaluation), workdir)
+    shown = asked_rows(evaluation, tasks, settings.probes)
     shown = shown.assign(model=shown["model"].replace(_local_names(evaluation.cards)))
     if not shown.empty:
         save_heatmap(shown, workdir / "figures")

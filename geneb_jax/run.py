@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -27,7 +28,14 @@ from geneb_jax.files.names import clashes
 from geneb_jax.log_file import log_kept_for
 from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
-from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, assist, evaluate
+from geneb_jax.scoring.evaluation import (
+    Evaluation,
+    Evaluator,
+    Workload,
+    asked_rows,
+    assist,
+    evaluate,
+)
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
@@ -55,14 +63,19 @@ class Outcome(NamedTuple):
             table (see `presentation.results`) of that source, with `config.plan` the plan in
             numbers. Empty in a process other than the first.
         failures: What could not be computed; the same command tries it again.
+        asked: The rows of the scores table that this call asked for; the workdir may hold others.
     """
 
     scores: pd.DataFrame
     failures: Sequence[Failure]
+    asked: pd.DataFrame
 
 
 def run(
-    config: ml_collections.ConfigDict, workdir: Path, console: Console | None = None
+    config: ml_collections.ConfigDict,
+    workdir: Path,
+    console: Console | None = None,
+    given: Mapping[str, Source] = MappingProxyType({}),
 ) -> Outcome:
     """Evaluates the config's models on its tasks.
 
@@ -70,6 +83,7 @@ def run(
         config: See `config.default_config`.
         workdir: Takes all results; a restart in it skips finished model-task pairs.
         console: Shows progress and the final table; None: standard output.
+        given: Models that are there already, by the names that `config.models` has for them.
 
     Raises:
         ConfigError: Lists everything that is wrong with the config, or what keeps every model or
@@ -80,13 +94,15 @@ def run(
     if settings.output.plan:
         from geneb_jax.plan import print_plan  # noqa: PLC0415 (no run needs it)
 
-        return Outcome(print_plan(settings, workdir, console or wide_console(150)), [])
+        planned = print_plan(settings, workdir, console or wide_console(150))
+        return Outcome(planned, [], planned)
     console = console or wide_console(120)
     if settings.output.scores:
         _check_workdir(workdir)
         from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)
 
-        return Outcome(present_scores(settings.output, workdir, console), [])
+        presented = present_scores(settings.output, workdir, console)
+        return Outcome(presented, [], presented)
     if settings.devices.processes:
         try:
             join(settings.devices.processes)
@@ -99,21 +115,22 @@ def run(
         keep_programs(settings.devices.programs_dir)
         assist(workloads, workdir, failures)
         meet(_END)
-        return Outcome(pd.DataFrame(), failures.found)
+        return Outcome(pd.DataFrame(), failures.found, pd.DataFrame())
     with log_kept_for(workdir) as keep_log:
         try:
             with owned(workdir):
                 progress = RunProgress(console, failures, workdir)
                 with progress.shown():
-                    workloads, tasks = check(settings, failures)
+                    workloads, tasks = check(settings, failures, given)
                     keep_log()
                     file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
                     progress.begin(len(workloads))
-                    scores = _compute(config, settings, workloads, tasks, progress)
+                    evaluation = _compute(config, settings, workloads, tasks, progress)
                     file_only.info("done, %d failed", len(failures.found))
         except OwnedError as error:
             raise ConfigError([f"--workdir={error}"]) from error
-    return Outcome(scores, failures.found)
+    asked = asked_rows(evaluation, tasks, settings.probes)
+    return Outcome(evaluation.scores, failures.found, asked)
 
 
 def _compute(
@@ -122,8 +139,8 @@ def _compute(
     workloads: Sequence[Workload],
     tasks: Sequence[Task],
     progress: RunProgress,
-) -> pd.DataFrame:
-    """Computes, writes and shows what was found fit to run; returns the scores table."""
+) -> Evaluation:
+    """Computes, writes and shows what was found fit to run."""
     workdir, failures = progress.workdir, progress.failures
     checked, memory = progress.elapsed(), {"read and check": peaks()}
     keep_programs(settings.devices.programs_dir)
@@ -148,7 +165,7 @@ def _compute(
 
     close_run(settings, evaluation, failures.found, tasks, provenance, workdir, progress.console)
     meet(_END)
-    return evaluation.scores
+    return evaluation
 
 
 def _check_workdir(workdir: Path) -> None:
@@ -159,12 +176,17 @@ def _check_workdir(workdir: Path) -> None:
         raise ConfigError([f"--workdir={error}"]) from error
 
 
-def check(settings: Settings, failures: Failures) -> tuple[list[Workload], list[Task]]:
+def check(
+    settings: Settings,
+    failures: Failures,
+    given: Mapping[str, Source] = MappingProxyType({}),
+) -> tuple[list[Workload], list[Task]]:
     """Finds the models, reads the tasks, and checks the ones against the others.
 
     Args:
         settings: What is asked.
         failures: Takes the models and tasks that cannot be run, where others can.
+        given: Models that are there already; see `run`.
 
     Returns:
         The models that can be run, each with the tasks it can be run on; and all tasks.
@@ -174,7 +196,7 @@ def check(settings: Settings, failures: Failures) -> tuple[list[Workload], list[
             that the devices do not make, and a folder for embeddings that takes none. Where no
             model or no task can be run, or at the first failure with `fail_fast`, these too.
     """
-    sources, problems = find_sources(settings)
+    sources, problems = find_sources(settings, given)
     tasks: list[Task] = []
     unreadable: Mapping[str, str] = {}
     try:

@@ -13,7 +13,8 @@ MODEL:random:tiny         a tiny port with random weights
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Source
@@ -30,8 +31,14 @@ SOURCES: Sequence[str] = (
 )
 
 
-def find_sources(settings: Settings) -> tuple[list[Source], list[str]]:
+def find_sources(
+    settings: Settings, given: Mapping[str, Source] = MappingProxyType({})
+) -> tuple[list[Source], list[str]]:
     """Finds the source of every model that the settings name; 'all' stands for the paper's 40.
+
+    Args:
+        settings: Name the models.
+        given: Sources that are there already, by the names that the settings have for them.
 
     Returns:
         The sources of the models that can be run, and a problem for each that cannot.
@@ -41,7 +48,7 @@ def find_sources(settings: Settings) -> tuple[list[Source], list[str]]:
     for name in settings.data.models:
         for wanted in catalog.entries() if name == "all" else (name,):
             try:
-                source = find_source(wanted, settings)
+                source = given.get(wanted) or find_source(wanted, settings)
             except ValueError as error:
                 problems.append(f"config.models: {error}")
             else:

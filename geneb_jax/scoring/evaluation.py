@@ -20,10 +20,10 @@ from geneb_jax.embedding.source import Features, OpenSource, Representation, Sou
 from geneb_jax.failures import Failures
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.cells import Cell, cell_of, gather
-from geneb_jax.scoring.heads import head_columns, hold_all_heads, probes_of
+from geneb_jax.scoring.heads import asked_heads, head_columns, hold_all_heads, probes_of
 from geneb_jax.scoring.predictions import write_predictions
 from geneb_jax.scoring.progress import RunProgress
-from geneb_jax.scoring.scores import arrange, write_scores
+from geneb_jax.scoring.scores import arrange, represented, write_scores
 from geneb_jax.tasks.task import Task, content_digest
 from probes import HeadScore, evaluate_task
 
@@ -128,6 +128,22 @@ def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task
             gathered.prepared,
         )
     return evaluation
+
+
+def represented_rows(evaluation: Evaluation) -> pd.DataFrame:
+    """Returns the rows of the scores table that are of the run's models as it computed them."""
+    columns = {
+        name: [each.columns for each in many] for name, many in evaluation.representations.items()
+    }
+    return represented(evaluation.scores, columns)
+
+
+def asked_rows(
+    evaluation: Evaluation, tasks: Sequence[Task], probes: ProbeSettings
+) -> pd.DataFrame:
+    """Returns those of them that a run was asked for: the workdir may hold more tasks and heads."""
+    rows = represented_rows(evaluation)
+    return asked_heads(rows[rows["task"].isin([task.info.id for task in tasks])], probes)
 
 
 def assist(workloads: Sequence[Workload], workdir: Path, failures: Failures) -> None:

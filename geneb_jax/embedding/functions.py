@@ -1,0 +1,206 @@
+"""A Python function as a model of a run: from a list of sequences to their embeddings."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from etils import epath
+
+from geneb_jax.embedding.source import (
+    Advance,
+    Cost,
+    Prepared,
+    Refusal,
+    Representation,
+    SourcePlan,
+    baseline,
+    count_records,
+    unpublished_card,
+)
+from geneb_jax.embedding.store import Store, key
+from geneb_jax.tasks.task import Task
+from model_ports.contract.family import FINAL, View
+from model_ports.running.letters import Unseen
+
+# Takes N sequences and returns their embeddings [N, D], as an array or what NumPy makes one of.
+Embed = Callable[[list[str]], Any]
+
+_CHUNK_RECORDS = 1024  # are lost at most where a run is killed
+_LETTERS = 40  # of a record that are shown
+_COMPARED = 4  # kept embeddings that are computed again, to see whether the function is the same
+_TOLERANCE = 1e-2  # of their largest value: what another batch or bfloat16 may change
+
+
+class FunctionError(ValueError):
+    """Raised for a function that returns no embeddings, or others than were kept of it."""
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """A function as a model of a run.
+
+    Its embeddings are kept by name and record. What a function computes cannot be read from it, so
+    that another one needs another name; before kept embeddings are taken, some are computed again
+    and compared.
+
+    Attributes:
+        name: Its name in the config and in scores.csv.
+        function: Embeds sequences.
+        batch_size: The most sequences that it is given at once.
+        folder: Keeps its embeddings.
+    """
+
+    name: str
+    function: Embed
+    batch_size: int
+    folder: epath.Path
+    shared: bool = False
+
+    def check(self, tasks: Sequence[Task]) -> list[Refusal]:
+        """Returns what is wrong where kept embeddings are not those of the function."""
+        if not self.folder.is_dir():
+            return []
+        store = Store(self.folder)
+        records = dict.fromkeys(s for task in tasks for s in task.test.sequences[:_COMPARED])
+        keys = {key(sequence): sequence for sequence in records}
+        kept = [k for k in keys if k not in store.missing(list(keys))][:_COMPARED]
+        if not kept:
+            return []
+        old, new = store.get(kept), self.call([keys[k] for k in kept])
+        if old.shape == new.shape:
+            difference = np.abs(old - new).max(axis=1) / np.abs(old).max(axis=1).clip(1e-30)
+            if difference.max() <= _TOLERANCE:
+                return []
+            what = f"differs by {difference.max():.2g} of its largest value"
+        else:
+            what = f"has {new.shape[1]} values, not {old.shape[1]}"
+        return [
+            Refusal(
+                f"its embedding of '{keys[kept[0]][:_LETTERS]}' {what} from the one that is kept "
+                f"in {self.folder}; give another function another name"
+            )
+        ]
+
+    def plan(self, workdir: Path) -> SourcePlan:
+        """Returns that nothing is known of the function."""
+        del workdir
+        return SourcePlan(lambda tasks: Cost(count_records(tasks)), 0)
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns nothing: what the function reads of a sequence is not known."""
+        del sequences
+        return []
+
+    def open(self, workdir: Path) -> "OpenFunction":
+        """Opens the store of its embeddings."""
+        del workdir
+        identity = {"model": self.name, "function": "kept by name"}
+        return OpenFunction(self, (baseline(identity),), Store(self.folder, identity))
+
+    def embed(
+        self, sequences: Sequence[str], names: Sequence[str], advance: Advance
+    ) -> dict[View, np.ndarray]:
+        """Returns the function's embeddings of N sequences, float32 [N, D]; see `Source`."""
+        del names
+        vectors = np.concatenate([*self.batches(sequences, advance)])
+        return {View(FINAL, "mean"): vectors}
+
+    def batches(self, sequences: Sequence[str], advance: Advance) -> Iterator[np.ndarray]:
+        """Yields the embeddings of sequences, batch after batch, float32 [n, D].
+
+        Raises:
+            FunctionError: The function returns something else, or embeddings of several widths.
+        """
+        width = None
+        for start in range(0, len(sequences), self.batch_size):
+            batch = list(sequences[start : start + self.batch_size])
+            vectors = self.call(batch)
+            width = width or vectors.shape[1]
+            if vectors.shape[1] != width:
+                raise FunctionError(
+                    f"function '{self.name}' returned embeddings of {width} and of "
+                    f"{vectors.shape[1]} values; all need the same number"
+                )
+            yield vectors
+            advance(len(batch))
+
+    def call(self, sequences: list[str]) -> np.ndarray:
+        """Returns the function's embeddings of N sequences, float32 [N, D].
+
+        Raises:
+            FunctionError: The function returns something else, or values that are not finite.
+        """
+        returned = self.function(sequences)
+        try:
+            vectors = np.asarray(returned)
+        except Exception as error:  # whatever the array of another framework raises
+            raise FunctionError(
+                f"function '{self.name}' returned {type(returned).__name__}, of which NumPy makes "
+                f"no array ({' '.join(str(error).split())}); return a NumPy array [N, D]"
+            ) from error
+        if vectors.dtype.kind not in "fiu" or vectors.ndim != 2 or not vectors.shape[1]:
+            raise FunctionError(
+                f"function '{self.name}' returned an array of the shape {list(vectors.shape)} and "
+                f"dtype {vectors.dtype}; numbers [{len(sequences)}, D] are needed"
+            )
+        if len(vectors) != len(sequences):
+            raise FunctionError(
+                f"function '{self.name}' returned {len(vectors)} embeddings of {len(sequences)} "
+                "sequences"
+            )
+        with np.errstate(over="ignore"):
+            vectors = vectors.astype(np.float32)
+        finite = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            raise FunctionError(
+                f"function '{self.name}' returned values that are not finite in float32 for "
+                f"'{sequences[int(finite.argmin())][:_LETTERS]}'"
+            )
+        return vectors
+
+
+class OpenFunction(NamedTuple):
+    """A function and the store of its embeddings.
+
+    Attributes:
+        source: The function.
+        representations: Its one representation.
+        store: Keeps its embeddings by record.
+    """
+
+    source: FunctionSource
+    representations: Sequence[Representation]
+    store: Store
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What a submission says of the model."""
+        return unpublished_card(self.source.name, training_data="not stated")
+
+    def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
+        """Embeds the records of these tasks that are not kept already, each distinct one once."""
+        records = dict.fromkeys(
+            s for task in tasks for split in (task.train, task.test) for s in split.sequences
+        )
+        keys = {key(sequence): sequence for sequence in records}
+        missing = self.store.missing(list(keys))
+        # Records of like length together: a model that pads has less to pad.
+        wanted = sorted((k for k in keys if k in missing), key=lambda k: len(keys[k]))
+        held, written = [], 0
+        for vectors in self.source.batches([keys[k] for k in wanted], advance):
+            held.append(vectors)
+            end = written + sum(map(len, held))
+            if end - written >= _CHUNK_RECORDS or end == len(wanted):
+                self.store.add(wanted[written:end], np.concatenate(held))
+                held, written = [], end
+
+        def features(task: Task, _: Representation) -> tuple[np.ndarray, np.ndarray]:
+            train, test = ([key(s) for s in split.sequences] for split in (task.train, task.test))
+            return self.store.get(train), self.store.get(test)
+
+        return Prepared(features, {})
+
+    def prepare_share(self, tasks: Sequence[Task]) -> None:
+        """Does nothing: the first process alone calls the function."""
