@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -481,9 +482,13 @@ def _command(*words: str) -> None:
     from geneb_jax.commands import main
     from geneb_jax.config import parse_config
 
+    def only_parse(config: Any, *_: Any) -> Any:
+        parse_config(config)
+        return SimpleNamespace(failures=())
+
     out = io.StringIO()
     with (
-        mock.patch("geneb_jax.run.run", lambda config, *_: parse_config(config)),
+        mock.patch("geneb_jax.run.run", only_parse),
         contextlib.redirect_stderr(out),
         contextlib.redirect_stdout(io.StringIO()),
     ):

@@ -1,6 +1,8 @@
 """The catalog: what is known of each model, one JSON file a model in `data/`.
 
-Adding a model of a known family adds one file here and no code.
+Adding a model of a known family adds one file here and no code. `data/more/` has models beyond the
+paper's 40. Some of its files state all that a model needs; the others leave to the checkpoint what
+is not known, and are read with it (`loading.local_catalog`).
 """
 
 import difflib
@@ -10,7 +12,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from absl import logging
 
@@ -158,15 +161,60 @@ def entries() -> Mapping[str, Entry]:
     return {entry.id: entry for entry in sorted(found, key=lambda e: (-e.params, e.id))}
 
 
+class More(NamedTuple):
+    """A model beyond the paper's 40.
+
+    Attributes:
+        path: Its file.
+        fields: What the file states: fields of `Entry`, and `proof`, 'fixture' where outputs of the
+            original code are compared with; otherwise its family alone speaks for it.
+        entry: The entry; None where the file leaves something to the checkpoint.
+    """
+
+    path: Path
+    fields: Mapping[str, Any]
+    entry: Entry | None
+
+
+@functools.cache
+def more() -> Mapping[str, More]:
+    """Returns the models beyond the paper's 40, by id in alphabetical order."""
+    folder = Path(str(resources.files("model_ports") / "data" / "more"))
+    found = {}
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.name.lower()):
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        stated = {name: value for name, value in fields.items() if name != "proof"}
+        found[fields["id"]] = More(path, fields, _whole_entry(stated))
+    return found
+
+
+def _whole_entry(stated: Mapping[str, Any]) -> Entry | None:
+    """Returns the entry that fields make; None where what the computation needs is missing."""
+    if not {"tokenizer", "presets", "config", "width", "params"} <= stated.keys():
+        return None
+    absent = {"labels_paper_v1": {}, "licence": {"weights": None, "code": None}}
+    defects = tuple(stated.get("known_defects", ()))
+    return Entry(**{**absent, **stated, "known_defects": defects})
+
+
 def get(model_id: str) -> Entry:
     """Returns the entry of a model by its id.
 
     Raises:
-        CatalogError: No such model; names the nearest.
+        CatalogError: No such model; names the nearest. Or its file leaves something to the
+            checkpoint.
     """
-    if model_id not in entries():
+    entry = known(model_id)
+    if entry is None:
         raise _unknown(model_id, ())
-    return entries()[model_id]
+    return entry
+
+
+def known(model_id: str) -> Entry | None:
+    """Returns the entry of a model by its id; None where there is none without the checkpoint."""
+    if model_id in entries():
+        return entries()[model_id]
+    return more()[model_id].entry if model_id in more() else None
 
 
 def resolve(name: str, others: Iterable[str] = ()) -> str:
@@ -182,7 +230,7 @@ def resolve(name: str, others: Iterable[str] = ()) -> str:
     Raises:
         CatalogError: No such model; names the nearest.
     """
-    if name in entries():
+    if name in entries() or name in more():
         return name
     found = find(name)
     if found is None:
@@ -199,18 +247,19 @@ def find(name: str) -> str | None:
 @functools.cache
 def _names() -> Mapping[str, str]:
     """Returns the ids of all models by each of their names in lower case."""
+    named = [(e.id, e.paper_name, e.source["repo"]) for e in entries().values()]
+    named += [(id, m.fields["paper_name"], m.fields["source"]["repo"]) for id, m in more().items()]
     return {
-        name.casefold(): entry.id
-        for entry in entries().values()
-        for repo in [entry.source["repo"] or ""]
-        for name in (repo, repo.rpartition("/")[2], entry.paper_name, entry.id)
+        name.casefold(): model_id
+        for model_id, paper_name, repo in named
+        for name in (repo or "", (repo or "").rpartition("/")[2], paper_name, model_id)
         if name
     }
 
 
 def _unknown(name: str, others: Iterable[str]) -> CatalogError:
     papers = (entry.paper_name for entry in entries().values())
-    known = {spelled.casefold(): spelled for spelled in (*others, *papers, *entries())}
+    known = {spelled.casefold(): spelled for spelled in (*others, *papers, *entries(), *more())}
     near = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.4)
     hint = f"; did you mean {' or '.join(known[n] for n in near)}?" if near else ""
     return CatalogError(f"model '{name[:_SHOWN]}' is not in the catalog{hint}")

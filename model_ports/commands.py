@@ -58,7 +58,7 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
 
 
 def list_models(_: argparse.Namespace) -> int:
-    """Prints the 40 models: family, size, default precision, licence, state of the port."""
+    """Prints the paper's 40 models and the others that are known, with sizes and licences."""
     from rich.console import Console
     from rich.table import Table
 
@@ -83,7 +83,24 @@ def list_models(_: argparse.Namespace) -> int:
     console = Console(width=Console(width=10**4).measure(table).maximum)
     console.print(table)
     models = catalog.entries().values()
-    console.print(f"{sum(entry.ported for entry in models)} of {len(models)} models are ported")
+    console.print(f"{sum(entry.ported for entry in models)} of {len(models)} models are ported\n")
+    more = Table(box=None)
+    for column in ("more models", "family", "repository", "proven by", "sizes and tokenizer"):
+        more.add_column(column, no_wrap=True)
+    for model_id, model in catalog.more().items():
+        more.add_row(
+            model_id,
+            model.fields["family"],
+            model.fields["source"]["repo"] or model.fields["source"]["url"],
+            model.fields.get("proof", "family"),
+            "stated" if model.entry else "come with the checkpoint",
+        )
+    console = Console(width=Console(width=10**4).measure(more).maximum)
+    console.print(more)
+    console.print(
+        "fixture: the port gives the original code's outputs on a small checkpoint; family: its "
+        "family does, on other models"
+    )
     return DONE
 
 

@@ -7,7 +7,6 @@ none is at the value that it has before training.
 import dataclasses
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import jax
 import numpy as np
@@ -60,9 +59,7 @@ def stock_entry(family: str) -> catalog.Entry:
 
 def stock_port(family: str, folder: Path, dtype: str = "float32") -> Port:
     """Returns the port of a folder that transformers saved."""
-    entry = stock_entry(family)
-    with mock.patch.object(catalog, "entries", lambda: {entry.id: entry}):
-        return load_port(plan_checkpoint(entry.id, folder), dtype)
+    return load_port(plan_checkpoint(stock_entry(family), folder), dtype)
 
 
 def stock_states(model: Any, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -8,21 +8,24 @@ from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.labels import check_label, labelled
 from geneb_jax.embedding.ports import PortSource
+from geneb_jax.embedding.source import UnfitSource
 from model_ports.loading.address import parse_address
 from model_ports.loading.describe import describe
 from model_ports.loading.hub import describe_repository
+from model_ports.loading.tensors import CheckpointError
+from model_ports.tokenizers import TokenizerError
 
 _PREFIX = "hf:"
 
 
-def source_of(name: str, settings: Settings) -> PortSource | None:
+def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     """Returns the source that `hf:...` or `NAME=hf:...` names; None: the name is of another kind.
 
-    Without NAME a model is called after its adapter, folder or repository.
+    Where the files do not say how the model is computed, as `describe` needs it, the source is
+    unfit. Without NAME a model is called after its adapter, folder or repository.
 
     Raises:
-        ValueError: There is no such folder, repository or revision, the name is taken, or the
-            files do not say how the model is computed; see `describe`.
+        ValueError: There is no such folder, repository or revision, or the name is taken.
     """
     found = labelled(name, _PREFIX)
     if found is None:
@@ -32,10 +35,13 @@ def source_of(name: str, settings: Settings) -> PortSource | None:
     if not label:
         label = address.name
         check_label(label, f"NAME={name}")
-    if address.folder:
-        entry = describe(address.folder, label)
-    else:
-        entry = describe_repository(address.repo, address.revision, label)
+    try:
+        if address.folder:
+            entry = describe(address.folder, label)
+        else:
+            entry = describe_repository(address.repo, address.revision, label)
+    except (CheckpointError, TokenizerError) as error:
+        return UnfitSource(label, str(error))
     return PortSource(
         label,
         entry,

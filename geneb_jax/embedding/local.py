@@ -1,27 +1,44 @@
-"""Models of a catalog of one's own, `config.catalog`, by their ids."""
+"""Models of a catalog of one's own, `config.catalog`, by their ids.
+
+The models beyond the paper's 40 of which the package does not know all are of this kind too.
+"""
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding.labels import check_label
 from geneb_jax.embedding.ports import PortSource, split_weights
+from geneb_jax.embedding.source import UnfitSource
+from model_ports import catalog
+from model_ports.loading.download import HubError
 from model_ports.loading.local_catalog import model_files, read_model
+from model_ports.loading.tensors import CheckpointError
+from model_ports.tokenizers import TokenizerError
 
 
-def source_of(name: str, settings: Settings) -> PortSource | None:
-    """Returns the source that ID, ID:random or ID:random:tiny names; None: the catalog lacks it.
+def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
+    """Returns the source that ID, ID:random or ID:random:tiny names; None: no catalog has it.
+
+    It is unfit where the checkpoint is missing or does not say how the model is computed.
 
     Raises:
-        ValueError: A file of the catalog is not valid, the id is that of another model, or the
-            checkpoint does not say how the model is computed; see `read_model`.
+        ValueError: A file of the catalog is not valid, or the id is that of another model.
     """
-    if settings.data.catalog is None:
-        return None
-    files = model_files(settings.data.catalog)
-    if name.partition(":")[0] not in files:
-        return None
-    model_id, weights = split_weights(name)
-    path = files[model_id]
-    check_label(model_id, f"the field id of {path}")
-    entry, address = read_model(path, settings.data.checkpoints_dir)
+    model_id = name.partition(":")[0]
+    files = model_files(settings.data.catalog) if settings.data.catalog else {}
+    if model_id in files:
+        path = files[model_id]
+        check_label(model_id, f"the field id of {path}")
+    else:
+        model_id = catalog.find(model_id) or model_id
+        others = catalog.more()
+        if model_id not in others or others[model_id].entry is not None:
+            return None
+        path = others[model_id].path
+    _, weights = split_weights(name)
+    name = ":".join([model_id, *name.split(":")[1:]])
+    try:
+        entry, address = read_model(path, settings.data.checkpoints_dir)
+    except (CheckpointError, TokenizerError, HubError) as error:
+        return UnfitSource(name, str(error))
     return PortSource(
         name,
         entry,

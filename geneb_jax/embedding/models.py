@@ -10,10 +10,11 @@ MODEL                     a port with its checkpoint: the model's id, its name i
                           its repository on the hub
 MODEL:random              a full-size port with random weights, the untrained control
 MODEL:random:tiny         a tiny port with random weights
+all, more                 the paper's 40; the others that the package knows
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from geneb_jax.config import Settings
@@ -31,10 +32,16 @@ SOURCES: Sequence[str] = (
 )
 
 
+# Names that stand for several models.
+_GROUPS: Mapping[str, Callable[[], Iterable[str]]] = {"all": catalog.entries, "more": catalog.more}
+
+
 def find_sources(
     settings: Settings, given: Mapping[str, Source] = MappingProxyType({})
 ) -> tuple[list[Source], list[str]]:
-    """Finds the source of every model that the settings name; 'all' stands for the paper's 40.
+    """Finds the source of every model that the settings name.
+
+    'all' stands for the paper's 40, 'more' for the others that the package knows.
 
     Args:
         settings: Name the models.
@@ -46,7 +53,7 @@ def find_sources(
     sources: dict[str, Source] = {}
     problems = []
     for name in settings.data.models:
-        for wanted in catalog.entries() if name == "all" else (name,):
+        for wanted in _GROUPS.get(name, lambda: (name,))():  # noqa: B023 (called at once)
             try:
                 source = given.get(wanted) or find_source(wanted, settings)
             except ValueError as error:

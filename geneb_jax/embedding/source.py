@@ -230,6 +230,44 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class UnfitSource:
+    """A model whose files keep it from being run; the others of a run go on.
+
+    Attributes:
+        name: Its name in the config.
+        reason: What is wrong, in one line.
+    """
+
+    name: str
+    reason: str
+    shared: bool = False
+
+    def check(self, tasks: Sequence[Task]) -> list[Refusal]:
+        """Returns the reason."""
+        del tasks
+        return [Refusal(self.reason)]
+
+    def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
+        """Returns nothing: the model sees no record."""
+        del sequences
+        return []
+
+    def plan(self, workdir: Path) -> SourcePlan:
+        """Raises ValueError with the reason."""
+        raise ValueError(self.reason)
+
+    def open(self, workdir: Path) -> OpenSource:
+        """Raises ValueError with the reason."""
+        raise ValueError(self.reason)
+
+    def embed(
+        self, sequences: Sequence[str], names: Sequence[str], advance: Advance
+    ) -> dict[View, np.ndarray]:
+        """Raises ValueError with the reason."""
+        raise ValueError(self.reason)
+
+
 def unpublished_card(name: str, *, params: int = 0, training_data: str = "none") -> dict[str, Any]:
     """Returns what a submission says of a model that nobody has published."""
     return {

@@ -12,7 +12,7 @@ import pandas as pd
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.tasks.tabular import TableError, first_problems, read_table, shown
-from model_ports.catalog import entries
+from model_ports.catalog import known
 from probes import METRICS
 
 _KINDS: Mapping[str, Callable[[str], Any]] = {
@@ -246,9 +246,11 @@ def preset_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of what each model's preset pools, and of baselines, which have none."""
     keep = scores["tap"].isin(["none", _FINAL])
     for (model, preset), group in scores.groupby(["model", "preset"]):
-        entry = entries().get(str(model).partition(":")[0])
+        entry = known(str(model).partition(":")[0])
         if entry and preset in entry.presets:
             keep[group.index] &= group["pooling"] == entry.preset(cast(Any, preset)).pooling
+        elif (group["pooling"] == "mean").any():  # what `describe` pools of a model of one's own
+            keep[group.index] &= group["pooling"] == "mean"
     return scores[keep]
 
 

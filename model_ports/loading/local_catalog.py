@@ -17,6 +17,7 @@ from model_ports import catalog
 from model_ports.loading.address import Address, parse_address
 from model_ports.loading.describe import describe
 from model_ports.loading.hub import describe_repository
+from model_ports.loading.tensors import CheckpointError
 
 _SHOWN = 60  # letters of a value in an error
 
@@ -60,6 +61,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "unstated": (_is_object, "an object of fields of config.json"),
     "dtype": (lambda v: v in catalog.DTYPES[1:], " or ".join(catalog.DTYPES[1:])),
     "files": (_is_list, "a list of files"),
+    "proof": (_is_text, "what the model was compared with"),
 }
 _PRESET_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "max_tokens": (lambda v: v is None or _is_count(v), "a whole number above 0, or null"),
@@ -67,6 +69,8 @@ _PRESET_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "batching": (lambda v: v in catalog.BATCHINGS, " or ".join(catalog.BATCHINGS)),
     "padding_side": (lambda v: v in ("right", "left", "both"), "right, left or both"),
     "masked": (lambda v: isinstance(v, bool), "true or false"),
+    "window": (lambda v: v is None or _is_count(v), "a whole number above 0, or null"),
+    "stride": (lambda v: v is None or _is_count(v), "a whole number above 0, or null"),
 }
 # What `presets` says instead of fields.
 _PRESET_REASONS = ("same_as_corrected", "unavailable")
@@ -115,7 +119,8 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
 
     Raises:
         CatalogError: Names a field that is not known or not valid, or there is no checkpoint.
-        CheckpointError, TokenizerError, HubError: See `describe` and `describe_repository`.
+        CheckpointError, TokenizerError, HubError: See `describe` and `describe_repository`; or the
+            checkpoint's config.json differs from what the file states of it.
     """
     content = _read(path)
     for name, value in content.items():
@@ -128,7 +133,8 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
         _check(path, f"presets.{preset}", values, (_is_object, "an object"))
         _check_preset(path, preset, values)
     model_id = content.pop("id", path.stem)
-    text = content.pop("folder", None)
+    text, config = content.pop("folder", None), content.pop("config", {})
+    content.pop("proof", None)
     stated = content | {"known_defects": tuple(content.get("known_defects", ()))}
     if text is None and checkpoints_dir and (checkpoints_dir / model_id).is_dir():
         text = str((checkpoints_dir / model_id).absolute())
@@ -136,7 +142,9 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
         if text is not None:
             address = parse_address(text, lambda each: path.parent / Path(each).expanduser())
             if address.folder:
-                return LocalModel(describe(address.folder, model_id, stated), address)
+                entry = describe(address.folder, model_id, stated)
+                _check_config(entry, config)
+                return LocalModel(entry, address)
             source = {"repo": address.repo, "revision": address.revision}
         else:
             source = content.get("source", {})
@@ -147,9 +155,25 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
             )
         stated.pop("source", None)
         entry = describe_repository(str(repo), str(revision or ""), model_id, stated)
+        _check_config(entry, config)
         return LocalModel(entry, Address(None, None, str(repo), str(revision)))
     except ValueError as error:
-        raise catalog.CatalogError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _check_config(entry: catalog.Entry, stated: Mapping[str, Any]) -> None:
+    """Checks what a file states of config.json, so that no other size goes under a model's name.
+
+    Raises:
+        CheckpointError: Names the field that the checkpoint's config.json has another value of.
+    """
+    for name, value in stated.items():
+        if name in entry.config and entry.config[name] != value:
+            raise CheckpointError(
+                f"config.json: {name} is {json.dumps(entry.config[name])[:_SHOWN]}, but the "
+                f"model '{entry.id}' has {json.dumps(value)[:_SHOWN]}: it is another model's "
+                "checkpoint, or remove the field from the catalog's file"
+            )
 
 
 def model_text(entry: catalog.Entry, folder: str | None) -> str:

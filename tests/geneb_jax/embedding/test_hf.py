@@ -41,15 +41,13 @@ def test_a_model_is_called_after_its_folder_or_as_it_is_named(folder):
         (["hf:{grover}"], "'GROVER' is the name of another model; give a new one as in NAME=hf:"),
         (["hf:{folder}", "hf:{other}"], "is called 'tuned' too; give one another name"),
         (["a=hf:{folder}", "a=embeddings:{folder}"], "is called 'a' too"),
-        (["hf:{empty}"], "no config.json"),
     ],
 )
 def test_what_cannot_be_named_is_a_problem(folder, tmp_path, names, words):
     others = {"grover": tmp_path / "GROVER", "other": tmp_path / "tuned"}
     for other in others.values():
         shutil.copytree(folder, other)
-    (tmp_path / "empty").mkdir()
-    given = {"folder": folder, "empty": tmp_path / "empty", **others}
+    given = {"folder": folder, **others}
     _, problems = find(*(name.format(**given) for name in names))
     (problem,) = problems
     assert words in problem
@@ -100,12 +98,21 @@ def test_new_weights_in_the_folder_are_computed_anew(folder, tmp_path):
     assert all("mine" in str(path) for path in changed)
 
 
-def test_a_folder_that_cannot_run_is_said_before_anything_starts(folder, tmp_path):
+def test_a_folder_that_cannot_run_fails_alone(folder, tmp_path):
     lower = saved_models.save(
         lambda: saved_models.bert("BertModel", 69),
         lambda folder: saved_models.write_wordpiece(folder, saved_models.kmer_words(3)),
         tmp_path / "lower",
     )
-    with pytest.raises(ConfigError, match="do_lower_case"):
-        run(config_of(tmp_path, f"kmer-2,hf:{lower}"), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    (tmp_path / "empty").mkdir()
+    config = config_of(tmp_path, f"kmer-2,hf:{lower},hf:{tmp_path / 'empty'}")
+    outcome = run(config, tmp_path / "run")
+    assert set(outcome.scores["model"]) == {"kmer-2"}
+    first, second = outcome.failures
+    assert (first.model, second.model) == ("lower", "empty")
+    assert "do_lower_case" in first.reason
+    assert "no config.json" in second.reason
+    config.fail_fast = True
+    with pytest.raises(ConfigError, match="'lower': .*do_lower_case"):
+        run(config, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

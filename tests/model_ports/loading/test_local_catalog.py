@@ -9,6 +9,8 @@ from model_ports.commands import main
 from model_ports.loading.describe import describe
 from model_ports.loading.local_catalog import model_files, read_model
 from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.tensors import CheckpointError
+from model_ports.tokenizers import TokenizerError
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +124,16 @@ def test_wrong_fields_are_named_in_one_line(tmp_path, monkeypatch, content, word
 
 def test_a_width_that_is_not_the_models_is_refused(folder, tmp_path):
     path = write(tmp_path / "mine.json", folder=str(folder), width=31)
-    with pytest.raises(catalog.CatalogError, match="32 wide, but width is stated as 31; leave it"):
+    with pytest.raises(CheckpointError, match="32 wide, but width is stated as 31; leave it"):
         read_model(path)
 
 
 def test_a_tokenizer_that_is_stated_is_tried_too(folder, tmp_path):
     path = write(tmp_path / "mine.json", folder=str(folder), tokenizer={"kind": "auto"})
-    with pytest.raises(catalog.CatalogError, match="tokens of random DNA as unknown"):
+    with pytest.raises(TokenizerError, match="tokens of random DNA as unknown"):
         read_model(path)  # of a vocabulary of k-mers, which are not spaced
     path = write(tmp_path / "mine.json", folder=str(folder), tokenizer={"kind": "jsn"})
-    with pytest.raises(catalog.CatalogError, match="tokenizer kind 'jsn' is not known"):
+    with pytest.raises(TokenizerError, match="tokenizer kind 'jsn' is not known"):
         read_model(path)
 
 

@@ -1,0 +1,110 @@
+"""Models beyond the paper's 40: against fixtures where there are some, else what can be known."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden_ports import GOLDEN
+
+from model_ports import catalog
+from model_ports.loading.local_catalog import read_model
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port, random_port
+from model_ports.loading.tensors import CheckpointError
+from model_ports.running.embedder import embedder
+from model_ports.running.records import collate, tokenize
+from model_ports.running.unseen import unseen
+from model_ports.running.windows import average_windows, cut_into_windows
+from model_ports.tokenizers import build_tokenizer
+from model_ports.verification.verify import verify
+
+MORE = Path(__file__).parents[1] / "golden_more"
+FIXTURES = sorted(path.name for path in MORE.iterdir())
+SPLICE = "splicebert-1024nt"
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_a_fixture_passes(name):
+    verdict = verify(MORE / name)
+    assert verdict.passed, verdict
+
+
+def test_proof_is_claimed_of_fixtures_alone():
+    proven = {name for name, model in catalog.more().items() if "proof" in model.fields}
+    assert proven == set(FIXTURES)
+
+
+def test_no_name_is_of_two_models():
+    for name, model in catalog.more().items():
+        assert name not in catalog.entries()
+        repo = model.fields["source"]["repo"]
+        for spelled in (name, model.fields["paper_name"], repo or name):
+            assert catalog.resolve(spelled) == name
+        assert catalog.is_ported(model.fields["family"])
+
+
+def test_a_whole_entry_makes_an_untrained_control():
+    whole = [model.entry for model in catalog.more().values() if model.entry]
+    assert {entry.id for entry in whole} >= set(FIXTURES)
+    for entry in whole:
+        assert entry.preset("published") == entry.preset("corrected")
+        port = random_port(entry, tiny=True)
+        (ids,) = tokenize(port, ["ACGTTGCAAC"])
+        vectors = embedder(port)(port.state, collate(port, [ids], len(ids)))
+        assert np.isfinite(np.asarray(vectors)).all()
+
+
+def test_windows_of_splicebert_are_those_of_its_submission():
+    cases = json.loads((MORE / SPLICE / "cases.json").read_text())
+    golden = np.load(MORE / SPLICE / "golden.npz")
+    port = load_port(plan_checkpoint(catalog.get(SPLICE), MORE / SPLICE))
+    assert (port.preset.window, port.preset.stride) == (1024, 512)
+    preset = replace(port.preset, window=cases["window"], stride=cases["stride"])
+    port = replace(port, preset=preset)
+    records = cases["long_sequences"]
+    cut = cut_into_windows(port, records)
+    assert cut.counts == np.bincount(golden["long_window_record"]).tolist()
+    starts = [
+        records[r].find(w) for r, w in zip(golden["long_window_record"], cut.windows, strict=True)
+    ]
+    assert starts == golden["long_window_start"].tolist()
+    encoded = tokenize(port, cut.windows)
+    for row, ids in zip(golden["long_input_ids"], encoded, strict=True):
+        np.testing.assert_array_equal(row[: len(ids)], ids)
+    inputs = collate(port, encoded, max(map(len, encoded)))
+    vectors = np.asarray(embedder(port)(port.state, inputs))
+    np.testing.assert_allclose(vectors, golden["long_window_pooled"], atol=2e-5)
+    found = average_windows(port, vectors, cut)
+    np.testing.assert_allclose(found, golden["long_pooled"], atol=2e-5)
+    assert unseen(port, records) == []
+
+
+def test_letters_of_splicebert():
+    cases = json.loads((MORE / SPLICE / "cases.json").read_text())
+    tokenizer = build_tokenizer(MORE / SPLICE, catalog.get(SPLICE).tokenizer)
+    for case in cases["tokenizer_cases"]:
+        (ids,) = tokenizer.encode([case["text"]], None)
+        assert ids.tolist() == case["ids"], case["text"]
+
+
+def test_a_partial_entry_is_read_with_its_checkpoint(tmp_path):
+    name = "hyenadna-tiny-1k-seqlen-hf"
+    content = json.loads((GOLDEN / "hyenadna-medium-160k-seqlen-hf" / "config.json").read_text())
+    folder = tmp_path / name
+    folder.mkdir()
+    for path in (GOLDEN / "hyenadna-medium-160k-seqlen-hf").iterdir():
+        if path.name != "meta.json":
+            (folder / path.name).write_bytes(path.read_bytes())
+    path = catalog.more()[name].path
+    with pytest.raises(CheckpointError, match="but the model 'hyenadna-tiny-1k-seqlen-hf' has"):
+        read_model(path, tmp_path)  # of other sizes
+    stated = json.loads(path.read_text())
+    stated["config"] = {key: content[key] for key in stated["config"]}
+    (tmp_path / "mine.json").write_text(json.dumps(stated))
+    entry, address = read_model(tmp_path / "mine.json", tmp_path)
+    assert address.folder == folder
+    assert entry.preset("corrected").max_tokens == 1026
+    assert entry.preset("corrected").batching == "causal"
+    assert entry.source["repo"] == "LongSafari/hyenadna-tiny-1k-seqlen-hf"
