@@ -63,6 +63,8 @@ UNUSED = (
     "summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj",
     "pooler_activation", "pooler_type", "pooler_fc_size", "pooler_num_attention_heads",
     "pooler_num_fc_layers", "pooler_size_per_head", "directionality",
+    # Of DNABERT's heads with a recurrent network, and of the code that saved it.
+    "num_rnn_layer", "rnn", "rnn_dropout", "rnn_hidden", "split", "output_past", "eos_token_ids",
 )  # fmt: skip
 
 

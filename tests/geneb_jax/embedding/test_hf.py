@@ -113,6 +113,6 @@ def test_a_folder_that_cannot_run_fails_alone(folder, tmp_path):
     assert "do_lower_case" in first.reason
     assert "no config.json" in second.reason
     config.fail_fast = True
-    with pytest.raises(ConfigError, match="'lower': .*do_lower_case"):
+    with pytest.raises(ConfigError, match=r"'lower': .*do_lower_case"):
         run(config, tmp_path / "other")
     assert not (tmp_path / "other").exists()
