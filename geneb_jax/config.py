@@ -60,7 +60,7 @@ class DataSettings:
         "repository on the hub; ID:random and ID:random:tiny, untrained controls at full and at "
         "small size; hf:FOLDER, hf:FOLDER+ADAPTER (LoRA) and hf:ORG/NAME@REVISION, a checkpoint of "
         "your own; embeddings:DIR, computed elsewhere; NAME=hf:... and NAME=embeddings:..., what "
-        "such a model is called; all: the 40 of the paper; more: the others that the package knows.",
+        "such a model is called; all: the paper's 40; more: the others that the package knows.",
     )
     tasks: str = _field(
         "all",
