@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_ports import catalog
-from model_ports.exits import DONE, FAILED, Parser, ended
+from model_ports.exits import DONE, FAILED, WRONG, Parser, ended
 
 if TYPE_CHECKING:
     from model_ports.verification.verify import Verdict
@@ -32,7 +32,9 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
     parser = Parser(prog=program, description=HELP)
     commands = parser.add_subparsers(dest="model_command", metavar="COMMAND", required=True)
     commands.add_parser("list", help="the 40 models and their ports")
-    checked = commands.add_parser("verify", help="check ports against conformance fixtures")
+    checked = commands.add_parser(
+        "verify", help="compare ports with the original code: of checkpoints, and of fixtures"
+    )
     checked.add_argument("folders", nargs="*", type=Path, metavar="DIR")
     checked.add_argument("--real", metavar="MODEL", help="the real checkpoint, against its anchors")
     checked.add_argument("--source", type=Path, metavar="DIR", help="its folder, else from the hub")
@@ -150,6 +152,22 @@ def _verify_real(name: str, source: Path | None) -> int:
 
 def _verify_against_transformers(folders: Sequence[Path], name: str | None) -> int:
     """Prints a table a folder: how far its port is from the original code, by hidden state."""
+    verdicts: dict[Path, str] = {}
+    for folder in folders:
+        try:
+            verdicts[folder] = "PASS" if _is_like_transformers(folder, name) else "FAIL"
+        except (ValueError, FileNotFoundError) as error:
+            print(f"{folder}: {error}", flush=True)
+            verdicts[folder] = "not compared"
+    if len(folders) > 1:
+        print("\n".join(["", *(f"{verdict}: {folder}" for folder, verdict in verdicts.items())]))
+    if "FAIL" in verdicts.values():
+        return FAILED
+    return WRONG if "not compared" in verdicts.values() else DONE
+
+
+def _is_like_transformers(folder: Path, name: str | None) -> bool:
+    """Prints how far the port of a folder is from the original code; says whether it is close."""
     from rich.console import Console
     from rich.table import Table
 
@@ -159,36 +177,35 @@ def _verify_against_transformers(folders: Sequence[Path], name: str | None) -> i
     from model_ports.verification.original import TOLERANCE, compare_with_transformers
     from model_ports.verification.verify import model_of
 
-    failed = False
-    for folder in folders:
-        if name:
-            entry = catalog.get(catalog.resolve(name))
-        elif (folder / "meta.json").is_file():  # a fixture
-            entry = catalog.get(model_of(folder))
-        else:
-            entry = describe(folder, folder.resolve().name)
-        port = load_port(plan_checkpoint(entry, folder))
-        found = compare_with_transformers(port, folder)
-        table = Table(box=None)
-        table.add_column("hidden state")
-        table.add_column("largest difference", justify="right")
-        table.add_column("of the largest value", justify="right")
-        rows = {("final" if tap < 0 else str(tap)): far for tap, far in found.states.items()}
-        for words, far in (rows | {f"embedding ({port.preset.pooling})": found.pooled}).items():
-            table.add_row(words, f"{far.absolute:.1e}", f"{far.relative:.1e}")
-        print(
-            f"{folder}: {found.records} records of random DNA in a padded batch, float32, "
-            f"against transformers' {found.original}"
-        )
-        Console().print(table)
-        print(f"token ids: {found.tokens or 'the same'}")
-        print(
-            f"{'PASS' if found.passed else 'FAIL'}: "
-            f"differences up to {TOLERANCE:.0e} of the largest value are rounding",
-            flush=True,
-        )
-        failed |= not found.passed
-    return FAILED if failed else DONE
+    if not folder.is_dir() and "+" in folder.name:
+        raise ValueError("an adapter is compared once it is merged: save the merged model first")
+    if name:
+        entry = catalog.get(catalog.resolve(name))
+    elif (folder / "meta.json").is_file():  # a fixture
+        entry = catalog.get(model_of(folder))
+    else:
+        entry = describe(folder, folder.resolve().name)
+    port = load_port(plan_checkpoint(entry, folder))
+    found = compare_with_transformers(port, folder)
+    table = Table(box=None)
+    table.add_column("hidden state")
+    table.add_column("largest difference", justify="right")
+    table.add_column("of the largest value", justify="right")
+    rows = {("final" if tap < 0 else str(tap)): far for tap, far in found.states.items()}
+    for words, far in (rows | {f"embedding ({port.preset.pooling})": found.pooled}).items():
+        table.add_row(words, f"{far.absolute:.1e}", f"{far.relative:.1e}")
+    print(
+        f"{folder}: {found.records} records of random DNA in a padded batch, float32, against "
+        f"transformers' {found.original}"
+    )
+    Console().print(table)
+    print(f"token ids: {found.tokens or 'the same'}")
+    print(
+        f"{'PASS' if found.passed else 'FAIL'}: differences up to {TOLERANCE:.0e} of the largest "
+        "value are rounding",
+        flush=True,
+    )
+    return found.passed
 
 
 def _verdict_text(verdict: "Verdict") -> str:
@@ -252,6 +269,8 @@ def describe_model(arguments: argparse.Namespace) -> int:
 
     address = parse_address(arguments.address)
     name = arguments.name or address.name
+    if catalog.find(name):
+        raise ValueError(f"'{name}' is a model of the catalog; give another name with --name")
     if address.folder:
         entry = describe(address.folder, name)
     else:

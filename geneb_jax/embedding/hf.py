@@ -4,10 +4,12 @@ The folder is one that transformers' `save_pretrained` wrote, or a converted che
 that the catalog would say of it is found out from its files.
 """
 
+from collections.abc import Mapping
+
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.labels import check_label, labelled
-from geneb_jax.embedding.ports import PortSource
+from geneb_jax.embedding.ports import PortSource, Weights
 from geneb_jax.embedding.source import UnfitSource
 from model_ports.loading.address import parse_address
 from model_ports.loading.describe import describe
@@ -16,13 +18,16 @@ from model_ports.loading.tensors import CheckpointError
 from model_ports.tokenizers import TokenizerError
 
 _PREFIX = "hf:"
+# By what follows the address; the last one follows every address.
+_VARIANTS: Mapping[str, Weights] = {":random:tiny": "tiny", ":random": "random", "": "checkpoint"}
 
 
 def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     """Returns the source that `hf:...` or `NAME=hf:...` names; None: the name is of another kind.
 
     Where the files do not say how the model is computed, as `describe` needs it, the source is
-    unfit. Without NAME a model is called after its adapter, folder or repository.
+    unfit. With `:random` or `:random:tiny` behind the address its weights are drawn, and the name
+    ends so too. Without NAME a model is called after its adapter, folder or repository.
 
     Raises:
         ValueError: There is no such folder, repository or revision, or the name is taken.
@@ -31,10 +36,12 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     if found is None:
         return None
     label, text = found
-    address = parse_address(text, local_path)
+    variant = next(each for each in _VARIANTS if text.endswith(each))
+    address = parse_address(text.removesuffix(variant), local_path)
     if not label:
         label = address.name
         check_label(label, f"NAME={name}")
+    label += variant
     try:
         if address.folder:
             entry = describe(address.folder, label)
@@ -45,7 +52,7 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     return PortSource(
         label,
         entry,
-        "checkpoint",
+        _VARIANTS[variant],
         address.folder,
         settings.embedding,
         settings.devices.mesh,

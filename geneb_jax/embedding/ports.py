@@ -114,6 +114,8 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     try:
         model_id = catalog.resolve(model_id, (f"kmer-{k}" for k in range(1, MAX_K + 1)))
     except catalog.CatalogError as error:
+        if Path(name).is_dir():
+            raise ValueError(f"model '{name}' is a folder; write hf:{name}") from error
         raise ValueError(
             f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         ) from error

@@ -276,8 +276,11 @@ def _tokenizer(folder: Path, like: catalog.Entry | None) -> Mapping[str, Any]:
         options = {"kind": "auto"}
     tokenizer = build_tokenizer(folder, options)
     assert isinstance(tokenizer, JsonTokenizer | AutoTokenizer)
-    k = kmers_of(tokenizer.tokenizer.get_vocab())
-    return options if k is None else options | {"spaced": k}
+    if k := kmers_of(tokenizer.tokenizer.get_vocab()):
+        options |= {"spaced": k}
+    if _fields(folder, "tokenizer_config.json").get("truncation_side") == "left":
+        options |= {"truncation": "left"}
+    return options
 
 
 def _try_tokenizer(folder: Path, options: Mapping[str, Any], rows: int) -> None:

@@ -32,12 +32,18 @@ def unseen(reader: Reader, sequences: Sequence[str]) -> list[Unseen]:
 
 
 def _without_token(reader: Reader, sequences: Sequence[str], unknown: Unseen) -> Unseen:
-    """Returns the records whose tokens are those of an empty one: special tokens, or none."""
+    """Returns the records whose tokens are those of an empty one: special tokens, or none.
+
+    To a vocabulary of overlapping k-mers a record of fewer letters is one unknown token.
+    """
     (nothing,) = reader.tokenizer.encode([""], None)
     doubtful = {i for i in unknown.rows if set(unknown.letters).issuperset(sequences[i])}
     doubtful.update(i for i, sequence in enumerate(sequences) if len(sequence) <= _SHORT)
+    k = getattr(reader.tokenizer, "spaced", None) or 0
     rows = [
-        i for i, tokens in _lengths(reader, sequences, sorted(doubtful)) if tokens <= len(nothing)
+        i
+        for i, tokens in _lengths(reader, sequences, sorted(doubtful))
+        if tokens <= len(nothing) or len(sequences[i]) < k
     ]
     return Unseen("no token", "are too short for a token, or hold no letter that is one", rows)
 

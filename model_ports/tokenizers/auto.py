@@ -103,7 +103,8 @@ def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoToken
 
     Args:
         folder: The checkpoint's folder.
-        options: Optionally `spaced`; see `AutoTokenizer`. Where the vocabulary has no token for
+        options: Optionally `spaced`, see `AutoTokenizer`, and `truncation`, the end at which long
+            records are cut, 'right' or 'left'. Where the vocabulary has no token for
             padding, which the mask hides, its first id stands for it.
 
     Raises:
@@ -137,6 +138,6 @@ def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoToken
             f"{folder}: transformers cannot read the tokenizer's files ({reason}); bring the "
             "model's tokenizer.json, or tokenizer_config.json beside its vocabulary"
         ) from error
-    tokenizer.truncation_side = "right"
+    tokenizer.truncation_side = options.get("truncation", "right")
     pad_id = tokenizer.pad_token_id
     return AutoTokenizer(tokenizer, options.get("spaced"), 0 if pad_id is None else pad_id)

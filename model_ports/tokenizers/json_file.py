@@ -39,6 +39,7 @@ class JsonTokenizer:
         pad_id: See `Tokenizer`.
         spaced: k of a vocabulary of overlapping k-mers, which records are written as (see
             `spaced.spaced`); None: they are given as they are.
+        truncation: The end at which long records are cut, 'right' or 'left'.
     """
 
     tokenizer: RustTokenizer
@@ -46,6 +47,7 @@ class JsonTokenizer:
     prefix: tuple[int, ...]
     pad_id: int
     spaced: int | None = None
+    truncation: str = "right"
 
     @property
     def unknown_id(self) -> int | None:
@@ -91,7 +93,9 @@ class JsonTokenizer:
         if max_tokens is None:
             self.tokenizer.no_truncation()
         else:
-            self.tokenizer.enable_truncation(max_tokens - len(self.prefix))
+            self.tokenizer.enable_truncation(
+                max_tokens - len(self.prefix), direction=self.truncation
+            )
         encoded = []
         for start in range(0, len(sequences), _CHUNK):
             chunk = sequences[start : start + _CHUNK]
@@ -112,7 +116,7 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
         folder: The checkpoint's folder.
         options: Optionally `pad`, the padding token (without it the first id stands for padding,
             which the mask hides); `letters`, a name of `LETTERS`; `prefix`, tokens put in front
-            instead of the template's; and `spaced`, see `JsonTokenizer`.
+            instead of the template's; `spaced` and `truncation`, see `JsonTokenizer`.
 
     Raises:
         TokenizerError: The file is missing, malformed, or lacks a token.
@@ -145,4 +149,5 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
         tuple(map(token_id, options.get("prefix", ()))),
         token_id(options["pad"]) if "pad" in options else 0,
         options.get("spaced"),
+        options.get("truncation", "right"),
     )

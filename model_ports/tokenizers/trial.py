@@ -1,9 +1,9 @@
 """Whether a tokenizer that nobody has seen before reads DNA: a trial on seeded random records."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from model_ports.tokenizers.auto import AutoTokenizer
 from model_ports.tokenizers.base import TokenizerError
@@ -45,6 +45,12 @@ def check_reads_dna(tokenizer: JsonTokenizer | AutoTokenizer, folder: Path, rows
             raise TokenizerError(
                 f"{folder}: the tokenizer makes no token of '{record[:20]}...'; {_MEND}"
             )
+    words = len(tokenizer.tokenizer.get_vocab())
+    if 2 * words < rows:
+        logging.warning(
+            "%s: the tokenizer has %d words, but the model has %d rows: is it this model's?",
+            *(folder, words, rows),
+        )
     joined = np.concatenate(encoded)
     if joined.max(initial=0) >= rows:
         raise TokenizerError(
@@ -56,12 +62,16 @@ def check_reads_dna(tokenizer: JsonTokenizer | AutoTokenizer, folder: Path, rows
     if unknown > _UNKNOWN * len(of_letters):
         raise TokenizerError(
             f"{folder}: the tokenizer reads {unknown} of {len(of_letters)} tokens of random DNA as "
-            f"unknown ({_why(tokenizer.tokenizer.get_vocab())}); {_MEND}"
+            f"unknown ({_why(tokenizer)}); {_MEND}"
         )
 
 
-def _why(vocabulary: Collection[str]) -> str:
+def _why(tokenizer: JsonTokenizer | AutoTokenizer) -> str:
     """Returns what is likely the cause of unknown tokens, in a few words."""
+    vocabulary = tokenizer.tokenizer.get_vocab()
+    short, long = (tokenizer.encode(["ACGT" * n], None)[0] for n in (2, _LONGEST // 4))
+    if tokenizer.unknown_id not in short and tokenizer.unknown_id in long:
+        return "it reads short records, but a long one is a word of too many letters to it"
     upper, lower = ({w for w in vocabulary if w and set(w) <= set(b)} for b in ("ACGT", "acgt"))
     if upper and not lower:
         return 'its words are upper-case: "do_lower_case": false may be missing'

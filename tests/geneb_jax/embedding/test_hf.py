@@ -116,3 +116,31 @@ def test_a_folder_that_cannot_run_fails_alone(folder, tmp_path):
     with pytest.raises(ConfigError, match=r"'lower': .*do_lower_case"):
         run(config, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_its_untrained_control_is_the_same_model_with_random_weights(folder):
+    sources, problems = find(f"hf:{folder}:random", f"mine=hf:{folder}:random:tiny")
+    assert not problems
+    assert [source.name for source in sources] == ["tuned:random", "mine:random:tiny"]
+    records = ["ACGTTGCA", "GGC"]
+    found = geneb_jax.embed(f"hf:{folder}:random", records)
+    trained = geneb_jax.embed(f"hf:{folder}", records)
+    assert found.shape == trained.shape
+    assert np.abs(found - trained).max() > 0.1
+
+
+def test_long_records_are_cut_where_the_tokenizer_says(folder, tmp_path):
+    left = shutil.copytree(folder, tmp_path / "left")
+    path = left / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"truncation_side": "left"}))
+    records = ["ACGT" * 600 + "GGTTAACC" * 400, "ACGT"]
+    limit = json.loads((left / "config.json").read_text())["max_position_embeddings"]
+    expected = saved_models.reference(left, records, limit)
+    found = geneb_jax.embed(f"hf:{left}", records)
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert np.abs(found[0] - geneb_jax.embed(f"hf:{folder}", records)[0]).max() > 1e-3
+
+
+def test_a_folder_without_its_prefix_is_recognised(folder):
+    _, (problem,) = find(str(folder))
+    assert problem.endswith(f"model '{folder}' is a folder; write hf:{folder}")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import saved_models
 from golden_ports import GOLDEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,3 +126,12 @@ def test_cut_and_empty_ones_are_those_that_tokenizing_every_record_gives(name, r
     counted = found(name, records, limit)
     assert counted.get("cut", ([], ""))[0] == cut
     assert counted.get("no token", ([], ""))[0] == empty
+
+
+def test_a_record_shorter_than_a_spaced_kmer_has_no_token(tmp_path):
+    saved_models.write_wordpiece(tmp_path, saved_models.kmer_words(3), do_lower_case=False)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    tokenizer = build_tokenizer(tmp_path, {"kind": "auto", "spaced": 3})
+    mine = replace(reader("DNABERT-S"), tokenizer=tokenizer)
+    found = {each.kind: each.rows for each in unseen(mine, ["AC", "ACG", "ACGTT"])}
+    assert found == {"no token": [0]}

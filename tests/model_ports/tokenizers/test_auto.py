@@ -37,10 +37,15 @@ every_kind = pytest.mark.parametrize("made", KINDS, indirect=True)
 
 
 @every_kind
+@pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("limit", [None, 17])
-def test_ids_are_those_of_transformers(made, limit):
+def test_ids_are_those_of_transformers(made, limit, side):
     folder, tokenizer, k = made
-    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder, truncation_side=side)
+    if side == "left":
+        kind = "json" if (folder / "tokenizer.json").is_file() else "auto"
+        options = {"kind": kind, "spaced": k, "truncation": side}
+        tokenizer = build_tokenizer(folder, options)
     records = [*"ACGT", *saved_models.random_records(60, 300), "ACGNNTTA", "acgtACGT"]
     found = tokenizer.encode(records, limit)
     for record, ids in zip(records, found, strict=True):

@@ -57,3 +57,19 @@ def test_records_without_a_token_are_refused(tmp_path):
     path.write_text(text.replace('"A"', '"a"').replace('"C"', '"c"').replace('"G"', '"g"'))
     with pytest.raises(TokenizerError):
         check_reads_dna(build_tokenizer(tmp_path, {"kind": "json"}), tmp_path, rows=10)
+
+
+def test_a_word_of_too_many_letters_is_named_as_the_cause(tmp_path):
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*specials, *"ACGT", *(f"##{letter}" for letter in "ACGT")]
+    tokenizer = made(tmp_path, words, do_lower_case=False)
+    with pytest.raises(TokenizerError, match="a long one is a word of too many letters to it"):
+        check_reads_dna(tokenizer, tmp_path, rows=30)
+
+
+def test_a_tokenizer_of_far_fewer_words_than_rows_is_said(tmp_path, caplog):
+    tokenizer = made(tmp_path, saved_models.kmer_words(3), {"spaced": 3}, do_lower_case=False)
+    check_reads_dna(tokenizer, tmp_path, rows=128)
+    assert not caplog.records
+    check_reads_dna(tokenizer, tmp_path, rows=500)
+    assert "has 69 words, but the model has 500 rows" in caplog.text

@@ -122,7 +122,7 @@ def test_the_command_prints_a_table_and_its_status(tmp_path, capsys):
     assert lines[-1].startswith("PASS")
     assert [line.split()[0] for line in lines[2:-2]] == ["0", "1", "final", "embedding"]
     assert commands.main(["verify", str(GOLDEN / "DNABERT-S"), "--against", "transformers"]) == 2
-    assert "'DNABERT-S': transformers' BertModel has other" in capsys.readouterr().err
+    assert "'DNABERT-S': transformers' BertModel has other" in capsys.readouterr().out
     (folder / "meta.json").unlink()
     arguments = ["verify", str(folder), "--against", "transformers"]
     assert commands.main(arguments) == 0  # what the folder says of itself is enough
