@@ -23,6 +23,7 @@ _OF_TIME = (
     "work/figures/throughput.svg",
 )
 _KEY = re.compile(r"/[0-9a-f]{32}$")  # of an embedding
+_OF_STORE = re.compile(r"embeddings/.*(/store\.json|\.tmp)$")
 _MEASURED = ("seconds", "memory", "embedding")  # of run.json
 
 
@@ -50,19 +51,24 @@ def finals(folder: Path) -> dict[str, str]:
 
 
 def differences(
-    found: Mapping[str, str], expected: Mapping[str, str], lost: bool = False
+    found: Mapping[str, str], expected: Mapping[str, str], damaged: bool = False
 ) -> list[str]:
     """Returns the names of files that are missing, additional or of other content.
 
     Args:
         found: The final files of a run.
         expected: Those of the undisturbed run.
-        lost: Whether files of a store were damaged: embeddings of finished tasks may lack then,
-            since nothing computes them again before somebody needs them.
+        damaged: Whether files of stores were. A run does not open the store of a model whose scores
+            are finished: store.json, left-over files and missing embeddings may stay so there.
+            Embeddings of other content never do.
     """
     names = sorted({*found, *expected})
     differing = [name for name in names if found.get(name) != expected.get(name)]
-    return [name for name in differing if not (lost and name not in found and _KEY.search(name))]
+    return [
+        name
+        for name in differing
+        if not (damaged and (_OF_STORE.search(name) or (_KEY.search(name) and name not in found)))
+    ]
 
 
 def _measured(name: str) -> bool:

@@ -41,6 +41,7 @@ KINDS: Mapping[str, str] = {
     "programs": "cache/geneb_jax/programs/*-cache",
     "times of programs": "cache/geneb_jax/programs/*-atime",
 }
+OF_STORES = frozenset({"keys", "values", "store.json"})
 _LONG_AGO = 3600.0  # seconds; longer than a run of another host may be silent
 
 
@@ -83,8 +84,8 @@ def tear(folder: Path, rng: random.Random) -> tuple[str, str, Path] | None:
     """
     kind = rng.choice([*KINDS, _OWNER_LEFT])
     if kind == _OWNER_LEFT:
-        how = rng.choice([*_OWNERS])
-        _OWNERS[how](folder / "work" / OWNER)
+        how = rng.choice([*OWNERS])
+        OWNERS[how](folder / "work" / OWNER)
         return kind, how, folder / "work" / OWNER
     files = sorted(path for path in folder.glob(KINDS[kind]) if path.is_file())
     if not files:
@@ -121,7 +122,7 @@ def _recycled_owner(path: Path) -> None:
     path.write_text(json.dumps(owner))
 
 
-_OWNERS: Mapping[str, Callable[[Path], None]] = {
+OWNERS: Mapping[str, Callable[[Path], None]] = {
     "a dead process": _dead_owner,
     "a silent process of another host": _silent_owner,
     "a process whose number was given again": _recycled_owner,
