@@ -78,6 +78,7 @@ MOST_TORN = 4
 UNDISTURBED = 1 / 8  # of the starts are not interrupted, however slow the machine is meanwhile
 AGAIN = 0.5  # of the finished runs go on, damaged, in the same folder
 PATIENCE = 120.0  # seconds that a run may take after which it counts as hanging
+PEER_PATIENCE = 30.0  # seconds that the others have once a process was killed
 SIGNAL_PATIENCE = 15.0  # seconds after a signal; the run itself waits for 10
 _PRELOADED = (
     "geneb_jax.commands.run",
@@ -104,7 +105,8 @@ class Figure:
         restarts: Starts of a run in a folder where one had been before.
         finished: Runs that came to their end, each compared with the undisturbed one.
         torn: Files that were damaged, removed or left over, by kind.
-        forced: Peers of a killed process that did not end by themselves.
+        forced: Processes that did not end by themselves after a signal, or as the peers of one
+            that was killed.
         differing: Final files that were not those of the undisturbed run.
         faults: What went otherwise, a line each: a status that is not the right one, a run that
             hangs, files that differ.
@@ -124,7 +126,8 @@ class Figure:
         return (
             f"{self.kills} kills, {self.signals} other signals, {self.torn.total()} torn files of "
             f"{len(self.torn)} kinds, {self.restarts} restarts, {self.finished} finished runs, "
-            f"{len(self.faults)} faults; differing files: {self.differing}"
+            f"{self.forced} ended by force, {len(self.faults)} faults; "
+            f"differing files: {self.differing}"
         )
 
 
@@ -281,7 +284,7 @@ class Stress:
         for process in sent:
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(process.pid or 0, number)
-        statuses = self._wait(processes, SIGNAL_PATIENCE if signalled else PATIENCE)
+        statuses = self._wait(processes, SIGNAL_PATIENCE if signalled else PEER_PATIENCE)
         if not any(statuses):
             return True
         if signalled:

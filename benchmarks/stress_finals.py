@@ -80,6 +80,7 @@ def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     if path.name == "run.json":
         content = json.loads(path.read_text())
+        del content["config"]["processes"]  # each run has a port of its own
         kept = {name: value for name, value in content.items() if name not in _MEASURED}
         digest.update(json.dumps(kept).encode())
     elif path.suffix == ".npz":

@@ -31,5 +31,5 @@ def test_the_figure_is_a_line():
     figure.torn.update(["cells", "cells", "keys"])
     assert str(figure) == (
         "100 kills, 7 other signals, 3 torn files of 2 kinds, 120 restarts, 9 finished runs, "
-        "0 faults; differing files: 0"
+        "0 ended by force, 0 faults; differing files: 0"
     )

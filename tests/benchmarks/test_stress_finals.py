@@ -10,12 +10,18 @@ KEYS = [bytes([i]) * 16 for i in range(4)]
 VALUES = np.arange(8, dtype=np.float32).reshape(4, 2)
 
 
+def record(failures, seconds):
+    config = {"tasks": "all", "processes": f"0/2@127.0.0.1:{seconds}"}
+    content = {"config": config, "failures": failures, "seconds": {"total": seconds}}
+    return json.dumps(content)
+
+
 def finished(folder, chunks=((0, 4),), seconds=1.0):
     work = folder / "work"
     (work / "predictions").mkdir(parents=True)
     (work / "scores.csv").write_text("model,MCC\nkmer-2,0.5\n")
     (work / "log.txt").write_text(f"{seconds}")
-    (work / "run.json").write_text(json.dumps({"failures": [], "seconds": {"total": seconds}}))
+    (work / "run.json").write_text(record([], seconds))
     np.savez(work / "predictions" / "t.npz", labels=np.arange(3))
     store = Store(folder / "embeddings" / "m")
     for start, end in chunks:
@@ -29,7 +35,7 @@ def another_score(folder):
 
 
 def a_failure(folder):
-    (folder / "work" / "run.json").write_text(json.dumps({"failures": [1], "seconds": {}}))
+    (folder / "work" / "run.json").write_text(record([1], 1.0))
     return "work/run.json"
 
 
