@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 
 from model_ports import catalog
 
@@ -480,10 +481,15 @@ def _command(*words: str) -> None:
     """Runs `geneb-jax`; nothing is evaluated: a config is parsed."""
     from geneb_jax.commands import main
     from geneb_jax.config import parse_config
+    from geneb_jax.run import Outcome
+
+    def parsed(config: Any, *_: Any) -> Outcome:
+        parse_config(config)
+        return Outcome(pd.DataFrame(), [])
 
     out = io.StringIO()
     with (
-        mock.patch("geneb_jax.run.run", lambda config, *_: parse_config(config)),
+        mock.patch("geneb_jax.run.run", parsed),
         contextlib.redirect_stderr(out),
         contextlib.redirect_stdout(io.StringIO()),
     ):
