@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 
 from model_ports import catalog
 
@@ -89,7 +90,6 @@ def _parquet(name: str, content: bytes) -> list[Files]:
     """Returns a folder of a table as Parquet, where a library for it is installed."""
     if not importlib.util.find_spec("pyarrow"):
         return []
-    import pandas as pd
 
     buffer = io.BytesIO()
     pd.read_csv(io.BytesIO(content)).to_parquet(buffer)
@@ -300,7 +300,6 @@ def _stage(folder: Path) -> None:
 
 
 def _scores() -> Any:
-    import pandas as pd
 
     from geneb_jax.benchmark import GENEB
     from geneb_jax.scoring.scores import COLUMNS, PROTOCOL

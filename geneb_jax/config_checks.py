@@ -13,14 +13,24 @@ from typing import Any
 from geneb_jax.benchmark import GENEB
 
 _FINAL_TAP = -1
+_MOST_NAMES = 8  # of a hint
 _PROCESS = re.compile(r"(\d+)/(\d+)@(\S+:\d+)")
 
 
-def nearest(value: str, valid: Iterable[str]) -> str:
-    """Returns a hint for a wrong name: the valid names like it, or all of them."""
+def nearest(value: str, valid: Iterable[str], shown_by: str = "geneb-jax run --help") -> str:
+    """Returns a hint for a wrong name: the valid names like it, or the first of them.
+
+    Args:
+        value: The wrong name.
+        valid: The valid names.
+        shown_by: The command that shows all of them, which is named where the hint does not.
+    """
     valid = list(valid)
-    near = difflib.get_close_matches(str(value), valid, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; valid: {', '.join(valid)}"
+    if near := difflib.get_close_matches(str(value), valid, n=3, cutoff=0.5):
+        return f"; did you mean {' or '.join(near)}?"
+    rest = len(valid) - _MOST_NAMES
+    more = f" and {rest} more; see `{shown_by}`" if rest > 0 else ""
+    return f"; valid: {', '.join(valid[:_MOST_NAMES])}{more}"
 
 
 def items(value: Any) -> tuple[Any, ...]:

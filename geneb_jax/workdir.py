@@ -170,7 +170,8 @@ def files_of(contents: Contents, model: str) -> list[Path]:
     """
     names = [each.name for each in contents.models]
     if model not in names:
-        raise ValueError(f"{contents.folder} holds nothing of '{model}'{nearest(model, names)}")
+        hint = nearest(model, names, f"geneb-jax workdir {contents.folder}")
+        raise ValueError(f"{contents.folder} holds nothing of '{model}'{hint}")
     (found,) = (each for each in contents.models if each.name == model)
     folders = [contents.folder / kind / file_name(model) for kind in ("cells", "embeddings")]
     # A folder's own name, of a model without scores, may be no name that makes it.

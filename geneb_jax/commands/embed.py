@@ -23,6 +23,7 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help=".npz of `ids` and `embeddings`")
     parser.add_argument("--checkpoints_dir", type=Path, help="one folder a model id; else the hub")
+    parser.add_argument("--catalog", type=Path, help="folder of your own models, one .json each")
     parser.add_argument("--taps", default="-1", help=_TAPS)
     parser.add_argument("--poolings", default="preset", help=_POOLINGS)
     parser.add_argument("--preset", default="corrected", choices=PRESETS)
@@ -52,6 +53,7 @@ def main(words: Sequence[str]) -> int:
             arguments.model,
             sequences,
             checkpoints_dir=arguments.checkpoints_dir,
+            catalog=arguments.catalog,
             taps=() if arguments.taps == "all" else [*map(_tap, arguments.taps.split(","))],
             poolings=arguments.poolings.split(","),
             preset=arguments.preset,

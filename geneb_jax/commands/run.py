@@ -1,6 +1,5 @@
 """`geneb-jax run --config=NAME --workdir=DIR`: evaluates models on tasks, from a config."""
 
-import difflib
 import logging as stdlib_logging
 import sys
 import textwrap
@@ -101,9 +100,8 @@ def config_file(config: str) -> Path:
         return path
     if config in config_names():
         return configs_folder() / f"{config}.py"
-    near = difflib.get_close_matches(path.stem, config_names(), 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(config_names())}"
-    raise ValueError(f"--config={config}: no such file or config; {hint}")
+    hint = nearest(path.stem, config_names())
+    raise ValueError(f"--config={config}: no such file or config{hint}")
 
 
 def _parse(words: Sequence[str]) -> tuple[ml_collections.ConfigDict, Path]:

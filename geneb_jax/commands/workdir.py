@@ -1,6 +1,7 @@
 """`geneb-jax workdir DIR`: lists what a workdir holds, and removes what is named."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geneb_jax.config_checks import local_path
@@ -29,31 +30,49 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
 
-    from geneb_jax.files.sizes import shown_size, size_of
-    from geneb_jax.workdir import belongs_to_nothing, files_of, look, remove
+    from geneb_jax.ownership import owned
+    from geneb_jax.workdir import look
 
     contents = look(arguments.workdir)
     if not (arguments.remove or arguments.prune):
         _print_contents(contents)
-        return DONE
-    if arguments.remove:
-        paths = files_of(contents, arguments.remove)
+    elif not arguments.yes:
+        if listed := _list_removed(contents, arguments.remove)[1]:
+            print(f"{listed} would be removed: give --yes too")
     else:
-        paths = belongs_to_nothing(contents)
-    if not paths:
-        print("nothing is to be removed")
-        return DONE
-    total = shown_size(sum(map(size_of, paths)))
+        with owned(contents.folder):
+            _remove(look(contents.folder), arguments.remove)  # a run may have ended since
+    return DONE
+
+
+def _list_removed(contents: "Contents", model: str | None) -> tuple[list[Path], str]:
+    """Prints what is to be removed; returns the paths and their size, '' where there is nothing.
+
+    Args:
+        contents: What the workdir holds.
+        model: The model of which all goes; None: what belongs to nothing.
+    """
+    from geneb_jax.files.sizes import shown_size, size_of
+    from geneb_jax.workdir import belongs_to_nothing, files_of
+
+    paths = files_of(contents, model) if model else belongs_to_nothing(contents)
     for path in paths[:_SHOWN]:
         print(f"{shown_size(size_of(path)):>10}  {path}")
     if len(paths) > _SHOWN:
         print(f"{'...':>10}  and {len(paths) - _SHOWN} more")
-    if not arguments.yes:
-        print(f"{total} would be removed: give --yes too, while no run goes on in the workdir")
-        return DONE
-    remove(contents.folder, paths, arguments.remove)
-    print(f"{total} removed; the next run writes tables and report without it")
-    return DONE
+    if not paths:
+        print("nothing is to be removed")
+    return paths, shown_size(sum(map(size_of, paths))) if paths else ""
+
+
+def _remove(contents: "Contents", model: str | None) -> None:
+    """Lists what is to be removed, and removes it."""
+    from geneb_jax.workdir import remove
+
+    paths, size = _list_removed(contents, model)
+    if paths:
+        remove(contents.folder, paths, model)
+        print(f"{size} removed; the next run writes tables and report without it")
 
 
 def _print_contents(contents: "Contents") -> None:

@@ -1,5 +1,6 @@
 """Compiled programs: how they are made, the cache that keeps them, and the room they take."""
 
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -7,12 +8,16 @@ from pathlib import Path
 
 import jax
 from absl import logging
+from filelock import FileLock, Timeout
 
 from geneb_jax.files.user_cache import user_cache
 
 _MOST_KEPT = 2 * 2**30  # bytes; those that were not read for longest go first
 _MAPS = Path("/proc/self/maps")
 _MOST_MAPS = Path("/proc/sys/vm/max_map_count")
+_CACHE_LOCK = ".lockfile"  # JAX's name
+_LOCK_SECONDS = 5.0
+_ZEROS = 8  # bytes
 _compiling: dict[str, float] = {}  # what is compiled now, and since when
 
 
@@ -29,6 +34,7 @@ def keep_programs(folder: str = "") -> None:
         try:
             path = Path(folder).absolute() if folder else user_cache("programs")
             path.mkdir(parents=True, exist_ok=True)
+            _remove_unfinished(path)
         except (OSError, RuntimeError) as error:
             logging.warning("compiled programs are not kept: %s", error)
             return
@@ -38,6 +44,33 @@ def keep_programs(folder: str = "") -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     # Otherwise the name of the folder is a part of each program's key.
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Removes programs that a killed process or a loss of power has left unfinished.
+
+    JAX writes a program and then, into a second file, the time of its use. It never replaces a
+    program that is there, so a torn one would be compiled in every run; and one without a time
+    makes JAX refuse to keep any more. Programs of which other bytes are lost are left to JAX,
+    which warns and compiles them.
+    """
+    try:
+        with FileLock(folder / _CACHE_LOCK, timeout=_LOCK_SECONDS):
+            for program in folder.glob("*-cache"):
+                used = program.with_name(f"{program.name.removesuffix('-cache')}-atime")
+                if not used.exists() or _ends_in_nothing(program):
+                    program.unlink()
+                    used.unlink(missing_ok=True)
+    except Timeout:
+        logging.info("%s: in use by another process; not looked through", folder)
+
+
+def _ends_in_nothing(program: Path) -> bool:
+    """Says whether a file is empty or its last bytes are zeros, which no compressed one has."""
+    with program.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _ZEROS))
+        return not any(file.read())
 
 
 def make_room_for_programs() -> None:

@@ -13,7 +13,7 @@ from geneb_jax.config import (
     Letters,
     Settings,
 )
-from geneb_jax.config_checks import local_path
+from geneb_jax.config_checks import directory, local_path
 from geneb_jax.config_checks import window as parse_window
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.unseen import say_unseen_sequences
@@ -27,6 +27,7 @@ def embed(
     sequences: Iterable[str],
     *,
     checkpoints_dir: str | Path | None = None,
+    catalog: str | Path | None = None,
     tap: int = FINAL,
     pooling: str = PRESET_POOLING,
     preset: PresetName = "corrected",
@@ -40,6 +41,8 @@ def embed(
         model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
         sequences: N texts in a list, a pandas Series, a NumPy array [N], or from a generator.
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
+        catalog: Holds a .json file for each model of your own, whose ids `model` may name then;
+            None: there is none.
         tap: -1 the final hidden state, 0 the embedding output, i the output of block i.
         pooling: A name of `POOLINGS`, or 'preset' for the preset's.
         preset: 'corrected' or 'published'.
@@ -55,11 +58,12 @@ def embed(
         float32 [N, D].
 
     Raises:
-        ValueError: The model cannot be loaded or has no such view, or a sequence is no text, or
-            empty, or too long; it is named by its index from 0.
+        ValueError: The model cannot be loaded or has no such view, there is no such folder, or a
+            sequence is no text, or empty, or too long; it is named by its index from 0.
     """
     options = {
         "checkpoints_dir": checkpoints_dir,
+        "catalog": catalog,
         "preset": preset,
         "dtype": dtype,
         "letters": letters,
@@ -75,6 +79,7 @@ def embed_views(
     sequences: Iterable[str],
     *,
     checkpoints_dir: str | Path | None = None,
+    catalog: str | Path | None = None,
     taps: Sequence[int] = (FINAL,),
     poolings: Sequence[str] = (PRESET_POOLING,),
     preset: PresetName = "corrected",
@@ -90,6 +95,8 @@ def embed_views(
         model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
         sequences: N texts in a list, a pandas Series, a NumPy array [N], or from a generator.
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
+        catalog: Holds a .json file for each model of your own, whose ids `model` may name then;
+            None: there is none.
         taps: Hidden states: -1 the final one, 0 the embedding output, i the output of block i;
             none: all.
         poolings: Names of `POOLINGS`, and 'preset' for the preset's.
@@ -108,8 +115,9 @@ def embed_views(
         float32 [N, D] of each view.
 
     Raises:
-        ValueError: The model cannot be loaded or has no such view, or a sequence is no text, or
-            empty, or too long; sequences are checked before weights are loaded.
+        ValueError: The model cannot be loaded or has no such view, there is no such folder, or a
+            sequence is no text, or empty, or too long; sequences are checked before weights are
+            loaded.
     """
     if letters not in LETTERS:
         raise ValueError(f"letters is {letters!r}; valid: {', '.join(LETTERS)}")
@@ -119,8 +127,12 @@ def embed_views(
         raise ValueError(f"window is {error}") from None
     texts = [prepare(text, letters) for text in _texts(sequences)]
     folder = local_path(checkpoints_dir) if checkpoints_dir else None
+    try:
+        models = directory(catalog)
+    except ValueError as error:
+        raise ValueError(f"catalog is {error}") from None
     settings = Settings(
-        data=DataSettings(checkpoints_dir=folder),
+        data=DataSettings(checkpoints_dir=folder, catalog=models),
         embedding=EmbeddingSettings(
             preset=preset, dtype=dtype, taps=tuple(taps), poolings=tuple(poolings), window=cut
         ),

@@ -13,6 +13,7 @@ import io
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import fsspec.config
@@ -20,7 +21,7 @@ import numpy as np
 from absl import logging
 from etils import epath
 
-from geneb_jax.files.atomic import write_whole
+from geneb_jax.files.atomic import remove_leftovers, write_whole
 from geneb_jax.files.json_files import canonical_json
 from probes.padding import roomy_features
 
@@ -75,8 +76,10 @@ class Store:
         self._seen: set[str] = set()  # keys files that were read
         self._verified: set[str] = set()  # values files whose bytes are those of their name
         self.folder.mkdir(parents=True, exist_ok=True)
-        if identity is not None and not (self.folder / IDENTITY).exists():
-            write_whole(self.folder / IDENTITY, canonical_json(identity).encode() + b"\n")
+        if "://" not in str(folder):
+            remove_leftovers(Path(folder))
+        if identity is not None:
+            _write_identity(self.folder / IDENTITY, canonical_json(identity).encode() + b"\n")
         self._look()
 
     def __contains__(self, key: bytes) -> bool:
@@ -171,6 +174,16 @@ class Store:
         self._rows = {key: row for key, row in self._rows.items() if row[0] != chunk}
         if (self.folder / chunk).is_file():
             (self.folder / chunk).unlink(missing_ok=True)
+
+
+def _write_identity(path: epath.Path, content: bytes) -> None:
+    """Writes what a store was computed with, where that is not there or is damaged."""
+    try:
+        same = path.read_bytes() == content
+    except OSError:
+        same = False
+    if not same:
+        write_whole(path, content)
 
 
 def kept_keys(folder: epath.Path) -> set[bytes]:

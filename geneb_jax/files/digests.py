@@ -17,6 +17,7 @@ from typing import Any
 
 from absl import logging
 
+from geneb_jax.files.atomic import remove_leftovers
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.user_cache import user_cache
 
@@ -154,7 +155,9 @@ def _kept(stamp: Mapping[str, Any]) -> str | None:
 
 def _keep(stamp: Mapping[str, Any], sha256: str) -> None:
     try:
-        write_json(_cache_file(stamp), {**stamp, "sha256": sha256})
+        file = _cache_file(stamp)
+        remove_leftovers(file.parent)
+        write_json(file, {**stamp, "sha256": sha256})
     except (OSError, RuntimeError, ValueError) as error:
         logging.debug("the digest of %s is not kept: %s", stamp["path"], error)
 

@@ -22,7 +22,8 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
     Returns:
         The paths of `scores.png` and `.svg`.
     """
-    with plt.rc_context({"text.parse_math": False}):  # a $ in a name is a $
+    # A $ in a name is a $, and the same figure gives the same file.
+    with plt.rc_context({"text.parse_math": False, "svg.hashsalt": "geneb"}):
         return _save(_draw(scores), folder)
 
 
@@ -60,8 +61,8 @@ def _draw(scores: pd.DataFrame) -> Figure:
 
 def _save(figure: Figure, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"scores.{kind}" for kind in ("png", "svg")]
-    for path in paths:
-        figure.savefig(path, dpi=150)
+    png, svg = (folder / f"scores.{kind}" for kind in ("png", "svg"))
+    figure.savefig(png, dpi=150)
+    figure.savefig(svg, dpi=150, metadata={"Date": None})
     plt.close(figure)
-    return paths
+    return [png, svg]

@@ -21,7 +21,7 @@ from geneb_jax.failures import Failures
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.cells import Cell, cell_of, gather
 from geneb_jax.scoring.heads import asked_heads, head_columns, hold_all_heads, probes_of
-from geneb_jax.scoring.predictions import write_predictions
+from geneb_jax.scoring.predictions import holds_predictions, write_predictions
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.scoring.scores import arrange, represented, write_scores
 from geneb_jax.tasks.task import Task, content_digest
@@ -55,11 +55,12 @@ class Evaluation(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """One task in one of a model's representations, and the cell that takes its scores."""
+    """One task in one of a model's representations, and what takes its scores and predictions."""
 
     task: Task
     representation: Representation
     cell: Cell
+    predictions: Path
 
 
 class Workload(NamedTuple):
@@ -173,7 +174,12 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
         return _Evaluated(None, {}, clock)
     jobs = _jobs(source.name, model, tasks, digests, how.workdir)
     found = [(job, job.cell.look()) for job in jobs]
-    pending = [job for job, cell in found if not hold_all_heads(cell.rows, how.probes)]
+    pending = [
+        job
+        for job, cell in found
+        if not hold_all_heads(cell.rows, how.probes)
+        or (how.save_predictions and not holds_predictions(job.predictions))
+    ]
     if len(pending) < len(jobs):
         finished = len(jobs) - len(pending)
         logging.info("%s: %d of %d tasks are finished", source.name, finished, len(jobs))
@@ -201,10 +207,19 @@ def _jobs(
             task,
             representation,
             cell_of(workdir, name, representation, task, digests[task.info.id]),
+            _predictions_file(workdir, name, representation, task),
         )
         for task in tasks
         for representation in model.representations
     ]
+
+
+def _predictions_file(workdir: Path, name: str, representation: Representation, task: Task) -> Path:
+    """Returns the file of predictions; representations beside the preset's have a folder each."""
+    folder = workdir / "predictions" / file_name(name)
+    if not representation.of_preset:
+        folder /= representation.name
+    return folder / f"{file_name(task.info.id)}.npz"
 
 
 def _say_replaced(name: str, jobs: Sequence[_Job]) -> None:
@@ -246,7 +261,7 @@ def _compute(
 
 def _probe(how: Evaluator, name: str, job: _Job, features: Features, clock: "_Clock") -> None:
     """Fits and scores the probes of a task, and writes its cell."""
-    task, representation, cell = job
+    task, representation, cell = job.task, job.representation, job.cell
     make_room_for_programs()
     with clock.time(f"embed {name}"):
         x_train, x_test = features(task, representation)
@@ -261,10 +276,7 @@ def _probe(how: Evaluator, name: str, job: _Job, features: Features, clock: "_Cl
             seeds=how.probes.seeds,
         )
     if how.save_predictions:
-        folder = how.workdir / "predictions" / file_name(name)
-        if not representation.of_preset:
-            folder /= representation.name
-        write_predictions(folder / f"{file_name(task.info.id)}.npz", task, heads)
+        write_predictions(job.predictions, task, heads)
     cell.add(_rows(name, representation, task, heads))
 
 

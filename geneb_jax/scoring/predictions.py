@@ -1,6 +1,7 @@
 """Predictions of every head, for paired tests elsewhere."""
 
 import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,3 +31,12 @@ def write_predictions(path: Path, task: Task, heads: Sequence[HeadScore]) -> Non
     }
     np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
     write_whole(path, buffer.getvalue())
+
+
+def holds_predictions(path: Path) -> bool:
+    """Says whether a file that `write_predictions` has written is there and undamaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # a damaged archive fails in whatever layer meets the damage first
+        return False

@@ -1,6 +1,6 @@
 import pytest
 
-from geneb_jax.config_checks import explicit_process, processes
+from geneb_jax.config_checks import explicit_process, nearest, processes
 
 
 def test_processes_are_found_by_jax_or_named():
@@ -12,3 +12,17 @@ def test_processes_are_found_by_jax_or_named():
 def test_processes_that_are_not_valid_are_named(text):
     with pytest.raises(ValueError, match=f"'{text}' is not valid; say auto, or I/N@HOST:PORT"):
         processes(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "valid", "hint"),
+    [
+        ("sedes", ["seeds", "taps"], "; did you mean seeds?"),
+        ("x", ["seeds", "taps"], "; valid: seeds, taps"),
+        ("x", [f"n{i}" for i in range(8)], "; valid: n0, n1, n2, n3, n4, n5, n6, n7"),
+        ("x", [f"n{i}" for i in range(11)],
+         "; valid: n0, n1, n2, n3, n4, n5, n6, n7 and 3 more; see `geneb-jax run --help`"),
+    ],
+)  # fmt: skip
+def test_a_hint_names_what_is_like_or_the_first_few(value, valid, hint):
+    assert nearest(value, valid) == hint

@@ -94,10 +94,13 @@ def test_without_locks_a_living_process_of_this_host_is_left_alone(tmp_path, mon
         pass
 
 
-def test_a_damaged_owner_file_is_of_nobody_known(tmp_path):
-    (tmp_path / OWNER).write_text("{")
-    with pytest.raises(OwnedError, match="process not known on host not known"), owned(tmp_path):
-        pass
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", bytes(40), b'{"host": "far"\xff'])
+def test_a_damaged_owner_file_is_a_dead_runs(tmp_path, content, caplog):
+    # An owner writes it whole: nobody alive has a damaged one.
+    (tmp_path / OWNER).write_bytes(content)
+    with owned(tmp_path):
+        assert json.loads((tmp_path / OWNER).read_text())["process"] == os.getpid()
+    assert "process not known on host not known (since not known) was killed" in caplog.text
 
 
 def test_a_workdir_that_nothing_came_into_is_removed(tmp_path):

@@ -123,6 +123,33 @@ def test_scores_that_are_not_there_are_named(tmp_path):
         quiet(made, tmp_path)
 
 
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def zero_tailed(path):
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut, zero_tailed])
+def test_predictions_that_are_lost_are_written_again(damage, tasks_dir, tmp_path):
+    made = config(tasks_dir, models="kmer-2", save_predictions=True)
+    quiet(made, tmp_path)
+    files = sorted((tmp_path / "predictions" / "kmer-2").iterdir())
+    scores = (tmp_path / "scores.csv").read_bytes()
+    with np.load(files[0]) as arrays:
+        before = {name: arrays[name] for name in arrays}
+    damage(files[0])
+    others = [path.stat().st_mtime_ns for path in files[1:]]
+    quiet(made, tmp_path)
+    with np.load(files[0]) as arrays:
+        assert set(arrays) == set(before)
+        for name in arrays:
+            np.testing.assert_array_equal(arrays[name], before[name])
+    assert [path.stat().st_mtime_ns for path in files[1:]] == others
+    assert (tmp_path / "scores.csv").read_bytes() == scores
+
+
 def test_predictions_give_the_scores_again(finished):
     scores = read_scores(finished / "scores.csv").query("model == 'kmer-3' and task == 'mine'")
     with np.load(finished / "predictions" / "kmer-3" / "mine.npz") as arrays:

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import saved_models
 from golden_ports import GOLDEN
 
 import geneb_jax
@@ -27,6 +28,31 @@ def test_embeddings_of_a_file_are_the_original_codes(tmp_path, command):
         )
         api = geneb_jax.embed(MODEL, records, checkpoints_dir=GOLDEN)
         np.testing.assert_array_equal(api, found["embeddings"])
+
+
+def test_a_model_of_a_catalog_of_ones_own_gives_what_transformers_does(tmp_path, command):
+    folder = saved_models.save(*saved_models.SAVED["bert-characters"], tmp_path / "bert")
+    (tmp_path / "mine.json").write_text(json.dumps({"folder": folder.name}))
+    records = ["ACGTTAGC", "GATTACA"]
+    (tmp_path / "x.txt").write_text("\n".join(records))
+    out = tmp_path / "x.npz"
+    words = ("embed", "--model", "mine", "--input", tmp_path / "x.txt", "--out", out)
+    done = command(*words, "--catalog", tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected = saved_models.reference(folder, records, None)
+    with np.load(out) as found:
+        np.testing.assert_allclose(found["embeddings"], expected, rtol=1e-4, atol=1e-5)
+        api = geneb_jax.embed("mine", records, catalog=tmp_path)
+        np.testing.assert_array_equal(api, found["embeddings"])
+    missing = tmp_path / "missing"
+    wrong = {
+        (): "model 'mine' is not in the catalog",
+        ("--catalog", missing): f"catalog is {missing}: no such folder",
+    }
+    for catalog, words_of_it in wrong.items():
+        done = command(*words, *catalog)
+        assert done.returncode == 2 and done.stderr.strip().startswith(words_of_it)
+        assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_several_views_are_named_and_bad_ones_refused(tmp_path, command):

@@ -1,6 +1,9 @@
 import json
+import os
 
 import pytest
+
+from geneb_jax.ownership import owned
 
 WORDS = ("run", "--config=full", "--config.models=kmer-1,kmer-2", "--config.regimes=1shot",
          "--config.seeds=13", "--noconfig.report")  # fmt: skip
@@ -38,6 +41,28 @@ def test_nothing_is_removed_without_yes(command, workdir):
     assert not cells.exists() and (workdir / "cells" / "kmer-1").is_dir()
     assert "kmer-2" not in (workdir / "scores.csv").read_text()
     assert command("workdir", workdir, "--prune").stdout == "nothing is to be removed\n"
+
+
+@pytest.mark.parametrize("words", [("--remove", "kmer-2"), ("--prune",)])
+def test_nothing_is_removed_under_a_run(command, workdir, words):
+    (workdir / "embeddings" / "kmer-2").mkdir(parents=True)
+    left = workdir / "cells" / f"mine.json.elsewhere.1.{'0' * 32}.tmp"
+    left.touch()
+    os.utime(left, (0, 0))
+    files = sorted(workdir.rglob("*"))
+    with owned(workdir):
+        left.touch()
+        os.utime(left, (0, 0))  # as a run takes a workdir over, it removes what was left before
+        done = command("workdir", workdir, *words, "--yes")
+        assert done.returncode == 2 and not done.stdout
+        line = done.stderr.splitlines()[-1]
+        assert f"{workdir}: the run of process {os.getpid()} on host" in line
+        assert line.endswith("is running there")
+        assert set(files) <= set(workdir.rglob("*"))
+        assert command("workdir", workdir, *words).returncode == 0  # to look is free
+    done = command("workdir", workdir, *words, "--yes")
+    assert done.returncode == 0
+    assert not (workdir / "owner.json").exists() and set(workdir.rglob("*")) < set(files)
 
 
 def test_a_wrong_folder_or_model_is_answered_in_a_line(command, workdir, tmp_path):

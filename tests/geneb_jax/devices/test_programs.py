@@ -57,6 +57,34 @@ def test_programs_are_found_again_after_the_cache_has_moved(tmp_path):
     assert hits("none", XDG_CACHE_HOME=str(second)) == 0
 
 
+def test_programs_that_a_killed_process_left_unfinished_are_compiled_and_kept_again(tmp_path):
+    def kept():
+        environment = {"PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu", "HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", KEEP, str(tmp_path / "p")],
+            capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert "compilation cache" not in done.stderr, done.stderr[-3000:]
+        found = sorted((tmp_path / "p").glob("*-cache"))
+        return int(done.stdout), {path.name: path.stat().st_size for path in found}
+
+    _, whole = kept()
+    again, _ = kept()
+    assert again == len(whole)
+    first, second, *_ = [tmp_path / "p" / name for name in whole]
+    damages = [
+        lambda: second.write_bytes(b""),
+        lambda: second.write_bytes(second.read_bytes()[:-9] + bytes(9)),
+        first.with_name(first.name.replace("-cache", "-atime")).unlink,
+    ]
+    for damage in damages:
+        damage()
+        hits, found = kept()
+        assert (hits, found) == (again - 1, whole)
+        assert kept() == (again, whole)
+
+
 def test_a_cache_that_takes_nothing_is_said(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(programs.logging, "warning", lambda *words: said.append(words))

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,6 +67,24 @@ def flip(path, place):
 def cut(path, place):
     content = path.read_bytes()
     path.write_bytes(content[: place % max(len(content), 1)])
+
+
+@pytest.mark.parametrize("content", [b"", b'{"model', bytes(20)])
+def test_a_damaged_identity_is_written_again_and_what_dead_writers_left_removed(tmp_path, content):
+    Store(tmp_path, {"model": "m"})
+    whole = (tmp_path / "store.json").read_bytes()
+    assert json.loads(whole) == {"model": "m"}
+    (tmp_path / "store.json").write_bytes(content)
+    ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    ended.wait()
+    host = socket.gethostname()
+    left, written = (tmp_path / f"values-1.npy.{host}.{process}.{'0' * 32}.tmp"
+                     for process in (ended.pid, os.getpid()))  # fmt: skip
+    left.touch()
+    written.touch()
+    Store(tmp_path, {"model": "m"})
+    assert (tmp_path / "store.json").read_bytes() == whole
+    assert not left.exists() and written.exists()
 
 
 def test_a_folder_in_the_way_of_a_chunk_is_named_and_left(tmp_path, caplog):

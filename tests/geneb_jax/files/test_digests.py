@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -60,6 +63,15 @@ def test_a_file_is_hashed_once(cache, hashed, weights):
     link.symlink_to(weights)
     assert file_facts(link) == expected
     assert hashed == ["weights.bin"]
+
+
+def test_what_killed_processes_left_in_the_cache_is_removed(cache, weights):
+    ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    ended.wait()
+    cache.mkdir(parents=True)
+    (cache / f"x.json.{socket.gethostname()}.{ended.pid}.{'0' * 32}.tmp").touch()
+    file_facts(weights)
+    assert [path.suffix for path in cache.iterdir()] == [".json"]
 
 
 def test_files_of_a_folder_are_named_by_their_paths(cache, hashed, tmp_path):

@@ -184,3 +184,10 @@ def test_names_with_dollars_are_no_formulas_in_figures(published, tmp_path):
     scores = table({"model": name}, {"model": "kmer-4"})
     for path in save_heatmap(scores, tmp_path):
         assert path.stat().st_size > 1000
+
+
+def test_the_same_heat_map_gives_the_same_files(tmp_path):
+    scores = table({"model": "kmer-2"}, {"model": "kmer-4"})
+    first, second = (save_heatmap(scores, tmp_path / name) for name in ("first", "second"))
+    for before, after in zip(first, second, strict=True):
+        assert before.read_bytes() == after.read_bytes(), before.name
