@@ -221,6 +221,12 @@ class DeviceSettings:
         "JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I of N "
         "and the first one's address. All need the same workdir or embeddings_dir.",
     )
+    peer_seconds: int = _field(
+        300,
+        checks.at_least(1),
+        "How long processes wait for one that has not come, and for a sign of life of one that has "
+        "(it gives one every 5 s, or sooner). One that has died is noticed at once.",
+    )
     programs_dir: str = _field(
         "",
         checks.any_path,

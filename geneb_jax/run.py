@@ -1,21 +1,27 @@
 """One run from a config: everything is checked first, then computed, then written."""
 
+import dataclasses
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import ml_collections
 import pandas as pd
+from etils import epath
 from rich.console import Console
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, Settings, parse_config
 from geneb_jax.devices.capacity import peaks
+from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
 from geneb_jax.devices.mesh import process_mesh
-from geneb_jax.devices.processes import join, meet
+from geneb_jax.devices.processes import Process, join
 from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import LOCAL_WEIGHTS, Refusal, Representation, Source
@@ -27,13 +33,18 @@ from geneb_jax.files.names import clashes
 from geneb_jax.log_file import log_kept_for
 from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
-from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, assist, evaluate
+from geneb_jax.scoring.assisting import assist
+from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, evaluate
+from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
-from geneb_jax.tasks.task import Task, fingerprint
+from geneb_jax.tasks.task import Task, content_digest, fingerprint
 
 _MOST_PROBLEMS = 40  # lines of what keeps models and tasks from being run; the others are counted
-_END = "end"  # a process that leaves earlier would be missed
+_SEEN_WITHIN = 30.0  # seconds, after which a shared disk shows a new file to other hosts
+# Fields of which each process may have its own: they say where things are on its host.
+_OF_A_HOST = ("processes", "tasks_dir", "checkpoints_dir", "embeddings_dir", "programs_dir")
+_COMPUTING = ("geneb-jax", "jax", "jaxlib", "numpy", "scipy")  # packages that results depend on
 _PACKAGES = (
     "jax",
     "jaxlib",
@@ -54,7 +65,7 @@ class Outcome(NamedTuple):
         scores: The scores table, as workdir/scores.csv holds it; with `config.scores` the results
             table (see `presentation.results`) of that source, with `config.plan` the plan in
             numbers. Empty in a process other than the first.
-        failures: What could not be computed; the same command tries it again.
+        failures: What could not be computed, in any process; the same command tries it again.
     """
 
     scores: pd.DataFrame
@@ -87,33 +98,109 @@ def run(
         from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)
 
         return Outcome(present_scores(settings.output, workdir, console), [])
-    if settings.devices.processes:
-        try:
-            join(settings.devices.processes)
-        except ValueError as error:
-            raise ConfigError([f"config.processes: {error}"]) from error
+    try:
+        process = join(settings.devices.processes)
+        if process.number:
+            return _assist(settings, workdir, process)
+        return _lead(config, settings, workdir, process, console)
+    except MeetingError as error:
+        raise ConfigError([f"config.processes: {error}"]) from error
+    except OwnedError as error:
+        raise ConfigError([f"--workdir={error}"]) from error
+
+
+def _lead(
+    config: ml_collections.ConfigDict,
+    settings: Settings,
+    workdir: Path,
+    process: Process,
+    console: Console,
+) -> Outcome:
+    """Evaluates as the first process, or the only one."""
     failures = Failures(settings.data.fail_fast)
-    if jax.process_index() > 0:
-        workloads, _ = check(settings, failures)
-        _check_workdir(workdir)
-        keep_programs(settings.devices.programs_dir)
-        assist(workloads, workdir, failures)
-        meet(_END)
-        return Outcome(pd.DataFrame(), failures.found)
-    with log_kept_for(workdir) as keep_log:
-        try:
-            with owned(workdir):
-                progress = RunProgress(console, failures, workdir)
-                with progress.shown():
-                    workloads, tasks = check(settings, failures)
-                    keep_log()
-                    file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
-                    progress.begin(len(workloads))
-                    scores = _compute(config, settings, workloads, tasks, progress)
-                    file_only.info("done, %d failed", len(failures.found))
-        except OwnedError as error:
-            raise ConfigError([f"--workdir={error}"]) from error
+    progress = RunProgress(console, failures, workdir)
+    first = First(process, settings.devices.peer_seconds, settings.data.fail_fast)
+    with log_kept_for(workdir) as keep_log, in_touch(first):
+        first.gather()
+        with owned(workdir), progress.shown(), _shown_to_others(first, settings, workdir):
+            workloads, tasks = check(settings, failures)
+            keep_log()
+            file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
+            first.agree(_facts(settings, tasks), [each.source.name for each in workloads])
+            progress.begin(len(workloads))
+            scores = _compute(config, settings, workloads, tasks, progress, first)
+            file_only.info("done, %d failed", len(failures.found))
+        first.finish([failure._asdict() for failure in failures.found])
     return Outcome(scores, failures.found)
+
+
+def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
+    """Helps the first process."""
+    failures = Failures(settings.data.fail_fast)
+    peer = Peer(process, settings.devices.peer_seconds)
+    with log_kept_for(workdir, f"log-{process.number}.txt") as keep_log, in_touch(peer):
+        workloads, tasks = check(settings, failures)
+        _check_workdir(workdir)
+        workdir.mkdir(parents=True, exist_ok=True)
+        keep_log()
+        keep_programs(settings.devices.programs_dir)
+        shared = any(each.source.shared for each in workloads)
+        seen = _see_the_firsts(peer, settings, workdir) if shared else _SHARED
+        peer.agree({_FOLDER: seen, **_facts(settings, tasks)})
+        assist(_asked(settings), workloads, workdir, failures, peer)
+        found = peer.finish()
+    return Outcome(pd.DataFrame(), [Failure(**failure) for failure in found])
+
+
+def _asked(settings: Settings) -> Asked:
+    return Asked(settings.probes, settings.output.save_predictions)
+
+
+def _facts(settings: Settings, tasks: Sequence[Task]) -> dict[str, str]:
+    """Returns what all processes of a run must have in common."""
+    groups = (getattr(settings, field.name) for field in dataclasses.fields(settings))
+    values = {name: value for group in groups for name, value in vars(group).items()}
+    return {
+        _FOLDER: _SHARED,
+        **{f"package {name}": importlib.metadata.version(name) for name in _COMPUTING},
+        **{f"config.{name}": str(values[name]) for name in values if name not in _OF_A_HOST},
+        **{f"the content of task '{task.info.id}'": content_digest(task) for task in tasks},
+    }
+
+
+_FOLDER, _SHARED = "the folder of embeddings (the workdir's, or config.embeddings_dir)", "shared"
+
+
+def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
+    return epath.Path(settings.embedding.embeddings_dir or workdir / "embeddings")
+
+
+@contextmanager
+def _shown_to_others(first: First, settings: Settings, workdir: Path) -> Iterator[None]:
+    """Lets a file stand in the folder of embeddings, by which others know that they share it."""
+    sign = _embeddings_folder(settings, workdir) / f"{first.token}.tmp"
+    if first.process.count > 1:
+        try:
+            check_folder(sign.parent)
+        except ValueError as error:
+            raise ConfigError([f"config.embeddings_dir: {error}"]) from error
+        sign.write_text("")
+    try:
+        yield
+    finally:
+        if first.process.count > 1:
+            sign.unlink(missing_ok=True)
+
+
+def _see_the_firsts(peer: Peer, settings: Settings, workdir: Path) -> str:
+    """Says whether the folder of embeddings is that of the first process."""
+    folder = _embeddings_folder(settings, workdir)
+    deadline = time.monotonic() + _SEEN_WITHIN
+    while not (folder / f"{peer.token}.tmp").exists():
+        if time.monotonic() > deadline:
+            return f"another one, {folder} on host {socket.gethostname()}"
+        time.sleep(0.2)
+    return _SHARED
 
 
 def _compute(
@@ -122,6 +209,7 @@ def _compute(
     workloads: Sequence[Workload],
     tasks: Sequence[Task],
     progress: RunProgress,
+    first: First,
 ) -> pd.DataFrame:
     """Computes, writes and shows what was found fit to run; returns the scores table."""
     workdir, failures = progress.workdir, progress.failures
@@ -130,12 +218,7 @@ def _compute(
     unseen = [finding for each in workloads for finding in find_unseen(*each)]
     say_unseen(unseen)
     evaluator = Evaluator(
-        settings.probes,
-        workdir,
-        progress,
-        failures,
-        settings.output.save_predictions,
-        settings.devices.profile,
+        _asked(settings), workdir, progress, failures, first, settings.devices.profile
     )
     evaluation = evaluate(evaluator, workloads, tasks)
 
@@ -147,7 +230,6 @@ def _compute(
     from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
 
     close_run(settings, evaluation, failures.found, tasks, provenance, workdir, progress.console)
-    meet(_END)
     return evaluation.scores
 
 

@@ -4,15 +4,19 @@ Python runs a signal's handler in the main thread, between its own steps. Where 
 compiled code, such as a fit or a batch on the device, the handler waits for it; a thread that the
 signal wakes at once ends the process where that takes too long. All results are whole files, so
 what is lost then is the work at hand. A second signal ends the process at once.
+
+A thread ends the run in the same way with `interrupt`, and hears of a signal at once inside
+`heard`, also where the main thread does not.
 """
 
+import _thread
 import atexit
 import os
 import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from model_ports.exits import INTERRUPTED
@@ -24,6 +28,9 @@ _SIGNALS = tuple(
 )
 
 GOES_ON = "the same command goes on from here"
+
+_hearers: list[Callable[[str], None]] = []  # told of the first signal; see `heard`
+_reasons: list[str] = []  # why a thread has interrupted the run; see `interrupt`
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,6 +46,7 @@ def ending_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _reasons.clear()
     read, write = os.pipe()
     os.set_blocking(write, False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
@@ -62,11 +70,41 @@ def ending_on_signals() -> Iterator[None]:
             os.close(read)
 
 
+@contextmanager
+def heard(tell: Callable[[str], None]) -> Iterator[None]:
+    """Calls a function in another thread at the first signal that ends the run, while inside.
+
+    Args:
+        tell: Takes what happened, such as 'interrupted by SIGTERM'.
+    """
+    _hearers.append(tell)
+    try:
+        yield
+    finally:
+        _hearers.remove(tell)
+
+
+def interrupt(reason: str) -> None:
+    """Ends the run from any thread as a signal does, with a message of its reason.
+
+    Outside of `ending_on_signals` the main thread gets a plain KeyboardInterrupt.
+    """
+    _reasons.append(f"{reason}; {GOES_ON}")
+    if signal.getsignal(signal.SIGTERM) is _interrupt and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    else:
+        _thread.interrupt_main()
+
+
 def _interrupt(number: int, frame: object) -> None:
     del frame
     for each in _SIGNALS:  # the second one is the watch's
         signal.signal(each, lambda *_: None)
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}; {GOES_ON}")
+    raise Interrupted(_reasons[0] if _reasons else f"{_by(number)}; {GOES_ON}")
+
+
+def _by(number: int) -> str:
+    return f"interrupted by {signal.Signals(number).name}"
 
 
 def _leave() -> None:
@@ -86,9 +124,11 @@ def _watch(read: int) -> None:
             break
     if not first:
         return  # nothing happened
+    for tell in [*_hearers]:
+        tell(_by(first[0]))
     ready, _, _ = select.select([read], [], [], _GRACE)
     if ready and not os.read(read, 1):
         return
     how = "by two signals" if ready else f"{_GRACE:.0f} s after a signal, in compiled code"
-    print(f"ended {how}; {GOES_ON}", file=sys.stderr, flush=True)
+    print(_reasons[0] if _reasons else f"ended {how}; {GOES_ON}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

@@ -2,24 +2,24 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from geneb_jax.files.atomic import write_whole
 from geneb_jax.scoring.heads import head_names
 from geneb_jax.tasks.task import Task
 from probes import HeadScore
 
 
-def write_predictions(path: Path, task: Task, heads: Sequence[HeadScore]) -> None:
-    """Writes every head's predictions on the test rows of a task.
+def predictions_file(task: Task, heads: Sequence[HeadScore]) -> bytes:
+    """Returns the file of every head's predictions on the test rows of a task.
 
     Args:
-        path: An .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores` float32
-            [H, N] (binary) or [H, N, K], and one array [H] for each column that names a head.
         task: The task, whose test split has N rows.
         heads: Its H heads.
+
+    Returns:
+        The bytes of an .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores`
+        float32 [H, N] (binary) or [H, N, K], and one array [H] for each column that names a head.
     """
     buffer = io.BytesIO()
     arrays = {
@@ -29,4 +29,4 @@ def write_predictions(path: Path, task: Task, heads: Sequence[HeadScore]) -> Non
         **{str(name): np.array(column.tolist()) for name, column in head_names(heads).items()},
     }
     np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
-    write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
