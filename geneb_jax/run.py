@@ -1,12 +1,8 @@
 """One run from a config: everything is checked first, then computed, then written."""
 
-import dataclasses
 import importlib.metadata
 import json
-import socket
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +12,7 @@ import pandas as pd
 from etils import epath
 from rich.console import Console
 
+from geneb_jax.agreement import facts, look_for_first, shown_to_others
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, Settings, parse_config
 from geneb_jax.devices.capacity import peaks
@@ -38,13 +35,9 @@ from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, evalua
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
-from geneb_jax.tasks.task import Task, content_digest, fingerprint
+from geneb_jax.tasks.task import Task, fingerprint
 
 _MOST_PROBLEMS = 40  # lines of what keeps models and tasks from being run; the others are counted
-_SEEN_WITHIN = 30.0  # seconds, after which a shared disk shows a new file to other hosts
-# Fields of which each process may have its own: they say where things are on its host.
-_OF_A_HOST = ("processes", "tasks_dir", "checkpoints_dir", "embeddings_dir", "programs_dir")
-_COMPUTING = ("geneb-jax", "jax", "jaxlib", "numpy", "scipy")  # packages that results depend on
 _PACKAGES = (
     "jax",
     "jaxlib",
@@ -100,6 +93,9 @@ def run(
         return Outcome(present_scores(settings.output, workdir, console), [])
     try:
         process = join(settings.devices.processes)
+    except ValueError as error:
+        raise ConfigError([f"config.processes: {error}"]) from error
+    try:
         if process.number:
             return _assist(settings, workdir, process)
         return _lead(config, settings, workdir, process, console)
@@ -119,14 +115,16 @@ def _lead(
     """Evaluates as the first process, or the only one."""
     failures = Failures(settings.data.fail_fast)
     progress = RunProgress(console, failures, workdir)
+    folder = _embeddings_folder(settings, workdir)
     first = First(process, settings.devices.peer_seconds, settings.data.fail_fast)
     with log_kept_for(workdir) as keep_log, in_touch(first):
         first.gather()
-        with owned(workdir), progress.shown(), _shown_to_others(first, settings, workdir):
+        with owned(workdir), progress.shown(), shown_to_others(first, folder):
             workloads, tasks = check(settings, failures)
             keep_log()
             file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
-            first.agree(_facts(settings, tasks), [each.source.name for each in workloads])
+            common = facts(settings, tasks) if process.count > 1 else {}
+            first.agree(common, [each.source.name for each in workloads])
             progress.begin(len(workloads))
             scores = _compute(config, settings, workloads, tasks, progress, first)
             file_only.info("done, %d failed", len(failures.found))
@@ -141,66 +139,23 @@ def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
     with log_kept_for(workdir, f"log-{process.number}.txt") as keep_log, in_touch(peer):
         workloads, tasks = check(settings, failures)
         _check_workdir(workdir)
+        folder = _embeddings_folder(settings, workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         keep_log()
         keep_programs(settings.devices.programs_dir)
         shared = any(each.source.shared for each in workloads)
-        seen = _see_the_firsts(peer, settings, workdir) if shared else _SHARED
-        peer.agree({_FOLDER: seen, **_facts(settings, tasks)})
+        peer.agree(facts(settings, tasks) | (look_for_first(peer, folder) if shared else {}))
         assist(_asked(settings), workloads, workdir, failures, peer)
         found = peer.finish()
     return Outcome(pd.DataFrame(), [Failure(**failure) for failure in found])
-
-
-def _asked(settings: Settings) -> Asked:
-    return Asked(settings.probes, settings.output.save_predictions)
-
-
-def _facts(settings: Settings, tasks: Sequence[Task]) -> dict[str, str]:
-    """Returns what all processes of a run must have in common."""
-    groups = (getattr(settings, field.name) for field in dataclasses.fields(settings))
-    values = {name: value for group in groups for name, value in vars(group).items()}
-    return {
-        _FOLDER: _SHARED,
-        **{f"package {name}": importlib.metadata.version(name) for name in _COMPUTING},
-        **{f"config.{name}": str(values[name]) for name in values if name not in _OF_A_HOST},
-        **{f"the content of task '{task.info.id}'": content_digest(task) for task in tasks},
-    }
-
-
-_FOLDER, _SHARED = "the folder of embeddings (the workdir's, or config.embeddings_dir)", "shared"
 
 
 def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
     return epath.Path(settings.embedding.embeddings_dir or workdir / "embeddings")
 
 
-@contextmanager
-def _shown_to_others(first: First, settings: Settings, workdir: Path) -> Iterator[None]:
-    """Lets a file stand in the folder of embeddings, by which others know that they share it."""
-    sign = _embeddings_folder(settings, workdir) / f"{first.token}.tmp"
-    if first.process.count > 1:
-        try:
-            check_folder(sign.parent)
-        except ValueError as error:
-            raise ConfigError([f"config.embeddings_dir: {error}"]) from error
-        sign.write_text("")
-    try:
-        yield
-    finally:
-        if first.process.count > 1:
-            sign.unlink(missing_ok=True)
-
-
-def _see_the_firsts(peer: Peer, settings: Settings, workdir: Path) -> str:
-    """Says whether the folder of embeddings is that of the first process."""
-    folder = _embeddings_folder(settings, workdir)
-    deadline = time.monotonic() + _SEEN_WITHIN
-    while not (folder / f"{peer.token}.tmp").exists():
-        if time.monotonic() > deadline:
-            return f"another one, {folder} on host {socket.gethostname()}"
-        time.sleep(0.2)
-    return _SHARED
+def _asked(settings: Settings) -> Asked:
+    return Asked(settings.probes, settings.output.save_predictions)
 
 
 def _compute(

@@ -171,6 +171,7 @@ class First:
             with suppress(TimeoutError):
                 self._admit(_Wire(self._listening.accept()[0]))
         self._listening.close()
+        logging.info("all %d processes are here", self.process.count)
 
     def agree(self, facts: Facts, models: Sequence[str]) -> None:
         """Waits until all have read their input, and compares it with what this one has read.
@@ -299,7 +300,7 @@ class First:
             other.heard = time.monotonic()
             if message["kind"] != "alive":
                 self._hear(other, message)
-        self._lose(other, "its connection ended: it was killed, or its host is gone")
+        self._lose(other, f"{other.name} is lost: it was killed, or its host is gone")
 
     def _hear(self, other: _Other, message: Message) -> None:
         kind = message["kind"]
@@ -332,16 +333,15 @@ class First:
     def _let_go(self, other: _Other, reason: str, status: int) -> None:
         """Hears that a process ends, and why."""
         if status == INTERRUPTED:
-            self._lose(other, reason, said=True)
-            interrupt(f"{other.name} was {reason}")
-            return
-        if not self._began and status == WRONG:
-            self._error = MeetingError(f"{other.name}: {reason}")
+            interrupt(reason)
+        elif status == WRONG and not self._began:
+            self._error = MeetingError(reason)
         elif self._fail_fast:
-            self._error = ValueError(f"{other.name}: {reason}")
-        self._lose(other, reason, said=self._error is not None)
+            self._error = ValueError(reason)
+        self._lose(other, reason, said=status == INTERRUPTED or self._error is not None)
 
     def _lose(self, other: _Other, reason: str, said: bool = False) -> None:
+        """Counts no more on a process; the reason names it."""
         with self._changed:
             if other.lost or self._left:
                 return
@@ -350,7 +350,7 @@ class First:
             self._serve()
         other.wire.close()
         if not said:
-            logging.warning("%s is lost: %s; its work is done by the others", other.name, reason)
+            logging.warning("%s; its work is done by the others", reason)
 
     def _take_back(self, other: _Other) -> None:
         """Takes the job of a process that does not do it."""
@@ -402,8 +402,8 @@ class First:
             self._tell_all("alive")
             for other in self.living():
                 if time.monotonic() - other.heard > self._seconds:
-                    reason = f"nothing was heard of it for {self._seconds:.0f} s"
-                    other.wire.send("leave", reason=f"{other.name}: {reason}", status=INTERRUPTED)
+                    reason = f"{other.name} was not heard of for {self._seconds:.0f} s"
+                    other.wire.send("leave", reason=reason, status=INTERRUPTED)
                     self._lose(other, reason)
 
 
@@ -494,13 +494,12 @@ class Peer:
         while (message := self._wire.receive()) is not None:
             self._heard = time.monotonic()
             if message["kind"] == "leave":
-                self._ended(f"{self._first}: {message['reason']}", message["status"])
+                self._ended(message["reason"], message["status"])
             elif message["kind"] != "alive":
                 self._left |= message["kind"] == "done"
                 self._answers.put(message)
         self._ended(
-            f"the first process is lost ({self._first}): its connection ended: it was killed, or "
-            "its host is gone",
+            f"the first process, {self._first}, is lost: it was killed, or its host is gone",
             INTERRUPTED,
         )
 
@@ -519,31 +518,31 @@ class Peer:
         while not self._stop.wait(min(_BEAT, self._seconds / 4)):
             self._wire.send("alive")
             if time.monotonic() - self._heard > self._seconds:
-                reason = f"nothing was heard of the first process for {self._seconds:.0f} s"
-                self._ended(f"{reason} ({self._first})", INTERRUPTED)
+                reason = f"was not heard of for {self._seconds:.0f} s"
+                self._ended(f"the first process, {self._first}, {reason}", INTERRUPTED)
 
 
 @contextmanager
 def in_touch(here: Here) -> Iterator[Here]:
     """Tells the other processes why this one ends, where it ends inside by a signal or an error."""
     try:
-        with heard(lambda signal: here.leave(signal, INTERRUPTED)):
+        with heard(lambda what: here.leave(f"{_name(here.process)} was {what}", INTERRUPTED)):
             yield here
     except BaseException as error:
-        here.leave(*_why(error))
+        here.leave(*_why(error, here.process))
         raise
     finally:
         here.close()
 
 
-def _why(error: BaseException) -> tuple[str, int]:
-    """Returns what an error tells the other processes, in a line, and the status they end with."""
-    lines = str(error).split("\n")
-    more = f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else ""
-    text = f"{lines[0] or type(error).__name__}{more}"
+def _why(error: BaseException, process: Process) -> tuple[str, int]:
+    """Returns what an error tells the other processes, in a line, and the status it ends with."""
+    lines = [line for line in str(error).split("\n") if line] or [type(error).__name__]
+    text = lines[0] + (f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else "")
     if isinstance(error, KeyboardInterrupt):
-        return text.removesuffix(f"; {GOES_ON}"), INTERRUPTED
-    return text, WRONG if isinstance(error, ValueError) else FAILED
+        return f"{_name(process)}: {text.removesuffix(f'; {GOES_ON}')}", INTERRUPTED
+    status = WRONG if isinstance(error, ValueError) else FAILED
+    return text if isinstance(error, MeetingError) else f"{_name(process)}: {text}", status
 
 
 def _name(process: Process) -> str:
@@ -577,7 +576,7 @@ def _listen(process: Process) -> socket.socket:
             }.get(error.errno or 0, "name a free port of this host")
             raise MeetingError(
                 f"the first process cannot listen at port {port} of host {socket.gethostname()}: "
-                f"{error.strerror}; {mend}"
+                f"{os.strerror(error.errno or 0)}; {mend}"
             ) from error
 
 

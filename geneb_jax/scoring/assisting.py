@@ -55,6 +55,7 @@ def _help_with(
     """Embeds and probes for one model until there is nothing left."""
     digest = representations_digest(model.representations)
     by_name = {each.name: each for each in model.representations}
+    probed = 0
     while (work := peer.ask(name))["do"] != "nothing":
         if problem := _unlike(work, digest, tasks):
             logging.error("%s: %s", name, problem)
@@ -69,6 +70,8 @@ def _help_with(
 
             _, problem = _tried(failures, name, "embed", embed)
             what = f"model '{name}' failed (embed): {problem}; its share is computed by the first"
+            if not problem:
+                logging.info("%s: this process's share is embedded", name)
             peer.tell("shared", model=name, problem=problem and what)
             continue
         task, representation = tasks[work["task"]], by_name[work["representation"]]
@@ -79,6 +82,8 @@ def _help_with(
 
         result, problem = _tried(failures, name, "probe", fit, task.info.id)
         peer.tell("result", model=name, failed=problem, **(result or {}))
+        probed += 1
+    logging.info("%s: %d tasks were probed here", name, probed)
 
 
 def _tried(
