@@ -89,7 +89,7 @@ def interrupt(reason: str) -> None:
 
     Outside of `ending_on_signals` the main thread gets a plain KeyboardInterrupt.
     """
-    _reasons.append(f"{reason}; {GOES_ON}")
+    _reasons.append(reason)
     if signal.getsignal(signal.SIGTERM) is _interrupt and hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     else:
@@ -100,11 +100,11 @@ def _interrupt(number: int, frame: object) -> None:
     del frame
     for each in _SIGNALS:  # the second one is the watch's
         signal.signal(each, lambda *_: None)
-    raise Interrupted(_reasons[0] if _reasons else f"{_by(number)}; {GOES_ON}")
+    raise Interrupted(f"{_why(number)}; {GOES_ON}")
 
 
-def _by(number: int) -> str:
-    return f"interrupted by {signal.Signals(number).name}"
+def _why(number: int) -> str:
+    return _reasons[0] if _reasons else f"interrupted by {signal.Signals(number).name}"
 
 
 def _leave() -> None:
@@ -125,10 +125,10 @@ def _watch(read: int) -> None:
     if not first:
         return  # nothing happened
     for tell in [*_hearers]:
-        tell(_by(first[0]))
+        tell(_why(first[0]))
     ready, _, _ = select.select([read], [], [], _GRACE)
     if ready and not os.read(read, 1):
         return
     how = "by two signals" if ready else f"{_GRACE:.0f} s after a signal, in compiled code"
-    print(_reasons[0] if _reasons else f"ended {how}; {GOES_ON}", file=sys.stderr, flush=True)
+    print(f"{_reasons[0] if _reasons else f'ended {how}'}; {GOES_ON}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

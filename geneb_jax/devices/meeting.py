@@ -447,7 +447,6 @@ class Peer:
         """
         self._wire.send("facts", facts=facts)
         self._answer()
-        self._began = True
 
     def ask(self, model: str) -> Message:
         """Waits for something to do for a model: 'do' is 'embed', 'probe' or 'nothing'."""
@@ -496,6 +495,7 @@ class Peer:
             if message["kind"] == "leave":
                 self._ended(message["reason"], message["status"])
             elif message["kind"] != "alive":
+                self._began |= message["kind"] == "agreed"
                 self._left |= message["kind"] == "done"
                 self._answers.put(message)
         self._ended(
@@ -526,7 +526,7 @@ class Peer:
 def in_touch(here: Here) -> Iterator[Here]:
     """Tells the other processes why this one ends, where it ends inside by a signal or an error."""
     try:
-        with heard(lambda what: here.leave(f"{_name(here.process)} was {what}", INTERRUPTED)):
+        with heard(lambda what: here.leave(f"{_name(here.process)}: {what}", INTERRUPTED)):
             yield here
     except BaseException as error:
         here.leave(*_why(error, here.process))
