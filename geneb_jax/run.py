@@ -180,6 +180,8 @@ def _compute(
     seconds = {"read and check": checked, **evaluation.seconds, "total": progress.elapsed()}
     memory |= evaluation.memory | {"total": peaks()}
     provenance = _provenance(config, evaluation, tasks, unseen, failures.found, seconds, memory)
+    if others := first.others():
+        provenance["processes"] = others
     write_json(workdir / "run.json", provenance)
     progress.stage("tables and report")
     from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)

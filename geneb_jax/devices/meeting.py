@@ -87,9 +87,11 @@ class _Other:
         lost: Why it is not counted on any more; empty: it is.
         asked: The index of the model that it waits for work on; None: it does not wait.
         past: The index of the last model that it does nothing for any more.
+        shared: The index of the last model of which it was given a share.
         sharing: The index of the model whose records it embeds; None: it does not.
         job: The number of the task that it probes; None: none.
         heard: When it was heard of last, by the monotonic clock.
+        problems: What it could not do.
     """
 
     def __init__(self, wire: _Wire, name: str) -> None:
@@ -102,6 +104,7 @@ class _Other:
         self.sharing: int | None = None
         self.job: int | None = None
         self.heard = time.monotonic()
+        self.problems: list[str] = []
 
 
 class First:
@@ -265,10 +268,10 @@ class First:
         """Returns the other processes that are counted on."""
         return [other for other in [*self._others.values()] if not other.lost]
 
-    def members(self) -> list[dict[str, Any]]:
-        """Returns what run.json says of the other processes."""
+    def others(self) -> list[dict[str, Any]]:
+        """Returns the number and name of each other process, and what was lost or said of it."""
         return [
-            {"process": number, "name": other.name, "lost": other.lost}
+            {"process": number, "name": other.name, "lost": other.lost, "problems": other.problems}
             for number, other in sorted(self._others.items())
         ]
 
@@ -314,6 +317,7 @@ class First:
             except BaseException as error:  # such as a full disk: of the whole run
                 self._error = error
         if message.get("problem"):
+            other.problems.append(message["problem"])
             logging.warning("%s: %s", other.name, message["problem"])
         with self._changed:
             index = self._order.get(message.get("model", ""), -1)
