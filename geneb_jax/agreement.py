@@ -18,6 +18,7 @@ _SEEN_WITHIN = 30.0  # seconds, after which a shared disk shows a new file to ot
 # Fields of which each process may have its own: they say where things are on its host.
 _OF_A_HOST = ("processes", "tasks_dir", "checkpoints_dir", "embeddings_dir", "programs_dir")
 _COMPUTING = ("geneb-jax", "jax", "jaxlib", "numpy", "scipy")  # packages that results depend on
+_DIGITS = 16  # of a digest, which people are to compare
 _FOLDER, _SHARED = "the folder of embeddings (the workdir's, or config.embeddings_dir)", "shared"
 
 
@@ -32,7 +33,10 @@ def facts(settings: Settings, tasks: Sequence[Task]) -> dict[str, str]:
     return {
         **{f"package {name}": importlib.metadata.version(name) for name in _COMPUTING},
         **{f"config.{name}": str(values[name]) for name in values if name not in _OF_A_HOST},
-        **{f"the content of task '{task.info.id}'": content_digest(task) for task in tasks},
+        **{
+            f"the content of task '{task.info.id}'": content_digest(task)[:_DIGITS]
+            for task in tasks
+        },
         _FOLDER: _SHARED,
     }
 

@@ -11,16 +11,20 @@ A thread ends the run in the same way with `interrupt`, and hears of a signal at
 
 import _thread
 import atexit
+import gc
 import os
 import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from model_ports.exits import INTERRUPTED
 
+_AGAIN = 0.02  # seconds; a finaliser takes less
 _GRACE = 10.0  # seconds; schedulers send SIGKILL after 30 (Slurm, Kubernetes) or later
 # Slurm's and others' warning, the terminal's, and the one that a job asks for before its limit.
 _SIGNALS = tuple(
@@ -30,6 +34,7 @@ _SIGNALS = tuple(
 GOES_ON = "the same command goes on from here"
 
 _hearers: list[Callable[[str], None]] = []  # told of the first signal; see `heard`
+_again: list[int] = []  # signals that come a second time, see `_interrupt`
 _reasons: list[str] = []  # why a thread has interrupted the run; see `interrupt`
 
 
@@ -96,11 +101,24 @@ def interrupt(reason: str) -> None:
         _thread.interrupt_main()
 
 
-def _interrupt(number: int, frame: object) -> None:
-    del frame
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _swallows(frame):
+        _again.append(number)
+        threading.Timer(_AGAIN, signal.pthread_kill, (threading.get_ident(), number)).start()
+        return
     for each in _SIGNALS:  # the second one is the watch's
         signal.signal(each, lambda *_: None)
     raise Interrupted(f"{_why(number)}; {GOES_ON}")
+
+
+def _swallows(frame: FrameType | None) -> bool:
+    """Says whether Python would print and drop what is raised here: in a finaliser, say."""
+    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_code in callbacks:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _why(number: int) -> str:
@@ -126,9 +144,13 @@ def _watch(read: int) -> None:
         return  # nothing happened
     for tell in [*_hearers]:
         tell(_why(first[0]))
-    ready, _, _ = select.select([read], [], [], _GRACE)
-    if ready and not os.read(read, 1):
-        return
+    deadline = time.monotonic() + _GRACE
+    while ready := select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not os.read(read, 1):
+            return
+        if not _again:
+            break
+        _again.pop()  # it is the first signal still
     how = "by two signals" if ready else f"{_GRACE:.0f} s after a signal, in compiled code"
     print(f"{_reasons[0] if _reasons else f'ended {how}'}; {GOES_ON}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

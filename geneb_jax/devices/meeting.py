@@ -36,7 +36,7 @@ _PROGRAM = "geneb_jax"  # the first word of every process; other programs say ot
 _BEAT = 5.0  # seconds between two signs of life; less where silence is to be noticed sooner
 _GREETING = 10.0  # seconds within which a program at the other end says who it is
 _RETRY = 0.2  # seconds between two trials to reach the first process
-_SHOWN = 60  # letters of a fact that differs
+_SHOWN = 200  # letters of a fact that differs
 _LONGEST = 2**30  # bytes of a message; predictions of a task take the most
 
 Message = dict[str, Any]
