@@ -217,9 +217,9 @@ class DeviceSettings:
     processes: str = _field(
         "",
         checks.processes,
-        "Processes that embed together, each on its own devices: empty: this one alone; auto: as "
-        "JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I of N "
-        "and the first one's address. All need the same workdir or embeddings_dir.",
+        "Processes that embed and probe together, each on its own devices: empty: this one alone; "
+        "auto: as JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I "
+        "of N and the first one's address. All need the same workdir or embeddings_dir.",
     )
     peer_seconds: int = _field(
         300,

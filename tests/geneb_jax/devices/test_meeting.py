@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def free_address():
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
-def both(first_does, *peers_do, seconds=20, count=None):
+def both(first_does, *peers_do, seconds=20, count=None) -> list[Any]:
     """What each process returns, or the error that it ends with; the first is the first."""
     address, count = free_address(), count or 1 + len(peers_do)
 
