@@ -102,7 +102,7 @@ def interrupt(reason: str) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if _swallows(frame):
+    if _swallows(frame) and hasattr(signal, "pthread_kill"):
         _again.append(number)
         threading.Timer(_AGAIN, signal.pthread_kill, (threading.get_ident(), number)).start()
         return
