@@ -217,9 +217,15 @@ class DeviceSettings:
     processes: str = _field(
         "",
         checks.processes,
-        "Processes that embed together, each on its own devices: empty: this one alone; auto: as "
-        "JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I of N "
-        "and the first one's address. All need the same workdir or embeddings_dir.",
+        "Processes that embed and probe together, each on its own devices: empty: this one alone; "
+        "auto: as JAX finds them (Slurm, Open MPI, Kubernetes, TPU pods); I/N@HOST:PORT: process I "
+        "of N and the first one's address. All need the same workdir or embeddings_dir.",
+    )
+    peer_seconds: int = _field(
+        300,
+        checks.at_least(1),
+        "How long processes wait for one that has not come, and for a sign of life of one that has "
+        "(it gives one every 5 s, or sooner). One that has died is noticed at once.",
     )
     programs_dir: str = _field(
         "",

@@ -15,13 +15,16 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.files.sizes import shown_size, size_of
 from geneb_jax.files.user_cache import user_cache
+
+if TYPE_CHECKING:
+    from geneb_jax.devices.processes import Process
 
 State = Literal["ok", "warn", "fails"]
 
@@ -237,15 +240,14 @@ def _answer(url: str, hub: str) -> Line:
 
 
 def _devices(asked: Asked) -> Iterator[Line]:
-    """JAX and its devices, with a product on each and a sum over all."""
+    """JAX and its devices, with a product on each and a sum over all; and the other processes."""
     with _heard() as words:
         try:
             import jax  # noqa: PLC0415
 
-            if asked.processes:
-                from geneb_jax.devices.processes import join  # noqa: PLC0415
+            from geneb_jax.devices.processes import join  # noqa: PLC0415
 
-                join(asked.processes)
+            process = join(asked.processes)
             devices = jax.local_devices()
         except Exception as error:  # whatever a plugin raises
             asked_for = os.environ.get("JAX_PLATFORMS")
@@ -263,7 +265,8 @@ def _devices(asked: Asked) -> Iterator[Line]:
         yield _device_line(device)
         for dtype in _TOLERANCE:
             yield _product_line(device, dtype)
-    yield from _sums(devices, asked)
+    yield from _sums(devices)
+    yield from _processes(process)
 
 
 def _device_line(device: Any) -> Line:
@@ -304,36 +307,44 @@ def _product_line(device: Any, dtype: str) -> Line:
     return Line(subject, "ok", rate)
 
 
-def _sums(devices: list[Any], asked: Asked) -> Iterator[Line]:
-    """Sums a number a device over the devices of this process, and over all processes."""
-    import jax  # noqa: PLC0415
+def _sums(devices: list[Any]) -> Iterator[Line]:
+    """Sums a number a device over the devices of this process."""
+    if len(devices) == 1:
+        yield Line("all-reduce", "ok", "one device: nothing to reduce")
+        return
+    try:
+        found = _all_reduce(devices)
+    except Exception as error:  # whatever the transport raises
+        mend = "use one device, as with CUDA_VISIBLE_DEVICES=0"
+        yield Line("all-reduce", "fails", _in_a_line(error), mend)
+        return
+    right = found == sum(range(1, len(devices) + 1))
+    words = f"{len(devices)} devices sum to {found:g}"
+    mend = "" if right else "the devices do not add up: use one of them"
+    yield Line("all-reduce", "ok" if right else "fails", words, mend)
 
-    scopes = {"all-reduce": devices}
-    if asked.processes:
-        from geneb_jax.devices.processes import meet  # noqa: PLC0415
 
-        meet("doctor")
-        count = jax.process_count()
-        yield Line("processes", "ok", f"all {count} are here, this is {jax.process_index()}")
-        scopes["all-reduce over processes"] = jax.devices()
-    for subject, those in scopes.items():
-        if len(those) == 1:
-            yield Line(subject, "ok", "one device: nothing to reduce")
-            continue
-        try:
-            found = _all_reduce(those)
-        except Exception as error:  # whatever the transport raises
-            # No array of a run spans processes, see `devices.processes`.
-            if "processes" in subject:
-                yield Line(subject, "warn", _in_a_line(error), "runs do without it")
-            else:
-                mend = "use one device, as with CUDA_VISIBLE_DEVICES=0"
-                yield Line(subject, "fails", _in_a_line(error), mend)
-            continue
-        right = found == sum(range(1, len(those) + 1))
-        words = f"{len(those)} devices sum to {found:g}"
-        mend = "" if right else "the devices do not add up: use one of them"
-        yield Line(subject, "ok" if right else "fails", words, mend)
+def _processes(process: "Process") -> Iterator[Line]:
+    """Lets the processes meet as those of a run do, which compute nothing across processes."""
+    from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch  # noqa: PLC0415
+
+    if process.count == 1:
+        return
+    try:
+        if process.number:
+            with in_touch(Peer(process, _MET_WITHIN)) as peer:
+                peer.agree({})
+                peer.finish()
+        else:
+            with in_touch(First(process, _MET_WITHIN)) as first:
+                first.gather()
+                first.agree({}, ())
+                first.finish(None)
+    except MeetingError as error:
+        mend = "start all processes with one address, each with its own number"
+        yield Line("processes", "fails", " ".join(str(error).split()), mend)
+        return
+    yield Line("processes", "ok", f"all {process.count} are here, this is {process.number}")
 
 
 def _all_reduce(devices: list[Any]) -> float:
@@ -373,6 +384,7 @@ class _heard(stdlib_logging.Handler):  # noqa: N801 (used as a context)
             self.words.append(line)
 
 
+_MET_WITHIN = 60.0  # seconds; whoever starts the processes by hand takes some
 _LETTERS = 160  # of what a library says
 
 

@@ -22,11 +22,12 @@ class _File(stdlib_logging.FileHandler):
 
 
 @contextmanager
-def log_kept_for(workdir: Path) -> Iterator[Callable[[], None]]:
+def log_kept_for(workdir: Path, name: str = LOG) -> Iterator[Callable[[], None]]:
     """Keeps the lines of the log from now on, for a workdir where nothing was started yet.
 
     Args:
-        workdir: Takes log.txt, to which lines are added.
+        workdir: Takes the file, to which lines are added.
+        name: The file's name.
 
     Yields:
         A function that writes what was kept, and from then on each line at once.
@@ -35,7 +36,7 @@ def log_kept_for(workdir: Path) -> Iterator[Callable[[], None]]:
     loggers = (logging.get_absl_logger(), file_only)
 
     def keep() -> None:
-        file = _File(workdir / LOG, encoding="utf-8")
+        file = _File(workdir / name, encoding="utf-8")
         form = "%(asctime)s %(levelname)s %(message)s"
         file.setFormatter(stdlib_logging.Formatter(form, "%Y-%m-%d %H:%M:%S"))
         waiting.setTarget(file)

@@ -13,13 +13,14 @@ from geneb_jax.scoring.scores import COLUMNS
 WORKDIR: Mapping[str, str] = {
     "scores.csv": "Every score, one row a head; see above.",
     "run.json": "What the scores depend on: config, versions, devices, identities of models, "
-    "fingerprints of tasks, what models do not see of their records, failures, speeds, times, and "
-    "the peaks of memory by stage.",
+    "fingerprints of tasks, what models do not see of their records, failures, speeds, times, "
+    "the peaks of memory by stage, and of several processes the others.",
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model, its number of models, stage, done of total units, what is compiling, elapsed "
     "seconds of the run, remaining ones of the stage (null: not known), failures, process, host, "
     "time.",
     "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
+    "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",

@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 import jax
 import ml_collections
 import pandas as pd
+from etils import epath
 from rich.console import Console
 
+from geneb_jax.agreement import facts, look_for_first, shown_to_others
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, Settings, parse_config
 from geneb_jax.devices.capacity import peaks
+from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
 from geneb_jax.devices.mesh import process_mesh
-from geneb_jax.devices.processes import join, meet
+from geneb_jax.devices.processes import Process, join
 from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import LOCAL_WEIGHTS, Refusal, Representation, Source
@@ -28,20 +31,14 @@ from geneb_jax.files.names import clashes
 from geneb_jax.log_file import log_kept_for
 from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
-from geneb_jax.scoring.evaluation import (
-    Evaluation,
-    Evaluator,
-    Workload,
-    asked_rows,
-    assist,
-    evaluate,
-)
+from geneb_jax.scoring.assisting import assist
+from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
+from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
 
 _MOST_PROBLEMS = 40  # lines of what keeps models and tasks from being run; the others are counted
-_END = "end"  # a process that leaves earlier would be missed
 _PACKAGES = (
     "jax",
     "jaxlib",
@@ -62,7 +59,7 @@ class Outcome(NamedTuple):
         scores: The scores table, as workdir/scores.csv holds it; with `config.scores` the results
             table (see `presentation.results`) of that source, with `config.plan` the plan in
             numbers. Empty in a process other than the first.
-        failures: What could not be computed; the same command tries it again.
+        failures: What could not be computed, in any process; the same command tries it again.
         asked: The rows of the scores table that this call asked for; the workdir may hold others.
     """
 
@@ -103,34 +100,73 @@ def run(
 
         presented = present_scores(settings.output, workdir, console)
         return Outcome(presented, [], presented)
-    if settings.devices.processes:
-        try:
-            join(settings.devices.processes)
-        except ValueError as error:
-            raise ConfigError([f"config.processes: {error}"]) from error
+    try:
+        process = join(settings.devices.processes)
+    except ValueError as error:
+        raise ConfigError([f"config.processes: {error}"]) from error
+    try:
+        if process.number:
+            return _assist(settings, workdir, process)
+        return _lead(config, settings, workdir, process, console, given)
+    except MeetingError as error:
+        raise ConfigError([f"config.processes: {error}"]) from error
+    except OwnedError as error:
+        raise ConfigError([f"--workdir={error}"]) from error
+
+
+def _lead(
+    config: ml_collections.ConfigDict,
+    settings: Settings,
+    workdir: Path,
+    process: Process,
+    console: Console,
+    given: Mapping[str, Source],
+) -> Outcome:
+    """Evaluates as the first process, or the only one."""
     failures = Failures(settings.data.fail_fast)
-    if jax.process_index() > 0:
-        workloads, _ = check(settings, failures)
-        _check_workdir(workdir)
-        keep_programs(settings.devices.programs_dir)
-        assist(workloads, workdir, failures)
-        meet(_END)
-        return Outcome(pd.DataFrame(), failures.found, pd.DataFrame())
-    with log_kept_for(workdir) as keep_log:
-        try:
-            with owned(workdir):
-                progress = RunProgress(console, failures, workdir)
-                with progress.shown():
-                    workloads, tasks = check(settings, failures, given)
-                    keep_log()
-                    file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
-                    progress.begin(len(workloads))
-                    evaluation = _compute(config, settings, workloads, tasks, progress)
-                    file_only.info("done, %d failed", len(failures.found))
-        except OwnedError as error:
-            raise ConfigError([f"--workdir={error}"]) from error
+    progress = RunProgress(console, failures, workdir)
+    folder = _embeddings_folder(settings, workdir)
+    first = First(process, settings.devices.peer_seconds, settings.data.fail_fast)
+    with log_kept_for(workdir) as keep_log, in_touch(first):
+        first.gather()
+        with owned(workdir), progress.shown(), shown_to_others(first, folder):
+            workloads, tasks = check(settings, failures, given)
+            keep_log()
+            file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
+            common = facts(settings, tasks) if process.count > 1 else {}
+            first.agree(common, [each.source.name for each in workloads])
+            progress.begin(len(workloads))
+            evaluation = _compute(config, settings, workloads, tasks, progress, first)
+            file_only.info("done, %d failed", len(failures.found))
+        first.finish([failure._asdict() for failure in failures.found])
     asked = asked_rows(evaluation, tasks, settings.probes)
     return Outcome(evaluation.scores, failures.found, asked)
+
+
+def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
+    """Helps the first process."""
+    failures = Failures(settings.data.fail_fast)
+    peer = Peer(process, settings.devices.peer_seconds)
+    with log_kept_for(workdir, f"log-{process.number}.txt") as keep_log, in_touch(peer):
+        workloads, tasks = check(settings, failures)
+        _check_workdir(workdir)
+        folder = _embeddings_folder(settings, workdir)
+        workdir.mkdir(parents=True, exist_ok=True)
+        keep_log()
+        keep_programs(settings.devices.programs_dir)
+        shared = any(each.source.shared for each in workloads)
+        peer.agree(facts(settings, tasks) | (look_for_first(peer, folder) if shared else {}))
+        assist(_asked(settings), workloads, workdir, failures, peer)
+        found = peer.finish()
+    return Outcome(pd.DataFrame(), [Failure(**failure) for failure in found], pd.DataFrame())
+
+
+def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
+    return epath.Path(settings.embedding.embeddings_dir or workdir / "embeddings")
+
+
+def _asked(settings: Settings) -> Asked:
+    return Asked(settings.probes, settings.output.save_predictions)
 
 
 def _compute(
@@ -139,6 +175,7 @@ def _compute(
     workloads: Sequence[Workload],
     tasks: Sequence[Task],
     progress: RunProgress,
+    first: First,
 ) -> Evaluation:
     """Computes, writes and shows what was found fit to run."""
     workdir, failures = progress.workdir, progress.failures
@@ -147,24 +184,20 @@ def _compute(
     unseen = [finding for each in workloads for finding in find_unseen(*each)]
     say_unseen(unseen)
     evaluator = Evaluator(
-        settings.probes,
-        workdir,
-        progress,
-        failures,
-        settings.output.save_predictions,
-        settings.devices.profile,
+        _asked(settings), workdir, progress, failures, first, settings.devices.profile
     )
     evaluation = evaluate(evaluator, workloads, tasks)
 
     seconds = {"read and check": checked, **evaluation.seconds, "total": progress.elapsed()}
     memory |= evaluation.memory | {"total": peaks()}
     provenance = _provenance(config, evaluation, tasks, unseen, failures.found, seconds, memory)
+    if others := first.others():
+        provenance["processes"] = others
     write_json(workdir / "run.json", provenance)
     progress.stage("tables and report")
     from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
 
     close_run(settings, evaluation, failures.found, tasks, provenance, workdir, progress.console)
-    meet(_END)
     return evaluation
 
 

@@ -4,19 +4,27 @@ Python runs a signal's handler in the main thread, between its own steps. Where 
 compiled code, such as a fit or a batch on the device, the handler waits for it; a thread that the
 signal wakes at once ends the process where that takes too long. All results are whole files, so
 what is lost then is the work at hand. A second signal ends the process at once.
+
+A thread ends the run in the same way with `interrupt`, and hears of a signal at once inside
+`heard`, also where the main thread does not.
 """
 
+import _thread
 import atexit
+import gc
 import os
 import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from model_ports.exits import INTERRUPTED
 
+_AGAIN = 0.02  # seconds; a finaliser takes less
 _GRACE = 10.0  # seconds; schedulers send SIGKILL after 30 (Slurm, Kubernetes) or later
 # Slurm's and others' warning, the terminal's, and the one that a job asks for before its limit.
 _SIGNALS = tuple(
@@ -24,6 +32,10 @@ _SIGNALS = tuple(
 )
 
 GOES_ON = "the same command goes on from here"
+
+_hearers: list[Callable[[str], None]] = []  # told of the first signal; see `heard`
+_again: list[int] = []  # signals that come a second time, see `_interrupt`
+_reasons: list[str] = []  # why a thread has interrupted the run; see `interrupt`
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,6 +51,7 @@ def ending_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _reasons.clear()
     read, write = os.pipe()
     os.set_blocking(write, False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
@@ -62,11 +75,54 @@ def ending_on_signals() -> Iterator[None]:
             os.close(read)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    del frame
+@contextmanager
+def heard(tell: Callable[[str], None]) -> Iterator[None]:
+    """Calls a function in another thread at the first signal that ends the run, while inside.
+
+    Args:
+        tell: Takes what happened, such as 'interrupted by SIGTERM'.
+    """
+    _hearers.append(tell)
+    try:
+        yield
+    finally:
+        _hearers.remove(tell)
+
+
+def interrupt(reason: str) -> None:
+    """Ends the run from any thread as a signal does, with a message of its reason.
+
+    Outside of `ending_on_signals` the main thread gets a plain KeyboardInterrupt.
+    """
+    _reasons.append(reason)
+    if signal.getsignal(signal.SIGTERM) is _interrupt and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    else:
+        _thread.interrupt_main()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _swallows(frame) and hasattr(signal, "pthread_kill"):
+        _again.append(number)
+        threading.Timer(_AGAIN, signal.pthread_kill, (threading.get_ident(), number)).start()
+        return
     for each in _SIGNALS:  # the second one is the watch's
         signal.signal(each, lambda *_: None)
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}; {GOES_ON}")
+    raise Interrupted(f"{_why(number)}; {GOES_ON}")
+
+
+def _swallows(frame: FrameType | None) -> bool:
+    """Says whether Python would print and drop what is raised here: in a finaliser, say."""
+    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_code in callbacks:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _why(number: int) -> str:
+    return _reasons[0] if _reasons else f"interrupted by {signal.Signals(number).name}"
 
 
 def _leave() -> None:
@@ -86,9 +142,15 @@ def _watch(read: int) -> None:
             break
     if not first:
         return  # nothing happened
-    ready, _, _ = select.select([read], [], [], _GRACE)
-    if ready and not os.read(read, 1):
-        return
+    for tell in [*_hearers]:
+        tell(_why(first[0]))
+    deadline = time.monotonic() + _GRACE
+    while ready := select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not os.read(read, 1):
+            return
+        if not _again:
+            break
+        _again.pop()  # it is the first signal still
     how = "by two signals" if ready else f"{_GRACE:.0f} s after a signal, in compiled code"
-    print(f"ended {how}; {GOES_ON}", file=sys.stderr, flush=True)
+    print(f"{_reasons[0] if _reasons else f'ended {how}'}; {GOES_ON}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

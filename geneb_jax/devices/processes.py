@@ -1,39 +1,77 @@
-"""A run of several processes: all of them embed, the first does the rest.
+"""Which of a run's processes this one is, and which devices of its host are its.
 
-Every process holds a model on its own devices (see `process_mesh`), embeds its share of the
-records into the store, which takes several writers, and goes on to the next model. The first waits
-for the others' shares, computes what a store then lacks, fits the probes and alone writes
-results. No array spans processes: no device ever waits for another process, and a share that is
-lost is computed by the first.
+Every process is a JAX program for itself, with the devices of its host or some of them (see
+`process_mesh`): nothing is computed across processes, so JAX's distributed runtime, which ends all
+processes where one is lost, is not started. What the processes say to each other is in `meeting`.
 """
+
+import os
+from dataclasses import dataclass
 
 import jax
 
 from geneb_jax.config_checks import explicit_process
 
-_PATIENCE_MS = 30 * 24 * 3600 * 1000  # a process that dies ends the others' waiting at once
+
+@dataclass(frozen=True)
+class Process:
+    """A process of a run.
+
+    Attributes:
+        number: From 0; the process 0 is called the first.
+        count: How many there are.
+        address: HOST:PORT at which the first one is met; empty: there is one process.
+    """
+
+    number: int = 0
+    count: int = 1
+    address: str = ""
 
 
-def join(text: str) -> None:
-    """Makes this process one of several, before JAX is used.
+_this = [Process()]
+
+
+def this_process() -> Process:
+    """Returns which process this is; the only one before `join`."""
+    return _this[-1]
+
+
+def join(text: str) -> Process:
+    """Makes this process one of several, before JAX's devices are used.
+
+    Under Slurm and Open MPI a process uses the GPU of its rank on the node alone;
+    JAX_LOCAL_DEVICE_IDS says otherwise.
 
     Args:
-        text: 'auto' as JAX finds the processes, or 'I/N@HOST:PORT' for process I of N.
+        text: As `config.processes`: empty: there is one; 'auto' as JAX finds the cluster, or
+            'I/N@HOST:PORT' for process I of N.
 
     Raises:
-        ValueError: JAX finds no cluster, or not all of the processes came.
+        ValueError: JAX finds no cluster.
     """
-    address, count, index = (None, None, None) if text == "auto" else explicit_process(text)
+    _this[:] = [_find(text) if text else Process()]
+    return this_process()
+
+
+def _find(text: str) -> Process:
+    # Not a public interface; `jax.distributed.initialize` finds processes with it.
+    from jax._src.clusters import ClusterEnv  # noqa: PLC0415
+    from jax._src.distributed import global_state  # noqa: PLC0415, F401 (registers the clusters)
+
+    explicit = (None, None, None) if text == "auto" else explicit_process(text)
+    devices = os.environ.get("JAX_LOCAL_DEVICE_IDS")
     try:
-        jax.distributed.initialize(address, count, index)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"the processes do not find each other: {error}") from error
-
-
-def meet(name: str) -> None:
-    """Waits until every process has come to the meeting of this name; one process does not wait."""
-    if jax.process_count() == 1:
-        return
-    import orbax.checkpoint as ocp  # noqa: PLC0415 (one process needs it nowhere)
-
-    ocp.multihost.get_barrier_sync_fn()(key=name, timeout_ms=_PATIENCE_MS)
+        address, count, number, local = ClusterEnv.auto_detect_unset_distributed_params(
+            *explicit, [int(each) for each in devices.split(",")] if devices else None, None, 60
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ValueError(f"JAX does not find the cluster: {error!r}") from error
+    if address is None or count is None or number is None:
+        raise ValueError(
+            "JAX finds no cluster here (Slurm, Open MPI, Kubernetes, TPU pod); name the processes: "
+            "I/N@HOST:PORT"
+        )
+    if local:
+        for platform in ("cuda", "rocm"):
+            jax.config.update(f"jax_{platform}_visible_devices", ",".join(map(str, local)))
+    return Process(int(number), int(count), address)

@@ -202,5 +202,5 @@ class OpenFunction(NamedTuple):
 
         return Prepared(features, {})
 
-    def prepare_share(self, tasks: Sequence[Task]) -> None:
+    def prepare_share(self, tasks: Sequence[Task], advance: Advance) -> None:
         """Does nothing: the first process alone calls the function."""

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import jax
 import numpy as np
 from absl import logging
 from etils import epath
@@ -16,7 +15,7 @@ from jax.sharding import Mesh
 
 from geneb_jax.config import PRESET_POOLING, EmbeddingSettings, Settings
 from geneb_jax.devices.mesh import process_mesh
-from geneb_jax.devices.processes import meet
+from geneb_jax.devices.processes import this_process
 from geneb_jax.embedding.cost import (
     benchmark_like_lengths,
     embedding_cost,
@@ -408,13 +407,6 @@ class OpenPort:
             records = sum(len(each.counts) for each in cut.values())
             advance = telling_of_records(advance, records, sum(map(len, splits.values())))
         with _naming_rows(tasks):
-            if jax.process_count() > 1:
-                try:
-                    self._embed(stores, self._share(splits), advance)
-                except Exception:
-                    meet(self.name)  # the other processes come, whatever has failed here
-                    raise
-                meet(self.name)
             keys = self._embed(stores, splits, advance)
 
         def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
@@ -427,12 +419,12 @@ class OpenPort:
 
         return Prepared(features, speed_figures(self.engine, self.workdir))
 
-    def prepare_share(self, tasks: Sequence[Task]) -> None:
+    def prepare_share(self, tasks: Sequence[Task], advance: Advance) -> None:
         """Embeds this process's share of the tasks' records."""
         port = self.engine.port
         splits = {name: cut_into_windows(port, s).windows for name, s in _splits(tasks).items()}
         with _naming_rows(tasks):
-            self._embed(self._stores(), self._share(splits), lambda _: None)
+            self._embed(self._stores(), self._share(splits), advance)
 
     def _stores(self) -> list[Store]:
         """A store for each representation; what it depends on is in its folder's name."""
@@ -444,7 +436,7 @@ class OpenPort:
 
     def _share(self, splits: Mapping[SplitName, Sequence[str]]) -> dict[SplitName, Sequence[str]]:
         """What of the splits this process embeds: whole ones where a record sees its batch."""
-        every = slice(jax.process_index(), None, jax.process_count())
+        every = slice(this_process().number, None, this_process().count)
         if self.engine.port.preset.batching == "input-order":
             return dict(list(splits.items())[every])
         return {("all tasks", "share"): _distinct(splits)[every]}

@@ -162,8 +162,12 @@ class OpenSource(Protocol):
         """
         ...
 
-    def prepare_share(self, tasks: Sequence[Task]) -> None:
-        """Computes this process's share of what `prepare` needs, where processes share it."""
+    def prepare_share(self, tasks: Sequence[Task], advance: Advance) -> None:
+        """Computes this process's share of what `prepare` needs, where processes share it.
+
+        Raises:
+            FloatingPointError, DeviceMemoryError: See `prepare`.
+        """
         ...
 
 
@@ -303,5 +307,5 @@ class Immediate:
         del tasks, advance
         return Prepared(lambda task, _: self.of_task(task), {})
 
-    def prepare_share(self, tasks: Sequence[Task]) -> None:
+    def prepare_share(self, tasks: Sequence[Task], advance: Advance) -> None:
         """Does nothing: there is nothing to share."""

@@ -17,6 +17,7 @@ from geneb_jax.devices.capacity import (
     peak_bytes,
     read_facts,
 )
+from geneb_jax.devices.processes import this_process
 from geneb_jax.embedding.batches import (
     Batch,
     batch_size,
@@ -57,7 +58,7 @@ def batch_tokens(engine: Engine, records: int, workdir: Path, wanted: int = 0) -
     facts, name = read_facts(workdir), _name(engine)
     most = facts["fitting_tokens"].get(name, sys.maxsize)
     if not wanted and name not in facts["batch_tokens"]:
-        few = records < WORTH_TUNING or not bucketed(engine.port) or jax.process_count() > 1
+        few = records < WORTH_TUNING or not bucketed(engine.port) or this_process().count > 1
         if few or name in facts["fitting_tokens"]:
             return min(untuned_batch_tokens(engine, records), most)
         facts["batch_tokens"][name] = _fastest(engine, records)

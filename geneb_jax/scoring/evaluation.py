@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,19 +12,20 @@ from absl import logging
 
 from geneb_jax.config import ProbeSettings
 from geneb_jax.devices.capacity import peaks
-from geneb_jax.devices.processes import meet
-from geneb_jax.devices.programs import make_room_for_programs
+from geneb_jax.devices.meeting import First, Message
 from geneb_jax.embedding.identity import weights_identity
-from geneb_jax.embedding.source import Features, OpenSource, Representation, Source
-from geneb_jax.failures import Failures
+from geneb_jax.embedding.source import OpenSource, Representation, Source
+from geneb_jax.embedding.store import key
+from geneb_jax.failures import Failure, Failures
+from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.cells import Cell, cell_of, gather
-from geneb_jax.scoring.heads import asked_heads, head_columns, hold_all_heads, probes_of
-from geneb_jax.scoring.predictions import holds_predictions, write_predictions
+from geneb_jax.scoring.heads import asked_heads, hold_all_heads
+from geneb_jax.scoring.predictions import holds_predictions
+from geneb_jax.scoring.probing import Asked, Probed, from_json, keep, probe
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.scoring.scores import arrange, represented, write_scores
 from geneb_jax.tasks.task import Task, content_digest
-from probes import HeadScore, evaluate_task
 
 
 class Evaluation(NamedTuple):
@@ -74,19 +74,19 @@ class Evaluator(NamedTuple):
     """How models are evaluated, and where the results go.
 
     Attributes:
-        probes: What is fitted.
+        asked: What is fitted and kept.
         workdir: Takes `cells/`, `embeddings/`, `predictions/`, `profile/` and scores.csv.
         progress: Is told what is done.
         failures: Takes what fails, of which one leaves the others alone.
-        save_predictions: Whether every head's predictions are written.
+        processes: Deals work to the other processes of the run.
         profile: Whether a JAX profiler trace of each model is written.
     """
 
-    probes: ProbeSettings
+    asked: Asked
     workdir: Path
     progress: RunProgress
     failures: Failures
-    save_predictions: bool = False
+    processes: First
     profile: bool = False
 
 
@@ -112,6 +112,7 @@ def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task
     for workload in workloads:
         name = workload.source.name
         how.progress.next_model(name)
+        how.processes.next_model(name)
         model, speed, clock = _evaluate_model(how, workload, digests)
         if model is not None:
             weights[name] = weights_identity(model.representations[0].identity)
@@ -147,19 +148,9 @@ def asked_rows(
     return asked_heads(rows[rows["task"].isin([task.info.id for task in tasks])], probes)
 
 
-def assist(workloads: Sequence[Workload], workdir: Path, failures: Failures) -> None:
-    """Embeds this process's share for every model, beside the first process, which evaluates."""
-    with ThreadPoolExecutor(len(workloads)) as meeting:  # the next model does not wait
-        met = []
-        for source, tasks in workloads:
-            if not source.shared:
-                continue
-            with failures.contained(source.name, "embed"):
-                source.open(workdir).prepare_share(tasks)
-                logging.info("%s: this process's share is embedded", source.name)
-            met.append(meeting.submit(meet, source.name))
-        for each in met:
-            each.result()
+def representations_digest(representations: Sequence[Representation]) -> str:
+    """Returns a digest of what a model's features depend on, by which processes compare theirs."""
+    return key(canonical_json([dict(each.identity) for each in representations])).hex()
 
 
 def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, str]) -> _Evaluated:
@@ -169,16 +160,14 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
     with how.failures.contained(source.name, "load"), clock.time(f"load {source.name}"):
         model = source.open(how.workdir)
     if model is None:
-        if source.shared:
-            meet(source.name)  # the other processes come, whatever has failed here
         return _Evaluated(None, {}, clock)
     jobs = _jobs(source.name, model, tasks, digests, how.workdir)
     found = [(job, job.cell.look()) for job in jobs]
     pending = [
         job
         for job, cell in found
-        if not hold_all_heads(cell.rows, how.probes)
-        or (how.save_predictions and not holds_predictions(job.predictions))
+        if not hold_all_heads(cell.rows, how.asked.probes)
+        or (how.asked.save_predictions and not holds_predictions(job.predictions))
     ]
     if len(pending) < len(jobs):
         finished = len(jobs) - len(pending)
@@ -188,9 +177,7 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
     if pending:
         trace = how.workdir / "profile" / file_name(source.name)
         with jax.profiler.trace(str(trace)) if how.profile else nullcontext():
-            speed = _compute(how, source.name, model, pending, clock)
-    elif source.shared:
-        meet(source.name)
+            speed = _compute(how, source, model, pending, clock)
     return _Evaluated(model, speed, clock)
 
 
@@ -235,62 +222,66 @@ def _say_replaced(name: str, jobs: Sequence[_Job]) -> None:
 
 
 def _compute(
-    how: Evaluator, name: str, model: OpenSource, jobs: Sequence[_Job], clock: "_Clock"
+    how: Evaluator, source: Source, model: OpenSource, jobs: Sequence[_Job], clock: "_Clock"
 ) -> Mapping[str, Any]:
-    """Embeds and probes what is not finished; each task is on disk before the next.
+    """Embeds and probes what is not finished, in all processes; each task is on disk when it is.
 
     Returns:
         What embedding took; nothing where it failed.
     """
+    name, processes = source.name, how.processes
+    digest = representations_digest(model.representations)
     tasks = list({job.task.info.id: job.task for job in jobs}.values())
     records = sum(len(task.train.labels) + len(task.test.labels) for task in tasks)
     how.progress.stage("embed", records, "records")
     prepared = None
     with how.failures.contained(name, "embed"), clock.time(f"embed {name}"):
+        if source.shared and processes.living():
+            processes.share({"tasks": [task.info.id for task in tasks], "identity": digest})
+            model.prepare_share(tasks, how.progress.advance)
+            processes.wait_for_shares()
         prepared = model.prepare(tasks, how.progress.advance)
     if prepared is None:
         return {}
     rows = sum(len(job.task.train.labels) for job in jobs)  # what a fit takes goes with them
     how.progress.stage("probe", len(jobs), "tasks", rows)
-    for job in jobs:
-        with how.failures.contained(name, "probe", job.task.info.id):
-            _probe(how, name, job, prepared.features, clock)
+
+    def done(job: _Job, probed: Probed) -> None:
+        keep(probed, job.cell, job.predictions)
+
+    def do(job: _Job) -> None:
+        with clock.time(f"embed {name}"):
+            features = prepared.features(job.task, job.representation)
+        with clock.time(f"probe {name}"):
+            probed = probe(how.asked, name, job.task, job.representation, features)
+        done(job, probed)
+
+    def done_elsewhere(number: int, message: Message) -> None:
+        job = jobs[number]
+        if message["failed"]:
+            why = f"{message['failed']} (in {message['process']})"
+            failure = Failure(name, job.task.info.id, "probe", why)
+            if how.failures.fail_fast:
+                raise ValueError(str(failure))
+            how.failures.add(failure)
+        else:
+            done(job, from_json(message))
         how.progress.advance(1, len(job.task.train.labels))
+
+    offered = [
+        {
+            "task": job.task.info.id,
+            "representation": job.representation.name,
+            "identity": digest,
+        }
+        for job in jobs
+    ]
+    for number in processes.deal(offered, done_elsewhere):
+        task = jobs[number].task
+        with how.failures.contained(name, "probe", task.info.id):
+            do(jobs[number])
+        how.progress.advance(1, len(task.train.labels))
     return prepared.speed
-
-
-def _probe(how: Evaluator, name: str, job: _Job, features: Features, clock: "_Clock") -> None:
-    """Fits and scores the probes of a task, and writes its cell."""
-    task, representation, cell = job.task, job.representation, job.cell
-    make_room_for_programs()
-    with clock.time(f"embed {name}"):
-        x_train, x_test = features(task, representation)
-    with clock.time(f"probe {name}"):
-        heads = evaluate_task(
-            x_train,
-            task.train.labels,
-            x_test,
-            task.test.labels,
-            probes=probes_of(how.probes),
-            shots=how.probes.regimes,
-            seeds=how.probes.seeds,
-        )
-    if how.save_predictions:
-        write_predictions(job.predictions, task, heads)
-    cell.add(_rows(name, representation, task, heads))
-
-
-def _rows(
-    name: str, representation: Representation, task: Task, heads: Sequence[HeadScore]
-) -> pd.DataFrame:
-    """Rows of scores.csv, one a head."""
-    columns = {
-        "model": name,
-        **representation.columns,
-        "task": task.info.id,
-        "category": task.info.category,
-    }
-    return pd.DataFrame([columns | head_columns(head) for head in heads])
 
 
 class _Clock:

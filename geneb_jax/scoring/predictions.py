@@ -7,20 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from geneb_jax.files.atomic import write_whole
 from geneb_jax.scoring.heads import head_names
 from geneb_jax.tasks.task import Task
 from probes import HeadScore
 
 
-def write_predictions(path: Path, task: Task, heads: Sequence[HeadScore]) -> None:
-    """Writes every head's predictions on the test rows of a task.
+def predictions_file(task: Task, heads: Sequence[HeadScore]) -> bytes:
+    """Returns the file of every head's predictions on the test rows of a task.
 
     Args:
-        path: An .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores` float32
-            [H, N] (binary) or [H, N, K], and one array [H] for each column that names a head.
         task: The task, whose test split has N rows.
         heads: Its H heads.
+
+    Returns:
+        The bytes of an .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores`
+        float32 [H, N] (binary) or [H, N, K], and one array [H] for each column that names a head.
     """
     buffer = io.BytesIO()
     arrays = {
@@ -30,11 +31,11 @@ def write_predictions(path: Path, task: Task, heads: Sequence[HeadScore]) -> Non
         **{str(name): np.array(column.tolist()) for name, column in head_names(heads).items()},
     }
     np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
-    write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def holds_predictions(path: Path) -> bool:
-    """Says whether a file that `write_predictions` has written is there and undamaged."""
+    """Says whether a file of `predictions_file` is there and undamaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

@@ -60,14 +60,13 @@ def test_a_jax_that_does_not_start_is_a_line(platform):
 
 
 @pytest.mark.slow
-def test_processes_meet_and_add_up():
+def test_processes_meet():
     with socket.create_server(("localhost", 0)) as free:
         port = free.getsockname()[1]
     both = [start(f"--processes={i}/2@localhost:{port}", JAX_PLATFORMS="cpu") for i in range(2)]
     for index, (code, text) in enumerate(map(ended, both)):
         assert code == 0, text
         assert f"ok     processes: all 2 are here, this is {index}" in text
-        assert "ok     all-reduce over processes: 2 devices sum to 3" in text
 
 
 def test_a_wrong_address_is_a_line():
@@ -87,7 +86,7 @@ def test_a_device_that_computes_wrongly_is_found(monkeypatch):
     monkeypatch.setattr(jax.numpy, "matmul", lambda a, b, **how: right(a, b, **how) * np.nan)
     assert doctor._product_line(device, "float32").state == "fails"
     monkeypatch.setattr(doctor, "_all_reduce", lambda _: 2.0)
-    (line,) = doctor._sums([device, device], NOTHING)
+    (line,) = doctor._sums([device, device])
     assert line.state == "fails" and "do not add up" in line.mend
 
 

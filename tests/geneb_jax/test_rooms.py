@@ -15,7 +15,7 @@ PACKAGE = Path(geneb_jax.__file__).parent
 ROOMS = (
     "files", "failures", "log_file", "ownership", "signals", "benchmark", "config_checks",
     "config", "tasks", "devices", "embedding", "scoring", "presentation", "reference", "closing",
-    "plan", "run", "notebook", "workdir", "doctor", "commands",
+    "agreement", "plan", "run", "notebook", "workdir", "doctor", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 

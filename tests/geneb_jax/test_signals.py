@@ -71,6 +71,31 @@ def test_a_thread_in_compiled_code_is_not_waited_for():
     assert seconds < 5
 
 
+# What is raised in these is printed and dropped by Python.
+IN_FINALISER = """
+            class Last:
+                def __del__(self):
+                    time.sleep(1)
+            Last()
+            time.sleep(60)"""
+IN_COLLECTION = """
+            import gc
+            gc.callbacks.append(lambda *_: time.sleep(0.5))
+            gc.collect()
+            time.sleep(60)"""
+
+
+@pytest.mark.parametrize("work", [IN_FINALISER, IN_COLLECTION])
+def test_a_signal_is_not_lost_in_what_swallows_it(work):
+    process, began = start(work), time.monotonic()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "flushed\n")
+    assert err == "interrupted by SIGTERM; the same command goes on from here\n"
+    assert seconds < 5
+
+
 def test_compiled_code_is_waited_for_a_while():
     process, began = start(COMPILED, grace=1), time.monotonic()
     time.sleep(0.5)  # until it is there

@@ -1,0 +1,103 @@
+"""One task in one representation of a model: its probes, and the files that take what they gave."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from geneb_jax.config import ProbeSettings
+from geneb_jax.devices.programs import make_room_for_programs
+from geneb_jax.embedding.source import Representation
+from geneb_jax.files.atomic import write_whole
+from geneb_jax.scoring.cells import Cell
+from geneb_jax.scoring.heads import head_columns, probes_of
+from geneb_jax.scoring.predictions import predictions_file
+from geneb_jax.tasks.task import Task
+from probes import evaluate_task
+
+
+class Probed(NamedTuple):
+    """What the probes of a task gave.
+
+    Attributes:
+        rows: Rows of scores.csv, one a head.
+        predictions: The file of predictions (see `predictions_file`); empty: it is not kept.
+    """
+
+    rows: pd.DataFrame
+    predictions: bytes = b""
+
+
+class Asked(NamedTuple):
+    """What is fitted, and whether each head's predictions are kept."""
+
+    probes: ProbeSettings
+    save_predictions: bool
+
+
+def probe(
+    asked: Asked,
+    name: str,
+    task: Task,
+    representation: Representation,
+    features: tuple[np.ndarray, np.ndarray],
+) -> Probed:
+    """Fits and scores the probes of a task.
+
+    Args:
+        asked: What is fitted.
+        name: The model's name.
+        task: The task.
+        representation: What is probed.
+        features: Of its train and test rows, float32 [N_train, D] and [N_test, D].
+    """
+    make_room_for_programs()
+    x_train, x_test = features
+    heads = evaluate_task(
+        x_train,
+        task.train.labels,
+        x_test,
+        task.test.labels,
+        probes=probes_of(asked.probes),
+        shots=asked.probes.regimes,
+        seeds=asked.probes.seeds,
+    )
+    columns = {
+        "model": name,
+        **representation.columns,
+        "task": task.info.id,
+        "category": task.info.category,
+    }
+    rows = pd.DataFrame([columns | head_columns(head) for head in heads])
+    return Probed(rows, predictions_file(task, heads) if asked.save_predictions else b"")
+
+
+def keep(probed: Probed, cell: Cell, predictions: Path) -> None:
+    """Writes what the probes of a task gave.
+
+    Args:
+        probed: What they gave.
+        cell: Takes the rows.
+        predictions: The file that takes the predictions, where there are some.
+    """
+    if probed.predictions:
+        write_whole(predictions, probed.predictions)
+    cell.add(probed.rows)
+
+
+def to_json(probed: Probed) -> dict[str, Any]:
+    """Returns what another process is sent; floats keep all digits."""
+    return {
+        "columns": list(probed.rows.columns),
+        "rows": probed.rows.to_numpy(object).tolist(),
+        "predictions": base64.b64encode(probed.predictions).decode(),
+    }
+
+
+def from_json(sent: Mapping[str, Any]) -> Probed:
+    """Returns what `to_json` was given."""
+    rows = pd.DataFrame(sent["rows"], columns=sent["columns"])
+    return Probed(rows, base64.b64decode(sent["predictions"]))
