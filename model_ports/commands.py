@@ -112,6 +112,12 @@ def verify_folders(arguments: argparse.Namespace) -> int:
 
     if bool(arguments.folders) == bool(arguments.real):
         arguments.usage_error("name fixture folders, or --real MODEL")
+    if arguments.against and arguments.real:
+        arguments.usage_error("--against compares folders: name them instead of --real MODEL")
+    if arguments.model and not arguments.against:
+        arguments.usage_error("--model goes with --against: a fixture says whose it is")
+    if arguments.source and not arguments.real:
+        arguments.usage_error("--source goes with --real MODEL")
     _quiet_orbax()
     if arguments.against:
         return _verify_against_transformers(arguments.folders, arguments.model)
@@ -263,18 +269,14 @@ def fetch_models(arguments: argparse.Namespace) -> int:
 def describe_model(arguments: argparse.Namespace) -> int:
     """Prints the file of a checkpoint for a catalog of one's own."""
     from model_ports.loading.address import parse_address
-    from model_ports.loading.describe import describe
-    from model_ports.loading.hub import describe_repository
+    from model_ports.loading.hub import describe_address
     from model_ports.loading.local_catalog import model_text
 
     address = parse_address(arguments.address)
     name = arguments.name or address.name
     if catalog.find(name):
         raise ValueError(f"'{name}' is a model of the catalog; give another name with --name")
-    if address.folder:
-        entry = describe(address.folder, name)
-    else:
-        entry = describe_repository(address.repo, address.revision, name)
+    entry = describe_address(address, name)
     print(model_text(entry, address.path), end="")
     return DONE
 

@@ -1,5 +1,7 @@
 """A Python function as a model of a run: from a list of sequences to their embeddings."""
 
+import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from geneb_jax.embedding.source import (
     count_records,
     unpublished_card,
 )
-from geneb_jax.embedding.store import Store, key
+from geneb_jax.embedding.store import IDENTITY, Store, key
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
 from model_ports.running.letters import Unseen
@@ -42,7 +44,7 @@ class FunctionSource:
     """A function as a model of a run.
 
     Its embeddings are kept by name and record. What a function computes cannot be read from it, so
-    that another one needs another name; before kept embeddings are taken, some are computed again
+    that another one needs another name. Before kept embeddings are taken, some are computed again
     and compared.
 
     Attributes:
@@ -71,15 +73,17 @@ class FunctionSource:
         old, new = store.get(kept), self.call([keys[k] for k in kept])
         if old.shape == new.shape:
             difference = np.abs(old - new).max(axis=1) / np.abs(old).max(axis=1).clip(1e-30)
-            if difference.max() <= _TOLERANCE:
+            worst = int(difference.argmax())
+            if difference[worst] <= _TOLERANCE:
                 return []
-            what = f"differs by {difference.max():.2g} of its largest value"
+            what = f"differs by {difference[worst]:.2g} of its largest value"
         else:
-            what = f"has {new.shape[1]} values, not {old.shape[1]}"
+            worst, what = 0, f"has {new.shape[1]} values, not {old.shape[1]}"
+        shown = keys[kept[worst]][:_LETTERS]
         return [
             Refusal(
-                f"its embedding of '{keys[kept[0]][:_LETTERS]}' {what} from the one that is kept "
-                f"in {self.folder}; give another function another name"
+                f"its embedding of '{shown}' {what} from the one that is kept in {self.folder}; "
+                "give another function another name"
             )
         ]
 
@@ -94,9 +98,21 @@ class FunctionSource:
         return []
 
     def open(self, workdir: Path) -> "OpenFunction":
-        """Opens the store of its embeddings."""
+        """Opens the store of its embeddings.
+
+        Raises:
+            FunctionError: The file that says which store it is cannot be read.
+        """
         del workdir
-        identity = {"model": self.name, "function": "kept by name"}
+        # A new store has a new identity: scores of what an older one kept are not taken for its.
+        identity: Mapping[str, Any] = {"model": self.name, "function": uuid.uuid4().hex}
+        path = self.folder / IDENTITY
+        try:
+            identity = json.loads(path.read_text()) if path.exists() else identity
+        except ValueError as error:
+            raise FunctionError(
+                f"{path}: is not JSON ({error}); remove its folder: all is computed anew"
+            ) from error
         return OpenFunction(self, (baseline(identity),), Store(self.folder, identity))
 
     def embed(

@@ -12,8 +12,7 @@ from geneb_jax.embedding.labels import check_label, labelled
 from geneb_jax.embedding.ports import PortSource, Weights
 from geneb_jax.embedding.source import UnfitSource
 from model_ports.loading.address import parse_address
-from model_ports.loading.describe import describe
-from model_ports.loading.hub import describe_repository
+from model_ports.loading.hub import describe_address
 from model_ports.loading.tensors import CheckpointError
 from model_ports.tokenizers import TokenizerError
 
@@ -43,10 +42,7 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
         check_label(label, f"NAME={name}")
     label += variant
     try:
-        if address.folder:
-            entry = describe(address.folder, label)
-        else:
-            entry = describe_repository(address.repo, address.revision, label)
+        entry = describe_address(address, label)
     except (CheckpointError, TokenizerError) as error:
         return UnfitSource(label, str(error))
     return PortSource(

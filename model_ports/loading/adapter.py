@@ -44,6 +44,7 @@ _PLAIN: Mapping[str, tuple[Any, ...]] = {
     "trainable_token_indices": (None,),
     "target_parameters": (None, []),
     "alora_invocation_tokens": (None,),
+    "arrow_config": (None,),
     # Others, such as pissa and olora, change the base's weights too.
     "init_lora_weights": (True, False, "gaussian", "eva", "orthogonal", None),
 }

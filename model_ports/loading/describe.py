@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 from flax import nnx
 
 from geneb_jax.files.json_files import read_object
@@ -111,17 +112,62 @@ def describe(
     refuse_quantised(folder, content)
     kind = _of_family(stated["family"]) if "family" in stated else _kind(folder, content)
     like = catalog.get(kind.like) if kind.like else None
-    batching = like.preset("corrected").batching if like else family(kind.family).BATCHING
-    if like and batching == "fixed":
+    batching = _batching(folder, kind, like)
+    unstated = stated.get("unstated", like.unstated if like else {})
+    entry = _unfilled_entry(name, kind.family, content, unstated, _dtype(folder, content))
+    config, _ = family_config(entry, content)
+    graphdef, abstract = abstract_model(kind.family, config)
+    tokenizer = stated.get("tokenizer") or _tokenizer(folder, like)
+    _try_tokenizer(folder, tokenizer, config.vocab_size)
+    params = sum(map(math.prod, parameter_shapes(abstract).values()))
+    width = _width(graphdef, abstract)
+    if stated.get("width", width) != width:
         raise CheckpointError(
-            f"{folder}: family '{kind.family}' pads every record to a length that no file states; "
-            f"name the catalog's model, such as '{like.id}', with the folder as "
-            f"checkpoints_dir/{like.id}"
+            f"{folder}: its final hidden state is {width} wide, but width is stated as "
+            f"{stated['width']}; leave it out"
         )
-    entry = catalog.Entry(
+    limits = [config.max_tokens, *_stated_limits(folder, content)]
+    presets = {
+        "corrected": {
+            "max_tokens": min((limit for limit in limits if limit is not None), default=None),
+            "pooling": "mean",
+            "batching": batching,
+        },
+        "published": {"same_as_corrected": "the model is not one of the paper's"},
+    }
+    labels = {
+        "architecture": kind.family,
+        "tokenization": tokenizer["kind"],
+        "params": f"{params / 1e6:.3g}M",
+        "pretraining": "not stated",
+    }
+    known = stated.get("presets", {})
+    merged = {
+        "id": name,
+        "labels": labels | stated.get("labels", {}),
+        "licence": {**entry.licence, **stated.get("licence", {})},
+        "source": {**entry.source, **stated.get("source", {})},
+        "presets": {
+            "corrected": presets["corrected"] | known.get("corrected", {}),
+            "published": known.get("published", presets["published"]),
+        },
+    }
+    found = {"params": params, "width": width, "tokenizer": tokenizer}
+    return replace(entry, **{**found, **stated, **merged})
+
+
+def _unfilled_entry(
+    name: str,
+    family_name: str,
+    content: Mapping[str, Any],
+    unstated: Mapping[str, Any],
+    dtype: str,
+) -> catalog.Entry:
+    """Returns the entry of a model of which only config.json and the precision are known."""
+    return catalog.Entry(
         id=name,
         paper_name=name,
-        family=kind.family,
+        family=family_name,
         labels={},
         labels_paper_v1={},
         params=0,
@@ -132,46 +178,27 @@ def describe(
         tokenizer={},
         presets={},
         config=content,
-        unstated=stated.get("unstated", like.unstated if like else {}),
-        dtype=_dtype(folder, content),
+        unstated=unstated,
+        dtype=dtype,
     )
-    config, _ = family_config(entry, content)
-    graphdef, abstract = abstract_model(kind.family, config)
-    params = sum(map(math.prod, parameter_shapes(abstract).values()))
-    tokenizer = stated.get("tokenizer") or _tokenizer(folder, like)
-    _try_tokenizer(folder, tokenizer, config.vocab_size)
-    width, presets = _width(graphdef, abstract), stated.get("presets", {})
-    if stated.get("width", width) != width:
+
+
+def _batching(folder: Path, kind: Kind, like: catalog.Entry | None) -> str:
+    """Returns how records are batched, as `catalog.Preset.batching`.
+
+    Raises:
+        CheckpointError: All records are padded to one length, which no file states.
+    """
+    if like is None:
+        return family(kind.family).BATCHING
+    batching = like.preset("corrected").batching
+    if batching == "fixed":
         raise CheckpointError(
-            f"{folder}: its final hidden state is {width} wide, but width is stated as "
-            f"{stated['width']}; leave it out"
+            f"{folder}: family '{kind.family}' pads every record to a length that no file states; "
+            f"name the catalog's model, such as '{like.id}', with the folder as "
+            f"checkpoints_dir/{like.id}"
         )
-    limits = [config.max_tokens, *_stated_limits(folder, content)]
-    limit = min((limit for limit in limits if limit is not None), default=None)
-    found = {
-        "labels": {
-            "architecture": kind.family,
-            "tokenization": tokenizer["kind"],
-            "params": f"{params / 1e6:.3g}M",
-            "pretraining": "not stated",
-        },
-        "params": params,
-        "width": width,
-        "tokenizer": tokenizer,
-    }
-    corrected = {"max_tokens": limit, "pooling": "mean", "batching": batching}
-    same = {"same_as_corrected": "the model is not one of the paper's"}
-    whole = {
-        "id": name,
-        "presets": {
-            "corrected": corrected | presets.get("corrected", {}),
-            "published": presets.get("published", same),
-        },
-        "labels": found["labels"] | stated.get("labels", {}),
-        "licence": {**entry.licence, **stated.get("licence", {})},
-        "source": {**entry.source, **stated.get("source", {})},
-    }
-    return replace(entry, **{**found, **stated, **whole})
+    return batching
 
 
 def _kind(folder: Path, content: Mapping[str, Any]) -> Kind:
@@ -183,7 +210,13 @@ def _kind(folder: Path, content: Mapping[str, Any]) -> Kind:
     modules = list(dict.fromkeys(_modules(content.get("auto_map"))))
     for module in modules:
         if module in KINDS:
-            return KINDS[module]
+            kind = KINDS[module]
+            # The name of a file is all that is known: another repository may have other code in it.
+            logging.warning(
+                "%s: '%s.py', which config.json names, is taken to be the code of '%s'",
+                folder, module[:_SHOWN], kind.like,
+            )  # fmt: skip
+            return kind
     model_type = content.get("model_type")
     kind = KINDS.get(model_type) if isinstance(model_type, str) else None
     if kind and (kind.like or not modules):
@@ -201,9 +234,9 @@ def _kind(folder: Path, content: Mapping[str, Any]) -> Kind:
             "name it MODEL with the folder as checkpoints_dir/MODEL (`geneb-jax models list`)"
         )
     ported = [e.id for e in catalog.entries().values() if e.config.get("model_type") == model_type]
-    own = [name for name, kind in KINDS.items() if not kind.like]
+    stock = [name for name, kind in KINDS.items() if not kind.like]
     raise CheckpointError(
-        f"{folder}: model_type {shown} is not known; known: {', '.join(own)}; "
+        f"{folder}: model_type {shown} is not known; known: {', '.join(stock)}; "
         + (
             f"if it is '{ported[0]}', name it so with the folder as checkpoints_dir/{ported[0]}"
             if ported
@@ -237,7 +270,7 @@ def _dtype(folder: Path, content: Mapping[str, Any]) -> str:
             sizes[stored.dtype] += math.prod(stored.shape)
     else:
         sizes[str(content.get("dtype", content.get("torch_dtype")))] = 1
-    return "bfloat16" if max(sizes, key=lambda name: sizes[name]) == "bfloat16" else "float32"
+    return "bfloat16" if 2 * sizes["bfloat16"] > sizes.total() else "float32"
 
 
 def _width(graphdef: nnx.GraphDef, abstract: nnx.State) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub.constants import HF_HOME
 
 from model_ports import catalog
+from model_ports.loading.address import Address
 from model_ports.loading.convert import convert
 from model_ports.loading.converted import is_converted
 from model_ports.loading.describe import describe
@@ -48,6 +49,25 @@ def check_hub_checkpoint(entry: catalog.Entry, preset: catalog.PresetName) -> Re
     if is_converted(folder):
         return plan_checkpoint(entry, folder, preset)
     return text_reader(entry, fetch_text_files(entry), preset)
+
+
+def describe_address(
+    address: Address, name: str, stated: Mapping[str, Any] = MappingProxyType({})
+) -> catalog.Entry:
+    """Returns the entry of the model at an address; see `describe` and `describe_repository`.
+
+    Args:
+        address: Its folder or repository. What is said of it is said of the base of an adapter.
+        name: What the model is called.
+        stated: See `describe`.
+
+    Raises:
+        CheckpointError, TokenizerError, HubError: The files do not say how the model is computed,
+            or cannot be fetched.
+    """
+    if address.folder:
+        return describe(address.folder, name, stated)
+    return describe_repository(address.repo, address.revision, name, stated)
 
 
 def describe_repository(

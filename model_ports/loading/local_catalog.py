@@ -15,8 +15,7 @@ from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
 from model_ports import catalog
 from model_ports.loading.address import Address, parse_address
-from model_ports.loading.describe import describe
-from model_ports.loading.hub import describe_repository
+from model_ports.loading.hub import describe_address
 from model_ports.loading.tensors import CheckpointError
 
 _SHOWN = 60  # letters of a value in an error
@@ -141,22 +140,17 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
     try:
         if text is not None:
             address = parse_address(text, lambda each: path.parent / Path(each).expanduser())
-            if address.folder:
-                entry = describe(address.folder, model_id, stated)
-                _check_config(entry, config)
-                return LocalModel(entry, address)
-            source = {"repo": address.repo, "revision": address.revision}
+        elif repo := content.get("source", {}).get("repo"):
+            address = Address(None, None, str(repo), str(content["source"].get("revision") or ""))
         else:
-            source = content.get("source", {})
-        repo, revision = source.get("repo"), source.get("revision")
-        if not repo:
             raise catalog.CatalogError(
                 "folder is missing: say where the checkpoint is, or source.repo and source.revision"
             )
-        stated.pop("source", None)
-        entry = describe_repository(str(repo), str(revision or ""), model_id, stated)
+        if not address.folder:
+            stated.pop("source", None)  # the address says it
+        entry = describe_address(address, model_id, stated)
         _check_config(entry, config)
-        return LocalModel(entry, Address(None, None, str(repo), str(revision)))
+        return LocalModel(entry, address)
     except ValueError as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -208,6 +202,12 @@ def _check_preset(path: Path, preset: str, values: Mapping[str, Any]) -> None:
             )
         if name in _PRESET_FIELDS:
             _check(path, f"presets.{preset}.{name}", value, _PRESET_FIELDS[name])
+    window, stride = values.get("window"), values.get("stride")
+    if (window is None) != (stride is None) or (window is not None and stride > window):
+        raise catalog.CatalogError(
+            f"{path}: presets.{preset}: window is {json.dumps(window)} and stride is "
+            f"{json.dumps(stride)}; give both, the stride at most the window"
+        )
 
 
 def _check(path: Path, name: str, value: Any, rule: tuple[Callable[[Any], bool], str]) -> None:

@@ -57,12 +57,14 @@ def check_reads_dna(tokenizer: JsonTokenizer | AutoTokenizer, folder: Path, rows
             f"{folder}: the tokenizer gives the id {joined.max()} to DNA, but the model has {rows} "
             "rows; bring the tokenizer that the model was trained with"
         )
-    of_letters = joined[~np.isin(joined, nothing)]
-    unknown = int(np.sum(of_letters == tokenizer.unknown_id))
-    if unknown > _UNKNOWN * len(of_letters):
+    # The template's tokens are not counted, one of which may have the unknown token's id.
+    tokens = len(joined) - len(encoded) * len(nothing)
+    unknown_id = tokenizer.unknown_id
+    unknown = int(np.sum(joined == unknown_id) - len(encoded) * np.sum(nothing == unknown_id))
+    if unknown >= _UNKNOWN * tokens:
         raise TokenizerError(
-            f"{folder}: the tokenizer reads {unknown} of {len(of_letters)} tokens of random DNA as "
-            f"unknown ({_why(tokenizer)}); {_MEND}"
+            f"{folder}: the tokenizer reads {unknown} of {tokens} tokens of random DNA as unknown "
+            f"({_why(tokenizer)}); {_MEND}"
         )
 
 

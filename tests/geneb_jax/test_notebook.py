@@ -1,5 +1,7 @@
 """Evaluating from Python: the same scores as the command's, kept under the name that was given."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,8 +76,27 @@ def test_another_function_needs_another_name(evaluate):
     evaluate(lambda s: np.array(shares(s)) * 1.001, name="mine")  # rounding of another batch
     with pytest.raises(ConfigError, match=r"'mine': its embedding of 'ACAC.* differs by .* name"):
         evaluate(lambda s: np.array(shares(s))[:, ::-1], name="mine")
+
+    def wrong_once(sequences):
+        vectors = np.array(shares(sequences))
+        return vectors * np.where([s == RECORDS[5] * 3 for s in sequences], 2, 1)[:, None]
+
+    with pytest.raises(ConfigError, match=r"its embedding of 'TGCATGCCT.* differs by 1 of its"):
+        evaluate(wrong_once, name="mine")
     with pytest.raises(ConfigError, match="has 1 values, not 16"):
         evaluate(lambda s: np.ones((len(s), 1)), name="mine")
+
+
+def test_scores_of_embeddings_that_were_removed_are_not_taken(evaluate, tmp_path):
+    def reversed_shares(sequences):
+        return np.array(shares(sequences))[:, ::-1] * [*range(16)]
+
+    first = evaluate(shares, name="mine")
+    shutil.rmtree(tmp_path / "run" / "embeddings")
+    found = evaluate(reversed_shares, name="mine")
+    fresh = evaluate(reversed_shares, name="mine", workdir=tmp_path / "fresh")
+    pd.testing.assert_frame_equal(found, fresh)
+    assert not found.equals(first)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import pytest
-from stock_checkpoints import VOCABULARY, check_agrees, random_model
+import transformers
+from saved_models import VOCABULARY, check_agrees, random_model
 
 TINY = {
     "vocab_size": VOCABULARY,
@@ -24,6 +25,5 @@ TINY = {
 )
 def test_agrees_with_transformers(tmp_path, head, fields):
     """Id 9 is that of N, so that one of the records has a token of which dropout knows."""
-    transformers = pytest.importorskip("transformers")
     config = transformers.EsmConfig(**TINY | fields)
     check_agrees("esm", random_model(getattr(transformers, f"Esm{head}"), config), tmp_path)

@@ -1,5 +1,6 @@
 import pytest
-from stock_checkpoints import VOCABULARY, check_agrees, random_model
+import transformers
+from saved_models import VOCABULARY, check_agrees, random_model
 
 TINY = {
     "vocab_size": VOCABULARY,
@@ -25,6 +26,5 @@ TINY = {
     ],
 )  # fmt: skip
 def test_agrees_with_transformers(tmp_path, head, fields):
-    transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(**TINY | fields)
     check_agrees("gpt2", random_model(getattr(transformers, f"GPT2{head}"), config), tmp_path)

@@ -1,5 +1,6 @@
 import pytest
-from stock_checkpoints import VOCABULARY, check_agrees, random_model
+import transformers
+from saved_models import VOCABULARY, check_agrees, random_model
 
 TINY = {
     "vocab_size": VOCABULARY,
@@ -28,7 +29,6 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_f
     ],
 )
 def test_agrees_with_transformers(tmp_path, head, fields):
-    transformers = pytest.importorskip("transformers")
     config = transformers.GPTNeoXConfig(**TINY | fields)
     model = random_model(getattr(transformers, f"GPTNeoX{head}"), config)
     check_agrees("gpt_neox", model, tmp_path)

@@ -4,8 +4,9 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import transformers
 from golden_ports import GOLDEN, golden_port, golden_records
-from stock_checkpoints import VOCABULARY, check_agrees, random_model
+from saved_models import VOCABULARY, check_agrees, random_model
 
 from model_ports import catalog
 from model_ports.families.llama import _within
@@ -51,7 +52,7 @@ def test_a_window_as_long_as_the_record_changes_nothing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("window", [1, 2, 5])
 def test_a_window_is_that_of_transformers(tmp_path, window):
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
     port = windowed(tmp_path, window)
     found, ids = states(port, longest())
     assert len(ids) > 8
@@ -114,6 +115,5 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_f
     ],
 )  # fmt: skip
 def test_agrees_with_transformers(tmp_path, name, head, fields):
-    transformers = pytest.importorskip("transformers")
     config = getattr(transformers, f"{name}Config")(**TINY | fields)
     check_agrees("llama", random_model(getattr(transformers, name + head), config), tmp_path)

@@ -1,5 +1,6 @@
 import pytest
-from stock_checkpoints import VOCABULARY, check_agrees, random_model
+import transformers
+from saved_models import VOCABULARY, check_agrees, random_model
 
 TINY = {
     "vocab_size": VOCABULARY,
@@ -34,7 +35,6 @@ BOTH = {"full_attention": LLAMA3, "sliding_attention": {"rope_type": "linear", "
     ],
 )  # fmt: skip
 def test_agrees_with_transformers(tmp_path, head, fields):
-    transformers = pytest.importorskip("transformers")
     config = transformers.ModernBertConfig(**TINY | fields)
     model = random_model(getattr(transformers, f"ModernBert{head}"), config)
     check_agrees("modernbert", model, tmp_path)

@@ -101,6 +101,11 @@ def test_a_family_that_config_json_does_not_tell_can_be_stated(tmp_path):
             'presets.corrected.max_tokens is "x"; it',
         ),
         ({"presets": {"other": {}}}, "there is no field presets.other"),
+        (
+            {"presets": {"corrected": {"window": 1024}}},
+            "presets.corrected: window is 1024 and stride is null; give both",
+        ),
+        ({"presets": {"corrected": {"window": 8, "stride": 9}}}, "stride at most the window"),
         ({"presets": []}, "presets is []; it must be an object"),
         ({"family": "nope"}, 'family is "nope"; it must be a module'),
         ({"family": "contract.fields"}, "it must be a module"),

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import need
@@ -47,7 +48,6 @@ def test_recorded_cases(name):
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory):
     """The stock tokenizer over the vocabulary of 3-mers, and ours over the same file."""
-    transformers = pytest.importorskip("transformers")
     tokenizer = build_tokenizer(None, {"kind": "overlapping-kmer", "k": 3})
     folder = tmp_path_factory.mktemp("dnabert")
     bases = [a + b + c for a in "ATCG" for b in "ATCG" for c in "ATCG"]

@@ -1,5 +1,6 @@
 import pytest
 import saved_models
+import tokenizers
 
 from model_ports.tokenizers import TokenizerError, build_tokenizer
 from model_ports.tokenizers.trial import check_reads_dna, trial_records
@@ -50,13 +51,24 @@ def test_unknown_tokens_are_refused_with_the_mend(tmp_path, words, options, stat
     assert "bring the tokenizer.json" in str(error.value)
 
 
+def test_an_unknown_token_that_the_template_has_too_counts(tmp_path):
+    words = {"[PAD]": 0, "<s>": 1, "the": 2}
+    library = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<s>"))
+    library.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    library.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = build_tokenizer(tmp_path, {"kind": "json"})
+    with pytest.raises(TokenizerError, match="reads 104 of 104 tokens of random DNA as unknown"):
+        check_reads_dna(tokenizer, tmp_path, rows=10)
+
+
 def test_records_without_a_token_are_refused(tmp_path):
-    saved_models.write_characters(tmp_path)
-    path = tmp_path / "tokenizer.json"
-    text = path.read_text().replace('"unk_token": "[UNK]"', '"unk_token": "none"')
-    path.write_text(text.replace('"A"', '"a"').replace('"C"', '"c"').replace('"G"', '"g"'))
-    with pytest.raises(TokenizerError):
-        check_reads_dna(build_tokenizer(tmp_path, {"kind": "json"}), tmp_path, rows=10)
+    library = tokenizers.Tokenizer(tokenizers.models.BPE({"x": 0}, []))  # drops other letters
+    library.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = build_tokenizer(tmp_path, {"kind": "json"})
+    with pytest.raises(TokenizerError, match=r"makes no token of '[ACGT]{20}\.\.\.'"):
+        check_reads_dna(tokenizer, tmp_path, rows=10)
 
 
 def test_a_word_of_too_many_letters_is_named_as_the_cause(tmp_path):

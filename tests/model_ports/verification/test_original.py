@@ -3,8 +3,9 @@ import json
 import shutil
 
 import pytest
+import transformers
 from golden_ports import GOLDEN, change_tensors, golden_port
-from stock_checkpoints import VOCABULARY, random_model, stock_port
+from saved_models import VOCABULARY, random_model, stock_port
 
 from model_ports import commands
 from model_ports.verification.original import (
@@ -15,7 +16,6 @@ from model_ports.verification.original import (
 )
 
 pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
 
 TINY = {
     "vocab_size": VOCABULARY,
