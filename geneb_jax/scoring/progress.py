@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,19 +40,19 @@ class _Stage:
 
     Attributes:
         name: What is done, such as 'embed'.
+        began: When it began, by the monotonic clock.
         total: How many units there are; 0: they are not counted.
         unit: What is counted, such as 'records'.
         weight: The sum of what the units weigh.
-        began: When it began, by the monotonic clock.
         done: Units that are done.
         weight_done: What these weigh.
     """
 
     name: str
+    began: float
     total: int = 0
     unit: str = ""
     weight: float = 0.0
-    began: float = field(default_factory=lambda: time.monotonic())
     done: int = 0
     weight_done: float = 0.0
 
@@ -93,7 +93,7 @@ class RunProgress:
         self._models = 0
         self._began = self._said = time.monotonic()
         self._number, self._model = 0, ""
-        self._stage = _Stage(_NOTHING)
+        self._stage = _Stage(_NOTHING, self._began)
 
     def begin(self, models: int) -> None:
         """Says how many models there are, and writes status.json from now on."""
@@ -108,7 +108,7 @@ class RunProgress:
         """Says that the next model is taken up."""
         self._number += 1
         self._model = name
-        self._stage = _Stage("load")
+        self._stage = _Stage("load", time.monotonic())
 
     def stage(self, stage: str, total: int = 0, unit: str = "", weight: float = 0.0) -> None:
         """Says that another stage of the model, or of the run, begins.
@@ -119,7 +119,7 @@ class RunProgress:
             unit: What is counted, such as 'records'.
             weight: The sum of what `advance` is told, where units take times of their own.
         """
-        self._stage = _Stage(stage, total, unit, weight or total)
+        self._stage = _Stage(stage, time.monotonic(), total, unit, weight or total)
 
     def advance(self, done: int, weight: float | None = None) -> None:
         """Says that units were done; what they weigh is their number unless it is given."""
