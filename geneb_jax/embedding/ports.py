@@ -196,7 +196,6 @@ class PortSource:
             cost,
             output_width(port, views) // len(views),
             representations if weights_id else (),
-            len(views),
             dtype,
             0 if fetched else numbers * _stored_bytes(self.entry),
             notes,
