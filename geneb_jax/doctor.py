@@ -90,16 +90,16 @@ def examine(asked: Asked) -> Iterator[Line]:
 def _versions(asked: Asked) -> Iterator[Line]:
     del asked
     yield Line("python", "ok", f"{platform.python_version()} on {platform.platform()}")
-    found, missing = [], []
-    for name in _PACKAGES:
-        version = _version(name)
-        (found.append(f"{name} {version}") if version else missing.append(name))
-    yield Line("packages", "ok", ", ".join(found))
-    if missing:
+    found = {name: _version(name) for name in _PACKAGES}
+    there = [f"{name} {version}" for name, version in found.items() if version]
+    yield Line("packages", "ok", ", ".join(there))
+    if missing := [name for name, version in found.items() if not version]:
         yield Line("packages", "fails", f"not installed: {', '.join(missing)}", "pip install .")
-    lacking = [f"{name}: no {use}" for name, use in _OPTIONAL.items() if not _version(name)]
-    there = [f"{name} {_version(name)}" for name in _OPTIONAL if _version(name)]
-    yield Line("optional packages", "ok", "; ".join([*there, *lacking]))
+    optional = [
+        f"{name} {version}" if (version := _version(name)) else f"{name}: no {use}"
+        for name, use in _OPTIONAL.items()
+    ]
+    yield Line("optional packages", "ok", "; ".join(optional))
 
 
 def _version(name: str) -> str | None:

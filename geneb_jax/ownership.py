@@ -30,7 +30,7 @@ _SILENT = 300.0  # seconds
 
 
 class OwnedError(ValueError):
-    """A workdir is another run's; the message names it."""
+    """A workdir cannot be had: it is another run's, which the message names, or not writable."""
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from geneb_jax.config_checks import nearest
 from geneb_jax.embedding.identity import weights_identity
+from geneb_jax.files.atomic import leftovers
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.names import file_name
 from geneb_jax.files.texts import FileError
@@ -19,9 +20,8 @@ from geneb_jax.scoring.scores import read_scores, write_scores
 # What tells a workdir from other folders: one of these is there.
 _SIGNS = ("run.json", "scores.csv", "cells", "embeddings")
 _STORE = "store.json"
-_TEMPORARY = re.compile(r".*[0-9a-f]{32}\.tmp")  # as `atomic.write_whole` names its files
 _VALUES = re.compile(r"values-([0-9a-f]+)\.npy")
-_STILL = 3600.0  # seconds; a younger file may be one that a run is writing
+_STILL = 3600.0  # seconds; of younger values a run may be writing the keys
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,9 @@ def _outputs(workdir: Path, folder: str) -> Iterator[Path]:
 
 
 def _left_over(workdir: Path) -> Iterator[Path]:
-    """Yields old temporary files, and old values whose keys were not written any more."""
+    """Yields unfinished files of killed runs, and old values whose keys were never written."""
+    yield from leftovers(workdir)
     before = time.time() - _STILL
-    for path in workdir.rglob("*.tmp"):
-        if _TEMPORARY.fullmatch(path.name) and path.lstat().st_mtime < before:
-            yield path
     for path in (workdir / "embeddings").rglob("values-*.npy"):
         match = _VALUES.fullmatch(path.name)
         keys = f"keys-*-{match[1]}.npy" if match else "*"

@@ -215,12 +215,11 @@ def _log_progress() -> None:
     """Shows what the run says of itself, and of the libraries' words warnings alone."""
     flags.FLAGS(["geneb-jax"])  # absl's flags, which its log reads, stay as they are
     logging.use_absl_handler()
-    logging.set_verbosity(logging.INFO)
+    stdlib_logging.getLogger().setLevel(stdlib_logging.WARNING)
+    logging.get_absl_logger().setLevel(stdlib_logging.INFO)
     logging.get_absl_handler().python_handler.setStream(_Stderr())
     form = stdlib_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     logging.get_absl_handler().setFormatter(form)
-    for library in ("jax", "fsspec"):
-        stdlib_logging.getLogger(library).setLevel(stdlib_logging.WARNING)
     # Orbax tells of every step through absl's log.
     logging.get_absl_handler().addFilter(
         lambda line: line.levelno > stdlib_logging.INFO or "orbax" not in line.pathname

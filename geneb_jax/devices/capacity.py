@@ -1,6 +1,5 @@
 """What a device can do, measured once and kept in the workdir, and how much memory it uses."""
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +14,6 @@ from geneb_jax.files.json_files import read_object, write_json
 from geneb_jax.files.texts import FileError
 
 _REPEATS = 3
-_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # of a unit of getrusage's ru_maxrss
 # What is measured, with the kind of its numbers.
 _MEASURED: Mapping[str, Any] = {
     "matmul_rate": (int, float),
@@ -50,15 +48,23 @@ def peak_bytes() -> int | None:
     return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
 
 
-def host_peak_bytes() -> int:
-    """Returns the largest resident memory of this process since it began, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES
+def host_peak_bytes() -> int | None:
+    """Returns the largest resident memory of this process since it began, in bytes.
+
+    None: the system, which is Windows, does not tell.
+    """
+    if sys.platform == "win32":
+        return None
+    import resource  # noqa: PLC0415 (Windows has no such module)
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def peaks() -> dict[str, int]:
-    """Returns the peaks of memory so far, in bytes: `host`, and `device` where it tells."""
-    device = peak_bytes()
-    return {"host": host_peak_bytes()} | ({} if device is None else {"device": device})
+    """Returns the peaks of memory so far, in bytes: `host` and `device`, where these are told."""
+    found = {"host": host_peak_bytes(), "device": peak_bytes()}
+    return {name: peak for name, peak in found.items() if peak is not None}
 
 
 def memory_bytes() -> int | None:

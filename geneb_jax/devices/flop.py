@@ -26,16 +26,22 @@ def matrix_flop(program: Jaxpr, dtype: str | None = None) -> float:
             total += max(matrix_flop(branch.jaxpr, dtype) for branch in params["branches"])
         else:
             times = _TIMES[name](params) if name in _TIMES else 1
-            total += times * sum(matrix_flop(inner, dtype) for inner in _inner(params))
+            total += times * sum(matrix_flop(inner, dtype) for inner in inner_programs(params))
     return total
 
 
-def _inner(params: Mapping[str, Any]) -> Iterator[Jaxpr]:
+def inner_programs(params: Mapping[str, Any]) -> Iterator[Jaxpr]:
+    """Yields the programs that an equation runs, such as a loop's body or all branches of a cond.
+
+    Args:
+        params: The equation's.
+    """
     for value in params.values():
-        if isinstance(value, ClosedJaxpr):
-            yield value.jaxpr
-        elif isinstance(value, Jaxpr):
-            yield value
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, ClosedJaxpr):
+                yield each.jaxpr
+            elif isinstance(each, Jaxpr):
+                yield each
 
 
 def _shape(variable: Any) -> tuple[int, ...]:

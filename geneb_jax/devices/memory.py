@@ -1,10 +1,11 @@
 """How much memory a program's results need at once, before it is compiled."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
-from jax.extend.core import ClosedJaxpr, Jaxpr, Var
+from jax.extend.core import Jaxpr, Var
+
+from geneb_jax.devices.flop import inner_programs
 
 
 def live_bytes(program: Jaxpr) -> int:
@@ -22,7 +23,7 @@ def live_bytes(program: Jaxpr) -> int:
     most = 0
     for number, equation in enumerate(program.eqns):
         made = {each: _bytes(each) for each in equation.outvars}
-        inside = max(map(live_bytes, _inner(equation.params)), default=0)
+        inside = max(map(live_bytes, inner_programs(equation.params)), default=0)
         most = max(most, sum(living.values()) + max(inside, sum(made.values())))
         living = {
             each: size for each, size in (living | made).items() if ends.get(each, -1) > number
@@ -32,9 +33,3 @@ def live_bytes(program: Jaxpr) -> int:
 
 def _bytes(variable: Any) -> int:
     return math.prod(variable.aval.shape) * getattr(variable.aval.dtype, "itemsize", 0)
-
-
-def _inner(params: Mapping[str, Any]) -> list[Jaxpr]:
-    values = [*params.values(), *params.get("branches", ())]
-    programs = [each.jaxpr if isinstance(each, ClosedJaxpr) else each for each in values]
-    return [each for each in programs if isinstance(each, Jaxpr)]

@@ -113,4 +113,4 @@ def compile_program(lowered: jax.stages.Lowered, what: str) -> jax.stages.Compil
 def compiling() -> str:
     """Returns what is compiled at the moment and for how long; empty: nothing is."""
     now = time.monotonic()
-    return ", ".join(f"{what} for {now - since:.0f} s" for what, since in [*_compiling.items()])
+    return ", ".join(f"{what} for {now - since:.0f} s" for what, since in _compiling.copy().items())

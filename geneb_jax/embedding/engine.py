@@ -213,6 +213,7 @@ class Engine:
             math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
             for leaf in jax.tree.leaves(self.port.state)
         )
+        # On a mesh the forward pass is inside `shard_map`, where shapes are those of a device.
         return parameters + live_bytes(traced.jaxpr.jaxpr)
 
     def compiled(self, batch: Batch, inputs: Inputs) -> Program:
@@ -386,7 +387,7 @@ def keys_in_order(sequences: Sequence[str], batch_size: int) -> list[bytes]:
     keys = []
     for start in range(0, len(sequences), batch_size):
         together = sequences[start : start + batch_size]
-        keys += [key(str(place), *together) for place in range(len(together))]
+        keys += [key(str(position), *together) for position in range(len(together))]
     return keys
 
 

@@ -197,7 +197,6 @@ class PortSource:
             cost,
             output_width(port, views) // len(views),
             representations if weights_id else (),
-            len(views),
             dtype,
             0 if fetched else numbers * _stored_bytes(self.entry),
             notes,
@@ -447,14 +446,23 @@ class OpenPort:
         splits: Mapping[SplitName, Sequence[str]],
         advance: Advance,
     ) -> dict[SplitName, list[bytes]]:
-        """Embeds what the stores lack; returns their keys of each split's records."""
+        """Embeds what the stores lack; returns their keys of each split's records.
+
+        `advance` is told of all records, in proportion to those that are embedded: records that are
+        kept, or in several tasks, take no time, and a rate that counted them would be wrong.
+        """
+        records = sum(map(len, splits.values()))
         if self.engine.port.preset.batching == "input-order":
             size = self.settings.published_batch_size
+            keys = [k for sequences in splits.values() for k in keys_in_order(sequences, size)]
+            advance = telling_of_records(advance, records, _count_missing(stores, keys))
             return {
                 name: embed_in_order(self.engine, sequences, stores, size, advance)
                 for name, sequences in splits.items()
             }
         distinct = _distinct(splits)
+        missing = _count_missing(stores, [key(sequence) for sequence in distinct])
+        advance = telling_of_records(advance, records, missing)
         tokens = batch_tokens(self.engine, len(distinct), self.workdir, self.settings.batch_tokens)
         while True:
             try:
@@ -580,6 +588,11 @@ def _naming_rows(tasks: Sequence[Task]) -> Iterator[None]:
 
 def _distinct(splits: Mapping[SplitName, Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(s for sequences in splits.values() for s in sequences))
+
+
+def _count_missing(stores: Sequence[Store], keys: Sequence[bytes]) -> int:
+    """Returns how many of some keys a store lacks."""
+    return len(set[bytes]().union(*(store.missing(keys) for store in stores)))
 
 
 def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[Refusal]:

@@ -6,7 +6,7 @@ which gives features. K-mers, stored embeddings and ports are sources (`kmers`, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -106,7 +106,6 @@ class SourcePlan:
         representations: As `OpenSource.representations`; none where weights are to be fetched
             first, by which they are told apart.
         width: Features of each representation.
-        views: How many representations there will be.
         dtype: Precision of the computation.
         download: Bytes of weights to be fetched, from the numbers of parameters.
         notes: What else is to be said, a sentence each.
@@ -115,10 +114,9 @@ class SourcePlan:
     cost: Callable[[Sequence[Task] | int], Cost]
     width: int
     representations: Sequence[Representation] = ()
-    views: int = 1
     dtype: str = "float32"
     download: int = 0
-    notes: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = ()
 
 
 def count_records(tasks: Sequence[Task] | int) -> int:

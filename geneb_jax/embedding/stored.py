@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -100,17 +101,12 @@ class StoredSource:
         return baseline({"model": self.name, "folder": self._content()})
 
     def _width(self) -> int:
-        """Returns the width that the header of an array in the first file states; 0: none does."""
+        """Returns the width that an array of the first file states; 0: it has none to be read."""
         for path in sorted(self.folder.glob("[!.]*.npz"))[:1]:
-            with (
-                suppress(zipfile.BadZipFile, OSError, ValueError),
-                zipfile.ZipFile(path) as archive,
-            ):
-                for name in ("train.npy", "embeddings.npy"):
-                    if name in archive.namelist():
-                        with archive.open(name) as member:
-                            np.lib.format.read_magic(member)
-                            return np.lib.format.read_array_header_1_0(member)[0][-1]
+            # Whatever a damaged archive raises: a run refuses the file and says why.
+            with suppress(Exception), zipfile.ZipFile(path) as archive:
+                name = "train" if "train.npy" in archive.namelist() else "embeddings"
+                return _header(archive, name).shape[1]
         return 0
 
     def _content(self) -> dict[str, str]:
@@ -249,6 +245,24 @@ def _check_finite(name: str, array: np.ndarray, what: str) -> None:
         )
 
 
+class _Header(NamedTuple):
+    """What the header of an array promises, and the bytes that it takes itself."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    size: int
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> _Header:
+    """Reads the header of an array of an archive."""
+    with archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):  # later versions are for headers that numbers do not need
+            raise _MisfitError(f"{name} has version {version} of the .npy format; save it as 1.0")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        return _Header(shape, dtype, member.tell())
+
+
 def _array(archive: zipfile.ZipFile, name: str, check: _Check) -> np.ndarray:
     """Reads an array of an archive, once its header is found to fit.
 
@@ -258,12 +272,7 @@ def _array(archive: zipfile.ZipFile, name: str, check: _Check) -> np.ndarray:
         check: Raises where the shape and dtype that the header promises do not fit the task.
     """
     entry = archive.getinfo(f"{name}.npy")
-    with archive.open(entry) as member:
-        version = np.lib.format.read_magic(member)
-        if version != (1, 0):  # later versions are for headers that numbers do not need
-            raise _MisfitError(f"{name} has version {version} of the .npy format; save it as 1.0")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        start = member.tell()
+    shape, dtype, start = _header(archive, name)
     check(shape, dtype)
     promised = start + math.prod(shape) * dtype.itemsize
     if promised != entry.file_size or promised > _DEFLATE_RATIO * max(entry.compress_size, 1):

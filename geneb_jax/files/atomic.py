@@ -5,6 +5,7 @@ import re
 import socket
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,21 +68,23 @@ def _sync(path: "Path | epath.Path", flags: int) -> None:
         os.close(file)
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Removes what killed processes left of unfinished writes below a folder.
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yields what killed processes left of unfinished writes below a folder.
 
-    A temporary file says the host and the process that writes it. It goes when that process of
-    this host is dead, and otherwise after an hour.
-
-    Returns:
-        The files that were removed.
+    A temporary file says the host and the process that writes it. It is left over when that process
+    of this host is dead, and otherwise after an hour.
     """
-    removed = []
     for path in folder.rglob("*.tmp"):
         match = _TEMPORARY.search(path.name)
         if match and _is_dead(path, match["host"], match["process"]):
-            path.unlink(missing_ok=True)
-            removed.append(path)
+            yield path
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Removes the `leftovers` below a folder, and returns them."""
+    removed = list(leftovers(folder))
+    for path in removed:
+        path.unlink(missing_ok=True)
     return removed
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,47 @@ _NOTHING = "reading tasks and models"
 State = Literal["running", "done", "interrupted", "failed"]
 
 
+@dataclass
+class _Stage:
+    """What is done at the moment; the thread that shows it reads one stage or the next.
+
+    Attributes:
+        name: What is done, such as 'embed'.
+        began: When it began, by the monotonic clock.
+        total: How many units there are; 0: they are not counted.
+        unit: What is counted, such as 'records'.
+        weight: The sum of what the units weigh.
+        done: Units that are done.
+        weight_done: What these weigh.
+    """
+
+    name: str
+    began: float
+    total: int = 0
+    unit: str = ""
+    weight: float = 0.0
+    done: int = 0
+    weight_done: float = 0.0
+
+    def remaining(self) -> float | None:
+        """Returns the seconds that are left at the rate so far; None: it is not known yet."""
+        if not self.weight_done:
+            return None
+        spent = time.monotonic() - self.began
+        return spent * max(self.weight - self.weight_done, 0.0) / self.weight_done
+
+    def counted(self) -> str:
+        """Returns how much is done, in words; empty where nothing is counted."""
+        return f"{self.done:,} of {self.total:,} {self.unit}" if self.total else ""
+
+    def left(self) -> str:
+        """Returns what compiles, or else the time that is left, in words."""
+        if compiled := compiling():
+            return f"compiling {compiled}"
+        remaining = self.remaining()
+        return "" if remaining is None else f"about {duration(remaining)} left"
+
+
 class RunProgress:
     """What a run is doing, said while it is inside `shown`.
 
@@ -51,7 +93,7 @@ class RunProgress:
         self._models = 0
         self._began = self._said = time.monotonic()
         self._number, self._model = 0, ""
-        self._enter(_NOTHING, 0, "")
+        self._stage = _Stage(_NOTHING, self._began)
 
     def begin(self, models: int) -> None:
         """Says how many models there are, and writes status.json from now on."""
@@ -66,7 +108,7 @@ class RunProgress:
         """Says that the next model is taken up."""
         self._number += 1
         self._model = name
-        self._enter("load", 0, "")
+        self._stage = _Stage("load", time.monotonic())
 
     def stage(self, stage: str, total: int = 0, unit: str = "", weight: float = 0.0) -> None:
         """Says that another stage of the model, or of the run, begins.
@@ -77,12 +119,12 @@ class RunProgress:
             unit: What is counted, such as 'records'.
             weight: The sum of what `advance` is told, where units take times of their own.
         """
-        self._enter(stage, total, unit, weight or total)
+        self._stage = _Stage(stage, time.monotonic(), total, unit, weight or total)
 
     def advance(self, done: int, weight: float | None = None) -> None:
         """Says that units were done; what they weigh is their number unless it is given."""
-        self._done += done
-        self._weight_done += done if weight is None else weight
+        self._stage.done += done
+        self._stage.weight_done += done if weight is None else weight
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -119,27 +161,6 @@ class RunProgress:
                 watching.join()
                 look(state)
 
-    def _enter(self, stage: str, total: int, unit: str, weight: float = 0.0) -> None:
-        self._stage, self._total, self._unit = stage, total, unit
-        self._done, self._weight, self._weight_done = 0, weight, 0.0
-        self._stage_began = time.monotonic()
-
-    def _remaining(self) -> float | None:
-        """Seconds that the stage will still take at its rate so far; None: not known yet."""
-        if not self._weight_done:
-            return None
-        spent = time.monotonic() - self._stage_began
-        return spent * max(self._weight - self._weight_done, 0.0) / self._weight_done
-
-    def _counted(self) -> str:
-        return f"{self._done:,} of {self._total:,} {self._unit}" if self._total else ""
-
-    def _left(self) -> str:
-        if compiled := compiling():
-            return f"compiling {compiled}"
-        remaining = self._remaining()
-        return "" if remaining is None else f"about {duration(remaining)} left"
-
     def _which_model(self) -> str:
         of = f"model {self._number} of {self._models}"
         return f"{of}, {self._model}" if self._number else ""
@@ -148,19 +169,20 @@ class RunProgress:
         failed = len(self.failures.found)
         elapsed = f"{duration(self.elapsed())} so far"
         return {
-            "description": self._which_model() or self._stage,
+            "description": self._which_model() or self._stage.name,
             "total": self._models or None,
             "completed": max(self._number - 1, 0),
             "text": f"{elapsed}, {failed} failed" if failed else elapsed,
         }
 
     def _stage_bar(self) -> dict[str, Any]:
+        stage = self._stage
         return {
-            "description": f"  {self._stage}",
-            "total": self._weight or None,
-            "completed": self._weight_done,
-            "text": ", ".join(filter(None, [self._counted(), self._left()])),
-            "visible": bool(self._total),
+            "description": f"  {stage.name}",
+            "total": stage.weight or None,
+            "completed": stage.weight_done,
+            "text": ", ".join(filter(None, [stage.counted(), stage.left()])),
+            "visible": bool(stage.total),
         }
 
     def _say(self) -> None:
@@ -169,25 +191,27 @@ class RunProgress:
         if self.console.is_terminal or now - self._said < _LINE:
             return
         self._said = now
-        stage = " ".join(filter(None, [self._stage, self._counted()]))
-        parts = [self._which_model(), stage, f"{duration(self.elapsed())} so far", self._left()]
+        stage = self._stage
+        what = " ".join(filter(None, [stage.name, stage.counted()]))
+        parts = [self._which_model(), what, f"{duration(self.elapsed())} so far", stage.left()]
         logging.info("%s", "; ".join(filter(None, parts)))
 
     def _write(self, state: State) -> None:
         if self._file is None:
             return
+        stage = self._stage
         content = {
             "state": state,
             "model": self._model,
             "number": self._number,
             "models": self._models,
-            "stage": self._stage,
-            "unit": self._unit,
-            "done": self._done,
-            "total": self._total,
+            "stage": stage.name,
+            "unit": stage.unit,
+            "done": stage.done,
+            "total": stage.total,
             "compiling": compiling(),
             "elapsed": round(self.elapsed(), 1),
-            "remaining": (left := self._remaining()) and round(left, 1),
+            "remaining": (left := stage.remaining()) and round(left, 1),
             "failures": len(self.failures.found),
             "process": os.getpid(),
             "host": socket.gethostname(),

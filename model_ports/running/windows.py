@@ -68,20 +68,22 @@ def average_windows(
 
 
 def telling_of_records(
-    advance: Callable[[int], None], records: int, windows: int
+    advance: Callable[[int], None], records: int, parts: int
 ) -> Callable[[int], None]:
-    """Returns a function that is told how many windows were done, and tells of as many records.
+    """Returns a function that is told how many parts were done, and tells of as many records.
+
+    All records are told of once all parts are done, and in proportion before.
 
     Args:
         advance: Told how many records were done since the last call.
         records: How many there are.
-        windows: How many windows they are cut into.
+        parts: How much is computed for them, such as the windows that they are cut into.
     """
     done = 0
 
     def tell(more: int) -> None:
         nonlocal done
         before, done = done, done + more
-        advance(done * records // windows - before * records // windows)
+        advance(done * records // parts - before * records // parts)
 
     return tell

@@ -50,6 +50,18 @@ def test_probes_and_ports_stand_on_the_ground(package):
         assert set(imported(path)) <= {"files"}, path
 
 
+@pytest.mark.parametrize("package", ["probes", "model_ports", "geneb_jax"])
+def test_modules_that_windows_lacks_are_not_imported_with_the_package(package):
+    for path in (PACKAGE.parent / package).rglob("*.py"):
+        names = [
+            name.name.partition(".")[0] if isinstance(node, ast.Import) else node.module
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in node.names
+        ]
+        assert not {"fcntl", "grp", "pwd", "resource", "termios"}.intersection(names), path
+
+
 def loaded(code):
     """The modules that a program loads, by their first names."""
     done = subprocess.run(

@@ -208,6 +208,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tasks_dir, tmp_path, 
     assert whole.read_bytes() == killed.read_bytes()
 
 
+@pytest.mark.slow
 def test_layers_and_poolings_are_scored_from_one_pass(finished, tasks_dir, tmp_path):
     name = f"{NT}:random:tiny"  # of two blocks
     made = config(tasks_dir, models=f"kmer-3,{name}", seeds=default_config().seeds, report=True)
@@ -491,6 +492,7 @@ def masked_dir(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_letters_that_a_model_does_not_know_are_said_and_can_be_prepared(
     masked_dir, tmp_path, caplog
 ):
@@ -562,7 +564,7 @@ def test_embeddings_of_some_tasks_are_run_on_those(tasks_dir, tmp_path, caplog):
         quiet(made, tmp_path / "run")
     made.fail_fast = False
     caplog.clear()
-    scores, failures = run(made, tmp_path / "run", Console(quiet=True))
+    scores, failures, _ = run(made, tmp_path / "run", Console(quiet=True))
     tasks = {model: set(rows["task"]) for model, rows in scores.groupby("model")}
     assert tasks == {"kmer-1": set(TASKS), f"embeddings:{folder}": {"mine"}}
     missing = ("leannmlindsey_GUE_mouse_3", "iDHS-EL_DNase_I")

@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from geneb_jax import workdir as workdirs
 from geneb_jax.config import default_config
+from geneb_jax.files import atomic
 from geneb_jax.run import run
 from geneb_jax.scoring.scores import read_scores
 
@@ -140,6 +143,16 @@ def test_what_killed_runs_have_left_goes_when_it_is_old(copied):
     for path in (*left, mine):
         os.utime(path, (time.time() - 4000,) * 2)
     assert workdirs.belongs_to_nothing(workdirs.look(copied)) == sorted(left)
+
+
+def test_what_a_dead_process_of_this_host_has_left_goes_at_once(copied):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host, digits = atomic._HOST, "0" * 32
+    left = copied / f"scores.csv.{host}.{dead.pid}.{digits}.tmp"
+    for path in (left, copied / f"scores.csv.{host}.{os.getpid()}.{digits}.tmp"):
+        path.write_text("x")
+    assert workdirs.belongs_to_nothing(workdirs.look(copied)) == [left]
 
 
 def test_embeddings_without_scores_are_a_model(copied):

@@ -1,4 +1,5 @@
 import errno
+import logging
 import os
 from pathlib import Path
 
@@ -197,6 +198,13 @@ def test_foreign_files_and_damaged_cells_of_a_workdir_change_nothing(
     assert (tmp_path / "scores.csv").read_bytes() == scores
     said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert {message.partition(": ")[0] for message in said} == {str(cells[0]), str(cells[1])}
+
+
+def test_libraries_are_heard_from_warnings_on(command, tmp_path, small):
+    assert command("run", *small, f"--workdir={tmp_path}").returncode == DONE
+    for name in ("matplotlib.font_manager", "jax._src.xla_bridge", "a_library_of_tomorrow"):
+        assert logging.getLogger(name).getEffectiveLevel() == logging.WARNING
+    assert logging.getLogger("absl").getEffectiveLevel() == logging.INFO
 
 
 def test_a_name_of_the_paper_is_the_models_id(command, tmp_path, small, caplog):

@@ -76,9 +76,11 @@ def compare(folder, layout):
     whole, spread = embed(one, sequences), embed(many, sequences)
     leaves = jax.tree.leaves(many.port.state)
     held = sum(leaf.addressable_shards[0].data.size for leaf in leaves)
+    needed = [engine.needed_bytes(Batch((), 64, engine.shards)) for engine in (one, many)]
     return {
         "equal": alike(one, many, sequences) if model == 1 else None,
         "difference": float(np.abs(spread - whole).max() / np.abs(whole).max()),
+        "needed": needed[1] / needed[0],
         "held": held / sum(leaf.size for leaf in leaves),
         "exchanges": sorted(
             {kind for program in many._programs.values() for kind in exchanges(program.call)}

@@ -252,3 +252,24 @@ def test_sequences_that_do_not_fit_the_device_together_are_embedded_in_smaller_b
     monkeypatch.setattr(engine.Engine, "compiled", compiled)
     found = geneb_jax.embed(name, sequences)
     np.testing.assert_allclose(found, whole, atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["corrected", "published"])
+def test_progress_is_of_all_records_whatever_is_kept_or_in_several_tasks(tmp_path, preset):
+    settings = Settings(embedding=EmbeddingSettings(preset=preset, published_batch_size=2))
+    opened = find_source("hyenadna-medium-160k-seqlen-hf:random:tiny", settings).open(tmp_path)
+    train, test = ["ACGT", "GGTTA", "ACGT", "CCA"], ["GGTTA", "TTTTACG"]
+    tasks = [
+        Task(
+            TaskInfo(name, name, CUSTOM, CUSTOM),
+            Split([*train, *more], np.zeros(len(train) + len(more), int)),
+            Split(test, np.zeros(len(test), int)),
+        )
+        for name, more in (("one", []), ("two", ["GATTACA", "AC"]))
+    ]
+    first, both, again = [], [], []
+    opened.prepare(tasks[:1], first.append)
+    opened.prepare(tasks, both.append)
+    opened.prepare(tasks, again.append)
+    assert (sum(first), sum(both)) == (6, 6 + 8)
+    assert not again  # all is kept: nothing takes time

@@ -272,3 +272,23 @@ def test_tasks_without_a_file_are_refused_and_the_others_are_not(tmp_path):
     (refusal,) = source.check([TASK, other])
     assert refusal.task == "other"
     assert refusal.reason.startswith(f"{tmp_path / 'other.npz'}: not a readable .npz file")
+
+
+@pytest.mark.parametrize(
+    ("content", "width"),
+    [
+        (packed(), 2),
+        (packed({"embeddings": np.zeros((8, 3)), "ids": IDS}), 3),
+        (packed({"train": np.float32(1), "test": np.float32(1)}), 0),
+        (archive(train=npy("{'shape': (")), 0),
+        (archive(train=b""), 0),
+        (packed()[:-30], 0),
+        (b"", 0),
+    ],
+)
+def test_a_plan_takes_the_width_of_the_first_file_and_leaves_damage_to_the_run(
+    tmp_path, content, width
+):
+    (tmp_path / "a.npz").write_bytes(content)
+    plan = StoredSource("embeddings:x", tmp_path).plan(tmp_path)
+    assert (plan.width, plan.cost([TASK]).kept) == (width, 8)

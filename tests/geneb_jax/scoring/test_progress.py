@@ -61,10 +61,29 @@ def test_units_of_different_weight_are_projected_by_it(tmp_path, clock, progress
     with progress.shown():
         progress.begin(1)
         progress.stage("probe", 3, "tasks", 1000)
-        assert progress._remaining() is None
+        assert progress._stage.remaining() is None
         progress.advance(1, 800)
         clock.now += 8
     assert (status(tmp_path)["done"], status(tmp_path)["remaining"]) == (1, 2.0)
+
+
+def test_a_stage_that_begins_during_a_look_is_of_the_next_look(tmp_path, clock, progress):
+    progress.begin(1)
+    progress.stage("embed", 10, "records")
+    progress.advance(5)
+    clock.now += 7
+
+    def monotonic():
+        clock.monotonic = lambda: clock.now
+        progress.stage("probe", 3, "tasks")
+        return clock.now
+
+    clock.monotonic = monotonic
+    progress._write("running")
+    found = status(tmp_path)
+    seen = [found[name] for name in ("stage", "done", "total", "unit", "remaining")]
+    assert seen == ["embed", 5, 10, "records", 7.0]
+    assert progress._stage.name == "probe"
 
 
 @pytest.mark.parametrize(

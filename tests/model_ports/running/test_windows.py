@@ -70,7 +70,7 @@ def test_averages_are_weighted_by_tokens():
 
 def test_progress_is_told_of_records():
     told = []
-    tell = telling_of_records(told.append, records=3, windows=25)
+    tell = telling_of_records(told.append, records=3, parts=25)
     for _ in range(25):
         tell(1)
     assert sum(told) == 3
