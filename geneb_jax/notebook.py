@@ -1,6 +1,6 @@
 """The evaluation as one call from Python: `geneb_jax.evaluate(model, tasks=...)`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from geneb_jax.embedding.source import Source
 from geneb_jax.files.names import file_name
 from geneb_jax.run import run
 
+# Fields of the config that a function has no use for.
+_OF_PORTS = {"taps", "poolings", "window", "preset", "published_batch_size", "dtype", "plan"}
+
 
 def evaluate(
-    model: str | Embed,
+    model: str | Sequence[str] | Embed,
     *,
     name: str | None = None,
     tasks: str = "all",
@@ -32,9 +35,9 @@ def evaluate(
     workdir is not computed again.
 
     Args:
-        model: What `config.models` takes, one or several with commas, such as 'kmer-4',
-            'hf:FOLDER' or a model's id; or a function that takes a list of N sequences and returns
-            their embeddings, numbers [N, D] as NumPy reads them.
+        model: What `config.models` takes, one or several (in a list, or with commas), such as
+            'kmer-4', 'hf:FOLDER' or a model's id; or a function that takes a list of N sequences
+            and returns their embeddings, numbers [N, D] as NumPy reads them.
         name: What a function is called in the scores. Its embeddings are kept under this name, so
             another function needs another name. Not given with a model that has a name.
         tasks: What `config.tasks` takes: task ids, categories, suites, 'sentinel', 'synthetic' or
@@ -55,8 +58,15 @@ def evaluate(
         FunctionError: The function returns something else than numbers [N, D].
         ValueError: A function has no name, or one that is taken; or a model was given one.
     """
+    if "models" in fields:
+        raise ValueError("models: the first argument says which model, or several with commas")
+    if not isinstance(model, str) and isinstance(model, Sequence):
+        model = ",".join(model)
+    if not isinstance(model, str) and (unused := sorted(fields.keys() & _OF_PORTS)):
+        raise ValueError(f"{unused[0]}: a function decides itself how it embeds; leave it out")
     config = default_config()
-    config.update({"report": False, "fail_fast": True, "tasks": tasks, **fields})
+    texts = {n: str(value) if isinstance(value, Path) else value for n, value in fields.items()}
+    config.update({"report": False, "fail_fast": True, "tasks": tasks, **texts})
     if isinstance(model, str):
         if name is not None:
             raise ValueError(f"name={name!r}: model {model!r} has a name; a function is given one")

@@ -20,6 +20,7 @@ from probes.sampling import few_shot_rows
 from probes.selection import held_out_rows
 from probes.solvers import SOLVERS
 
+_SHOWN = 3  # names of columns in an error
 _FACTS = ("iterations", "objective", "gradient_norm", "converged")
 
 
@@ -44,6 +45,7 @@ class JointLogistic:
     Attributes:
         classes_: The K labels of y, sorted.
         n_features_in_: D.
+        feature_names_in_: Names of the columns of a table X, texts; None where X has none.
         coef_: Weights of the H heads, float64 [H, K1, D], K1 = 1 for two classes, else K.
         intercept_: Intercepts of the heads, float64 [H, K1].
         scores_: Table of H rows: `shots`, `seed` (both empty where a head has all rows) and `C` of
@@ -90,6 +92,7 @@ class JointLogistic:
         probe, shots, seeds = self._asked()
         x = _features(X)
         labels = _labels(y, len(x))
+        self.feature_names_in_ = _column_names(X)
         self.classes_, classes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -213,7 +216,10 @@ class JointLogistic:
             ("shots", shots, lambda k: k is None or (k == int(k) and k >= 1)),
             ("seeds", seeds, lambda seed: seed == int(seed) and 0 <= seed < 2**32),
         ):
-            wrong = [value for value in values if not valid(value)]
+            try:
+                wrong = [value for value in values if not valid(value)]
+            except (TypeError, ValueError):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not a number") from None
             if wrong or not values or len(set(values)) < len(values):
                 why = f"{wrong[0]!r} is not valid" if wrong else "give one or several, each once"
                 raise ValueError(f"{name}={getattr(self, name)!r}: {why}")
@@ -242,7 +248,13 @@ class JointLogistic:
         """Returns the decision values of all heads."""
         if not self.__sklearn_is_fitted__():
             raise ValueError("JointLogistic is not fitted yet; call fit(X, y) first")
-        x = _features(X)
+        x, names = _features(X), _column_names(X)
+        fitted = self.feature_names_in_
+        if names is not None and fitted is not None and names != fitted:
+            raise ValueError(
+                "X has other columns than the heads were fitted on, or in another order: "
+                f"{names[:_SHOWN]} ..., not {fitted[:_SHOWN]} ..."
+            )
         if x.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {x.shape[1]} features, but the heads were fitted on {self.n_features_in_}"
@@ -271,9 +283,15 @@ def _labels(y: ArrayLike, rows: int) -> Shaped[np.ndarray, " N"]:
     labels = np.asarray(y)
     if labels.shape != (rows,):
         raise ValueError(f"y has the shape {list(labels.shape)}; X has {rows} rows")
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError("y holds labels that are not finite")
+    if labels.dtype.kind == "f" and not np.all(labels == np.floor(labels)):
+        raise ValueError("y holds numbers that are no labels: they are not finite, or not whole")
     return labels
+
+
+def _column_names(X: Any) -> list[str] | None:
+    """Returns the names of a table's columns; None where they are no texts."""
+    names = list(getattr(X, "columns", []))
+    return names if names and all(isinstance(name, str) for name in names) else None
 
 
 def _fit(train: TaskRows, draws: Sequence[Draw], probe: Probe) -> FittedHeads:

@@ -1,6 +1,7 @@
 """A Python function as a model of a run: from a list of sequences to their embeddings."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +23,21 @@ from geneb_jax.embedding.source import (
     unpublished_card,
 )
 from geneb_jax.embedding.store import IDENTITY, Store, key
+from geneb_jax.files.atomic import write_whole
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import FINAL, View
 from model_ports.running.letters import Unseen
+from model_ports.running.windows import telling_of_records
 
 # Takes N sequences and returns their embeddings [N, D], as an array or what NumPy makes one of.
 Embed = Callable[[list[str]], Any]
 
-_CHUNK_RECORDS = 1024  # are lost at most where a run is killed
+_FLUSH_SECONDS = 10.0  # of embeddings are lost at most where a run is killed
 _LETTERS = 40  # of a record that are shown
-_COMPARED = 4  # kept embeddings that are computed again, to see whether the function is the same
+# Kept embeddings that are computed again, to see whether the function is the same: of the records
+# in this file of the store.
+_COMPARED = 4
+_COMPARED_FILE = "compared.json"
 _TOLERANCE = 1e-2  # of their largest value: what another batch or bfloat16 may change
 
 
@@ -62,12 +68,18 @@ class FunctionSource:
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what is wrong where kept embeddings are not those of the function."""
-        if not self.folder.is_dir():
+        del tasks  # the same records are compared, whatever is asked
+        if not (self.folder / _COMPARED_FILE).exists():
             return []
         store = Store(self.folder)
-        records = dict.fromkeys(s for task in tasks for s in task.test.sequences[:_COMPARED])
-        keys = {key(sequence): sequence for sequence in records}
-        kept = [k for k in keys if k not in store.missing(list(keys))][:_COMPARED]
+        try:
+            records = json.loads((self.folder / _COMPARED_FILE).read_text())
+            keys = {key(record): record for record in records}
+        except (ValueError, TypeError, AttributeError) as error:
+            why = f"is damaged ({error}); remove its folder: all is computed anew"
+            return [Refusal(f"{self.folder / _COMPARED_FILE}: {why}")]
+        lost = store.missing(list(keys))
+        kept = [k for k in keys if k not in lost]
         if not kept:
             return []
         old, new = store.get(kept), self.call([keys[k] for k in kept])
@@ -204,13 +216,28 @@ class OpenFunction(NamedTuple):
         missing = self.store.missing(list(keys))
         # Records of like length together: a model that pads has less to pad.
         wanted = sorted((k for k in keys if k in missing), key=lambda k: len(keys[k]))
-        held, written = [], 0
-        for vectors in self.source.batches([keys[k] for k in wanted], advance):
-            held.append(vectors)
-            end = written + sum(map(len, held))
-            if end - written >= _CHUNK_RECORDS or end == len(wanted):
+        path = self.source.folder / _COMPARED_FILE
+        if wanted and not path.exists():
+            spread = wanted[:: max(len(wanted) // _COMPARED, 1)][:_COMPARED]
+            write_whole(path, json.dumps([keys[k] for k in spread]).encode())
+        held, written, flushed = [], 0, time.monotonic()
+
+        def flush() -> None:
+            nonlocal held, written, flushed
+            if held:
+                end = written + sum(map(len, held))
                 self.store.add(wanted[written:end], np.concatenate(held))
                 held, written = [], end
+            flushed = time.monotonic()
+
+        tell = telling_of_records(advance, len(records), max(len(wanted), 1))
+        try:
+            for vectors in self.source.batches([keys[k] for k in wanted], tell):
+                held.append(vectors)
+                if time.monotonic() - flushed > _FLUSH_SECONDS:
+                    flush()
+        finally:  # an interruption, or a record that the function cannot take, loses nothing
+            flush()
 
         def features(task: Task, _: Representation) -> tuple[np.ndarray, np.ndarray]:
             train, test = ([key(s) for s in split.sequences] for split in (task.train, task.test))

@@ -35,8 +35,18 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
         path = others[model_id].path
     _, weights = split_weights(name)
     name = ":".join([model_id, *name.split(":")[1:]])
+    checkpoints = settings.data.checkpoints_dir
+    there = checkpoints is not None and (checkpoints / model_id).is_dir()
+    if model_id not in files and not there:
+        repo = catalog.more()[model_id].fields["source"]["repo"]
+        folder = f"{checkpoints or 'DIR'}/{model_id}"
+        return UnfitSource(
+            name,
+            f"no checkpoint folder {folder}: put the files of {repo} there and give "
+            f"config.checkpoints_dir; or name it {model_id}=hf:{repo}@REVISION",
+        )
     try:
-        entry, address = read_model(path, settings.data.checkpoints_dir)
+        entry, address = read_model(path, checkpoints)
     except (CheckpointError, TokenizerError, HubError) as error:
         return UnfitSource(name, str(error))
     return PortSource(

@@ -1,6 +1,7 @@
 """Evaluating from Python: the same scores as the command's, kept under the name that was given."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -67,24 +68,59 @@ def test_a_function_is_called_once_a_record_in_batches_of_like_length(evaluate):
     assert sorted(seen) == sorted(s * 3 for s in RECORDS)
     seen.clear()
     again = evaluate(counted, name="mine", tasks="one,two")  # two has the same records
-    assert len(seen) == 2  # computed again, to see that the function is the same
+    assert len(seen) == 4  # computed again, to see that the function is the same
     pd.testing.assert_frame_equal(first, again[again["task"] == "one"].reset_index(drop=True))
 
 
 def test_another_function_needs_another_name(evaluate):
     evaluate(shares, name="mine")
     evaluate(lambda s: np.array(shares(s)) * 1.001, name="mine")  # rounding of another batch
-    with pytest.raises(ConfigError, match=r"'mine': its embedding of 'ACAC.* differs by .* name"):
+    with pytest.raises(ConfigError, match=r"'mine': its embedding of '\w+' differs by .* name"):
         evaluate(lambda s: np.array(shares(s))[:, ::-1], name="mine")
 
     def wrong_once(sequences):
         vectors = np.array(shares(sequences))
-        return vectors * np.where([s == RECORDS[5] * 3 for s in sequences], 2, 1)[:, None]
+        return vectors * np.where([s == RECORDS[2] * 3 for s in sequences], 2, 1)[:, None]
 
-    with pytest.raises(ConfigError, match=r"its embedding of 'TGCATGCCT.* differs by 1 of its"):
+    with pytest.raises(ConfigError, match=r"its embedding of 'TTTACGAAT.* differs by 1 of its"):
         evaluate(wrong_once, name="mine")
     with pytest.raises(ConfigError, match="has 1 values, not 16"):
         evaluate(lambda s: np.ones((len(s), 1)), name="mine")
+
+
+def test_another_function_is_found_on_other_tasks_too(evaluate, tasks_dir):
+    rows = [f"{s * 2},{i % 2},{'test' if i > 3 else 'train'}" for i, s in enumerate(RECORDS)]
+    (Path(tasks_dir) / "three.csv").write_text("\n".join(["text,label,split", *rows]) + "\n")
+    evaluate(shares, name="mine", tasks="one")
+    with pytest.raises(ConfigError, match=r"differs by .* give another function another name"):
+        evaluate(lambda s: np.array(shares(s))[:, ::-1], name="mine", tasks="three")
+
+
+def test_what_is_embedded_before_an_interruption_is_kept(evaluate):
+    seen = []
+
+    def interrupted(sequences):
+        if seen:
+            raise KeyboardInterrupt
+        seen.extend(sequences)
+        return shares(sequences)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(interrupted, name="mine", batch_size=4, tasks="one")
+    first = list(seen)
+    seen.clear()
+
+    def counted(sequences):
+        seen.extend(sequences)
+        return shares(sequences)
+
+    evaluate(counted, name="mine", batch_size=4, tasks="one")
+    assert sorted(seen) == sorted([*first, *(s * 3 for s in RECORDS if s * 3 not in first)])
+
+
+def test_a_folder_may_be_a_path_and_models_a_list(evaluate, tasks_dir):
+    scores = evaluate(["kmer-1", "kmer-2"], tasks_dir=Path(tasks_dir), tasks="one")
+    assert set(scores["model"]) == {"kmer-1", "kmer-2"}
 
 
 def test_scores_of_embeddings_that_were_removed_are_not_taken(evaluate, tmp_path):
@@ -136,6 +172,8 @@ def test_an_error_of_the_function_comes_through(evaluate):
         (shares, {"name": "a b"}, "'a b' is no name of a model"),
         (shares, {"name": "mine", "batch_size": 0}, "batch_size=0"),
         ("kmer-2", {"name": "mine"}, "model 'kmer-2' has a name"),
+        ("kmer-2", {"models": "kmer-1"}, "models: the first argument says which model"),
+        (shares, {"name": "mine", "taps": "all"}, "taps: a function decides itself"),
         (7, {"name": "mine"}, "model is 7; give a model's name, or a function"),
         ("kmer-2", {"seed": 3}, "config.seed: no such field; did you mean seeds"),
         ("kmer-2", {"tasks": "three"}, "'three' is no task"),

@@ -13,7 +13,7 @@ from geneb_jax.config import ConfigError, default_config
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.kmers import kmer_frequencies
 from geneb_jax.run import run
-from geneb_jax.scoring import evaluation
+from geneb_jax.scoring import probing
 from geneb_jax.scoring.scores import read_scores
 from geneb_jax.tasks.synthetic import synthetic_tasks
 from geneb_jax.tasks.task import fingerprint
@@ -185,7 +185,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tasks_dir, tmp_path, 
 
     def dies_after(count):
         calls = iter(range(count))
-        real = evaluation.evaluate_task
+        real = probing.evaluate_task
 
         def evaluate_task(*arguments, **options):
             if next(calls, None) is None:
@@ -196,13 +196,13 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tasks_dir, tmp_path, 
 
     for count in (2, 3):
         with monkeypatch.context() as patch:
-            patch.setattr(evaluation, "evaluate_task", dies_after(count))
+            patch.setattr(probing, "evaluate_task", dies_after(count))
             with pytest.raises(KilledError):
                 quiet(made, tmp_path / "killed")
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "evaluate_task", dies_after(1))
+        patch.setattr(probing, "evaluate_task", dies_after(1))
         quiet(made, tmp_path / "killed")  # five of six pairs were finished
-        patch.setattr(evaluation, "evaluate_task", dies_after(0))
+        patch.setattr(probing, "evaluate_task", dies_after(0))
         quiet(made, tmp_path / "killed")  # nothing is left to do
     whole, killed = (tmp_path / name / "scores.csv" for name in ("whole", "killed"))
     assert whole.read_bytes() == killed.read_bytes()

@@ -157,3 +157,18 @@ def test_arrays_that_do_not_fit_are_named():
         joint.evaluate(x, [0, 1, 7, 1])
     with pytest.raises(ValueError, match="'gamma' is not known"):
         joint.set_params(gamma=1)
+
+
+def test_columns_in_another_order_are_refused():
+    x, y, _, _ = problem(n=60)
+    table = pd.DataFrame(x, columns=[f"f{i}" for i in range(x.shape[1])])
+    joint = JointLogistic(seeds=1).fit(table, y)
+    np.testing.assert_array_equal(joint.predict(table), joint.predict(x))
+    with pytest.raises(ValueError, match=r"other columns .* order: \['f23', 'f22', 'f21'\]"):
+        joint.predict(table.iloc[:, ::-1])
+
+
+def test_numbers_that_are_no_labels_are_refused():
+    with pytest.raises(ValueError, match="y holds numbers that are no labels"):
+        JointLogistic().fit([[0.0], [1.0]], [0.25, 0.75])
+    assert JointLogistic().fit([[0.0], [1.0]], [0.0, 1.0]).classes_.tolist() == [0.0, 1.0]

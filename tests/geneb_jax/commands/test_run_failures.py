@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from geneb_jax.embedding import engine
 from geneb_jax.embedding.ports import PortSource
-from geneb_jax.scoring import evaluation
+from geneb_jax.scoring import probing
 from geneb_jax.scoring.scores import read_scores
 from model_ports.exits import DONE, FAILED, INTERRUPTED, SOME_FAILED, WRONG
 
@@ -201,7 +201,7 @@ def test_an_embedding_that_is_no_number_is_named_by_task_and_row(
 
 
 def test_a_task_whose_probes_fail_leaves_the_others_alone(command, tmp_path, call, monkeypatch):
-    real, calls = evaluation.evaluate_task, []
+    real, calls = probing.evaluate_task, []
 
     def fails_once(*arguments, **options):
         calls.append(1)
@@ -209,7 +209,7 @@ def test_a_task_whose_probes_fail_leaves_the_others_alone(command, tmp_path, cal
             raise ZeroDivisionError("of no reason")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(evaluation, "evaluate_task", fails_once)
+    monkeypatch.setattr(probing, "evaluate_task", fails_once)
     done = command(*call, "--config.models=kmer-1")
     assert done.returncode == SOME_FAILED
     assert "Traceback" not in done.stderr + done.stdout
@@ -283,7 +283,7 @@ import sys, time
 from pathlib import Path
 from geneb_jax.commands import main
 from geneb_jax.embedding import engine
-from geneb_jax.scoring import evaluation
+from geneb_jax.scoring import probing
 
 def stay(*arguments, **options):
     Path(sys.argv[1]).touch()
@@ -296,7 +296,7 @@ STAGES = {
     "embed": "real, batches = engine.Engine.fetch, iter(range(2))\n"
     "engine.Engine.fetch = lambda *a: stay() if next(batches, None) is None else real(*a)",
     "compile": "import jax; jax.stages.Lowered.compile = stay",
-    "probe": "evaluation.evaluate_task = stay",
+    "probe": "probing.evaluate_task = stay",
 }
 
 
