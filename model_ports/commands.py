@@ -250,7 +250,7 @@ def fetch_models(arguments: argparse.Namespace) -> int:
 
 
 def describe_model(arguments: argparse.Namespace) -> int:
-    """Prints the file of a checkpoint for a catalog of one's own."""
+    """Prints the file of a checkpoint for a local catalog."""
     from model_ports.loading.address import parse_address
     from model_ports.loading.hub import describe_address
     from model_ports.loading.local_catalog import model_text

@@ -1,4 +1,4 @@
-"""A checkpoint of one's own as a model: `hf:FOLDER`, `hf:FOLDER+ADAPTER`, `hf:ORG/NAME@REVISION`.
+"""Checkpoints that are in no catalog: `hf:FOLDER`, `hf:FOLDER+ADAPTER`, `hf:ORG/NAME@REVISION`.
 
 The folder is one that transformers' `save_pretrained` wrote, or a converted checkpoint; everything
 that the catalog would say of it is found out from its files.
@@ -6,7 +6,7 @@ that the catalog would say of it is found out from its files.
 
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
-from geneb_jax.embedding.labels import check_label, labelled
+from geneb_jax.embedding.given_names import check_name, split_name
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.embedding.source import UnfitSource
 from model_ports.loading.address import parse_address
@@ -26,20 +26,20 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     Raises:
         ValueError: There is no such folder, repository or revision, or the name is taken.
     """
-    found = labelled(name, _PREFIX)
+    found = split_name(name, _PREFIX)
     if found is None:
         return None
-    label, text = found
+    given, text = found
     address = parse_address(text, local_path)
-    if not label:
-        label = address.name
-        check_label(label, f"NAME={name}")
+    if not given:
+        given = address.name
+        check_name(given, f"NAME={name}")
     try:
-        entry = describe_address(address, label)
+        entry = describe_address(address, given)
     except (CheckpointError, TokenizerError) as error:
-        return UnfitSource(label, str(error))
+        return UnfitSource(given, str(error))
     return PortSource(
-        label,
+        given,
         entry,
         "checkpoint",
         address.folder,
