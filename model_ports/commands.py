@@ -16,7 +16,7 @@ from model_ports.exits import DONE, FAILED, Parser, ended
 if TYPE_CHECKING:
     from model_ports.verification.verify import Verdict
 
-HELP = "list the 40 models, verify their ports, fetch, convert and describe checkpoints"
+HELP = "list models, verify their ports, fetch, convert and describe checkpoints"
 
 
 def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") -> int:
