@@ -10,7 +10,7 @@ from rich.console import Console
 
 from geneb_jax.config import Settings, default_config, parse_config
 from geneb_jax.embedding.functions import Embed, FunctionSource
-from geneb_jax.embedding.labels import check_label
+from geneb_jax.embedding.given_names import check_name
 from geneb_jax.embedding.source import Source
 from geneb_jax.files.names import file_name
 from geneb_jax.run import run
@@ -87,7 +87,7 @@ def _source_of(
         raise ValueError(f"model is {function!r}; give a model's name, or a function")
     if name is None:
         raise ValueError("name is needed with a function: its embeddings are kept under it")
-    check_label(name, "name='mine'")
+    check_name(name, "name='mine'")
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}; at least 1 is needed")
     root = epath.Path(settings.embedding.embeddings_dir or workdir / "embeddings")

@@ -16,7 +16,7 @@ from model_ports.exits import DONE, FAILED, WRONG, Parser, ended
 if TYPE_CHECKING:
     from model_ports.verification.verify import Verdict
 
-HELP = "list the 40 models, verify their ports, fetch, convert and describe checkpoints"
+HELP = "list models, verify their ports, fetch, convert and describe checkpoints"
 
 
 def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") -> int:
@@ -267,7 +267,7 @@ def fetch_models(arguments: argparse.Namespace) -> int:
 
 
 def describe_model(arguments: argparse.Namespace) -> int:
-    """Prints the file of a checkpoint for a catalog of one's own."""
+    """Prints the file of a checkpoint for a local catalog."""
     from model_ports.loading.address import parse_address
     from model_ports.loading.hub import describe_address
     from model_ports.loading.local_catalog import model_text

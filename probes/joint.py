@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -212,9 +213,9 @@ class JointLogistic:
         strengths, shots, seeds = _several(self.C), _several(self.shots), _several(self.seeds)
         weight = "none" if self.class_weight is None else self.class_weight
         for name, values, valid in (
-            ("C", strengths, lambda C: 0 < C < np.inf),
-            ("shots", shots, lambda k: k is None or (k == int(k) and k >= 1)),
-            ("seeds", seeds, lambda seed: seed == int(seed) and 0 <= seed < 2**32),
+            ("C", strengths, lambda C: _is_number(C) and 0 < C < np.inf),
+            ("shots", shots, lambda k: k is None or (_is_whole(k) and k >= 1)),
+            ("seeds", seeds, lambda seed: _is_whole(seed) and 0 <= seed < 2**32),
         ):
             try:
                 wrong = [value for value in values if not valid(value)]
@@ -265,7 +266,15 @@ class JointLogistic:
 
 def _several(value: Any) -> list[Any]:
     """Returns one value or several as a list."""
-    return list(value) if isinstance(value, Iterable) else [value]
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and float(value).is_integer()
 
 
 def _features(X: ArrayLike) -> Float32[np.ndarray, "N D"]:

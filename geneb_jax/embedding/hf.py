@@ -1,4 +1,4 @@
-"""A checkpoint of one's own as a model: `hf:FOLDER`, `hf:FOLDER+ADAPTER`, `hf:ORG/NAME@REVISION`.
+"""Checkpoints that are in no catalog: `hf:FOLDER`, `hf:FOLDER+ADAPTER`, `hf:ORG/NAME@REVISION`.
 
 The folder is one that transformers' `save_pretrained` wrote, or a converted checkpoint; everything
 that the catalog would say of it is found out from its files.
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
-from geneb_jax.embedding.labels import check_label, labelled
+from geneb_jax.embedding.given_names import check_name, split_name
 from geneb_jax.embedding.ports import PortSource, Weights
 from geneb_jax.embedding.source import UnfitSource
 from model_ports.loading.address import parse_address
@@ -31,22 +31,22 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     Raises:
         ValueError: There is no such folder, repository or revision, or the name is taken.
     """
-    found = labelled(name, _PREFIX)
+    found = split_name(name, _PREFIX)
     if found is None:
         return None
-    label, text = found
+    given, text = found
     variant = next(each for each in _VARIANTS if text.endswith(each))
     address = parse_address(text.removesuffix(variant), local_path)
-    if not label:
-        label = address.name
-        check_label(label, f"NAME={name}")
-    label += variant
+    if not given:
+        given = address.name
+        check_name(given, f"NAME={name}")
+    given += variant
     try:
-        entry = describe_address(address, label)
+        entry = describe_address(address, given)
     except (CheckpointError, TokenizerError) as error:
-        return UnfitSource(label, str(error))
+        return UnfitSource(given, str(error))
     return PortSource(
-        label,
+        given,
         entry,
         _VARIANTS[variant],
         address.folder,

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-_WEIGHTS = ("model", "revision", "weights", "numerics", "folder", "function")
+_WEIGHTS = ("model", "revision", "weights", "numerics", "folder", "function", "described")
 
 
 def weights_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what of a representation's identity is the same in all views of a model.
 
-    These are its weights, its files or the store of its function, and the version of the numerics;
-    preset, precision, hidden state and pooling are left out.
+    These are its weights, its files or the store of its function, how a model that the package does
+    not know is read, and the version of the numerics; preset, precision, hidden state and pooling
+    are left out.
     """
     return {key: identity[key] for key in _WEIGHTS if key in identity}

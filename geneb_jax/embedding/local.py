@@ -1,10 +1,10 @@
-"""Models of a catalog of one's own, `config.catalog`, by their ids.
+"""Models of a local catalog, `config.catalog`, by their ids.
 
 The models beyond the paper's 40 of which the package does not know all are of this kind too.
 """
 
 from geneb_jax.config import Settings
-from geneb_jax.embedding.labels import check_label
+from geneb_jax.embedding.given_names import check_name
 from geneb_jax.embedding.ports import PortSource, split_weights
 from geneb_jax.embedding.source import UnfitSource
 from model_ports import catalog
@@ -26,7 +26,7 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     files = model_files(settings.data.catalog) if settings.data.catalog else {}
     if model_id in files:
         path = files[model_id]
-        check_label(model_id, f"the field id of {path}")
+        check_name(model_id, f"the field id of {path}")
     else:
         model_id = catalog.find(model_id) or model_id
         others = catalog.more()

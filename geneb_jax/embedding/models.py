@@ -2,7 +2,7 @@
 
 kmer-4                    k-mer frequencies, k = 1 .. 6
 embeddings:DIR            embeddings that somebody else computed
-hf:FOLDER                 a checkpoint of one's own; also hf:FOLDER+ADAPTER and
+hf:FOLDER                 a checkpoint that is in no catalog; also hf:FOLDER+ADAPTER and
                           hf:ORG/NAME@REVISION
 NAME=hf:..., NAME=embeddings:...   what such a model is called in scores and tables
 ID                        a model of `config.catalog`; also ID:random and ID:random:tiny

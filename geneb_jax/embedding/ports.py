@@ -547,6 +547,13 @@ def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Repr
         "numerics": NUMERICS,
         "tap": view.tap,
     }
+    entry = port.entry
+    if entry != catalog.known(entry.id):  # NUMERICS tells versions of the package's entries apart
+        identity["described"] = {
+            "family": entry.family,
+            "tokenizer": entry.tokenizer,
+            "unstated": entry.unstated,
+        }
     stated = port.entry.preset(settings.preset)
     as_stated = (port.preset.window, port.preset.stride) == (stated.window, stated.stride)
     if port.preset.batching == "input-order":

@@ -12,7 +12,7 @@ import numpy as np
 
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
-from geneb_jax.embedding.labels import labelled
+from geneb_jax.embedding.given_names import split_name
 from geneb_jax.embedding.source import (
     Advance,
     Cost,
@@ -121,14 +121,14 @@ def source_of(name: str, settings: Settings) -> StoredSource | None:
     Raises:
         ValueError: There is no such folder.
     """
-    found = labelled(name, _PREFIX)
+    found = split_name(name, _PREFIX)
     if found is None:
         return None
-    label, text = found
+    given, text = found
     folder = local_path(text)
     if not folder.is_dir():
         raise ValueError(f"'{name}': {folder}: no such folder")
-    return StoredSource(label or name, folder)
+    return StoredSource(given or name, folder)
 
 
 def _file(folder: Path, task: Task) -> Path:

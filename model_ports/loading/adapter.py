@@ -26,7 +26,7 @@ from model_ports.loading.tensors import (
 
 _PREFIX = "base_model.model."
 _LORA = re.compile(r"(.+)\.lora_(A|B)\.weight")
-_ELSE = "merge it first (`model.merge_and_unload().save_pretrained(...)`)"
+_MERGE_FIRST = "merge it first (`model.merge_and_unload().save_pretrained(...)`)"
 
 # Fields of adapter_config.json that change what is added, by the values of a plain LoRA. Others
 # say how the adapter was made or trained.
@@ -103,7 +103,7 @@ def merged(tensors: Tensors, adapter: Path) -> Tensors:
         if not any(fields.get(name) == value for value in values):
             raise CheckpointError(
                 f"{config}: {name} is {str(fields.get(name))[:60]!r}, which is not plain LoRA: "
-                f"{_ELSE}"
+                f"{_MERGE_FIRST}"
             )
     of_adapter = Tensors(open_file(weights))
     pairs: dict[str, dict[str, Stored]] = {}
@@ -114,11 +114,13 @@ def merged(tensors: Tensors, adapter: Path) -> Tensors:
         if match := _LORA.fullmatch(name):
             pairs.setdefault(match.group(1), {})[match.group(2)] = stored
         elif "lora_" in name or "token_adapter" in name:
-            raise CheckpointError(f"{weights}: tensor '{name}' is not of plain LoRA: {_ELSE}")
+            raise CheckpointError(
+                f"{weights}: tensor '{name}' is not of plain LoRA: {_MERGE_FIRST}"
+            )
         else:  # of `modules_to_save`
             whole[re.sub(r"\.(modules_to_save|original_module)(?=\.)", "", name)] = stored
     if not pairs:
-        raise CheckpointError(f"{weights}: holds no tensors of LoRA; {_ELSE}")
+        raise CheckpointError(f"{weights}: holds no tensors of LoRA; {_MERGE_FIRST}")
     changed: dict[str, Stored] = {}
     for module, pair in pairs.items():
         name = _base_name(f"{module}.weight", tensors)

@@ -1,4 +1,4 @@
-"""A catalog of one's own: a folder with one JSON file a model, of which most can be left out.
+"""Local catalogs: a folder with one JSON file a model, of which most can be left out.
 
 A file has the fields of `catalog.Entry` and `folder`, where the checkpoint is (see
 `address.parse_address`; relative to the file). What it leaves out is found out by `describe`.
@@ -76,7 +76,7 @@ _PRESET_REASONS = ("same_as_corrected", "unavailable")
 
 
 class LocalModel(NamedTuple):
-    """A model of a catalog of one's own.
+    """A model of a local catalog.
 
     Attributes:
         entry: All that is known of it.
@@ -171,7 +171,7 @@ def _check_config(entry: catalog.Entry, stated: Mapping[str, Any]) -> None:
 
 
 def model_text(entry: catalog.Entry, folder: str | None) -> str:
-    """Returns the file of a model for a catalog of one's own, as JSON with all that was found out.
+    """Returns the file of a model for a local catalog, as JSON with all that was found out.
 
     config.json is left out: it comes with the checkpoint.
 

@@ -121,6 +121,11 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
     Raises:
         TokenizerError: The file is missing, malformed, or lacks a token.
     """
+    letters = options.get("letters", "as-is")
+    if letters not in LETTERS:
+        raise TokenizerError(
+            f"letters of a tokenizer is {str(letters)[:40]!r}; valid: {', '.join(LETTERS)}"
+        )
     path = require_file(folder, "tokenizer.json")
     try:
         tokenizer = RustTokenizer.from_file(str(path))
@@ -145,7 +150,7 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
 
     return JsonTokenizer(
         tokenizer,
-        LETTERS[options.get("letters", "as-is")],
+        LETTERS[letters],
         tuple(map(token_id, options.get("prefix", ()))),
         token_id(options["pad"]) if "pad" in options else 0,
         options.get("spaced"),

@@ -95,12 +95,23 @@ def test_verify_names_what_it_cannot_read(run, tmp_path):
     assert str(tmp_path) in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [(), ("fixture", "--real", "GROVER")])
-def test_verify_wants_fixtures_or_a_real_checkpoint(run, capsys, arguments):
+WANTED = "name fixture folders, or --real MODEL"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], WANTED),
+        (["fixture", "--real", "GROVER"], WANTED),
+        (["--real", "GROVER", "--against", "transformers"], "--against compares folders"),
+        (["fixture", "--model", "GROVER"], "--model goes with --against"),
+        (["fixture", "--source", "folder"], "--source goes with --real MODEL"),
+    ],
+)
+def test_verify_refuses_arguments_that_do_not_go_together(run, capsys, arguments, words):
     with pytest.raises(SystemExit):
         run("verify", *arguments)
-    words = "geneb-jax models verify: name fixture folders, or --real MODEL; `geneb-jax models"
-    assert words in capsys.readouterr().err
+    assert f"geneb-jax models verify: {words}" in capsys.readouterr().err
 
 
 def test_the_help_is_one_line_and_names_the_commands():

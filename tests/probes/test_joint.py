@@ -128,13 +128,17 @@ def test_balanced_and_standardised_heads_are_those_of_the_probe():
         ({"C": [1.0, 1.0]}, "give one or several, each once"),
         ({"shots": 0}, "shots=0: 0 is not valid"),
         ({"seeds": -1}, "seeds=-1: -1 is not valid"),
+        ({"C": "0.1"}, "C='0.1': '0.1' is not valid"),
+        ({"C": [True]}, r"C=\[True\]: True is not valid"),
+        ({"shots": [2.5]}, r"shots=\[2.5\]: 2.5 is not valid"),
+        ({"seeds": [float("inf")]}, "inf is not valid"),
         ({"solver": "newton"}, "solver='newton': valid are geneb"),
         ({"class_weight": "balance"}, "valid are None and 'balanced'"),
     ],
 )
 def test_parameters_that_are_not_valid_are_named(parameters, message):
     with pytest.raises(ValueError, match=message):
-        JointLogistic(**parameters).fit([[0.0], [1.0]], [0, 1])
+        JointLogistic().set_params(**parameters).fit([[0.0], [1.0]], [0, 1])
 
 
 def test_arrays_that_do_not_fit_are_named():

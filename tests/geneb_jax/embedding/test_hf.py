@@ -1,4 +1,4 @@
-"""Checkpoints of one's own in runs: `hf:FOLDER`, side by side with k-mers."""
+"""Checkpoints that are in no catalog: `hf:FOLDER` in runs, side by side with k-mers."""
 
 import json
 import shutil

@@ -4,15 +4,16 @@ import pytest
 import saved_models
 
 from geneb_jax.config import DataSettings, Settings
+from geneb_jax.embedding.identity import weights_identity
 from geneb_jax.embedding.models import find_sources
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """A catalog of one's own with one model."""
-    root = tmp_path_factory.mktemp("own")
-    folder = saved_models.save(*saved_models.SAVED["bert-characters"], root / "bert")
-    (root / "mine.json").write_text(json.dumps({"folder": folder.name}))
+def folder(tmp_path_factory):
+    """A catalog of somebody's with one model."""
+    root = tmp_path_factory.mktemp("catalog")
+    saved_models.save(*saved_models.SAVED["bert-characters"], root / "bert")
+    (root / "mine.json").write_text(json.dumps({"folder": "bert"}))
     return root
 
 
@@ -20,12 +21,34 @@ def find(folder, *names):
     return find_sources(Settings(data=DataSettings(names, catalog=folder)))
 
 
-def test_its_ids_are_models_and_untrained_controls(own):
-    sources, problems = find(own, "mine", "mine:random", "mine:random:tiny", "kmer-2")
+def test_its_ids_are_models_and_untrained_controls(folder):
+    sources, problems = find(folder, "mine", "mine:random", "mine:random:tiny", "kmer-2")
     assert not problems
     assert [s.name for s in sources] == ["mine", "mine:random", "mine:random:tiny", "kmer-2"]
     found = sources[1].embed(["ACGT", "GGTT"], [], lambda _: None)
     assert [array.shape for array in found.values()] == [(2, 32)]
+
+
+def test_what_a_file_states_tells_embeddings_apart(folder, tmp_path):
+    def identity(**stated):
+        content = {"folder": str(folder / "bert"), **stated}
+        (tmp_path / "mine.json").write_text(json.dumps(content))
+        sources, problems = find(tmp_path, "mine")
+        assert not problems
+        return sources[0].plan(tmp_path).representations[0].identity
+
+    found = identity()
+    assert identity(labels={"pretraining": "maize"}) == found
+    assert identity(tokenizer={"kind": "json"}) == found
+    other = identity(tokenizer={"kind": "json", "letters": "upper-ACGT-else-N"})
+    assert other["weights"] == found["weights"]
+    assert weights_identity(other) != weights_identity(found)
+
+
+def test_models_of_the_package_keep_their_identity(tmp_path):
+    sources, _ = find(None, "dna_gpt0.1b_h:random")
+    (representation,) = sources[0].plan(tmp_path).representations
+    assert "described" not in representation.identity
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,24 @@ def test_a_tokenizer_that_is_stated_is_tried_too(folder, tmp_path):
         read_model(path)
 
 
+@pytest.mark.parametrize(
+    ("tokenizer", "words"),
+    [
+        ({"kind": "kmer", "k": 6}, "tokenizer kind 'kmer': option 'layout' is missing"),
+        ({"kind": "auto", "space": 3}, "there is no option 'space'; it has spaced"),
+        ({"kind": "character", "letters": 3, "unknown": 1, "pad": 0}, "an option is not valid"),
+        ({"kind": "json", "letters": "up"}, "letters of a tokenizer is 'up'; valid: as-is, "),
+        ({"kind": "utf-8", "pad": 1, "max": 2}, "there is no option 'max'; it has pad"),
+    ],
+)
+def test_options_of_a_tokenizer_are_checked(folder, tmp_path, tokenizer, words):
+    path = write(tmp_path / "mine.json", folder=str(folder), tokenizer=tokenizer)
+    with pytest.raises(TokenizerError, match=words) as error:
+        read_model(path)
+    assert str(error.value).startswith(str(path))
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_two_files_of_one_id_are_refused(tmp_path):
     write(tmp_path / "a.json", id="x")
     write(tmp_path / "x.json")

@@ -85,5 +85,5 @@ def test_incomplete_vocabulary_is_named(tmp_path):
 
 
 def test_unknown_kind_is_named():
-    with pytest.raises(TokenizerError, match="'letters' is not known: kmer"):
+    with pytest.raises(TokenizerError, match="'letters' is not known; known: kmer"):
         build_tokenizer(None, {"kind": "letters"})

@@ -1,6 +1,6 @@
 import pytest
 
-from geneb_jax.embedding.labels import labelled
+from geneb_jax.embedding.given_names import split_name
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,11 @@ from geneb_jax.embedding.labels import labelled
     ],
 )
 def test_a_name_is_what_stands_before_the_kind(name, expected):
-    assert labelled(name, "hf:") == expected
+    assert split_name(name, "hf:") == expected
 
 
 @pytest.mark.parametrize(
-    ("label", "words"),
+    ("given", "words"),
     [
         ("", "is no name of a model"),
         ("my model", "is no name of a model"),
@@ -32,10 +32,10 @@ def test_a_name_is_what_stands_before_the_kind(name, expected):
         ("NT-v2-50M-MS", "name of another model"),
     ],
 )
-def test_names_are_those_of_no_other_model(label, words):
+def test_names_are_those_of_no_other_model(given, words):
     if words is None:
-        assert labelled(f"{label}=hf:x", "hf:") == (label, "x")
+        assert split_name(f"{given}=hf:x", "hf:") == (given, "x")
         return
     with pytest.raises(ValueError, match=words) as error:
-        labelled(f"{label}=hf:x", "hf:")
+        split_name(f"{given}=hf:x", "hf:")
     assert "as in NAME=hf:x" in str(error.value)

@@ -9,7 +9,7 @@ _TAKEN = re.compile(r"all|more|kmer-\d+", re.IGNORECASE)
 _SHOWN = 100  # letters of a name in an error
 
 
-def labelled(name: str, prefix: str) -> tuple[str, str] | None:
+def split_name(name: str, prefix: str) -> tuple[str, str] | None:
     """Splits `PREFIX...` or `NAME=PREFIX...` into what the model is called and what follows.
 
     Args:
@@ -21,33 +21,33 @@ def labelled(name: str, prefix: str) -> tuple[str, str] | None:
         another kind.
 
     Raises:
-        ValueError: See `check_label`.
+        ValueError: See `check_name`.
     """
     if name.startswith(prefix):
         return "", name.removeprefix(prefix)
-    label, separator, rest = name.partition(f"={prefix}")
+    given, separator, rest = name.partition(f"={prefix}")
     if not separator:
         return None
-    check_label(label, f"NAME={prefix}{rest}")
-    return label, rest
+    check_name(given, f"NAME={prefix}{rest}")
+    return given, rest
 
 
-def check_label(label: str, mend: str) -> None:
+def check_name(given: str, mend: str) -> None:
     """Checks what a model is called.
 
     Args:
-        label: The name.
+        given: The name.
         mend: How another name is given, for the error.
 
     Raises:
         ValueError: The name is not made of letters, digits, points, dashes and underscores, or is
             that of another model.
     """
-    shown = label[:_SHOWN]
-    if not _NAME.fullmatch(label) or label in (".", ".."):
+    shown = given[:_SHOWN]
+    if not _NAME.fullmatch(given) or given in (".", ".."):
         raise ValueError(
             f"'{shown}' is no name of a model, which has letters, digits, . _ and -; give one as "
             f"in {mend}"
         )
-    if _TAKEN.fullmatch(label) or catalog.find(label):
+    if _TAKEN.fullmatch(given) or catalog.find(given):
         raise ValueError(f"'{shown}' is the name of another model; give a new one as in {mend}")
