@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+_UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+
 
 def size_of(path: Path) -> int:
     """Returns the bytes of a file, or of the files under a folder; links are not followed."""
@@ -19,5 +21,8 @@ def size_of(path: Path) -> int:
 
 
 def shown_size(count: int) -> str:
-    """Returns bytes in GiB, or in MiB where they are few."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+    """Returns bytes in the largest unit that they are one of, such as '1.5 GiB'."""
+    for unit, size in _UNITS:
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

@@ -11,6 +11,6 @@ def test_the_size_of_a_folder_counts_its_files(tmp_path):
     assert size_of(tmp_path / "link") == (tmp_path / "link").lstat().st_size
 
 
-def test_sizes_have_a_digit_behind_the_point():
-    assert shown_size(0) == "0.0 MiB"
-    assert shown_size(3 * 2**29) == "1.5 GiB"
+def test_sizes_stand_in_the_largest_unit():
+    shown = [shown_size(count) for count in (0, 1023, 1024, 3 * 2**19, 3 * 2**29, 2**41)]
+    assert shown == ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "1.5 GiB", "2048.0 GiB"]
