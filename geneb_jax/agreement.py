@@ -16,7 +16,9 @@ from geneb_jax.tasks.task import Task, content_digest
 
 _SEEN_WITHIN = 30.0  # seconds, after which a shared disk shows a new file to other hosts
 # Fields of which each process may have its own: they say where things are on its host.
-_OF_A_HOST = ("processes", "tasks_dir", "checkpoints_dir", "embeddings_dir", "programs_dir")
+_OF_A_HOST = (
+    "processes", "tasks_dir", "checkpoints_dir", "catalog", "embeddings_dir", "programs_dir",
+)  # fmt: skip
 _COMPUTING = ("geneb-jax", "jax", "jaxlib", "numpy", "scipy")  # packages that results depend on
 _DIGITS = 16  # of a digest, which people are to compare
 _FOLDER, _SHARED = "the folder of embeddings (the workdir's, or config.embeddings_dir)", "shared"

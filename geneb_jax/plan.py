@@ -21,7 +21,7 @@ from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Source, SourcePlan
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
-from geneb_jax.scoring.cells import cell_of
+from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.heads import hold_all_heads
 from geneb_jax.tasks.hub import fetched_tasks
 from geneb_jax.tasks.selection import read_tasks
@@ -146,16 +146,23 @@ def _plan_model(
     workdir: Path,
     rates: "_Rates",
 ) -> ModelPlan:
-    scored = None
+    scored, notes = None, list(plan.notes)
     if work.tasks is None:
         sizes = work.sizes
         cost = plan.cost(sum(size.train + size.test for size in sizes))
         count = len(sizes)
     else:
-        tasks = pending = list(work.tasks)
-        if plan.representations:
-            pending = [t for t in tasks if not _is_scored(source.name, plan, t, probes, workdir)]
-            scored = len(tasks) - len(pending)
+        refused = {refusal.task: refusal for refusal in reversed(plan.refusals(work.tasks))}
+        notes += [f"{refusal}; the task would be left out" for refusal in refused.values()]
+        tasks = [task for task in work.tasks if task.info.id not in refused]
+        held = [_look(source.name, plan, task, workdir) for task in tasks]
+        pending = [
+            task
+            for task, cells in zip(tasks, held, strict=True)
+            if not cells or not all(hold_all_heads(cell.rows, probes) for cell in cells)
+        ]
+        scored = len(tasks) - len(pending) if plan.representations else None
+        notes += _replaced(tasks, held)
         sizes, cost, count = sizes_of(pending), plan.cost(pending), len(tasks)
     seconds, measured = rates.seconds(source.name, cost, plan.dtype)
     shapes = frozenset(_head_programs(sizes, plan.width, probes))
@@ -169,17 +176,31 @@ def _plan_model(
         shapes,
         seconds,
         measured,
-        plan.notes,
+        notes,
     )
 
 
-def _is_scored(
-    model: str, plan: SourcePlan, task: Task, probes: ProbeSettings, workdir: Path
-) -> bool:
-    """Says whether all heads of a task stand in the workdir."""
+def _replaced(tasks: Sequence[Task], held: Sequence[Sequence[Held]]) -> list[str]:
+    """Returns a note where scores in the workdir would be replaced; none where no score would."""
+    names = [
+        task.info.id
+        for task, cells in zip(tasks, held, strict=True)
+        if any(cell.of_others for cell in cells)
+    ]
+    if not names:
+        return []
+    more = f" and {len(names) - 1} more tasks" if len(names) > 1 else ""
+    return [
+        f"its scores on '{names[0]}'{more} are of other weights, settings or records, and would be "
+        "replaced"
+    ]
+
+
+def _look(model: str, plan: SourcePlan, task: Task, workdir: Path) -> list[Held]:
+    """Returns what the workdir holds of a task, for each representation."""
     digest = content_digest(task)
     cells = [cell_of(workdir, model, each, task, digest) for each in plan.representations]
-    return all(hold_all_heads(cell.read(), probes) for cell in cells)
+    return [cell.look() for cell in cells]
 
 
 def _head_programs(

@@ -193,6 +193,10 @@ class PortSource:
                 return embedding_cost(port, views, lengths, kept=kept, typical=True)
             return embedding_cost(port, views, sampled_lengths(port, missing), kept=kept)
 
+        def refusals(tasks: Sequence[Task]) -> Sequence[Refusal]:
+            without = isinstance(reader.tokenizer, AbsentTokenizer)
+            return () if without else _refused_records(reader, tasks)
+
         return SourcePlan(
             cost,
             output_width(port, views) // len(views),
@@ -200,6 +204,7 @@ class PortSource:
             dtype,
             0 if fetched else numbers * _stored_bytes(self.entry),
             notes,
+            refusals,
         )
 
     def open(self, workdir: Path) -> "OpenPort":

@@ -109,6 +109,8 @@ class SourcePlan:
         dtype: Precision of the computation.
         download: Bytes of weights to be fetched, from the numbers of parameters.
         notes: What else is to be said, a sentence each.
+        refusals: Returns what keeps the model from running on tasks, as far as it is known without
+            weights and without a network.
     """
 
     cost: Callable[[Sequence[Task] | int], Cost]
@@ -117,6 +119,7 @@ class SourcePlan:
     dtype: str = "float32"
     download: int = 0
     notes: Sequence[str] = ()
+    refusals: Callable[[Sequence[Task]], Sequence[Refusal]] = lambda _: ()
 
 
 def count_records(tasks: Sequence[Task] | int) -> int:

@@ -4,7 +4,9 @@ import json
 import shutil
 import socket
 
+import numpy as np
 import pytest
+from golden_ports import GOLDEN, change_tensors
 from rich.console import Console
 
 from geneb_jax import plan
@@ -16,6 +18,7 @@ from model_ports import catalog
 
 NT = "nucleotide-transformer-v2-50m-multi-species"
 TINY = f"{NT}:random:tiny"
+GENA = "gena-lm-bert-base"  # its fixture has 24 positions
 BASES = "ACGT"
 
 
@@ -158,3 +161,27 @@ def test_the_rate_of_products_is_not_kept_by_a_plan(tasks_dir, tmp_path):
 )
 def test_amounts_have_three_digits(value, shown):
     assert plan._amount(value, plan._BYTES) == shown
+
+
+@pytest.mark.slow
+def test_what_a_run_would_leave_out_or_replace_is_said(tasks_dir, tmp_path):
+    checkpoints = tmp_path / "checkpoints"
+    shutil.copytree(GOLDEN / GENA, checkpoints / GENA)
+    (checkpoints / GENA / "meta.json").unlink()
+    config = made(models=GENA, tasks_dir=str(tasks_dir), checkpoints_dir=str(checkpoints))
+    long = ",".join(["ACGGTCAATCG" * 30, "1", "train"])
+    rows = "text,label,split\nACGTACGTAC,0,train\nACGTTCGTAC,1,train\nACGTTC,0,test\n"
+    (tasks_dir / "three.csv").write_text(f"{rows}{long}\n")
+    _, before = planned(config, tmp_path / "run")
+    assert f"{GENA}: task 'three': train record 'ACGG" in before
+    assert "the task would be left out" in before
+    assert "replaced" not in before
+    run(config, tmp_path / "run", Console(quiet=True))
+
+    def scale(tensors):
+        tensors.update({name: t * 1.01 for name, t in tensors.items() if t.dtype == np.float32})
+
+    change_tensors(checkpoints / GENA, scale)
+    plans, after = planned(config, tmp_path / "run")
+    assert f"{GENA}: its scores on 'one' and 1 more tasks are of other weights" in after
+    assert plans.loc[GENA, ["scored", "tasks"]].tolist() == [0, 2]

@@ -3,10 +3,10 @@
 import os
 import signal
 import socket
-import threading
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from geneb_jax.devices import meeting
 from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
 from geneb_jax.devices.processes import Process
-from geneb_jax.signals import Interrupted, ending_on_signals
+from geneb_jax.signals import Interrupted
 from model_ports.exits import INTERRUPTED
 
 FACTS = {"config.seeds": "(13,)", "the content of task 'a'": "12"}
@@ -268,36 +268,31 @@ def test_an_error_of_a_result_ends_the_first():
     assert isinstance(other, Interrupted) and "No space left on device" in str(other)
 
 
-@contextmanager
-def sending(number, seconds):
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
-    timer.start()
-    yield
-    timer.join()
+# The first process of a run, in a process of its own: a signal ends it.
+FIRST = """
+import sys
+from geneb_jax.devices.meeting import First, in_touch
+from geneb_jax.devices.processes import Process
+from geneb_jax.signals import ending_on_signals
+
+with ending_on_signals(), in_touch(First(Process(0, 2, sys.argv[1]), 20)) as first:
+    first.gather()
+    print("gathered", flush=True)
+    first.agree({}, ["m"])
+"""
 
 
 def test_a_signal_of_one_ends_the_other():
     address = free_address()
-    heard = []
-
-    def hear():
-        wire, _ = meeting._reach(Process(1, 2, address), 10)
+    with subprocess.Popen(
+        [sys.executable, "-c", FIRST, address], stdout=subprocess.PIPE, text=True
+    ) as first:
+        wire, _ = meeting._reach(Process(1, 2, address), 60)
+        assert first.stdout is not None and first.stdout.readline() == "gathered\n"
+        first.send_signal(signal.SIGTERM)
         while (message := wire.receive(10)) and message["kind"] == "alive":
             pass
-        heard.append(message)
-
-    listener = threading.Thread(target=hear)
-    listener.start()
-    with (
-        pytest.raises(Interrupted, match="interrupted by SIGTERM"),
-        ending_on_signals(),
-        in_touch(First(Process(0, 2, address), 20)) as first,
-    ):
-        first.gather()
-        with sending(signal.SIGTERM, 0.2):
-            first.agree(FACTS, ["m"])
-    listener.join(10)
-    (message,) = heard
+        assert first.wait(20) == INTERRUPTED
     assert message["status"] == INTERRUPTED
     assert message["reason"].startswith("process 0 of 2 (number ")
     assert message["reason"].endswith("): interrupted by SIGTERM")
