@@ -302,8 +302,8 @@ def _cut(problems: Sequence[str]) -> list[str]:
 
 
 def _summed(lines: Sequence[str]) -> str:
-    """Returns the first of some reasons, and how many more there are."""
-    return lines[0] + (f" (and {len(lines) - 1} more such lines)" if len(lines) > 1 else "")
+    """Returns the first of some reasons, and that there are others."""
+    return lines[0] + (" (others too)" if len(lines) > 1 else "")
 
 
 def _claim_problems(output: OutputSettings, sources: Sequence[Source]) -> list[str]:
