@@ -274,9 +274,9 @@ def describe_model(arguments: argparse.Namespace) -> int:
 
     address = parse_address(arguments.address)
     name = arguments.name or address.name
+    entry = describe_address(address, name)
     if catalog.find(name):
         raise ValueError(f"'{name}' is a model of the catalog; give another name with --name")
-    entry = describe_address(address, name)
     print(model_text(entry, address.path), end="")
     return DONE
 

@@ -106,6 +106,8 @@ def test_any_repository_is_described_at_a_commit(hub, command, tmp_path):
     again = command(hub, tmp_path, "describe", f"{REPO}@main")
     assert again.returncode == 2
     assert f"'main' is not a commit; {REVISION} is current" in again.stderr
+    taken = command(hub, tmp_path, "describe", f"{REPO}@{REVISION}")
+    assert "is a model of the catalog; give another name with --name" in taken.stderr
     offline = command(None, tmp_path, "describe", REPO)
     assert "no revision is given; add one, of 40 digits" in offline.stderr
 
