@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from etils import epath
 from rich.console import Console
 
 from geneb_jax.config import Settings, default_config, parse_config
 from geneb_jax.embedding.functions import Embed, FunctionSource
 from geneb_jax.embedding.given_names import check_name
 from geneb_jax.embedding.source import Source
+from geneb_jax.embedding.store import folder_of_stores
 from geneb_jax.files.names import file_name
 from geneb_jax.run import run
 
@@ -60,10 +60,8 @@ def evaluate(
     """
     if "models" in fields:
         raise ValueError("models: the first argument says which model, or several with commas")
-    if not isinstance(model, str) and isinstance(model, Sequence):
+    if isinstance(model, Sequence) and not isinstance(model, str):
         model = ",".join(model)
-    if not isinstance(model, str) and (unused := sorted(fields.keys() & _OF_PORTS)):
-        raise ValueError(f"{unused[0]}: a function decides itself how it embeds; leave it out")
     config = default_config()
     texts = {n: str(value) if isinstance(value, Path) else value for n, value in fields.items()}
     config.update({"report": False, "fail_fast": True, "tasks": tasks, **texts})
@@ -73,6 +71,8 @@ def evaluate(
         given: Mapping[str, Source] = {}
         config.models = model
     else:
+        if unused := sorted(fields.keys() & _OF_PORTS):
+            raise ValueError(f"{unused[0]}: a function decides itself how it embeds; leave it out")
         source = _source_of(model, name, batch_size, Path(workdir), parse_config(config))
         given = {source.name: source}
         config.models = source.name
@@ -90,5 +90,5 @@ def _source_of(
     check_name(name, "name='mine'")
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}; at least 1 is needed")
-    root = epath.Path(settings.embedding.embeddings_dir or workdir / "embeddings")
+    root = folder_of_stores(settings.embedding.embeddings_dir, workdir)
     return FunctionSource(name, function, batch_size, root / file_name(name))

@@ -23,7 +23,7 @@ from geneb_jax.devices.processes import Process, join
 from geneb_jax.devices.programs import keep_programs
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import LOCAL_WEIGHTS, Refusal, Representation, Source
-from geneb_jax.embedding.store import check_folder
+from geneb_jax.embedding.store import check_folder, folder_of_stores
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.failures import Failure, Failures, file_only, reason
 from geneb_jax.files.json_files import write_json
@@ -162,7 +162,7 @@ def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
 
 
 def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
-    return epath.Path(settings.embedding.embeddings_dir or workdir / "embeddings")
+    return folder_of_stores(settings.embedding.embeddings_dir, workdir)
 
 
 def _asked(settings: Settings) -> Asked:

@@ -10,6 +10,7 @@ from typing import Any
 
 from geneb_jax.config_checks import nearest
 from geneb_jax.embedding.identity import weights_identity
+from geneb_jax.embedding.store import IDENTITY
 from geneb_jax.files.atomic import leftovers
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.names import file_name
@@ -19,7 +20,6 @@ from geneb_jax.scoring.scores import read_scores, write_scores
 
 # What tells a workdir from other folders: one of these is there.
 _SIGNS = ("run.json", "scores.csv", "cells", "embeddings")
-_STORE = "store.json"
 _VALUES = re.compile(r"values-([0-9a-f]+)\.npy")
 _STILL = 3600.0  # seconds; of younger values a run may be writing the keys
 
@@ -118,7 +118,7 @@ def _stores(
     """
     for name in sorted(_names(folder)):
         try:
-            identity = read_object(folder / name / _STORE)
+            identity = read_object(folder / name / IDENTITY)
         except FileError:
             identity = None
         belongs = weights is None or identity is None or weights_identity(identity) == weights

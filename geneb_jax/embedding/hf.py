@@ -4,12 +4,10 @@ The folder is one that transformers' `save_pretrained` wrote, or a converted che
 that the catalog would say of it is found out from its files.
 """
 
-from collections.abc import Mapping
-
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.given_names import check_name, split_name
-from geneb_jax.embedding.ports import PortSource, Weights
+from geneb_jax.embedding.ports import WEIGHTS, PortSource
 from geneb_jax.embedding.source import UnfitSource
 from model_ports.loading.address import parse_address
 from model_ports.loading.hub import describe_address
@@ -17,8 +15,6 @@ from model_ports.loading.tensors import CheckpointError
 from model_ports.tokenizers import TokenizerError
 
 _PREFIX = "hf:"
-# By what follows the address; the last one follows every address.
-_VARIANTS: Mapping[str, Weights] = {":random:tiny": "tiny", ":random": "random", "": "checkpoint"}
 
 
 def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
@@ -35,7 +31,7 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     if found is None:
         return None
     given, text = found
-    variant = next(each for each in _VARIANTS if text.endswith(each))
+    variant = next(suffix for suffix in WEIGHTS if text.endswith(suffix))
     address = parse_address(text.removesuffix(variant), local_path)
     if not given:
         given = address.name
@@ -48,7 +44,7 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     return PortSource(
         given,
         entry,
-        _VARIANTS[variant],
+        WEIGHTS[variant],
         address.folder,
         settings.embedding,
         settings.devices.mesh,

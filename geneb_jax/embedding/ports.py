@@ -45,7 +45,7 @@ from geneb_jax.embedding.source import (
     SourcePlan,
     unpublished_card,
 )
-from geneb_jax.embedding.store import Store, kept_keys, key
+from geneb_jax.embedding.store import Store, folder_of_stores, kept_keys, key
 from geneb_jax.embedding.tuning import (
     batch_tokens,
     smaller_batches,
@@ -83,8 +83,8 @@ _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
 
 Weights = Literal["checkpoint", "random", "tiny"]
-# By what follows the model's id in a name.
-_WEIGHTS: Mapping[str, Weights] = {"": "checkpoint", "random": "random", "random:tiny": "tiny"}
+# By what follows the model in a name, the longest first.
+WEIGHTS: Mapping[str, Weights] = {":random:tiny": "tiny", ":random": "random", "": "checkpoint"}
 
 SplitName = tuple[str, str]  # a task's id, and train or test
 
@@ -96,9 +96,9 @@ def split_weights(name: str) -> tuple[str, Weights]:
         ValueError: There is no such variant.
     """
     model, _, variant = name.partition(":")
-    if variant not in _WEIGHTS:
+    if (suffix := name.removeprefix(model)) not in WEIGHTS:
         raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
-    return model, _WEIGHTS[variant]
+    return model, WEIGHTS[suffix]
 
 
 def source_of(name: str, settings: Settings) -> "PortSource":
@@ -276,8 +276,7 @@ class PortSource:
 
     def _folder(self, workdir: Path) -> epath.Path:
         """Returns the folder of the model's stores."""
-        root = epath.Path(self.settings.embeddings_dir or workdir / "embeddings")
-        return root / file_name(self.name)
+        return folder_of_stores(self.settings.embeddings_dir, workdir) / file_name(self.name)
 
     def _there(self) -> tuple[Reader, str | None, bool]:
         """Returns what is there of the model, without a network.

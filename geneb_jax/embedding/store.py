@@ -45,6 +45,16 @@ def key(*parts: str) -> bytes:
     return digest.digest()
 
 
+def folder_of_stores(embeddings_dir: str, workdir: Path) -> epath.Path:
+    """Returns the folder that holds the stores of all models, a folder a model.
+
+    Args:
+        embeddings_dir: The config's, on any file system; empty: it is in the workdir.
+        workdir: A run's.
+    """
+    return epath.Path(embeddings_dir or workdir / "embeddings")
+
+
 def check_folder(folder: epath.PathLike) -> None:
     """Makes a folder for stores, writes into it and removes what it wrote.
 

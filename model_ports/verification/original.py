@@ -203,7 +203,7 @@ def _quiet_transformers() -> Iterator[Any]:
     """Yields transformers, which tells of unused weights and of progress, below errors."""
     try:
         import torch  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
-        import transformers  # noqa: PLC0415 (an optional extra)
+        import transformers  # noqa: PLC0415 (it takes seconds)
     except ImportError as error:
         raise OriginalError(
             f"{error.name} is not installed; install the extra: pip install 'geneb-jax[convert]'"
