@@ -12,6 +12,7 @@ from etils import epath
 from geneb_jax.config import ConfigError, Settings
 from geneb_jax.devices.meeting import First, Peer
 from geneb_jax.embedding.store import check_folder
+from geneb_jax.files.atomic import temporary_name
 from geneb_jax.tasks.task import Task, content_digest
 
 _SEEN_WITHIN = 30.0  # seconds, after which a shared disk shows a new file to other hosts
@@ -57,7 +58,7 @@ def shown_to_others(first: First, folder: epath.Path) -> Iterator[None]:
         check_folder(folder)
     except ValueError as error:
         raise ConfigError([f"config.embeddings_dir: {error}"]) from error
-    sign = folder / f"{first.token}.tmp"
+    sign = folder / temporary_name(first.token)
     sign.write_text("")
     try:
         yield
@@ -68,7 +69,7 @@ def shown_to_others(first: First, folder: epath.Path) -> Iterator[None]:
 def look_for_first(peer: Peer, folder: epath.Path) -> dict[str, str]:
     """Returns the fact whether a folder of embeddings is that of the first process."""
     deadline = time.monotonic() + _SEEN_WITHIN
-    while not (folder / f"{peer.token}.tmp").exists():
+    while not any(folder.glob(f"*.{peer.token}.tmp")):
         if time.monotonic() > deadline:
             return {_FOLDER: f"another one, {folder} on host {socket.gethostname()}"}
         time.sleep(0.2)

@@ -40,7 +40,7 @@ def write_whole(path: "Path | epath.Path", content: bytes, *, durable: bool = Tr
     if "://" in str(path):
         path.write_bytes(content)
         return
-    temporary = path.with_name(f"{path.name}.{_HOST}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f"{path.name}.{temporary_name(uuid.uuid4().hex)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -57,6 +57,15 @@ def write_whole(path: "Path | epath.Path", content: bytes, *, durable: bool = Tr
         # Paths of `etils` raise errors without a number.
         reason = error.strerror or " ".join(str(error).split())
         raise WriteError(error.errno, f"cannot be written: {reason}", str(path)) from error
+
+
+def temporary_name(token: str) -> str:
+    """Returns the name of a file that is `leftovers` once this process is dead.
+
+    Args:
+        token: 32 hexadecimal digits, another for each file.
+    """
+    return f"{_HOST}.{os.getpid()}.{token}.tmp"
 
 
 def _sync(path: "Path | epath.Path", flags: int) -> None:

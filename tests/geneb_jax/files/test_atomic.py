@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geneb_jax.files import atomic
-from geneb_jax.files.atomic import remove_leftovers, write_whole
+from geneb_jax.files.atomic import remove_leftovers, temporary_name, write_whole
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):
@@ -86,3 +86,17 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     removed = {path.name for path in remove_leftovers(tmp_path)}
     assert removed == {left.name, *old}
     assert {p.name for p in tmp_path.iterdir()} == {"cells", *living, *foreign}
+
+
+def test_a_file_of_the_temporary_name_goes_when_its_process_is_dead(tmp_path):
+    root = Path(__file__).parents[3]
+    code = "from geneb_jax.files.atomic import temporary_name; print(temporary_name('f' * 32))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+    )
+    sign = tmp_path / done.stdout.strip()
+    sign.touch()
+    living = tmp_path / temporary_name("e" * 32)
+    living.touch()
+    assert remove_leftovers(tmp_path) == [sign]
+    assert living.exists()
