@@ -9,6 +9,7 @@ from geneb_jax.embedding.ports import PortSource, split_weights
 from geneb_jax.embedding.source import UnfitSource
 from model_ports import catalog
 from model_ports.loading.download import HubError
+from model_ports.loading.fetch import how_to_get
 from model_ports.loading.local_catalog import model_files, read_model
 from model_ports.loading.tensors import CheckpointError
 from model_ports.tokenizers import TokenizerError
@@ -24,12 +25,12 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     """
     model_id = name.partition(":")[0]
     files = model_files(settings.data.catalog) if settings.data.catalog else {}
+    others = catalog.more()
     if model_id in files:
         path = files[model_id]
         check_name(model_id, f"the field id of {path}")
     else:
         model_id = catalog.find(model_id) or model_id
-        others = catalog.more()
         if model_id not in others or others[model_id].entry is not None:
             return None
         path = others[model_id].path
@@ -38,13 +39,8 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     checkpoints = settings.data.checkpoints_dir
     there = checkpoints is not None and (checkpoints / model_id).is_dir()
     if model_id not in files and not there:
-        repo = catalog.more()[model_id].fields["source"]["repo"]
-        folder = f"{checkpoints or 'DIR'}/{model_id}"
-        return UnfitSource(
-            name,
-            f"no checkpoint folder {folder}: put the files of {repo} there and give "
-            f"config.checkpoints_dir; or name it {model_id}=hf:{repo}@REVISION",
-        )
+        missing = f"no checkpoint folder {checkpoints / model_id}; " if checkpoints else ""
+        return UnfitSource(name, missing + how_to_get(model_id, others[model_id].fields["source"]))
     try:
         entry, address = read_model(path, checkpoints)
     except (CheckpointError, TokenizerError, HubError) as error:

@@ -36,17 +36,36 @@ def checkpoint_source(entry: catalog.Entry) -> tuple[str, str]:
     """Returns the repository and pinned revision of a model on the hub.
 
     Raises:
-        HubError: Its checkpoint lies elsewhere; says how to get it.
+        HubError: Its checkpoint lies elsewhere, or its revision is not known; says how to get it.
     """
-    source = entry.source
-    repo, revision = source["repo"], source["revision"]
+    repo, revision = entry.source["repo"], entry.source["revision"]
     if not repo or not revision:
-        raise HubError(
-            f"model '{entry.id}': its checkpoint is not on the hub but at {source['url']}; fetch "
-            f"it by hand (`geneb-jax models fetch {entry.id} --to DIR` says which files, and "
-            "checks them) and name DIR with config.checkpoints_dir"
-        )
+        how = how_to_get(entry.id, entry.source, listed=bool(entry.files))
+        raise HubError(f"model '{entry.id}': {how}")
     return repo, revision
+
+
+def how_to_get(model_id: str, source: Mapping[str, str | None], *, listed: bool = False) -> str:
+    """Returns how somebody gets a checkpoint that cannot be fetched, in words.
+
+    Args:
+        model_id: The model.
+        source: See `catalog.Entry`.
+        listed: Whether the catalog lists its files, so that `geneb-jax models fetch` tells of them.
+    """
+    if listed:
+        return (
+            f"its checkpoint is not on the hub but at {source['url']}; fetch it by hand "
+            f"(`geneb-jax models fetch {model_id} --to DIR` says which files, and checks them) and "
+            "name DIR with config.checkpoints_dir"
+        )
+    by_hand = (
+        f"put the files of {source['url']} into DIR/{model_id} and name DIR with "
+        "config.checkpoints_dir"
+    )
+    if not source["repo"]:
+        return by_hand
+    return f"its revision is not known: {by_hand}, or name NAME=hf:{source['repo']}@REVISION"
 
 
 def fetch_text_files(entry: catalog.Entry) -> Path:

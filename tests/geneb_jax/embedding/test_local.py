@@ -66,3 +66,25 @@ def test_what_cannot_run_is_a_problem(tmp_path, content, names, words):
     assert not sources
     (problem,) = problems
     assert words in problem
+
+
+def test_a_model_beyond_the_papers_without_files_says_how_to_get_them(tmp_path):
+    sources, problems = find(None, "DNA_bert_6", "Omni-DNA-20M", "splicebert-1024nt")
+    assert not problems
+    reasons = [source.check([])[0].reason for source in sources]
+    for reason, repo in zip(
+        reasons, ("zhihan1996/DNA_bert_6", "zehui127/Omni-DNA-20M"), strict=False
+    ):
+        name = repo.partition("/")[2]
+        assert reason.endswith(
+            f"its revision is not known: put the files of https://huggingface.co/{repo} into "
+            f"DIR/{name} and name DIR with config.checkpoints_dir, or name NAME=hf:{repo}@REVISION"
+        )
+    assert reasons[2].endswith(
+        "put the files of https://zenodo.org/records/7995778 into DIR/splicebert-1024nt and name "
+        "DIR with config.checkpoints_dir"
+    )
+    data = DataSettings(("Omni-DNA-20M",), checkpoints_dir=tmp_path)
+    ((source,), _) = find_sources(Settings(data=data))
+    (refusal,) = source.check([])
+    assert refusal.reason.startswith(f"no checkpoint folder {tmp_path / 'Omni-DNA-20M'}; its rev")
