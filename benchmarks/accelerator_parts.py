@@ -18,8 +18,7 @@ from benchmarks import attention, projection
 from benchmarks.embedding_engine import FIXTURES, draw_records, run
 from benchmarks.isolation import Case, Row, Session
 from geneb_jax.devices.capacity import best_seconds, matmul_rate, out_of_memory
-from geneb_jax.embedding.batches import batch_size, ladder_of
-from geneb_jax.embedding.tuning import typical_length
+from geneb_jax.embedding.batches import batch_size, ladder_of, typical_length
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 from probes.logistic_compiled import fit_logistic

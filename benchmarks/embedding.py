@@ -111,7 +111,9 @@ def print_model(model_id: str, dtype: str, count: int, length: int | None) -> No
     row, _ = run(port, draw_records(model_id, count, port.config.vocab_size, limit, length))
     rate, seconds = row["flop"] / row["seconds"], row["seconds"]
     print(f"{model_id}, {dtype}, {count} records on {jax.devices()[0].device_kind}")
-    print(f"batches of {row['batch_tokens']} tokens in {row['shapes']} shapes")
+    print(
+        f"batches of {' or '.join(map(str, row['batch_tokens']))} tokens in {row['shapes']} shapes"
+    )
     print(
         f"{count / seconds:,.1f} records/s  {row['tokens'] / seconds:,.0f} tokens/s  "
         f"{row['padding']:.1%} padding  device waits {row['waits']:.2%} of the time"

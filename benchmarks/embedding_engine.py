@@ -8,7 +8,6 @@ FOLDER is described in `benchmarks.embedding_case`; `write_case` makes it.
 import argparse
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,8 @@ from benchmarks.embedding_case import Case, leave, read_records, write_records
 from geneb_jax.devices.capacity import matmul_rate
 from geneb_jax.embedding.batches import benchmark_lengths, plan_batches
 from geneb_jax.embedding.engine import Speed, Work, embed_array, open_engine
-from geneb_jax.embedding.tuning import WORTH_TUNING, batch_tokens
+from geneb_jax.embedding.tuning import batch_sizes
+from geneb_jax.embedding.units import units_of
 from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.contract.weights import Weight
@@ -114,22 +114,24 @@ def run(
     Args:
         port: The model.
         records: Token ids of each record.
-        tokens: Tokens of a batch; None: the fastest of some.
+        tokens: Tokens of a batch; None: what a run takes.
         workdir: Keeps the rate of products between calls; None: it is measured in each.
     """
     ids = TokenIds(records, port.tokenizer.pad_id, port.config.vocab_size)
     engine = open_engine(replace(port, tokenizer=ids))
-    if tokens is None:
-        with tempfile.TemporaryDirectory() as folder:
-            tokens = batch_tokens(engine, max(len(records), WORTH_TUNING), Path(folder))
-    batches = plan_batches(port, list(map(len, records)), tokens)
-    shapes = {(batch.size, batch.length): batch for batch in batches}
-    for batch in shapes.values():
-        work = Work(batch, [records[row] for row in batch.rows])
+    sizes = batch_sizes(engine, wanted=tokens or 0)
+    names = list(map(str, range(len(records))))
+    shapes: dict[tuple[int, int], Work] = {}
+    for unit in units_of([names]):
+        encoded = [records[int(name)] for name in unit.sequences]
+        for batch in plan_batches(port, list(map(len, encoded)), sizes):
+            work = Work(batch, [encoded[row] for row in batch.rows])
+            shapes.setdefault((batch.size, batch.length), work)
+    for work in shapes.values():
         engine.run(*engine.put(work)).block_until_ready()
     speed = engine.speed = Speed()
     start = time.perf_counter()
-    found = embed_array(engine, list(map(str, range(len(records)))), tokens)
+    found = embed_array(engine, names, sizes)
     seconds = time.perf_counter() - start
     figures = {
         "records": len(records),
@@ -139,7 +141,7 @@ def run(
         "waits": speed.starved_seconds / seconds,
         "flop": speed.flop,
         "matmul_rate": matmul_rate(port.dtype, workdir),
-        "batch_tokens": tokens,
+        "batch_tokens": sizes,
         "shapes": len(shapes),
         "program_bytes": speed.program_bytes,
     }

@@ -443,7 +443,7 @@ def _device_seeds() -> Sequence[Files]:
     from geneb_jax.devices.capacity import keep_facts
 
     facts: dict[str, dict[str, Any]] = {
-        "matmul_rate": {"float32": 1e9}, "batch_tokens": {"M sha256 float32": 2048},
+        "matmul_rate": {"float32": 1e9}, "fitting_tokens": {"M sha256 float32": 2048},
     }  # fmt: skip
     return [_made(lambda folder: keep_facts(folder, facts))]
 
@@ -452,7 +452,7 @@ def _read_devices(folder: Path) -> None:
     from geneb_jax.devices.capacity import keep_facts, read_facts
 
     facts = read_facts(folder)
-    for tokens in facts["batch_tokens"].values():
+    for tokens in facts["fitting_tokens"].values():
         assert type(tokens) is int and tokens > 0, tokens
     for rate in facts["matmul_rate"].values():
         assert type(rate) in (int, float) and 0 < rate < float("inf"), rate

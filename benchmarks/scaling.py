@@ -46,9 +46,9 @@ def tokens_per_second(port: Port, length: int, tokens: int) -> float:
     tokenizer = TokenIds(ids, port.tokenizer.pad_id, port.config.vocab_size)
     engine = open_engine(replace(port, tokenizer=tokenizer))
     records = list(map(str, range(count)))
-    embed_array(engine, records[:1], default_batch_tokens())
+    embed_array(engine, records[:1], [default_batch_tokens()])
     engine.speed = Speed()
-    embed_array(engine, records, default_batch_tokens())
+    embed_array(engine, records, [default_batch_tokens()])
     return engine.speed.tokens / engine.speed.seconds
 
 

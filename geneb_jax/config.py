@@ -148,7 +148,7 @@ class EmbeddingSettings:
     batch_tokens: int = _field(
         0,
         checks.at_least(0),
-        "Tokens of a batch on one device, padding included; 0 chooses by device.",
+        "Tokens of a batch on one device, padding included; 0 chooses by the kind of device.",
     )
     embeddings_dir: str = _field(
         "",

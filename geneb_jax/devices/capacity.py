@@ -1,5 +1,6 @@
 """What a device can do, measured once and kept in the workdir, and how much memory it uses."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,10 +15,10 @@ from geneb_jax.files.json_files import read_object, write_json
 from geneb_jax.files.texts import FileError
 
 _REPEATS = 3
+_STATUS = Path("/proc/self/status")
 # What is measured, with the kind of its numbers.
 _MEASURED: Mapping[str, Any] = {
     "matmul_rate": (int, float),
-    "batch_tokens": int,
     "fitting_tokens": int,
 }
 
@@ -49,12 +50,15 @@ def peak_bytes() -> int | None:
 
 
 def host_peak_bytes() -> int | None:
-    """Returns the largest resident memory of this process since it began, in bytes.
+    """Returns the largest resident memory of this program since it began, in bytes.
 
     None: the system, which is Windows, does not tell.
     """
     if sys.platform == "win32":
         return None
+    if _STATUS.is_file():  # Linux's ru_maxrss counts what the parent held when it began this one
+        (peak,) = re.findall(r"VmHWM:\s*(\d+) kB", _STATUS.read_text())
+        return int(peak) * 1024
     import resource  # noqa: PLC0415 (Windows has no such module)
 
     unit = 1 if sys.platform == "darwin" else 1024  # bytes
@@ -90,9 +94,9 @@ def read_facts(workdir: Path | None) -> dict[str, dict[str, Any]]:
     """Reads what a workdir knows of this kind of device.
 
     Returns:
-        `matmul_rate`: FLOP/s by dtype; `batch_tokens`: the tuned tokens of a batch by model;
-        `fitting_tokens`: those that a batch may have at most, of models for which the device's
-        memory ran out. Each is empty where nothing was measured, or without a workdir.
+        `matmul_rate`: FLOP/s by dtype; `fitting_tokens`: the tokens that a batch may have at most,
+        of models for which the device's memory ran out. Each is empty where nothing was measured,
+        or without a workdir.
     """
     nothing: dict[str, dict[str, Any]] = {name: {} for name in _MEASURED}
     if workdir is None or not _facts_file(workdir).exists():

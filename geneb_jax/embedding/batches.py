@@ -4,7 +4,6 @@ import bisect
 import functools
 import itertools
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +22,8 @@ _FINE_STEP = 4
 # The benchmark's records are padded by less than this; few more shapes are compiled for it.
 _PADDING_SHARE = 0.04
 _UNLIMITED = 2**17
+_TYPICAL_LENGTH = 64  # of models whose benchmark lengths are not known
+_MORE_COMPUTED = 0.1  # of computed tokens, for which batches of the preferred size are taken
 
 
 @dataclass(frozen=True)
@@ -105,46 +106,15 @@ def bucketed(port: Port) -> bool:
     return port.preset.batching in ("masked", "causal")
 
 
-def typical_lengths(port: Port) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Returns the model's ladder, how the benchmark's records lie on it, and their mean length.
-
-    Returns:
-        Padded lengths, rising, and how many of the counted records have each, [n] both; the mean
-        of their own lengths. None for a model whose lengths are not in the benchmark's table.
-    """
+def typical_length(port: Port) -> int:
+    """Returns the padded length in which most of the benchmark's tokens are computed."""
     table = benchmark_lengths(port.entry.id)
     if table is None:
-        return None
+        return _TYPICAL_LENGTH
     ladder = np.array(ladder_of(port, 1))
     lengths = np.minimum(table[0], ladder[-1])
     records = np.bincount(np.searchsorted(ladder, lengths), table[1], len(ladder))
-    return ladder, records, float(np.average(lengths, weights=table[1]))
-
-
-def typical_padding(port: Port, records: int, batch_tokens: int, shards: int = 1) -> float:
-    """Projects the share of computed tokens that is padding, if records are like the benchmark's.
-
-    0 for a model whose lengths are not in the benchmark's table.
-
-    Args:
-        port: The model; its records are bucketed.
-        records: How many are embedded.
-        batch_tokens: See `plan_batches`.
-        shards: See `plan_batches`.
-    """
-    typical = typical_lengths(port)
-    if typical is None:
-        return 0.0
-    ladder, counted, mean = typical
-    # Of the expected records, whole ones, and as many as there are.
-    of_length = np.diff(np.rint(records * np.cumsum(counted) / counted.sum()), prepend=0)
-    computed = room = 0
-    for length, wanted in reversed(list(zip(ladder.tolist(), of_length.tolist(), strict=True))):
-        size = batch_size(length, batch_tokens, shards)
-        batches = max(0, math.ceil((wanted - room) / size))
-        computed += batches * size * length
-        room += batches * size - wanted
-    return 1 - records * mean / computed
+    return int(ladder[np.argmax(ladder * records)])
 
 
 def batch_size(length: int, batch_tokens: int, shards: int = 1) -> int:
@@ -153,24 +123,31 @@ def batch_size(length: int, batch_tokens: int, shards: int = 1) -> int:
 
 
 def plan_batches(
-    port: Port, lengths: Sequence[int], batch_tokens: int, shards: int = 1, last: bool = True
+    port: Port, lengths: Sequence[int], sizes: Sequence[int], shards: int = 1
 ) -> list[Batch]:
     """Assigns records to batches of static shape by their token lengths.
 
-    Of records that may be bucketed those that do not fill a batch of their own padded length fill
-    up the batches of the next longer ones, so that only the last batch has empty rows. When some
-    of these batches are done, the records of the others are assigned as they were.
+    Of the sizes the first is taken that computes few tokens more than the best. Of records that may
+    be bucketed those that do not fill a batch of their own padded length fill up the batches of the
+    next longer ones, so that only the last batch has empty rows.
 
     Args:
         port: Says whether records may be bucketed.
         lengths: Token length of each record.
-        batch_tokens: Tokens of a batch on one device, padding included.
+        sizes: Tokens that a batch may have on one device, padding included; the preferred first.
         shards: Devices over which the rows of a batch are spread.
-        last: No records follow; else those are left out that do not fill a batch of their length.
 
     Returns:
         Batches of one padded length, then those of the rest; the longest first in both.
     """
+    plans = [_plan(port, lengths, size, shards) for size in sizes]
+    computed = [sum(batch.size * batch.length for batch in plan) for plan in plans]
+    most = min(computed) * (1 + _MORE_COMPUTED)
+    return next(plan for plan, tokens in zip(plans, computed, strict=True) if tokens <= most)
+
+
+def _plan(port: Port, lengths: Sequence[int], batch_tokens: int, shards: int) -> list[Batch]:
+    """Returns the batches of `plan_batches` for one size."""
     if bucketed(port):
         ladder = ladder_of(port, max(lengths, default=1))
         padded = [ladder[bisect.bisect_left(ladder, length)] for length in lengths]
@@ -184,9 +161,7 @@ def plan_batches(
         rest = len(rows) % batch_size(length, batch_tokens, shards)
         whole.append(rows[: len(rows) - rest])
         rests.append(rows[len(rows) - rest :])
-    if not last:
-        rests = []
-    elif bucketed(port):
+    if bucketed(port):
         rests = [list(itertools.chain(*rests))]
     return [
         batch

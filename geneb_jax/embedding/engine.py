@@ -6,6 +6,7 @@
 The device works on a batch while the host prepares the next ones and writes the last ones.
 """
 
+import itertools
 import math
 import queue
 import threading
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -28,6 +29,7 @@ from geneb_jax.devices.memory import live_bytes
 from geneb_jax.devices.programs import compile_program
 from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.store import Store, key
+from geneb_jax.embedding.units import Unit, units_of
 from model_ports.contract.family import DATA, FINAL, Inputs, View
 from model_ports.pooling import POOLINGS
 from model_ports.port import Port, Reader
@@ -36,7 +38,6 @@ from model_ports.running.records import collate, tokenize
 
 _IN_FLIGHT = 2  # batches handed to the device before a result is fetched
 _AHEAD = 3  # batches that wait on the device for their turn
-_WINDOW_ROWS = 32768  # records that are tokenized and sorted by length together
 _FLUSH_ROWS = 16384
 _FLUSH_SECONDS = 60.0
 _JOIN_SECONDS = 2.0  # what a thread has begun, such as tokenizing, may go on without anybody
@@ -289,26 +290,30 @@ def open_engine(port: Port, views: Sequence[View] = ()) -> Engine:
 
 
 def embed_array(
-    engine: Engine, sequences: Sequence[str], batch_tokens: int, advance: Advance = lambda _: None
+    engine: Engine,
+    sequences: Sequence[str],
+    sizes: Sequence[int],
+    advance: Advance = lambda _: None,
 ) -> np.ndarray:
     """Embeds records into memory, each distinct one once.
 
     Args:
         engine: A model whose embedding of a record depends on that record alone.
         sequences: N records.
-        batch_tokens: Tokens of a batch on one device, padding included.
+        sizes: See `plan_batches`.
         advance: Told how many distinct records were done since the last call.
 
     Returns:
         float32 [N, D], the views side by side.
     """
-    distinct = {sequence: row for row, sequence in enumerate(dict.fromkeys(sequences))}
+    row_of = {sequence: row for row, sequence in enumerate(dict.fromkeys(sequences))}
+    distinct = list(row_of)
     found = np.empty((len(distinct), sum(engine.widths())), np.float32)
-    works = _bucketed(engine, list(distinct), batch_tokens)
-    for rows, vectors in _stream(engine, works, list(distinct)):
+    works = _bucketed(engine, [unit.sequences for unit in units_of([distinct])], sizes)
+    for rows, vectors in _stream(engine, works, distinct):
         found[list(rows)] = vectors
         advance(len(rows))
-    return found[[distinct[sequence] for sequence in sequences]]
+    return found[[row_of[sequence] for sequence in sequences]]
 
 
 def embed_array_in_order(
@@ -324,31 +329,30 @@ def embed_array_in_order(
 
 def embed_records(
     engine: Engine,
-    sequences: Sequence[str],
+    units: Sequence[Unit],
     stores: Sequence[Store],
-    batch_tokens: int,
+    sizes: Sequence[int],
     advance: Advance = lambda _: None,
-) -> list[bytes]:
-    """Embeds the records that a store lacks, each distinct one once.
+) -> None:
+    """Embeds the records of units that a store lacks, each in its first unit alone.
+
+    The batches of a unit are always the same; those are left out of which the stores lack nothing.
 
     Args:
         engine: A model whose embedding of a record depends on that record alone.
-        sequences: Records.
+        units: The records.
         stores: Take the embeddings, one for each of the engine's views, keyed by the record.
-        batch_tokens: Tokens of a batch on one device, padding included.
-        advance: Told how many records were done since the last call.
-
-    Returns:
-        The stores' key of each record.
+        sizes: See `plan_batches`.
+        advance: Told how many of the lacking records were done since the last call.
     """
-    keys = [key(sequence) for sequence in sequences]
-    lacking = [store.missing(keys) for store in stores]
-    wanted = dict(zip(keys, sequences, strict=True))
-    wanted = {k: sequence for k, sequence in wanted.items() if any(k in of for of in lacking)}
-    works = _bucketed(engine, list(wanted.values()), batch_tokens)
-    vectors = _stream(engine, works, list(wanted.values()))
-    _write(engine, vectors, list(wanted), stores, lacking, advance)
-    return keys
+    sequences = [sequence for unit in units for sequence in unit.sequences]
+    firsts = [first for unit in units for first in unit.first]
+    keys = [key(s) if first else None for s, first in zip(sequences, firsts, strict=True)]
+    lacking = [store.missing([k for k in keys if k is not None]) for store in stores]
+    wanted = set[bytes]().union(*lacking)
+    asked = [k in wanted for k in keys]
+    works = _bucketed(engine, [unit.sequences for unit in units], sizes, asked)
+    _write(engine, _stream(engine, works, sequences), keys, stores, lacking, advance)
 
 
 def embed_in_order(
@@ -391,23 +395,37 @@ def keys_in_order(sequences: Sequence[str], batch_size: int) -> list[bytes]:
     return keys
 
 
-def _bucketed(engine: Engine, sequences: Sequence[str], batch_tokens: int) -> Iterator[Work]:
-    """Yields batches of records of like length; the next window is tokenized meanwhile.
+def _bucketed(
+    engine: Engine,
+    units: Sequence[Sequence[str]],
+    sizes: Sequence[int],
+    wanted: Sequence[bool] | None = None,
+) -> Iterator[Work]:
+    """Yields batches of records of like length; the next unit is tokenized meanwhile.
 
-    Records that do not fill a batch of their length wait for the next window.
+    Args:
+        engine: The model.
+        units: Distinct records of each unit.
+        sizes: See `plan_batches`.
+        wanted: Of the records of all units, which are wanted; None: all. Batches of which none is
+            wanted are left out.
+
+    Yields:
+        Batches whose rows count through the records of all units.
     """
     port = engine.port
-    starts = range(0, len(sequences), _WINDOW_ROWS)
-    windows = ((s, tokenize(port, sequences[s : s + _WINDOW_ROWS])) for s in starts)
-    waiting: dict[int, np.ndarray] = {}
-    for start, encoded in _ahead(windows, 1):
-        waiting |= {start + row: ids for row, ids in enumerate(encoded)}
-        rows = list(waiting)
-        lengths = [len(waiting[row]) for row in rows]
-        last = start == starts[-1]
-        for batch in plan_batches(port, lengths, batch_tokens, engine.shards, last):
-            taken = tuple(rows[row] for row in batch.rows)
-            yield Work(Batch(taken, batch.length, batch.size), [waiting.pop(row) for row in taken])
+    starts = [0, *itertools.accumulate(map(len, units))]
+    asked = (
+        (start, unit)
+        for start, unit in zip(starts, units, strict=False)
+        if wanted is None or any(wanted[start : start + len(unit)])
+    )
+    encoded = ((start, tokenize(port, unit)) for start, unit in asked)
+    for start, ids in _ahead(encoded, 1):
+        for batch in plan_batches(port, list(map(len, ids)), sizes, engine.shards):
+            rows = tuple(start + row for row in batch.rows)
+            if wanted is None or any(wanted[row] for row in rows):
+                yield Work(replace(batch, rows=rows), [ids[row] for row in batch.rows])
 
 
 def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:
@@ -423,18 +441,22 @@ def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iter
 def _write(
     engine: Engine,
     found: Iterator[tuple[Sequence[int], np.ndarray]],
-    keys: Sequence[bytes],
+    keys: Sequence[bytes | None],
     stores: Sequence[Store],
     lacking: Sequence[set[bytes]],
     advance: Advance,
 ) -> None:
-    """Takes the vectors of batches; a thread writes what each view's store lacks in chunks."""
+    """Takes the vectors of batches; a thread writes what each view's store lacks in chunks.
+
+    Rows without a key are not written.
+    """
     borders = np.cumsum(engine.widths())[:-1] if len(stores) > 1 else []
+    wanted = set[bytes]().union(*lacking)
 
     def save(keys: Sequence[bytes], vectors: np.ndarray) -> None:
         parts = np.split(vectors, borders, axis=1)
-        for store, wanted, part in zip(stores, lacking, parts, strict=True):
-            rows = [row for row, k in enumerate(keys) if k in wanted]
+        for store, lacks, part in zip(stores, lacking, parts, strict=True):
+            rows = [row for row, k in enumerate(keys) if k in lacks]
             if rows:
                 store.add([keys[row] for row in rows], part[rows])
 
@@ -445,9 +467,10 @@ def _write(
         written = writer.submit(lambda: None)
         try:
             for rows, vectors in found:
-                done_keys += [keys[row] for row in rows]
-                done.append(vectors)
-                advance(len(rows))
+                asked = [(i, k) for i, row in enumerate(rows) if (k := keys[row]) in wanted]
+                done_keys += [k for _, k in asked]
+                done.append(vectors[[i for i, _ in asked]])
+                advance(len(asked))
                 if len(done_keys) >= _FLUSH_ROWS or time.monotonic() - flushed > _FLUSH_SECONDS:
                     written.result()
                     written = writer.submit(save, done_keys, np.concatenate(done))

@@ -1,5 +1,6 @@
 """Ports as models of a run: a checkpoint of the catalog, or the same model with random weights."""
 
+import itertools
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,12 +47,8 @@ from geneb_jax.embedding.source import (
     unpublished_card,
 )
 from geneb_jax.embedding.store import Store, folder_of_stores, kept_keys, key
-from geneb_jax.embedding.tuning import (
-    batch_tokens,
-    smaller_batches,
-    speed_figures,
-    untuned_batch_tokens,
-)
+from geneb_jax.embedding.tuning import batch_sizes, smaller_batches, speed_figures
+from geneb_jax.embedding.units import Unit, deal, units_of
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.tasks.task import Task
@@ -260,16 +257,15 @@ class PortSource:
             vectors = embed_array_in_order(engine, cut.windows, size, advance)
         else:
             # A few short sequences need no batch that fills a large device.
-            longest = max(map(len, cut.windows))
-            tokens = untuned_batch_tokens(engine, len(cut.windows))
-            tokens = min(tokens, longest << len(cut.windows).bit_length())
+            most = max(map(len, cut.windows)) << len(cut.windows).bit_length()
             tell = telling_of_records(advance, len(sequences), len(cut.windows))
             vectors = None
             while vectors is None:
+                sizes = tuple(min(size, most) for size in batch_sizes(engine))
                 try:
-                    vectors = embed_array(engine, cut.windows, tokens, tell)
+                    vectors = embed_array(engine, cut.windows, sizes, tell)
                 except DeviceMemoryError as error:
-                    tokens = smaller_batches(engine, tokens, error)
+                    most = smaller_batches(engine, error)
         vectors = average_windows(port, vectors, cut)
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
@@ -410,7 +406,12 @@ class OpenPort:
             records = sum(len(each.counts) for each in cut.values())
             advance = telling_of_records(advance, records, sum(map(len, splits.values())))
         with _naming_rows(tasks):
-            keys = self._embed(stores, splits, advance)
+            if port.preset.batching == "input-order":
+                keys = self._embed_in_order(stores, splits, advance)
+            else:
+                records = sum(map(len, splits.values()))
+                self._embed_units(stores, _units(splits), records, advance)
+                keys = {name: [key(s) for s in sequences] for name, sequences in splits.items()}
 
         def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
             store = stores[self.representations.index(representation)]
@@ -424,10 +425,16 @@ class OpenPort:
 
     def prepare_share(self, tasks: Sequence[Task], advance: Advance) -> None:
         """Embeds this process's share of the tasks' records."""
-        port = self.engine.port
+        port, process = self.engine.port, this_process()
         splits = {name: cut_into_windows(port, s).windows for name, s in _splits(tasks).items()}
         with _naming_rows(tasks):
-            self._embed(self._stores(), self._share(splits), advance)
+            if port.preset.batching == "input-order":  # a record sees its batch: splits stay whole
+                every = slice(process.number, None, process.count)
+                self._embed_in_order(self._stores(), dict(list(splits.items())[every]), advance)
+            else:
+                share = deal(_units(splits), process.count)[process.number]
+                records = sum(len(unit.sequences) for unit in share)
+                self._embed_units(self._stores(), share, records, advance)
 
     def _stores(self) -> list[Store]:
         """A store for each representation; what it depends on is in its folder's name."""
@@ -437,45 +444,38 @@ class OpenPort:
             stores.append(Store(folder, representation.identity))
         return stores
 
-    def _share(self, splits: Mapping[SplitName, Sequence[str]]) -> dict[SplitName, Sequence[str]]:
-        """What of the splits this process embeds: whole ones where a record sees its batch."""
-        every = slice(this_process().number, None, this_process().count)
-        if self.engine.port.preset.batching == "input-order":
-            return dict(list(splits.items())[every])
-        return {("all tasks", "share"): _distinct(splits)[every]}
-
-    def _embed(
+    def _embed_in_order(
         self,
         stores: Sequence[Store],
         splits: Mapping[SplitName, Sequence[str]],
         advance: Advance,
     ) -> dict[SplitName, list[bytes]]:
-        """Embeds what the stores lack; returns their keys of each split's records.
+        """Embeds what the stores lack of splits, in batches of their order; returns their keys.
 
         `advance` is told of all records, in proportion to those that are embedded: records that are
         kept, or in several tasks, take no time, and a rate that counted them would be wrong.
         """
+        size = self.settings.published_batch_size
+        keys = [k for sequences in splits.values() for k in keys_in_order(sequences, size)]
         records = sum(map(len, splits.values()))
-        if self.engine.port.preset.batching == "input-order":
-            size = self.settings.published_batch_size
-            keys = [k for sequences in splits.values() for k in keys_in_order(sequences, size)]
-            advance = telling_of_records(advance, records, _count_missing(stores, keys))
-            return {
-                name: embed_in_order(self.engine, sequences, stores, size, advance)
-                for name, sequences in splits.items()
-            }
-        distinct = _distinct(splits)
-        missing = _count_missing(stores, [key(sequence) for sequence in distinct])
-        advance = telling_of_records(advance, records, missing)
-        tokens = batch_tokens(self.engine, len(distinct), self.workdir, self.settings.batch_tokens)
+        advance = telling_of_records(advance, records, _count_missing(stores, keys))
+        return {
+            name: embed_in_order(self.engine, sequences, stores, size, advance)
+            for name, sequences in splits.items()
+        }
+
+    def _embed_units(
+        self, stores: Sequence[Store], units: Sequence[Unit], records: int, advance: Advance
+    ) -> None:
+        """Embeds what the stores lack of units of so many records; see `_embed_in_order`."""
+        keys = [key(s) for unit in units for s in itertools.compress(unit.sequences, unit.first)]
+        advance = telling_of_records(advance, records, _count_missing(stores, keys))
         while True:
+            sizes = batch_sizes(self.engine, self.workdir, self.settings.batch_tokens)
             try:
-                keys = embed_records(self.engine, distinct, stores, tokens, advance)
-                break
+                return embed_records(self.engine, units, stores, sizes, advance)
             except DeviceMemoryError as error:  # what was embedded is in the stores
-                tokens = smaller_batches(self.engine, tokens, error, self.workdir)
-        key_of = dict(zip(distinct, keys, strict=True))
-        return {name: [key_of[s] for s in sequences] for name, sequences in splits.items()}
+                smaller_batches(self.engine, error, self.workdir)
 
 
 def store_folder(folder: epath.Path, representation: Representation) -> epath.Path:
@@ -595,6 +595,14 @@ def _naming_rows(tasks: Sequence[Task]) -> Iterator[None]:
                             row = i + 1 if split.rows is None else split.rows[i]
                             raise error.on(task.info.id, f"{name} row {row}") from error
         raise
+
+
+def _units(splits: Mapping[SplitName, Sequence[str]]) -> list[Unit]:
+    """Returns the units of the tasks of some splits."""
+    records_of: dict[str, list[str]] = {}
+    for (task, _), sequences in splits.items():
+        records_of.setdefault(task, []).extend(sequences)
+    return units_of(records_of.values())
 
 
 def _distinct(splits: Mapping[SplitName, Sequence[str]]) -> list[str]:

@@ -35,7 +35,7 @@ def embed(engine, sequences):
     """float32 [N, D] of the sequences."""
     if engine.port.preset.batching == "input-order":
         return embed_array_in_order(engine, sequences, ROWS * engine.shards)
-    return embed_array(engine, sequences, TOKENS)
+    return embed_array(engine, sequences, [TOKENS])
 
 
 def alike(one, many, sequences):
@@ -44,7 +44,7 @@ def alike(one, many, sequences):
     Which length a record is padded to can depend on how many rows a batch has.
     """
     encoded = tokenize(many.port, sequences)
-    for batch in plan_batches(many.port, list(map(len, encoded)), TOKENS, many.shards):
+    for batch in plan_batches(many.port, list(map(len, encoded)), [TOKENS], many.shards):
         work, inputs = many.put(Work(batch, [encoded[row] for row in batch.rows]))
         found = np.asarray(many.run(work, inputs))
         rows = [*work.encoded, *[work.encoded[0]] * (batch.size - len(work.encoded))]

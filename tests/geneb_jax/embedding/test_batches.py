@@ -12,7 +12,6 @@ from geneb_jax.embedding.batches import (
     bucket_lengths,
     model_ladder,
     plan_batches,
-    typical_padding,
 )
 from geneb_jax.tasks.reading import find_tasks, read_task
 from model_ports import catalog
@@ -59,23 +58,10 @@ def test_less_than_a_tenth_of_the_benchmark_is_padding(model_id):
     lengths = np.repeat(table[0], _COUNTED_SHARE * table[1])
     lengths = np.minimum(lengths, port.preset.max_tokens or 10**9)
     for batch_tokens in (2048, 65536):
-        batches = plan_batches(port, lengths.tolist(), batch_tokens)
+        batches = plan_batches(port, lengths.tolist(), [batch_tokens])
         computed = sum(batch.size * batch.length for batch in batches)
         assert 1 - lengths.sum() / computed < 0.10
         assert len({batch.length for batch in batches}) <= 32
-
-
-@pytest.mark.parametrize(("records", "apart"), [(300, 0.1), (3000, 0.03), (30000, 0.01)], ids=str)
-@pytest.mark.parametrize("batch_tokens", [512, 2048])
-def test_padding_is_projected(records, apart, batch_tokens):
-    rng = np.random.default_rng(0)
-    table = benchmark_lengths(NT)
-    assert table is not None
-    lengths = rng.choice(table[0], records, p=table[1] / table[1].sum())
-    batches = plan_batches(PORT, lengths.tolist(), batch_tokens, 2)
-    computed = sum(batch.size * batch.length for batch in batches)
-    projected = typical_padding(PORT, records, batch_tokens, 2)
-    assert projected == pytest.approx(1 - lengths.sum() / computed, abs=apart)
 
 
 def test_every_kind_of_tokenizer_is_counted():
@@ -107,7 +93,7 @@ def test_a_ladder_wastes_little_on_any_length(model_id):
 
 @given(st.lists(st.integers(1, 2048), min_size=1, max_size=80), st.integers(1, 4096))
 def test_every_record_runs_once_in_a_shape_that_holds_it(lengths, batch_tokens):
-    batches = plan_batches(PORT, lengths, batch_tokens)
+    batches = plan_batches(PORT, lengths, [batch_tokens])
     assert sorted(row for batch in batches for row in batch.rows) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch.rows) <= batch.size
@@ -115,39 +101,25 @@ def test_every_record_runs_once_in_a_shape_that_holds_it(lengths, batch_tokens):
         assert max(lengths[row] for row in batch.rows) <= batch.length
 
 
-@given(
-    st.lists(st.integers(1, 2048), min_size=1, max_size=80),
-    st.integers(1, 4096),
-    st.integers(1, 4),
-    st.integers(0, 80),
-)
-def test_what_is_left_of_a_killed_run_is_computed_in_the_same_batches(
-    lengths, batch_tokens, shards, done
-):
-    whole = plan_batches(PORT, lengths, batch_tokens, shards)
-    finished = {row for batch in whole[:done] for row in batch.rows}
-    left = [row for row in range(len(lengths)) if row not in finished]
-    resumed = plan_batches(PORT, [lengths[row] for row in left], batch_tokens, shards)
-    assert whole[done:] == [
-        replace(batch, rows=tuple(left[row] for row in batch.rows)) for batch in resumed
-    ]
-
-
 @given(st.lists(st.integers(1, 2048), min_size=1, max_size=80), st.integers(1, 4096))
 def test_records_of_other_lengths_leave_only_one_batch_with_empty_rows(lengths, batch_tokens):
-    batches = plan_batches(PORT, lengths, batch_tokens)
+    batches = plan_batches(PORT, lengths, [batch_tokens])
     assert all(len(batch.rows) == batch.size for batch in batches[:-1])
     exact = replace(PORT, preset=replace(PORT.preset, batching="exact"))
-    for batch in plan_batches(exact, lengths, batch_tokens):
+    for batch in plan_batches(exact, lengths, [batch_tokens]):
         assert {padded_length(exact, lengths[row]) for row in batch.rows} == {batch.length}
 
 
-@given(st.lists(st.integers(1, 2048), min_size=1, max_size=80), st.integers(1, 4096))
-def test_records_that_fill_no_batch_of_their_length_wait_for_more(lengths, batch_tokens):
-    whole = plan_batches(PORT, lengths, batch_tokens)
-    early = plan_batches(PORT, lengths, batch_tokens, last=False)
-    assert early == whole[: len(early)]
-    padded = np.array([batch.length for batch in early for _ in batch.rows], int)
-    own = np.array(lengths)[[row for batch in early for row in batch.rows]]
-    assert (own <= padded).all()
-    assert (padded <= 1.28 * own + 16).all()
+@given(
+    st.lists(st.integers(1, 2048), min_size=1, max_size=80),
+    st.lists(st.integers(1, 4096), min_size=1, max_size=3),
+    st.integers(1, 4),
+)
+def test_the_first_size_is_taken_that_computes_little_more_than_the_best(lengths, sizes, shards):
+    def computed(batches):
+        return sum(batch.size * batch.length for batch in batches)
+
+    plans = [plan_batches(PORT, lengths, [size], shards) for size in sizes]
+    best = min(map(computed, plans))
+    taken = plan_batches(PORT, lengths, sizes, shards)
+    assert taken == next(plan for plan in plans if computed(plan) <= 1.1 * best)

@@ -15,6 +15,7 @@ from geneb_jax.embedding.engine import (
     open_engine,
 )
 from geneb_jax.embedding.store import Store, key
+from geneb_jax.embedding.units import deal, units_of
 from model_ports import catalog
 from model_ports.contract.family import View
 from model_ports.loading.ports import random_port
@@ -35,26 +36,47 @@ def alone(record):
     return np.asarray(EMBED(PORT.state, collate(PORT, [ids], len(ids))))[0]
 
 
+def embedded(store, *groups, engine=ENGINE, sizes=(512,), advance=lambda _: None):
+    """Embeds groups of records into a store; float32 [N, D] of all of them."""
+    embed_records(engine, units_of(groups), [store], sizes, advance)
+    return store.get([key(record) for group in groups for record in group])
+
+
 def test_embeddings_are_those_of_each_record_alone(tmp_path):
     store = Store(tmp_path)
     done = []
-    keys = embed_records(ENGINE, RECORDS, [store], 512, done.append)
+    found = embedded(store, RECORDS, advance=done.append)
     assert len(store) == sum(done) == len(set(RECORDS))
-    found = store.get(keys)
     expected = np.stack([alone(record) for record in RECORDS])
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-5)
 
 
 def test_only_what_is_missing_is_embedded_and_old_rows_stay(tmp_path):
-    store = Store(tmp_path)
-    before = store.get(embed_records(ENGINE, RECORDS[:4], [store], 512))
+    before = embedded(Store(tmp_path), RECORDS[:4])
     done = []
-    keys = embed_records(ENGINE, RECORDS, [Store(tmp_path)], 512, done.append)
+    found = embedded(Store(tmp_path), RECORDS, advance=done.append)
     assert sum(done) == len(set(RECORDS)) - 4
-    np.testing.assert_array_equal(Store(tmp_path).get(keys)[:4], before)
-    other = Store(tmp_path / "all at once")
-    once = other.get(embed_records(ENGINE, RECORDS, [other], 512))
-    np.testing.assert_allclose(once, Store(tmp_path).get(keys), atol=2e-6, rtol=1e-5)
+    np.testing.assert_array_equal(found[:4], before)
+    once = embedded(Store(tmp_path / "all at once"), RECORDS)
+    np.testing.assert_allclose(once, found, atol=2e-6, rtol=1e-5)
+
+
+def test_bytes_of_a_task_depend_on_no_other(tmp_path):
+    rng = np.random.default_rng(1)
+    tasks = [["".join(rng.choice(list("ACGT"), n)) for n in rng.integers(5, 300, 9)] for _ in "abc"]
+    tasks[2][4] = tasks[0][0]  # is embedded with its first task
+    together = [*np.split(embedded(Store(tmp_path / "all"), *tasks), 3)]
+    assert (together[2][4] == together[0][0]).all()
+    for order in ((0, 1, 2), (1, 0, 2), (0, 2, 1)):
+        store = Store(tmp_path / repr(order))
+        for task in order:
+            np.testing.assert_array_equal(embedded(store, tasks[task]), together[task])
+    for processes in (2, 3):
+        folder = tmp_path / str(processes)
+        for share in deal(units_of(tasks), processes):
+            embed_records(ENGINE, share, [Store(folder)], [512])
+        np.testing.assert_array_equal(embedded(Store(folder), *tasks), np.concatenate(together))
+        assert len(Store(folder)) == 26
 
 
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
@@ -64,14 +86,13 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
     def dies(_):
         raise KilledError
 
-    whole, killed = Store(tmp_path / "whole"), Store(tmp_path / "killed")
-    keys = embed_records(ENGINE, RECORDS, [whole], 512)
+    whole = embedded(Store(tmp_path / "whole"), RECORDS)
+    killed = Store(tmp_path / "killed")
     for _ in range(2):  # one batch at a time, whole ones and mixed ones
         with pytest.raises(KilledError):
-            embed_records(ENGINE, RECORDS, [killed], 512, dies)
-    assert 0 < len(killed) < len(whole)
-    embed_records(ENGINE, RECORDS, [killed], 512)
-    np.testing.assert_array_equal(killed.get(keys), whole.get(keys))
+            embedded(killed, RECORDS, advance=dies)
+    assert 0 < len(killed) < len(set(RECORDS))
+    np.testing.assert_array_equal(embedded(killed, RECORDS), whole)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -96,21 +117,11 @@ def test_input_order_sees_the_padding_of_its_batch(tmp_path, side):
     assert embed_in_order(engine, RECORDS, [store], 3) != keys
 
 
-def test_a_store_key_is_of_the_content(tmp_path):
-    assert embed_records(ENGINE, RECORDS[:1], [Store(tmp_path)], 512) == [key(RECORDS[0])]
-
-
-def test_windows_and_batches_change_nothing(monkeypatch):
-    whole = embed_array(ENGINE, RECORDS, 512)
-    monkeypatch.setattr(embedding, "_WINDOW_ROWS", 3)
-    np.testing.assert_array_equal(embed_array(ENGINE, RECORDS, 512), whole)
-
-
 def test_all_views_of_one_pass_are_those_of_single_passes():
     views = [View(tap, pooling) for tap in (-1, 0, 1) for pooling in ("mean", "max", "last")]
     engine = open_engine(PORT, views)
     assert engine.widths() == [PORT.config.hidden_size] * len(views)
-    parts = np.split(embed_array(engine, RECORDS, 512), len(views), axis=1)
+    parts = np.split(embed_array(engine, RECORDS, [512]), len(views), axis=1)
     (ids,) = tokenize(PORT, RECORDS[:1])
     inputs = collate(PORT, [ids], len(ids))
     alone = {tap: forward(PORT, PORT.state, inputs, (tap,)) for tap in (-1, 0, 1)}
@@ -131,7 +142,7 @@ def test_a_hidden_state_that_is_not_there_is_named(tap):
 
 def test_speed_counts_tokens_padding_and_products():
     engine = open_engine(PORT)
-    embed_array(engine, ["ACGTAC", "ACGTACGTTTAA", "ACGTAC"], 32)
+    embed_array(engine, ["ACGTAC", "ACGTACGTTTAA", "ACGTAC"], [32])
     speed = engine.speed
     # <cls> and one or two 6-mers; one batch of 2 x 12.
     assert (speed.records, speed.tokens, speed.computed_tokens, speed.programs) == (2, 5, 24, 1)
@@ -160,7 +171,7 @@ def test_an_error_of_the_thread_comes_to_the_caller():
 def test_a_record_that_the_model_cannot_take_is_named():
     with pytest.raises(ValueError, match="token id"):
         bad = replace(PORT, config=replace(PORT.config, vocab_size=5))
-        embed_array(open_engine(bad), RECORDS, 512)
+        embed_array(open_engine(bad), RECORDS, [512])
 
 
 def test_a_thread_stops_when_nobody_asks():
@@ -180,7 +191,7 @@ def test_a_record_whose_embedding_is_no_number_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(embedding.Engine, "fetch", fetch)
     with pytest.raises(NotFiniteError) as error:
-        embed_records(ENGINE, RECORDS[:8], [Store(tmp_path)], 64)
+        embedded(Store(tmp_path), RECORDS[:8], sizes=[64])
     assert error.value.sequence == RECORDS[5]
     assert str(error.value) == (
         f"model '{PORT.entry.id}': the embedding of record '{RECORDS[5][:40]}...' (700 letters) "
@@ -209,7 +220,7 @@ def small_device(monkeypatch, tokens):
 def test_a_batch_that_the_device_does_not_hold_is_named(tmp_path, monkeypatch):
     small_device(monkeypatch, 256)
     with pytest.raises(DeviceMemoryError) as error:
-        embed_records(open_engine(PORT), RECORDS, [Store(tmp_path)], 512)
+        embedded(Store(tmp_path), RECORDS, engine=open_engine(PORT))
     size, length = error.value.batch.size, error.value.batch.length
     assert size * length > 256
     assert str(error.value) == (
@@ -224,4 +235,4 @@ def test_another_error_of_the_device_stays_what_it_is(monkeypatch):
 
     monkeypatch.setattr(embedding.Engine, "compiled", compiled)
     with pytest.raises(jax.errors.JaxRuntimeError, match="a bit fell over"):
-        embed_array(open_engine(PORT), RECORDS, 512)
+        embed_array(open_engine(PORT), RECORDS, [512])

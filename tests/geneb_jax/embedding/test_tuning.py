@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import jax
+import numpy as np
 import pytest
 
-from geneb_jax.devices import capacity
 from geneb_jax.embedding import tuning
-from geneb_jax.embedding.batches import Batch
+from geneb_jax.embedding.batches import Batch, plan_batches, typical_length
 from geneb_jax.embedding.engine import DeviceMemoryError, embed_array, open_engine
 from model_ports import catalog
 from model_ports.loading.ports import random_port
@@ -13,64 +11,25 @@ from model_ports.loading.ports import random_port
 PORT = random_port(catalog.get("nucleotide-transformer-v2-50m-multi-species"), tiny=True)
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Few and small candidates."""
-    monkeypatch.setattr(tuning, "_CANDIDATES", {"cpu": (32, 64)})
-    monkeypatch.setattr(capacity, "_REPEATS", 1)
-
-
-def test_few_records_take_a_batch_that_they_fill_and_keep_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(tuning, "WORTH_TUNING", 10**7)
+def test_sizes_depend_on_the_device_and_the_model_alone(tmp_path):
     engine = open_engine(PORT)
-    found = [tuning.batch_tokens(engine, records, tmp_path) for records in (10, 1500, 4999)]
-    assert found == [512, 1024, 2048]
-    assert tuning.batch_tokens(engine, 10**6, tmp_path) == tuning.default_batch_tokens() == 2048
+    assert tuning.batch_sizes(engine, tmp_path) == tuning.batch_sizes(engine) == (2048, 512)
+    assert tuning.batch_sizes(engine, tmp_path, 300) == (300,)
     assert not list(tmp_path.iterdir())
 
 
-def test_many_records_are_worth_a_comparison_that_is_kept(tmp_path, small, monkeypatch):
+def test_few_records_take_small_batches_and_many_take_large_ones():
     engine = open_engine(PORT)
-    rates = {32: 1.0, 64: 0.5}  # seconds a batch: the larger does four times as much a second
-    turns = iter(rates.values())
-    monkeypatch.setattr(tuning, "best_seconds", lambda work: next(turns))
-    assert tuning.batch_tokens(engine, 5000, tmp_path) == 64
-    assert engine.speed.records == engine.speed.programs == 0
-    assert tuning.batch_tokens(open_engine(PORT), 10, tmp_path) == 64  # no more turns: it was read
-    (kept,) = (tmp_path / "devices").iterdir()
-    assert "random" in kept.read_text()
-
-
-def test_the_smallest_batch_close_to_the_best_is_taken(tmp_path, small, monkeypatch):
-    turns = iter([1.0, 1.97])
-    monkeypatch.setattr(tuning, "best_seconds", lambda work: next(turns))
-    assert tuning.batch_tokens(open_engine(PORT), 5000, tmp_path) == 32
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "RESOURCE_EXHAUSTED: allocating 4.3G",  # of GPUs and TPUs
-        "INTERNAL: Error dispatching computation: Out of memory allocating 45959777796 bytes.",
-    ],
-)
-def test_memory_that_runs_out_ends_the_comparison(tmp_path, small, monkeypatch, words):
-    def seconds(work):
-        if seen:
-            raise jax.errors.JaxRuntimeError(words)
-        seen.append(work)
-        return 1.0
-
-    seen = []
-    monkeypatch.setattr(tuning, "best_seconds", seconds)
-    assert tuning.batch_tokens(open_engine(PORT), 5000, tmp_path) == 32
-    # The smallest does not fit either: embedding begins with it, and halves it.
-    assert tuning.batch_tokens(open_engine(PORT), 5000, tmp_path / "other") == 32
+    sizes = tuning.batch_sizes(engine)
+    lengths = np.random.default_rng(0).integers(20, 400, 4000).tolist()
+    for records, size in ((10, 512), (4000, 2048)):
+        first = plan_batches(PORT, lengths[:records], sizes)[0]
+        assert size - first.length < first.size * first.length <= size
 
 
 def test_the_first_batch_fits_the_device_beside_the_model(monkeypatch):
     engine = open_engine(PORT)
-    length = tuning.typical_length(PORT)
+    length = typical_length(PORT)
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(PORT.state))
 
     def needed(tokens):
@@ -81,41 +40,35 @@ def test_the_first_batch_fits_the_device_beside_the_model(monkeypatch):
     assert weights + 2048 * widest < needed(2048) < weights + 10 * 2048 * widest
     for fits in (2048, 512, 256):
         monkeypatch.setattr(tuning, "memory_bytes", lambda: needed(fits) / tuning._USED + 1)  # noqa: B023
-        assert tuning.untuned_batch_tokens(engine, 10**6) == fits
+        assert tuning.batch_sizes(engine) == (fits, fits // 4)
     monkeypatch.setattr(tuning, "memory_bytes", lambda: 1)  # not even a record: nothing is smaller
-    assert length <= tuning.untuned_batch_tokens(engine, 10**6) < 2 * length
+    assert length <= tuning.batch_sizes(engine)[0] < 2 * length
 
 
 def too_large(engine, size, length):
     return DeviceMemoryError(engine.port.entry.id, Batch(tuple(range(size)), length, size))
 
 
-def test_batches_are_halved_down_to_a_record_and_that_is_remembered(tmp_path, monkeypatch, caplog):
+def test_batches_are_halved_down_to_a_record_and_that_is_remembered(tmp_path, caplog):
     engine = open_engine(PORT)
-    assert tuning.smaller_batches(engine, 2048, too_large(engine, 8, 256), tmp_path) == 1024
-    assert tuning.smaller_batches(engine, 1024, too_large(engine, 4, 256), tmp_path) == 512
+    assert tuning.smaller_batches(engine, too_large(engine, 8, 256), tmp_path) == 1024
+    assert tuning.smaller_batches(engine, too_large(engine, 4, 256), tmp_path) == 512
     assert caplog.messages == [
         f"model '{PORT.entry.id}': the device's memory does not hold a batch of {size} x 256 "
         f"tokens; from now on at most {tokens} tokens a device"
         for size, tokens in ((8, 1024), (4, 512))
     ]
     other = open_engine(PORT)  # of a later run
-    monkeypatch.setattr(tuning, "_fastest", lambda *_: pytest.fail("compared sizes"))
-    for records, wanted in ((5000, 0), (4000, 0), (5000, 4096), (10, 513)):
-        assert tuning.batch_tokens(other, records, tmp_path, wanted) == 512
-    assert tuning.batch_tokens(other, 10, tmp_path, 100) == 100
+    for wanted in (0, 4096, 513):
+        assert tuning.batch_sizes(other, tmp_path, wanted) == (512,)
+    assert tuning.batch_sizes(other, tmp_path, 100) == (100,)
     with pytest.raises(DeviceMemoryError, match="does not hold a batch of 1 x 256 tokens"):
-        tuning.smaller_batches(engine, 512, too_large(engine, 1, 256), tmp_path)
-
-
-def test_models_whose_shapes_are_given_are_not_tuned(tmp_path):
-    port = replace(PORT, preset=replace(PORT.preset, batching="exact"))
-    assert tuning.batch_tokens(open_engine(port), 5000, tmp_path) == tuning.default_batch_tokens()
+        tuning.smaller_batches(engine, too_large(engine, 1, 256), tmp_path)
 
 
 def test_figures_of_a_model(tmp_path, monkeypatch):
     engine = open_engine(PORT)
-    embed_array(engine, ["ACGTAC", "ACGTACGTTTAA"], 32)
+    embed_array(engine, ["ACGTAC", "ACGTACGTTTAA"], [32])
     figures = tuning.speed_figures(engine, tmp_path)
     assert figures["records"] == 2
     assert figures["program_bytes"] > 0
