@@ -8,8 +8,8 @@ started again and again, and each time killed at a moment drawn over the whole l
 undisturbed one, early moments more often than late ones. One in six is sent SIGTERM, SIGINT or
 SIGUSR1 instead, which it must answer with status 4. Before most restarts files of any kind are
 damaged: see `benchmarks.stress_tears`. When a run finishes, all final files are compared with those
-of an undisturbed run: see `benchmarks.stress_finals`. Then it goes on in the same folder, with
-damaged files, or in a new one.
+of an undisturbed run of one process: see `benchmarks.stress_finals`. Then it goes on in the same
+folder, with damaged files, or in a new one.
 
 A start costs no imports: runs are forks of a process that has imported everything and has not used
 JAX yet. The same seed draws the same moments and damages; where a killed run was at its moment is
@@ -213,16 +213,16 @@ class Stress:
         self.out = out
         self.figure = Figure()
         self._rng = random.Random(seed)
-        self._launcher = Launcher(processes)
+        self._launcher, self._alone = Launcher(processes), Launcher(1)
         self._inputs = out / "inputs"
         self._round = 0
         write_inputs(self._inputs)
         self.expected: dict[str, dict[str, str]] = {}
         self.seconds: dict[str, float] = {}
-        self._undisturbed(next(iter(VARIANTS)), "first")  # compiles
+        self._undisturbed(self._launcher, next(iter(VARIANTS)), "first")  # compiles
         for variant in VARIANTS:
             start = time.monotonic()
-            self.expected[variant] = finals(self._undisturbed(variant, variant))
+            self.expected[variant] = finals(self._undisturbed(self._alone, variant, variant))
             self.seconds[variant] = time.monotonic() - start
 
     def round(self, kills: int, until: float) -> None:
@@ -259,10 +259,10 @@ class Stress:
         if len(self.figure.faults) == faults:
             shutil.rmtree(folder)
 
-    def _undisturbed(self, variant: str, name: str) -> Path:
+    def _undisturbed(self, launcher: Launcher, variant: str, name: str) -> Path:
         """Runs a variant to its end; returns the folder."""
         folder = self._folder(f"undisturbed-{name}")
-        if any(statuses := self._wait(self._launcher.start(folder, variant), PATIENCE)):
+        if any(statuses := self._wait(launcher.start(folder, variant), PATIENCE)):
             raise RuntimeError(f"an undisturbed run ended with {statuses}: {_last(folder)}")
         return folder
 

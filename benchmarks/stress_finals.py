@@ -14,25 +14,23 @@ from etils import epath
 from geneb_jax.embedding.store import Store, kept_keys
 
 # What says when and how fast something was, which two runs do not share.
-_OF_TIME = (
-    "work/log.txt",
-    "work/status.json",
-    "work/run.lock",
-    "work/report/index.html",
-    "work/figures/throughput.png",
-    "work/figures/throughput.svg",
+_OF_TIME = re.compile(
+    r"work/(log(-\d+)?\.txt|status\.json|run\.lock|devices/.*\.json|report/index\.html"
+    r"|figures/throughput\.(png|svg))"
 )
 _KEY = re.compile(r"/[0-9a-f]{32}$")  # of an embedding
 _OF_STORE = re.compile(r"embeddings/.*(/store\.json|\.tmp)$")
-_MEASURED = ("seconds", "memory", "embedding")  # of run.json
+# Of run.json: what was measured, and which processes took part.
+_OF_THE_RUN = ("seconds", "memory", "embedding", "processes")
 
 
 def finals(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of each final file of a round's folder, by its name.
 
     Embeddings are compared by key: their chunks depend on where a run was interrupted. run.json
-    is taken without what was measured, and archives of predictions by their arrays. Files that
-    unfinished writes left are among the names, so that they differ from an undisturbed run.
+    is taken without what was measured and who computed it, and archives of predictions by their
+    arrays. Files that unfinished writes left are among the names, so that they differ from an
+    undisturbed run.
 
     Args:
         folder: Holds `work`, and `embeddings` where embeddings are kept outside of it.
@@ -40,11 +38,7 @@ def finals(folder: Path) -> dict[str, str]:
     files = [p for top in ("work", "embeddings") for p in (folder / top).rglob("*") if p.is_file()]
     stores = {path.parent for path in files if path.suffix == ".npy"}
     names = {str(path.relative_to(folder)): path for path in files if path.suffix != ".npy"}
-    kept = {
-        name: _digest(path)
-        for name, path in names.items()
-        if name not in _OF_TIME and not _measured(name)
-    }
+    kept = {name: _digest(path) for name, path in names.items() if not _OF_TIME.fullmatch(name)}
     for store in stores:
         kept |= {f"{store.relative_to(folder)}/{key}": value for key, value in _by_key(store)}
     return kept
@@ -71,17 +65,12 @@ def differences(
     ]
 
 
-def _measured(name: str) -> bool:
-    """Says whether a file holds measurements of the device."""
-    return name.startswith("work/devices/") and name.endswith(".json")
-
-
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     if path.name == "run.json":
         content = json.loads(path.read_text())
         del content["config"]["processes"]  # each run has a port of its own
-        kept = {name: value for name, value in content.items() if name not in _MEASURED}
+        kept = {name: value for name, value in content.items() if name not in _OF_THE_RUN}
         digest.update(json.dumps(kept).encode())
     elif path.suffix == ".npz":
         with np.load(path) as arrays:
