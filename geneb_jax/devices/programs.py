@@ -1,10 +1,14 @@
 """Compiled programs: how they are made, the cache that keeps them, and the room they take."""
 
+import functools
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 import jax
 from absl import logging
@@ -18,7 +22,9 @@ _MOST_MAPS = Path("/proc/sys/vm/max_map_count")
 _CACHE_LOCK = ".lockfile"  # JAX's name
 _LOCK_SECONDS = 5.0
 _ZEROS = 8  # bytes
+_COMPILERS = 2  # threads
 _compiling: dict[str, float] = {}  # what is compiled now, and since when
+T = TypeVar("T")
 
 
 def keep_programs(folder: str = "") -> None:
@@ -87,25 +93,45 @@ def make_room_for_programs() -> None:
             jax.clear_caches()
 
 
+def soon(work: Callable[[], T]) -> Future[T]:
+    """Lets one of a few threads do some work in its turn, such as to compile a program.
+
+    The threads end with the process, whatever they are at: a signal need not wait for them.
+    """
+    future: Future[T] = Future()
+    _turns().put((future, work))
+    return future
+
+
+@functools.cache
+def _turns() -> SimpleQueue[tuple[Future[Any], Callable[[], Any]]]:
+    """Returns what waits for the threads, which are started now."""
+    turns: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+
+    def take_turns() -> None:
+        while True:
+            future, work = turns.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work())
+                except BaseException as error:
+                    future.set_exception(error)
+
+    for number in range(_COMPILERS):
+        threading.Thread(target=take_turns, name=f"compile_{number}", daemon=True).start()
+    return turns
+
+
 def compile_program(lowered: jax.stages.Lowered, what: str) -> jax.stages.Compiled:
-    """Compiles a program in a thread, so that a signal reaches this one meanwhile.
+    """Compiles a program.
 
     Args:
         lowered: The program.
-        what: What `compiling` calls it.
+        what: What `compiling` calls it meanwhile.
     """
-    made: Future[jax.stages.Compiled] = Future()
-
-    def work() -> None:
-        try:
-            made.set_result(lowered.compile())
-        except BaseException as error:
-            made.set_exception(error)
-
     _compiling[what] = time.monotonic()
     try:
-        threading.Thread(target=work, daemon=True).start()
-        return made.result()
+        return lowered.compile()
     finally:
         del _compiling[what]
 

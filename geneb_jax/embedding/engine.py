@@ -2,18 +2,22 @@
 
     records --tokenize--> ids --plan--> batches --collate, copy--> device --> pooled --> store
     ------- background thread ------   --- background thread ---              -- thread --
+                                   `--> shapes --compile--> programs
+                                        - a few threads -
 
-The device works on a batch while the host prepares the next ones and writes the last ones.
+The device works on a batch while the host prepares the next ones, compiles what they need, and
+writes the last ones.
 """
 
+import functools
 import itertools
 import math
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +30,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from geneb_jax.devices.capacity import out_of_memory
 from geneb_jax.devices.flop import matrix_flop
 from geneb_jax.devices.memory import live_bytes
-from geneb_jax.devices.programs import compile_program
+from geneb_jax.devices.programs import compile_program, soon
 from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.store import Store, key
 from geneb_jax.embedding.units import Unit, units_of
@@ -123,7 +127,8 @@ class Speed:
         computed_tokens: The same with the padding of rows and batches.
         flop: Floating-point operations of matrix products and convolutions, padding included.
         seconds: Wall time, compilation included.
-        compile_seconds: Of it, tracing and compiling (or reading the compilation cache).
+        compile_seconds: Of it, the device waited for programs to be traced and compiled, or read
+            from the compilation cache.
         starved_seconds: Of it, the device had nothing to do because the host was not ready.
         programs: Static shapes that ran.
         program_bytes: Memory of the largest (see `Program`).
@@ -169,7 +174,7 @@ class Engine:
     port: Port
     views: tuple[View, ...]
     speed: Speed = field(default_factory=Speed)
-    _programs: dict[tuple[int, int], Program] = field(default_factory=dict)
+    _programs: dict[tuple[int, int], Future[Program]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_views(self.port, self.views)
@@ -204,12 +209,7 @@ class Engine:
 
     def needed_bytes(self, batch: Batch) -> int:
         """Returns about how many bytes a batch needs on each device, the parameters included."""
-        one = collate(self.port, [np.zeros(1, np.int32)], batch.length)
-        shapes = {
-            name: jax.ShapeDtypeStruct((batch.size, *array.shape[1:]), array.dtype)
-            for name, array in one.items()
-        }
-        traced = self._embed.trace(self.port.state, shapes)
+        traced = self._embed.trace(self.port.state, self._shapes(batch))
         parameters = sum(
             math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
             for leaf in jax.tree.leaves(self.port.state)
@@ -217,23 +217,47 @@ class Engine:
         # On a mesh the forward pass is inside `shard_map`, where shapes are those of a device.
         return parameters + live_bytes(traced.jaxpr.jaxpr)
 
-    def compiled(self, batch: Batch, inputs: Inputs) -> Program:
+    def compile_soon(self, batches: Iterable[Batch]) -> None:
+        """Lets threads compile the programs of batches, in their order, that are not made yet."""
+        for batch in batches:
+            shape = (batch.size, batch.length)
+            if shape not in self._programs:
+                self._programs[shape] = soon(functools.partial(self._compile, batch))
+
+    def compile_no_more(self) -> None:
+        """Forgets the programs that no thread has begun to compile."""
+        self._programs = {
+            shape: program for shape, program in self._programs.items() if not program.cancel()
+        }
+
+    def compiled(self, batch: Batch) -> Program:
         """Returns the program of a batch's shape."""
-        shape = (batch.size, batch.length)
-        if shape not in self._programs:
-            start = time.monotonic()
-            traced = self._embed.trace(self.port.state, inputs)
-            what = f"{batch.size:,} x {batch.length:,} tokens"
-            call = compile_program(traced.lower(), what)
-            self._programs[shape] = Program(call, matrix_flop(traced.jaxpr.jaxpr), _memory(call))
-            self.speed.compile_seconds += time.monotonic() - start
-            self.speed.programs += 1
-        return self._programs[shape]
+        start = time.monotonic()
+        self.compile_soon([batch])
+        program = self._programs[batch.size, batch.length].result()
+        self.speed.compile_seconds += time.monotonic() - start
+        return program
+
+    def _compile(self, batch: Batch) -> Program:
+        traced = self._embed.trace(self.port.state, self._shapes(batch))
+        call = compile_program(traced.lower(), f"{batch.size:,} x {batch.length:,} tokens")
+        self.speed.programs += 1
+        return Program(call, matrix_flop(traced.jaxpr.jaxpr), _memory(call))
+
+    def _shapes(self, batch: Batch) -> Mapping[str, jax.ShapeDtypeStruct]:
+        """Returns the inputs of a batch without their numbers."""
+        one = collate(self.port, [np.zeros(1, np.int32)], batch.length)
+        return {
+            name: jax.ShapeDtypeStruct(
+                (batch.size, *array.shape[1:]), array.dtype, sharding=self._rows
+            )
+            for name, array in one.items()
+        }
 
     def run(self, work: Work, inputs: Inputs) -> jax.Array:
         """Starts a batch; float32 [B, D], not awaited."""
         with self._memory_of(work.batch):
-            program = self.compiled(work.batch, inputs)
+            program = self.compiled(work.batch)
             vectors = program.call(self.port.state, inputs)
         self.speed.records += len(work.encoded)
         self.speed.tokens += sum(map(len, work.encoded))
@@ -422,10 +446,14 @@ def _bucketed(
     )
     encoded = ((start, tokenize(port, unit)) for start, unit in asked)
     for start, ids in _ahead(encoded, 1):
-        for batch in plan_batches(port, list(map(len, ids)), sizes, engine.shards):
+        batches = plan_batches(port, list(map(len, ids)), sizes, engine.shards)
+        if wanted is not None:
+            of_unit = wanted[start : start + len(ids)]
+            batches = [batch for batch in batches if any(of_unit[row] for row in batch.rows)]
+        engine.compile_soon(batches)
+        for batch in batches:
             rows = tuple(start + row for row in batch.rows)
-            if wanted is None or any(wanted[row] for row in rows):
-                yield Work(replace(batch, rows=rows), [ids[row] for row in batch.rows])
+            yield Work(replace(batch, rows=rows), [ids[row] for row in batch.rows])
 
 
 def _in_order(engine: Engine, sequences: Sequence[str], batch_size: int) -> Iterator[Work]:
@@ -504,6 +532,7 @@ def _stream(
             yield _finite(engine, *pending.popleft(), sequences)
     finally:
         prepared.close()
+        engine.compile_no_more()
         speed.seconds += time.monotonic() - start
 
 

@@ -265,7 +265,7 @@ class PortSource:
                 try:
                     vectors = embed_array(engine, cut.windows, sizes, tell)
                 except DeviceMemoryError as error:
-                    most = smaller_batches(engine, error)
+                    most = smaller_batches(engine, sizes, error)
         vectors = average_windows(port, vectors, cut)
         borders = np.cumsum(engine.widths())[:-1]
         return dict(zip(engine.views, np.split(vectors, borders, axis=1), strict=True))
@@ -475,7 +475,7 @@ class OpenPort:
             try:
                 return embed_records(self.engine, units, stores, sizes, advance)
             except DeviceMemoryError as error:  # what was embedded is in the stores
-                smaller_batches(self.engine, error, self.workdir)
+                smaller_batches(self.engine, sizes, error, self.workdir)
 
 
 def store_folder(folder: epath.Path, representation: Representation) -> epath.Path:

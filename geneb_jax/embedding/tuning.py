@@ -5,6 +5,7 @@ records give the same bytes in every run.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,17 @@ def batch_sizes(engine: Engine, workdir: Path | None = None, wanted: int = 0) ->
     return tuple(dict.fromkeys(min(size, most) for size in sizes))
 
 
-def smaller_batches(engine: Engine, error: DeviceMemoryError, workdir: Path | None = None) -> int:
+def smaller_batches(
+    engine: Engine,
+    sizes: Sequence[int],
+    error: DeviceMemoryError,
+    workdir: Path | None = None,
+) -> int:
     """Returns half the tokens of a batch that did not fit the device, and remembers them.
 
     Args:
         engine: The model.
+        sizes: Those that `batch_sizes` gave.
         error: What did not fit.
         workdir: Holds what is known of the devices; None: nothing is remembered.
 
@@ -61,7 +68,8 @@ def smaller_batches(engine: Engine, error: DeviceMemoryError, workdir: Path | No
     batch = error.batch
     if batch.size <= engine.shards:
         raise DeviceMemoryError(engine.port.entry.id, batch) from error
-    tokens = batch.size // engine.shards * batch.length // 2
+    computed = batch.size // engine.shards * batch.length
+    tokens = min(size for size in sizes if size >= computed) // 2
     facts = read_facts(workdir)
     facts["fitting_tokens"][_name(engine)] = tokens
     keep_facts(workdir, facts)

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import jax
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from geneb_jax.embedding import engine as embedding
+from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.engine import (
     DeviceMemoryError,
     NotFiniteError,
@@ -209,10 +211,10 @@ def small_device(monkeypatch, tokens):
     """Makes the device run out of memory, in its words, with batches of more tokens."""
     real = embedding.Engine.compiled
 
-    def compiled(engine, batch, inputs):
+    def compiled(engine, batch):
         if batch.size * batch.length > tokens:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4.3G")
-        return real(engine, batch, inputs)
+        return real(engine, batch)
 
     monkeypatch.setattr(embedding.Engine, "compiled", compiled)
 
@@ -230,9 +232,46 @@ def test_a_batch_that_the_device_does_not_hold_is_named(tmp_path, monkeypatch):
 
 
 def test_another_error_of_the_device_stays_what_it_is(monkeypatch):
-    def compiled(engine, batch, inputs):
+    def compiled(engine, batch):
         raise jax.errors.JaxRuntimeError("INTERNAL: a bit fell over")
 
     monkeypatch.setattr(embedding.Engine, "compiled", compiled)
     with pytest.raises(jax.errors.JaxRuntimeError, match="a bit fell over"):
         embed_array(open_engine(PORT), RECORDS, [512])
+
+
+def test_the_shapes_of_a_unit_are_compiled_while_others_run(monkeypatch):
+    engine, order = open_engine(PORT), []
+    real = embedding.Engine._compile
+
+    def compile_one(engine, batch):
+        order.append((threading.current_thread().name.split("_")[0], batch.size, batch.length))
+        return real(engine, batch)
+
+    monkeypatch.setattr(embedding.Engine, "_compile", compile_one)
+    embed_array(engine, RECORDS, [512])
+    lengths = [len(ids) for ids in tokenize(PORT, list(dict.fromkeys(RECORDS)))]
+    planned = dict.fromkeys((b.size, b.length) for b in plan_batches(PORT, lengths, [512]))
+    assert sorted(order) == sorted(("compile", *shape) for shape in planned)
+    assert engine.speed.programs == len(planned)
+
+
+def test_what_waits_to_be_compiled_is_forgotten_where_embedding_ends_early(monkeypatch):
+    begun, at_work, go_on = [], threading.Semaphore(0), threading.Event()
+
+    def compile_one(engine, batch):
+        begun.append((batch.size, batch.length))
+        at_work.release()
+        assert go_on.wait(60)
+        return real(engine, batch)
+
+    real = embedding.Engine._compile
+    monkeypatch.setattr(embedding.Engine, "_compile", compile_one)
+    engine = open_engine(PORT)
+    batches = [Batch((0,), length, 2) for length in (16, 24, 32, 40)]
+    engine.compile_soon(batches)
+    assert at_work.acquire(timeout=60) and at_work.acquire(timeout=60)
+    engine.compile_no_more()
+    go_on.set()
+    assert engine.compiled(batches[3]).flop > engine.compiled(batches[0]).flop > 0
+    assert sorted(begun) == [(2, 16), (2, 24), (2, 40)]  # two threads had begun two of them

@@ -51,8 +51,8 @@ def too_large(engine, size, length):
 
 def test_batches_are_halved_down_to_a_record_and_that_is_remembered(tmp_path, caplog):
     engine = open_engine(PORT)
-    assert tuning.smaller_batches(engine, too_large(engine, 8, 256), tmp_path) == 1024
-    assert tuning.smaller_batches(engine, too_large(engine, 4, 256), tmp_path) == 512
+    assert tuning.smaller_batches(engine, (2048, 512), too_large(engine, 8, 256), tmp_path) == 1024
+    assert tuning.smaller_batches(engine, (1025, 256), too_large(engine, 4, 256), tmp_path) == 512
     assert caplog.messages == [
         f"model '{PORT.entry.id}': the device's memory does not hold a batch of {size} x 256 "
         f"tokens; from now on at most {tokens} tokens a device"
@@ -63,7 +63,7 @@ def test_batches_are_halved_down_to_a_record_and_that_is_remembered(tmp_path, ca
         assert tuning.batch_sizes(other, tmp_path, wanted) == (512,)
     assert tuning.batch_sizes(other, tmp_path, 100) == (100,)
     with pytest.raises(DeviceMemoryError, match="does not hold a batch of 1 x 256 tokens"):
-        tuning.smaller_batches(engine, too_large(engine, 1, 256), tmp_path)
+        tuning.smaller_batches(engine, (512,), too_large(engine, 1, 256), tmp_path)
 
 
 def test_figures_of_a_model(tmp_path, monkeypatch):
