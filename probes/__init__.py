@@ -22,7 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probes.evaluate import evaluate_task
+    from probes.evaluate import compile_task, evaluate_task
     from probes.joint import JointLogistic
     from probes.kind import solver_name
     from probes.probe import CLASS_WEIGHTS, KINDS, METRICS, SELECTIONS, HeadScore, Probe
@@ -38,6 +38,7 @@ __all__ = [
     "HeadScore",
     "JointLogistic",
     "Probe",
+    "compile_task",
     "evaluate_task",
     "few_shot_rows",
     "solver_name",
@@ -52,6 +53,7 @@ _MODULES = {
     "HeadScore": "probes.probe",
     "JointLogistic": "probes.joint",
     "Probe": "probes.probe",
+    "compile_task": "probes.evaluate",
     "evaluate_task": "probes.evaluate",
     "few_shot_rows": "probes.sampling",
     "solver_name": "probes.kind",

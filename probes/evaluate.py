@@ -11,10 +11,11 @@ from jaxtyping import Float, Float32, Integer
 from probes.draws import Draw
 from probes.kind import find_kind, solver_name
 from probes.metrics import predict, score
+from probes.padding import roomy_features
 from probes.probe import HeadScore, Probe
 from probes.rows import TaskRows, check_mesh
 from probes.sampling import few_shot_rows
-from probes.selection import select_on_train
+from probes.selection import fits_of_selection, select_on_train
 
 
 def evaluate_task(
@@ -65,15 +66,7 @@ def evaluate_task(
     test_classes = np.searchsorted(labels, y_test)
     heads = []
     for probe, k in itertools.product(probes, shots):
-        drawn = [
-            np.arange(len(y_train)) if k is None else few_shot_rows(train_classes, k, seed)
-            for seed in seeds
-        ]
-        draws = [
-            Draw(rows, seed, k is None, class_weight)
-            for class_weight in probe.class_weights
-            for rows, seed in zip(drawn, seeds, strict=True)
-        ]
+        draws = _draws(train, probe, k, seeds)
         grids = {probe.strengths: draws}
         if probe.selection != "none":
             grids = select_on_train(train, probe, draws[: len(seeds)])
@@ -85,6 +78,51 @@ def evaluate_task(
             facts = score(values, test_classes) | fitted._asdict()
             heads += _heads(facts, values, strengths, distinct, k, probe, labels)
     return heads
+
+
+def compile_task(
+    y_train: Integer[np.ndarray, " N"],
+    width: int,
+    *,
+    probes: Sequence[Probe],
+    shots: Sequence[int | None],
+    seeds: Sequence[int],
+) -> None:
+    """Compiles the programs of `evaluate_task`, or reads them from the compilation cache.
+
+    It may run in another thread before the features are known. Of a probe that selects, only the
+    fits are known that the choice is made by.
+
+    Args:
+        y_train: Labels of the train rows.
+        width: D.
+        probes: See `evaluate_task`.
+        shots: See `evaluate_task`.
+        seeds: See `evaluate_task`.
+    """
+    labels, classes = np.unique(y_train, return_inverse=True)
+    if len(labels) < 2:
+        return  # `evaluate_task` says so
+    train = TaskRows(roomy_features(len(classes), width), classes, len(labels))
+    for probe, k in itertools.product(probes, shots):
+        draws, kind = _draws(train, probe, k, seeds), find_kind(probe.kind)
+        if probe.selection == "none":
+            draws = [draw for draw, _ in _distinct(draws, kind.seeded)]
+        else:
+            _, draws = fits_of_selection(train, probe, draws[: len(seeds)])
+        if draws:
+            kind.compile(train, draws, np.array(probe.strengths), probe)
+
+
+def _draws(train: TaskRows, probe: Probe, shots: int | None, seeds: Sequence[int]) -> list[Draw]:
+    """Returns the draws of a regime, the class weights the slower axis and the seeds the faster."""
+    every = np.arange(len(train.classes))
+    drawn = [every if shots is None else few_shot_rows(train.classes, shots, s) for s in seeds]
+    return [
+        Draw(rows, seed, shots is None, class_weight)
+        for class_weight in probe.class_weights
+        for rows, seed in zip(drawn, seeds, strict=True)
+    ]
 
 
 def _distinct(draws: Sequence[Draw], seeded: bool) -> list[tuple[Draw, list[int]]]:

@@ -37,6 +37,13 @@ class FittedHeads(NamedTuple):
     converged: Bool[Array | np.ndarray, "S R"]
 
 
+def _nothing_to_compile(
+    train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
+) -> None:
+    """Stands for `compile` of a kind whose fits run no program."""
+    del train, draws, strengths, probe
+
+
 @dataclass(frozen=True)
 class Kind:
     """Offers what `evaluate_task` needs of a kind of probe.
@@ -46,12 +53,15 @@ class Kind:
             All of the draws are whole, or none is.
         decision_values: Applies heads `FittedHeads.head` to features [M, D]; returns decision
             values [S, R, M, K1].
+        compile: Compiles the programs that `fit` runs on the same arguments, or reads them from the
+            compilation cache; values of features do not count. It may be called in any thread.
         solver: Name of its one way to fit; None: the probe names it.
         seeded: Whether a fit of the same rows depends on the seed.
     """
 
     fit: Callable[[TaskRows, Sequence[Draw], np.ndarray, Probe], FittedHeads]
     decision_values: Callable[[Float32[np.ndarray, "M D"], PyTree], np.ndarray]
+    compile: Callable[[TaskRows, Sequence[Draw], np.ndarray, Probe], None] = _nothing_to_compile
     solver: str | None = None
     seeded: bool = False
 

@@ -49,6 +49,20 @@ def fit_heads(
     return jax.device_get(fitted)
 
 
+def compile_heads(
+    train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
+) -> None:
+    """Compiles what `fit_heads` runs, which is nothing where SciPy fits; see `kind.Kind`."""
+    if SOLVERS[probe.solver].optax or is_compiled(train, draws):
+        with jax.enable_x64(True):
+            logistic_compiled.compile_parts(
+                padded_rows(train, draws),
+                strengths,
+                solver=probe.solver,
+                standardised=probe.standardised,
+            )
+
+
 def is_compiled(train: TaskRows, draws: Sequence[Draw]) -> bool:
     """Says whether draws are fitted by the compiled engine, where SciPy could fit them as well.
 
@@ -68,4 +82,4 @@ def is_large(rows: int, width: int, class_count: int) -> bool:
     return rows * width * columns >= _COMPILED_FROM
 
 
-KIND = Kind(fit_heads, decision_values)
+KIND = Kind(fit_heads, decision_values, compile_heads)

@@ -37,16 +37,30 @@ def fit_in_parts(
 ) -> FittedHeads:
     """Fits heads as `fit_logistic` does; draws that share rows in parts whose state has room."""
     fit = functools.partial(fit_logistic, solver=solver, standardised=standardised)
-    if rows.x.ndim == 3:
-        return fit(rows.x, rows.y, rows.weight, strengths)
-    # Parts of one size share a program; the last draw fills the last of them up.
-    draws, size = len(rows.weight), _draws_together(rows, len(strengths))
-    weights = np.pad(rows.weight, [(0, -draws % size), (0, 0)], mode="edge")
-    parts = [
-        fit(rows.x, rows.y, weights[first : first + size], strengths)
-        for first in range(0, draws, size)
-    ]
+    draws, weights = len(rows.weight), _weights_of_parts(rows, len(strengths))
+    parts = [fit(rows.x, rows.y, weight, strengths) for weight in weights]
+    if len(parts) == 1:
+        return parts[0]
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, :draws], *parts)
+
+
+def compile_parts(
+    rows: PaddedRows, strengths: np.ndarray, *, solver: str, standardised: bool
+) -> None:
+    """Compiles the program of `fit_in_parts`, which all parts share."""
+    weight = _weights_of_parts(rows, len(strengths))[0]
+    fit_logistic.lower(
+        rows.x, rows.y, weight, strengths, solver=solver, standardised=standardised
+    ).compile()
+
+
+def _weights_of_parts(rows: PaddedRows, strengths: int) -> list[np.ndarray]:
+    """Returns the weights of each part's draws, as many in each; the last draw fills the last."""
+    if rows.x.ndim == 3:
+        return [rows.weight]
+    draws, size = len(rows.weight), _draws_together(rows, strengths)
+    weights = np.pad(rows.weight, [(0, -draws % size), (0, 0)], mode="edge")
+    return [weights[first : first + size] for first in range(0, draws, size)]
 
 
 def _draws_together(rows: PaddedRows, strengths: int) -> int:

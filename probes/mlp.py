@@ -109,21 +109,30 @@ def fit_heads(
     train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
 ) -> FittedHeads:
     """Fits heads of strengths C [S] on R draws of rows, in float32; see `kind.Kind`."""
-    rows = padded_rows(train, draws)
-    x, y, weight = (array.astype(np.float32) for array in (rows.x, rows.y, rows.weight))
     with jax.enable_x64(False):
-        end = fit_mlp(
-            x,
-            y,
-            weight,
-            _held_out_rows(rows),
-            strengths.astype(np.float32),
-            rows.seeds,
-            standardised=probe.standardised,
-        )
+        arrays = _arrays(train, draws, strengths)
+        end = fit_mlp(*arrays, standardised=probe.standardised)
     end = jax.device_get(end)
     unknown = np.full(end.epochs.shape, np.nan)
     return FittedHeads(end.network, end.epochs, end.objective, unknown, end.converged)
+
+
+def compile_heads(
+    train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
+) -> None:
+    """Compiles what `fit_heads` runs; see `kind.Kind`."""
+    with jax.enable_x64(False):
+        arrays = _arrays(train, draws, strengths)
+        fit_mlp.lower(*arrays, standardised=probe.standardised).compile()
+
+
+def _arrays(
+    train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray
+) -> tuple[Array | np.ndarray, ...]:
+    """Returns the arrays that `fit_mlp` takes, in its order."""
+    rows = padded_rows(train, draws)
+    x, y, weight = (array.astype(np.float32) for array in (rows.x, rows.y, rows.weight))
+    return x, y, weight, _held_out_rows(rows), strengths.astype(np.float32), rows.seeds
 
 
 def _held_out_rows(rows: PaddedRows) -> Int32[np.ndarray, "R J"]:
@@ -339,4 +348,4 @@ def mlp_values(x: Float[Array, "M D"], network: Network) -> Float[Array, "S R M 
     return of_heads.reshape(*axes, *of_heads.shape[1:])
 
 
-KIND = Kind(fit_heads, decision_values, solver="adam", seeded=True)
+KIND = Kind(fit_heads, decision_values, compile_heads, solver="adam", seeded=True)

@@ -56,6 +56,17 @@ def fit_heads(
     return FittedHeads(head, none, objective, gradient, done)
 
 
+def compile_heads(
+    train: TaskRows, draws: Sequence[Draw], strengths: np.ndarray, probe: Probe
+) -> None:
+    """Compiles what `fit_heads` runs; see `kind.Kind`."""
+    rows = padded_rows(train, draws)
+    with jax.enable_x64(True):
+        fit_ridge.lower(
+            rows.x, rows.y, rows.weight, strengths, standardised=probe.standardised
+        ).compile()
+
+
 @functools.partial(jax.jit, static_argnames=("standardised",))
 def fit_ridge(
     x: Float[Array, "*draws N D"],
@@ -119,4 +130,4 @@ def _fit_draw(
     return Ridge(*jax.vmap(solve)(alpha))
 
 
-KIND = Kind(fit_heads, decision_values, solver="closed form")
+KIND = Kind(fit_heads, decision_values, compile_heads, solver="closed form")

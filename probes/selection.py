@@ -33,15 +33,7 @@ def select_on_train(
     """
     grid = list(itertools.product(probe.class_weights, probe.strengths))
     fallback = (probe.class_weights[0], min(probe.strengths, key=lambda C: abs(np.log(C))))
-    held_out = [
-        held_out_rows(train.classes[draw.rows], probe.selection, draw.seed) for draw in draws
-    ]
-    trained = [
-        draw._replace(rows=draw.rows[~mask], class_weight=class_weight)
-        for draw, masks in zip(draws, held_out, strict=True)
-        for class_weight in probe.class_weights
-        for mask in masks
-    ]
+    held_out, trained = fits_of_selection(train, probe, draws)
     kind = find_kind(probe.kind)
     fitted = kind.fit(train, trained, np.array(probe.strengths), probe) if trained else None
     chosen: dict[tuple[float, ...], list[Draw]] = {}
@@ -57,6 +49,25 @@ def select_on_train(
             class_weight, C = grid[int(np.argmax(mean.T))]
         chosen.setdefault((C,), []).append(draw._replace(class_weight=class_weight))
     return chosen
+
+
+def fits_of_selection(
+    train: TaskRows, probe: Probe, draws: Sequence[Draw]
+) -> tuple[list[Bool[np.ndarray, "fits N"]], list[Draw]]:
+    """Returns the rows that each draw's fits do not see, and the draws of all these fits.
+
+    See `select_on_train`; there are no fits where no row can be held out.
+    """
+    held_out = [
+        held_out_rows(train.classes[draw.rows], probe.selection, draw.seed) for draw in draws
+    ]
+    trained = [
+        draw._replace(rows=draw.rows[~mask], class_weight=class_weight)
+        for draw, masks in zip(draws, held_out, strict=True)
+        for class_weight in probe.class_weights
+        for mask in masks
+    ]
+    return held_out, trained
 
 
 def _mcc_on_held_out(

@@ -207,6 +207,11 @@ class OpenFunction(NamedTuple):
         """What a submission says of the model."""
         return unpublished_card(self.source.name, training_data="not stated")
 
+    @property
+    def widths(self) -> Sequence[int]:
+        """None: the function has not been called yet."""
+        return ()
+
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Embeds the records of these tasks that are not kept already, each distinct one once."""
         records = dict.fromkeys(

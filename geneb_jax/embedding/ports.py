@@ -397,6 +397,11 @@ class OpenPort:
     settings: EmbeddingSettings
     workdir: Path
 
+    @property
+    def widths(self) -> Sequence[int]:
+        """The width of each view."""
+        return self.engine.widths()
+
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Embeds the records of these tasks that are not kept already, each distinct one once."""
         stores, port = self._stores(), self.engine.port

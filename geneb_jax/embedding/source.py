@@ -154,6 +154,11 @@ class OpenSource(Protocol):
         """What a submission says of the model: model_id, display, params, url, training_data."""
         ...
 
+    @property
+    def widths(self) -> Sequence[int]:
+        """The width D of each representation's features; none: not known before `prepare`."""
+        ...
+
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Computes what the features of these tasks need.
 
@@ -302,6 +307,11 @@ class Immediate:
     def representations(self) -> Sequence[Representation]:
         """The one representation."""
         return (self.representation,)
+
+    @property
+    def widths(self) -> Sequence[int]:
+        """None: they are known as soon as the features are."""
+        return ()
 
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Returns the look-up of features; nothing is computed before it is asked."""

@@ -19,6 +19,7 @@ from geneb_jax.embedding.store import key
 from geneb_jax.failures import Failure, Failures
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
+from geneb_jax.scoring.ahead import compiling_ahead
 from geneb_jax.scoring.cells import Cell, cell_of, gather
 from geneb_jax.scoring.heads import asked_heads, hold_all_heads
 from geneb_jax.scoring.predictions import holds_predictions
@@ -235,7 +236,8 @@ def _compute(
     records = sum(len(task.train.labels) + len(task.test.labels) for task in tasks)
     how.progress.stage("embed", records, "records")
     prepared = None
-    with how.failures.contained(name, "embed"), clock.time(f"embed {name}"):
+    ahead = compiling_ahead(how.asked.probes, tasks, model.widths)
+    with how.failures.contained(name, "embed"), clock.time(f"embed {name}"), ahead:
         if source.shared and processes.living():
             processes.share({"tasks": [task.info.id for task in tasks], "identity": digest})
             model.prepare_share(tasks, how.progress.advance)

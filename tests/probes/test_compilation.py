@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from probes import Probe, evaluate_task
+from probes import Probe, compile_task, evaluate_task, logistic
 from probes.ridge import fit_ridge
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,22 @@ for train, test in ((450, 130), (490, 150), (500, 160)):
 """
 
 
+def programs_of(work):
+    """Names of the fits that some work compiles."""
+    found = []
+
+    def note(event, _, **facts):
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(facts["fun_name"])
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        work()
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+    return [name for name in found if "fit_" in name]
+
+
 def test_tasks_of_close_sizes_share_programs():
     def compiled(train, test):
         rng = np.random.default_rng(train)
@@ -49,6 +67,35 @@ def test_tasks_of_close_sizes_share_programs():
     first = compiled(450, 130)
     assert first > 0
     assert compiled(490, 150) == compiled(500, 160) == first
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        Probe("logistic", strengths=(0.1, 1.0)),
+        Probe("logistic", "converged", class_weights=("none", "balanced")),
+        Probe("logistic", "optax"),
+        Probe("logistic", selection="folds"),
+        Probe("ridge", standardised=True),
+        Probe("mlp", strengths=(0.1, 1.0)),
+    ],
+    ids=lambda probe: f"{probe.kind} {probe.solver} {probe.selection}",
+)
+def test_programs_are_compiled_in_another_thread_before_features_are_known(probe, monkeypatch):
+    monkeypatch.setattr(logistic, "_COMPILED_FROM", 0)
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(90, 11)).astype(np.float32)
+    y = (x[:, 0] + rng.normal(size=90) > 0).astype(int)
+    how = {"probes": [probe], "shots": [None, 5], "seeds": (1, 2)}
+    jax.clear_caches()
+    with ThreadPoolExecutor(1) as pool:
+        compiled = programs_of(lambda: pool.submit(compile_task, y[:70], 11, **how).result())
+    assert compiled
+    later = programs_of(lambda: evaluate_task(x[:70], y[:70], x[70:], y[70:], **how))
+    if probe.selection == "none":
+        assert not later
+    else:  # of the strength that is chosen: as many draws as have chosen it
+        assert len(later) <= len(compiled)
 
 
 @pytest.mark.slow
