@@ -15,7 +15,7 @@ from rich.console import Console
 
 from geneb_jax.agreement import facts, look_for_first, shown_to_others
 from geneb_jax.benchmark import GENEB
-from geneb_jax.config import ConfigError, OutputSettings, Settings, parse_config
+from geneb_jax.config import ConfigError, OutputSettings, ProbeSettings, Settings, parse_config
 from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
 from geneb_jax.devices.mesh import process_mesh
@@ -33,10 +33,12 @@ from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
 from geneb_jax.scoring.assisting import assist
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
+from geneb_jax.scoring.heads import probes_of
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Task, fingerprint
+from probes import engine_of
 
 _MOST_PROBLEMS = 40  # lines of what keeps models and tasks from being run; the others are counted
 _PACKAGES = (
@@ -190,7 +192,9 @@ def _compute(
 
     seconds = {"read and check": checked, **evaluation.seconds, "total": progress.elapsed()}
     memory |= evaluation.memory | {"total": peaks()}
-    provenance = _provenance(config, evaluation, tasks, unseen, failures.found, seconds, memory)
+    provenance = _provenance(
+        config, settings.probes, evaluation, tasks, unseen, failures.found, seconds, memory
+    )
     if others := first.others():
         provenance["processes"] = others
     write_json(workdir / "run.json", provenance)
@@ -337,6 +341,7 @@ def _identity(representations: Sequence[Representation], card: Mapping[str, Any]
 
 def _provenance(
     config: ml_collections.ConfigDict,
+    probes: ProbeSettings,
     evaluation: Evaluation,
     tasks: Sequence[Task],
     unseen: Sequence[Finding],
@@ -350,6 +355,7 @@ def _provenance(
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "benchmark": {"harness_version": GENEB.harness_version, "data": GENEB.dataset_revision},
+        "engines": {each.kind: engine_of(each) for each in probes_of(probes)},
         "models": {
             name: _identity(many, evaluation.cards[name])
             for name, many in evaluation.representations.items()

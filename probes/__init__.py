@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probes.evaluate import compile_task, evaluate_task
     from probes.joint import JointLogistic
-    from probes.kind import solver_name
+    from probes.kind import engine_of, solver_name
     from probes.probe import CLASS_WEIGHTS, KINDS, METRICS, SELECTIONS, HeadScore, Probe
     from probes.sampling import few_shot_rows
     from probes.solvers import SOLVERS
@@ -39,6 +39,7 @@ __all__ = [
     "JointLogistic",
     "Probe",
     "compile_task",
+    "engine_of",
     "evaluate_task",
     "few_shot_rows",
     "solver_name",
@@ -54,6 +55,7 @@ _MODULES = {
     "JointLogistic": "probes.joint",
     "Probe": "probes.probe",
     "compile_task": "probes.evaluate",
+    "engine_of": "probes.kind",
     "evaluate_task": "probes.evaluate",
     "few_shot_rows": "probes.sampling",
     "solver_name": "probes.kind",

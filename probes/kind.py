@@ -57,6 +57,8 @@ class Kind:
             compilation cache; values of features do not count. It may be called in any thread.
         solver: Name of its one way to fit; None: the probe names it.
         seeded: Whether a fit of the same rows depends on the seed.
+        engine: What does the arithmetic, as people read it: a function of backend, sizes and
+            solver alone, so that a head's last digits depend on nothing else.
     """
 
     fit: Callable[[TaskRows, Sequence[Draw], np.ndarray, Probe], FittedHeads]
@@ -64,11 +66,17 @@ class Kind:
     compile: Callable[[TaskRows, Sequence[Draw], np.ndarray, Probe], None] = _nothing_to_compile
     solver: str | None = None
     seeded: bool = False
+    engine: str = "compiled for the device"
 
 
 def find_kind(name: str) -> Kind:
     """Returns what the kind of probe of a name in `KINDS` offers; imports its module."""
     return importlib.import_module(KINDS[name]).KIND
+
+
+def engine_of(probe: Probe) -> str:
+    """Returns what does the arithmetic of a probe's fits; see `Kind.engine`."""
+    return find_kind(probe.kind).engine
 
 
 def solver_name(probe: Probe) -> str:

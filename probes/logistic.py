@@ -82,4 +82,12 @@ def is_large(rows: int, width: int, class_count: int) -> bool:
     return rows * width * columns >= _COMPILED_FROM
 
 
-KIND = Kind(fit_heads, decision_values, compile_heads)
+KIND = Kind(
+    fit_heads,
+    decision_values,
+    compile_heads,
+    engine=(
+        f"SciPy on the host below {_COMPILED_FROM:,} numbers (rows x features x columns of "
+        "decision values), compiled for the device from there on and for the solver optax"
+    ),
+)

@@ -84,6 +84,7 @@ def test_a_run_writes_what_it_promises(finished, tasks_dir):
     assert cell["MCC"] == round(rows["MCC"].mean(), 4)
 
     record = json.loads((finished / "run.json").read_text())
+    assert record["engines"]["logistic"].startswith("SciPy on the host below 8,388,608 numbers")
     assert record["config"]["tasks_dir"] == str(tasks_dir)
     assert record["models"][f"{NT}:random:tiny"]["weights"] == "random:tiny:0"
     assert len(record["tasks"]["mine"]["train"]["sha256"]) == 64
