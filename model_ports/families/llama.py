@@ -32,7 +32,6 @@ _MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "generann
 _READ_BY: Mapping[str, tuple[str, ...]] = {
     "attention_bias": ("llama", "qwen3", "olmo", "olmo2", "generanno"),
     "mlp_bias": ("llama", "generanno"),
-    "head_dim": tuple(kind for kind in _MODEL_TYPES if kind != "generanno"),
     "clip_qkv": ("olmo",),
     "sliding_window": ("mistral", "qwen2", "qwen3"),
     "use_sliding_window": ("qwen2", "qwen3"),
@@ -115,7 +114,7 @@ class Config:
             if kind not in kinds:
                 fields.check({name: (False, None)})
         width = fields.count("hidden_size")
-        if not fields.unset("head_dim"):
+        if kind != "generanno" and not fields.unset("head_dim"):
             heads = fields.count("num_attention_heads", most=COUNTS)
             head_width = fields.count("head_dim", most=COUNTS)
         elif kind == "qwen3" and not fields.has("head_dim"):
@@ -123,6 +122,7 @@ class Config:
         else:
             heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
             head_width = width // heads
+            fields.check({"head_dim": (head_width, None)})  # GENERanno's class does not read it
         check_rotary_width(head_width)
         groups = heads
         if not fields.is_null("num_key_value_heads"):
