@@ -1,6 +1,7 @@
 """Models beyond the paper's 40: against fixtures where there are some, else what can be known."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -106,3 +107,16 @@ def test_a_partial_entry_is_read_with_its_checkpoint(tmp_path):
     assert entry.preset("corrected").max_tokens == 1026
     assert entry.preset("corrected").batching == "causal"
     assert entry.source["repo"] == "LongSafari/hyenadna-tiny-1k-seqlen-hf"
+
+
+def test_the_other_generanno_is_read_with_its_checkpoint(tmp_path):
+    name = "GENERanno-prokaryote-0.5b-base"
+    unwanted = shutil.ignore_patterns("meta.json")
+    shutil.copytree(MORE / "GENERanno-eukaryote-0.5b-base", tmp_path / name, ignore=unwanted)
+    entry, address = read_model(catalog.more()[name].path, tmp_path)
+    assert address.folder == tmp_path / name
+    assert (entry.width, entry.preset("corrected").max_tokens) == (24, 8192)
+    planned = plan_checkpoint(entry, tmp_path / name)
+    assert not planned.config.causal
+    (ids,) = tokenize(planned, ["ACGTn"])
+    assert ids.tolist() == [1, 32, 33, 34, 40, 37, 1]

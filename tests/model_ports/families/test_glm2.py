@@ -12,6 +12,7 @@ from model_ports.loading.planned import family_config
 from model_ports.loading.tensors import CheckpointError, read_config
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, tokenize
+from model_ports.tokenizers.json_file import JsonTokenizer
 
 NAME = "gLM2_650M"
 
@@ -63,6 +64,7 @@ def test_what_is_not_computed_is_refused(fields, words):
 def test_tokens_are_those_of_lower_case_behind_the_strand():
     """Upper-case letters are amino acids to the tokenizer, which the port never gives it."""
     tokenizer = golden_port(NAME).tokenizer
+    assert isinstance(tokenizer, JsonTokenizer)
     cases = json.loads((FOLDERS[NAME] / "cases.json").read_text())["tokenizer_cases"]
     for case in cases:
         ids = tokenizer.tokenizer.encode(case["text"]).ids
