@@ -122,6 +122,25 @@ VARIATIONS = {
         {"norm_cfg": {"fused_add_norm": False}},
         {},
     ),
+    "PlantCAD2, two wide heads of three states": (
+        "PlantCAD2-Small-l24-d0768",
+        {
+            "layer_cfg": {
+                "mamba_cfg": {"ssm_cfg": {"d_state": 3, "headdim": 20, "d_conv": 2, "expand": 2}}
+            },
+        },
+        {
+            r"in_proj\.weight": (0, 88),
+            r"conv1d\.(weight|bias)": (0, 46),
+            r"conv1d\.weight": (2, 2),
+            r"dt_bias|A_log|mamba_(fwd|rev)\.D": (0, 2),
+        },
+    ),
+    "GENERanno, one head of keys": (
+        "GENERanno-eukaryote-0.5b-base",
+        {"num_key_value_heads": 1, "rope_theta": 90.0, "rms_norm_eps": 1e-2},
+        {r"[kv]_proj\.weight": (0, 6)},
+    ),
     "gLM2, a wider feed-forward": (
         "gLM2_650M",
         {"ffn_dim_multiplier": 1.3, "heads": 5, "norm_eps": 1e-3},
