@@ -1,6 +1,6 @@
 """Llama, Mistral and GENERanno in PyTorch: transformers' LlamaModel, which computes all.
 
-GENERanno's tokens see each other: a mask of every pair takes the place of the causal one.
+GENERanno's tokens see each other: a mask of all pairs replaces the causal one.
 """
 
 from collections.abc import Callable, Mapping

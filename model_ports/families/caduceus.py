@@ -3,7 +3,7 @@
 With `rcps` the model runs on a record and on its reverse complement, sharing parameters, and
 after every layer the two strands are exchanged: that is what the original's fused code does,
 though not what the paper says (Schiff et al. 2024), nor what the code without fused norms does.
-PlantCAD2 has Mamba-2 in the place of Mamba, and a config.json whose options are nested. Original:
+PlantCAD2 has Mamba-2 instead of Mamba, and a config.json whose options are nested. Original:
 modeling_caduceus.py of kuleshov-group's repositories, and for Mamba-2 that of the fork
 eric-czech/caduceus. No mask reaches the original; given one here, padding behind a record has no
 effect.
@@ -19,7 +19,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.fields import COUNTS, ROWS, Fields
+from model_ports.contract.fields import COMMON_FIXED, COMMON_UNUSED, COUNTS, ROWS, Fields
 from model_ports.contract.mamba2 import (
     Mamba2Sizes,
     mamba2_fixed,
@@ -35,6 +35,7 @@ from model_ports.layers.stacking import scan_layers, stack_layers
 
 _WIDEST = 2**6  # of a mixer, in widths of the model
 _FLAT, _NESTED = "ssm_cfg", "layer_cfg.mamba_cfg.ssm_cfg"  # where the options of a mixer stand
+_OBJECTS = ("norm_cfg", "layer_cfg", "layer_cfg.mamba_cfg")
 _EPSILON = 1e-5  # of the norm inside Mamba-2's mixer, which no field changes
 
 BATCHING = "masked"
@@ -60,11 +61,13 @@ FIXED = {
 _UNUSED_OPTIONS = ("dt_init", "dt_init_floor", "dt_max", "dt_min", "dt_scale", "use_fast_path")
 
 # The residual stream is float32 here whatever the precision of the layers. The complements are
-# asked for with strands alone.
+# asked for with strands alone. The objects are configurations of transformers, which may write
+# there what any of its configurations holds.
 UNUSED = (
     "residual_in_fp32", "initializer_cfg", "gradient_checkpointing_stride", "complement_map",
     *(f"{group}.{name}" for group in (_FLAT, _NESTED) for name in _UNUSED_OPTIONS),
     *mamba2_unused(_NESTED),
+    *(f"{each}.{name}" for each in _OBJECTS for name in (*COMMON_UNUSED, *COMMON_FIXED)),
 )  # fmt: skip
 
 
@@ -122,7 +125,7 @@ class Config:
         """
         fields.check(FIXED)
         nested = fields.has("layer_cfg") or fields.has("norm_cfg")
-        for name in ("norm_cfg", "layer_cfg", "layer_cfg.mamba_cfg", _NESTED):
+        for name in (*_OBJECTS, _NESTED):
             if not fields.unset(name):
                 fields.object(name)
         width, stated = fields.count("d_model"), fields.count("vocab_size", most=ROWS)

@@ -75,11 +75,18 @@ def test_nested_options_of_mamba_are_those_at_the_top():
 
 def test_nested_options_that_are_absent_are_mamba_2s_defaults():
     entry, content = catalog.get(NAME), read_config(FOLDERS[NAME]) | {"d_model": 96}
-    for absent in ({"layer_cfg": None}, {"layer_cfg": {}, "norm_cfg": None}):
+    common = {"model_type": "", "return_dict": True, "pruned_heads": {}}
+    for absent in (
+        {"layer_cfg": None},
+        {"layer_cfg": {}, "norm_cfg": None},
+        {"layer_cfg": common | {"mamba_cfg": common}, "norm_cfg": common},
+    ):
         config, unknown = family_config(entry, content | absent)
         sizes = config.mixer
         assert (sizes.inner, sizes.states, sizes.heads, sizes.convolution) == (192, 128, 3, 4)
         assert (config.epsilon, config.exchanged, unknown) == (1e-5, True, ())
+    _, unknown = family_config(entry, content | {"layer_cfg": {"mode": "mamba-only", "gates": 2}})
+    assert unknown == ("layer_cfg.gates",)
 
 
 @pytest.mark.parametrize(
