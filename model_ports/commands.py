@@ -103,6 +103,12 @@ def list_models(_: argparse.Namespace) -> int:
         "fixture: the port gives the original code's outputs on a small checkpoint; family: its "
         "family does, on other models"
     )
+    told: dict[str, list[str]] = {}  # the sizes of a model mostly have the same to tell
+    for model_id, model in catalog.more().items():
+        for text in model.fields.get("known_defects", ()):
+            told.setdefault(text, []).append(model_id)
+    for text, names in told.items():
+        print(f"\n{', '.join(names)}: {text}")
     return DONE
 
 

@@ -1,4 +1,7 @@
-"""Llama and Mistral in PyTorch: transformers' LlamaModel, which computes both."""
+"""Llama, Mistral and GENERanno in PyTorch: transformers' LlamaModel, which computes all.
+
+GENERanno's tokens see each other: a mask of all pairs replaces the causal one.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,9 +21,13 @@ def build(
     fields = {name: value for name, value in config.items() if name != "model_type"}
     model: Any = LlamaModel(LlamaConfig(**{**fields, "attn_implementation": "sdpa"}))
     fill(model, tensors, "model.")
+    encoder = config["model_type"] == "generanno"
 
     @torch.inference_mode()
     def forward(ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        if encoder:
+            seen = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
+            mask = seen[:, None, None].expand(-1, 1, ids.shape[1], -1)
         return model(ids, mask, use_cache=False).last_hidden_state
 
     return forward

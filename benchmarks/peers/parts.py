@@ -93,3 +93,23 @@ def selective_mixer(
         h = torch.exp(dt[:, t, :, None] * a) * h + gain[:, t, :, None] * b[:, t, None]
         y.append((h @ c[:, t, :, None])[..., 0])
     return torch.stack(y, 1) + weights[f"{name}.D"] * x
+
+
+def duality_mixer(weights: Weights, name: str, projected: Tensor, states: int) -> Tensor:
+    """Mamba-2 between its projections, the scan step by step; [B, L, inner]."""
+    heads, scale = len(weights[f"{name}.D"]), weights[f"{name}.norm.weight"]
+    inner = len(scale)
+    gate, mixed, step = projected.split([inner, inner + 2 * states, heads], -1)
+    kernel, bias = weights[f"{name}.conv1d.weight"], weights[f"{name}.conv1d.bias"]
+    mixed = functional.silu(causal_convolution(mixed, kernel, bias))
+    x, b, c = mixed.split([inner, states, states], -1)
+    x = x.reshape(*x.shape[:2], heads, -1)
+    dt = functional.softplus(step + weights[f"{name}.dt_bias"])
+    decay = torch.exp(dt * -torch.exp(weights[f"{name}.A_log"]))
+    gain = dt[..., None] * x
+    h, y = x.new_zeros(*x[:, 0].shape, states), []
+    for t in range(x.shape[1]):
+        h = decay[:, t, :, None, None] * h + gain[:, t, ..., None] * b[:, t, None, None]
+        y.append((h @ c[:, t, None, :, None])[..., 0])
+    y = torch.stack(y, 1) + weights[f"{name}.D"][:, None] * x
+    return rms_norm(y.flatten(2) * functional.silu(gate), scale, 1e-5)

@@ -342,7 +342,17 @@ class PortSource:
             self._planned = with_windows(self._plan(), self.settings.window)
             if unknown := self._planned.unknown_fields:
                 logging.warning("model '%s': %s", self.name, unknown_text(unknown))
+            for text in self._to_know():
+                logging.warning("model '%s': %s", self.name, text)
         return self._planned
+
+    def _to_know(self) -> Sequence[str]:
+        """Returns what is said of the model where its weights are used.
+
+        What the catalog knows of the paper's models concerns their published extractors alone.
+        """
+        concerned = self.settings.preset == "published" or self.entry.id not in catalog.entries()
+        return self.entry.known_defects if concerned and self.weights == "checkpoint" else ()
 
     def _plan(self) -> Reader:
         preset = self.settings.preset

@@ -1,9 +1,12 @@
-"""Caduceus and PlantCaduceus (Schiff et al. 2024): bidirectional Mamba, with strands or without.
+"""Caduceus, PlantCaduceus and PlantCAD2: bidirectional Mamba, with strands or without.
 
 With `rcps` the model runs on a record and on its reverse complement, sharing parameters, and
 after every layer the two strands are exchanged: that is what the original's fused code does,
-though not what the paper says. Original: modeling_caduceus.py of kuleshov-group's repositories.
-No mask reaches the original; given one here, padding behind a record has no effect.
+though not what the paper says (Schiff et al. 2024), nor what the code without fused norms does.
+PlantCAD2 has Mamba-2 instead of Mamba, and a config.json whose options are nested. Original:
+modeling_caduceus.py of kuleshov-group's repositories, and for Mamba-2 that of the fork
+eric-czech/caduceus. No mask reaches the original; given one here, padding behind a record has no
+effect.
 """
 
 import math
@@ -16,38 +19,73 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.fields import COUNTS, ROWS, Fields
+from model_ports.contract.fields import COMMON_FIXED, COMMON_UNUSED, COUNTS, ROWS, Fields
+from model_ports.contract.mamba2 import (
+    Mamba2Sizes,
+    mamba2_fixed,
+    mamba2_sizes,
+    mamba2_unused,
+    mamba2_weights,
+)
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.dense import embed, linear
-from model_ports.layers.mamba import SelectiveMixer
+from model_ports.layers.mamba import DualityMixer, SelectiveMixer
 from model_ports.layers.scans import reverse_records
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _WIDEST = 2**6  # of a mixer, in widths of the model
+_FLAT, _NESTED = "ssm_cfg", "layer_cfg.mamba_cfg.ssm_cfg"  # where the options of a mixer stand
+_OBJECTS = ("norm_cfg", "layer_cfg", "layer_cfg.mamba_cfg")
+_EPSILON = 1e-5  # of the norm inside Mamba-2's mixer, which no field changes
 
 BATCHING = "masked"
 
-# Directions are added up and share their projections; norms are RMS norms fused with the residual,
-# which decides where the strands are exchanged. The mixer is the first Mamba's.
+# Directions are added up and share their projections; norms are RMS norms. A block is a mixer
+# alone, without a feed-forward.
 FIXED = {
     "model_type": "caduceus",
     "bidirectional": True,
     "bidirectional_strategy": "add",
     "bidirectional_weight_tie": True,
-    "fused_add_norm": True,
     "rms_norm": True,
     "ssm_cfg.bias": False,
     "ssm_cfg.conv_bias": True,
     "ssm_cfg.layer": "Mamba1",
+    "norm_cfg.rms_norm": True,
+    "layer_cfg.mode": "mamba-only",
+    "layer_cfg.mamba_cfg.mlp_cfg": None,
+    **mamba2_fixed(_NESTED),
 }
 
-# The residual stream is float32 here whatever the precision of the layers. Of the mixer: how its
-# step was initialised, and which kernel runs. The complements are asked for with strands alone.
+# How Mamba's step was initialised, and which kernel runs.
+_UNUSED_OPTIONS = ("dt_init", "dt_init_floor", "dt_max", "dt_min", "dt_scale", "use_fast_path")
+
+# The residual stream is float32 here whatever the precision of the layers. The complements are
+# asked for with strands alone. The objects are configurations of transformers, which may write
+# there what any of its configurations holds.
 UNUSED = (
     "residual_in_fp32", "initializer_cfg", "gradient_checkpointing_stride", "complement_map",
-    "ssm_cfg.dt_init", "ssm_cfg.dt_init_floor", "ssm_cfg.dt_max", "ssm_cfg.dt_min",
-    "ssm_cfg.dt_scale", "ssm_cfg.use_fast_path",
+    *(f"{group}.{name}" for group in (_FLAT, _NESTED) for name in _UNUSED_OPTIONS),
+    *mamba2_unused(_NESTED),
+    *(f"{each}.{name}" for each in _OBJECTS for name in (*COMMON_UNUSED, *COMMON_FIXED)),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MambaSizes:
+    """The sizes of Mamba's mixer.
+
+    Attributes:
+        inner: Width between the projections.
+        states: States of each channel.
+        rank: Width from which the step sizes are projected.
+        convolution: Length of the short convolution.
+    """
+
+    inner: int
+    states: int
+    rank: int
+    convolution: int
 
 
 @dataclass(frozen=True)
@@ -55,19 +93,19 @@ class Config:
     """The fields of config.json that the computation depends on.
 
     Attributes:
+        mixer: The sizes of a mixer, and with them whether it is Mamba's or Mamba-2's.
         strands: Whether the reverse complement runs beside the record.
+        exchanged: Whether the strands are exchanged after every layer.
         complement: Id of each id's complement; empty without strands.
     """
 
     vocab_size: int
     width: int
-    inner: int
-    states: int
-    rank: int
-    convolution: int
+    mixer: MambaSizes | Mamba2Sizes
     layers: int
     epsilon: float
     strands: bool
+    exchanged: bool
     complement: tuple[int, ...]
 
     @property
@@ -79,29 +117,53 @@ class Config:
     def from_json(cls, fields: Fields) -> "Config":
         """Returns the config that a checkpoint's config.json states.
 
+        Caduceus's class states options at the top of the file, PlantCAD2's in objects, each of
+        which may be absent or null and has defaults then.
+
         Raises:
             FieldError: A field is missing, malformed, or asks for what is not computed here.
         """
         fields.check(FIXED)
+        nested = fields.has("layer_cfg") or fields.has("norm_cfg")
+        for name in (*_OBJECTS, _NESTED):
+            if not fields.unset(name):
+                fields.object(name)
         width, stated = fields.count("d_model"), fields.count("vocab_size", most=ROWS)
-        multiple = fields.count("pad_vocab_size_multiple")
+        multiple = fields.count("pad_vocab_size_multiple", absent=8 if nested else None)
         rows = math.ceil(stated / multiple) * multiple
-        rank = math.ceil(width / 16)
-        if not fields.is_text("ssm_cfg.dt_rank", "auto"):
-            rank = fields.count("ssm_cfg.dt_rank", most=COUNTS)
         strands = fields.flag("rcps")
+        norm = "norm_cfg." if nested else ""
+        fused = fields.flag(f"{norm}fused_add_norm", absent=True)
         return cls(
             vocab_size=rows,
             width=width,
-            inner=fields.count("ssm_cfg.expand", most=_WIDEST) * width,
-            states=fields.count("ssm_cfg.d_state", most=COUNTS),
-            rank=rank,
-            convolution=fields.count("ssm_cfg.d_conv", most=COUNTS),
+            mixer=_mixer(fields, width, nested=nested),
             layers=fields.count("n_layer", most=COUNTS),
-            epsilon=fields.number("norm_epsilon"),
+            epsilon=fields.number(f"{norm}norm_epsilon", absent=1e-5 if nested else None),
             strands=strands,
+            exchanged=strands and fused,
             complement=_complement(fields, stated, rows) if strands else (),
         )
+
+
+def _mixer(fields: Fields, width: int, *, nested: bool) -> MambaSizes | Mamba2Sizes:
+    """Returns the sizes of a mixer; absent in nested options are the defaults of mamba_ssm."""
+    group, defaults = _FLAT, dict.fromkeys(("expand", "d_state", "d_conv"))
+    if nested:
+        version = "layer_cfg.mamba_cfg.version"
+        if fields.choice(version, among=("v1", "v2"), absent="v2") == "v2":
+            return mamba2_sizes(fields, _NESTED, width)
+        group, defaults = _NESTED, {"expand": 2, "d_state": 16, "d_conv": 4}
+    rank = math.ceil(width / 16)
+    there = not nested or fields.has(f"{group}.dt_rank")
+    if there and not fields.is_text(f"{group}.dt_rank", "auto"):
+        rank = fields.count(f"{group}.dt_rank", most=COUNTS)
+    return MambaSizes(
+        inner=fields.count(f"{group}.expand", most=_WIDEST, absent=defaults["expand"]) * width,
+        states=fields.count(f"{group}.d_state", most=COUNTS, absent=defaults["d_state"]),
+        rank=rank,
+        convolution=fields.count(f"{group}.d_conv", most=COUNTS, absent=defaults["d_conv"]),
+    )
 
 
 def _complement(fields: Fields, stated: int, rows: int) -> tuple[int, ...]:
@@ -118,19 +180,19 @@ def _complement(fields: Fields, stated: int, rows: int) -> tuple[int, ...]:
     return tuple(found.get(name, i) for name, i in ids.items())
 
 
-class Block(nnx.Module):
-    """RMSNorm and Mamba in both directions, which share their projections.
+class MambaBlock(nnx.Module):
+    """RMSNorm and Mamba in both directions, which share their projections and the gate.
 
     The residual stream is float32.
     """
 
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+    def __init__(self, config: Config, sizes: MambaSizes, *, rngs: nnx.Rngs):
         self.norm = nnx.RMSNorm(config.width, epsilon=config.epsilon, rngs=rngs)
-        self.input = linear(config.width, 2 * config.inner, bias=False, rngs=rngs)
-        sizes = (config.inner, config.states, config.rank, config.convolution)
-        self.forward = SelectiveMixer(*sizes, rngs=rngs)
-        self.backward = SelectiveMixer(*sizes, rngs=rngs)
-        self.output = linear(config.inner, config.width, bias=False, rngs=rngs)
+        self.input = linear(config.width, 2 * sizes.inner, bias=False, rngs=rngs)
+        mixer = (sizes.inner, sizes.states, sizes.rank, sizes.convolution)
+        self.forward = SelectiveMixer(*mixer, rngs=rngs)
+        self.backward = SelectiveMixer(*mixer, rngs=rngs)
+        self.output = linear(sizes.inner, config.width, bias=False, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
@@ -139,6 +201,35 @@ class Block(nnx.Module):
         y = self.forward(u) + reverse_records(self.backward(reverse_records(u, mask)), mask)
         y = (y * jax.nn.silu(gate.astype(jnp.float32))).astype(u.dtype)
         return x + self.output(y).astype(jnp.float32)
+
+
+class Mamba2Block(nnx.Module):
+    """RMSNorm and Mamba-2 in both directions, which share their projections.
+
+    The gate is in the mixers, whose norms differ. The residual stream is float32.
+    """
+
+    def __init__(self, config: Config, sizes: Mamba2Sizes, *, rngs: nnx.Rngs):
+        self.norm = nnx.RMSNorm(config.width, epsilon=config.epsilon, rngs=rngs)
+        self.input = linear(config.width, sizes.projected, bias=False, rngs=rngs)
+        mixer = (sizes.inner, sizes.states, sizes.heads, sizes.convolution, _EPSILON)
+        self.forward = DualityMixer(*mixer, rngs=rngs)
+        self.backward = DualityMixer(*mixer, rngs=rngs)
+        self.output = linear(sizes.inner, config.width, bias=False, rngs=rngs)
+
+    def __call__(
+        self, x: Float[Array, "B L D"], mask: Bool[Array, "B L"] | None
+    ) -> Float[Array, "B L D"]:
+        u = self.input(self.norm(x).astype(self.input.kernel.dtype))
+        y = self.forward.mix(u)
+        y += reverse_records(self.backward.mix(reverse_records(u, mask)), mask)
+        return x + self.output(y.astype(u.dtype)).astype(jnp.float32)
+
+
+def _block(config: Config, rngs: nnx.Rngs) -> MambaBlock | Mamba2Block:
+    if isinstance(config.mixer, Mamba2Sizes):
+        return Mamba2Block(config, config.mixer, rngs=rngs)
+    return MambaBlock(config, config.mixer, rngs=rngs)
 
 
 class Model(nnx.Module):
@@ -150,7 +241,7 @@ class Model(nnx.Module):
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
         self.tokens = embed(config.vocab_size, config.width, rngs=rngs)
-        self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
+        self.blocks = stack_layers(lambda rngs: _block(config, rngs), config.layers, rngs)
         self.norm = nnx.RMSNorm(config.width, epsilon=config.epsilon, rngs=rngs)
 
     def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
@@ -164,9 +255,11 @@ class Model(nnx.Module):
         x = self.tokens(jnp.concatenate([ids, complement])).astype(jnp.float32)
         both = None if mask is None else jnp.concatenate([mask, mask])
 
-        def apply(block: Block, x: Array) -> Array:
-            record, complement = jnp.split(x, 2)
-            return block(_reverse_complement(jnp.concatenate([complement, record]), both), both)
+        def apply(block: MambaBlock | Mamba2Block, x: Array) -> Array:
+            if self.config.exchanged:
+                record, complement = jnp.split(x, 2)
+                x = _reverse_complement(jnp.concatenate([complement, record]), both)
+            return block(x, both)
 
         def join(x: Array) -> Array:
             record, complement = jnp.split(x, 2)
@@ -205,6 +298,9 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     ]
     for source, path in (("mamba_fwd", "forward"), ("mamba_rev", "backward")):
         here, there = f"{mixer}.{source}", f"blocks.{path}"
+        if isinstance(config.mixer, Mamba2Sizes):
+            rules += mamba2_weights(here, there)
+            continue
         rules += [
             Weight(f"{here}.conv1d.weight", f"{there}.kernel", lambda w: w[:, 0]),
             Weight(f"{here}.conv1d.bias", f"{there}.bias"),
@@ -222,6 +318,6 @@ SHARDING = (
     (r"blocks\.(forward|backward)\.project\.kernel", (None, "model", None)),
 )
 
-FLOAT32 = (r"blocks\.(forward|backward)\.(log_decay|skip|step\..*)",)
+FLOAT32 = (r"blocks\.(forward|backward)\.(log_decay|skip|step\..*|step_bias)",)
 
 TINY = {"d_model": 32, "n_layer": 2}

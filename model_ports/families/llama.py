@@ -1,11 +1,12 @@
-"""Llama decoders and their descendants: Mistral, Qwen2, Qwen3, OLMo and OLMo 2.
+"""Llama decoders and their descendants: Mistral, Qwen2, Qwen3, OLMo, OLMo 2 and GENERanno.
 
 METAGENE-1, GenomeOcean, GENERator, OmniNA and BioFM are Llamas and Mistrals: pre-norm blocks with
 RMSNorm, rotary positions, grouped-query attention and a gated feed-forward (Touvron et al. 2023;
 Jiang et al. 2023). What the others change, each by a field of `Config`: biases (Qwen2), norms of
-queries and keys (Qwen3, OLMo 2), LayerNorm without parameters and clipped projections (OLMo), and
-the norm behind each sublayer instead of before it (OLMo 2). Original: transformers'
-modeling_llama.py and the files of the same kind.
+queries and keys (Qwen3, OLMo 2), LayerNorm without parameters and clipped projections (OLMo),
+the norm behind each sublayer instead of before it (OLMo 2), and attention to all tokens, which
+makes GENERanno an encoder. Original: transformers' modeling_llama.py and the files of the same
+kind, and modeling_generanno.py of GenerTeam's repositories.
 """
 
 from collections.abc import Mapping
@@ -24,13 +25,13 @@ from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
 from model_ports.layers.positions import rotary_table, rotate, scaled_frequencies
 from model_ports.layers.stacking import scan_layers, stack_layers
 
-_MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2")
+_MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "generanno")
 
 # What only some of the original classes read: of the others, another value means nothing to the
 # original, and is refused for what it was meant to say.
 _READ_BY: Mapping[str, tuple[str, ...]] = {
-    "attention_bias": ("llama", "qwen3", "olmo", "olmo2"),
-    "mlp_bias": ("llama",),
+    "attention_bias": ("llama", "qwen3", "olmo", "olmo2", "generanno"),
+    "mlp_bias": ("llama", "generanno"),
     "clip_qkv": ("olmo",),
     "sliding_window": ("mistral", "qwen2", "qwen3"),
     "use_sliding_window": ("qwen2", "qwen3"),
@@ -50,7 +51,7 @@ FIXED = {"use_mrope": (False, None)}  # positions of images, in some of Qwen2's 
 
 # Dropouts; the product in parts that `pretraining_tp` asks for, whose sum is the same; the trained
 # context, which no table ends; the layers that `layer_types` or a window say more of; and what
-# BioFM's tokenizer reads. A decoder is causal whatever `is_decoder` says.
+# BioFM's tokenizer reads. Which tokens are seen follows from the type, whatever `is_decoder` says.
 UNUSED = (
     "attention_dropout", "pretraining_tp", "is_decoder", "max_position_embeddings",
     "max_window_layers", "max_sequence_length", "tokenizer_config",
@@ -72,6 +73,7 @@ class Config:
         clip: The largest magnitude of queries, keys and values; None: any.
         plain_norm: Whether norms are LayerNorms without parameters.
         post_norm: Whether the norms stand behind the sublayers, before the residual is added.
+        causal: Whether a token sees itself and those before it only, instead of all.
     """
 
     vocab_size: int
@@ -92,6 +94,7 @@ class Config:
     clip: float | None
     plain_norm: bool
     post_norm: bool
+    causal: bool
 
     @property
     def max_tokens(self) -> int | None:
@@ -111,7 +114,7 @@ class Config:
             if kind not in kinds:
                 fields.check({name: (False, None)})
         width = fields.count("hidden_size")
-        if not fields.unset("head_dim"):
+        if kind != "generanno" and not fields.unset("head_dim"):
             heads = fields.count("num_attention_heads", most=COUNTS)
             head_width = fields.count("head_dim", most=COUNTS)
         elif kind == "qwen3" and not fields.has("head_dim"):
@@ -119,6 +122,7 @@ class Config:
         else:
             heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
             head_width = width // heads
+            fields.check({"head_dim": (head_width, None)})  # GENERanno's class does not read it
         check_rotary_width(head_width)
         groups = heads
         if not fields.is_null("num_key_value_heads"):
@@ -160,6 +164,7 @@ class Config:
             ),
             plain_norm=kind == "olmo",
             post_norm=kind == "olmo2",
+            causal=kind != "generanno",
         )
 
 
@@ -198,7 +203,7 @@ def _norm(config: Config, rngs: nnx.Rngs) -> nnx.Module:
 
 
 class Block(nnx.Module):
-    """Causal attention and gated feed-forward, each with a norm before or behind it."""
+    """Attention and gated feed-forward, each with a norm before or behind it."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
@@ -251,7 +256,8 @@ class Block(nnx.Module):
         table = _table(config, x.shape[1])
         query, key = rotate(query, table), rotate(key, table)
         allowed = _within(x.shape[1], window)
-        return self.output(attend(query, key, value, mask, causal=True, allowed=allowed))
+        mixed = attend(query, key, value, mask, causal=config.causal, allowed=allowed)
+        return self.output(mixed)
 
     def _feed_forward(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         return self.down(ACTIVATIONS[self.config.activation](self.gate(x)) * self.up(x))
@@ -267,7 +273,7 @@ def _table(config: Config, length: int) -> tuple[Float[Array, "L pairs"], Float[
 
 
 class Model(nnx.Module):
-    """The decoder; without `attention_mask` every token before is seen, padding too."""
+    """The decoder, or encoder; without `attention_mask` padding is seen like other tokens."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config

@@ -16,6 +16,13 @@ from jaxtyping import Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated
+from model_ports.contract.mamba2 import (
+    Mamba2Sizes,
+    mamba2_fixed,
+    mamba2_sizes,
+    mamba2_unused,
+    mamba2_weights,
+)
 from model_ports.contract.weights import (
     Ignored,
     Weight,
@@ -23,15 +30,14 @@ from model_ports.contract.weights import (
     norm_weights,
     padded_rows,
 )
-from model_ports.layers.convolutions import short_causal_convolution
 from model_ports.layers.dense import embed, linear
-from model_ports.layers.scans import reverse_records, state_space_duality
+from model_ports.layers.mamba import DualityMixer
+from model_ports.layers.scans import reverse_records
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5
 _WIDENING = 4  # of the feed-forward, where config.json does not state its width
 _MULTIPLE = 128  # that the width of the feed-forward is rounded up to
-_WIDEST = 2**6  # of a mixer, in widths of the model
 
 BATCHING = "masked"
 
@@ -41,15 +47,7 @@ FIXED = {
     "rms_norm": True,
     "attn_layer_idx": [],
     "ssm_cfg.layer": Stated("Mamba2"),
-    "ssm_cfg.ngroups": 1,
-    "ssm_cfg.d_ssm": None,
-    "ssm_cfg.D_has_hdim": False,
-    "ssm_cfg.rmsnorm": True,
-    "ssm_cfg.norm_before_gate": False,
-    "ssm_cfg.dt_limit": [0.0, math.inf],
-    "ssm_cfg.bias": False,
-    "ssm_cfg.conv_bias": True,
-    "ssm_cfg.activation": ("silu", "swish"),
+    **mamba2_fixed("ssm_cfg"),
 }
 
 # Kernels, initial values and the residual's precision, which is float32 here; and fields that the
@@ -57,8 +55,7 @@ FIXED = {
 # transformers' Mamba2, whose defaults the file holds.
 UNUSED = (
     "attn_cfg", "d_intermediate", "fused_add_norm", "residual_in_fp32", "tie_embeddings",
-    "ssm_cfg.A_init_range", "ssm_cfg.chunk_size", "ssm_cfg.conv_init", "ssm_cfg.dt_init_floor",
-    "ssm_cfg.dt_max", "ssm_cfg.dt_min", "ssm_cfg.use_mem_eff_path", "chunk_size", "conv_kernel",
+    *mamba2_unused("ssm_cfg"), "chunk_size", "conv_kernel",
     "expand", "head_dim", "hidden_act", "hidden_size", "layer_norm_epsilon", "n_groups",
     "num_heads", "num_hidden_layers", "rescale_prenorm_residual", "state_size",
     "time_step_floor", "time_step_limit", "time_step_max", "time_step_min", "time_step_rank",
@@ -73,18 +70,10 @@ class Config:
     vocab_size: int
     rows: int
     width: int
-    inner: int
-    states: int
-    head_width: int
-    convolution: int
+    mixer: Mamba2Sizes
     feed_forward: int
     layers: int
     pad_id: int
-
-    @property
-    def heads(self) -> int:
-        """The number of heads of a mixer."""
-        return self.inner // self.head_width
 
     @property
     def max_tokens(self) -> int | None:
@@ -101,17 +90,12 @@ class Config:
         fields.check(FIXED)
         width, rows = fields.count("d_model"), fields.count("vocab_size", most=ROWS)
         multiple = fields.count("pad_vocab_size_multiple")
-        inner = fields.count("ssm_cfg.expand", most=_WIDEST, absent=2) * width
-        head_width = fields.divisor("ssm_cfg.headdim", of="the inner width", whole=inner, absent=64)
         feed_forward = fields.count("intermediate_size", absent=_WIDENING * width)
         return cls(
             vocab_size=rows,
             rows=math.ceil(rows / multiple) * multiple,
             width=width,
-            inner=inner,
-            states=fields.count("ssm_cfg.d_state", most=COUNTS, absent=128),
-            head_width=head_width,
-            convolution=fields.count("ssm_cfg.d_conv", most=COUNTS, absent=4),
+            mixer=mamba2_sizes(fields, "ssm_cfg", width),
             feed_forward=math.ceil(feed_forward / _MULTIPLE) * _MULTIPLE,
             layers=fields.count("n_layer", most=COUNTS),
             pad_id=fields.count("pad_token_id", least=0, most=rows - 1),
@@ -122,35 +106,19 @@ def _norm(width: int, rngs: nnx.Rngs) -> nnx.RMSNorm:
     return nnx.RMSNorm(width, epsilon=_EPSILON, rngs=rngs)
 
 
-class Mixer(nnx.Module):
-    """Mamba-2 with one group: one projection, one convolution, gated norm."""
+class Mixer(DualityMixer):
+    """Mamba-2 with its projections."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        self.config = config
-        inner, states, heads = config.inner, config.states, config.heads
-        mixed = inner + 2 * states
-        normal = nnx.initializers.normal(0.02)
-        self.input = linear(config.width, inner + mixed + heads, bias=False, rngs=rngs)
-        self.kernel = nnx.Param(normal(rngs.params(), (mixed, config.convolution)))
-        self.bias = nnx.Param(jnp.zeros(mixed))
-        self.step_bias = nnx.Param(jnp.zeros(heads))
-        self.log_decay = nnx.Param(jnp.zeros(heads))
-        self.skip = nnx.Param(jnp.ones(heads))
-        self.norm = _norm(inner, rngs)
-        self.output = linear(inner, config.width, bias=False, rngs=rngs)
+        sizes = config.mixer
+        self.input = linear(config.width, sizes.projected, bias=False, rngs=rngs)
+        super().__init__(
+            sizes.inner, sizes.states, sizes.heads, sizes.convolution, _EPSILON, rngs=rngs
+        )
+        self.output = linear(sizes.inner, config.width, bias=False, rngs=rngs)
 
     def __call__(self, u: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
-        inner, states, heads = self.config.inner, self.config.states, self.config.heads
-        mixed = inner + 2 * states
-        gate, mix, step = jnp.split(self.input(u), (inner, inner + mixed), axis=-1)
-        mix = jax.nn.silu(short_causal_convolution(mix, self.kernel[...], self.bias[...]))
-        x, b, c = jnp.split(mix.astype(jnp.float32), (inner, inner + states), axis=-1)
-        x = x.reshape(*x.shape[:2], heads, -1)
-        dt = jax.nn.softplus(step.astype(jnp.float32) + self.step_bias[...])
-        y = state_space_duality(x, dt, -jnp.exp(self.log_decay[...]), b, c)
-        y = (y + self.skip[...][:, None] * x).reshape(*u.shape[:2], inner)
-        y = self.norm(y * jax.nn.silu(gate.astype(jnp.float32)))  # the gate comes first
-        return self.output(y.astype(u.dtype))
+        return self.output(self.mix(self.input(u)).astype(u.dtype))
 
 
 class Block(nnx.Module):
@@ -242,18 +210,12 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         norms = {
             f"{layer}.norm": f"{block}.mixer_norm",
             f"{layer}.norm2": f"{block}.feed_forward_norm",
-            f"{layer}.mixer.norm": f"{block}.mixer.norm",
             f"{backbone}.norm_f": f"{direction}.norm",
         }
-        mixer = f"{layer}.mixer"
         rules += [
             *linear_weights(linears, bias=False),
             *norm_weights(norms, bias=False),
-            Weight(f"{mixer}.conv1d.weight", f"{block}.mixer.kernel", lambda w: w[:, 0]),
-            Weight(f"{mixer}.conv1d.bias", f"{block}.mixer.bias"),
-            Weight(f"{mixer}.dt_bias", f"{block}.mixer.step_bias"),
-            Weight(f"{mixer}.A_log", f"{block}.mixer.log_decay"),
-            Weight(f"{mixer}.D", f"{block}.mixer.skip"),
+            *mamba2_weights(f"{layer}.mixer", f"{block}.mixer"),
         ]
     return tuple(rules)
 

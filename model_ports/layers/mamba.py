@@ -1,6 +1,6 @@
-"""Mamba's mixer for one direction, which several families share.
+"""The mixers of Mamba and of Mamba-2 for one direction, which several families share.
 
-Letters of shapes: B batch, L length, D inner width.
+Letters of shapes: B batch, L length, D inner width, P width of a projection.
 """
 
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 
 from model_ports.layers.convolutions import short_causal_convolution
 from model_ports.layers.dense import linear
-from model_ports.layers.scans import selective_scan
+from model_ports.layers.scans import selective_scan, state_space_duality
 
 
 class SelectiveMixer(nnx.Module):
@@ -64,3 +64,50 @@ class SelectiveMixer(nnx.Module):
         dt = jax.nn.softplus(self.step(low.astype(jnp.float32)))
         y = selective_scan(wide, dt, -jnp.exp(self.log_decay[...]), b, c)
         return y + self.skip[...] * wide
+
+
+class DualityMixer(nnx.Module):
+    """Mamba-2 between its projections (Dao and Gu 2024), causal, with one group of states.
+
+    The projection holds, one after the other, the gate [D], the channels [D], the input and output
+    weights of the states, and the step of each head. The gate comes before the norm.
+
+    Args:
+        inner: Inner width D.
+        states: States of each channel.
+        heads: Heads, each with one decay.
+        convolution: Length of the short convolution.
+        epsilon: Epsilon of the norm.
+        rngs: Source of the random weights.
+    """
+
+    def __init__(
+        self,
+        inner: int,
+        states: int,
+        heads: int,
+        convolution: int,
+        epsilon: float,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.inner, self.states, self.heads = inner, states, heads
+        mixed = inner + 2 * states
+        self.kernel = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), (mixed, convolution)))
+        self.bias = nnx.Param(jnp.zeros(mixed))
+        self.step_bias = nnx.Param(jnp.zeros(heads))
+        self.log_decay = nnx.Param(jnp.zeros(heads))
+        self.skip = nnx.Param(jnp.ones(heads))
+        self.norm = nnx.RMSNorm(inner, epsilon=epsilon, rngs=rngs)
+
+    def mix(self, projected: Float[Array, "B L P"]) -> Float32[Array, "B L D"]:
+        """Mixes each head with what was before it; scan, skip, gate and norm are float32."""
+        inner, states = self.inner, self.states
+        gate, mixed, step = jnp.split(projected, (inner, 2 * inner + 2 * states), axis=-1)
+        mixed = jax.nn.silu(short_causal_convolution(mixed, self.kernel[...], self.bias[...]))
+        x, b, c = jnp.split(mixed.astype(jnp.float32), (inner, inner + states), axis=-1)
+        x = x.reshape(*x.shape[:2], self.heads, -1)
+        dt = jax.nn.softplus(step.astype(jnp.float32) + self.step_bias[...])
+        y = state_space_duality(x, dt, -jnp.exp(self.log_decay[...]), b, c)
+        y = (y + self.skip[...][:, None] * x).reshape(*projected.shape[:2], inner)
+        return self.norm(y * jax.nn.silu(gate.astype(jnp.float32)))

@@ -37,7 +37,8 @@ from model_ports.tokenizers.json_file import JsonTokenizer
 from model_ports.tokenizers.spaced import kmers_of
 from model_ports.tokenizers.trial import check_reads_dna
 
-_OF_CODE = ("character", "utf-8", "generator")  # tokenizers that repositories have as code
+# Kinds of tokenizers that repositories have as code.
+_OF_CODE = ("character", "utf-8", "generator", "generanno")
 _LONGEST = 10**9  # transformers writes 1e30 where a tokenizer has no limit
 _SHOWN = 60  # letters of a value in an error
 
@@ -49,10 +50,13 @@ class Kind(NamedTuple):
         family: Module of `model_ports.families`.
         like: The model of the catalog whose code it shares, where that is not transformers': its
             batching and unstated facts count, and its tokenizer where that is code too.
+        prepared: Whether that model's tokenizer counts whatever the files are, as records are
+            prepared for it.
     """
 
     family: str
     like: str | None = None
+    prepared: bool = False
 
 
 # By `model_type`, or by the module that `auto_map` names, whose code is known here.
@@ -78,6 +82,8 @@ KINDS: Mapping[str, Kind] = {
     "modeling_esm": Kind("esm", "nucleotide-transformer-v2-50m-multi-species"),
     "modeling_generator": Kind("llama", "GENERator-eukaryote-1.2b-base"),
     "hyenadna": Kind("hyena", "hyenadna-medium-160k-seqlen-hf"),
+    "generanno": Kind("llama", "GENERanno-eukaryote-0.5b-base"),
+    "gLM2": Kind("glm2", "gLM2_650M", prepared=True),
     "caduceus": Kind("caduceus", "caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3"),
     "stripedhyena": Kind("striped_hyena", "evo-1-131k-base"),
     "olmo-gfm": Kind("olmo", "Omni-DNA-300M"),
@@ -117,7 +123,7 @@ def describe(
     entry = _unfilled_entry(name, kind.family, content, unstated, _dtype(folder, content))
     config, _ = family_config(entry, content)
     graphdef, abstract = abstract_model(kind.family, config)
-    tokenizer = stated.get("tokenizer") or _tokenizer(folder, like)
+    tokenizer = stated.get("tokenizer") or _tokenizer(folder, kind, like)
     _try_tokenizer(folder, tokenizer, config.vocab_size)
     params = sum(map(math.prod, parameter_shapes(abstract).values()))
     width = _width(graphdef, abstract)
@@ -295,12 +301,14 @@ def _stated_limits(folder: Path, content: Mapping[str, Any]) -> Iterator[int | N
             yield limit
 
 
-def _tokenizer(folder: Path, like: catalog.Entry | None) -> Mapping[str, Any]:
+def _tokenizer(folder: Path, kind: Kind, like: catalog.Entry | None) -> Mapping[str, Any]:
     """Returns the options of the folder's tokenizer.
 
     Raises:
         TokenizerError: There is none, or it cannot be read.
     """
+    if like and kind.prepared:
+        return like.tokenizer
     if (folder / "tokenizer.json").is_file():
         options: dict[str, Any] = {"kind": "json"}
     elif like and like.tokenizer["kind"] in _OF_CODE:

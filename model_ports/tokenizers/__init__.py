@@ -9,6 +9,7 @@ from model_ports.tokenizers.base import Tokenizer, TokenizerError
 from model_ports.tokenizers.bases import bases_tokenizer
 from model_ports.tokenizers.character import character_tokenizer
 from model_ports.tokenizers.dna_gpt import dna_gpt_tokenizer
+from model_ports.tokenizers.generanno import generanno_tokenizer
 from model_ports.tokenizers.generator import generator_tokenizer
 from model_ports.tokenizers.json_file import json_tokenizer
 from model_ports.tokenizers.kmer import kmer_tokenizer
@@ -43,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "utf-8": Kind(utf8_tokenizer, ("pad",)),
     "bases": Kind(bases_tokenizer, ("uracil", "centred")),
+    "generanno": Kind(generanno_tokenizer),
     "generator": Kind(generator_tokenizer, ("k",)),
     "dna-gpt": Kind(dna_gpt_tokenizer, ("k", "dynamic_kmer")),
 }

@@ -1,5 +1,6 @@
 """The protocol of tokenizers, which turn records into token ids."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError, read_text
 
 PRINTABLE = "".join(map(chr, range(33, 127)))  # ASCII, without white space
+_ID = re.compile("[0-9]{1,9}")  # fits int32
 _MOST_K = 8  # 5 ** 8 k-mers are the most that a table of them is made for
 
 
@@ -131,6 +133,21 @@ def file_fields(path: Path) -> dict[str, Any]:
         return read_object(path)
     except FileError as error:
         raise TokenizerError(str(error)) from error
+
+
+def file_ids(path: Path) -> dict[str, int]:
+    """Returns the ids of a vocabulary of lines 'piece id'; blank lines are passed over.
+
+    Raises:
+        TokenizerError: The file cannot be read, or a line is another.
+    """
+    ids = {}
+    for line in filter(str.strip, file_text(path).splitlines()):
+        piece, _, number = line.partition(" ")
+        if not _ID.fullmatch(number.strip()):
+            raise TokenizerError(f"{path}: line {line[:40]!r} is not 'piece id'")
+        ids[piece] = int(number)
+    return ids
 
 
 def check_k(path: Path, k: Any) -> int:

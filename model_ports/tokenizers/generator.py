@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from model_ports.tokenizers.base import TokenizerError, check_k, file_fields, file_text
+from model_ports.tokenizers.base import TokenizerError, check_k, file_fields, file_ids
 
 _FRAME = 6  # records are trimmed to its multiples, whatever k is
 _BOS = "<s>"
 _SPECIALS = 32  # the first ids; DNA never gives one of those without a name here
-_ID = re.compile("[0-9]{1,9}")  # fits int32
 _NAMED = ("<oov>", _BOS, "</s>", "<pad>", "<mask>")
 
 
@@ -69,8 +68,7 @@ def generator_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Gene
         path = folder / "tokenizer_config.json"
         k = check_k(path, file_fields(path).get("k", k))
     if folder is not None and (folder / "vocab.txt").is_file():
-        lines = file_text(folder / "vocab.txt").splitlines()
-        ids = dict(_entry(folder / "vocab.txt", line) for line in lines if line.strip())
+        ids = file_ids(folder / "vocab.txt")
         missing = [token for token in _NAMED if token not in ids]
         if missing:
             raise TokenizerError(f"{folder / 'vocab.txt'}: no {', '.join(missing)}")
@@ -80,10 +78,3 @@ def generator_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Gene
     specials = [re.escape(token) for token in ids if token.startswith("<")]
     pieces = rf"{'|'.join(specials)}|[A-Z]{{1,{k}}}|."
     return GeneratorTokenizer(ids, re.compile(pieces, re.DOTALL), ids["<pad>"])
-
-
-def _entry(path: Path, line: str) -> tuple[str, int]:
-    piece, _, number = line.partition(" ")
-    if not _ID.fullmatch(number.strip()):
-        raise TokenizerError(f"{path}: line {line[:40]!r} is not 'piece id'")
-    return piece, int(number)

@@ -24,6 +24,7 @@ def _upper_else_n(sequence: str) -> str:
 # What some extractors do to a record before tokenizing it.
 LETTERS: Mapping[str, Callable[[str], str]] = {
     "as-is": lambda sequence: sequence,
+    "lower": str.lower,
     "upper-ACGT-else-N": _upper_else_n,
 }
 

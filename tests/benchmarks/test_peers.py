@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden_ports import GOLDEN
+from golden_ports import FOLDERS
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.long_families import peer
@@ -26,8 +26,8 @@ pytest.importorskip("transformers")
 
 ROOT = Path(__file__).parents[2]
 PEERS = {path.stem for path in (ROOT / "benchmarks" / "peers").glob("[!_]*.py")} - {"parts"}
-IDS = [entry.id for entry in catalog.entries().values() if entry.family in PEERS]
-MASKED = [m for m in IDS if catalog.get(m).family in ("esm", "llama", "mosaic_bert")]
+IDS = [model_id for model_id in FOLDERS if catalog.get(model_id).family in PEERS]
+MASKED = [m for m in IDS if catalog.get(m).family in ("esm", "glm2", "llama", "mosaic_bert")]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def one_thread():
 
 def golden(model_id):
     """A fixture's peer, the names of its arrays, the arrays, and how far they may be off."""
-    folder = GOLDEN / model_id
+    folder = FOLDERS[model_id]
     config = json.loads((folder / "config.json").read_text())
     check = json.loads((folder / "meta.json").read_text())["check"]
     forward = peer(model_id).build(config, load_file(folder / "model.safetensors"))
@@ -112,6 +112,40 @@ VARIATIONS = {
             r"x_proj\.weight": (0, 13),
         },
     ),
+    "PlantCAD2, one layer": (
+        "PlantCAD2-Small-l24-d0768",
+        {"n_layer": 1},
+        {r"layers\.1\.": (0, 0)},
+    ),
+    "PlantCAD2, strands that are not exchanged": (
+        "PlantCAD2-Small-l24-d0768",
+        {"norm_cfg": {"fused_add_norm": False}},
+        {},
+    ),
+    "PlantCAD2, two wide heads of three states": (
+        "PlantCAD2-Small-l24-d0768",
+        {
+            "layer_cfg": {
+                "mamba_cfg": {"ssm_cfg": {"d_state": 3, "headdim": 20, "d_conv": 2, "expand": 2}}
+            },
+        },
+        {
+            r"in_proj\.weight": (0, 88),
+            r"conv1d\.(weight|bias)": (0, 46),
+            r"conv1d\.weight": (2, 2),
+            r"dt_bias|A_log|mamba_(fwd|rev)\.D": (0, 2),
+        },
+    ),
+    "GENERanno, one head of keys": (
+        "GENERanno-eukaryote-0.5b-base",
+        {"num_key_value_heads": 1, "rope_theta": 90.0, "rms_norm_eps": 1e-2},
+        {r"[kv]_proj\.weight": (0, 6)},
+    ),
+    "gLM2, a wider feed-forward": (
+        "gLM2_650M",
+        {"ffn_dim_multiplier": 1.3, "heads": 5, "norm_eps": 1e-3},
+        {r"w[13]\.weight": (0, 108), r"w2\.weight": (1, 108)},
+    ),
     "eccDNAMamba, convolution of two": (
         "eccdnamamba_weights",
         {"ssm_cfg": {"d_conv": 2}},
@@ -130,7 +164,7 @@ VARIATIONS = {
 def test_port_and_peer_agree_on_other_configs(name, tmp_path):
     model_id, fields, sizes = VARIATIONS[name]
     folder = tmp_path / model_id
-    shutil.copytree(GOLDEN / model_id, folder)
+    shutil.copytree(FOLDERS[model_id], folder)
     config = json.loads((folder / "config.json").read_text())
     for field, value in fields.items():
         inner = config if field in config else config["config"]

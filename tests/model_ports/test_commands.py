@@ -48,6 +48,7 @@ def test_list_names_forty_models():
     assert done.returncode == 0
     assert NAME in done.stdout
     assert "of 40 models are ported" in done.stdout
+    assert "gLM2_150M, gLM2_650M: upper-case letters are amino acids to this model" in done.stdout
 
 
 def test_verify_prints_a_line_a_folder(fixture):

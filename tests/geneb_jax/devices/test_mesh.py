@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from golden_ports import GOLDEN
+from golden_ports import FOLDERS, GOLDEN
 from jax.sharding import AbstractMesh, PartitionSpec
 
 from geneb_jax.config import ConfigError, default_config, parse_config
@@ -27,6 +27,11 @@ HERE = Path(__file__).parent
 NT = "nucleotide-transformer-v2-50m-multi-species"
 # The last fixture of each family; their widths are divided by eight, as not all of the others are.
 FAMILIES = list({catalog.get(f.name).family: f for f in sorted(GOLDEN.iterdir())}.values())
+# Beyond the paper's 40: another family, and blocks of another kind.
+FAMILIES += [
+    FOLDERS[name]
+    for name in ("gLM2_650M", "GENERanno-eukaryote-0.5b-base", "PlantCAD2-Small-l24-d0768")
+]
 
 
 def differences(layouts, folders):
@@ -84,7 +89,7 @@ def test_a_large_parameter_without_a_rule_is_split_where_it_can_be():
     }
 
 
-@pytest.mark.parametrize("model_id", sorted(catalog.entries()))
+@pytest.mark.parametrize("model_id", sorted(FOLDERS))
 def test_full_size_models_are_split_evenly(model_id):
     """So that four devices of 16 GB take one of seven billion parameters in float32."""
     entry = catalog.get(model_id)

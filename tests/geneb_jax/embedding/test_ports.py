@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
-from golden_ports import GOLDEN, golden_port
+from golden_ports import GOLDEN, MORE, golden_port
 
 import geneb_jax
 from geneb_jax.benchmark import CUSTOM, TaskInfo
@@ -273,3 +274,23 @@ def test_progress_is_of_all_records_whatever_is_kept_or_in_several_tasks(tmp_pat
     opened.prepare(tasks, again.append)
     assert (sum(first), sum(both)) == (6, 6 + 8)
     assert not again  # all is kept: nothing takes time
+
+
+def test_what_is_to_know_of_a_model_is_said_where_its_weights_are_used(caplog):
+    more = "gLM2_650M"
+    assert geneb_jax.embed(more, ["ACGT"], checkpoints_dir=MORE).shape == (1, 30)
+    said = [r.getMessage() for r in caplog.records if "amino acids" in r.getMessage()]
+    assert said == [f"model '{more}': {catalog.get(more).known_defects[0]}"]
+    caplog.clear()
+    geneb_jax.embed(f"{more}:random:tiny", ["ACGT"], checkpoints_dir=MORE)
+    assert not [r for r in caplog.records if "amino acids" in r.getMessage()]
+
+
+def test_defects_of_a_published_extractor_are_said_with_its_preset(caplog):
+    name = "caduceus-ps_seqlen-131k_d_model-256_n_layer-16"
+    settings = Settings(data=DataSettings(checkpoints_dir=GOLDEN))
+    find_source(name, settings).check([])
+    assert not [r for r in caplog.records if name in r.getMessage()]
+    find_source(name, replace(settings, embedding=EmbeddingSettings(preset="published"))).check([])
+    said = [r.getMessage() for r in caplog.records if name in r.getMessage()]
+    assert said == [f"model '{name}': {text}" for text in catalog.get(name).known_defects]

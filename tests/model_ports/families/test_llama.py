@@ -1,21 +1,24 @@
 import json
 import shutil
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import transformers
-from golden_ports import GOLDEN, golden_port, golden_records
+from golden_ports import FOLDERS, GOLDEN, golden_port, golden_records
 from saved_models import VOCABULARY, check_agrees, random_model
 
 from model_ports import catalog
 from model_ports.families.llama import _within
-from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.planned import family_config, plan_checkpoint
 from model_ports.loading.ports import load_port
+from model_ports.loading.tensors import CheckpointError
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, tokenize
 
 MISTRAL = "GenomeOcean-500M"
+GENERANNO = "GENERanno-eukaryote-0.5b-base"
 
 
 def windowed(folder, window):
@@ -117,3 +120,40 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_f
 def test_agrees_with_transformers(tmp_path, name, head, fields):
     config = getattr(transformers, f"{name}Config")(**TINY | fields)
     check_agrees("llama", random_model(getattr(transformers, name + head), config), tmp_path)
+
+
+def hidden(port, encoded):
+    """The hidden states of token ids in a padded batch, of all layers, and its mask."""
+    inputs = collate(port, encoded, max(map(len, encoded)))
+    taps = (*range(port.config.layers), -1)
+    found = jax.jit(lambda state, x: forward(port, state, x, taps))(port.state, inputs).states
+    return np.stack([np.asarray(found[tap]) for tap in taps]), inputs["attention_mask"]
+
+
+def means(port, encoded):
+    """The mean final state of each record."""
+    found, mask = hidden(port, encoded)
+    return np.stack([state[seen].mean(0) for state, seen in zip(found[-1], mask, strict=True)])
+
+
+def test_generanno_sees_all_tokens():
+    port, golden = golden_port(GENERANNO), np.load(FOLDERS[GENERANNO] / "golden.npz")
+    encoded = tokenize(port, golden_records(GENERANNO))
+    found, mask = hidden(port, encoded)
+    np.testing.assert_allclose(found[:, mask], golden["all_hidden"][:, mask], rtol=0, atol=5e-5)
+    np.testing.assert_allclose(found[-1][:, 0], golden["first_token"], rtol=0, atol=5e-5)
+    bases = golden["base_mask"].astype(bool)
+    pooled = [state[seen].mean(0) for state, seen in zip(found[-1], bases, strict=True)]
+    np.testing.assert_allclose(pooled, golden["pooled_bases"], rtol=0, atol=2e-5)
+    bare = [ids[1:-1] for ids in encoded]
+    np.testing.assert_allclose(means(port, bare), golden["pooled_no_specials"], rtol=0, atol=2e-5)
+    closed = [np.append(ids[:-1], np.int32(2)) for ids in encoded]  # </s> behind
+    np.testing.assert_allclose(means(port, closed), golden["pooled_bos_eos"], rtol=0, atol=2e-5)
+
+
+def test_a_head_width_means_nothing_to_generanno():
+    content = json.loads((FOLDERS[GENERANNO] / "config.json").read_text())
+    entry = catalog.get(GENERANNO)
+    assert family_config(entry, content)[0].head_width == 6
+    with pytest.raises(CheckpointError, match="head_dim is 8; only 6 or null is computed"):
+        family_config(entry, content | {"head_dim": 8})

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import saved_models
-from golden_ports import GOLDEN
+from golden_ports import FOLDERS, GOLDEN
 from safetensors.numpy import load_file, save_file
 
 from model_ports import catalog
@@ -185,16 +185,19 @@ TOLD = {
     "LucaOne-default-step36M": "character",
     "GROVER": "json",
     "OmniNA-220m": "json",
+    "PlantCAD2-Small-l24-d0768": "json",
+    "GENERanno-eukaryote-0.5b-base": "generanno",
+    "gLM2_650M": "json",
 }
 
 
 @pytest.mark.parametrize(("name", "tokenizer"), TOLD.items())
 def test_models_of_the_catalog_are_told_from_their_files(name, tokenizer):
-    found, entry = describe(GOLDEN / name, "mine"), catalog.get(name)
+    found, entry = describe(FOLDERS[name], "mine"), catalog.get(name)
     assert (found.family, found.unstated) == (entry.family, entry.unstated | found.unstated)
     assert found.tokenizer["kind"] == tokenizer
     assert found.preset("corrected").batching == entry.preset("corrected").batching
-    ours, theirs = plan_checkpoint(found, GOLDEN / name), plan_checkpoint(entry, GOLDEN / name)
+    ours, theirs = plan_checkpoint(found, FOLDERS[name]), plan_checkpoint(entry, FOLDERS[name])
     assert ours.config == theirs.config
     records = ["ACGTTGCATTAACC" * 3, "ACGTAC"]
     for a, b in zip(tokenize(ours, records), tokenize(theirs, records), strict=True):
