@@ -114,6 +114,32 @@ class Fields:
             raise _error(name, values, mend)
         return tuple(map(int, values))
 
+    def sizes(
+        self, name: str, *, length: int | None = None, most: int = SIZES, repeated: bool = False
+    ) -> tuple[int, ...]:
+        """Returns a list of whole numbers of 1 to `most`, which may be equal.
+
+        Args:
+            name: The field.
+            length: How many there must be; None: at least one.
+            most: The largest.
+            repeated: Whether a number alone stands for `length` equal ones.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        _, values = self._value((name,), None)
+        if repeated and length and _is_count(values, 1, most):
+            values = [values] * length
+        if (
+            not isinstance(values, list)
+            or len(values) != (length or len(values) or 1)
+            or not all(_is_count(value, 1, most) for value in values)
+        ):
+            many = "at least one" if length is None else f"{length}"
+            raise _error(name, values, f"it must be a list of {many}, each from 1 to {most}")
+        return tuple(map(int, values))
+
     def divisor(self, *names: str, of: str, whole: int, absent: int | None = None) -> int:
         """Returns a whole number that divides `whole`, the value of the field `of`.
 
