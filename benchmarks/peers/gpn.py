@@ -8,12 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.peers.parts import Weights, apply, to_torch
-
-
-def _norm(weights: Weights, name: str, x: Tensor) -> Tensor:
-    scale, shift = weights[f"{name}.weight"], weights.get(f"{name}.bias")
-    return functional.layer_norm(x, x.shape[-1:], scale, shift)
+from benchmarks.peers.parts import Weights, apply, layer_norm, to_torch
 
 
 def _convolve(weights: Weights, name: str, x: Tensor, dilation: int) -> Tensor:
@@ -27,13 +22,15 @@ def _convolve(weights: Weights, name: str, x: Tensor, dilation: int) -> Tensor:
 
 def _wide(weights: Weights, name: str, x: Tensor, dilation: int) -> Tensor:
     y = functional.gelu(_convolve(weights, f"{name}.conv.1", x, dilation))
-    x = x + _norm(weights, f"{name}.conv.4", y)
-    return x + _norm(weights, f"{name}.ffn.2", functional.gelu(apply(weights, f"{name}.ffn.0", x)))
+    x = x + layer_norm(weights, f"{name}.conv.4", y)
+    return x + layer_norm(
+        weights, f"{name}.ffn.2", functional.gelu(apply(weights, f"{name}.ffn.0", x))
+    )
 
 
 def _narrow(weights: Weights, name: str, x: Tensor, dilation: int) -> Tensor:
     def ready(number: int, x: Tensor) -> Tensor:
-        return functional.gelu(_norm(weights, f"{name}.{number}", x))
+        return functional.gelu(layer_norm(weights, f"{name}.{number}", x))
 
     y = ready(3, apply(weights, f"{name}.2", ready(0, x)))
     y = ready(8, _convolve(weights, f"{name}.6", y, dilation))
@@ -59,7 +56,7 @@ def build(
             x = functional.one_hot(ids, config["hidden_size"]).float()
         for i, dilation in enumerate(dilations):
             x = block(weights, f"model.encoder.{layer.format(i)}", x, dilation)
-        return _norm(weights, "model.ln_f", x) if later else x
+        return layer_norm(weights, "model.ln_f", x) if later else x
 
     @torch.inference_mode()
     def forward(ids: Tensor, mask: Tensor | None = None) -> Tensor:

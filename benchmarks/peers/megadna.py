@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.peers.parts import Weights, apply, to_torch
+from benchmarks.peers.parts import Weights, apply, layer_norm, to_torch
 
 _HEADS = 8
 
@@ -46,7 +46,7 @@ def _decode(weights: Weights, name: str, depth: int, x: Tensor) -> Tensor:
 def build(
     config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
 ) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Returns `forward(ids [B, L], mask) -> [B, L, D]`; a mask of what is behind changes nothing."""
+    """Returns `forward(ids [B, L], mask) -> [B, L, D]`; the mask changes nothing."""
     weights = to_torch(tensors)
     lengths, depths = config["max_seq_len"], config["depth"]
     last = len(depths) - 1
@@ -56,13 +56,8 @@ def build(
         if level == last:
             return weights[f"{name}.weight"][ids]
         x = weights[f"{name}.0.weight"][ids].flatten(-2)
-        for part, run in (("2", functional.layer_norm), ("3", None), ("4", functional.layer_norm)):
-            if run is None:
-                x = apply(weights, f"{name}.{part}", x)
-            else:
-                scale, shift = weights[f"{name}.{part}.weight"], weights[f"{name}.{part}.bias"]
-                x = run(x, x.shape[-1:], scale, shift)
-        return x
+        x = apply(weights, f"{name}.3", layer_norm(weights, f"{name}.2", x))
+        return layer_norm(weights, f"{name}.4", x)
 
     @torch.inference_mode()
     def forward(ids: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -43,6 +43,8 @@ DEPTHS = {
     ),
     **dict.fromkeys(("caduceus", "hyena", "mamba2"), ({"n_layer": 3}, {"n_layer": 6})),
     "enformer": ({"depth": 3}, {"depth": 6}),
+    "gpn": ({"n_layers": 3, "num_hidden_layers": 3}, {"n_layers": 6, "num_hidden_layers": 6}),
+    "megadna": ({"depth": [1, 1, 1]}, {"depth": [2, 2, 2]}),
     "gpt2": ({"num_layers": 3}, {"num_layers": 6}),
     "janusdna": ({"config": {"num_hidden_layers": 8}}, {"config": {"num_hidden_layers": 16}}),
     "olmo": ({"n_layers": 3}, {"n_layers": 6}),
