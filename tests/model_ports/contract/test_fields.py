@@ -69,7 +69,7 @@ def test_sizes_are_read():
     assert fields.sizes("dim") == fields.sizes("dim", length=2) == (8, 8)
     assert fields.sizes("depth", length=2, repeated=True) == (3, 3)
     assert fields.sizes("absent", length=2, absent=(1, 2)) == (1, 2)
-    with pytest.raises(FieldError, match="none is ..; it must be a list of some whole numbers"):
+    with pytest.raises(FieldError, match=r"none is ..; it must be a list of some whole numbers"):
         fields.sizes("none")
 
 
