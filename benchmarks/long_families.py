@@ -60,6 +60,9 @@ class Case:
 
 CASES = (
     Case("hyenadna-medium-160k-seqlen-hf", 2),
+    Case("gpn-brassicales", 2, "n_layers"),
+    Case("gpn-animal-promoter", 2, "num_hidden_layers"),
+    Case("megaDNA_phage_145M", 1, "depth"),
     Case("evo-1-131k-base", 0),
     Case("caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3", 2),
     Case("caduceus-ps_seqlen-131k_d_model-256_n_layer-16", 2),
@@ -87,7 +90,7 @@ def _random_tensor(name: str, shape: tuple[int, ...], rng: np.random.Generator) 
     if name.endswith("pos_emb.t"):
         return np.linspace(0, 1, shape[1], dtype=np.float32)[None, :, None]
     ones = re.search(r"norm\w*\.weight|norm\d?\.weight|running_var|\.D$|freq$|deltas$", name)
-    if ones or (name.endswith(".0.weight") and len(shape) == 1):
+    if ones or (name.endswith((".weight", ".g")) and len(shape) == 1):
         return np.ones(shape, np.float32)
     if name.endswith("bias") or name.endswith("running_mean"):
         return np.zeros(shape, np.float32)
@@ -103,13 +106,14 @@ def write_checkpoint(case: Case, folder: Path) -> None:
         return
     config = json.loads((source / "full_config.json").read_text())
     inner = config["config"] if case.depth in config.get("config", ()) else config
-    inner[case.depth] = case.layers
+    levels = inner[case.depth]  # of megaDNA, whose levels have depths
+    inner[case.depth] = [case.layers] * len(levels) if isinstance(levels, list) else case.layers
     (folder / "config.json").write_text(json.dumps(config))
     shapes = json.loads((source / "full_keys.json").read_text())["tensors"]
     tiny = load_file(source / "model.safetensors")
     rng, tensors = np.random.default_rng(0), {}
     for name, shape in shapes.items():
-        layer = re.search(r"(?:layers|transformer)\.(\d+)\.", name)
+        layer = re.search(r"(?:layers?|transformer|encoder)\.(\d+)\.", name)
         if layer and int(layer[1]) >= case.layers:
             continue
         if name.endswith("complement_map"):

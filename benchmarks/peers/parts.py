@@ -41,6 +41,12 @@ def apply(weights: Weights, name: str, x: Tensor) -> Tensor:
     return functional.linear(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
 
 
+def layer_norm(weights: Weights, name: str, x: Tensor) -> Tensor:
+    """The layer norm of that name, with its bias where it has one."""
+    scale, shift = weights[f"{name}.weight"], weights.get(f"{name}.bias")
+    return functional.layer_norm(x, x.shape[-1:], scale, shift)
+
+
 def rms_norm(x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
     """x / rms(x), scaled."""
     return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + epsilon) * scale

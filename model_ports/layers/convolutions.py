@@ -1,4 +1,4 @@
-"""Causal convolutions of each channel: long ones by FFT, short ones as a sum.
+"""Convolutions: of each channel, long ones by FFT and short ones as a sum; and dilated ones.
 
 Letters of shapes: B batch, L length, D width, W length of a short kernel.
 """
@@ -8,7 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 _FFT_VALUES = 2**26  # values of a long convolution's input that are transformed at once
 
@@ -55,3 +55,45 @@ def short_causal_convolution(
     padded = jnp.pad(x, ((0, 0), (width - 1, 0), (0, 0)))
     taps = (padded[:, j : j + x.shape[1]] * kernel[:, j] for j in range(width))
     return sum(taps, bias)
+
+
+def dilated_offsets(width: int, dilation: int) -> list[int]:
+    """Returns which rows, counted from the one that is computed, a dilated kernel takes.
+
+    They lie around it as PyTorch's padding "same" has them: where they cannot lie evenly, one more
+    step is on the right.
+
+    Args:
+        width: W, the rows that the kernel takes.
+        dilation: Steps from one to the next.
+    """
+    left = dilation * (width - 1) // 2
+    return [dilation * j - left for j in range(width)]
+
+
+def offset_convolution(
+    x: Float[Array, "B L D"],
+    kernel: Float[Array, "W _in out"],
+    offsets: Int[Array, " W"],
+    reach: int,
+) -> Float[Array, "B L out"]:
+    """Computes y[t] = sum_j x[t + offsets[j]] kernel[j], rows beyond the ends of x being zero.
+
+    The offsets may be traced: layers of different dilations are one program. Sums are float32.
+
+    Args:
+        x: Input.
+        kernel: A matrix [D, out] for each offset, or [1, D] where each channel is by itself.
+        offsets: See `dilated_offsets`.
+        reach: A number that no offset exceeds in absolute value; L always is enough.
+    """
+    length = x.shape[1]
+    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
+    total = jnp.zeros((), jnp.float32)
+    for offset, matrix in zip(offsets, kernel, strict=True):
+        rows = jax.lax.dynamic_slice_in_dim(padded, reach + offset, length, axis=1)
+        if matrix.shape[0] == x.shape[2]:
+            total += jnp.matmul(rows, matrix, preferred_element_type=jnp.float32)
+        else:
+            total += rows.astype(jnp.float32) * matrix
+    return total.astype(x.dtype)

@@ -89,6 +89,8 @@ KINDS: Mapping[str, Kind] = {
     "olmo-gfm": Kind("olmo", "Omni-DNA-300M"),
     "hf_olmo": Kind("olmo", "Omni-DNA-300M"),
     "lucaone": Kind("lucaone", "LucaOne-default-step36M"),
+    "ConvNet": Kind("gpn", "gpn-brassicales"),
+    "GPN": Kind("gpn", "gpn-animal-promoter"),
 }
 
 

@@ -37,7 +37,9 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "kmer": Kind(kmer_tokenizer, ("k", "layout")),
     "overlapping-kmer": Kind(overlapping_tokenizer, ("k",)),
-    "json": Kind(json_tokenizer, (), ("pad", "letters", "prefix", "spaced", "truncation")),
+    "json": Kind(
+        json_tokenizer, (), ("pad", "letters", "prefix", "spaced", "truncation", "without")
+    ),
     "auto": Kind(auto_tokenizer, (), ("spaced", "truncation")),
     "character": Kind(
         character_tokenizer, ("letters", "unknown", "pad"), ("prefix", "suffix", "dropped")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
-from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_file
+from model_ports.tokenizers.base import PRINTABLE, Tokenizer, TokenizerError, require_file
+from model_ports.tokenizers.character import character_tokenizer
 from model_ports.tokenizers.spaced import spaced
 
 _TRIAL = "ACGTN"
@@ -110,14 +111,15 @@ class JsonTokenizer:
         return encoded
 
 
-def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonTokenizer:
+def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Tokenizer:
     """Builds the tokenizer from the folder's tokenizer.json.
 
     Args:
         folder: The checkpoint's folder.
         options: Optionally `pad`, the padding token (without it the first id stands for padding,
             which the mask hides); `letters`, a name of `LETTERS`; `prefix`, tokens put in front
-            instead of the template's; `spaced` and `truncation`, see `JsonTokenizer`.
+            instead of the template's; `spaced` and `truncation`, see `JsonTokenizer`; `without`,
+            the options of `character_tokenizer` that read DNA alike where there is no file.
 
     Raises:
         TokenizerError: The file is missing, malformed, or lacks a token.
@@ -127,6 +129,8 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> JsonToken
         raise TokenizerError(
             f"letters of a tokenizer is {str(letters)[:40]!r}; valid: {', '.join(LETTERS)}"
         )
+    if "without" in options and not (folder and (folder / "tokenizer.json").is_file()):
+        return character_tokenizer(folder, options["without"])
     path = require_file(folder, "tokenizer.json")
     try:
         tokenizer = RustTokenizer.from_file(str(path))

@@ -53,6 +53,8 @@ DEPTHS = {
     **dict.fromkeys(("enformer", "glm2"), ({"depth": 3}, {"depth": 6})),
     "gpt2": ({"num_layers": 3}, {"num_layers": 6}),
     "janusdna": ({"config": {"num_hidden_layers": 8}}, {"config": {"num_hidden_layers": 16}}),
+    "gpn": ({"n_layers": 3, "num_hidden_layers": 3}, {"n_layers": 6, "num_hidden_layers": 6}),
+    "megadna": ({"depth": [1, 1, 1]}, {"depth": [2, 2, 2]}),
     "olmo": ({"n_layers": 3}, {"n_layers": 6}),
     "striped_hyena": (
         {"num_layers": 3, "hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
@@ -109,7 +111,14 @@ def test_every_layer_agrees_with_the_original_code(model_id: str):
         )
 
 
-@pytest.mark.parametrize("model_id", BY_KIND)
+# Of these a length compiles seconds; `verify` compares their batches with records alone.
+SLOWER = ("gpn-animal-promoter", "megaDNA_phage_145M")
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    [pytest.param(m, marks=pytest.mark.slow) if m in SLOWER else m for m in BY_KIND],
+)
 def test_embedding_does_not_depend_on_batch_or_bucket(model_id: str):
     port = golden_port(model_id)
     encoded = tokenize(port, golden_records(model_id))
@@ -173,8 +182,8 @@ def test_records_beyond_the_position_table_are_refused(model_id: str):
         tokenize(endless, ["ACGTTGCA" * 100])
 
 
-# Of these the tiny model compiles half a minute; their fixtures run in any case.
-LONG_TO_COMPILE = ("JanusDNA_72_w", "space")
+# Of these the tiny model compiles up to half a minute; their fixtures run in any case.
+LONG_TO_COMPILE = ("JanusDNA_72_w", "space", *SLOWER)
 
 
 @pytest.mark.parametrize(

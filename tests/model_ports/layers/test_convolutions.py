@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -5,7 +6,9 @@ import pytest
 from model_ports.layers import convolutions
 from model_ports.layers.convolutions import (
     causal_fft_convolution,
+    dilated_offsets,
     fast_fft_length,
+    offset_convolution,
     short_causal_convolution,
 )
 
@@ -50,3 +53,34 @@ def test_short_convolution_is_the_sum():
     padded = np.pad(x, ((0, 0), (3, 0), (0, 0)))
     expected = [bias + sum(kernel[:, j] * padded[:, t + j] for j in range(4)) for t in range(6)]
     np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("width", "dilation", "offsets"),
+    [
+        (1, 7, [0]),
+        (3, 2, [-2, 0, 2]),
+        (4, 1, [-1, 0, 1, 2]),
+        (2, 3, [-1, 2]),
+        (4, 3, [-4, -1, 2, 5]),
+    ],
+)
+def test_taps_lie_around_the_row_as_pytorch_pads(width, dilation, offsets):
+    assert dilated_offsets(width, dilation) == offsets
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_offset_convolution_is_the_sum_over_the_rows_that_are_there(depthwise):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, 6, 3)), rng.normal(size=(3, 1 if depthwise else 3, 3))
+    offsets = [-2, 0, 6]  # the last lies beyond the end for every row
+    expected = np.zeros_like(x)
+    for t in range(6):
+        for j, offset in enumerate(offsets):
+            if 0 <= t + offset < 6:
+                row = x[:, t + offset]
+                expected[:, t] += row * kernel[j, 0] if depthwise else row @ kernel[j]
+    arrays = (jnp.asarray(v, jnp.float32) for v in (x, kernel))
+    with jax.default_matmul_precision("highest"):
+        found = offset_convolution(*arrays, jnp.array(offsets), 6)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
