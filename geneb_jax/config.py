@@ -1,4 +1,4 @@
-"""The run's config: one table of fields with default, check and help, in five groups.
+"""The run's config: one table of fields with default, check and help, in six groups.
 
 A field is a line of a group below. `default_config`, the check of a config, `--help` and
 docs/reference.md derive from these lines; functions receive the group, or the value, that they
@@ -205,6 +205,31 @@ class ProbeSettings:
 
 
 @dataclass(frozen=True)
+class AuditSettings:
+    """What is asked of the tasks themselves."""
+
+    audit: bool = _field(
+        True,
+        checks.flag,
+        "Look in each task for test records that stand in train, for shuffle twins and near "
+        "copies, and for rules that answer it without a model; with predictions, score the other "
+        "test records too. A task is audited once in a workdir.",
+    )
+    leaky_copies: float = _field(
+        0.1,
+        checks.positive,
+        "Share of test records that are copies or near copies of train, from which on a task is "
+        "called leaky; from half of it caution is due.",
+    )
+    leaky_median: float = _field(
+        1.0,
+        checks.positive,
+        "Share of the published models' median MCC that a rule without a model reaches, from "
+        "which on a task is called leaky; from half of it caution is due.",
+    )
+
+
+@dataclass(frozen=True)
 class DeviceSettings:
     """What computes."""
 
@@ -299,6 +324,7 @@ class Settings:
     data: DataSettings = dataclasses.field(default_factory=DataSettings)
     embedding: EmbeddingSettings = dataclasses.field(default_factory=EmbeddingSettings)
     probes: ProbeSettings = dataclasses.field(default_factory=ProbeSettings)
+    audit: AuditSettings = dataclasses.field(default_factory=AuditSettings)
     devices: DeviceSettings = dataclasses.field(default_factory=DeviceSettings)
     output: OutputSettings = dataclasses.field(default_factory=OutputSettings)
 
