@@ -36,6 +36,8 @@ _SAMPLE = 4096  # train records of which the nearest other one is looked for
 _HELD_OUT = 0.15  # share of train by which shortcuts are chosen
 _SEED = 0
 
+_DEFAULTS = AuditSettings()
+
 # What a test record is, in the order in which one of them is said.
 CLEAN, COPY, TWIN, NEAR_COPY = range(4)
 MARKS = ("clean", "copy", "twin", "near copy")
@@ -175,9 +177,7 @@ def _probe(
     return head.MCC, head.accuracy
 
 
-def verdict(
-    audit: TaskAudit, median: float | None, settings: AuditSettings = AuditSettings()
-) -> Verdict:
+def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _DEFAULTS) -> Verdict:
     """Returns what is to be thought of a task.
 
     Args:
@@ -213,7 +213,7 @@ def verdict(
 
 
 def audit_row(
-    audit: TaskAudit, median: float | None, settings: AuditSettings = AuditSettings()
+    audit: TaskAudit, median: float | None, settings: AuditSettings = _DEFAULTS
 ) -> dict[str, Any]:
     """Returns a row of audit.csv; see `verdict` for the arguments."""
     best, found = audit.chosen(), verdict(audit, median, settings)

@@ -109,7 +109,7 @@ def pair_agreement(votes: np.ndarray, classes: np.ndarray) -> tuple[int, int]:
     Returns:
         Pairs with the same label, and all pairs.
     """
-    known = classes >= 0
+    known = np.flatnonzero(classes >= 0)
     same = votes[known, classes[known]].sum()
     return int(same), int(votes.sum())
 

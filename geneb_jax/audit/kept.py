@@ -29,7 +29,7 @@ def kept_audit(folder: Path, task: Task) -> TaskAudit:
             content = read_object(path)
             if content.get("identity") == identity:
                 return _from_json(content)
-        except (FileError, KeyError, TypeError, ValueError) as error:
+        except (FileError, AttributeError, LookupError, TypeError, ValueError) as error:
             logging.warning("%s: not read, and made anew: %s", path, error)
     audit = audit_task(task)
     write_json(path, {"identity": identity, **_to_json(audit)})

@@ -6,7 +6,8 @@ compared by its edit distance, on either strand. Neither serves for both: a wind
 by three of 40 bp holds nine tenths of the 11-mers, and is six edits away.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ SHORT = 100  # letters below which records are compared by edit distance too
 EDITS = 0.1  # of such a record's letters that may be edited in a near copy
 _BLOCK_KMERS = 2**21  # of train records at once
 _BLOCK_PAIRS = 2**21  # numbers of a product, and pairs of short records, at once
+_CACHED = 2**15  # pairs whose distances are computed at once
 
 
 class Nearest(NamedTuple):
@@ -92,8 +94,9 @@ def _most_shared(
         held = _kmer_matrix(train.part(block)).T.tocsr()
         per_kmer = np.diff(held.indptr)
         for chosen, matrix in parts:
-            work = np.add.reduceat(np.append(per_kmer[matrix.indices], 0), matrix.indptr[:-1])
-            work[np.diff(matrix.indptr) == 0] = 0
+            starts = np.asarray(matrix.indptr)
+            work = np.add.reduceat(np.append(per_kmer[matrix.indices], 0), starts[:-1])
+            work[np.diff(starts) == 0] = 0
             for part in _shares_of_work(work):
                 where = np.arange(chosen.start + part.start, chosen.start + part.stop)
                 product = (matrix[part] @ held).tocsr()
@@ -116,115 +119,175 @@ def _row_maxima(
     counts: scipy.sparse.csr_array, without: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns of each row the first column with the largest entry, and the entry; 0 where none."""
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    values = np.where(counts.indices == without[rows], 0, counts.data).astype(np.int64)
+    shape: tuple[int, int] = counts.shape  # pyright: ignore (its stub has no shape)
+    last = shape[1] - 1
+    rows = np.repeat(np.arange(shape[0]), np.diff(counts.indptr))
+    columns = np.asarray(counts.indices, np.int64)
+    values = np.where(columns == without[rows], 0, counts.data).astype(np.int64)
     # The largest entry, and of equal ones the first column: one number to be compared.
-    rank = values * counts.shape[1] + (counts.shape[1] - 1 - counts.indices)
-    best = np.full(counts.shape[0], counts.shape[1] - 1, np.int64)
-    np.maximum.at(best, rows, rank)
-    most, column = np.divmod(best, counts.shape[1])
-    return counts.shape[1] - 1 - column, most
+    best = np.full(shape[0], last)
+    np.maximum.at(best, rows, values * (last + 1) + (last - columns))
+    most, column = np.divmod(best, last + 1)
+    return last - column, most
 
 
 def _fewest_edits(records: Records, train: Records, without: np.ndarray) -> np.ndarray:
     """Returns of each short record the train record within `EDITS` with the fewest; -1: none."""
     best = np.full(len(records), np.iinfo(np.int64).max)
-    for length in np.unique(records.lengths).tolist():
-        rows = np.flatnonzero(records.lengths == length)
-        letters = _matrix(records, rows, length)
-        edits = int(EDITS * length + 1e-9)
-        for other in np.unique(train.lengths).tolist():
-            if not length or abs(other - length) > edits:
-                continue
-            theirs = np.flatnonzero(train.lengths == other)
-            candidates = _matrix(train, theirs, other)
-            for strand in (candidates, 3 - candidates[:, ::-1]):
-                strand[strand > 3] = 4  # 3 - 4, of a letter that has no complement
-                for i, j in _candidates(letters, strand, edits):
-                    distance = _distances(letters[i], strand[j], edits)
-                    near = (distance <= edits) & (theirs[j] != without[rows[i]])
-                    # The fewest edits first, then the smallest row.
-                    rank = distance[near] * len(train) + theirs[j][near]
-                    np.minimum.at(best, rows[i][near], rank)
+    allowed = (EDITS * records.lengths + 1e-9).astype(np.int64)
+    for most in np.unique(allowed).tolist():
+        rows = np.flatnonzero(allowed == most)
+        short = _Texts(*_padded(records, rows, 5))
+        low, high = short.lengths.min() - most, short.lengths.max() + most
+        theirs = np.flatnonzero((train.lengths >= low) & (train.lengths <= high))
+        if not len(theirs):
+            continue
+        forward = _Texts(*_padded(train, theirs, 6))
+        for strand in (forward, _turned(forward)):
+            for i, j in _candidates(short, strand, most):
+                distance = _distances(short.rows(i), strand.rows(j), most)
+                near = (distance <= most) & (theirs[j] != without[rows[i]])
+                # The fewest edits first, then the smallest row.
+                rank = distance[near] * len(train) + theirs[j][near]
+                np.minimum.at(best, rows[i][near], rank)
     return np.where(best < np.iinfo(np.int64).max, best % max(len(train), 1), -1)
 
 
-def _matrix(records: Records, rows: np.ndarray, length: int) -> np.ndarray:
-    """Returns the codes of records of one length, uint8 [n, length]."""
-    return records.codes[records.starts[rows][:, None] + np.arange(length)]
+class _Texts(NamedTuple):
+    """Letters of n records, uint8 [n, width], padded with a letter of no record, and lengths."""
+
+    letters: np.ndarray
+    lengths: np.ndarray
+
+    def rows(self, chosen: np.ndarray) -> "_Texts":
+        return _Texts(self.letters[chosen], self.lengths[chosen])
 
 
-def _candidates(
-    a: np.ndarray, b: np.ndarray, edits: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields pairs of rows of a [n, L] and b [m, L'] among which are all within some edits.
+def _padded(records: Records, rows: np.ndarray, letter: int) -> tuple[np.ndarray, np.ndarray]:
+    lengths = records.lengths[rows]
+    letters = np.full((len(rows), int(lengths.max())), letter, np.uint8)
+    for length in np.unique(lengths).tolist():
+        of_length = lengths == length
+        where = records.starts[rows[of_length]]
+        for column in range(length):
+            letters[of_length, column] = records.codes[where + column]
+    return letters, lengths
 
-    a is cut into edits + 1 pieces. Of two records within so many edits, there is a piece i, from
-    0, that is whole in b, with i edits before it and at most edits - i behind it (Li, Deng, Wang &
-    Feng 2011, Pass-Join): it is looked for at these shifts alone.
+
+def _turned(texts: _Texts) -> _Texts:
+    """Returns the other strand of each record."""
+    letters = texts.letters.copy()
+    for length in np.unique(texts.lengths).tolist():
+        of_length = texts.lengths == length
+        turned = letters[of_length, :length][:, ::-1]
+        letters[of_length, :length] = np.where(turned < 4, 3 - turned, turned)
+    return _Texts(letters, texts.lengths)
+
+
+def _candidates(a: _Texts, b: _Texts, edits: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields pairs of rows of a and b, among which are all within some edits.
+
+    A record of a is cut into edits + 1 pieces. Of two records within so many edits, there is a
+    piece i, from 0, that is whole in b, with at most i edits before it and edits - i behind it (Li,
+    Deng, Wang & Feng 2011, Pass-Join): it is looked for at these shifts alone.
     """
-    length, difference = a.shape[1], b.shape[1] - a.shape[1]
-    borders = np.arange(edits + 2) * length // (edits + 1)
-    for i in range(edits + 1):
-        first, size = int(borders[i]), int(borders[i + 1] - borders[i])
-        low = max(-i, difference - (edits - i), -first)
-        high = min(i, difference + edits - i, b.shape[1] - first - size)
-        for shift in range(low, high + 1):
-            pieces = (_numbers(a, first, size), _numbers(b, first + shift, size))
-            yield from _equal_pairs(*pieces)
+    least, most = (int(extreme(b.lengths)) for extreme in (np.min, np.max))
+    # By where a piece begins in b, and its size: the rows of a, where it begins there, its number.
+    looked_for: dict[tuple[int, int], list[tuple[np.ndarray, int, int]]] = {}
+    for length in np.unique(a.lengths).tolist():
+        rows = np.flatnonzero(a.lengths == length)
+        borders = (np.arange(edits + 2) * length // (edits + 1)).tolist()
+        for i, (first, end) in enumerate(itertools.pairwise(borders)):
+            low = max(-i, least - length - (edits - i), -first)
+            high = min(i, most - length + edits - i, most - end)
+            for shift in range(low, high + 1):
+                key = first + shift, end - first
+                looked_for.setdefault(key, []).append((rows, first, i))
+    found, count = [], 0
+    for (start, size), pieces in looked_for.items():
+        theirs = _numbers(b.letters[:, start : start + size])
+        order = np.argsort(theirs, kind="stable")
+        theirs = theirs[order]
+        for rows, first, piece in pieces:
+            ours = _numbers(a.letters[rows, first : first + size])
+            for of_ours, of_theirs in _equal_pairs(ours, theirs):
+                i, j = rows[of_ours], order[of_theirs]
+                behind = b.lengths[j] - a.lengths[i] - (start - first)
+                kept = np.abs(behind) <= edits - piece
+                found.append(i[kept] * len(b.lengths) + j[kept])
+                count += len(found[-1])
+                if count > _BLOCK_PAIRS:
+                    yield from _distinct_pairs(found, len(b.lengths))
+                    found, count = [], 0
+    yield from _distinct_pairs(found, len(b.lengths))
 
 
-def _numbers(codes: np.ndarray, first: int, size: int) -> np.ndarray:
-    """Returns a number for the piece of each row, int64 [n]; pieces have at most 27 letters."""
-    return codes[:, first : first + size].astype(np.int64) @ 5 ** np.arange(size, dtype=np.int64)
+def _distinct_pairs(
+    found: Sequence[np.ndarray], of: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields each pair i of + j once, as i and j, some that fit a processor's cache at once."""
+    pairs = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+    pairs = pairs[np.append(pairs[:-1] != pairs[1:], True)[: len(pairs)]]
+    for first in range(0, len(pairs), _CACHED):
+        yield np.divmod(pairs[first : first + _CACHED], of)
+
+
+def _numbers(letters: np.ndarray) -> np.ndarray:
+    """Returns a number for the letters of each row [n, size], int64 [n]; size is at most 22."""
+    return letters.astype(np.int64) @ 7 ** np.arange(letters.shape[1], dtype=np.int64)
 
 
 def _equal_pairs(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields all (i, j) with a[i] == b[j], some at once."""
-    order = np.argsort(b, kind="stable")
-    low, high = (np.searchsorted(b[order], a, side) for side in ("left", "right"))
+    """Yields all (i, j) with a[i] == b[j], where b rises, some at once."""
+    low, high = (np.searchsorted(b, a, side) for side in ("left", "right"))
     counts = high - low
     for part in _shares_of_work(counts):
         of_part = counts[part]
         i = np.repeat(np.arange(part.start, part.stop), of_part)
         step = np.arange(len(i)) - np.repeat(np.cumsum(of_part) - of_part, of_part)
-        yield i, order[low[i] + step]
+        yield i, low[i] + step
 
 
-def _distances(a: np.ndarray, b: np.ndarray, most: int) -> np.ndarray:
-    """Returns edit distances of the rows of a [P, L] and b [P, L'], int64 [P].
+def _distances(a: _Texts, b: _Texts, most: int) -> np.ndarray:
+    """Returns edit distances of P pairs of records, int64 [P].
 
     Distances above `most` come out as some larger number. The usual recurrence (Levenshtein 1966)
     on the diagonals that so few edits can reach, for all pairs at once.
 
     Args:
-        a, b: Letters of P pairs, uint8; lengths differ by at most `most`.
-        most: At most 60.
+        a, b: P records each, whose lengths differ by at most `most`.
+        most: At most 20.
     """
-    rows, columns = a.shape[1], b.shape[1]
-    a, b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
-    beyond = np.full(a.shape[1], most + 1, np.int8)
+    x, y = (np.ascontiguousarray(texts.letters.T) for texts in (a, b))
+    count, columns = len(a.lengths), len(y)
+    beyond = np.full(count, most + 1, np.int8)
     band = 2 * most + 1
-    # before[d] is the distance of the first i letters of a and the first i + d - most of b.
-    before = [
-        np.full(a.shape[1], d - most, np.int8) if 0 <= d - most <= columns else beyond
+    diagonal = b.lengths - a.lengths + most
+    ends = set(a.lengths.tolist())
+    found = np.full(count, most + 1, np.int64)
+    # now[d] is the distance of the first i letters of a and the first i + d - most of b.
+    now = [
+        np.full(count, d - most, np.int8) if 0 <= d - most <= columns else beyond
         for d in range(band)
     ]
-    for i in range(1, rows + 1):
-        now: list[np.ndarray] = []
-        for d in range(band):
-            j = i + d - most
-            if j < 0 or j > columns:
-                now.append(beyond)
-                continue
-            if j == 0:
-                now.append(np.full(a.shape[1], min(i, most + 1), np.int8))
-                continue
-            best = before[d] + (a[i - 1] != b[j - 1])
-            if d + 1 < band:
-                np.minimum(best, before[d + 1] + np.int8(1), out=best)
-            if d:
-                np.minimum(best, now[d - 1] + np.int8(1), out=best)
-            now.append(best)
-        before = now
-    return before[columns - rows + most].astype(np.int64)
+    for i in range(len(x) + 1):
+        if i:
+            before, now = now, []
+            for d in range(band):
+                j = i + d - most
+                if j < 0 or j > columns:
+                    now.append(beyond)
+                    continue
+                if j == 0:
+                    now.append(np.full(count, min(i, most + 1), np.int8))
+                    continue
+                best = before[d] + (x[i - 1] != y[j - 1])
+                if d + 1 < band:
+                    np.minimum(best, before[d + 1] + np.int8(1), out=best)
+                if d:
+                    np.minimum(best, now[d - 1] + np.int8(1), out=best)
+                now.append(best)
+        if i in ends:
+            done = np.flatnonzero(a.lengths == i)
+            found[done] = np.stack(now)[diagonal[done], done]
+    return found

@@ -12,7 +12,7 @@ from geneb_jax.audit.records import compositions, encode
 from geneb_jax.tasks.task import Split, Task
 
 QUANTILES = 32
-_ENDS = 10  # letters of each end
+_LETTERS = 10  # letters of each end
 
 Features = tuple[np.ndarray, np.ndarray]
 
@@ -43,33 +43,31 @@ def _one_hot(measure: Callable[[Split], np.ndarray]) -> Callable[[Task], Feature
         train, test = measure(task.train), measure(task.test)
         edges = np.unique(np.quantile(train, np.arange(1, QUANTILES) / QUANTILES))
         bins = np.eye(len(edges) + 1, dtype=np.float32)
-        return tuple(bins[np.searchsorted(edges, values, "right")] for values in (train, test))
+        x, x_test = (bins[np.searchsorted(edges, values, "right")] for values in (train, test))
+        return x, x_test
 
     return features
 
 
-def _composition(task: Task) -> Features:
-    return tuple(
-        compositions(encode(split.sequences)).astype(np.float32)
-        for split in (task.train, task.test)
-    )
+def _of_both(of_split: Callable[[Split], np.ndarray]) -> Callable[[Task], Features]:
+    return lambda task: (of_split(task.train), of_split(task.test))
 
 
-def _ends(task: Task) -> Features:
-    return tuple(_one_hot_ends(split) for split in (task.train, task.test))
+def _composition(split: Split) -> np.ndarray:
+    return compositions(encode(split.sequences)).astype(np.float32)
 
 
-def _one_hot_ends(split: Split) -> np.ndarray:
+def _ends(split: Split) -> np.ndarray:
     """Returns the bases of the first and the last ten letters, float32 [N, 80]."""
     records = encode(split.sequences)
-    steps = np.arange(_ENDS)
+    steps = np.arange(_LETTERS)
     from_first = records.starts[:, None] + steps
-    from_last = (records.starts + records.lengths)[:, None] - _ENDS + steps
+    from_last = (records.starts + records.lengths)[:, None] - _LETTERS + steps
     there = steps < records.lengths[:, None]
     first = np.where(there, records.codes[np.where(there, from_first, 0)], 4)
     last = np.where(there[:, ::-1], records.codes[np.where(there[:, ::-1], from_last, 0)], 4)
     bases = np.eye(5, 4, dtype=np.float32)  # a letter that is no base, or none, is nowhere
-    return bases[np.concatenate([first, last], axis=1)].reshape(len(records), 2 * _ENDS * 4)
+    return bases[np.concatenate([first, last], axis=1)].reshape(len(records), 2 * _LETTERS * 4)
 
 
 # What gives the features of train and test, float32 [N, D] and [M, D], by the shortcut's name.
@@ -79,8 +77,8 @@ SHORTCUTS: Mapping[str, Callable[[Task], Features]] = {
     "unknown": _one_hot(_unknown),
     "lowercase": _one_hot(_lower),
     "position": _one_hot(_position),
-    "composition": _composition,
-    "ends": _ends,
+    "composition": _of_both(_composition),
+    "ends": _of_both(_ends),
 }
 
 # Shortcuts that are in the file and not in the record: they show how a file was made.

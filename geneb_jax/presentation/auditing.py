@@ -1,5 +1,6 @@
 """What a reader sees of the audit of tasks: a line a task, and the reasons of each verdict."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -38,4 +39,4 @@ def audit_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _shown(value: float) -> str:
-    return "" if value != value else f"{value:.3f}"
+    return "" if math.isnan(value) else f"{value:.3f}"

@@ -26,4 +26,3 @@ def describe(task: Task) -> dict[str, Any]:
         "train sha256": fingerprint(train),
         "test sha256": fingerprint(test),
     }
-

@@ -1,4 +1,5 @@
 import numpy as np
+import slow_audit as brute
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from geneb_jax.audit.copies import (
 from geneb_jax.audit.records import encode
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.tasks.task import Split, Task
-import slow_audit as brute
 
 ROWS = st.lists(st.tuples(st.text("ACGTac", min_size=1, max_size=4), st.integers(0, 2)),
                 min_size=1, max_size=8)  # fmt: skip

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+import slow_audit as brute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geneb_jax.audit import near
 from geneb_jax.audit.near import EDITS, SHORT, K, nearest
 from geneb_jax.audit.records import encode
-import slow_audit as brute
 
 
 def slowly(text, train, without=None):
@@ -60,8 +60,13 @@ def test_records_of_train_are_not_near_themselves(train):
 def test_distances_are_exact_as_far_as_they_are_asked(a, b, most):
     if abs(len(a) - len(b)) > most:
         return
-    codes = [np.array([list(text.encode())], np.uint8) for text in (a, b)]
-    (found,) = near._distances(*codes, most)
+    # Beside a longer pair, whose letters are padding here.
+    texts = []
+    for text, pad in ((a, 0), (b, 1)):
+        padded = [list(text.encode()) + [pad] * (30 - len(text)), [65] * 30]
+        texts.append(near._Texts(np.array(padded, np.uint8), np.array([len(text), 30])))
+    found, equal = near._distances(*texts, most)
+    assert equal == 0
     exact = brute.edits(a, b)
     assert found == exact if exact <= most else found > most
 

@@ -1,10 +1,10 @@
 import numpy as np
+import slow_audit as brute
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geneb_jax.audit import records as module
 from geneb_jax.audit.records import compositions, copy_keys, encode, kmers, reverse_complement
-import slow_audit as brute
 
 RECORDS = st.lists(st.text("ACGTNacgtn-", max_size=30), max_size=6)
 
