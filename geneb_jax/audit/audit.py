@@ -1,6 +1,7 @@
 """The audit of a task: copies, twins, near copies, what answers it without a model, a verdict."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -53,6 +54,7 @@ class TaskAudit:
         counts: Numbers by the columns of audit.csv; NaN: there is nothing to count.
         rules: No-model rules and shortcuts.
         marks: What each test record is, a number of `MARKS`, int8 [M].
+        labels: `label_digest` of the test records, by which predictions are known to be of these.
     """
 
     task: str
@@ -60,6 +62,7 @@ class TaskAudit:
     counts: Mapping[str, float]
     rules: Sequence[Rule]
     marks: np.ndarray
+    labels: str
 
     def chosen(self) -> Rule:
         """Returns the rule or shortcut that does best on train records that it did not see.
@@ -139,8 +142,14 @@ def audit_task(task: Task) -> TaskAudit:
         for name, said in said_by_votes(by_copies, by_twins).items()
     ]
     judged.append(judge("nearest", by_nearest, train_classes[sample], test_classes, of))
+    digest = label_digest(task.test.labels)
     judged += [_judge_shortcut(name, task) for name in SHORTCUTS]
-    return TaskAudit(task.info.id, task.info.category, counts, judged, marks)
+    return TaskAudit(task.info.id, task.info.category, counts, judged, marks, digest)
+
+
+def label_digest(labels: np.ndarray) -> str:
+    """Returns a digest of labels in their order, int64 [M]."""
+    return hashlib.blake2b(labels.astype("<i8").tobytes(), digest_size=16).hexdigest()
 
 
 def _sample(rows: int) -> np.ndarray:

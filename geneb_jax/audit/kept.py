@@ -24,16 +24,30 @@ def kept_audit(folder: Path, task: Task) -> TaskAudit:
         task: The task.
     """
     path, identity = folder / f"{file_name(task.info.id)}.json", _identity(task)
-    if path.exists():
-        try:
-            content = read_object(path)
-            if content.get("identity") == identity:
-                return _from_json(content)
-        except (FileError, AttributeError, LookupError, TypeError, ValueError) as error:
-            logging.warning("%s: not read, and made anew: %s", path, error)
+    kept = _read(path)
+    if kept and kept[0] == identity:
+        return kept[1]
     audit = audit_task(task)
     write_json(path, {"identity": identity, **_to_json(audit)})
     return audit
+
+
+def read_audits(folder: Path) -> list[TaskAudit]:
+    """Returns the audits that are kept in a folder; damaged ones are named in a warning."""
+    found = [_read(path) for path in sorted(folder.glob("*.json"))]
+    return [kept[1] for kept in found if kept]
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], TaskAudit] | None:
+    """Returns what a kept audit is of, and the audit; None: it is not there, or damaged."""
+    if not path.exists():
+        return None
+    try:
+        content = read_object(path)
+        return content["identity"], _from_json(content)
+    except (FileError, AttributeError, LookupError, TypeError, ValueError) as error:
+        logging.warning("%s: a damaged audit, as if it were not there: %s", path, error)
+        return None
 
 
 def _identity(task: Task) -> Mapping[str, Any]:
@@ -45,6 +59,7 @@ def _to_json(audit: TaskAudit) -> dict[str, Any]:
     return {
         "task": audit.task,
         "category": audit.category,
+        "labels": audit.labels,
         "counts": {name: _none(value) for name, value in audit.counts.items()},
         "rules": [
             {name: _none(value) for name, value in dataclasses.asdict(rule).items()}
@@ -65,7 +80,8 @@ def _from_json(content: Mapping[str, Any]) -> TaskAudit:
         if mark != CLEAN:
             marks[np.array(content["rows"][name], np.int64)] = mark
     rules = [Rule(**{name: _nan(value) for name, value in r.items()}) for r in content["rules"]]
-    return TaskAudit(content["task"], content["category"], counts, rules, marks)
+    task, category, labels = (str(content[name]) for name in ("task", "category", "labels"))
+    return TaskAudit(task, category, counts, rules, marks, labels)
 
 
 def _none(value: Any) -> Any:

@@ -40,6 +40,7 @@ def main(words: Sequence[str]) -> int:
         provenance=scores.provenance if scores else None,
         version=arguments.labels,
         beside=arguments.published,
+        audits=scores.audits if scores else (),
         predictions=scores.predictions if scores else None,
     )
     console = wide_console(160)

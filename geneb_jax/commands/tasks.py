@@ -96,31 +96,25 @@ def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) 
     """Audits the tasks of a folder, one after the other, and writes and prints what was found."""
     from rich.progress import track
 
-    from geneb_jax.audit.audit import audit_row, rule_rows
-    from geneb_jax.audit.copies import copies_across, task_keys
+    from geneb_jax.audit.copies import task_keys
     from geneb_jax.audit.kept import kept_audit
-    from geneb_jax.presentation.auditing import audit_lines, audit_summary, published_medians
+    from geneb_jax.presentation.auditing import audit_lines, audit_summary, write_audit
     from geneb_jax.tasks.hub import fetch_tasks
     from geneb_jax.tasks.reading import read_task
     from geneb_jax.tasks.selection import choose_tasks
 
     chosen = list(select_tasks(tasks)) if folder is None else choose_tasks(folder, tasks)
     folder = folder or fetch_tasks([info.id for info in chosen])
-    medians, rows, rules, keys, problems = published_medians(), [], [], [], []
+    audits, keys, problems = [], [], []
     for info in track(chosen, "auditing", console=Console(stderr=True), transient=True):
         try:
             task = read_task(folder, info)
         except ValueError as error:
             problems.append(str(error))
             continue
-        audit = kept_audit(out / "audit", task)
-        rows.append(audit_row(audit, medians.get(info.id), settings))
-        rules += rule_rows(audit)
+        audits.append(kept_audit(out / "audit", task))
         keys.append(task_keys(task))
-    out.mkdir(parents=True, exist_ok=True)
-    _write_csv(rows, out / "audit.csv")
-    _write_csv(rules, out / "rules.csv")
-    _write_csv(copies_across(keys), out / "copies_across.csv")
+    rows = write_audit(out, audits, keys, settings).to_dict("records")
     if rows:
         _print([audit_summary(row) for row in rows])
         print("\n".join(audit_lines(rows)))

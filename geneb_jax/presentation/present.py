@@ -1,13 +1,15 @@
 """All that shows a set of scores: tables, figures and the report, into one folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from geneb_jax.audit.audit import TaskAudit
 from geneb_jax.benchmark import CUSTOM
-from geneb_jax.config import PaperVersion
+from geneb_jax.config import AuditSettings, PaperVersion
+from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.figures import save_figures
 from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
@@ -27,6 +29,8 @@ def present(
     beside: bool = False,
     predictions: Mapping[str, Path] | None = None,
     intervals: bool = True,
+    audits: Sequence[TaskAudit] = (),
+    leaky: AuditSettings | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -43,6 +47,8 @@ def present(
             that all models have.
         predictions: Folder of the kept predictions of each model of `scores`.
         intervals: Make the tables of intervals.
+        audits: Audits of the run's tasks, for the tables of what they show.
+        leaky: From where on a task is leaky; None: the defaults.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -57,6 +63,8 @@ def present(
     if not shown.empty:
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
         found = interval_tables(shown, scores, predictions) if intervals else {}
+        if scores is not None and audits:
+            found |= audit_tables(scores, audits, predictions or {}, leaky or AuditSettings())
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
         save_figures(shown, labels, folder / "figures", scores, seconds)

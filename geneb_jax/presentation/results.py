@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 from absl import logging
 
+from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.kept import read_audits
 from geneb_jax.config_checks import local_path
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
@@ -58,12 +60,14 @@ class LoadedScores:
         provenance: Content of the run's run.json; None: there is none.
         predictions: Folder of the kept predictions of each of the run's models; None: there is no
             run.
+        audits: Audits of the run's tasks.
     """
 
     results: pd.DataFrame
     scores: pd.DataFrame | None = None
     provenance: Mapping[str, Any] | None = None
     predictions: Mapping[str, Path] | None = None
+    audits: Sequence[TaskAudit] = ()
 
 
 def read_source(source: str) -> LoadedScores:
@@ -88,7 +92,9 @@ def read_source(source: str) -> LoadedScores:
         predictions = {
             model: predictions_folder(file.parent, model) for model in scores["model"].unique()
         }
-        return LoadedScores(results, scores, _provenance(file.with_name("run.json")), predictions)
+        audits = read_audits(file.parent / "audit")
+        provenance = _provenance(file.with_name("run.json"))
+        return LoadedScores(results, scores, provenance, predictions, audits)
     if path.is_dir():
         return LoadedScores(read_submissions(path))
     raise ValueError(

@@ -60,6 +60,15 @@ def holds_decision_values(path: Path) -> bool:
         return False
 
 
+def read_decision_values(path: Path) -> np.ndarray | None:
+    """Returns `scores` of a file of `predictions_file`; None: they are not there, or damaged."""
+    try:
+        with np.load(path) as arrays:
+            return arrays[_VALUES]
+    except Exception:  # a damaged archive fails in whatever layer meets the damage first
+        return None
+
+
 class Predictions(NamedTuple):
     """What H heads predict on the N test rows of a task.
 
