@@ -1,6 +1,7 @@
 """What `config.models` can name: the kinds of sources, in the order in which they are asked.
 
 kmer-4                    k-mer frequencies, k = 1 .. 6
+shortcut-length           a shortcut, another floor; see `geneb_jax.audit.shortcuts`
 embeddings:DIR            embeddings that somebody else computed
 hf:FOLDER                 a checkpoint that is in no catalog; also hf:FOLDER+ADAPTER and
                           hf:ORG/NAME@REVISION
@@ -10,6 +11,7 @@ MODEL                     a port with its checkpoint: the model's id, its name i
                           its repository on the hub
 MODEL:random              a full-size port with random weights, the untrained control
 MODEL:random:tiny         a tiny port with random weights
+MODEL:random:3            as MODEL:random, drawn with the seed 3; MODEL:random:tiny:3 likewise
 all, more                 the paper's 40; the others that the package knows
 """
 
@@ -25,6 +27,7 @@ from model_ports import catalog
 # a name asks for, or None where the name is of another kind; the last one takes every name.
 SOURCES: Sequence[str] = (
     "geneb_jax.embedding.kmers",
+    "geneb_jax.embedding.shortcuts",
     "geneb_jax.embedding.stored",
     "geneb_jax.embedding.hf",
     "geneb_jax.embedding.local",
@@ -41,7 +44,8 @@ def find_sources(
 ) -> tuple[list[Source], list[str]]:
     """Finds the source of every model that the settings name.
 
-    'all' stands for the paper's 40, 'more' for the others that the package knows.
+    'all' stands for the paper's 40, 'more' for the others that the package knows. Untrained
+    controls that the settings ask for stand behind their models.
 
     Args:
         settings: Name the models.
@@ -58,12 +62,14 @@ def find_sources(
                 source = given.get(wanted) or find_source(wanted, settings)
             except ValueError as error:
                 problems.append(f"config.models: {error}")
-            else:
-                same = sources.setdefault(source.name, source)  # two names may be of one model
-                if same != source:
+                continue
+            controls = (source.control(seed) for seed in range(settings.data.controls))
+            for each in (source, *filter(None, controls)):
+                same = sources.setdefault(each.name, each)  # two names may be of one model
+                if same != each:
                     problems.append(
                         f"config.models: '{name}': another model of the run is called "
-                        f"'{source.name}' too; give one another name, as in NAME=hf:FOLDER"
+                        f"'{each.name}' too; give one another name, as in NAME=hf:FOLDER"
                     )
     return list(sources.values()), problems
 

@@ -219,6 +219,10 @@ class Source(Protocol):
         """
         ...
 
+    def control(self, seed: int) -> "Source | None":
+        """Returns the same model with random weights drawn with a seed; None: it has no weights."""
+        ...
+
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
     ) -> dict[View, np.ndarray]:
@@ -265,6 +269,10 @@ class UnfitSource:
     def open(self, workdir: Path) -> OpenSource:
         """Raises ValueError with the reason."""
         raise ValueError(self.reason)
+
+    def control(self, seed: int) -> Source | None:
+        """Returns nothing: what the model is is not known."""
+        del seed
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

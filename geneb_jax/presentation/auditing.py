@@ -14,6 +14,7 @@ from geneb_jax.audit.copies import TaskKeys, copies_across
 from geneb_jax.config import AuditSettings
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.cleaning import clean_tables
+from geneb_jax.presentation.floors import floor_tables
 from geneb_jax.presentation.published import published_results
 
 _VERDICTS = ("leaky", "caution", "clean")
@@ -39,7 +40,7 @@ def audit_tables(
     predictions: Mapping[str, Path],
     settings: AuditSettings,
 ) -> dict[str, pd.DataFrame]:
-    """Makes the tables that follow from audits: `audit`, and see `clean_tables` and `floors`.
+    """Makes the tables that follow from audits: `audit`, and see `clean_tables`, `floor_tables`.
 
     Args:
         scores: A run's scores table.
@@ -51,7 +52,11 @@ def audit_tables(
     audits = [audit for audit in audits if audit.task in there]
     if not audits:
         return {}
-    return {"audit": audit_table(audits, settings), **clean_tables(scores, audits, predictions)}
+    return {
+        "audit": audit_table(audits, settings),
+        **clean_tables(scores, audits, predictions),
+        **floor_tables(scores, audits),
+    }
 
 
 def write_audit(

@@ -79,5 +79,6 @@ def present(
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
         intervals=tables.get("intervals_macro"),
+        audit=tables,
     )
     return tables

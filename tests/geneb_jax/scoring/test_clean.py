@@ -65,7 +65,7 @@ def test_without_decision_values_there_are_no_areas(kept):
 
 
 def test_predictions_of_other_records_or_heads_are_left_out(kept):
-    folder, labels, values, found = kept
+    folder, _, _, found = kept
     assert clean_scores(scores(), {TASK: replace(found, labels="x")}, {"m": folder}).empty
     others = scores().assign(C=10.0)
     assert clean_scores(others, {TASK: found}, {"m": folder}).empty
