@@ -148,6 +148,13 @@ class EmbeddingSettings:
         "LETTERS/STRIDE, such as 1024/512; LETTERS, with half of it as stride; none; or model: "
         "what the catalog states of each.",
     )
+    strand: tuple[str, ...] = _field(
+        "given",
+        checks.some_of(lambda: ("given", "both")),
+        "given: records as they are; both: embeddings averaged over a record and its reverse "
+        "complement, as a model NAME:both; given,both: these beside each other, and how often "
+        "predictions change under reverse complement. Every record is embedded twice for both.",
+    )
     dtype: str = _field(
         CATALOG_DTYPE,
         checks.one_of(*DTYPES),

@@ -169,7 +169,8 @@ def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
 
 def _asked(settings: Settings) -> Asked:
     output = settings.output
-    return Asked(settings.probes, output.intervals, output.save_predictions)
+    both = len(settings.embedding.strand) > 1
+    return Asked(settings.probes, output.intervals, output.save_predictions, other_strand=both)
 
 
 def _compute(

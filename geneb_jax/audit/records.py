@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from geneb_jax.tasks.letters import reverse_complement
+
 _OTHER = 4  # the number of a letter that is no base
 _CODES = np.full(256, _OTHER, np.uint8)
 for _code, _base in enumerate(b"ACGT"):
     _CODES[_base] = _CODES[_base + 32] = _code
 _CODES[ord("U")] = _CODES[ord("u")] = 3
 _BLOCK_LETTERS = 2**20  # of the records that are worked on at once
-# IUPAC's complements; W, S and N are their own, and what is no base stays.
-_COMPLEMENT = str.maketrans("ACGTRYKMBVDH", "TGCAYRMKVBHD")
 
 
 @dataclass(frozen=True)
@@ -105,14 +105,6 @@ def compositions(records: Records) -> np.ndarray:
             cells = np.bincount(record * 4**k + number, minlength=len(part) * 4**k)
             counts[chosen, columns] = cells.reshape(-1, 4**k)
     return counts
-
-
-def reverse_complement(sequence: str) -> str:
-    """Returns the other strand of a sequence of upper-case letters, IUPAC's codes included.
-
-    Letters that are no base, such as gaps, stay as they are.
-    """
-    return sequence.translate(_COMPLEMENT)[::-1]
 
 
 def copy_keys(sequences: Sequence[str]) -> np.ndarray:

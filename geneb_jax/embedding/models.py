@@ -11,6 +11,7 @@ MODEL                     a port with its checkpoint: the model's id, its name i
                           its repository on the hub
 MODEL:random              a full-size port with random weights, the untrained control
 MODEL:random:tiny         a tiny port with random weights
+NAME:both                 made by `config.strand`: NAME's embeddings averaged over both strands
 MODEL:random:3            as MODEL:random, drawn with the seed 3; MODEL:random:tiny:3 likewise
 all, more                 the paper's 40; the others that the package knows
 """
@@ -21,6 +22,7 @@ from types import MappingProxyType
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Source
+from geneb_jax.embedding.strands import stranded
 from model_ports import catalog
 
 # Modules, each imported when it is asked. Its `source_of(name, settings)` returns the source that
@@ -64,7 +66,12 @@ def find_sources(
                 problems.append(f"config.models: {error}")
                 continue
             controls = (source.control(seed) for seed in range(settings.data.controls))
-            for each in (source, *filter(None, controls)):
+            wanted_of = [
+                each
+                for of in (source, *filter(None, controls))
+                for each in stranded(of, settings.embedding.strand)
+            ]
+            for each in wanted_of:
                 same = sources.setdefault(each.name, each)  # two names may be of one model
                 if same != each:
                     problems.append(

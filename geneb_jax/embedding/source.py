@@ -135,10 +135,13 @@ class Prepared(NamedTuple):
     Attributes:
         features: Looks the features of one of the tasks up.
         speed: What embedding took (see `tuning.speed_figures`); empty where nothing was embedded.
+        turned: Looks the features of a task's test records on the other strand up, float32
+            [N_test, D]; None: they are not asked for.
     """
 
     features: Features
     speed: Mapping[str, Any]
+    turned: Callable[[Task, Representation], np.ndarray] | None = None
 
 
 class OpenSource(Protocol):

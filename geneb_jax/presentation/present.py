@@ -15,6 +15,7 @@ from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
+from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
 
@@ -65,6 +66,8 @@ def present(
         found = interval_tables(shown, scores, predictions) if intervals else {}
         if scores is not None and audits:
             found |= audit_tables(scores, audits, predictions or {}, leaky or AuditSettings())
+        if scores is not None:
+            found |= strand_tables(scores, predictions or {})
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
         save_figures(shown, labels, folder / "figures", scores, seconds)

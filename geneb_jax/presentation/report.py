@@ -169,6 +169,7 @@ AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
         (),
     ),
     "floors": ("Floors: MCC of what needs no pretraining, macro and by category.", ()),
+    "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
     "lift": ("Lift: MCC of a model minus that of the best floor of each task.", ()),
 }
 

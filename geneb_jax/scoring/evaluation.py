@@ -25,6 +25,7 @@ from geneb_jax.scoring.predictions import (
     holds_decision_values,
     predictions_folder,
     predictions_path,
+    read_turned,
 )
 from geneb_jax.scoring.probing import Asked, Probed, from_json, keep, probe
 from geneb_jax.scoring.progress import RunProgress
@@ -172,6 +173,7 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
         for job, cell in found
         if not hold_all_heads(cell.rows, how.asked.probes)
         or (how.asked.decision_values and not holds_decision_values(job.predictions))
+        or (how.asked.other_strand and read_turned(job.predictions) is None)
     ]
     if len(pending) < len(jobs):
         finished = len(jobs) - len(pending)
@@ -256,8 +258,9 @@ def _compute(
     def do(job: _Job) -> None:
         with clock.time(f"embed {name}"):
             features = prepared.features(job.task, job.representation)
+            turned = prepared.turned and prepared.turned(job.task, job.representation)
         with clock.time(f"probe {name}"):
-            probed = probe(how.asked, name, job.task, job.representation, features)
+            probed = probe(how.asked, name, job.task, job.representation, features, turned)
         done(job, probed)
 
     def done_elsewhere(number: int, message: Message) -> None:

@@ -16,6 +16,7 @@ from geneb_jax.tasks.task import Task
 from probes import HeadScore
 
 _VALUES = "scores"  # the array of decision values
+_TURNED = "turned"  # that of predictions on the other strand
 
 
 def predictions_folder(workdir: Path, model: str) -> Path:
@@ -38,13 +39,17 @@ def predictions_file(task: Task, heads: Sequence[HeadScore], *, decision_values:
 
     Returns:
         The bytes of an .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores`
-        float32 [H, N] (binary) or [H, N, K], and one array [H] for each column that names a head.
+        float32 [H, N] (binary) or [H, N, K], and one array [H] for each column that names a head;
+        `turned` int64 [H, N], predictions on the other strand, where these were asked for.
     """
     buffer = io.BytesIO()
+    others = [head.more for head in heads if head.more is not None]
+    turned = np.stack(others) if others else None
     arrays = {
         "labels": task.test.labels,
         "predictions": np.stack([head.predictions for head in heads]),
         **({_VALUES: np.stack([head.scores for head in heads])} if decision_values else {}),
+        **({} if turned is None else {_TURNED: turned}),
         **{str(name): np.array(column.tolist()) for name, column in head_names(heads).items()},
     }
     np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
@@ -62,9 +67,18 @@ def holds_decision_values(path: Path) -> bool:
 
 def read_decision_values(path: Path) -> np.ndarray | None:
     """Returns `scores` of a file of `predictions_file`; None: they are not there, or damaged."""
+    return _read_array(path, _VALUES)
+
+
+def read_turned(path: Path) -> np.ndarray | None:
+    """Returns `turned` of a file of `predictions_file`; None: they are not there, or damaged."""
+    return _read_array(path, _TURNED)
+
+
+def _read_array(path: Path, name: str) -> np.ndarray | None:
     try:
         with np.load(path) as arrays:
-            return arrays[_VALUES]
+            return arrays[name]
     except Exception:  # a damaged archive fails in whatever layer meets the damage first
         return None
 

@@ -38,11 +38,13 @@ class Asked(NamedTuple):
         probes: What is fitted.
         predictions: Whether predictions are kept.
         decision_values: Whether they and decision values are, in all tasks that are asked for.
+        other_strand: Whether predictions on the other strand are, where a model gives features.
     """
 
     probes: ProbeSettings
     predictions: bool
     decision_values: bool
+    other_strand: bool = False
 
 
 def probe(
@@ -51,6 +53,7 @@ def probe(
     task: Task,
     representation: Representation,
     features: tuple[np.ndarray, np.ndarray],
+    turned: np.ndarray | None = None,
 ) -> Probed:
     """Fits and scores the probes of a task.
 
@@ -60,6 +63,7 @@ def probe(
         task: The task.
         representation: What is probed.
         features: Of its train and test rows, float32 [N_train, D] and [N_test, D].
+        turned: Of its test rows on the other strand, float32 [N_test, D]; None: not asked for.
     """
     make_room_for_programs()
     x_train, x_test = features
@@ -71,6 +75,7 @@ def probe(
         probes=probes_of(asked.probes),
         shots=asked.probes.regimes,
         seeds=asked.probes.seeds,
+        x_more=turned if asked.other_strand else None,
     )
     columns = {
         "model": name,
@@ -79,7 +84,7 @@ def probe(
         "category": task.info.category,
     }
     rows = pd.DataFrame([columns | head_columns(head) for head in heads])
-    if not asked.predictions and not asked.decision_values:
+    if not (asked.predictions or asked.decision_values or asked.other_strand):
         return Probed(rows)
     return Probed(rows, predictions_file(task, heads, decision_values=asked.decision_values))
 
