@@ -8,9 +8,12 @@ import pandas as pd
 from absl import logging
 from rich.console import Console
 
-from geneb_jax.config import ConfigError, OutputSettings, Settings
+from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.copies import task_keys
+from geneb_jax.config import ConfigError, Settings
 from geneb_jax.embedding.source import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
+from geneb_jax.presentation.auditing import print_audit, write_audit
 from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
@@ -18,6 +21,7 @@ from geneb_jax.presentation.results import read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
     print_failures,
+    print_intervals,
     print_layers,
     print_speeds,
     print_statistics,
@@ -25,6 +29,7 @@ from geneb_jax.presentation.summary import (
     print_unfinished_fits,
 )
 from geneb_jax.scoring.evaluation import Evaluation, asked_rows, represented_rows
+from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.tasks.task import Task
 
@@ -34,6 +39,7 @@ def close_run(
     evaluation: Evaluation,
     failures: Sequence[Failure],
     tasks: Sequence[Task],
+    audits: Sequence[TaskAudit],
     provenance: Mapping[str, Any],
     workdir: Path,
     console: Console,
@@ -48,19 +54,42 @@ def close_run(
         evaluation: What came of it.
         failures: What could not be computed.
         tasks: The tasks that were asked.
+        audits: Audits of these; none where they were not asked for.
         provenance: The content of run.json.
         workdir: Takes the files.
         console: Shows the tables.
     """
     _submit(settings, evaluation, represented_rows(evaluation), workdir)
     shown = asked_rows(evaluation, tasks, settings.probes)
-    shown = shown.assign(model=shown["model"].replace(_local_names(evaluation.cards)))
+    audited = pd.DataFrame()
+    if audits:
+        keys = [task_keys(task) for task in tasks]
+        audited = write_audit(workdir, audits, keys, settings.audit)
+    local = _local_names(evaluation.cards)
+    shown = shown.assign(model=shown["model"].replace(local))
+    uncertain = pd.DataFrame()
     if not shown.empty:
         save_heatmap(shown, workdir / "figures")
     if settings.output.report and not protocol_rows(shown).empty:
         results, version = run_results(shown), settings.output.labels
-        present(results, workdir, scores=shown, provenance=provenance, version=version)
+        tables = present(
+            results,
+            workdir,
+            scores=shown,
+            provenance=provenance,
+            version=version,
+            predictions={
+                local.get(name, name): predictions_folder(workdir, name)
+                for name in evaluation.cards
+            },
+            intervals=settings.output.intervals,
+            audits=audits,
+            leaky=settings.audit,
+        )
+        uncertain = tables.get("intervals_macro", uncertain)
     print_table(shown, console)
+    print_intervals(uncertain, console)
+    print_audit(audited, console)
     print_layers(shown, console)
     print_unfinished_fits(shown, console)
     print_speeds(evaluation.speeds, console)
@@ -69,12 +98,13 @@ def close_run(
     console.print(f"results: {workdir}")
 
 
-def present_scores(output: OutputSettings, workdir: Path, console: Console) -> pd.DataFrame:
+def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.DataFrame:
     """Writes tables, figures and report of scores that are there already, and returns them.
 
     Raises:
-        ConfigError: `output.scores` names no scores.
+        ConfigError: The settings' `scores` names no scores.
     """
+    output = settings.output
     try:
         source = read_source(output.scores)
     except ValueError as error:
@@ -85,7 +115,12 @@ def present_scores(output: OutputSettings, workdir: Path, console: Console) -> p
         scores=source.scores,
         provenance=source.provenance,
         version=output.labels,
+        predictions=source.predictions,
+        intervals=output.intervals,
+        audits=source.audits if settings.audit.audit else (),
+        leaky=settings.audit,
     )
+    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_statistics(tables["paper_statistics"], console)
     console.print(f"results: {workdir}")
     return source.results

@@ -1,4 +1,4 @@
-"""The run's config: one table of fields with default, check and help, in five groups.
+"""The run's config: one table of fields with default, check and help, in six groups.
 
 A field is a line of a group below. `default_config`, the check of a config, `--help` and
 docs/reference.md derive from these lines; functions receive the group, or the value, that they
@@ -56,11 +56,20 @@ class DataSettings:
     models: tuple[str, ...] = _field(
         "all",
         checks.names,
-        "kmer-1 .. kmer-6; a model of the catalog by its id, its name in the paper or its "
-        "repository on the hub; ID:random and ID:random:tiny, untrained controls at full and at "
-        "small size; hf:FOLDER, hf:FOLDER+ADAPTER (LoRA) and hf:ORG/NAME@REVISION, a checkpoint of "
-        "your own; embeddings:DIR, computed elsewhere; NAME=hf:... and NAME=embeddings:..., what "
-        "such a model is called; all: the paper's 40; more: the others that the package knows.",
+        "kmer-1 .. kmer-6 and shortcut-length, -gc, -unknown, -lowercase, -position, -composition, "
+        "-ends, floors without a model; a model of the catalog by its id, its name in the paper or "
+        "its repository on the hub; ID:random and ID:random:tiny, untrained controls at full and "
+        "at small size, also with a seed, as ID:random:1; hf:FOLDER, hf:FOLDER+ADAPTER (LoRA) and "
+        "hf:ORG/NAME@REVISION, a checkpoint of your own; embeddings:DIR, computed elsewhere; "
+        "NAME=hf:... and NAME=embeddings:..., what such a model is called; all: the paper's 40; "
+        "more: the others that the package knows.",
+    )
+    controls: int = _field(
+        0,
+        checks.at_least(0),
+        "Untrained controls of each model with a checkpoint, ID:random, ID:random:1, ...: the same "
+        "model with random weights, drawn with so many seeds. Each takes as long as the model; "
+        "--plan says how long.",
     )
     tasks: str = _field(
         "all",
@@ -139,6 +148,13 @@ class EmbeddingSettings:
         "LETTERS/STRIDE, such as 1024/512; LETTERS, with half of it as stride; none; or model: "
         "what the catalog states of each.",
     )
+    strand: tuple[str, ...] = _field(
+        "given",
+        checks.some_of(lambda: ("given", "both")),
+        "given: records as they are; both: embeddings averaged over a record and its reverse "
+        "complement, as a model NAME:both; given,both: these beside each other, and how often "
+        "predictions change under reverse complement. Every record is embedded twice for both.",
+    )
     dtype: str = _field(
         CATALOG_DTYPE,
         checks.one_of(*DTYPES),
@@ -205,6 +221,31 @@ class ProbeSettings:
 
 
 @dataclass(frozen=True)
+class AuditSettings:
+    """What is asked of the tasks themselves."""
+
+    audit: bool = _field(
+        True,
+        checks.flag,
+        "Look in each task for test records that stand in train, for shuffle twins and near "
+        "copies, and for rules that answer it without a model; with predictions, score the other "
+        "test records too. A task is audited once in a workdir.",
+    )
+    leaky_copies: float = _field(
+        0.1,
+        checks.positive,
+        "Share of test records that are copies or near copies of train, from which on a task is "
+        "called leaky; from half of it caution is due.",
+    )
+    leaky_median: float = _field(
+        1.0,
+        checks.positive,
+        "Share of the published models' median MCC that a rule without a model reaches, from "
+        "which on a task is called leaky; from half of it caution is due.",
+    )
+
+
+@dataclass(frozen=True)
 class DeviceSettings:
     """What computes."""
 
@@ -245,8 +286,16 @@ class DeviceSettings:
 class OutputSettings:
     """What is written."""
 
+    intervals: bool = _field(
+        True,
+        checks.flag,
+        "Keep every head's predictions in the workdir's predictions/, and make tables of intervals "
+        "over other test records, few-shot draws and tasks.",
+    )
     save_predictions: bool = _field(
-        False, checks.flag, "Write every head's predictions into the workdir's predictions/."
+        False,
+        checks.flag,
+        "Keep decision values beside predictions, and compute again the tasks that lack them.",
     )
     scores: str = _field(
         "",
@@ -299,6 +348,7 @@ class Settings:
     data: DataSettings = dataclasses.field(default_factory=DataSettings)
     embedding: EmbeddingSettings = dataclasses.field(default_factory=EmbeddingSettings)
     probes: ProbeSettings = dataclasses.field(default_factory=ProbeSettings)
+    audit: AuditSettings = dataclasses.field(default_factory=AuditSettings)
     devices: DeviceSettings = dataclasses.field(default_factory=DeviceSettings)
     output: OutputSettings = dataclasses.field(default_factory=OutputSettings)
 

@@ -93,6 +93,14 @@ def at_least(low: int) -> Callable[[Any], int]:
     return check
 
 
+def positive(value: Any) -> float:
+    """Returns a number above 0."""
+    number = _number(value, float)
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{value!r} is not a number above 0")
+    return number
+
+
 def _number(value: Any, kind: type) -> Any:
     what = "an integer" if kind is int else "a number"
     try:

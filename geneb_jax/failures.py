@@ -10,7 +10,7 @@ from absl import logging
 
 from geneb_jax.files.atomic import WriteError
 
-Stage = Literal["read", "check", "load", "embed", "probe"]
+Stage = Literal["read", "check", "audit", "load", "embed", "probe"]
 
 _LETTERS = 500  # of a reason; the log has all of it
 # What an error of the system says of the whole run: the next model would meet it too.
@@ -32,7 +32,8 @@ class Failure(NamedTuple):
     Attributes:
         model: The model's name; empty: a task that failed for all models.
         task: The task's id; empty: the model failed on every task that it had not finished.
-        stage: What was being done: 'read' a task, 'check' a model, 'load', 'embed' or 'probe'.
+        stage: What was being done: 'read' or 'audit' a task, 'check' a model, 'load', 'embed' or
+            'probe'.
         reason: What was wrong, in one line.
     """
 

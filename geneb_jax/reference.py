@@ -22,12 +22,16 @@ WORKDIR: Mapping[str, str] = {
     "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",
+    "audit.csv, rules.csv, copies_across.csv": "What was found of the tasks: a row a task with its "
+    "verdict, a row a rule and shortcut, and test records that stand in other tasks.",
+    "audit/TASK.json": "The audit of a task, and which test records are copies, twins and near "
+    "copies (rows from 0).",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "report/index.html": "The report, one file that needs no network.",
-    "predictions/MODEL/TASK.npz": "With save_predictions: every head's predictions and decision "
-    "values on the test rows. Other hidden states and poolings than the preset's stand in a "
+    "predictions/MODEL/TASK.npz": "Every head's predictions, with save_predictions their decision "
+    "values on the test rows, with config.strand=given,both predictions on the other strand. Other hidden states and poolings than the preset's stand in a "
     "folder each.",
     "cells/MODEL/REPRESENTATION/TASK.json": "Finished model-task pairs, from which a killed run "
     "resumes.",

@@ -14,6 +14,8 @@ from etils import epath
 from rich.console import Console
 
 from geneb_jax.agreement import facts, look_for_first, shown_to_others
+from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.kept import kept_audit
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, ProbeSettings, Settings, parse_config
 from geneb_jax.devices.capacity import peaks
@@ -100,7 +102,7 @@ def run(
         _check_workdir(workdir)
         from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)
 
-        presented = present_scores(settings.output, workdir, console)
+        presented = present_scores(settings, workdir, console)
         return Outcome(presented, [], presented)
     try:
         process = join(settings.devices.processes)
@@ -168,7 +170,9 @@ def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
 
 
 def _asked(settings: Settings) -> Asked:
-    return Asked(settings.probes, settings.output.save_predictions)
+    output = settings.output
+    both = len(settings.embedding.strand) > 1
+    return Asked(settings.probes, output.intervals, output.save_predictions, other_strand=both)
 
 
 def _compute(
@@ -185,12 +189,20 @@ def _compute(
     keep_programs(settings.devices.programs_dir)
     unseen = [finding for each in workloads for finding in find_unseen(*each)]
     say_unseen(unseen)
+    begun = progress.elapsed()
+    audits = _audit(settings, tasks, progress)
+    audited = progress.elapsed() - begun
     evaluator = Evaluator(
         _asked(settings), workdir, progress, failures, first, settings.devices.profile
     )
     evaluation = evaluate(evaluator, workloads, tasks)
 
-    seconds = {"read and check": checked, **evaluation.seconds, "total": progress.elapsed()}
+    seconds = {
+        "read and check": checked,
+        "audit": audited,
+        **evaluation.seconds,
+        "total": progress.elapsed(),
+    }
     memory |= evaluation.memory | {"total": peaks()}
     provenance = _provenance(
         config, settings.probes, evaluation, tasks, unseen, failures.found, seconds, memory
@@ -201,8 +213,23 @@ def _compute(
     progress.stage("tables and report")
     from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
 
-    close_run(settings, evaluation, failures.found, tasks, provenance, workdir, progress.console)
+    close_run(
+        settings, evaluation, failures.found, tasks, audits, provenance, workdir, progress.console
+    )
     return evaluation
+
+
+def _audit(settings: Settings, tasks: Sequence[Task], progress: RunProgress) -> list[TaskAudit]:
+    """Audits the tasks that were not audited in this workdir; one that fails is left out."""
+    if not settings.audit.audit:
+        return []
+    progress.stage("audit", len(tasks), "tasks", sum(len(task.test.labels) for task in tasks))
+    audits = []
+    for task in tasks:
+        with progress.failures.contained("", "audit", task.info.id):
+            audits.append(kept_audit(progress.workdir / "audit", task))
+        progress.advance(1, len(task.test.labels))
+    return audits
 
 
 def _check_workdir(workdir: Path) -> None:

@@ -28,6 +28,7 @@ def evaluate_task(
     shots: Sequence[int | None],
     seeds: Sequence[int],
     mesh: Mesh | None = None,
+    x_more: Float32[np.ndarray, "L D"] | None = None,
 ) -> list[HeadScore]:
     """Fits every probe of a task and scores it.
 
@@ -45,6 +46,7 @@ def evaluate_task(
         mesh: Devices whose axis `data` the rows of train and test are spread over; few-shot fits
             stay on one. Sums are the same up to rounding (which moves where a `geneb` fit of some
             hundred iterations or an MLP ends). None: the default device.
+        x_more: Features of other rows, of which only predictions are wanted; None: there are none.
 
     Returns:
         One entry per probe, regime, strength, class weight and seed, in this order; one per
@@ -76,7 +78,10 @@ def evaluate_task(
             fitted = kind.fit(train, [draw for draw, _ in distinct], np.array(strengths), probe)
             values = kind.decision_values(x_test, fitted.head)
             facts = score(values, test_classes) | fitted._asdict()
-            heads += _heads(facts, values, strengths, distinct, k, probe, labels)
+            more = None
+            if x_more is not None:
+                more = labels[predict(kind.decision_values(x_more, fitted.head))]
+            heads += _heads(facts, values, more, strengths, distinct, k, probe, labels)
     return heads
 
 
@@ -140,6 +145,7 @@ def _distinct(draws: Sequence[Draw], seeded: bool) -> list[tuple[Draw, list[int]
 def _heads(
     facts: Mapping[str, Any],
     values: Float[np.ndarray, "S R M K1"],
+    more: Integer[np.ndarray, "S R L"] | None,
     strengths: Sequence[float],
     draws: Sequence[tuple[Draw, Sequence[int]]],
     shots: int | None,
@@ -161,6 +167,7 @@ def _heads(
             C=C,
             predictions=predicted[s, r],
             scores=scores[s, r],
+            more=None if more is None else more[s, r],
             **{name: array[s, r].item() for name, array in facts.items() if name != "head"},
         )
         for s, C in enumerate(strengths)

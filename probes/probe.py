@@ -93,6 +93,7 @@ class HeadScore(Metrics):
         converged: Whether a tolerance was met, not the limit of iterations.
         predictions: Predicted labels.
         scores: Decision values, one for each row for two classes, else K.
+        more: Predicted labels of other rows that were asked for; None: there are none.
     """
 
     shots: int | None
@@ -109,3 +110,4 @@ class HeadScore(Metrics):
     converged: bool
     predictions: Integer[np.ndarray, " M"]
     scores: Float32[np.ndarray, " M"] | Float32[np.ndarray, "M K"]
+    more: Integer[np.ndarray, " L"] | None = None

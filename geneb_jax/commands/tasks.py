@@ -1,4 +1,4 @@
-"""`geneb-jax tasks`: what the tasks of the benchmark are, and what data is at hand."""
+"""`geneb-jax tasks`: what the tasks of the benchmark are, what data is at hand, and its audit."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from geneb_jax.benchmark import GENEB, select_tasks
+from geneb_jax.config import AuditSettings, fields
 from geneb_jax.presentation.console import plain_console
 from model_ports.exits import DONE, WRONG, Parser
 
 _LENGTHS = ("min", "median", "max")
 _DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")
 _CONFLICTS = ("conflicting in train", "conflicting in test", "conflicting in train and test")
+_THRESHOLDS = [field for field in fields() if field.name.startswith("leaky_")]
 _SHA_SHOWN = 12  # digits; --csv writes all
 
 
@@ -29,7 +31,29 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--tasks_dir", type=Path, help="folder of task files")
     parser.add_argument("--tasks", default="all", help="ids, labels, categories, suites, subsets")
     parser.add_argument("--csv", type=Path, help="write the table, digests in full")
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="look for copies, shuffle twins and near copies of train records in test, and for "
+        "rules that answer a task without a model; without --tasks_dir of the pinned data set",
+    )
+    parser.add_argument("--out", type=Path, help="folder of --audit: audit.csv, rules.csv, ...")
+    for field in _THRESHOLDS:
+        parser.add_argument(
+            f"--{field.name}", type=field.check, default=field.default, help=field.help
+        )
     arguments = parser.parse_args(words)
+    if arguments.audit:
+        if arguments.out is None:
+            raise ValueError("--audit writes files: name a folder with --out=DIR")
+        if arguments.csv is not None:
+            raise ValueError("--csv writes the table of tasks; --audit writes into --out=DIR")
+        settings = AuditSettings(
+            **{field.name: getattr(arguments, field.name) for field in _THRESHOLDS}
+        )
+        return _audit(arguments.tasks_dir, arguments.tasks, arguments.out, settings)
+    if arguments.out is not None:
+        raise ValueError("--out is the folder of --audit; --csv=FILE writes the table of tasks")
     if arguments.csv and not arguments.csv.absolute().parent.is_dir():
         raise ValueError(f"--csv={arguments.csv}: no such folder {arguments.csv.parent}")
     if arguments.tasks_dir is not None:
@@ -46,6 +70,7 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
     """Prints sizes, classes, duplicates and fingerprints of a folder's tasks."""
     from rich.progress import track
 
+    from geneb_jax.audit.copies import describe_copies
     from geneb_jax.tasks.description import describe
     from geneb_jax.tasks.reading import find_tasks, read_task
     from geneb_jax.tasks.selection import choose_tasks
@@ -54,7 +79,8 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
     rows, problems = [], []
     for info in track(list(chosen), "reading", console=Console(stderr=True), transient=True):
         try:
-            rows.append(describe(read_task(folder, info)))
+            task = read_task(folder, info)
+            rows.append(describe(task) | describe_copies(task))
         except ValueError as error:
             problems.append(str(error))
     if csv:
@@ -62,6 +88,37 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
     if rows:
         _print([_compact(row) for row in rows])
     print(f"{len(rows)} tasks in {folder}")
+    print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
+    return WRONG if problems or not rows else DONE
+
+
+def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) -> int:
+    """Audits the tasks of a folder, one after the other, and writes and prints what was found."""
+    from rich.progress import track
+
+    from geneb_jax.audit.copies import task_keys
+    from geneb_jax.audit.kept import kept_audit
+    from geneb_jax.presentation.auditing import audit_lines, audit_summary, write_audit
+    from geneb_jax.tasks.hub import fetch_tasks
+    from geneb_jax.tasks.reading import read_task
+    from geneb_jax.tasks.selection import choose_tasks
+
+    chosen = list(select_tasks(tasks)) if folder is None else choose_tasks(folder, tasks)
+    folder = folder or fetch_tasks([info.id for info in chosen])
+    audits, keys, problems = [], [], []
+    for info in track(chosen, "auditing", console=Console(stderr=True), transient=True):
+        try:
+            task = read_task(folder, info)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        audits.append(kept_audit(out / "audit", task))
+        keys.append(task_keys(task))
+    rows = write_audit(out, audits, keys, settings).to_dict("records")
+    if rows:
+        _print([audit_summary(row) for row in rows])
+        print("\n".join(audit_lines(rows)))
+    print(f"{len(rows)} tasks in {folder}: audit.csv, rules.csv and copies_across.csv in {out}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return WRONG if problems or not rows else DONE
 

@@ -127,6 +127,10 @@ class FunctionSource:
             ) from error
         return OpenFunction(self, (baseline(identity),), Store(self.folder, identity))
 
+    def control(self, seed: int) -> None:
+        """Returns nothing: there are no weights to be drawn."""
+        del seed
+
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
     ) -> dict[View, np.ndarray]:

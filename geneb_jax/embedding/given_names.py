@@ -5,7 +5,7 @@ import re
 from model_ports import catalog
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-_TAKEN = re.compile(r"all|more|kmer-\d+", re.IGNORECASE)
+_TAKEN = re.compile(r"all|more|kmer-\d+|shortcut-.*", re.IGNORECASE)
 _SHOWN = 100  # letters of a name in an error
 
 

@@ -7,7 +7,7 @@ that the catalog would say of it is found out from its files.
 from geneb_jax.config import Settings
 from geneb_jax.config_checks import local_path
 from geneb_jax.embedding.given_names import check_name, split_name
-from geneb_jax.embedding.ports import WEIGHTS, PortSource
+from geneb_jax.embedding.ports import PortSource, split_variant
 from geneb_jax.embedding.source import UnfitSource
 from model_ports.loading.address import parse_address
 from model_ports.loading.hub import describe_address
@@ -31,12 +31,12 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     if found is None:
         return None
     given, text = found
-    variant = next(suffix for suffix in WEIGHTS if text.endswith(suffix))
-    address = parse_address(text.removesuffix(variant), local_path)
+    address_text, suffix, weights, seed = split_variant(text)
+    address = parse_address(address_text, local_path)
     if not given:
         given = address.name
         check_name(given, f"NAME={name}")
-    given += variant
+    given += suffix
     try:
         entry = describe_address(address, given)
     except (CheckpointError, TokenizerError) as error:
@@ -44,9 +44,10 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     return PortSource(
         given,
         entry,
-        WEIGHTS[variant],
+        weights,
         address.folder,
         settings.embedding,
         settings.devices.mesh,
         adapter=address.adapter,
+        seed=seed,
     )

@@ -117,6 +117,10 @@ class KmerSource:
         del workdir
         return Immediate(unpublished_card(self.name), self._representation(), self._of_task)
 
+    def control(self, seed: int) -> None:
+        """Returns nothing: there are no weights to be drawn."""
+        del seed
+
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
     ) -> dict[View, np.ndarray]:

@@ -5,7 +5,7 @@ The models beyond the paper's 40 of which the package does not know all are of t
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding.given_names import check_name
-from geneb_jax.embedding.ports import PortSource, split_weights
+from geneb_jax.embedding.ports import PortSource, catalog_variant
 from geneb_jax.embedding.source import UnfitSource
 from model_ports import catalog
 from model_ports.loading.download import HubError
@@ -34,8 +34,8 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
         if model_id not in others or others[model_id].entry is not None:
             return None
         path = others[model_id].path
-    _, weights = split_weights(name)
-    name = ":".join([model_id, *name.split(":")[1:]])
+    _, suffix, weights, seed = catalog_variant(name)
+    name = f"{model_id}{suffix}"
     checkpoints = settings.data.checkpoints_dir
     there = checkpoints is not None and (checkpoints / model_id).is_dir()
     if model_id not in files and not there:
@@ -53,4 +53,5 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
         settings.embedding,
         settings.devices.mesh,
         adapter=address.adapter,
+        seed=seed,
     )

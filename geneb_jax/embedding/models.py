@@ -1,6 +1,7 @@
 """What `config.models` can name: the kinds of sources, in the order in which they are asked.
 
 kmer-4                    k-mer frequencies, k = 1 .. 6
+shortcut-length           a shortcut, another floor; see `geneb_jax.audit.shortcuts`
 embeddings:DIR            embeddings that somebody else computed
 hf:FOLDER                 a checkpoint that is in no catalog; also hf:FOLDER+ADAPTER and
                           hf:ORG/NAME@REVISION
@@ -10,6 +11,8 @@ MODEL                     a port with its checkpoint: the model's id, its name i
                           its repository on the hub
 MODEL:random              a full-size port with random weights, the untrained control
 MODEL:random:tiny         a tiny port with random weights
+NAME:both                 made by `config.strand`: NAME's embeddings averaged over both strands
+MODEL:random:3            as MODEL:random, drawn with the seed 3; MODEL:random:tiny:3 likewise
 all, more                 the paper's 40; the others that the package knows
 """
 
@@ -19,12 +22,14 @@ from types import MappingProxyType
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Source
+from geneb_jax.embedding.strands import stranded
 from model_ports import catalog
 
 # Modules, each imported when it is asked. Its `source_of(name, settings)` returns the source that
 # a name asks for, or None where the name is of another kind; the last one takes every name.
 SOURCES: Sequence[str] = (
     "geneb_jax.embedding.kmers",
+    "geneb_jax.embedding.shortcuts",
     "geneb_jax.embedding.stored",
     "geneb_jax.embedding.hf",
     "geneb_jax.embedding.local",
@@ -41,7 +46,8 @@ def find_sources(
 ) -> tuple[list[Source], list[str]]:
     """Finds the source of every model that the settings name.
 
-    'all' stands for the paper's 40, 'more' for the others that the package knows.
+    'all' stands for the paper's 40, 'more' for the others that the package knows. Untrained
+    controls that the settings ask for stand behind their models.
 
     Args:
         settings: Name the models.
@@ -58,12 +64,19 @@ def find_sources(
                 source = given.get(wanted) or find_source(wanted, settings)
             except ValueError as error:
                 problems.append(f"config.models: {error}")
-            else:
-                same = sources.setdefault(source.name, source)  # two names may be of one model
-                if same != source:
+                continue
+            controls = (source.control(seed) for seed in range(settings.data.controls))
+            wanted_of = [
+                each
+                for of in (source, *filter(None, controls))
+                for each in stranded(of, settings.embedding.strand)
+            ]
+            for each in wanted_of:
+                same = sources.setdefault(each.name, each)  # two names may be of one model
+                if same != each:
                     problems.append(
                         f"config.models: '{name}': another model of the run is called "
-                        f"'{source.name}' too; give one another name, as in NAME=hf:FOLDER"
+                        f"'{each.name}' too; give one another name, as in NAME=hf:FOLDER"
                     )
     return list(sources.values()), problems
 

@@ -3,11 +3,12 @@
 import itertools
 import math
 import operator
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from absl import logging
@@ -80,22 +81,50 @@ _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
 
 Weights = Literal["checkpoint", "random", "tiny"]
-# By what follows the model in a name, the longest first.
-WEIGHTS: Mapping[str, Weights] = {":random:tiny": "tiny", ":random": "random", "": "checkpoint"}
+# What follows the model in a name: whether its weights are drawn, and with which seed.
+_VARIANT = re.compile(r"(?P<drawn>:random(?P<tiny>:tiny)?(:(?P<seed>\d{1,9}))?)?$")
 
 SplitName = tuple[str, str]  # a task's id, and train or test
 
 
-def split_weights(name: str) -> tuple[str, Weights]:
-    """Returns the model and the weights that MODEL, MODEL:random or MODEL:random:tiny names.
+class Variant(NamedTuple):
+    """A model and whose weights it has, out of a name.
+
+    Attributes:
+        model: What stands before the variant.
+        suffix: The variant as it is written, such as ':random:tiny:3'; '': a checkpoint.
+        weights: Whether they are a checkpoint's, random, or random and few.
+        seed: What random ones are drawn with.
+    """
+
+    model: str
+    suffix: str
+    weights: Weights
+    seed: int
+
+
+def split_variant(name: str) -> Variant:
+    """Splits MODEL, MODEL:random, MODEL:random:tiny, and either with :SEED behind it."""
+    match = _VARIANT.search(name)
+    assert match is not None  # the variant may be empty
+    weights = ("tiny" if match["tiny"] else "random") if match["drawn"] else "checkpoint"
+    return Variant(name[: match.start()], match.group(), weights, int(match["seed"] or 0))
+
+
+def catalog_variant(name: str) -> Variant:
+    """Splits the name of a model of a catalog, whose ids have no ':'.
 
     Raises:
         ValueError: There is no such variant.
     """
-    model, _, variant = name.partition(":")
-    if (suffix := name.removeprefix(model)) not in WEIGHTS:
-        raise ValueError(f"'{name}': '{variant}' is not valid; valid: random, random:tiny")
-    return model, WEIGHTS[suffix]
+    found = split_variant(name)
+    _, separator, variant = found.model.partition(":")
+    if separator:
+        raise ValueError(
+            f"'{name}': '{variant}{found.suffix}' is not valid; valid: random, random:tiny, and "
+            "either with a seed, as random:1"
+        )
+    return found
 
 
 def source_of(name: str, settings: Settings) -> "PortSource":
@@ -106,7 +135,7 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     Raises:
         ValueError: There is no such model or variant.
     """
-    model_id, weights = split_weights(name)
+    model_id, suffix, weights, seed = catalog_variant(name)
     try:
         model_id = catalog.resolve(model_id, (f"kmer-{k}" for k in range(1, MAX_K + 1)))
     except catalog.CatalogError as error:
@@ -115,13 +144,14 @@ def source_of(name: str, settings: Settings) -> "PortSource":
         raise ValueError(
             f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         ) from error
-    name = ":".join([model_id, *name.split(":")[1:]])
+    name = f"{model_id}{suffix}"
     entry = catalog.get(model_id)
     checkpoints = settings.data.checkpoints_dir
     folder = checkpoints / model_id if checkpoints else None
     if folder and weights != "checkpoint" and not folder.is_dir():
         folder = None  # random weights need it for tokenizer files alone
-    return PortSource(name, entry, weights, folder, settings.embedding, settings.devices.mesh)
+    embedding, mesh = settings.embedding, settings.devices.mesh
+    return PortSource(name, entry, weights, folder, embedding, mesh, seed=seed)
 
 
 @dataclass
@@ -137,6 +167,7 @@ class PortSource:
         settings: Preset, precision, views and batches.
         mesh: How many devices share a copy of the parameters.
         adapter: Folder of a LoRA adapter that is merged into the checkpoint's weights.
+        seed: What random weights are drawn with.
     """
 
     name: str
@@ -147,6 +178,7 @@ class PortSource:
     mesh: int
     shared: bool = True
     adapter: Path | None = None
+    seed: int = 0
     _planned: Reader | None = field(default=None, repr=False)
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
@@ -222,6 +254,14 @@ class PortSource:
         folder = self._folder(workdir)
         return OpenPort(self.name, card, representations, engine, folder, self.settings, workdir)
 
+    def control(self, seed: int) -> "PortSource | None":
+        """Returns the same model with random weights; None: its weights are random."""
+        if self.weights != "checkpoint":
+            return None
+        folder = self.folder if self.folder and self.folder.is_dir() else None
+        name = f"{self.name}:random:{seed}" if seed else f"{self.name}:random"
+        return replace(self, name=name, weights="random", folder=folder, seed=seed, _planned=None)
+
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
     ) -> dict[View, np.ndarray]:
@@ -282,7 +322,8 @@ class PortSource:
         """
         if self.weights != "checkpoint":
             tiny = self.weights == "tiny"
-            return self._reader(), random_weights_id(self.folder, tiny=tiny), True
+            weights_id = random_weights_id(self.folder, tiny=tiny, seed=self.seed)
+            return self._reader(), weights_id, True
         reader, fetched = None, self.folder is not None
         if fetched:
             reader = self._reader()
@@ -377,7 +418,13 @@ class PortSource:
         preset, dtype = self.settings.preset, dtype_of(self.entry, self.settings.dtype)
         if self.weights != "checkpoint":
             tiny = self.weights == "tiny"
-            port = random_port(self.entry, self.folder, preset, tiny=tiny, dtype=dtype, mesh=mesh)
+            port = random_port(
+                *(self.entry, self.folder, preset),
+                tiny=tiny,
+                seed=self.seed,
+                dtype=dtype,
+                mesh=mesh,
+            )
             return with_windows(port, self.settings.window)
         if not isinstance(planned, PlannedCheckpoint):  # weights that were not fetched yet
             folder = converted_checkpoint(self.entry)

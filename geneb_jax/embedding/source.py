@@ -135,10 +135,13 @@ class Prepared(NamedTuple):
     Attributes:
         features: Looks the features of one of the tasks up.
         speed: What embedding took (see `tuning.speed_figures`); empty where nothing was embedded.
+        turned: Looks the features of a task's test records on the other strand up, float32
+            [N_test, D]; None: they are not asked for.
     """
 
     features: Features
     speed: Mapping[str, Any]
+    turned: Callable[[Task, Representation], np.ndarray] | None = None
 
 
 class OpenSource(Protocol):
@@ -224,6 +227,10 @@ class Source(Protocol):
         """
         ...
 
+    def control(self, seed: int) -> "Source | None":
+        """Returns the same model with random weights drawn with a seed; None: it has no weights."""
+        ...
+
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
     ) -> dict[View, np.ndarray]:
@@ -270,6 +277,10 @@ class UnfitSource:
     def open(self, workdir: Path) -> OpenSource:
         """Raises ValueError with the reason."""
         raise ValueError(self.reason)
+
+    def control(self, seed: int) -> Source | None:
+        """Returns nothing: what the model is is not known."""
+        del seed
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

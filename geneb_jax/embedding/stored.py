@@ -87,6 +87,10 @@ class StoredSource:
         representation = self._representation()
         return Immediate(card, representation, lambda task: read_embeddings(self.folder, task))
 
+    def control(self, seed: int) -> None:
+        """Returns nothing: there are no weights to be drawn."""
+        del seed
+
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance
     ) -> dict[View, np.ndarray]:

@@ -1,17 +1,21 @@
 """All that shows a set of scores: tables, figures and the report, into one folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from geneb_jax.audit.audit import TaskAudit
 from geneb_jax.benchmark import CUSTOM
-from geneb_jax.config import PaperVersion
+from geneb_jax.config import AuditSettings, PaperVersion
+from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.figures import save_figures
+from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
+from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
 
@@ -24,6 +28,10 @@ def present(
     provenance: Mapping[str, Any] | None = None,
     version: PaperVersion = "v1",
     beside: bool = False,
+    predictions: Mapping[str, Path] | None = None,
+    intervals: bool = True,
+    audits: Sequence[TaskAudit] = (),
+    leaky: AuditSettings | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -38,6 +46,10 @@ def present(
         version: Whose labels to use.
         beside: Put the published models into tables and figures too, on the tasks and regimes
             that all models have.
+        predictions: Folder of the kept predictions of each model of `scores`.
+        intervals: Make the tables of intervals.
+        audits: Audits of the run's tasks, for the tables of what they show.
+        leaky: From where on a task is leaky; None: the defaults.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -51,7 +63,12 @@ def present(
     tables = {}
     if not shown.empty:
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
-        tables = write_tables(shown, folder / "tables", scores, version)
+        found = interval_tables(shown, scores, predictions) if intervals else {}
+        if scores is not None and audits:
+            found |= audit_tables(scores, audits, predictions or {}, leaky or AuditSettings())
+        if scores is not None:
+            found |= strand_tables(scores, predictions or {})
+        tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
         save_figures(shown, labels, folder / "figures", scores, seconds)
     published = set(published_results()["model"])
@@ -64,5 +81,7 @@ def present(
         figures=folder / "figures" if tables else None,
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
+        intervals=tables.get("intervals_macro"),
+        audit=tables,
     )
     return tables

@@ -37,6 +37,8 @@ def write_report(
     figures: Path | None = None,
     unfinished: Mapping[str, int] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
+    intervals: pd.DataFrame | None = None,
+    audit: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
     """Writes the report.
 
@@ -49,6 +51,8 @@ def write_report(
         figures: Folder of the figures' .svg files; None: that part is left out.
         unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`).
         provenance: Content of run.json; None: the report is of published scores alone.
+        intervals: Table `intervals_macro` (see `intervals.interval_tables`); None: there is none.
+        audit: Tables of `auditing.audit_tables` by name; those of `AUDIT` are shown.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("geneb_jax", "data"),
@@ -59,9 +63,11 @@ def write_report(
     )
     template = environment.get_template("report.html.j2")
     text = template.render(
-        data=report_data(results, own, version),
+        data=report_data(results, own, version)
+        | {"intervals": [] if intervals is None else intervals.to_dict("records")},
         statistics=_rows(statistics) if statistics is not None else [],
         figures=_figures(figures) if figures is not None else [],
+        audit=_audit(audit),
         failures=(provenance or {}).get("failures", []),
         unseen=_unseen((provenance or {}).get("unseen", {})),
         unfinished=dict(unfinished),
@@ -144,6 +150,47 @@ def _matrix(
         [None if math.isnan(value) else round(value, _DECIMALS) for value in row]
         for row in table.to_numpy(float).tolist()
     ]
+
+
+# Tables of the audit that the page shows, with their captions and columns; none: all columns.
+AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
+    "audit": (
+        "Tasks: test records that are copies or near copies of train records or shuffle twins of "
+        "them, the rule or shortcut without a model that train chooses, and the median of the "
+        "published models.",
+        (
+            *("task", "n_train", "n_test", "copies", "near", "twins", "clean", "best_rule"),
+            *("best_rule_MCC", "published_median", "verdict", "reasons"),
+        ),
+    ),
+    "clean_leaderboard": (
+        "Macro MCC over all and over clean test records of the same tasks, with 95 % intervals "
+        "over other clean records.",
+        (),
+    ),
+    "floors": ("Floors: MCC of what needs no pretraining, macro and by category.", ()),
+    "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
+    "lift": ("Lift: MCC of a model minus that of the best floor of each task.", ()),
+}
+
+
+def _audit(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Returns the tables of the audit as texts; a first column names the row."""
+    found = []
+    for name, (caption, columns) in AUDIT.items():
+        if name in tables:
+            table = tables[name][list(columns) or list(tables[name])]
+            texts = [[_text(value) for value in row] for row in table.itertuples(index=False)]
+            numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
+            header = list(zip(table.columns, numeric, strict=True))
+            found.append({"name": name, "caption": caption, "header": header, "rows": texts})
+    return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "" if math.isnan(value) else _number(value)
 
 
 def _rows(statistics: pd.DataFrame) -> list[dict[str, str]]:

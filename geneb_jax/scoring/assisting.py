@@ -77,8 +77,10 @@ def _help_with(
         task, representation = tasks[work["task"]], by_name[work["representation"]]
 
         def fit(task: Task = task, representation: Representation = representation) -> Message:
-            features = model.prepare([task], lambda _: None).features  # they are kept: it looks
-            return to_json(probe(asked, name, task, representation, features(task, representation)))
+            prepared = model.prepare([task], lambda _: None)  # they are kept: it looks
+            features = prepared.features(task, representation)
+            turned = prepared.turned and prepared.turned(task, representation)
+            return to_json(probe(asked, name, task, representation, features, turned))
 
         result, problem = _tried(failures, name, "probe", fit, task.info.id)
         peer.tell("result", model=name, failed=problem, **(result or {}))

@@ -32,10 +32,19 @@ class Probed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is fitted, and whether each head's predictions are kept."""
+    """What is fitted, and what of each head is kept beside its scores.
+
+    Attributes:
+        probes: What is fitted.
+        predictions: Whether predictions are kept.
+        decision_values: Whether they and decision values are, in all tasks that are asked for.
+        other_strand: Whether predictions on the other strand are, where a model gives features.
+    """
 
     probes: ProbeSettings
-    save_predictions: bool
+    predictions: bool
+    decision_values: bool
+    other_strand: bool = False
 
 
 def probe(
@@ -44,6 +53,7 @@ def probe(
     task: Task,
     representation: Representation,
     features: tuple[np.ndarray, np.ndarray],
+    turned: np.ndarray | None = None,
 ) -> Probed:
     """Fits and scores the probes of a task.
 
@@ -53,6 +63,7 @@ def probe(
         task: The task.
         representation: What is probed.
         features: Of its train and test rows, float32 [N_train, D] and [N_test, D].
+        turned: Of its test rows on the other strand, float32 [N_test, D]; None: not asked for.
     """
     make_room_for_programs()
     x_train, x_test = features
@@ -64,6 +75,7 @@ def probe(
         probes=probes_of(asked.probes),
         shots=asked.probes.regimes,
         seeds=asked.probes.seeds,
+        x_more=turned if asked.other_strand else None,
     )
     columns = {
         "model": name,
@@ -72,7 +84,9 @@ def probe(
         "category": task.info.category,
     }
     rows = pd.DataFrame([columns | head_columns(head) for head in heads])
-    return Probed(rows, predictions_file(task, heads) if asked.save_predictions else b"")
+    if not (asked.predictions or asked.decision_values or asked.other_strand):
+        return Probed(rows)
+    return Probed(rows, predictions_file(task, heads, decision_values=asked.decision_values))
 
 
 def keep(probed: Probed, cell: Cell, predictions: Path) -> None:

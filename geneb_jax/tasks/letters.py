@@ -22,6 +22,18 @@ _PREPARED: Mapping[Letters, Callable[[str], str]] = {
 }
 
 
+# IUPAC's complements; W, S and N are their own, and what is no base stays.
+_COMPLEMENT = str.maketrans("ACGTURYKMBVDHacgturykmbvdh", "TGCAAYRMKVBHDtgcaayrmkvbhd")
+
+
+def reverse_complement(sequence: str) -> str:
+    """Returns the other strand of a sequence, in DNA's letters and in the case of each letter.
+
+    IUPAC's codes have theirs; letters that are no base, such as gaps, stay as they are.
+    """
+    return sequence.translate(_COMPLEMENT)[::-1]
+
+
 def prepare(sequence: str, letters: Letters) -> str:
     """Returns a sequence in the letters that models are given.
 

@@ -40,7 +40,7 @@ def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None):
     task = type("Named", (), {"info": GENEB.tasks[0]})
     console = Console(width=120, record=True, quiet=False)
     with console.capture() as shown:
-        closing.close_run(settings, evaluation, [], [task], {}, workdir, console)
+        closing.close_run(settings, evaluation, [], [task], [], {}, workdir, console)
     return shown.get()
 
 

@@ -3,9 +3,10 @@ import pytest
 from geneb_jax.config import DataSettings, Settings
 from geneb_jax.embedding.kmers import KmerSource
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.ports import PortSource
+from geneb_jax.embedding.ports import PortSource, split_variant
 from geneb_jax.embedding.source import Refusal
 from geneb_jax.embedding.stored import StoredSource
+from geneb_jax.tasks.synthetic import synthetic_tasks
 from model_ports import catalog
 
 NT = "nucleotide-transformer-v2-50m-multi-species"
@@ -62,3 +63,35 @@ def test_a_checkpoint_that_is_not_there_is_refused_with_its_folder(tmp_path):
     assert refusal.reason.endswith(
         f"; {tmp_path} is a checkpoint: name it {NT} and give its parent"
     )
+
+
+def test_untrained_controls_stand_behind_their_models():
+    models = ("kmer-2", NT, f"{NT}:random:tiny")
+    sources, problems = find_sources(Settings(data=DataSettings(models, controls=2)))
+    assert not problems
+    names = ["kmer-2", NT, f"{NT}:random", f"{NT}:random:1", f"{NT}:random:tiny"]
+    assert [source.name for source in sources] == names
+    seeds = [(each.weights, each.seed) for each in sources[1:]]
+    assert seeds == [("checkpoint", 0), ("random", 0), ("random", 1), ("tiny", 0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("m", ("m", "checkpoint", 0)), ("m:random", ("m", "random", 0)),
+     ("m:random:3", ("m", "random", 3)), ("m:random:tiny", ("m", "tiny", 0)),
+     ("a:b:random:tiny:12", ("a:b", "tiny", 12)), ("m:tiny", ("m:tiny", "checkpoint", 0))],
+)  # fmt: skip
+def test_variants_are_split_off(name, wanted):
+    found = split_variant(name)
+    assert (found.model, found.weights, found.seed) == wanted
+    assert found.model + found.suffix == name
+
+
+def test_a_shortcut_is_a_model(tmp_path):
+    (source,) = find(["shortcut-ends"])[0]
+    task = synthetic_tasks()[0]
+    opened = source.open(tmp_path)
+    train, test = opened.prepare([task], lambda _: None).features(task, opened.representations[0])
+    assert train.shape == (len(task.train.labels), 80) and len(test) == len(task.test.labels)
+    _, problems = find(["shortcut-none"])
+    assert "valid: length, gc" in problems[0]

@@ -1,0 +1,293 @@
+"""Near copies: records of which one train record holds much.
+
+Every record is compared by the share of its distinct canonical 11-mers that one train record holds.
+One letter that differs in the middle of 41 bp halves that share, so a record below 100 bp is also
+compared by its edit distance, on either strand. Neither serves for both: a window that is shifted
+by three of 40 bp holds nine tenths of the 11-mers, and is six edits away.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+
+from geneb_jax.audit.records import Records, kmers
+
+K = 11
+SHORT = 100  # letters below which records are compared by edit distance too
+EDITS = 0.1  # of such a record's letters that may be edited in a near copy
+_BLOCK_KMERS = 2**21  # of train records at once
+_BLOCK_PAIRS = 2**21  # numbers of a product, and pairs of short records, at once
+_CACHED = 2**15  # pairs whose distances are computed at once
+
+
+class Nearest(NamedTuple):
+    """The train record that is nearest to each of M records.
+
+    Attributes:
+        row: Its number, int64 [M]: within the edits of a near copy that with the fewest, else that
+            with the largest share; of equal ones the smallest. -1: there is none.
+        share: The largest share of the record's distinct canonical 11-mers that one train record
+            holds, float64 [M]; 0 where it has none.
+        edited: Whether the record is below 100 bp and a train record within the edits of a near
+            copy, bool [M].
+        empty: Whether the record has no 11-mer, bool [M].
+    """
+
+    row: np.ndarray
+    share: np.ndarray
+    edited: np.ndarray
+    empty: np.ndarray
+
+    def near(self, share: float) -> np.ndarray:
+        """Returns which records are near copies, of a share of 11-mers from this one on."""
+        return self.edited | (self.share >= share)
+
+
+def nearest(records: Records, train: Records, without: np.ndarray | None = None) -> Nearest:
+    """Finds the train record that is nearest to each of M records.
+
+    Args:
+        records: The M records.
+        train: The N train records.
+        without: The train record that does not count for each record, int64 [M], as of a record of
+            train itself; None: all count.
+    """
+    without = np.full(len(records), -1) if without is None else without
+    row, share, empty = _most_shared(records, train, without)
+    short = np.flatnonzero(records.lengths < SHORT)
+    close = _fewest_edits(records.rows(short), train, without[short])
+    edited = np.zeros(len(records), bool)
+    edited[short] = close >= 0
+    row[edited] = close[close >= 0]
+    return Nearest(row, share, edited, empty)
+
+
+def _kmer_matrix(records: Records) -> scipy.sparse.csr_array:
+    """Returns which canonical 11-mers each record holds, ones [N, 4 ** 11]."""
+    record, number = kmers(records, K, both_strands=True)
+    order = np.sort(record.astype(np.int64) << (2 * K) | number)
+    order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
+    starts = np.searchsorted(order, np.arange(len(records) + 1, dtype=np.int64) << (2 * K))
+    columns = (order & (4**K - 1)).astype(np.int32)
+    ones = np.ones(len(columns), np.int32)
+    return scipy.sparse.csr_array(
+        (ones, columns, starts.astype(np.int32)), shape=(len(records), 4**K)
+    )
+
+
+def _most_shared(
+    records: Records, train: Records, without: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns of each record the train record with most of its 11-mers, their share, and if none.
+
+    Products of the records' 11-mers with those of a block of train; a product is made of so many
+    records at once that it stays small.
+    """
+    row, most = np.full(len(records), -1, np.int64), np.zeros(len(records), np.int64)
+    if not len(records):
+        return row, most.astype(np.float64), most == 0
+    parts = [(chosen, _kmer_matrix(records.part(chosen))) for chosen in records.blocks()]
+    for block in train.blocks(_BLOCK_KMERS):
+        held = _kmer_matrix(train.part(block)).T.tocsr()
+        per_kmer = np.diff(held.indptr)
+        for chosen, matrix in parts:
+            starts = np.asarray(matrix.indptr)
+            work = np.add.reduceat(np.append(per_kmer[matrix.indices], 0), starts[:-1])
+            work[np.diff(starts) == 0] = 0
+            for part in _shares_of_work(work):
+                where = np.arange(chosen.start + part.start, chosen.start + part.stop)
+                product = (matrix[part] @ held).tocsr()
+                best, count = _row_maxima(product, without[where] - block.start)
+                better = count > most[where]
+                most[where[better]] = count[better]
+                row[where[better]] = best[better] + block.start
+    distinct = np.concatenate([np.diff(matrix.indptr) for _, matrix in parts])
+    return row, most / np.maximum(distinct, 1), distinct == 0
+
+
+def _shares_of_work(work: np.ndarray) -> Iterator[slice]:
+    """Yields slices of records of about `_BLOCK_PAIRS` multiplications each."""
+    numbers = np.cumsum(work) // _BLOCK_PAIRS
+    ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(work)]
+    yield from (slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if a < b)
+
+
+def _row_maxima(
+    counts: scipy.sparse.csr_array, without: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of each row the first column with the largest entry, and the entry; 0 where none."""
+    shape: tuple[int, int] = counts.shape  # pyright: ignore (its stub has no shape)
+    last = shape[1] - 1
+    rows = np.repeat(np.arange(shape[0]), np.diff(counts.indptr))
+    columns = np.asarray(counts.indices, np.int64)
+    values = np.where(columns == without[rows], 0, counts.data).astype(np.int64)
+    # The largest entry, and of equal ones the first column: one number to be compared.
+    best = np.full(shape[0], last)
+    np.maximum.at(best, rows, values * (last + 1) + (last - columns))
+    most, column = np.divmod(best, last + 1)
+    return last - column, most
+
+
+def _fewest_edits(records: Records, train: Records, without: np.ndarray) -> np.ndarray:
+    """Returns of each short record the train record within `EDITS` with the fewest; -1: none."""
+    best = np.full(len(records), np.iinfo(np.int64).max)
+    allowed = (EDITS * records.lengths + 1e-9).astype(np.int64)
+    for most in np.unique(allowed).tolist():
+        rows = np.flatnonzero(allowed == most)
+        short = _Texts(*_padded(records, rows, 5))
+        low, high = short.lengths.min() - most, short.lengths.max() + most
+        theirs = np.flatnonzero((train.lengths >= low) & (train.lengths <= high))
+        if not len(theirs):
+            continue
+        forward = _Texts(*_padded(train, theirs, 6))
+        for strand in (forward, _turned(forward)):
+            for i, j in _candidates(short, strand, most):
+                distance = _distances(short.rows(i), strand.rows(j), most)
+                near = (distance <= most) & (theirs[j] != without[rows[i]])
+                # The fewest edits first, then the smallest row.
+                rank = distance[near] * len(train) + theirs[j][near]
+                np.minimum.at(best, rows[i][near], rank)
+    return np.where(best < np.iinfo(np.int64).max, best % max(len(train), 1), -1)
+
+
+class _Texts(NamedTuple):
+    """Letters of n records, uint8 [n, width], padded with a letter of no record, and lengths."""
+
+    letters: np.ndarray
+    lengths: np.ndarray
+
+    def rows(self, chosen: np.ndarray) -> "_Texts":
+        return _Texts(self.letters[chosen], self.lengths[chosen])
+
+
+def _padded(records: Records, rows: np.ndarray, letter: int) -> tuple[np.ndarray, np.ndarray]:
+    lengths = records.lengths[rows]
+    letters = np.full((len(rows), int(lengths.max())), letter, np.uint8)
+    for length in np.unique(lengths).tolist():
+        of_length = lengths == length
+        where = records.starts[rows[of_length]]
+        for column in range(length):
+            letters[of_length, column] = records.codes[where + column]
+    return letters, lengths
+
+
+def _turned(texts: _Texts) -> _Texts:
+    """Returns the other strand of each record."""
+    letters = texts.letters.copy()
+    for length in np.unique(texts.lengths).tolist():
+        of_length = texts.lengths == length
+        turned = letters[of_length, :length][:, ::-1]
+        letters[of_length, :length] = np.where(turned < 4, 3 - turned, turned)
+    return _Texts(letters, texts.lengths)
+
+
+def _candidates(a: _Texts, b: _Texts, edits: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields pairs of rows of a and b, among which are all within some edits.
+
+    A record of a is cut into edits + 1 pieces. Of two records within so many edits, there is a
+    piece i, from 0, that is whole in b, with at most i edits before it and edits - i behind it (Li,
+    Deng, Wang & Feng 2011, Pass-Join): it is looked for at these shifts alone.
+    """
+    least, most = (int(extreme(b.lengths)) for extreme in (np.min, np.max))
+    # By where a piece begins in b, and its size: the rows of a, where it begins there, its number.
+    looked_for: dict[tuple[int, int], list[tuple[np.ndarray, int, int]]] = {}
+    for length in np.unique(a.lengths).tolist():
+        rows = np.flatnonzero(a.lengths == length)
+        borders = (np.arange(edits + 2) * length // (edits + 1)).tolist()
+        for i, (first, end) in enumerate(itertools.pairwise(borders)):
+            low = max(-i, least - length - (edits - i), -first)
+            high = min(i, most - length + edits - i, most - end)
+            for shift in range(low, high + 1):
+                key = first + shift, end - first
+                looked_for.setdefault(key, []).append((rows, first, i))
+    found, count = [], 0
+    for (start, size), pieces in looked_for.items():
+        theirs = _numbers(b.letters[:, start : start + size])
+        order = np.argsort(theirs, kind="stable")
+        theirs = theirs[order]
+        for rows, first, piece in pieces:
+            ours = _numbers(a.letters[rows, first : first + size])
+            for of_ours, of_theirs in _equal_pairs(ours, theirs):
+                i, j = rows[of_ours], order[of_theirs]
+                behind = b.lengths[j] - a.lengths[i] - (start - first)
+                kept = np.abs(behind) <= edits - piece
+                found.append(i[kept] * len(b.lengths) + j[kept])
+                count += len(found[-1])
+                if count > _BLOCK_PAIRS:
+                    yield from _distinct_pairs(found, len(b.lengths))
+                    found, count = [], 0
+    yield from _distinct_pairs(found, len(b.lengths))
+
+
+def _distinct_pairs(
+    found: Sequence[np.ndarray], of: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields each pair i of + j once, as i and j, some that fit a processor's cache at once."""
+    pairs = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+    pairs = pairs[np.append(pairs[:-1] != pairs[1:], True)[: len(pairs)]]
+    for first in range(0, len(pairs), _CACHED):
+        yield np.divmod(pairs[first : first + _CACHED], of)
+
+
+def _numbers(letters: np.ndarray) -> np.ndarray:
+    """Returns a number for the letters of each row [n, size], int64 [n]; size is at most 22."""
+    return letters.astype(np.int64) @ 7 ** np.arange(letters.shape[1], dtype=np.int64)
+
+
+def _equal_pairs(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields all (i, j) with a[i] == b[j], where b rises, some at once."""
+    low, high = (np.searchsorted(b, a, side) for side in ("left", "right"))
+    counts = high - low
+    for part in _shares_of_work(counts):
+        of_part = counts[part]
+        i = np.repeat(np.arange(part.start, part.stop), of_part)
+        step = np.arange(len(i)) - np.repeat(np.cumsum(of_part) - of_part, of_part)
+        yield i, low[i] + step
+
+
+def _distances(a: _Texts, b: _Texts, most: int) -> np.ndarray:
+    """Returns edit distances of P pairs of records, int64 [P].
+
+    Distances above `most` come out as some larger number. The usual recurrence (Levenshtein 1966)
+    on the diagonals that so few edits can reach, for all pairs at once.
+
+    Args:
+        a, b: P records each, whose lengths differ by at most `most`.
+        most: At most 20.
+    """
+    x, y = (np.ascontiguousarray(texts.letters.T) for texts in (a, b))
+    count, columns = len(a.lengths), len(y)
+    beyond = np.full(count, most + 1, np.int8)
+    band = 2 * most + 1
+    diagonal = b.lengths - a.lengths + most
+    ends = set(a.lengths.tolist())
+    found = np.full(count, most + 1, np.int64)
+    # now[d] is the distance of the first i letters of a and the first i + d - most of b.
+    now = [
+        np.full(count, d - most, np.int8) if 0 <= d - most <= columns else beyond
+        for d in range(band)
+    ]
+    for i in range(len(x) + 1):
+        if i:
+            before, now = now, []
+            for d in range(band):
+                j = i + d - most
+                if j < 0 or j > columns:
+                    now.append(beyond)
+                    continue
+                if j == 0:
+                    now.append(np.full(count, min(i, most + 1), np.int8))
+                    continue
+                best = before[d] + (x[i - 1] != y[j - 1])
+                if d + 1 < band:
+                    np.minimum(best, before[d + 1] + np.int8(1), out=best)
+                if d:
+                    np.minimum(best, now[d - 1] + np.int8(1), out=best)
+                now.append(best)
+        if i in ends:
+            done = np.flatnonzero(a.lengths == i)
+            found[done] = np.stack(now)[diagonal[done], done]
+    return found

@@ -1,0 +1,122 @@
+"""Records as numbers: letters, k-mers of both strands, compositions, and keys of equal records."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from geneb_jax.tasks.letters import reverse_complement
+
+_OTHER = 4  # the number of a letter that is no base
+_CODES = np.full(256, _OTHER, np.uint8)
+for _code, _base in enumerate(b"ACGT"):
+    _CODES[_base] = _CODES[_base + 32] = _code
+_CODES[ord("U")] = _CODES[ord("u")] = 3
+_BLOCK_LETTERS = 2**20  # of the records that are worked on at once
+
+
+@dataclass(frozen=True)
+class Records:
+    """Some records as numbers.
+
+    Attributes:
+        codes: Their letters one behind the other, uint8: A, C, G, T and U, in any case, are 0, 1,
+            2, 3 and 3, all others 4; a 4 stands behind each record.
+        starts: Where each record begins in `codes`, int64 [N].
+        lengths: Letters of each record, int64 [N].
+    """
+
+    codes: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        """Returns N."""
+        return len(self.starts)
+
+    def blocks(self, letters: int = _BLOCK_LETTERS) -> Iterator[slice]:
+        """Yields the records in turn, in slices of about so many letters."""
+        numbers = (self.starts + self.lengths) // letters
+        borders = np.flatnonzero(np.diff(numbers)) + 1
+        ends = [*borders.tolist(), len(self)]
+        yield from (slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if a < b)
+
+    def part(self, chosen: slice) -> "Records":
+        """Returns records that stand side by side."""
+        starts, lengths = self.starts[chosen], self.lengths[chosen]
+        first = starts[0] if len(starts) else 0
+        last = starts[-1] + lengths[-1] + 1 if len(starts) else 0
+        return Records(self.codes[first:last], starts - first, lengths)
+
+    def rows(self, chosen: np.ndarray) -> "Records":
+        """Returns the records of these numbers, int64 [n]."""
+        lengths = self.lengths[chosen]
+        ends = np.cumsum(lengths + 1)
+        starts = ends - lengths - 1
+        size = int(ends[-1]) if len(ends) else 0
+        offsets = np.repeat(self.starts[chosen] - starts, lengths + 1)
+        return Records(self.codes[np.arange(size) + offsets], starts, lengths)
+
+
+def encode(sequences: Sequence[str]) -> Records:
+    """Returns N sequences of any letters as numbers."""
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    text = "".join(f"{sequence}\n" for sequence in sequences).encode("latin-1", "replace")
+    codes = _CODES[np.frombuffer(text, np.uint8)]
+    return Records(codes, np.cumsum(lengths + 1) - lengths - 1, lengths)
+
+
+def kmers(records: Records, k: int, *, both_strands: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers the windows of k bases; windows with another letter are left out.
+
+    Args:
+        records: N records.
+        k: At most 15.
+        both_strands: Whether a k-mer and its reverse complement are one, with the smaller number.
+
+    Returns:
+        The record of each window, in rising order, and its number 0 .. 4 ** k - 1, both int32.
+    """
+    windows = max(len(records.codes) - k + 1, 0)
+    forward, backward = np.zeros(windows, np.int32), np.zeros(windows, np.int32)
+    broken = np.zeros(windows, np.uint8)
+    for offset in range(k):
+        letter = records.codes[offset : offset + windows]
+        broken |= letter
+        base = (letter & 3).astype(np.int32)
+        forward <<= 2
+        forward |= base
+        if both_strands:
+            backward |= (3 - base) << (2 * offset)
+    whole = broken < _OTHER
+    record = np.repeat(np.arange(len(records), dtype=np.int32), records.lengths + 1)[:windows]
+    number = np.minimum(forward, backward) if both_strands else forward
+    return record[whole], number[whole]
+
+
+def compositions(records: Records) -> np.ndarray:
+    """Counts bases and dinucleotides of N records, int32 [N, 20]: A .. T, then AA, AC .. TT."""
+    counts = np.zeros((len(records), 20), np.int32)
+    for chosen in records.blocks():
+        part = records.part(chosen)
+        for k, columns in ((1, slice(0, 4)), (2, slice(4, 20))):
+            record, number = kmers(part, k, both_strands=False)
+            cells = np.bincount(record * 4**k + number, minlength=len(part) * 4**k)
+            counts[chosen, columns] = cells.reshape(-1, 4**k)
+    return counts
+
+
+def copy_keys(sequences: Sequence[str]) -> np.ndarray:
+    """Returns a number for each record, uint64 [N], equal where records are copies.
+
+    Records are copies where their texts are equal, or that of one and the other's reverse
+    complement; case does not count, and U is T. The number is 64 bits of a digest: of ten million
+    distinct records two have the same with a probability of 3e-6.
+    """
+    keys = bytearray()
+    for sequence in sequences:
+        text = sequence.upper().replace("U", "T")
+        text = min(text, reverse_complement(text))
+        keys += hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
+    return np.frombuffer(bytes(keys), np.uint64)

@@ -1,0 +1,125 @@
+"""What a reader sees of the audit of tasks: files, a line a task, the reasons of each verdict."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from geneb_jax.audit.audit import TaskAudit, audit_row, rule_rows
+from geneb_jax.audit.copies import TaskKeys, copies_across
+from geneb_jax.config import AuditSettings
+from geneb_jax.files.atomic import write_whole
+from geneb_jax.presentation.cleaning import clean_tables
+from geneb_jax.presentation.floors import floor_tables
+from geneb_jax.presentation.published import published_results
+
+_VERDICTS = ("leaky", "caution", "clean")
+_MOST_LINES = 12  # reasons that a run prints; the others are counted
+
+
+def published_medians() -> dict[str, float]:
+    """Returns the median full-shot MCC of the paper's 40 models, by task."""
+    results = published_results()
+    full = results[results["regime"] == "full"]
+    return {str(task): float(mcc) for task, mcc in full.groupby("task")["MCC"].median().items()}
+
+
+def audit_table(audits: Sequence[TaskAudit], settings: AuditSettings) -> pd.DataFrame:
+    """Returns audit.csv: one row a task, with its verdict (see `audit.audit_row`)."""
+    medians = published_medians()
+    return pd.DataFrame([audit_row(each, medians.get(each.task), settings) for each in audits])
+
+
+def audit_tables(
+    scores: pd.DataFrame,
+    audits: Sequence[TaskAudit],
+    predictions: Mapping[str, Path],
+    settings: AuditSettings,
+) -> dict[str, pd.DataFrame]:
+    """Makes the tables that follow from audits: `audit`, and see `clean_tables`, `floor_tables`.
+
+    Args:
+        scores: A run's scores table.
+        audits: Audits of its tasks, and maybe of others, which are left out.
+        predictions: Folder of the kept predictions of each model, by its name in `scores`.
+        settings: From where on a task is leaky.
+    """
+    there = set(scores["task"])
+    audits = [audit for audit in audits if audit.task in there]
+    if not audits:
+        return {}
+    return {
+        "audit": audit_table(audits, settings),
+        **clean_tables(scores, audits, predictions),
+        **floor_tables(scores, audits),
+    }
+
+
+def write_audit(
+    folder: Path, audits: Sequence[TaskAudit], keys: Sequence[TaskKeys], settings: AuditSettings
+) -> pd.DataFrame:
+    """Writes audit.csv, rules.csv and copies_across.csv, and returns the first.
+
+    Args:
+        folder: Takes the files.
+        audits: Of some tasks.
+        keys: What finds the records of these tasks in each other (see `copies.task_keys`).
+        settings: From where on a task is leaky.
+    """
+    table = audit_table(audits, settings)
+    columns = ["task", "other_task", "split", "copies", "same_label"]
+    files = {
+        "audit.csv": table,
+        "rules.csv": pd.DataFrame([row for audit in audits for row in rule_rows(audit)]),
+        "copies_across.csv": pd.DataFrame(copies_across(keys), columns=columns),
+    }
+    for name, content in files.items():
+        write_whole(folder / name, content.to_csv(index=False, lineterminator="\n").encode())
+    return table
+
+
+def audit_summary(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Returns a row of audit.csv in few columns, as texts."""
+    return {
+        "task": row["task"],
+        "train": f"{row['n_train']}",
+        "test": f"{row['n_test']}",
+        "copies": f"{row['copies']}",
+        "near\ncopies": f"{row['near']}",
+        "twins": f"{row['twins']}",
+        "clean": f"{row['clean']}",
+        "best rule": row["best_rule"],
+        "its\nMCC": f"{row['best_rule_MCC']:.3f}",
+        "published\nmedian": _shown(row["published_median"]),
+        "verdict": row["verdict"],
+    }
+
+
+def audit_lines(rows: Iterable[Mapping[Any, Any]]) -> list[str]:
+    """Returns the reasons of each verdict that is not clean, a line each, the leaky first."""
+    found = sorted(
+        (row for row in rows if row["reasons"]), key=lambda row: _VERDICTS.index(row["verdict"])
+    )
+    return [f"{row['verdict']}: {row['task']}: {row['reasons']}" for row in found]
+
+
+def print_audit(table: pd.DataFrame, console: Console) -> None:
+    """Prints how many tasks are leaky and why the first are; nothing where none was audited."""
+    if table.empty:
+        return
+    counts = Counter(table["verdict"])
+    found = ", ".join(f"{counts[word]} {word}" for word in _VERDICTS if counts[word])
+    console.print(f"audit of {len(table)} tasks: {found} (audit.csv, rules.csv)")
+    lines = audit_lines(row for row in table.to_dict("records") if row["verdict"] == "leaky")
+    for line in lines[:_MOST_LINES]:
+        console.print(f"  {line}", highlight=False, markup=False)
+    if len(lines) > _MOST_LINES:
+        console.print(f"  ... and {len(lines) - _MOST_LINES} more leaky tasks")
+
+
+def _shown(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,125 @@
+"""Clean scores: every metric over the test records that nothing of train gives away.
+
+These are the records that are neither a copy nor a near copy of a train record, nor a shuffle twin
+of one (see `audit`). They come from kept predictions, so that no head is fitted again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from geneb_jax.audit.audit import CLEAN, TaskAudit, label_digest
+from geneb_jax.scoring.predictions import (
+    Predictions,
+    predictions_path,
+    read_decision_values,
+    read_predictions,
+)
+from geneb_jax.scoring.scores import HEAD_COLUMNS, KEY_COLUMNS, preset_rows
+from probes.metrics import (
+    accuracy,
+    auprc,
+    auroc,
+    balanced_accuracy,
+    confusion_matrix,
+    macro_f1,
+    mcc,
+)
+
+FEWEST = 50  # clean records of a task that is scored
+
+
+class CleanTask(NamedTuple):
+    """The clean test records of a task.
+
+    Attributes:
+        rows: Which test records are clean, bool [M].
+        why_not: Why they are not scored; empty: they are.
+    """
+
+    rows: np.ndarray
+    why_not: str
+
+
+def clean_rows(audit: TaskAudit, labels: np.ndarray) -> CleanTask:
+    """Returns the clean test records of a task, and whether they are scored.
+
+    Args:
+        audit: The task's audit.
+        labels: Labels of its M test records.
+    """
+    rows = audit.marks == CLEAN
+    count, missing = int(rows.sum()), np.setdiff1d(labels, labels[rows])
+    if count < FEWEST:
+        return CleanTask(rows, f"{count} clean test records; {FEWEST} are needed")
+    if len(missing):
+        return CleanTask(rows, f"no clean test record has the label {missing[0]}")
+    return CleanTask(rows, "")
+
+
+def clean_scores(
+    scores: pd.DataFrame, audits: Mapping[str, TaskAudit], predictions: Mapping[str, Path]
+) -> pd.DataFrame:
+    """Scores heads on clean test records.
+
+    Args:
+        scores: A run's scores table; rows of what each model's preset pools count.
+        audits: Audits by task.
+        predictions: Folder of the kept predictions of each model, by its name in `scores`.
+
+    Returns:
+        The columns that name a head, `clean` (how many test records are), the metrics, and `note`:
+        why these are missing. AUROC and AUPRC need kept decision values (`save_predictions`).
+        Heads without kept predictions of these records are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for (model, task), group in preset_rows(scores).groupby(["model", "task"], sort=False):
+        if task not in audits or model not in predictions:
+            continue
+        path = predictions_path(predictions[str(model)], str(task))
+        kept = read_predictions(path)
+        if kept is not None and label_digest(kept.labels) == audits[str(task)].labels:
+            rows += _of_task(group, audits[str(task)], kept, read_decision_values(path))
+    metrics = ["MCC", "accuracy", "macro_F1", "balanced_accuracy", "AUROC", "AUPRC"]
+    return pd.DataFrame(rows, columns=[*KEY_COLUMNS, "clean", *metrics, "note"])
+
+
+def _of_task(
+    group: pd.DataFrame, audit: TaskAudit, kept: Predictions, values: np.ndarray | None
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows of the heads of one model on one task."""
+    rows, why_not = clean_rows(audit, kept.labels)
+    labels = np.unique(np.concatenate([kept.labels, kept.predictions.ravel()]))
+    true = np.searchsorted(labels, kept.labels[rows])
+    numbers = {head: i for i, head in enumerate(_heads(kept.heads))}
+    facts = {} if why_not else _metrics(true, np.searchsorted(labels, kept.predictions[:, rows]))
+    if not why_not and values is not None and values.ndim == 2:
+        facts |= {name: area(true, values[:, rows]) for name, area in _AREAS.items()}
+    for row in group[list(KEY_COLUMNS)].to_dict("records"):
+        number = numbers.get(tuple(row[name] for name in HEAD_COLUMNS))
+        if number is not None:
+            own = {name: float(metric[number]) for name, metric in facts.items()}
+            yield {**row, "clean": int(rows.sum()), **own, "note": why_not}
+
+
+_AREAS = {"AUROC": auroc, "AUPRC": auprc}
+
+
+def _heads(columns: Mapping[str, np.ndarray]) -> Iterator[tuple[Any, ...]]:
+    yield from zip(*(columns[name].tolist() for name in HEAD_COLUMNS), strict=True)
+
+
+def _metrics(true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the metrics [H] of predicted class numbers [H, n]."""
+    classes = int(max(true.max(), predicted.max())) + 1
+    confusion = confusion_matrix(true, predicted, classes)
+    found: Sequence[tuple[str, Any]] = (
+        ("MCC", mcc),
+        ("accuracy", accuracy),
+        ("macro_F1", macro_f1),
+        ("balanced_accuracy", balanced_accuracy),
+    )
+    return {name: np.asarray(metric(confusion)) for name, metric in found}

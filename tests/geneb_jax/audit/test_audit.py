@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import matthews_corrcoef
+
+from geneb_jax.audit.audit import audit_row, audit_task, rule_rows, verdict
+from geneb_jax.audit.shortcuts import SHORTCUTS
+from geneb_jax.benchmark import CUSTOM, TaskInfo
+from geneb_jax.config import AuditSettings
+from geneb_jax.tasks.task import Split, Task
+
+
+def task(train, test):
+    splits = [Split([s for s, _ in rows], np.array([y for _, y in rows])) for rows in (train, test)]
+    return Task(TaskInfo("mine", "mine", CUSTOM, CUSTOM), *splits)
+
+
+TRAIN = [
+    ("AAACCCGGGTTTACGATC", 0),
+    ("CATTTAGGATCCAAGTCA", 1),
+    ("ACTAGGACCTTGGCAT", 1),
+    ("AGGACTACCTTGGCAT", 0),  # the row above with ACTA and GGA the other way round
+    ("GTCCATGACGTTAGCAGATC", 1),
+    ("GTCCATGACGTTAGCAGATC", 0),
+]
+TEST = [
+    ("aaacccgggtttacgatc", 0),  # the first of train
+    ("TGACTTGGATCCTAAATG", 0),  # the other strand of the second, which is 1
+    ("AGGACTACCTTGGCAT", 1),  # a copy of one of the twins, with the other label
+    ("ACTACCTAGGTTGGCA", 0),  # nothing
+    ("GTCCATGACCTTAGCAGATC", 1),  # one edit
+    ("ACCTTGGACTAGGCAT", 0),  # a twin of both twins
+]
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return audit_task(task(TRAIN, TEST))
+
+
+def test_a_toy_set_is_counted_as_by_hand(toy):
+    wanted = {
+        "n_train": 6,
+        "n_test": 6,
+        "copies": 3,
+        "copies_same_label": 1,
+        "copies_other_label": 2,
+        "duplicates_train": 1,
+        "duplicates_test": 0,
+        "conflicts_train": 1,
+        "twins": 1,
+        "twin_agreement": 0.5,
+        "twin_pairs_train": 1,
+        "twin_agreement_train": 0.0,
+        "near_edits": 1,
+        "near": 1,
+        "no_11mer": 0,
+    }
+    assert {name: toy.counts[name] for name in wanted} == wanted
+    assert toy.marks.tolist() == [1, 1, 1, 0, 3, 2]
+
+
+def test_rules_of_the_toy_set_are_those_by_hand(toy):
+    rules = {rule.name: rule for rule in toy.rules}
+    copy = rules["copy"]  # says 0, 1, 0 of the copies and is right once; on train each other one's
+    assert (copy.coverage, copy.accuracy) == (0.5, pytest.approx(1 / 3))
+    on_train = [0, 0, 0, 0, 0, 1]  # each of the last two says the other's label; 0 elsewhere
+    assert copy.train_MCC == pytest.approx(matthews_corrcoef([0, 1, 1, 0, 1, 0], on_train))
+    opposite = rules["opposite_twin"]  # the twins of train contradict each other
+    assert opposite.train_MCC > 0
+    assert (opposite.coverage, opposite.accuracy) == (pytest.approx(1 / 6), 0)
+    assert [row["name"] for row in rule_rows(toy) if row["chosen"]] == [toy.chosen().name]
+
+
+def test_shortcuts_are_judged_by_the_probe_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    rows = [
+        ("A" * (20 + 30 * y + int(rng.integers(0, 40))), int(y)) for y in rng.integers(0, 2, 300)
+    ]
+    made = task(rows[:200], rows[200:])
+    (rule,) = (rule for rule in audit_task(made).rules if rule.name == "length")
+    x, x_test = SHORTCUTS["length"](made)
+    head = LogisticRegression(max_iter=1000).fit(x, made.train.labels)
+    predicted = head.predict(x_test)
+    assert rule.MCC == pytest.approx(matthews_corrcoef(made.test.labels, predicted))
+    assert rule.accuracy == pytest.approx(np.mean(predicted == made.test.labels))
+    assert rule.train_MCC > 0.5
+
+
+def test_labels_that_train_lacks_are_never_right():
+    found = audit_task(task([("ACGTACGTACGT", 0), ("CCCCAAAATTTT", 1)], [("ACGTACGTACGT", 2)]))
+    copy = next(rule for rule in found.rules if rule.name == "copy")
+    assert (copy.coverage, copy.accuracy) == (1, 0)
+    assert found.counts["copies_other_label"] == 1
+
+
+def test_a_file_in_the_order_of_its_labels_is_no_shortcut_of_a_model():
+    rng = np.random.default_rng(1)
+    rows = [("".join(rng.choice(list("ACGT"), 30)), i // 200) for i in range(400)]
+    found = audit_task(task(rows, rows[::4]))
+    position = next(rule for rule in found.rules if rule.name == "position")
+    assert position.train_MCC > 0.9
+    assert position.train_MCC > found.chosen().train_MCC
+
+
+@pytest.mark.parametrize(
+    ("copied", "median", "word"),
+    [(0, None, "clean"), (4, None, "clean"), (5, None, "caution"), (10, None, "leaky"),
+     (0, 0.41, "clean"), (0, 0.39, "caution"), (0, 0.2, "leaky"), (0, -0.1, "clean")],
+)  # fmt: skip
+def test_verdicts(toy, copied, median, word):
+    rule = replace(toy.rules[0], train_MCC=2.0, MCC=0.2)
+    found = replace(toy, counts={**toy.counts, "n_test": 100, "copies": copied, "near": 0},
+                    rules=[rule])  # fmt: skip
+    assert verdict(found, median).word == word
+    assert bool(verdict(found, median).reasons) == (word != "clean")
+    assert audit_row(found, median)["verdict"] == word
+
+
+def test_thresholds_can_be_set(toy):
+    assert verdict(toy, None).word == "leaky"  # four of six
+    assert verdict(toy, None, AuditSettings(leaky_copies=1.0)).word == "caution"
+    assert verdict(toy, None, AuditSettings(leaky_copies=1.5)).word == "clean"
+    assert "4 of 6 test records are copies (3)" in verdict(toy, None).reasons[0]

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from score_rows import table
+from sklearn.metrics import matthews_corrcoef
+
+from geneb_jax.audit.audit import TaskAudit, label_digest
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.cleaning import clean_tables
+
+HEAD = {"regime": "full", "probe": "logistic", "solver": "geneb", "standardised": False,
+        "class_weight": "none", "selection": "none", "C": 1.0, "seed": 13}  # fmt: skip
+TASKS = GENEB.tasks[:3]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two models on three tasks: the second is right on the records that are not clean alone."""
+    rng = np.random.default_rng(0)
+    rows, audits, expected = [], [], {}
+    for number, info in enumerate(TASKS):
+        labels = rng.integers(0, 2, 200)
+        marks = np.where(np.arange(200) < (180 if number == 2 else 80), 1, 0).astype(np.int8)
+        audits.append(TaskAudit(info.id, info.category, {"n_test": 200}, [], marks,
+                                label_digest(labels)))  # fmt: skip
+        noisy = rng.random(200) < 0.25
+        guesses = rng.integers(0, 2, 200)
+        predicted = {"a": np.where(noisy, 1 - labels, labels),
+                     "b": np.where(marks == 1, labels, guesses)}  # fmt: skip
+        for model, values in predicted.items():
+            folder = tmp_path / model
+            folder.mkdir(exist_ok=True)
+            columns = {name: np.array([value]) for name, value in HEAD.items()}
+            np.savez(folder / f"{info.id}.npz", labels=labels, predictions=values[None], **columns)
+            MCC = matthews_corrcoef(labels, values)
+            named = {"model": model, "task": info.id, "category": info.category}
+            rows.append({**named, "MCC": MCC})
+            clean = marks == 0
+            expected[model, number] = matthews_corrcoef(labels[clean], values[clean])
+    return table(*rows), audits, {"a": tmp_path / "a", "b": tmp_path / "b"}, expected
+
+
+def test_macro_clean_is_over_the_same_tasks_for_all_models(run):
+    scores, audits, folders, expected = run
+    tables = clean_tables(scores, audits, folders)
+    board = tables["clean_leaderboard"].set_index("model")
+    categories = [info.category for info in TASKS[:2]]
+    for model in "ab":
+        per_task = [expected[model, 0], expected[model, 1]]
+        by_category = [np.mean([s for s, c in zip(per_task, categories, strict=True) if c == name])
+                       for name in dict.fromkeys(categories)]  # fmt: skip
+        assert board.loc[model, "macro_clean"] == pytest.approx(np.mean(by_category))
+        assert board.loc[model, "low"] < board.loc[model, "macro_clean"] < board.loc[model, "high"]
+    assert board["tasks"].tolist() == [2, 2] and board["left out"].tolist() == [1, 1]
+    assert board["clean rank"].to_dict() == {"a": 1, "b": 2}
+    left = tables["clean_tasks"].set_index("task")
+    assert left.loc[TASKS[2].id, "note"] == "20 clean test records; 50 are needed"
+    assert left["test"].tolist() == [200] * 3 and left["clean"].tolist() == [120, 120, 20]
+
+
+def test_without_predictions_there_are_no_tables(run):
+    scores, audits, _, _ = run
+    assert clean_tables(scores, audits, {}) == {}

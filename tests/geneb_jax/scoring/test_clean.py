@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from score_rows import table
+from sklearn import metrics
+
+from geneb_jax.audit.audit import TaskAudit, label_digest
+from geneb_jax.benchmark import GENEB
+from geneb_jax.scoring.clean import clean_rows, clean_scores
+
+TASK = GENEB.tasks[0].id
+HEAD = {"regime": "full", "probe": "logistic", "solver": "geneb", "standardised": False,
+        "class_weight": "none", "selection": "none", "C": 1.0}  # fmt: skip
+
+
+def audit(marks, labels):
+    counts = {"n_test": len(marks)}
+    return TaskAudit(TASK, "Chromatin Acc.", counts, [], np.array(marks, np.int8),
+                     label_digest(labels))  # fmt: skip
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Labels, predictions and decision values of two heads on 120 rows, 60 of them clean."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 120)
+    values = (rng.normal(size=(2, 120)) + labels).astype(np.float32)
+    save(tmp_path, labels, values > 0, scores=values)
+    return tmp_path, labels, values, audit([0, 1] * 60, labels)
+
+
+def save(folder, labels, predicted, **more):
+    heads = {name: np.array([value] * 2) for name, value in HEAD.items()}
+    np.savez(folder / f"{TASK}.npz", labels=labels, predictions=predicted.astype(np.int64),
+             seed=np.array([13, 17]), **heads, **more)  # fmt: skip
+
+
+def scores():
+    return table(*({"model": "m", "task": TASK, "seed": seed} for seed in (13, 17)))
+
+
+def test_clean_scores_are_those_of_scikit_learn_on_clean_rows(kept):
+    folder, labels, values, found = kept
+    clean = clean_scores(scores(), {TASK: found}, {"m": folder})
+    assert clean["seed"].tolist() == [13, 17]
+    assert clean["clean"].tolist() == [60, 60] and clean["note"].tolist() == ["", ""]
+    for row, value in zip(clean.to_dict("records"), values[:, ::2], strict=True):
+        true, predicted = labels[::2], value > 0
+        assert row["MCC"] == pytest.approx(metrics.matthews_corrcoef(true, predicted))
+        assert row["accuracy"] == pytest.approx(metrics.accuracy_score(true, predicted))
+        assert row["macro_F1"] == pytest.approx(metrics.f1_score(true, predicted, average="macro"))
+        balanced = metrics.balanced_accuracy_score(true, predicted)
+        assert row["balanced_accuracy"] == pytest.approx(balanced)
+        assert row["AUROC"] == pytest.approx(metrics.roc_auc_score(true, value))
+        assert row["AUPRC"] == pytest.approx(metrics.average_precision_score(true, value))
+
+
+def test_without_decision_values_there_are_no_areas(kept):
+    folder, labels, values, found = kept
+    save(folder, labels, values > 0)
+    clean = clean_scores(scores(), {TASK: found}, {"m": folder})
+    assert clean["AUROC"].isna().all() and clean["MCC"].notna().all()
+
+
+def test_predictions_of_other_records_or_heads_are_left_out(kept):
+    folder, _, _, found = kept
+    assert clean_scores(scores(), {TASK: replace(found, labels="x")}, {"m": folder}).empty
+    others = scores().assign(C=10.0)
+    assert clean_scores(others, {TASK: found}, {"m": folder}).empty
+    assert clean_scores(scores(), {}, {"m": folder}).empty
+    assert clean_scores(scores(), {TASK: found}, {"m": folder / "none"}).empty
+
+
+def test_too_few_clean_rows_and_missing_classes_have_no_scores(kept):
+    folder, labels, _, _ = kept
+    few = audit([1] * 71 + [0] * 49, labels)
+    clean = clean_scores(scores(), {TASK: few}, {"m": folder})
+    assert clean["MCC"].isna().all() and pd.isna(clean["accuracy"]).all()
+    assert clean["note"].unique().tolist() == ["49 clean test records; 50 are needed"]
+    one = audit(np.where(labels == 1, 1, 0), labels)
+    assert clean_rows(one, labels).why_not == "no clean test record has the label 1"
