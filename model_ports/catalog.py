@@ -47,6 +47,8 @@ class Preset:
         max_tokens: Longest input in tokens, special tokens included; None: no limit.
         pooling: A name of `pooling.POOLINGS`.
         batching: A name of `BATCHINGS`.
+        tap: The hidden state that is pooled: the final one, unless the authors recommend another;
+            see `contract.family.Hidden`.
         padding_side: Where padding stands in a batch, 'right', 'left' or 'both', the odd token
             then on the right.
         masked: Whether the model is given the attention mask.
@@ -58,6 +60,7 @@ class Preset:
     max_tokens: int | None
     pooling: str
     batching: str
+    tap: int | str = -1
     padding_side: Literal["right", "left", "both"] = "right"
     masked: bool = True
     window: int | None = None
