@@ -220,6 +220,22 @@ def known(model_id: str) -> Entry | None:
     return more()[model_id].entry if model_id in more() else None
 
 
+def stated_preset(model_id: str, preset: str) -> Mapping[str, Any]:
+    """Returns the fields of `Preset` that the catalog states of a model, their defaults left out.
+
+    Args:
+        model_id: The model; of one that the catalog lacks, nothing is stated.
+        preset: Preset name; of any other, nothing is stated.
+    """
+    presets: Mapping[str, Mapping[str, Any]] = {}
+    if model_id in entries():
+        presets = entries()[model_id].presets
+    elif model_id in more():
+        presets = more()[model_id].fields.get("presets", {})
+    fields = presets.get(preset, {})
+    return presets["corrected"] if "same_as_corrected" in fields else fields
+
+
 def resolve(name: str, others: Iterable[str] = ()) -> str:
     """Returns the id of a model by any of its names, in upper or lower case.
 

@@ -42,7 +42,8 @@ class Hidden(NamedTuple):
     Attributes:
         states: Hidden states by tap: 0 the embedding output, i the output of block i, -1 the
             final hidden state, and those that the config names. Their rows may be bins instead of
-            tokens, and their widths differ.
+            tokens, and their widths differ. JAX returns no dictionary of numbers and names: a
+            function that is compiled returns a list.
         mask: Which rows are meaningful, bool [B, L']; None from a model whose rows are those of
             the input.
     """

@@ -1,8 +1,8 @@
 """StripedHyena 2: Evo 2 (Brixi et al. 2025), gated convolutions of three lengths and attention.
 
-Short and medium filters are stored tap by tap, long ones as sums of decaying exponentials. Original:
-vortex/model/*.py of the repository Zymrael/vortex, with the configs of ArcInstitute/evo2. Causal,
-without a mask.
+Short and medium filters are stored tap by tap, long ones as sums of decaying exponentials.
+Original: vortex/model/*.py of the repository Zymrael/vortex, with the configs of ArcInstitute/evo2.
+Causal, without a mask.
 
 Letters of shapes: G groups of channels that share a filter, W taps of a filter, S exponentials.
 """
@@ -34,6 +34,7 @@ from model_ports.layers.stacking import interleaved, scan_mixed, stack_layers
 
 _PARTS = 3  # two gates and the value, or query, key and value
 _LONG = 128  # taps from which the original reads a stored filter from its front, and adds a skip
+_KINDS = ("hcs", "hcm", "hcl", "attn")  # of blocks, as config.json names them
 _MLP = "mlp"  # begins the name of a tap of what a feed-forward adds
 
 BATCHING = "causal"
@@ -121,21 +122,22 @@ class Config:
         check_rotary_width(width // heads)
         if width % fields.count("num_filters", absent=width):
             raise fields.refuse("num_filters", f"it must divide hidden_size, which is {width}")
-        kinds = {name: fields.counts(f"{name}_layer_idxs") for name in ("hcs", "hcm", "hcl", "attn")}
-        layers = sum(map(len, kinds.values()))
-        if sorted(sum(kinds.values(), ())) != list(range(layers)) or not layers:
+        short, medium, long, attention = (fields.counts(f"{kind}_layer_idxs") for kind in _KINDS)
+        numbers = (*short, *medium, *long, *attention)
+        layers = len(numbers)
+        if sorted(numbers) != list(range(layers)) or not layers:
             others = "hcs_layer_idxs, hcm_layer_idxs and hcl_layer_idxs"
             mend = f"together with {others} it must name the layers 0 to {layers - 1}, each once"
             raise fields.refuse("attn_layer_idxs", mend)
         if fields.count("num_layers", most=COUNTS) != layers:
             raise fields.refuse("num_layers", f"the indices name {layers} layers")
-        filters = {
-            name: (
-                fields.divisor(f"{name}_filter_groups", of="hidden_size", whole=width),
-                fields.count(f"{name}_filter_length", most=COUNTS),
+        short_filters, medium_filters = (
+            (
+                fields.divisor(f"{kind}_filter_groups", of="hidden_size", whole=width),
+                fields.count(f"{kind}_filter_length", most=COUNTS),
             )
-            for name in ("hcs", "hcm")
-        }
+            for kind in ("hcs", "hcm")
+        )
         scaling = 1.0
         if fields.flag("use_interpolated_rotary_pos_emb", absent=False):
             scaling = fields.number("rotary_emb_scaling_factor", most=1e6, absent=1.0)
@@ -145,12 +147,12 @@ class Config:
             width=width,
             inner=fields.count("inner_mlp_size"),
             heads=heads,
-            short_layers=kinds["hcs"],
-            medium_layers=kinds["hcm"],
-            long_layers=kinds["hcl"],
-            attention_layers=kinds["attn"],
-            short_filters=filters["hcs"],
-            medium_filters=filters["hcm"],
+            short_layers=short,
+            medium_layers=medium,
+            long_layers=long,
+            attention_layers=attention,
+            short_filters=short_filters,
+            medium_filters=medium_filters,
             states=fields.count("state_size", most=COUNTS),
             input_width=fields.count("short_filter_length", most=COUNTS),
             rotary_base=fields.number("rotary_emb_base", most=1e12, absent=1e6),
@@ -280,8 +282,7 @@ class Attention(nnx.Module):
 
     def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         query, key, value = (
-            split_heads(part, self.config.heads)
-            for part in jnp.split(self.qkv(x), _PARTS, axis=-1)
+            split_heads(part, self.config.heads) for part in jnp.split(self.qkv(x), _PARTS, axis=-1)
         )
         frequencies = self.frequencies[...] / self.config.rotary_scaling
         table = rotary_table(x.shape[1], query.shape[-1], frequencies=frequencies)
@@ -324,38 +325,34 @@ _MIXERS: Mapping[str, Callable[[Config, nnx.Rngs], nnx.Module]] = {
 }
 
 
+def _stack(config: Config, kind: str, rngs: nnx.Rngs) -> nnx.Module:
+    count = len(config.kinds[kind])
+    return stack_layers(lambda rngs: Block(config, kind, rngs=rngs), count, rngs)
+
+
 class Model(nnx.Module):
     """The decoder, from token ids to hidden states; blocks behind the last tap do not run."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
         self.tokens = embed(config.vocab_size, config.width, rngs=rngs)
-        for kind, layers in config.kinds.items():
-            setattr(
-                self,
-                kind,
-                stack_layers(lambda rngs: Block(config, kind, rngs=rngs), len(layers), rngs),
-            )
+        for kind in config.kinds:
+            setattr(self, kind, _stack(config, kind, rngs))
         self.norm = OuterEpsilonNorm(config.width, config.epsilon)
 
     def __call__(self, inputs: Inputs, taps: tuple[Tap, ...] = (FINAL,)) -> Hidden:
         config = self.config
         blocks = {tap: int(str(tap).removeprefix(_MLP)) for tap in taps if tap != FINAL}
-        last = config.layers if FINAL in taps else max(blocks.values())
+        last = config.layers if FINAL in taps else max(1, *blocks.values())
         x = self.tokens(inputs["input_ids"])
-        states = {}
-        if last:
-            stacks = [getattr(self, kind) for kind in config.kinds]
-            order = interleaved(*config.kinds.values())[:last]
-            activated = jnp.arange(last) < config.activated_layers
-            (x, _), states = scan_mixed(
-                stacks,
-                order,
-                (x, jnp.zeros_like(x)),
-                lambda block, both, activated: block(both[0], activated),
-                tuple(blocks.values()),
-                (activated,),
-            )
+        (x, _), states = scan_mixed(
+            [getattr(self, kind) for kind in config.kinds],
+            interleaved(*config.kinds.values())[:last],
+            (x, jnp.zeros_like(x)),
+            lambda block, both, activated: block(both[0], activated),
+            tuple(blocks.values()),
+            (jnp.arange(last) < config.activated_layers,),
+        )
         found = {tap: states[block][tap in config.named_taps] for tap, block in blocks.items()}
         return Hidden(found | ({FINAL: self.norm(x)} if FINAL in taps else {}))
 
@@ -379,11 +376,7 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     layer = "blocks.{}"
     by_channel = _thirds((config.width, _PARTS))
     by_head = _thirds((config.heads, _PARTS)) if config.by_head else _thirds((1, _PARTS))
-    everywhere = {
-        "mlp.l1": "feed_forward.gate",
-        "mlp.l2": "feed_forward.up",
-        "mlp.l3": "feed_forward.down",
-    }
+    feed_forward = {"l1": "gate", "l2": "up", "l3": "down"}
     rules: list[Weight | Ignored] = [
         Weight("embedding_layer.weight", "tokens.embedding"),
         Weight("norm.scale", "norm.scale"),
@@ -392,8 +385,9 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         Ignored(r".*\.filter\.t", "a buffer of positions"),
     ]
     for kind, layers in config.kinds.items():
+        linears = {f"{layer}.mlp.{a}": f"{kind}.feed_forward.{b}" for a, b in feed_forward.items()}
         of_kind = [
-            *linear_weights({f"{layer}.{a}": f"{kind}.{b}" for a, b in everywhere.items()}, bias=False),
+            *linear_weights(linears, bias=False),
             Weight(f"{layer}.pre_norm.scale", f"{kind}.norm.scale"),
             Weight(f"{layer}.post_norm.scale", f"{kind}.feed_forward.norm.scale"),
         ]
@@ -453,9 +447,6 @@ TINY = {
     "num_attention_heads": 4,
     "hcs_filter_groups": 4,
     "hcm_filter_groups": 8,
-    "num_layers": 4,
-    "hcs_layer_idxs": [0],
-    "hcm_layer_idxs": [1],
-    "hcl_layer_idxs": [2],
-    "attn_layer_idxs": [3],
+    "num_layers": 32,  # as deep as the 7B models, whose presets pool what block 29 adds
+    **{f"{kind}_layer_idxs": [*range(i, 32, 4)] for i, kind in enumerate(_KINDS)},
 }

@@ -51,7 +51,7 @@ def causal_fft_convolution(
 def join_modes(
     far: Float32[Array, "A D K"], near: Float32[Array, "N D K"], length: int
 ) -> Float32[Array, "L D"]:
-    """Returns filters that are sums of exponentials, sum_k far[a, :, k] near[b, :, k] at t = a N + b.
+    """Returns filters that are sums of exponentials: sum_k far[a, :, k] near[b, :, k] at a N + b.
 
     The power of an exponential is the product of two, one to a multiple of N and one to less than
     N, so that with N about the root of the length no array of length times modes stands in memory.
@@ -75,7 +75,7 @@ def short_causal_convolution(
     width = kernel.shape[1]
     padded = jnp.pad(x, ((0, 0), (width - 1, 0), (0, 0)))
     taps = (padded[:, j : j + x.shape[1]] * kernel[:, j] for j in range(width))
-    return sum(taps, 0.0 if bias is None else bias)
+    return sum(taps, jnp.zeros((), x.dtype) if bias is None else bias)
 
 
 def grouped_causal_convolution(
@@ -100,9 +100,7 @@ def grouped_causal_convolution(
 
     x = jnp.pad(x.astype(jnp.float32), ((0, 0), (0, count * size - length), (0, 0)))
     blocks = x.reshape(batch, count, size, groups, -1)
-    exact = functools.partial(
-        jnp.einsum, "gij,bcjgd->bcigd", precision=jax.lax.Precision.HIGHEST
-    )
+    exact = functools.partial(jnp.einsum, "gij,bcjgd->bcigd", precision=jax.lax.Precision.HIGHEST)
     y = exact(toeplitz(lag), blocks)
     if count > 1:
         before = jnp.pad(blocks[:, :-1], ((0, 0), (1, 0), *((0, 0),) * 3))

@@ -96,7 +96,7 @@ def layer_norm(
 
 
 class OuterEpsilonNorm(nnx.Module):
-    """RMS norm with epsilon outside the root, as StripedHyena has it: scale * x / (rms(x) + epsilon).
+    """RMS norm with epsilon outside the root, StripedHyena's: scale * x / (rms(x) + epsilon).
 
     Args:
         features: Width D of the input.

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden_ports import GOLDEN
+from golden_ports import FOLDERS
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.long_families import peer
@@ -26,7 +26,7 @@ pytest.importorskip("transformers")
 
 ROOT = Path(__file__).parents[2]
 PEERS = {path.stem for path in (ROOT / "benchmarks" / "peers").glob("[!_]*.py")} - {"parts"}
-IDS = [entry.id for entry in catalog.entries().values() if entry.family in PEERS]
+IDS = [model_id for model_id in FOLDERS if catalog.get(model_id).family in PEERS]
 MASKED = [m for m in IDS if catalog.get(m).family in ("esm", "llama", "mosaic_bert")]
 
 
@@ -40,7 +40,7 @@ def one_thread():
 
 def golden(model_id):
     """A fixture's peer, the names of its arrays, the arrays, and how far they may be off."""
-    folder = GOLDEN / model_id
+    folder = FOLDERS[model_id]
     config = json.loads((folder / "config.json").read_text())
     check = json.loads((folder / "meta.json").read_text())["check"]
     forward = peer(model_id).build(config, load_file(folder / "model.safetensors"))
@@ -130,7 +130,7 @@ VARIATIONS = {
 def test_port_and_peer_agree_on_other_configs(name, tmp_path):
     model_id, fields, sizes = VARIATIONS[name]
     folder = tmp_path / model_id
-    shutil.copytree(GOLDEN / model_id, folder)
+    shutil.copytree(FOLDERS[model_id], folder)
     config = json.loads((folder / "config.json").read_text())
     for field, value in fields.items():
         inner = config if field in config else config["config"]
