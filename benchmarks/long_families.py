@@ -1,11 +1,11 @@
-"""The convolution, state-space and hybrid families beside straightforward PyTorch.
+"""The convolution, state-space and hybrid families, and later ones, beside straightforward PyTorch.
 
     python -m benchmarks.long_families
 
 One record a batch of 1,024 and of 8,192 tokens through the first layers of each model at its full
-width, weights random; Evo-1, whose layers are too large for that, has the width of its
-conformance fixture. JanusDNA runs at its one length of 1,024, and Enformer and SPACE at their
-own input size with a record of 300 bases, where the peer computes the whole input. The peers
+width, weights random; Evo-1 and Evo 2, whose layers are too large for that, have the width of
+their conformance fixtures. JanusDNA runs at its one length of 1,024, and Enformer and SPACE at
+their own input size with a record of 300 bases, where the peer computes the whole input. The peers
 (`benchmarks.peers`) step through their scans and convolve by FFT, on the same device in the same
 run; `ratio` above 1 says how many times faster the port is. `change` is the largest difference of
 the mean-pooled final states, relative to their largest entry.
@@ -27,7 +27,7 @@ import jax
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.embedding_engine import FIXTURES
+from benchmarks.embedding_engine import fixture
 from model_ports import catalog
 from model_ports.contract.family import FINAL, View
 from model_ports.loading.planned import plan_checkpoint
@@ -61,13 +61,17 @@ class Case:
 CASES = (
     Case("hyenadna-medium-160k-seqlen-hf", 2),
     Case("evo-1-131k-base", 0),
+    Case("evo2_1b_base", 0),
     Case("caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3", 2),
     Case("caduceus-ps_seqlen-131k_d_model-256_n_layer-16", 2),
     Case("PlantCaduceus_l32", 1),
+    Case("PlantCAD2-Small-l24-d0768", 1),
     Case("eccdnamamba_weights", 1),
     Case("JanusDNA_72_w", 4, "num_hidden_layers", (1024,)),
     Case("enformer-official-rough", 1, "depth", (300,)),
     Case("space", 1, "depth", (300,)),
+    Case("GENERanno-eukaryote-0.5b-base", 1, "num_hidden_layers"),
+    Case("gLM2_650M", 1, "depth"),
 )
 
 
@@ -93,7 +97,7 @@ def _random_tensor(name: str, shape: tuple[int, ...], rng: np.random.Generator) 
 
 def write_checkpoint(case: Case, folder: Path) -> None:
     """Writes config.json, tokenizer files and random tensors of the case's small model."""
-    source = FIXTURES / case.model_id
+    source = fixture(case.model_id)
     shutil.copytree(source, folder, dirs_exist_ok=True)
     (folder / "meta.json").unlink()
     if not case.layers:

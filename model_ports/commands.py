@@ -103,6 +103,13 @@ def list_models(_: argparse.Namespace) -> int:
         "fixture: the port gives the original code's outputs on a small checkpoint; family: its "
         "family does, on other models"
     )
+    print("\nto know before they are run:")
+    named: dict[str, list[str]] = {}
+    for model_id, model in catalog.more().items():
+        for defect in model.fields.get("known_defects", ()):
+            named.setdefault(defect, []).append(model_id)
+    for defect, models in named.items():
+        print(f"{', '.join(models)}: {defect}")
     return DONE
 
 

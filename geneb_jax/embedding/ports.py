@@ -220,7 +220,10 @@ class PortSource:
         """
         port = self._load(process_mesh(self.mesh))
         views = views_of(port, self.settings.taps, self.settings.poolings)
-        representations = [_representation(port, view, self.settings) for view in views]
+        representations = [
+            replace(_representation(port, view, self.settings), known_defects=self._known_defects())
+            for view in views
+        ]
         engine = open_engine(port, views)
         card = self._card(port)
         folder = self._folder(workdir)
@@ -347,7 +350,14 @@ class PortSource:
             self._planned = with_windows(self._plan(), self.settings.window)
             if unknown := self._planned.unknown_fields:
                 logging.warning("model '%s': %s", self.name, unknown_text(unknown))
+            for defect in self._known_defects():
+                logging.warning("model '%s': %s", self.name, defect)
         return self._planned
+
+    def _known_defects(self) -> tuple[str, ...]:
+        """Returns what is to be said of the weights; docs/protocol.md says it of the paper's."""
+        told = self.weights != "checkpoint" or self.entry.id in catalog.entries()
+        return () if told else tuple(self.entry.known_defects)
 
     def _plan(self) -> Reader:
         preset = self.settings.preset
