@@ -74,14 +74,19 @@ def test_the_recommended_tap_is_that_of_the_original():
         )
 
 
-def test_a_named_tap_is_what_a_block_adds():
-    """Beside the states of the blocks around it, and of blocks that are not run otherwise."""
+def test_every_hidden_state_is_that_of_the_original():
+    """Those with a number, beside one with a name; alone, where the blocks behind do not run."""
+    arrays, meta = golden()
     port = golden_port(EVO)
-    states, mask = states_of(port, (3, "mlp4", 4, 0, "mlp8", FINAL))
-    alone, _ = states_of(port, ("mlp4",))
-    np.testing.assert_array_equal(states["mlp4"], alone["mlp4"])
-    added = (states[4] - states[3])[mask]
-    assert np.abs(added - states["mlp4"][mask]).max() > 0.1  # attention adds too
+    taps = (*range(9), FINAL)
+    states, mask = states_of(port, (*taps, "mlp5"))
+    for tap, expected in zip(taps, arrays["all_hidden"], strict=True):
+        np.testing.assert_allclose(
+            states[tap][mask], expected[mask], atol=meta["all_hidden_atol"], err_msg=f"{tap}"
+        )
+    np.testing.assert_allclose(
+        states["mlp5"][mask], arrays["tap_mlp_l3"][mask], atol=meta["tap_atol"]["tap_mlp_l3"]
+    )
     embedding, _ = states_of(port, (0,))
     np.testing.assert_array_equal(states[0], embedding[0])
 
