@@ -353,19 +353,16 @@ class Model(nnx.Module):
             tuple(blocks.values()),
             (jnp.arange(last) < config.activated_layers,),
         )
+        # Of a block both are there: the hidden state, and what has a name, the summand behind it.
         found = {tap: states[block][tap in config.named_taps] for tap, block in blocks.items()}
         return Hidden(found | ({FINAL: self.norm(x)} if FINAL in taps else {}))
 
 
-def _thirds(order: tuple[int, int]) -> Layout:
-    """Returns the layout of rows that stand part by part within each group, as three thirds.
-
-    Args:
-        order: Groups of rows and parts of a group; the first axis is theirs, and what is left.
-    """
+def _thirds(groups: int) -> Layout:
+    """Returns the layout that makes three thirds of rows that stand part by part in each group."""
 
     def layout(rows: np.ndarray) -> np.ndarray:
-        split = rows.reshape(*order, -1, *rows.shape[1:])
+        split = rows.reshape(groups, _PARTS, -1, *rows.shape[1:])
         return split.swapaxes(0, 1).reshape(rows.shape)
 
     return layout
@@ -374,8 +371,7 @@ def _thirds(order: tuple[int, int]) -> Layout:
 def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     """Returns where each tensor of the checkpoint goes."""
     layer = "blocks.{}"
-    by_channel = _thirds((config.width, _PARTS))
-    by_head = _thirds((config.heads, _PARTS)) if config.by_head else _thirds((1, _PARTS))
+    by_channel, by_head = _thirds(config.width), _thirds(config.heads if config.by_head else 1)
     feed_forward = {"l1": "gate", "l2": "up", "l3": "down"}
     rules: list[Weight | Ignored] = [
         Weight("embedding_layer.weight", "tokens.embedding"),
