@@ -83,8 +83,8 @@ class Entry:
         width: Width D of the pooled embedding at full size.
         source: kind, repo, revision and url of the authors' checkpoint.
         licence: Licences of weights and code; None where none is stated.
-        known_defects: What is wrong with the published extractor; of a model beyond the paper's 40
-            what whoever runs it must know: the list of models, the log and run.json say it.
+        known_defects: What a user must know: of the paper's models what is wrong with the published
+            extractor, of others what is wrong with the model as it is published, or assumed of it.
         tokenizer: `kind` of `tokenizers.KINDS` and its options.
         presets: The fields of `Preset` by preset name, or `same_as_corrected` or `unavailable`
             with the reason.

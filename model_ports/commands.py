@@ -103,13 +103,12 @@ def list_models(_: argparse.Namespace) -> int:
         "fixture: the port gives the original code's outputs on a small checkpoint; family: its "
         "family does, on other models"
     )
-    print("\nto know before they are run:")
-    named: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}  # the sizes of a model mostly have the same to tell
     for model_id, model in catalog.more().items():
-        for defect in model.fields.get("known_defects", ()):
-            named.setdefault(defect, []).append(model_id)
-    for defect, models in named.items():
-        print(f"{', '.join(models)}: {defect}")
+        for text in model.fields.get("known_defects", ()):
+            told.setdefault(text, []).append(model_id)
+    for text, names in told.items():
+        print(f"\n{', '.join(names)}: {text}")
     return DONE
 
 

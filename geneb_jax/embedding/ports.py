@@ -220,8 +220,9 @@ class PortSource:
         """
         port = self._load(process_mesh(self.mesh))
         views = views_of(port, self.settings.taps, self.settings.poolings)
+        to_know = tuple(self._to_know())
         representations = [
-            replace(_representation(port, view, self.settings), known_defects=self._known_defects())
+            replace(_representation(port, view, self.settings), known_defects=to_know)
             for view in views
         ]
         engine = open_engine(port, views)
@@ -350,14 +351,17 @@ class PortSource:
             self._planned = with_windows(self._plan(), self.settings.window)
             if unknown := self._planned.unknown_fields:
                 logging.warning("model '%s': %s", self.name, unknown_text(unknown))
-            for defect in self._known_defects():
-                logging.warning("model '%s': %s", self.name, defect)
+            for text in self._to_know():
+                logging.warning("model '%s': %s", self.name, text)
         return self._planned
 
-    def _known_defects(self) -> tuple[str, ...]:
-        """Returns what is to be said of the weights; docs/protocol.md says it of the paper's."""
-        told = self.weights != "checkpoint" or self.entry.id in catalog.entries()
-        return () if told else tuple(self.entry.known_defects)
+    def _to_know(self) -> Sequence[str]:
+        """Returns what is said of the model where its weights are used.
+
+        What the catalog knows of the paper's models concerns their published extractors alone.
+        """
+        concerned = self.settings.preset == "published" or self.entry.id not in catalog.entries()
+        return self.entry.known_defects if concerned and self.weights == "checkpoint" else ()
 
     def _plan(self) -> Reader:
         preset = self.settings.preset
