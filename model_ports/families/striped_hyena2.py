@@ -443,6 +443,6 @@ TINY = {
     "num_attention_heads": 4,
     "hcs_filter_groups": 4,
     "hcm_filter_groups": 8,
-    "num_layers": 32,  # as deep as the 7B models, whose presets pool what block 29 adds
+    "num_layers": 32,  # as deep as Evo 2 7B, whose preset pools what block 29 adds
     **{f"{kind}_layer_idxs": [*range(i, 32, 4)] for i, kind in enumerate(_KINDS)},
 }

@@ -150,7 +150,7 @@ def test_rows_of_the_preset_are_those_of_the_hidden_state_that_it_pools():
 
     assert taps("evo2_7b", "-1", "29", "mlp29", "mlp28") == ["mlp29"]
     assert taps("evo2_7b:random:tiny", "mlp29") == ["mlp29"]
-    assert taps("evo2_7b_base", "-1", "mlp29") == ["mlp29"]  # of which the file states a part
+    assert taps("evo2_7b_base", "-1", "mlp29") == ["-1"]  # of which the file states a part
     assert taps("evo2_1b_base", "-1", "mlp5", "3") == ["-1"]
     assert taps("mine", "-1", "mlp5") == ["-1"]
     assert taps("mine", "mlp5", "3") == ["mlp5"]
