@@ -3,9 +3,9 @@
     python -m benchmarks.long_families
 
 One record a batch of 1,024 and of 8,192 tokens through the first layers of each model at its full
-width, weights random; Evo-1, whose layers are too large for that, has the width of its
-conformance fixture. JanusDNA runs at its one length of 1,024, and Enformer and SPACE at their
-own input size with a record of 300 bases, where the peer computes the whole input. The peers
+width, weights random; Evo-1 and Evo 2, whose layers are too large for that, have the width of
+their conformance fixtures. JanusDNA runs at its one length of 1,024, and Enformer and SPACE at
+their own input size with a record of 300 bases, where the peer computes the whole input. The peers
 (`benchmarks.peers`) step through their scans and convolve by FFT, on the same device in the same
 run; `ratio` above 1 says how many times faster the port is. `change` is the largest difference of
 the mean-pooled final states, relative to their largest entry.
@@ -64,6 +64,7 @@ CASES = (
     Case("gpn-animal-promoter", 2, "num_hidden_layers"),
     Case("megaDNA_phage_145M", 1, "depth"),
     Case("evo-1-131k-base", 0),
+    Case("evo2_1b_base", 0),
     Case("caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3", 2),
     Case("caduceus-ps_seqlen-131k_d_model-256_n_layer-16", 2),
     Case("PlantCaduceus_l32", 1),

@@ -2,10 +2,11 @@
 
     python -m benchmarks.long_inputs
 
-HyenaDNA-Large-1M on up to 1,000,000 tokens and Caduceus-PS on up to 131,072, at their full size
-with random weights, one record a run. Each run is a process of its own, whose peak resident
-memory is printed beside the seconds of the call (compilation left out) and the exponent of
-growth from the length before: 1 is linear.
+HyenaDNA-Large-1M on up to 1,000,000 tokens and Caduceus-PS on up to 131,072, at their full size,
+and two blocks of Evo 2 1B at its full width, those with its medium and its long filters, on up to
+100,000; random weights, float32, one record a run. Each run is a process of its own, whose peak
+resident memory is printed beside the seconds of the call (compilation left out) and the exponent
+of growth from the length before: 1 is linear.
 """
 
 import argparse
@@ -27,12 +28,23 @@ from model_ports.running.records import collate
 LENGTHS = {
     "hyenadna-large-1m-seqlen-hf": (125_000, 250_000, 500_000, 1_000_000),
     "caduceus-ps_seqlen-131k_d_model-256_n_layer-16": (16_384, 32_768, 65_536, 131_072),
+    "evo2_1b_base": (25_000, 50_000, 100_000),
+}
+# Fields of config.json that make a model of fewer blocks.
+FEWER_BLOCKS = {
+    "evo2_1b_base": {
+        "num_layers": 2,
+        "hcs_layer_idxs": [],
+        "hcm_layer_idxs": [0],
+        "hcl_layer_idxs": [1],
+        "attn_layer_idxs": [],
+    }
 }
 
 
 def measure(model_id: str, length: int) -> dict[str, float]:
     """Seconds to compile and to run, and this process's peak memory in GiB."""
-    port = random_port(catalog.get(model_id))
+    port = random_port(catalog.get(model_id), fields=FEWER_BLOCKS.get(model_id))
     ids = np.random.default_rng(0).integers(0, port.config.vocab_size, length, np.int32)
     inputs = jax.device_put(collate(port, [ids], length))
     start = time.perf_counter()

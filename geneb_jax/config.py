@@ -23,7 +23,6 @@ Letters = Literal["as-is", "upper", "dna"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 PAPER_VERSIONS: tuple[PaperVersion, ...] = get_args(PaperVersion)
 LETTERS: tuple[Letters, ...] = get_args(Letters)
-PRESET_POOLING = "preset"
 
 
 class ConfigError(ValueError):
@@ -46,7 +45,7 @@ def _poolings() -> tuple[str, ...]:
     # The table of poolings loads JAX, which a config's help does without.
     from model_ports.pooling import POOLINGS  # noqa: PLC0415
 
-    return (PRESET_POOLING, *POOLINGS)
+    return (checks.OF_PRESET, *POOLINGS)
 
 
 @dataclass(frozen=True)
@@ -130,13 +129,15 @@ class EmbeddingSettings:
         "Records of a batch where the published extractor lets records of a batch see each "
         "other's padding.",
     )
-    taps: tuple[int, ...] = _field(
-        "-1",
+    taps: tuple[int | str, ...] = _field(
+        checks.OF_PRESET,
         checks.taps,
-        "Hidden states to probe, from one pass: -1 final, 0 embedding, i after block i; or all.",
+        "Hidden states to probe, from one pass: preset (the model's, which is the final one unless "
+        "its authors recommend another), -1 final, 0 embedding, i after block i, mlpi what the "
+        "feed-forward of block i adds (Evo 2); or all.",
     )
     poolings: tuple[str, ...] = _field(
-        PRESET_POOLING,
+        checks.OF_PRESET,
         checks.some_of(_poolings),
         "Poolings of each hidden state: preset (the model's), mean, mean-all-rows, max, first, "
         "last, penultimate.",

@@ -12,7 +12,9 @@ from typing import Any
 
 from geneb_jax.benchmark import GENEB
 
+OF_PRESET = "preset"  # among taps and poolings: the one of each model's preset
 _FINAL_TAP = -1
+_NAMED_TAP = re.compile(r"[a-z]+[1-9][0-9]{0,8}")
 _MOST_NAMES = 8  # of a hint
 _PROCESS = re.compile(r"(\d+)/(\d+)@(\S+:\d+)")
 
@@ -133,19 +135,22 @@ def seeds(value: Any) -> tuple[int, ...]:
     return numbers
 
 
-def taps(value: Any) -> tuple[int, ...]:
-    """Takes numbers of hidden states; `all` becomes the empty tuple."""
+def taps(value: Any) -> tuple[int | str, ...]:
+    """Takes numbers and names of hidden states, and 'preset'; `all` becomes the empty tuple."""
     listed = items(value)
-    if "all" in listed:
-        return ()
-    numbers = tuple(_number(item, int) for item in listed)
-    for tap in numbers:
-        if tap < _FINAL_TAP:
-            raise ValueError(
-                f"no hidden state {tap}; valid: {_FINAL_TAP} (final), 0 (embedding), 1, 2, ... "
-                "(blocks), all"
-            )
-    return numbers
+    return () if "all" in listed else tuple(map(_tap, listed))
+
+
+def _tap(item: Any) -> int | str:
+    if item == OF_PRESET or (isinstance(item, str) and _NAMED_TAP.fullmatch(item)):
+        return item
+    number = _number(item, int)
+    if number < _FINAL_TAP:
+        raise ValueError(
+            f"no hidden state {number}; valid: {OF_PRESET} (the model's), {_FINAL_TAP} (final), "
+            "0 (embedding), 1, 2, ... (blocks), all"
+        )
+    return number
 
 
 def window(value: Any) -> str | tuple[int, int]:

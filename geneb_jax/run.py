@@ -351,8 +351,9 @@ def _claim_problems(output: OutputSettings, sources: Sequence[Source]) -> list[s
 def _identity(representations: Sequence[Representation], card: Mapping[str, Any]) -> dict[str, Any]:
     """What run.json says of a model: the identity of its representations, together.
 
-    Fields of its config.json that the port does not know are named where there are some. Weights
-    of a folder, which need not be the catalog's revision, have none.
+    Fields of its config.json that the port does not know are named where there are some, and what
+    the catalog says that whoever runs it must know. Weights of a folder, which need not be the
+    catalog's revision, have none.
     """
     first, *others = representations
     found = dict(first.identity)
@@ -360,6 +361,8 @@ def _identity(representations: Sequence[Representation], card: Mapping[str, Any]
         found["revision"] = LOCAL_WEIGHTS
     if first.unknown_fields:
         found["unknown_fields"] = list(first.unknown_fields)
+    if first.known_defects:
+        found["known_defects"] = list(first.known_defects)
     if others:
         found["tap"] = list(dict.fromkeys(each.columns["tap"] for each in representations))
         found["pooling"] = list(dict.fromkeys(each.columns["pooling"] for each in representations))

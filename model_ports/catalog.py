@@ -47,6 +47,8 @@ class Preset:
         max_tokens: Longest input in tokens, special tokens included; None: no limit.
         pooling: A name of `pooling.POOLINGS`.
         batching: A name of `BATCHINGS`.
+        tap: The hidden state that is pooled: the final one, unless the authors recommend another;
+            see `contract.family.Hidden`.
         padding_side: Where padding stands in a batch, 'right', 'left' or 'both', the odd token
             then on the right.
         masked: Whether the model is given the attention mask.
@@ -58,6 +60,7 @@ class Preset:
     max_tokens: int | None
     pooling: str
     batching: str
+    tap: int | str = -1
     padding_side: Literal["right", "left", "both"] = "right"
     masked: bool = True
     window: int | None = None
@@ -216,6 +219,22 @@ def known(model_id: str) -> Entry | None:
     if model_id in entries():
         return entries()[model_id]
     return more()[model_id].entry if model_id in more() else None
+
+
+def stated_preset(model_id: str, preset: str) -> Mapping[str, Any]:
+    """Returns the fields of `Preset` that the catalog states of a model, their defaults left out.
+
+    Args:
+        model_id: The model; of one that the catalog lacks, nothing is stated.
+        preset: Preset name; of any other, nothing is stated.
+    """
+    presets: Mapping[str, Mapping[str, Any]] = {}
+    if model_id in entries():
+        presets = entries()[model_id].presets
+    elif model_id in more():
+        presets = more()[model_id].fields.get("presets", {})
+    fields = presets.get(preset, {})
+    return presets["corrected"] if "same_as_corrected" in fields else fields
 
 
 def resolve(name: str, others: Iterable[str] = ()) -> str:

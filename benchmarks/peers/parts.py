@@ -52,7 +52,7 @@ def rms_norm(x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
     return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + epsilon) * scale
 
 
-def causal_convolution(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+def causal_convolution(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     """Depthwise, [B, L, D]; kernel [D, 1, W]."""
     width = kernel.shape[-1]
     y = functional.conv1d(x.transpose(1, 2), kernel, bias, padding=width - 1, groups=len(kernel))

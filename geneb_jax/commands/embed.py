@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geneb_jax.config import LETTERS, PRESETS
+from geneb_jax.config_checks import taps
 from model_ports.catalog import CATALOG_DTYPE, DTYPES
 from model_ports.exits import DONE, Parser
 
 _POOLINGS = "preset,mean,mean-all-rows,max,first,last,penultimate"
 _LETTERS_HELP = "upper: lower-case letters as upper-case ones; dna: and U as T"
 _WINDOW_HELP = "cut longer records: LETTERS/STRIDE, such as 1024/512; none; model: the catalog's"
-_TAPS = "-1 final, 0 embedding, i after block i; several with commas, or all"
+_TAPS = "preset, -1 final, 0 embedding, i after block i; several with commas, or all"
 
 
 def main(words: Sequence[str]) -> int:
@@ -24,7 +25,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help=".npz of `ids` and `embeddings`")
     parser.add_argument("--checkpoints_dir", type=Path, help="one folder a model id; else the hub")
     parser.add_argument("--catalog", type=Path, help="folder of your own models, one .json each")
-    parser.add_argument("--taps", default="-1", help=_TAPS)
+    parser.add_argument("--taps", default="preset", help=_TAPS)
     parser.add_argument("--poolings", default="preset", help=_POOLINGS)
     parser.add_argument("--preset", default="corrected", choices=PRESETS)
     parser.add_argument("--letters", default="as-is", choices=LETTERS, help=_LETTERS_HELP)
@@ -54,7 +55,7 @@ def main(words: Sequence[str]) -> int:
             sequences,
             checkpoints_dir=arguments.checkpoints_dir,
             catalog=arguments.catalog,
-            taps=() if arguments.taps == "all" else [*map(_tap, arguments.taps.split(","))],
+            taps=_taps(arguments.taps),
             poolings=arguments.poolings.split(","),
             preset=arguments.preset,
             dtype=arguments.dtype,
@@ -76,8 +77,8 @@ def main(words: Sequence[str]) -> int:
     return DONE
 
 
-def _tap(text: str) -> int:
+def _taps(text: str) -> tuple[int | str, ...]:
     try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"--taps: '{text}' is no number; valid: {_TAPS}") from None
+        return taps(text)
+    except ValueError as error:
+        raise ValueError(f"--taps: {error}; valid: {_TAPS}") from None

@@ -7,19 +7,18 @@ import numpy as np
 
 from geneb_jax.config import (
     LETTERS,
-    PRESET_POOLING,
     DataSettings,
     EmbeddingSettings,
     Letters,
     Settings,
 )
-from geneb_jax.config_checks import directory, local_path
+from geneb_jax.config_checks import OF_PRESET, directory, local_path
 from geneb_jax.config_checks import window as parse_window
 from geneb_jax.embedding.models import find_source
 from geneb_jax.embedding.unseen import say_unseen_sequences
 from geneb_jax.tasks.letters import prepare
 from model_ports.catalog import CATALOG_DTYPE, PresetName
-from model_ports.contract.family import FINAL, View
+from model_ports.contract.family import Tap, View
 
 
 def embed(
@@ -28,8 +27,8 @@ def embed(
     *,
     checkpoints_dir: str | Path | None = None,
     catalog: str | Path | None = None,
-    tap: int = FINAL,
-    pooling: str = PRESET_POOLING,
+    tap: Tap = OF_PRESET,
+    pooling: str = OF_PRESET,
     preset: PresetName = "corrected",
     dtype: str = CATALOG_DTYPE,
     letters: Letters = "as-is",
@@ -43,7 +42,8 @@ def embed(
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
         catalog: Holds a .json file for each model of your own, whose ids `model` may name then;
             None: there is none.
-        tap: -1 the final hidden state, 0 the embedding output, i the output of block i.
+        tap: 'preset' for the preset's hidden state, -1 the final one, 0 the embedding output, i
+            the output of block i, or a name such as Evo 2's 'mlp29'.
         pooling: A name of `POOLINGS`, or 'preset' for the preset's.
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that
@@ -80,8 +80,8 @@ def embed_views(
     *,
     checkpoints_dir: str | Path | None = None,
     catalog: str | Path | None = None,
-    taps: Sequence[int] = (FINAL,),
-    poolings: Sequence[str] = (PRESET_POOLING,),
+    taps: Sequence[Tap] = (OF_PRESET,),
+    poolings: Sequence[str] = (OF_PRESET,),
     preset: PresetName = "corrected",
     dtype: str = CATALOG_DTYPE,
     letters: Letters = "as-is",
@@ -97,8 +97,8 @@ def embed_views(
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
         catalog: Holds a .json file for each model of your own, whose ids `model` may name then;
             None: there is none.
-        taps: Hidden states: -1 the final one, 0 the embedding output, i the output of block i;
-            none: all.
+        taps: Hidden states: 'preset' for the preset's, -1 the final one, 0 the embedding output,
+            i the output of block i, or a name such as Evo 2's 'mlp29'; none: all.
         poolings: Names of `POOLINGS`, and 'preset' for the preset's.
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that

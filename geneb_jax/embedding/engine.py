@@ -189,16 +189,16 @@ class Engine:
 
     def widths(self) -> list[int]:
         """Returns the width D of each view."""
-        taps = tuple(dict.fromkeys(view.tap for view in self.views))
+        taps = tuple(view.tap for view in self.views)
         length = self.port.preset.max_tokens if self.port.preset.batching == "fixed" else 8
         assert length is not None
         inputs = collate(self.port, [np.zeros(1, np.int32)], length)
-        hidden = jax.eval_shape(
-            lambda state, inputs: forward(self.port, state, inputs, taps).states,
-            self.port.state,
-            inputs,
-        )
-        return [hidden[view.tap].shape[-1] for view in self.views]
+
+        def hidden(state: Any, inputs: Inputs) -> list[jax.Array]:
+            states = forward(self.port, state, inputs, taps).states
+            return [states[tap] for tap in taps]
+
+        return [each.shape[-1] for each in jax.eval_shape(hidden, self.port.state, inputs)]
 
     def put(self, work: Work) -> tuple[Work, Inputs]:
         """Pads a batch and copies it to the devices, each its rows."""
@@ -298,11 +298,13 @@ def check_views(reader: Reader, views: Sequence[View]) -> None:
     Raises:
         ValueError: Names the view that is not valid, and what is.
     """
+    layers, named = reader.config.layers, getattr(reader.config, "named_taps", ())
     for view in views:
-        if not FINAL <= view.tap <= reader.config.layers:
+        if view.tap not in (FINAL, *range(layers + 1), *named):
+            names = f", {named[0]} .. {named[-1]}" if named else ""
             raise ValueError(
                 f"model '{reader.entry.id}': no hidden state {view.tap}; valid: 0 (embedding), "
-                f"1 .. {reader.config.layers} (blocks), {FINAL} (final)"
+                f"1 .. {layers} (blocks), {FINAL} (final){names}"
             )
         if view.pooling not in POOLINGS:
             raise ValueError(f"pooling '{view.pooling}' is not valid: {', '.join(POOLINGS)}")
@@ -310,7 +312,7 @@ def check_views(reader: Reader, views: Sequence[View]) -> None:
 
 def open_engine(port: Port, views: Sequence[View] = ()) -> Engine:
     """Returns an engine; without views it keeps what the preset pools."""
-    return Engine(port, tuple(views) or (View(FINAL, port.preset.pooling),))
+    return Engine(port, tuple(views) or (View(port.preset.tap, port.preset.pooling),))
 
 
 def embed_array(

@@ -15,7 +15,8 @@ from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
-from geneb_jax.config import PRESET_POOLING, EmbeddingSettings, Settings
+from geneb_jax.config import EmbeddingSettings, Settings
+from geneb_jax.config_checks import OF_PRESET
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import this_process
 from geneb_jax.embedding.cost import (
@@ -55,7 +56,7 @@ from geneb_jax.files.names import file_name
 from geneb_jax.tasks.task import Task
 from model_ports import catalog
 from model_ports.catalog import dtype_of
-from model_ports.contract.family import FINAL, View
+from model_ports.contract.family import FINAL, Tap, View
 from model_ports.contract.fields import unknown_text
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.hub import check_hub_checkpoint, checkpoint_there, converted_checkpoint
@@ -248,7 +249,11 @@ class PortSource:
         """
         port = self._load(process_mesh(self.mesh))
         views = views_of(port, self.settings.taps, self.settings.poolings)
-        representations = [_representation(port, view, self.settings) for view in views]
+        to_know = tuple(self._to_know())
+        representations = [
+            replace(_representation(port, view, self.settings), known_defects=to_know)
+            for view in views
+        ]
         engine = open_engine(port, views)
         card = self._card(port)
         folder = self._folder(workdir)
@@ -557,19 +562,22 @@ def _stored_bytes(entry: catalog.Entry) -> int:
     return 2 if told in ("bfloat16", "float16") else 4
 
 
-def views_of(reader: Reader, taps: Sequence[int], poolings: Sequence[str]) -> list[View]:
+def views_of(reader: Reader, taps: Sequence[Tap], poolings: Sequence[str]) -> list[View]:
     """Returns each pooling of each hidden state of a model, once.
 
     Args:
         reader: The model.
-        taps: Hidden states; none: all.
+        taps: Hidden states, and 'preset' for the preset's; none: all that have a number, and the
+            preset's.
         poolings: Names of `POOLINGS`, and 'preset' for the preset's.
 
     Raises:
         ValueError: The model has no such hidden state, or there is no such pooling.
     """
-    names = [reader.preset.pooling if name == PRESET_POOLING else name for name in poolings]
-    taps = taps or (*range(reader.config.layers + 1), FINAL)
+    preset = reader.preset
+    names = [preset.pooling if name == OF_PRESET else name for name in poolings]
+    taps = taps or (*range(reader.config.layers + 1), FINAL, OF_PRESET)
+    taps = [preset.tap if tap == OF_PRESET else tap for tap in taps]
     views = list(dict.fromkeys(View(tap, pooling) for tap in taps for pooling in names))
     check_views(reader, views)
     return views
@@ -601,7 +609,7 @@ def _window_name(preset: catalog.Preset) -> str:
 
 
 def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Representation:
-    preset = {k: v for k, v in asdict(port.preset).items() if k != "reason"}
+    preset = {k: v for k, v in asdict(port.preset).items() if k not in ("reason", "tap")}
     if port.preset.window is None:  # as before there were windows
         del preset["window"], preset["stride"]
     identity = {
@@ -630,7 +638,7 @@ def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Repr
         "tap": str(view.tap),
         "pooling": view.pooling if as_stated else f"{view.pooling}@{_window_name(port.preset)}",
     }
-    of_preset = as_stated and view == View(FINAL, port.preset.pooling)
+    of_preset = as_stated and view == View(port.preset.tap, port.preset.pooling)
     return Representation(columns, identity, view, of_preset, port.unknown_fields)
 
 

@@ -49,6 +49,7 @@ class Representation:
         view: Hidden state and pooling of a port; None of a baseline.
         of_preset: Whether it is the view that the model's preset pools.
         unknown_fields: Fields of a checkpoint's config.json that its port does not know.
+        known_defects: What whoever runs the model must know of it, in sentences.
     """
 
     columns: Mapping[str, str]
@@ -56,6 +57,7 @@ class Representation:
     view: View | None = None
     of_preset: bool = True
     unknown_fields: tuple[str, ...] = ()
+    known_defects: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -5,14 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from string import ascii_lowercase
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.tasks.tabular import TableError, first_problems, read_table, shown
-from model_ports.catalog import known
+from model_ports.catalog import stated_preset
 from probes import METRICS
 
 _KINDS: Mapping[str, Callable[[str], Any]] = {
@@ -30,7 +31,8 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
 }
 _MOST_PROBLEMS = 8  # of a table that are named
-_TAP = re.compile("none|-1|[0-9]{1,9}")
+_NAMED = "[a-z]+[1-9][0-9]{0,8}"  # a hidden state with a name, such as mlp29
+_TAP = re.compile(f"none|-1|[0-9]{{1,9}}|{_NAMED}")
 
 
 class Column(NamedTuple):
@@ -50,7 +52,7 @@ COLUMNS: Mapping[str, Column] = {
     "model": Column("text", "The model as the config names it."),
     "preset": Column("text", "Preset of the embedding; none for a baseline."),
     "dtype": Column("text", "Precision of the embedding: float32 or bfloat16."),
-    "tap": Column("text", "Hidden state: -1 final, 0 embedding, i after block i; none."),
+    "tap": Column("text", "Hidden state: -1 final, 0 embedding, i after block i; a name; none."),
     "pooling": Column("text", "Pooling of the hidden state; none for a baseline."),
     "task": Column("text", "Id of the task."),
     "category": Column("text", "Its category: one of the benchmark's 13, or custom."),
@@ -221,8 +223,8 @@ def arrange(scores: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
 
 
 def tap_position(tap: str) -> tuple[float, str]:
-    """Orders hidden states as they are computed, the final one last."""
-    return (float("inf") if tap in ("none", _FINAL) else int(tap), tap)
+    """Orders hidden states by their blocks, the final one last."""
+    return (float("inf") if tap in ("none", _FINAL) else int(tap.lstrip(ascii_lowercase)), tap)
 
 
 def represented(
@@ -246,9 +248,13 @@ def preset_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of what each model's preset pools, and of baselines, which have none."""
     keep = scores["tap"].isin(["none", _FINAL])
     for (model, preset), group in scores.groupby(["model", "preset"]):
-        entry = known(str(model).partition(":")[0])
-        if entry and preset in entry.presets:
-            keep[group.index] &= group["pooling"] == entry.preset(cast(Any, preset)).pooling
+        stated = stated_preset(str(model).partition(":")[0], str(preset))
+        if "tap" in stated:
+            keep[group.index] = group["tap"] == str(stated["tap"])
+        elif not keep[group.index].any():  # a hidden state that a file of one's own states
+            keep[group.index] = group["tap"].str.fullmatch(_NAMED)
+        if "pooling" in stated:
+            keep[group.index] &= group["pooling"] == stated["pooling"]
         elif (group["pooling"] == "mean").any():  # what `describe` pools of a model of one's own
             keep[group.index] &= group["pooling"] == "mean"
     return scores[keep]

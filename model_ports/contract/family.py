@@ -16,6 +16,9 @@ DATA, MODEL = "data", "model"  # axes of a mesh: rows of a batch, and parts of a
 
 FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
 
+# Which hidden state is meant, see `Hidden`: a number, or a name that the model's config lists.
+Tap = int | str
+
 # A batch: `input_ids` int32 [B, L], `attention_mask` bool [B, L], and where every record is
 # padded to one length `padded_length`, an int.
 Inputs = Mapping[str, Any]
@@ -29,7 +32,7 @@ class View(NamedTuple):
         pooling: A name of `pooling.POOLINGS`.
     """
 
-    tap: int
+    tap: Tap
     pooling: str
 
 
@@ -38,12 +41,14 @@ class Hidden(NamedTuple):
 
     Attributes:
         states: Hidden states by tap: 0 the embedding output, i the output of block i, -1 the
-            final hidden state. Their rows may be bins instead of tokens, and their widths differ.
+            final hidden state, and those that the config names. Their rows may be bins instead of
+            tokens, and their widths differ. JAX returns no dictionary of numbers and names: a
+            function that is compiled returns a list.
         mask: Which rows are meaningful, bool [B, L']; None from a model whose rows are those of
             the input.
     """
 
-    states: dict[int, Float[Array, "B _L _D"]]
+    states: Mapping[Any, Float[Array, "B _L _D"]]
     mask: Any = None
 
 

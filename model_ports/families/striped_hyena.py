@@ -18,10 +18,14 @@ from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.fields import COUNTS, ROWS, Fields, Stated, check_rotary_width
 from model_ports.contract.weights import Ignored, Weight, linear_weights
 from model_ports.layers.attention import attend
-from model_ports.layers.convolutions import causal_fft_convolution, short_causal_convolution
-from model_ports.layers.dense import embed, linear
+from model_ports.layers.convolutions import (
+    causal_fft_convolution,
+    join_modes,
+    short_causal_convolution,
+)
+from model_ports.layers.dense import OuterEpsilonNorm, embed, linear
 from model_ports.layers.positions import rotary_table, rotate
-from model_ports.layers.stacking import scan_mixed, stack_layers
+from model_ports.layers.stacking import interleaved, scan_mixed, stack_layers
 
 _PARTS = 3  # two gates and the value, or query, key and value
 _TURN = 2**16  # units of an angle
@@ -120,33 +124,14 @@ class Config:
     @property
     def order(self) -> tuple[tuple[int, int], ...]:
         """The kind (0 convolution, 1 attention) and the index in its kind, layer by layer."""
-        kinds = (self.convolution_layers, self.attention_layers)
-        found = {
-            layer: (kind, index)
-            for kind, layers in enumerate(kinds)
-            for index, layer in enumerate(layers)
-        }
-        return tuple(found[layer] for layer in sorted(found))
-
-
-class RootMeanSquareNorm(nnx.Module):
-    """RMS norm with epsilon outside the root, unlike elsewhere: scale * x / (rms(x) + epsilon)."""
-
-    def __init__(self, config: Config):
-        self.epsilon = config.epsilon
-        self.scale = nnx.Param(jnp.ones(config.width))
-
-    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
-        wide = x.astype(jnp.float32)
-        root = jnp.sqrt(jnp.mean(wide * wide, axis=-1, keepdims=True))
-        return (wide / (root + self.epsilon)).astype(x.dtype) * self.scale[...]
+        return interleaved(self.convolution_layers, self.attention_layers)
 
 
 class FeedForward(nnx.Module):
     """Gated feed-forward with the exact GELU."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        self.norm = RootMeanSquareNorm(config)
+        self.norm = OuterEpsilonNorm(config.width, config.epsilon)
         self.gate = linear(config.width, config.inner, bias=False, rngs=rngs)
         self.up = linear(config.width, config.inner, bias=False, rngs=rngs)
         self.down = linear(config.inner, config.width, bias=False, rngs=rngs)
@@ -163,7 +148,7 @@ class ConvolutionBlock(nnx.Module):
         self.config = config
         width = config.width
         normal = nnx.initializers.normal(0.02)
-        self.norm = RootMeanSquareNorm(config)
+        self.norm = OuterEpsilonNorm(config.width, config.epsilon)
         self.project = linear(width, _PARTS * width, rngs=rngs)
         self.short_kernel = nnx.Param(normal(rngs.params(), (_PARTS * width, config.short_width)))
         self.short_bias = nnx.Param(jnp.zeros(_PARTS * width))
@@ -191,7 +176,7 @@ class ConvolutionBlock(nnx.Module):
     def _filters(self, length: int) -> Float32[Array, "L D"]:
         """Computes the filters Re sum_k residue_k pole_k^t for t = 0 .. length - 1.
 
-        With t = a n + b the power is a product, and the sum one of two matrices a channel.
+        With t = a n + b the power is a product; see `join_modes`.
         """
         stride = math.ceil(math.sqrt(length))
         steps = jnp.arange(stride)
@@ -202,13 +187,9 @@ class ConvolutionBlock(nnx.Module):
             residue_real * far_real - residue_imaginary * far_imaginary,
             -residue_real * far_imaginary - residue_imaginary * far_real,
         )
-        filters = jnp.einsum(
-            "adk,bdk->abd",
-            jnp.concatenate(far, axis=-1),
-            jnp.concatenate([real, imaginary], axis=-1),
-            precision=jax.lax.Precision.HIGHEST,
+        return join_modes(
+            jnp.concatenate(far, axis=-1), jnp.concatenate([real, imaginary], axis=-1), length
         )
-        return filters.reshape(-1, self.config.width)[:length]
 
     def _powers(
         self, times: Int[Array, " T"]
@@ -247,7 +228,7 @@ class AttentionBlock(nnx.Module):
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.config = config
-        self.norm = RootMeanSquareNorm(config)
+        self.norm = OuterEpsilonNorm(config.width, config.epsilon)
         self.qkv = linear(config.width, _PARTS * config.width, rngs=rngs)
         self.output = linear(config.width, config.width, rngs=rngs)
         self.feed_forward = FeedForward(config, rngs=rngs)
@@ -277,7 +258,7 @@ class Model(nnx.Module):
         self.attentions = stack_layers(
             lambda rngs: AttentionBlock(config, rngs=rngs), len(config.attention_layers), rngs
         )
-        self.norm = RootMeanSquareNorm(config)
+        self.norm = OuterEpsilonNorm(config.width, config.epsilon)
 
     def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
         x = self.tokens(inputs["input_ids"])

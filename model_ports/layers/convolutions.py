@@ -1,8 +1,9 @@
-"""Convolutions: of each channel, long ones by FFT and short ones as a sum; and dilated ones.
+"""Convolutions: causal ones, by FFT, as a sum or in blocks; and dilated ones.
 
-Letters of shapes: B batch, L length, D width, W length of a short kernel.
+Letters of shapes: B batch, L length, D width, W length of a kernel, G groups of channels.
 """
 
+import functools
 import math
 
 import jax
@@ -47,14 +48,64 @@ def causal_fft_convolution(
     return jnp.moveaxis(mixed, 0, 2).reshape(x.shape)
 
 
+def join_modes(
+    far: Float32[Array, "A D K"], near: Float32[Array, "N D K"], length: int
+) -> Float32[Array, "L D"]:
+    """Returns filters that are sums of exponentials: sum_k far[a, :, k] near[b, :, k] at a N + b.
+
+    The power of an exponential is the product of two, one to a multiple of N and one to less than
+    N, so that with N about the root of the length no array of length times modes stands in memory.
+
+    Args:
+        far: Powers a N of the K modes of each channel, weighted by their residues; A N is at least
+            the length.
+        near: Powers 0 .. N - 1.
+        length: L, the times 0 .. L - 1.
+    """
+    filters = jnp.einsum("adk,bdk->abd", far, near, precision=jax.lax.Precision.HIGHEST)
+    return filters.reshape(-1, filters.shape[-1])[:length]
+
+
 def short_causal_convolution(
-    x: Float[Array, "B L D"], kernel: Float[Array, "D W"], bias: Float[Array, " D"]
+    x: Float[Array, "B L D"],
+    kernel: Float[Array, "D W"],
+    bias: Float[Array, " D"] | None = None,
 ) -> Float[Array, "B L D"]:
     """Computes y[t] = bias + sum_j kernel[:, j] x[t - W + 1 + j] for each channel."""
     width = kernel.shape[1]
     padded = jnp.pad(x, ((0, 0), (width - 1, 0), (0, 0)))
     taps = (padded[:, j : j + x.shape[1]] * kernel[:, j] for j in range(width))
-    return sum(taps, bias)
+    return sum(taps, jnp.zeros((), x.dtype) if bias is None else bias)
+
+
+def grouped_causal_convolution(
+    x: Float[Array, "B L D"], filters: Float[Array, "G W"]
+) -> Float32[Array, "B L D"]:
+    """Computes y[t] = sum_{j < W} filters[g, j] x[t - j], where channel c has g = c // (D / G).
+
+    The length is cut into blocks of W tokens. A token sees those of its block and of the one
+    before, so that a block's outputs are two products with Toeplitz matrices, which the channels
+    of a group share (the two-stage convolution of StripedHyena 2, Ku et al. 2025). The work grows
+    with the length, not with its square.
+    """
+    batch, length, width = x.shape
+    groups, taps = filters.shape
+    size = min(taps, length)
+    count = -(-length // size)
+    lag = jnp.arange(size)[:, None] - jnp.arange(size)  # from a column's token to a row's
+
+    def toeplitz(lag: Array) -> Array:
+        seen = (lag >= 0) & (lag < taps)
+        return jnp.where(seen, filters.astype(jnp.float32)[:, jnp.clip(lag, 0, taps - 1)], 0.0)
+
+    x = jnp.pad(x.astype(jnp.float32), ((0, 0), (0, count * size - length), (0, 0)))
+    blocks = x.reshape(batch, count, size, groups, -1)
+    exact = functools.partial(jnp.einsum, "gij,bcjgd->bcigd", precision=jax.lax.Precision.HIGHEST)
+    y = exact(toeplitz(lag), blocks)
+    if count > 1:
+        before = jnp.pad(blocks[:, :-1], ((0, 0), (1, 0), *((0, 0),) * 3))
+        y += exact(toeplitz(lag + size), before)
+    return y.reshape(batch, -1, width)[:, :length]
 
 
 def dilated_offsets(width: int, dilation: int) -> list[int]:

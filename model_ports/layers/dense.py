@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
 
 def _exact_gelu(x: Array) -> Array:
@@ -92,3 +93,22 @@ def layer_norm(
         use_fast_variance=False,
         rngs=rngs,
     )
+
+
+class OuterEpsilonNorm(nnx.Module):
+    """RMS norm with epsilon outside the root, StripedHyena's: scale * x / (rms(x) + epsilon).
+
+    Args:
+        features: Width D of the input.
+        epsilon: Added to the root mean square.
+    """
+
+    def __init__(self, features: int, epsilon: float):
+        self.epsilon = epsilon
+        self.scale = nnx.Param(jnp.ones(features))
+
+    def __call__(self, x: Float[Array, "*rows D"]) -> Float[Array, "*rows D"]:
+        """Returns the normed rows in the dtype of `x`; the norm itself is float32."""
+        wide = x.astype(jnp.float32)
+        root = jnp.sqrt(jnp.mean(wide * wide, axis=-1, keepdims=True))
+        return (wide / (root + self.epsilon)).astype(x.dtype) * self.scale[...]

@@ -66,42 +66,68 @@ def scan_layers(
     return x, states
 
 
+def interleaved(*kinds: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Returns the order that `scan_mixed` takes: of each layer its kind, and its index in that.
+
+    Args:
+        kinds: The numbers of the layers of each kind; together they are 0, 1, 2, ...
+    """
+    found = {
+        layer: (kind, index)
+        for kind, layers in enumerate(kinds)
+        for index, layer in enumerate(layers)
+    }
+    return tuple(found[layer] for layer in sorted(found))
+
+
 def scan_mixed(
     stacks: Sequence[Any],
     order: Sequence[tuple[int, int]],
-    x: Float[Array, "... L D"],
-    apply: Callable[[Any, Array], Array],
+    x: Any,
+    apply: Callable[..., Any],
     taps: tuple[int, ...],
-) -> tuple[Float[Array, "... L D"], dict[int, Float[Array, "... L D"]]]:
+    settings: tuple[Array, ...] = (),
+) -> tuple[Any, dict[int, Any]]:
     """Runs layers of several kinds in any order; compile time grows with the kinds only.
 
     Args:
         stacks: The stacked layers of each kind.
         order: For each layer, its kind and its index in the stack of that kind.
-        x: Hidden states that enter the first layer.
-        apply: The computation of one layer of any kind, `apply(layer, x) -> x`.
+        x: Hidden states [.., L, D] that enter the first layer, or several such arrays.
+        apply: The computation of one layer of any kind, `apply(layer, x, *settings) -> x`.
         taps: As for `scan_layers`.
+        settings: As for `scan_layers`, the leading axis being that of the order.
 
     Returns:
-        The last layer's output, and the wanted hidden states by tap.
+        The last layer's output, and the wanted hidden states by tap. Of several arrays, several.
     """
-    inner = [tap for tap in taps if tap > 0]
-    states = {0: x} if 0 in taps else {}
+    inner = sorted({tap for tap in taps if tap > 0})
     parts = [nnx.split(stack) for stack in stacks]
+    states = {0: x} if 0 in taps else {}
+    # A row for each wanted state, and one that the other layers write: not all layers' are held.
+    row = {tap: index for index, tap in enumerate(inner)}
+    rows = jnp.array([row.get(layer + 1, len(inner)) for layer in range(len(order))])
+    kept = None
+    if inner:
+        kept = jax.tree.map(lambda leaf: jnp.zeros((len(inner) + 1, *leaf.shape), leaf.dtype), x)
 
-    def run(kind: int, index: Array, x: Array) -> Array:
+    def run(kind: int, index: Array, x: Any, settings: tuple[Array, ...]) -> Any:
         structure, state = parts[kind]
         layer = nnx.merge(structure, jax.tree.map(lambda leaf: leaf[index], state))
-        return apply(layer, x)
+        return apply(layer, x, *settings)
 
     branches = [functools.partial(run, kind) for kind in range(len(stacks))]
 
-    def step(x: Array, layer: tuple[Array, Array]) -> tuple[Array, Array | None]:
-        x = jax.lax.switch(layer[0], branches, layer[1], x)
-        return x, x if inner else None
+    def step(carry: tuple[Any, Any], layer: tuple[Any, ...]) -> tuple[tuple[Any, Any], None]:
+        (x, kept), (kind, index, row, settings) = carry, layer
+        x = jax.lax.switch(kind, branches, index, x, settings)
+        if inner:
+            kept = jax.tree.map(
+                lambda leaf, new: jax.lax.dynamic_update_index_in_dim(leaf, new, row, 0), kept, x
+            )
+        return (x, kept), None
 
     kinds, indices = (jnp.array(column) for column in zip(*order, strict=True))
-    x, outputs = jax.lax.scan(step, x, (kinds, indices))
-    if outputs is not None:
-        states |= {tap: outputs[tap - 1] for tap in inner}
+    (x, kept), _ = jax.lax.scan(step, (x, kept), (kinds, indices, rows, settings))
+    states |= {tap: jax.tree.map(lambda leaf, i=i: leaf[i], kept) for tap, i in row.items()}
     return x, states

@@ -66,6 +66,7 @@ _PRESET_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "max_tokens": (lambda v: v is None or _is_count(v), "a whole number above 0, or null"),
     "pooling": (_is_text, "the name of a pooling"),
     "batching": (lambda v: v in catalog.BATCHINGS, " or ".join(catalog.BATCHINGS)),
+    "tap": (lambda v: type(v) in (int, str), "the number or the name of a hidden state"),
     "padding_side": (lambda v: v in ("right", "left", "both"), "right, left or both"),
     "masked": (lambda v: isinstance(v, bool), "true or false"),
     "window": (lambda v: v is None or _is_count(v), "a whole number above 0, or null"),

@@ -2,6 +2,7 @@
 
 import fnmatch
 import functools
+import io
 import json
 import re
 import zipfile
@@ -41,6 +42,7 @@ WEIGHT_DTYPES = {
 # What a stored number is called in the formats where it is an index or a scaled integer.
 _QUANTISED = re.compile(r"u?int[48]|[iu][48]|q[u]?int.*|f(loat)?[468]_.*", re.IGNORECASE)
 _LETTERS = 300  # of a library's message
+_PART = re.compile(r"(.+)\.part\d+")  # a piece of a file, cut where it became too long for a host
 # What stands at the beginning of files that are no weights, and what to do.
 _STRANGERS = {
     b"version https://git-lfs": "it is a pointer of git-lfs; fetch the file with `git lfs pull`",
@@ -208,7 +210,7 @@ def open_checkpoint(folder: Path) -> Tensors:
         raise CheckpointError(f"{folder}: no such checkpoint folder")
     paths = weight_files(folder)
     if not paths:
-        raise CheckpointError(f"{folder}: no weight file ({', '.join((*SAFETENSORS, *TORCH))})")
+        raise CheckpointError(f"{folder}: {_no_weight_file(folder)}")
     found: dict[str, Stored] = {}
     for path in paths:
         for name, stored in open_file(path).items():
@@ -220,6 +222,17 @@ def open_checkpoint(folder: Path) -> Tensors:
             found[name] = stored
     _check_index(folder, found)
     return Tensors(found)
+
+
+def _no_weight_file(folder: Path) -> str:
+    """Returns that a folder has no weight file; of one that is in parts, how they are joined."""
+    parts = [match[1] for path in folder.iterdir() if (match := _PART.fullmatch(path.name))]
+    for whole in sorted(filter(is_weight_file, parts)):
+        return (
+            f"'{whole}' is in {parts.count(whole)} parts; join them in the order of their numbers, "
+            f"as with `cat {whole}.part0 {whole}.part1 > {whole}`"
+        )
+    return f"no weight file ({', '.join((*SAFETENSORS, *TORCH))})"
 
 
 def _check_index(folder: Path, found: Mapping[str, Stored]) -> None:
@@ -336,7 +349,10 @@ def _open_torch(path: Path) -> dict[str, Stored]:
 def _torch_tensors(path: Path, mapped: bool) -> dict[str, Any]:
     torch = _torch(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        # Transformer Engine keeps its fp8 scales as buffers of bytes among the tensors: such a
+        # buffer is made as it stands, and what is in it is not read.
+        with torch.serialization.safe_globals([io.BytesIO]):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # pickle, zip and torch errors alike
         raise CheckpointError(
             f"{path}: not a readable PyTorch weight file: {_reason(path, error)}"

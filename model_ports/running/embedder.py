@@ -9,13 +9,13 @@ from flax import nnx
 from jax import Array
 from jax.sharding import PartitionSpec
 
-from model_ports.contract.family import DATA, FINAL, MODEL, Hidden, Inputs, View
+from model_ports.contract.family import DATA, FINAL, MODEL, Hidden, Inputs, Tap, View
 from model_ports.pooling import POOLINGS
 from model_ports.port import Port
 
 
 def forward(
-    port: Port, state: nnx.State, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)
+    port: Port, state: nnx.State, inputs: Inputs, taps: tuple[Tap, ...] = (FINAL,)
 ) -> Hidden:
     """Computes the hidden states of a batch; can be traced by JAX.
 
@@ -51,9 +51,9 @@ def embedder(
         port: The model. Its state is an argument of the returned function, so that the program
             holds no weights.
         views: What is pooled of one forward pass; several are joined, [B, D1 + D2 + ..]. None:
-            the preset's pooling of the final hidden state.
+            the preset's pooling of its hidden state.
     """
-    wanted = (View(FINAL, port.preset.pooling),) if views is None else tuple(views)
+    wanted = (View(port.preset.tap, port.preset.pooling),) if views is None else tuple(views)
     taps = tuple(dict.fromkeys(view.tap for view in wanted))
 
     def embed(state: nnx.State, inputs: Inputs) -> Array:

@@ -97,6 +97,30 @@ VARIATIONS = {
         {"use_interpolated_rotary_pos_emb": False, "num_attention_heads": 2, "eps": 1e-3},
         {},
     ),
+    "evo 2, interpolated, all activated": (
+        "evo2_1b_base",
+        {
+            "use_interpolated_rotary_pos_emb": True,
+            "rotary_emb_scaling_factor": 3,
+            "evo2_style_activations": False,
+            "short_filter_length": 4,
+        },
+        {"short_filter_weight": (2, 4)},
+    ),
+    "evo 2, other filters": (
+        "evo2_1b_base",
+        {
+            "hcs_filter_length": 9,
+            "hcm_filter_length": 60,
+            "state_size": 2,
+        },
+        {
+            r"blocks\.[047]\.filter\.h": (2, 9),
+            r"blocks\.[15]\.filter\.h": (2, 60),
+            r"blocks\.[15]\.filter\.D": (0, 0),
+            "log_poles|residues": (1, 2),
+        },
+    ),
     "hyena, short filter of two": (
         "hyenadna-medium-160k-seqlen-hf",
         {"short_filter_order": 2, "layer_norm_epsilon": 1e-2},
@@ -167,7 +191,7 @@ def test_port_and_peer_agree_on_other_configs(name, tmp_path):
     shutil.copytree(FOLDERS[model_id], folder)
     config = json.loads((folder / "config.json").read_text())
     for field, value in fields.items():
-        inner = config if field in config else config["config"]
+        inner = config if field in config else config.get("config", config)
         inner[field] = inner[field] | value if isinstance(value, dict) else value
     (folder / "config.json").write_text(json.dumps(config))
     rng, tensors = np.random.default_rng(0), load_file(folder / "model.safetensors")

@@ -32,6 +32,7 @@ def test_defaults_are_genebs_protocol():
         ("seeds", "1, 2,1", (1, 2)),
         ("models", "kmer-4,kmer-6", ("kmer-4", "kmer-6")),
         ("taps", "-1, 0,12", (-1, 0, 12)),
+        ("taps", "preset,mlp29,3", ("preset", "mlp29", 3)),
         ("taps", 3, (3,)),
         ("taps", "all", ()),
         ("poolings", "preset,max", ("preset", "max")),
@@ -70,6 +71,7 @@ def test_regimes_name_their_shots():
         ("probes", "logistik", ["config.probes", "logistic"]),
         ("taps", "-2", ["config.taps", "-2", "-1 (final)", "all"]),
         ("taps", "last", ["config.taps", "'last'", "integer"]),
+        ("taps", "mlp0", ["config.taps", "'mlp0'", "integer"]),
         ("poolings", "mena", ["config.poolings", "'mena'", "mean"]),
     ],
 )

@@ -70,7 +70,7 @@ def test_several_views_are_named_and_bad_ones_refused(tmp_path, command):
     with np.load(out) as found:
         assert set(found) == {"ids", "-1/mean", "0/mean", "1/mean", "2/mean"}
     assert (
-        "--taps: 'x' is no number; valid: -1 final"
+        "--taps: 'x' is not an integer; valid: preset, -1 final"
         in command(*known, "--out", out, "--taps=0,x").stderr
     )
     assert "no hidden state 7" in command(*known, "--out", out, "--taps=7").stderr

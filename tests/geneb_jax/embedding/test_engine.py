@@ -134,7 +134,7 @@ def test_all_views_of_one_pass_are_those_of_single_passes():
     assert len({part.tobytes() for part in parts}) == len(views)
 
 
-@pytest.mark.parametrize("tap", [-2, 3])
+@pytest.mark.parametrize("tap", [-2, 3, "mlp1"])
 def test_a_hidden_state_that_is_not_there_is_named(tap):
     with pytest.raises(ValueError, match=rf"no hidden state {tap}; valid: .* 1 \.\. 2"):
         open_engine(PORT, [View(tap, "mean")])

@@ -129,6 +129,23 @@ def test_unknown_fields_of_a_config_are_said_once_and_recorded(tmp_path, checkpo
     assert "unknown_fields" not in models["kmer-2"]
 
 
+def test_what_is_to_know_of_a_model_is_said_once_and_recorded(tmp_path, caplog):
+    """Of a checkpoint's weights, not of random ones; the preset of the latter pools another tap."""
+    rows = [("ACGT", 0, "train"), ("GGTT", 1, "train"), ("AATT", 0, "test")]
+    write_task(tmp_path / "tasks", "one", rows)
+    config = default_config()
+    config.update(models="evo2_1b_base,evo2_7b:random:tiny", tasks_dir=str(tmp_path / "tasks"))
+    config.update(report=False, checkpoints_dir=str(MORE), regimes="full", dtype="float32")
+    run(config, tmp_path / "run")
+    defects = catalog.get("evo2_1b_base").known_defects
+    said = [r.getMessage() for r in caplog.records if any(d in r.getMessage() for d in defects)]
+    assert said == [f"model 'evo2_1b_base': {defect}" for defect in defects]
+    models = json.loads((tmp_path / "run" / "run.json").read_text())["models"]
+    assert models["evo2_1b_base"]["known_defects"] == list(defects)
+    assert "known_defects" not in models["evo2_7b:random:tiny"]
+    assert [models[name]["tap"] for name in models] == [-1, "mlp29"]
+
+
 def test_a_field_that_is_not_computed_keeps_a_model_out(checkpoints):
     path = checkpoints / GENA / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"is_decoder": True}))

@@ -11,8 +11,10 @@ from geneb_jax.scoring.scores import (
     category_means,
     macro_micro,
     merge,
+    preset_rows,
     read_scores,
     represented,
+    tap_position,
     write_scores,
 )
 
@@ -136,3 +138,22 @@ def test_metrics_that_a_file_of_older_code_lacks_are_missing(tmp_path):
     assert list(found.columns) == list(whole.columns)
     assert found["AUROC"].isna().all()
     pd.testing.assert_frame_equal(found[older.columns], older)
+
+
+def test_rows_of_the_preset_are_those_of_the_hidden_state_that_it_pools():
+    """Of Evo 2 7B an inner one; of a model that is in no catalog the final one, or the named."""
+
+    def taps(model, *there, pooling="mean"):
+        rows = table(*({"model": model, "preset": "corrected", "tap": tap, "pooling": pooling}
+                       for tap in there))  # fmt: skip
+        return list(preset_rows(rows)["tap"])
+
+    assert taps("evo2_7b", "-1", "29", "mlp29", "mlp28") == ["mlp29"]
+    assert taps("evo2_7b:random:tiny", "mlp29") == ["mlp29"]
+    assert taps("evo2_7b_base", "-1", "mlp29") == ["-1"]  # of which the file states a part
+    assert taps("evo2_1b_base", "-1", "mlp5", "3") == ["-1"]
+    assert taps("mine", "-1", "mlp5") == ["-1"]
+    assert taps("mine", "mlp5", "3") == ["mlp5"]
+    assert taps("mine", "3") == []
+    assert taps("BioFM-265M", "-1", "0", pooling="penultimate") == ["-1"]
+    assert tap_position("29") < tap_position("mlp29") < tap_position("30") < tap_position("-1")

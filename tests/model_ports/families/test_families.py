@@ -43,6 +43,7 @@ BY_KIND = [
     for model_id in FOLDERS
 ]
 
+EVO_2 = ("hcs", "hcm", "hcl", "attn")  # kinds of block
 # By family: the fields of config.json that make it of twice as many blocks of the same kinds.
 DEPTHS = {
     **dict.fromkeys(
@@ -59,6 +60,11 @@ DEPTHS = {
     "striped_hyena": (
         {"num_layers": 3, "hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
         {"num_layers": 6, "hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
+    ),
+    "striped_hyena2": tuple(
+        {"num_layers": layers}
+        | {f"{name}_layer_idxs": [*range(first, layers, 4)] for first, name in enumerate(EVO_2)}
+        for layers in (4, 8)
     ),
 }
 

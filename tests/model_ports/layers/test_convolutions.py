@@ -8,6 +8,8 @@ from model_ports.layers.convolutions import (
     causal_fft_convolution,
     dilated_offsets,
     fast_fft_length,
+    grouped_causal_convolution,
+    join_modes,
     offset_convolution,
     short_causal_convolution,
 )
@@ -84,3 +86,25 @@ def test_offset_convolution_is_the_sum_over_the_rows_that_are_there(depthwise):
     with jax.default_matmul_precision("highest"):
         found = offset_convolution(*arrays, jnp.array(offsets), 6)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("length", "taps"), [(1, 4), (3, 4), (4, 4), (11, 4), (300, 130)])
+def test_a_convolution_in_blocks_is_the_sum(length, taps):
+    """Lengths below, at and above a block's, whole blocks and not; neighbours share a filter."""
+    rng = np.random.default_rng(length)
+    x, filters = rng.normal(size=(2, length, 6)), rng.normal(size=(3, taps))
+    expected = np.stack(
+        [[np.convolve(x[i, :, c], filters[c // 2])[:length] for c in range(6)] for i in range(2)]
+    ).swapaxes(1, 2)
+    arrays = (jnp.asarray(array, jnp.float32) for array in (x, filters))
+    found = jax.jit(grouped_causal_convolution)(*arrays)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_joined_modes_are_sums_of_powers():
+    poles, residues = np.array([[0.9, 0.5], [0.99, -0.3]]), np.array([[1.0, 2.0], [-1.0, 0.5]])
+    steps = np.arange(4)[:, None, None]
+    far, near = residues * poles ** (4 * steps), poles**steps
+    found = join_modes(jnp.asarray(far, jnp.float32), jnp.asarray(near, jnp.float32), 14)
+    expected = (residues * poles ** np.arange(14)[:, None, None]).sum(-1)
+    np.testing.assert_allclose(found, expected, atol=1e-6)

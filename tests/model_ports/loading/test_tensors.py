@@ -1,5 +1,6 @@
 """Files that are damaged, hostile or as odd as some of the authors' real ones."""
 
+import io
 import json
 import pickle
 import re
@@ -436,4 +437,28 @@ def test_files_that_are_no_weights_are_named_for_what_they_are(
 def test_a_pickled_model_is_no_state_dict(tmp_path, torch):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match=r"save model\.state_dict\(\)$"):
+        open_checkpoint(tmp_path)
+
+
+def test_buffers_of_bytes_among_tensors_are_passed_over(tmp_path):
+    """As Transformer Engine writes them, with any content; other objects are refused still."""
+    torch = pytest.importorskip("torch")
+    state = io.BytesIO()
+    torch.save({"recipe": print}, state)
+    tensors = {"a.weight": torch.arange(6.0).reshape(2, 3), "a._extra_state": state}
+    torch.save(tensors, tmp_path / "m.pt")
+    opened = open_checkpoint(tmp_path)
+    assert list(opened) == ["a.weight"]
+    np.testing.assert_array_equal(opened.read("a.weight"), tensors["a.weight"].numpy())
+    torch.save(tensors | {"b": pytest.param}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="it holds other Python objects than tensors"):
+        open_checkpoint(tmp_path)
+
+
+def test_a_file_in_parts_is_refused_with_the_way_to_join_them(tmp_path):
+    for number in range(11):
+        (tmp_path / f"evo2_7b.pt.part{number}").write_bytes(b"x")
+    with pytest.raises(
+        CheckpointError, match=r"'evo2_7b\.pt' is in 11 parts; join .* `cat evo2_7b"
+    ):
         open_checkpoint(tmp_path)
