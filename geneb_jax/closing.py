@@ -19,6 +19,7 @@ from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
     print_failures,
     print_layers,
+    print_problems,
     print_speeds,
     print_statistics,
     print_table,
@@ -66,6 +67,7 @@ def close_run(
     print_speeds(evaluation.speeds, console)
     _say_what_is_not_shown(evaluation, shown, console)
     print_failures(failures, console)
+    print_problems(provenance.get("processes", ()), console)
     console.print(f"results: {workdir}")
 
 

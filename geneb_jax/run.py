@@ -131,10 +131,10 @@ def _lead(
         first.gather()
         with owned(workdir), progress.shown(), shown_to_others(first, folder):
             workloads, tasks = check(settings, failures, given)
-            keep_log()
-            file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
+            keep_log()
+            file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
             progress.begin(len(workloads))
             evaluation = _compute(config, settings, workloads, tasks, progress, first)
             file_only.info("done, %d failed", len(failures.found))
@@ -151,11 +151,11 @@ def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
         workloads, tasks = check(settings, failures)
         _check_workdir(workdir)
         folder = _embeddings_folder(settings, workdir)
+        shared = any(each.source.shared for each in workloads)
+        peer.agree(facts(settings, tasks) | (look_for_first(peer, folder) if shared else {}))
         workdir.mkdir(parents=True, exist_ok=True)
         keep_log()
         keep_programs(settings.devices.programs_dir)
-        shared = any(each.source.shared for each in workloads)
-        peer.agree(facts(settings, tasks) | (look_for_first(peer, folder) if shared else {}))
         assist(_asked(settings), workloads, workdir, failures, peer)
         found = peer.finish()
     return Outcome(pd.DataFrame(), [Failure(**failure) for failure in found], pd.DataFrame())
@@ -274,6 +274,8 @@ def check(
         lines = [line.removeprefix(f"task '{task}': ") for line in reasons.split("\n")]
         failures.add(Failure("", task, "read", _summed(lines)))
     for name, found in refusals.items():
+        for details in filter(None, (refusal.details for refusal in found)):
+            file_only.debug("check %s: %s", name, details)
         for task in dict.fromkeys(refusal.task for refusal in found):
             lines = [refusal.reason for refusal in found if refusal.task == task]
             failures.add(Failure(name, task, "check", _summed(lines)))

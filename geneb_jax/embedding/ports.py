@@ -155,7 +155,8 @@ class PortSource:
             reader = self._reader()
             views_of(reader, self.settings.taps, self.settings.poolings)
         except ValueError as error:
-            return [Refusal(str(error))]
+            details = "\n".join(getattr(error, "__notes__", ()))
+            return [Refusal(str(error), details=details)]
         return _refused_records(reader, tasks)
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:

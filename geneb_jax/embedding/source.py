@@ -25,10 +25,12 @@ class Refusal(NamedTuple):
     Attributes:
         reason: What is wrong, in one line.
         task: The task's id, where the model can be run on others; empty: on none.
+        details: More lines than the reason has, for the log; empty: there are none.
     """
 
     reason: str
     task: str = ""
+    details: str = ""
 
     def __str__(self) -> str:
         """Returns the reason, with the task's name before it if it is of one."""

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -90,6 +90,7 @@ class RunProgress:
         self.failures = failures
         self.workdir = workdir
         self._file: Path | None = None
+        self._lost = False  # whether the file could not be written when it was tried last
         self._models = 0
         self._began = self._said = time.monotonic()
         self._number, self._model = 0, ""
@@ -217,11 +218,23 @@ class RunProgress:
             "host": socket.gethostname(),
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         }
+        text = (json.dumps(content, indent=1) + "\n").encode()
         try:
-            write_whole(self._file, (json.dumps(content, indent=1) + "\n").encode(), durable=False)
+            write_whole(self._file, text, durable=False)
+            self._lost = False
         except WriteError as error:
-            file, self._file = self._file, None
-            logging.warning("%s is written no more: %s", file, error.strerror)
+            if state != "running":
+                _write_over(self._file, text)
+            elif not self._lost:
+                logging.warning("%s is not up to date: %s", self._file, error.strerror)
+            self._lost = True
+
+
+def _write_over(file: Path, content: bytes) -> None:
+    """Writes a file over the one that is there, which a full disk has room for."""
+    with suppress(OSError), file.open("r+b") as there:  # a disk that is gone: nobody can be told
+        there.write(content)
+        there.truncate()
 
 
 def duration(seconds: float) -> str:

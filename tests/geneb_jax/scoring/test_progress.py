@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import socket
@@ -7,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from geneb_jax.failures import Failure, Failures
+from geneb_jax.files.atomic import WriteError
 from geneb_jax.scoring import progress as module
 from geneb_jax.scoring.progress import STATUS, RunProgress, duration
 
@@ -151,7 +153,21 @@ def test_a_status_that_cannot_be_written_is_said_once(tmp_path, caplog, progress
     with progress.shown():
         progress.begin(1)
         progress._write("running")
-    assert caplog.text.count("is written no more: cannot be written: ") == 1
+        progress._write("running")
+    assert caplog.text.count("status.json is not up to date: cannot be written: Is a d") == 1
+
+
+def test_the_end_is_written_over_the_status_where_the_disk_is_full(tmp_path, progress, monkeypatch):
+    def full(path, *_, **__):
+        raise WriteError(errno.ENOSPC, "cannot be written: No space left on device", str(path))
+
+    with pytest.raises(WriteError), progress.shown():
+        progress.begin(1)
+        progress._write("running")
+        (tmp_path / STATUS).write_text((tmp_path / STATUS).read_text() + " " * 100)
+        monkeypatch.setattr(module, "write_whole", full)
+        module.write_whole(tmp_path / "tables" / "leaderboard.csv")
+    assert status(tmp_path)["state"] == "failed"
 
 
 def test_durations():
