@@ -55,7 +55,6 @@ def close_run(
     """
     _submit(settings, evaluation, represented_rows(evaluation), workdir)
     shown = asked_rows(evaluation, tasks, settings.probes)
-    shown = shown.assign(model=shown["model"].replace(_local_names(evaluation.cards)))
     if not shown.empty:
         save_heatmap(shown, workdir / "figures")
     if settings.output.report and not protocol_rows(shown).empty:
@@ -65,6 +64,7 @@ def close_run(
     print_layers(shown, console)
     print_unfinished_fits(shown, console)
     print_speeds(evaluation.speeds, console)
+    _say_whose_weights(evaluation.cards, console)
     _say_what_is_not_shown(evaluation, shown, console)
     print_failures(failures, console)
     print_problems(provenance.get("processes", ()), console)
@@ -119,12 +119,19 @@ def _submit(
         )
 
 
-def _local_names(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Returns what tables call models of the catalog whose weights may not be the authors'.
+def _say_whose_weights(cards: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """Prints which models of the catalog have weights that may not be the authors'.
 
-    Under its name a model has the paper's size and corpus, and stands beside its published scores.
+    They have one name in the config, scores.csv, tables and report. A submission, which others
+    read without this line, has another.
     """
-    return {name: card["model_id"] for name, card in cards.items() if card["url"] == LOCAL_WEIGHTS}
+    for name, card in cards.items():
+        if card["url"] == LOCAL_WEIGHTS:
+            console.print(
+                f"{name}: the folder's weights may not be the authors', of whom size and corpus in "
+                f"tables and report are; a submission calls them '{card['model_id']}'",
+                highlight=False,
+            )
 
 
 def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console: Console) -> None:

@@ -17,8 +17,8 @@ WORKDIR: Mapping[str, str] = {
     "the peaks of memory by stage, and of several processes the others.",
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model, its number of models, stage, done of total units, what is compiling, elapsed "
-    "seconds of the run, remaining ones of the stage (null: not known), failures, process, host, "
-    "time.",
+    "seconds of the run, remaining ones of the run and of the stage (null: not known), failures, "
+    "process, host, time.",
     "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",

@@ -33,6 +33,7 @@ from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
 from geneb_jax.scoring.assisting import assist
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
+from geneb_jax.scoring.outlook import expect
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
@@ -135,7 +136,7 @@ def _lead(
             first.agree(common, [each.source.name for each in workloads])
             keep_log()
             file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
-            progress.begin(len(workloads))
+            progress.begin(expect(workloads, workdir))
             evaluation = _compute(config, settings, workloads, tasks, progress, first)
             file_only.info("done, %d failed", len(failures.found))
         first.finish([failure._asdict() for failure in failures.found])
@@ -181,7 +182,11 @@ def _compute(
     workdir, failures = progress.workdir, progress.failures
     checked, memory = progress.elapsed(), {"read and check": peaks()}
     keep_programs(settings.devices.programs_dir)
-    unseen = [finding for each in workloads for finding in find_unseen(*each)]
+    unseen = [
+        finding
+        for source, of_source in workloads
+        for finding in find_unseen(source.name, source.unseen, of_source)
+    ]
     say_unseen(unseen)
     evaluator = Evaluator(
         _asked(settings), workdir, progress, failures, first, settings.devices.profile
