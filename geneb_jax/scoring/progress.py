@@ -240,7 +240,7 @@ class RunProgress:
             "total": stage.total,
             "compiling": compiling(),
             "elapsed": round(self.elapsed(), 1),
-            "remaining": _rounded(self._remaining(stage)),
+            "remaining": 0.0 if state == "done" else _rounded(self._remaining(stage)),
             "stage_remaining": _rounded(stage.remaining()),
             "failures": len(self.failures.found),
             "process": os.getpid(),
