@@ -92,7 +92,7 @@ def run(
     if settings.output.plan:
         from geneb_jax.plan import print_plan  # noqa: PLC0415 (no run needs it)
 
-        planned = print_plan(settings, workdir, console or wide_console(150))
+        planned = print_plan(settings, workdir, console or wide_console(154))
         return Outcome(planned, [], planned)
     console = console or wide_console(120)
     if settings.output.scores:
