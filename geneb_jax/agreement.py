@@ -13,6 +13,7 @@ from geneb_jax.config import ConfigError, Settings
 from geneb_jax.devices.meeting import First, Peer
 from geneb_jax.embedding.store import check_folder
 from geneb_jax.files.atomic import temporary_name
+from geneb_jax.files.folders import unless_empty
 from geneb_jax.tasks.task import Task, content_digest
 
 _SEEN_WITHIN = 30.0  # seconds, after which a shared disk shows a new file to other hosts
@@ -58,12 +59,13 @@ def shown_to_others(first: First, folder: epath.Path) -> Iterator[None]:
         check_folder(folder)
     except ValueError as error:
         raise ConfigError([f"config.embeddings_dir: {error}"]) from error
-    sign = folder / temporary_name(first.token)
-    sign.write_text("")
-    try:
-        yield
-    finally:
-        sign.unlink(missing_ok=True)
+    with unless_empty(folder):
+        sign = folder / temporary_name(first.token)
+        sign.write_text("")
+        try:
+            yield
+        finally:
+            sign.unlink(missing_ok=True)
 
 
 def look_for_first(peer: Peer, folder: epath.Path) -> dict[str, str]:

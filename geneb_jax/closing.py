@@ -23,6 +23,7 @@ from geneb_jax.presentation.summary import (
     print_failures,
     print_intervals,
     print_layers,
+    print_problems,
     print_speeds,
     print_statistics,
     print_table,
@@ -93,8 +94,10 @@ def close_run(
     print_layers(shown, console)
     print_unfinished_fits(shown, console)
     print_speeds(evaluation.speeds, console)
+    _say_whose_weights(local, console)
     _say_what_is_not_shown(evaluation, shown, console)
     print_failures(failures, console)
+    print_problems(provenance.get("processes", ()), console)
     console.print(f"results: {workdir}")
 
 
@@ -158,6 +161,16 @@ def _local_names(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     Under its name a model has the paper's size and corpus, and stands beside its published scores.
     """
     return {name: card["model_id"] for name, card in cards.items() if card["url"] == LOCAL_WEIGHTS}
+
+
+def _say_whose_weights(names: Mapping[str, str], console: Console) -> None:
+    """Prints which names of the config and scores.csv have another one in tables and report."""
+    for name, shown in names.items():
+        console.print(
+            f"'{shown}' is '{name}' of the config and scores.csv: the folder's weights may not be "
+            "the authors', so tables, report and submission do not call them that",
+            highlight=False,
+        )
 
 
 def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console: Console) -> None:

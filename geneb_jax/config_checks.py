@@ -16,7 +16,8 @@ OF_PRESET = "preset"  # among taps and poolings: the one of each model's preset
 _FINAL_TAP = -1
 _NAMED_TAP = re.compile(r"[a-z]+[1-9][0-9]{0,8}")
 _MOST_NAMES = 8  # of a hint
-_PROCESS = re.compile(r"(\d+)/(\d+)@(\S+:\d+)")
+_PROCESS = re.compile(r"(\d+)/(\d+)@(\S+:(\d+))")
+_PORTS = range(1, 2**16)  # of TCP; 0 would be any free one, which nobody else knows
 
 
 def nearest(value: str, valid: Iterable[str], shown_by: str = "geneb-jax run --help") -> str:
@@ -242,12 +243,16 @@ def explicit_process(address: str) -> tuple[str, int, int]:
         address: 'I/N@HOST:PORT' for process I of N.
 
     Raises:
-        ValueError: The text is of another form, or I is not below N.
+        ValueError: The text is of another form, I is not below N, or there is no such port.
     """
     match = _PROCESS.fullmatch(address)
     if not match or int(match[1]) >= int(match[2]):
         raise ValueError(
             f"{address!r} is not valid; say auto, or I/N@HOST:PORT for process I of N (from 0) "
             "with the first one's address, such as 0/2@10.0.0.1:7000"
+        )
+    if int(match[4]) not in _PORTS:
+        raise ValueError(
+            f"{address!r}: there is no port {match[4]}; name one from {_PORTS[0]} to {_PORTS[-1]}"
         )
     return match[3], int(match[2]), int(match[1])

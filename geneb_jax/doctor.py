@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.files.folders import nearest_there
 from geneb_jax.files.sizes import shown_size, size_of
 from geneb_jax.files.user_cache import user_cache
 
@@ -156,7 +157,10 @@ def _linear_algebra(asked: Asked) -> Iterator[Line]:
     from threadpoolctl import threadpool_info  # noqa: PLC0415
 
     libraries = [found for found in threadpool_info() if found["user_api"] == "blas"]
-    names = [f"{found['internal_api']} with {found['num_threads']} threads" for found in libraries]
+    # NumPy and SciPy bring one each, often the same.
+    names = dict.fromkeys(
+        f"{found['internal_api']} with {found['num_threads']} threads" for found in libraries
+    )
     usable = _usable_cores()
     if not libraries:
         mend = "probes may be slow: install NumPy by pip"
@@ -183,7 +187,7 @@ def _workdir(asked: Asked) -> Iterator[Line]:
     if asked.workdir.exists() and not asked.workdir.is_dir():
         yield Line("workdir", "fails", f"{asked.workdir} is a file", "name a folder")
         return
-    there = _nearest(asked.workdir)
+    there = nearest_there(asked.workdir)
     free = shutil.disk_usage(there).free
     line = _writable("workdir", asked.workdir, f"{asked.workdir}, {shown_size(free)} free")
     if line.state == "ok" and free < _LEAST_DISK:
@@ -194,7 +198,7 @@ def _workdir(asked: Asked) -> Iterator[Line]:
 
 def _writable(subject: str, folder: Path, found: str) -> Line:
     """Says whether files can be made in a folder, or in the one that would hold it."""
-    there = _nearest(folder)
+    there = nearest_there(folder)
     try:
         with tempfile.NamedTemporaryFile(dir=there, suffix=".tmp"):
             pass
@@ -202,11 +206,6 @@ def _writable(subject: str, folder: Path, found: str) -> Line:
         reason = f"{found}; nothing can be written into {there}: {error.strerror}"
         return Line(subject, "fails", reason, "change its rights, or name another folder")
     return Line(subject, "ok", found)
-
-
-def _nearest(folder: Path) -> Path:
-    """Returns the folder, or the nearest one above it that is there."""
-    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
 def _network(asked: Asked) -> Iterator[Line]:

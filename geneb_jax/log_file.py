@@ -21,9 +21,30 @@ class _File(stdlib_logging.FileHandler):
         """Lets a line go that cannot be written, instead of a traceback on the screen."""
 
 
+class _Once:
+    """Lets each warning through once: what a run finds twice, such as a damaged file, is news once.
+
+    A file is read by several stages, and each of them says what is wrong with it.
+    """
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, record: stdlib_logging.LogRecord) -> bool:
+        """Says whether a line is shown and written."""
+        if record.levelno != stdlib_logging.WARNING:
+            return True
+        line = record.getMessage()
+        new = line not in self._said
+        self._said.add(line)
+        return new
+
+
 @contextmanager
 def log_kept_for(workdir: Path, name: str = LOG) -> Iterator[Callable[[], None]]:
     """Keeps the lines of the log from now on, for a workdir where nothing was started yet.
+
+    Inside, a warning in the words of an earlier one is neither written nor shown.
 
     Args:
         workdir: Takes the file, to which lines are added.
@@ -42,6 +63,8 @@ def log_kept_for(workdir: Path, name: str = LOG) -> Iterator[Callable[[], None]]
         waiting.setTarget(file)
         waiting.flush()  # and from now on at each line: the capacity is 0
 
+    once = _Once()
+    logging.get_absl_logger().addFilter(once)
     for logger in loggers:
         logger.addHandler(waiting)
     try:
@@ -50,6 +73,7 @@ def log_kept_for(workdir: Path, name: str = LOG) -> Iterator[Callable[[], None]]
         file_only.error("ended: %s", " ".join(str(error).split()) or type(error).__name__)
         raise
     finally:
+        logging.get_absl_logger().removeFilter(once)
         for logger in loggers:
             logger.removeHandler(waiting)
         if waiting.target is not None:

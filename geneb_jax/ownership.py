@@ -11,7 +11,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from absl import logging
 from filelock import FileLock, Timeout
 
 from geneb_jax.files.atomic import is_alive, remove_leftovers
+from geneb_jax.files.folders import unless_empty
 from geneb_jax.files.json_files import read_object, write_json
 from geneb_jax.files.texts import FileError
 
@@ -38,17 +39,33 @@ def owned(workdir: Path) -> Iterator[None]:
     """Makes a workdir this process's while inside, and removes what dead runs left unfinished.
 
     Args:
-        workdir: Made where it is missing, and removed again where nothing came into it.
+        workdir: Made where it is missing. Where nothing comes into it, nothing stays of this.
 
     Raises:
         OwnedError: Another run has it, or nothing can be written there.
     """
-    made = not workdir.exists()
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / LOCK).touch()
-    except OSError as error:
-        raise OwnedError(f"{workdir}: nothing can be written there: {error.strerror}") from error
+    with ExitStack() as made:
+        try:
+            made.enter_context(unless_empty(workdir))
+            before = set(workdir.iterdir())
+            (workdir / LOCK).touch()
+        except OSError as error:
+            reason = f"nothing can be written there: {error.strerror}"
+            raise OwnedError(f"{workdir}: {reason}") from error
+        with _locked(workdir):
+            try:
+                yield
+            finally:
+                ours = {workdir / LOCK, workdir / OWNER}
+                new = set(workdir.iterdir()) - before
+                if workdir / LOCK in new and new <= ours:
+                    with suppress(OSError):  # Windows keeps a file that is open
+                        (workdir / LOCK).unlink()
+
+
+@contextmanager
+def _locked(workdir: Path) -> Iterator[None]:
+    """Holds the lock of a workdir and says who does, while inside; see `owned`."""
     lock = FileLock(workdir / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -70,10 +87,6 @@ def owned(workdir: Path) -> Iterator[None]:
         finally:
             (workdir / OWNER).unlink(missing_ok=True)
     finally:
-        if made and not any(path.name != LOCK for path in workdir.iterdir()):
-            (workdir / LOCK).unlink(missing_ok=True)
-            with suppress(OSError):  # somebody has just put something there
-                workdir.rmdir()
         lock.release()
 
 

@@ -19,7 +19,9 @@ from geneb_jax.config import ConfigError, DataSettings, ProbeSettings, Settings
 from geneb_jax.devices.capacity import matmul_rate, read_facts
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Source, SourcePlan
+from geneb_jax.embedding.unseen import find_unseen, unseen_by_task
 from geneb_jax.files.json_files import read_object
+from geneb_jax.files.sizes import shown_size
 from geneb_jax.files.texts import FileError
 from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.heads import hold_all_heads
@@ -32,7 +34,6 @@ from probes.padding import ladder
 
 # Names of amounts, with the factor of each, the largest first.
 _OPERATIONS = (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))
-_BYTES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 _TIMES = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _COLUMNS = ("scored", "records", "kept", "tokens", "FLOP", "fetch", "store", "programs", "time")
 _NONE = "-"
@@ -111,7 +112,7 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
         raise ConfigError(refused)
     console.print(_table(plans))
     for line in _lines(plans, work, workdir, rates, refused):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
     return pd.DataFrame([_row(plan) for plan in plans])
 
 
@@ -155,6 +156,7 @@ def _plan_model(
         refused = {refusal.task: refusal for refusal in reversed(plan.refusals(work.tasks))}
         notes += [f"{refusal}; the task would be left out" for refusal in refused.values()]
         tasks = [task for task in work.tasks if task.info.id not in refused]
+        notes += unseen_by_task(find_unseen(source.name, plan.unseen, tasks))
         held = [_look(source.name, plan, task, workdir) for task in tasks]
         pending = [
             task
@@ -214,17 +216,23 @@ def _head_programs(
 
 
 class _Rates:
-    """Operations a second: of earlier runs in a workdir, or of matrix products measured now."""
+    """Operations a second: of earlier runs in a workdir, or of matrix products measured now.
+
+    Attributes:
+        kinds: The devices.
+        problem: What keeps the rates of the last run from being read; empty: nothing does.
+    """
 
     def __init__(self, workdir: Path) -> None:
         self.kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
         self._known = read_facts(workdir)["matmul_rate"]
+        self.problem = ""
         self._of_runs: Mapping[str, Any] = {}
         if (workdir / "run.json").is_file():
             try:
                 record = read_object(workdir / "run.json")
-            except FileError:
-                record = {}
+            except FileError as error:
+                record, self.problem = {}, f"{error}; how fast the last run was is not known"
             if record.get("devices") == self.kinds:
                 self._of_runs = record.get("embedding") or {}
 
@@ -279,8 +287,8 @@ def _cells(plan: ModelPlan) -> list[str]:
         f"{cost.kept:,}" if cost.kept else _NONE,
         f"{about}{_amount(cost.tokens, _OPERATIONS)}" if cost.tokens else _NONE,
         f"{about}{_amount(cost.flop, _OPERATIONS)}" if cost.flop else _NONE,
-        f"~{_amount(plan.download, _BYTES)}" if plan.download else _NONE,
-        _amount(cost.store, _BYTES) if cost.store else _NONE,
+        f"~{shown_size(plan.download)}" if plan.download else _NONE,
+        shown_size(cost.store) if cost.store else _NONE,
         f"{programs}" if programs else _NONE,
         time,
     ]
@@ -332,6 +340,8 @@ def _lines(
             f"> embedding takes longer than matrix products alone, at {rates.shown()} on "
             f"{rates.kinds[0]}{f' (x {len(rates.kinds)})' if len(rates.kinds) > 1 else ''}"
         )
+    if rates.problem:
+        yield rates.problem
     if any(plan.measured for plan in plans):
         yield f"time without >: at the rate of the last run in {workdir} on this kind of device"
     yield (

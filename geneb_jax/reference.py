@@ -17,8 +17,8 @@ WORKDIR: Mapping[str, str] = {
     "times, the peaks of memory by stage, and of several processes the others.",
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model, its number of models, stage, done of total units, what is compiling, elapsed "
-    "seconds of the run, remaining ones of the stage (null: not known), failures, process, host, "
-    "time.",
+    "seconds of the run, remaining ones of the run and of the stage (null: not known), failures, "
+    "process, host, time.",
     "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",
@@ -31,8 +31,8 @@ WORKDIR: Mapping[str, str] = {
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "report/index.html": "The report, one file that needs no network.",
     "predictions/MODEL/TASK.npz": "Every head's predictions, with save_predictions their decision "
-    "values on the test rows, with config.strand=given,both predictions on the other strand. Other hidden states and poolings than the preset's stand in a "
-    "folder each.",
+    "values on the test rows, with config.strand=given,both predictions on the other strand. "
+    "Other hidden states and poolings than the preset's stand in a folder each.",
     "cells/MODEL/REPRESENTATION/TASK.json": "Finished model-task pairs, from which a killed run "
     "resumes.",
     "embeddings/MODEL/REPRESENTATION/": "Kept embeddings: chunks keys-K-V.npy and values-V.npy, "

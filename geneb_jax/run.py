@@ -36,6 +36,7 @@ from geneb_jax.presentation.console import wide_console
 from geneb_jax.scoring.assisting import assist
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
 from geneb_jax.scoring.heads import probes_of
+from geneb_jax.scoring.outlook import expect
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
@@ -95,7 +96,7 @@ def run(
     if settings.output.plan:
         from geneb_jax.plan import print_plan  # noqa: PLC0415 (no run needs it)
 
-        planned = print_plan(settings, workdir, console or wide_console(150))
+        planned = print_plan(settings, workdir, console or wide_console(154))
         return Outcome(planned, [], planned)
     console = console or wide_console(120)
     if settings.output.scores:
@@ -135,11 +136,11 @@ def _lead(
         first.gather()
         with owned(workdir), progress.shown(), shown_to_others(first, folder):
             workloads, tasks = check(settings, failures, given)
-            keep_log()
-            file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
-            progress.begin(len(workloads))
+            keep_log()
+            file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
+            progress.begin(expect(workloads, workdir))
             evaluation = _compute(config, settings, workloads, tasks, progress, first)
             file_only.info("done, %d failed", len(failures.found))
         first.finish([failure._asdict() for failure in failures.found])
@@ -155,11 +156,11 @@ def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
         workloads, tasks = check(settings, failures)
         _check_workdir(workdir)
         folder = _embeddings_folder(settings, workdir)
+        shared = any(each.source.shared for each in workloads)
+        peer.agree(facts(settings, tasks) | (look_for_first(peer, folder) if shared else {}))
         workdir.mkdir(parents=True, exist_ok=True)
         keep_log()
         keep_programs(settings.devices.programs_dir)
-        shared = any(each.source.shared for each in workloads)
-        peer.agree(facts(settings, tasks) | (look_for_first(peer, folder) if shared else {}))
         assist(_asked(settings), workloads, workdir, failures, peer)
         found = peer.finish()
     return Outcome(pd.DataFrame(), [Failure(**failure) for failure in found], pd.DataFrame())
@@ -187,7 +188,11 @@ def _compute(
     workdir, failures = progress.workdir, progress.failures
     checked, memory = progress.elapsed(), {"read and check": peaks()}
     keep_programs(settings.devices.programs_dir)
-    unseen = [finding for each in workloads for finding in find_unseen(*each)]
+    unseen = [
+        finding
+        for source, of_source in workloads
+        for finding in find_unseen(source.name, source.unseen, of_source)
+    ]
     say_unseen(unseen)
     begun = progress.elapsed()
     audits = _audit(settings, tasks, progress)
@@ -305,6 +310,8 @@ def check(
         lines = [line.removeprefix(f"task '{task}': ") for line in reasons.split("\n")]
         failures.add(Failure("", task, "read", _summed(lines)))
     for name, found in refusals.items():
+        for details in filter(None, (refusal.details for refusal in found)):
+            file_only.debug("check %s: %s", name, details)
         for task in dict.fromkeys(refusal.task for refusal in found):
             lines = [refusal.reason for refusal in found if refusal.task == task]
             failures.add(Failure(name, task, "check", _summed(lines)))

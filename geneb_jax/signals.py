@@ -15,6 +15,7 @@ import gc
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -52,10 +53,10 @@ def ending_on_signals() -> Iterator[None]:
         yield
         return
     _reasons.clear()
-    read, write = os.pipe()
-    os.set_blocking(write, False)
+    read, write = socket.socketpair()  # no pipe: Windows waits for sockets alone
+    write.setblocking(False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
-    wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    wakeup = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
     watching = threading.Thread(target=_watch, args=(read,), daemon=True)
     watching.start()
     interrupted = False
@@ -70,9 +71,9 @@ def ending_on_signals() -> Iterator[None]:
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            os.close(write)
+            write.close()
             watching.join()
-            os.close(read)
+            read.close()
 
 
 @contextmanager
@@ -135,9 +136,9 @@ def _leave() -> None:
     os._exit(INTERRUPTED)
 
 
-def _watch(read: int) -> None:
+def _watch(read: socket.socket) -> None:
     """Ends the process after a second signal, or some time after the first."""
-    while first := os.read(read, 1):
+    while first := read.recv(1):
         if first[0] in _SIGNALS:
             break
     if not first:
@@ -146,7 +147,7 @@ def _watch(read: int) -> None:
         tell(_why(first[0]))
     deadline = time.monotonic() + _GRACE
     while ready := select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        if not os.read(read, 1):
+        if not read.recv(1):
             return
         if not _again:
             break

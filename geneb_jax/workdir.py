@@ -67,12 +67,14 @@ class Contents:
         models: Each model with files there, by name.
         left_over: Files that killed runs have left: temporary ones, and values without keys.
         failures: What failed in the last run, as run.json has it.
+        unreadable: What is wrong with files that say what a run did, a line each.
     """
 
     folder: Path
     models: Sequence[ModelFiles]
     left_over: Sequence[Path]
     failures: Sequence[Mapping[str, Any]]
+    unreadable: Sequence[str]
 
 
 def look(workdir: Path) -> Contents:
@@ -90,7 +92,7 @@ def look(workdir: Path) -> Contents:
         cells.setdefault(file_name(cell.model), []).append(cell)
     folders = sorted({*cells, *_names(workdir / "embeddings"), *_names(workdir / "cells")})
     models = [_model_files(workdir, folder, cells.get(folder, [])) for folder in folders]
-    return Contents(workdir, models, sorted(_left_over(workdir)), _failures(workdir))
+    return Contents(workdir, models, sorted(_left_over(workdir)), *_last_failures(workdir))
 
 
 def _names(folder: Path) -> list[str]:
@@ -148,12 +150,18 @@ def _left_over(workdir: Path) -> Iterator[Path]:
             yield path
 
 
-def _failures(workdir: Path) -> list[Mapping[str, Any]]:
+def _last_failures(workdir: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Returns what failed in the last run, and what keeps its record from being read."""
+    path = workdir / "run.json"
+    if not path.exists():  # no run has come to its end
+        return [], []
     try:
-        found = read_object(workdir / "run.json").get("failures") or []
-    except FileError:  # there is none, or it is damaged
-        return []
-    return [each for each in found if isinstance(each, Mapping)]
+        found = read_object(path).get("failures", [])
+        if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
+            raise FileError(f"{path}: its failures are no list of objects")
+    except FileError as error:
+        return [], [f"{error}; what failed in the last run is not known, the next one writes it"]
+    return found, []
 
 
 def files_of(contents: Contents, model: str) -> list[Path]:

@@ -4,7 +4,6 @@ Imports that take long stand in the functions that need them: `--help` and `list
 """
 
 import argparse
-import logging as stdlib_logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -124,7 +123,6 @@ def verify_folders(arguments: argparse.Namespace) -> int:
         arguments.usage_error("--model goes with --against: a fixture says whose it is")
     if arguments.source and not arguments.real:
         arguments.usage_error("--source goes with --real MODEL")
-    _quiet_orbax()
     if arguments.against:
         return _verify_against_transformers(arguments.folders, arguments.model)
     if arguments.real:
@@ -248,7 +246,6 @@ def convert_model(arguments: argparse.Namespace) -> int:
     def progress(name: str, done: int, total: int) -> None:
         print(f"  {done}/{total} {name}", flush=True)
 
-    _quiet_orbax()
     entry = catalog.get(catalog.resolve(arguments.model))
     source = arguments.source or fetch_checkpoint(entry)
     folder, done = convert(entry, source, arguments.out, progress)
@@ -285,15 +282,6 @@ def describe_model(arguments: argparse.Namespace) -> int:
         raise ValueError(f"'{name}' is a model of the catalog; give another name with --name")
     print(model_text(entry, address.path), end="")
     return DONE
-
-
-def _quiet_orbax() -> None:
-    """Silences Orbax, which tells of every step, below errors."""
-    from absl import logging
-
-    logging.get_absl_logger().addFilter(
-        lambda line: line.levelno >= stdlib_logging.ERROR or "orbax" not in line.pathname
-    )
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 
 from model_ports.exits import DONE, WRONG, ended
+from model_ports.screen_log import show_log
 
 _SHOWN = 40  # letters of a wrong name
 # Module and one line of help, by name.
@@ -44,6 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"geneb-jax: {name[:_SHOWN]!r} is not a command; {hint}", file=sys.stderr)
         return WRONG
     module, _ = COMMANDS[name]
+    show_log()
     return ended(lambda: importlib.import_module(module).main(rest))
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import ml_collections
-from absl import flags, logging
+from absl import flags
 from ml_collections import config_flags
 
 from geneb_jax.config import ConfigError, fields, unknown_field
 from geneb_jax.config_checks import local_path, nearest
 from geneb_jax.signals import ending_on_signals
 from model_ports.exits import DONE, FAILED, SOME_FAILED
+from model_ports.screen_log import show_log
 
 _USAGE = """usage: geneb-jax run --config=CONFIG --workdir=DIR [--config.FIELD=VALUE ...]
 
@@ -50,7 +51,7 @@ def main(words: Sequence[str]) -> int:
             # From here on JAX is needed.
             from geneb_jax.run import run
 
-            _log_progress()
+            show_log(stdlib_logging.INFO)
             outcome = run(config, workdir)
     except ConfigError as error:
         raise ValueError(f"nothing was started:\n{error}") from error
@@ -191,36 +192,3 @@ def _where(file: Path, error: BaseException) -> str:
     at = f"line {lines[-1]}: " if lines else ""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{at}{type(error).__name__}: {' '.join(message.split())}"
-
-
-class _Stderr:
-    """Standard error as it is at the moment: bars put something in its place while they are shown.
-
-    absl's log would keep the one that was there when it was imported, and write into the bars.
-    """
-
-    def write(self, text: str) -> int:
-        """Writes text."""
-        return sys.stderr.write(text)
-
-    def flush(self) -> None:
-        """Writes what was held back."""
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        """Leaves standard error open, which is not the log's to close."""
-
-
-def _log_progress() -> None:
-    """Shows what the run says of itself, and of the libraries' words warnings alone."""
-    flags.FLAGS(["geneb-jax"])  # absl's flags, which its log reads, stay as they are
-    logging.use_absl_handler()
-    stdlib_logging.getLogger().setLevel(stdlib_logging.WARNING)
-    logging.get_absl_logger().setLevel(stdlib_logging.INFO)
-    logging.get_absl_handler().python_handler.setStream(_Stderr())
-    form = stdlib_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
-    logging.get_absl_handler().setFormatter(form)
-    # Orbax tells of every step through absl's log.
-    logging.get_absl_handler().addFilter(
-        lambda line: line.levelno > stdlib_logging.INFO or "orbax" not in line.pathname
-    )

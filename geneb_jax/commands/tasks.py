@@ -126,7 +126,9 @@ def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) 
 def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     import pandas as pd
 
-    pd.DataFrame(rows).to_csv(path, index=False)
+    from geneb_jax.files.atomic import write_whole
+
+    write_whole(path, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
 def _compact(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,12 +105,14 @@ def _print_contents(contents: "Contents") -> None:
         )
     console = wide_console(140)
     console.print(table)
+    for line in contents.unreadable:
+        console.print(line, highlight=False, soft_wrap=True)
     for failure in contents.failures:
         who = " on ".join(str(failure[key]) for key in ("model", "task") if failure.get(key))
         line = f"failed in the last run: {who}: {failure.get('reason', '')}"
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
     stale = belongs_to_nothing(contents)
     if stale:
         size = shown_size(sum(map(size_of, stale)))
         line = f"{len(stale)} files and folders belong to nothing, {size}: --prune lists them"
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)

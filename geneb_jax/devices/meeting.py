@@ -87,6 +87,7 @@ class _Other:
         lost: Why it is not counted on any more; empty: it is.
         asked: The index of the model that it waits for work on; None: it does not wait.
         past: The index of the last model that it does nothing for any more.
+        unable: The indices of models that it cannot do anything for.
         shared: The index of the last model of which it was given a share.
         sharing: The index of the model whose records it embeds; None: it does not.
         job: The number of the task that it probes; None: none.
@@ -100,6 +101,7 @@ class _Other:
         self.lost = ""
         self.asked: int | None = None
         self.past = -1
+        self.unable: set[int] = set()
         self.shared = -1
         self.sharing: int | None = None
         self.job: int | None = None
@@ -316,7 +318,8 @@ class First:
                 self._take(job if job is not None else -1, message | {"process": other.name})
             except BaseException as error:  # such as a full disk: of the whole run
                 self._error = error
-        if message.get("problem"):
+        # Of a model that this process does not evaluate either it has failures of its own.
+        if message.get("problem") and message["model"] in self._order:
             other.problems.append(message["problem"])
             logging.warning("%s: %s", other.name, message["problem"])
         with self._changed:
@@ -328,7 +331,8 @@ class First:
             elif kind == "shared":
                 other.sharing = None
             elif kind == "unable":
-                other.past, other.sharing = max(other.past, index), None
+                other.unable.add(index)
+                other.sharing = None
                 self._take_back(other)
             elif kind == "result":
                 other.job = None
@@ -366,7 +370,8 @@ class First:
         """Says whether a process is still to embed its share of the model."""
         if other.sharing == self._model:
             return True
-        return other.past < self._model and other.shared < self._model
+        done = self._model <= max(other.past, other.shared) or self._model in other.unable
+        return not done
 
     def _change(self, **state: Any) -> None:
         with self._changed:

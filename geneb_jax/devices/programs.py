@@ -2,8 +2,10 @@
 
 import functools
 import os
+import re
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -23,6 +25,15 @@ _CACHE_LOCK = ".lockfile"  # JAX's name
 _LOCK_SECONDS = 5.0
 _ZEROS = 8  # bytes
 _COMPILERS = 2  # threads
+# JAX's words where a program cannot be kept, and ours.
+_NOT_KEPT = re.compile(
+    r"Error (?P<does>reading|writing) persistent compilation cache entry for '.*?': (?P<what>.*)",
+    re.DOTALL,
+)
+_NOT_KEPT_WORDS = {
+    "reading": "some compiled programs cannot be read, and are compiled again",
+    "writing": "some compiled programs are not kept, and are compiled again in the next run",
+}
 _compiling: dict[str, float] = {}  # what is compiled now, and since when
 T = TypeVar("T")
 
@@ -46,10 +57,29 @@ def keep_programs(folder: str = "") -> None:
             return
         jax.config.update("jax_compilation_cache_dir", str(path))
         jax.config.update("jax_compilation_cache_max_size", _MOST_KEPT)
+    _say_once_what_is_not_kept()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     # Otherwise the name of the folder is a part of each program's key.
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+
+
+def _say_once_what_is_not_kept() -> None:
+    """Says in one line of the log what JAX would warn of for each program: a full disk, say."""
+    shown, said = warnings.showwarning, set[str]()
+    if shown.__module__ == __name__:
+        return
+
+    def show(message: Warning | str, *where: Any, **options: Any) -> None:
+        match = _NOT_KEPT.match(str(message))
+        if match is None:
+            shown(message, *where, **options)
+        elif match["does"] not in said:
+            said.add(match["does"])
+            folder, what = jax.config.jax_compilation_cache_dir, match["what"]  # pyright: ignore
+            logging.warning("%s: %s: %s", folder, _NOT_KEPT_WORDS[match["does"]], what)
+
+    warnings.showwarning = show
 
 
 def _remove_unfinished(folder: Path) -> None:

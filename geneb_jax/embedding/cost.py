@@ -12,7 +12,7 @@ from geneb_jax.devices.flop import matrix_flop
 from geneb_jax.embedding.batches import benchmark_lengths, bucketed, ladder_of
 from geneb_jax.embedding.source import Cost
 from model_ports.contract.family import View
-from model_ports.port import Port
+from model_ports.port import Port, Reader
 from model_ports.running.embedder import embedder
 from model_ports.running.records import padded_length
 
@@ -40,7 +40,16 @@ def sampled_lengths(port: Port, sequences: Sequence[str]) -> Lengths:
     return Lengths(tokens, records * (len(sequences) / len(sample)))
 
 
-def benchmark_like_lengths(port: Port, records: int) -> Lengths:
+def rough_operations(reader: Reader, params: int, records: int) -> float:
+    """Returns 2 operations a parameter and token of so many records like the benchmark's.
+
+    It leaves out attention between tokens and padding, and takes embedding tables for products.
+    """
+    lengths = benchmark_like_lengths(reader, records)
+    return 2.0 * params * float(lengths.tokens @ lengths.records)
+
+
+def benchmark_like_lengths(port: Reader, records: int) -> Lengths:
     """Returns the token lengths that records have if they are like the benchmark's."""
     table = benchmark_lengths(port.entry.id) or benchmark_lengths(_LIKE)
     assert table is not None

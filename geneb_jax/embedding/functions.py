@@ -104,6 +104,11 @@ class FunctionSource:
         del workdir
         return SourcePlan(lambda tasks: Cost(count_records(tasks)), 0)
 
+    def operations(self, records: int) -> float | None:
+        """Returns None: nothing is known of the function."""
+        del records
+        return None
+
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
         """Returns nothing: what the function reads of a sequence is not known."""
         del sequences

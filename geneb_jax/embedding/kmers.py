@@ -109,8 +109,16 @@ class KmerSource:
         """Returns that all rows are counted, and nothing is kept."""
         del workdir
         return SourcePlan(
-            lambda tasks: Cost(count_records(tasks)), 4**self.k, [self._representation()]
+            lambda tasks: Cost(count_records(tasks)),
+            4**self.k,
+            [self._representation()],
+            unseen=self.unseen,
         )
+
+    def operations(self, records: int) -> float | None:
+        """Returns 0: k-mers are counted where they are probed."""
+        del records
+        return 0.0
 
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' frequencies."""

@@ -23,6 +23,7 @@ from geneb_jax.embedding.cost import (
     benchmark_like_lengths,
     embedding_cost,
     output_width,
+    rough_operations,
     sampled_lengths,
 )
 from geneb_jax.embedding.engine import (
@@ -78,6 +79,7 @@ from model_ports.running.unseen import unseen
 from model_ports.running.windows import average_windows, cut_into_windows, telling_of_records
 from model_ports.tokenizers.base import AbsentTokenizer
 
+_TINY_PARAMS = 10_000  # of random weights that are few, about
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
 
@@ -188,7 +190,8 @@ class PortSource:
             reader = self._reader()
             views_of(reader, self.settings.taps, self.settings.poolings)
         except ValueError as error:
-            return [Refusal(str(error))]
+            details = "\n".join(getattr(error, "__notes__", ()))
+            return [Refusal(str(error), details=details)]
         return _refused_records(reader, tasks)
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
@@ -223,9 +226,13 @@ class PortSource:
                 return embedding_cost(port, views, lengths, kept=kept, typical=True)
             return embedding_cost(port, views, sampled_lengths(port, missing), kept=kept)
 
+        without = isinstance(reader.tokenizer, AbsentTokenizer)
+
         def refusals(tasks: Sequence[Task]) -> Sequence[Refusal]:
-            without = isinstance(reader.tokenizer, AbsentTokenizer)
             return () if without else _refused_records(reader, tasks)
+
+        def not_seen(sequences: Sequence[str]) -> Sequence[Unseen]:
+            return () if without else unseen(reader, sequences)
 
         return SourcePlan(
             cost,
@@ -235,7 +242,16 @@ class PortSource:
             0 if fetched else numbers * _stored_bytes(self.entry),
             notes,
             refusals,
+            not_seen,
         )
+
+    def operations(self, records: int) -> float | None:
+        """Returns a rough number from the parameters; None: nobody has counted these."""
+        reader, params = self._reader(), self.entry.params
+        if isinstance(reader, PlannedCheckpoint):
+            params = sum(map(math.prod, parameter_shapes(reader.abstract).values()))
+        params = _TINY_PARAMS if self.weights == "tiny" else params
+        return rough_operations(reader, params, records) if params else None
 
     def open(self, workdir: Path) -> "OpenPort":
         """Loads the weights, fetched and converted where need be.

@@ -25,10 +25,12 @@ class Refusal(NamedTuple):
     Attributes:
         reason: What is wrong, in one line.
         task: The task's id, where the model can be run on others; empty: on none.
+        details: More lines than the reason has, for the log; empty: there are none.
     """
 
     reason: str
     task: str = ""
+    details: str = ""
 
     def __str__(self) -> str:
         """Returns the reason, with the task's name before it if it is of one."""
@@ -113,6 +115,7 @@ class SourcePlan:
         notes: What else is to be said, a sentence each.
         refusals: Returns what keeps the model from running on tasks, as far as it is known without
             weights and without a network.
+        unseen: Returns which records the model does not see in full, as far as that is known so.
     """
 
     cost: Callable[[Sequence[Task] | int], Cost]
@@ -122,6 +125,7 @@ class SourcePlan:
     download: int = 0
     notes: Sequence[str] = ()
     refusals: Callable[[Sequence[Task]], Sequence[Refusal]] = lambda _: ()
+    unseen: Callable[[Sequence[str]], Sequence[Unseen]] = lambda _: ()
 
 
 def count_records(tasks: Sequence[Task] | int) -> int:
@@ -218,6 +222,19 @@ class Source(Protocol):
         """
         ...
 
+    def operations(self, records: int) -> float | None:
+        """Returns how many operations the features of so many records take, roughly.
+
+        It is for comparing models, before anything is computed, and takes no time.
+
+        Args:
+            records: How many there are, like the benchmark's.
+
+        Returns:
+            0: there is nothing to embed; None: not known.
+        """
+        ...
+
     def open(self, workdir: Path) -> OpenSource:
         """Makes the model ready; weights are loaded here.
 
@@ -275,6 +292,11 @@ class UnfitSource:
     def plan(self, workdir: Path) -> SourcePlan:
         """Raises ValueError with the reason."""
         raise ValueError(self.reason)
+
+    def operations(self, records: int) -> float | None:
+        """Returns 0: nothing is embedded."""
+        del records
+        return 0.0
 
     def open(self, workdir: Path) -> OpenSource:
         """Raises ValueError with the reason."""

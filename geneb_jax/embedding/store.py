@@ -22,6 +22,7 @@ from absl import logging
 from etils import epath
 
 from geneb_jax.files.atomic import remove_leftovers, write_whole
+from geneb_jax.files.folders import nearest_there
 from geneb_jax.files.json_files import canonical_json
 from probes.padding import roomy_features
 
@@ -56,14 +57,16 @@ def folder_of_stores(embeddings_dir: str, workdir: Path) -> epath.Path:
 
 
 def check_folder(folder: epath.PathLike) -> None:
-    """Makes a folder for stores, writes into it and removes what it wrote.
+    """Writes into a folder, or into the one that would hold it, and removes what it wrote.
 
     Raises:
         ValueError: Nothing can be written there.
     """
     try:
-        trial = epath.Path(folder) / f"{uuid.uuid4().hex}.tmp"
-        trial.parent.mkdir(parents=True, exist_ok=True)
+        there = epath.Path(folder)
+        if "://" not in str(folder):  # a bucket has no folders that would have to be made
+            there = epath.Path(nearest_there(Path(folder)))
+        trial = there / f"{uuid.uuid4().hex}.tmp"
         trial.write_bytes(b"")
         trial.unlink()
     except Exception as error:  # each file system has its own

@@ -1,18 +1,18 @@
 """What models do not see of records: counted before anything is computed, and said."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from absl import logging
 
-from geneb_jax.embedding.source import Source
 from geneb_jax.tasks.letters import prepare
 from geneb_jax.tasks.task import Task
 from model_ports.running.letters import Unseen
 
 _SHOWN = 10  # lines of warnings; more are summed up by model, and the models after these counted
 _LETTERS = 20  # of a line
+_TASKS = 5  # of a line
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,33 @@ class Finding:
     letters: str
 
 
-def find_unseen(source: Source, tasks: Sequence[Task]) -> list[Finding]:
-    """Returns what a model does not see of some tasks: a finding for each task and reason."""
-    return [finding for task in tasks for finding in _of_task(source, task)]
+def find_unseen(
+    model: str, look: Callable[[Sequence[str]], Sequence[Unseen]], tasks: Sequence[Task]
+) -> list[Finding]:
+    """Returns what a model does not see of some tasks: a finding for each task and reason.
+
+    Args:
+        model: The model's name.
+        look: Returns what it does not see of some records.
+        tasks: The tasks.
+    """
+    return [finding for task in tasks for finding in _of_task(model, look, task)]
 
 
-def _of_task(source: Source, task: Task) -> Iterator[Finding]:
+def _of_task(
+    model: str, look: Callable[[Sequence[str]], Sequence[Unseen]], task: Task
+) -> Iterator[Finding]:
     splits = {"train": task.train, "test": task.test}
     records = sum(len(split.sequences) for split in splits.values())
     found = [
-        (name, split, each)
-        for name, split in splits.items()
-        for each in source.unseen(split.sequences)
+        (name, split, each) for name, split in splits.items() for each in look(split.sequences)
     ]
     for kind in dict.fromkeys(each.kind for _, _, each in found):
         same = [part for part in found if part[2].kind == kind]
         name, split, each = same[0]
         row = each.rows[0] + 1 if split.rows is None else split.rows[each.rows[0]]
         yield Finding(
-            source.name,
+            model,
             task.info.id,
             kind,
             each.reason,
@@ -77,6 +85,17 @@ def by_model(findings: Sequence[Finding]) -> dict[str, Any]:
         letters = {"letters": each.letters} if each.letters else {}
         table.setdefault(each.model, {}).setdefault(each.task, {})[each.kind] = facts | letters
     return table
+
+
+def unseen_by_task(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yields what one model does not see, a line for each reason, with the tasks that have most."""
+    for kind in dict.fromkeys(each.kind for each in findings):
+        same = sorted((f for f in findings if f.kind == kind), key=lambda f: -f.count)
+        listed = [f"{f.count:,} of {f.records:,} in '{f.task}'" for f in same[:_TASKS]]
+        more = len(same) - _TASKS
+        listed += [f"and more in {more} other task{'s' * (more > 1)}"] if more > 0 else []
+        count = sum(each.count for each in same)
+        yield f"{count:,} records {same[0].reason}: {', '.join(listed)}"
 
 
 def say_unseen(findings: Sequence[Finding]) -> None:

@@ -19,6 +19,7 @@ from absl import logging
 
 from geneb_jax.files.atomic import remove_leftovers
 from geneb_jax.files.json_files import write_json
+from geneb_jax.files.sizes import shown_size
 from geneb_jax.files.user_cache import user_cache
 
 _SMALL = 2**20  # bytes; smaller files are hashed in the time that a look into the cache takes
@@ -89,7 +90,7 @@ def _hash(path: Path) -> str:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > _SLOW:
-            logging.info("hashing %s (%.1f GB)", path, size / 1e9)
+            logging.info("hashing %s (%s)", path, shown_size(size))
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-_UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+_UNITS = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
 def size_of(path: Path) -> int:
@@ -20,9 +20,9 @@ def size_of(path: Path) -> int:
     return total
 
 
-def shown_size(count: int) -> str:
+def shown_size(count: float) -> str:
     """Returns bytes in the largest unit that they are one of, such as '1.5 GiB'."""
     for unit, size in _UNITS:
         if count >= size:
             return f"{count / size:.1f} {unit}"
-    return f"{count} B"
+    return f"{count:.0f} B"

@@ -19,6 +19,7 @@ from matplotlib.image import AxesImage
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
+from geneb_jax.presentation.figure_files import save_figure
 from geneb_jax.scoring.scores import preset_rows
 
 WIDTH = 7.2  # inches, two journal columns
@@ -511,9 +512,7 @@ def save_figures(
             figure = draw()
             if figure is None:
                 continue
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-            figure.savefig(folder / f"{name}.png", dpi=200)
-            plt.close(figure)
+            save_figure(figure, folder / name, dpi=200)
             drawn.append(name)
     return drawn
 

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.presentation.figure_files import save_figure
 from geneb_jax.presentation.summary import data_note, headline
 from geneb_jax.scoring.scores import category_means
 
@@ -20,11 +21,14 @@ def save_heatmap(scores: pd.DataFrame, folder: Path) -> list[Path]:
     """Draws the mean MCC of each model and category, a panel a regime.
 
     Returns:
-        The paths of `scores.png` and `.svg`.
+        The paths of `scores.svg` and `.png`.
+
+    Raises:
+        WriteError: A file cannot be written.
     """
     # A $ in a name is a $, and the same figure gives the same file.
     with plt.rc_context({"text.parse_math": False, "svg.hashsalt": "geneb"}):
-        return _save(_draw(scores), folder)
+        return save_figure(_draw(scores), folder / "scores", dpi=150)
 
 
 def _draw(scores: pd.DataFrame) -> Figure:
@@ -57,12 +61,3 @@ def _draw(scores: pd.DataFrame) -> Figure:
     if image is not None:
         figure.colorbar(image, ax=axes, label="MCC", shrink=0.6)
     return figure
-
-
-def _save(figure: Figure, folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    png, svg = (folder / f"scores.{kind}" for kind in ("png", "svg"))
-    figure.savefig(png, dpi=150)
-    figure.savefig(svg, dpi=150, metadata={"Date": None})
-    plt.close(figure)
-    return [png, svg]

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.failures import Failure
+from geneb_jax.files.sizes import shown_size
 from geneb_jax.presentation.analysis import layer_scores
 from geneb_jax.scoring.scores import (
     macro_micro,
@@ -183,7 +184,7 @@ def print_speeds(speeds: Mapping[str, Mapping[str, Any]], console: Console) -> N
         "the start, on a device that does not tell that of the largest program",
     )
     table.add_column("model", overflow="fold", min_width=20)
-    for name in ("records/s", "tokens/s", "padding", "TFLOP/s", "share", "compile", "GB"):
+    for name in ("records/s", "tokens/s", "padding", "TFLOP/s", "share", "compile", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
     for model, speed in speeds.items():
         share = speed.get("share_of_matmul_rate")
@@ -196,7 +197,7 @@ def print_speeds(speeds: Mapping[str, Mapping[str, Any]], console: Console) -> N
             f"{speed['flop_per_second'] / 1e12:.3f}",
             "not known" if share is None else f"{share:.0%}",
             f"{speed['compile_seconds']:.0f} s",
-            "not known" if memory is None else f"{memory / 1e9:.2f}",
+            "not known" if memory is None else shown_size(memory),
         )
     console.print(table)
 
@@ -218,6 +219,33 @@ def print_failures(failures: Sequence[Failure], console: Console) -> None:
         table.add_row(failure.model or "all", failure.task or "all", *failure[2:])
     if (more := len(failures) - _MOST_FAILURES) > 0:
         table.add_row(f"and {more} more", "", "", "in run.json")
+    console.print(table)
+
+
+def print_problems(processes: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Prints what processes other than the first could not do, which the others then did.
+
+    Args:
+        processes: As run.json has them; see `meeting.First.others`.
+        console: Takes the table; nothing where all did their share.
+    """
+    found = [
+        (each["name"], what)
+        for each in processes
+        for what in [*each["problems"], *filter(None, [each["lost"].removeprefix(each["name"])])]
+    ]
+    if not found:
+        return
+    table = Table(
+        title="not done by other processes",
+        caption="the others did it instead, so that no result is missing",
+    )
+    table.add_column("process", overflow="fold")
+    table.add_column("reason", overflow="fold", ratio=1)
+    for name, what in found[:_MOST_FAILURES]:
+        table.add_row(name, what.strip(" :"))
+    if (more := len(found) - _MOST_FAILURES) > 0:
+        table.add_row(f"and {more} more", "in run.json")
     console.print(table)
 
 

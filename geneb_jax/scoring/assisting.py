@@ -11,7 +11,7 @@ from absl import logging
 
 from geneb_jax.devices.meeting import Message, Peer
 from geneb_jax.embedding.source import OpenSource, Representation
-from geneb_jax.failures import Failures, Stage
+from geneb_jax.failures import Failure, Failures, Stage
 from geneb_jax.scoring.evaluation import Workload, representations_digest
 from geneb_jax.scoring.probing import Asked, probe, to_json
 from geneb_jax.tasks.task import Task
@@ -32,14 +32,16 @@ def assist(
         asked: What is fitted.
         workloads: The models with the tasks that they can be run on here.
         workdir: Holds embeddings and measurements of the devices.
-        failures: Takes what fails here.
-        peer: The connection to the first process.
+        failures: Holds what has failed in checking the models here, and takes what fails now.
+        peer: The connection to the first process, which is told of both.
     """
+    for failure in [each for each in failures.found if each.model and not each.task]:
+        peer.tell("unable", model=failure.model, problem=str(failure))
     for source, tasks in workloads:
         name = source.name
         model, problem = _tried(failures, name, "load", lambda s=source: s.open(workdir))
         if model is None:
-            peer.tell("unable", model=name, problem=f"model '{name}' failed (load): {problem}")
+            peer.tell("unable", model=name, problem=str(Failure(name, "", "load", problem)))
             continue
         _help_with(asked, name, model, {t.info.id: t for t in tasks}, failures, peer)
 
@@ -57,7 +59,8 @@ def _help_with(
     by_name = {each.name: each for each in model.representations}
     probed = 0
     while (work := peer.ask(name))["do"] != "nothing":
-        if problem := _unlike(work, digest, tasks):
+        refused = {f.task: f.reason for f in failures.found if f.model == name and f.task}
+        if problem := _unlike(work, digest, tasks, refused):
             logging.error("%s: %s", name, problem)
             peer.tell("unable", model=name, problem=f"model '{name}': {problem}")
             return
@@ -99,10 +102,22 @@ def _tried(
     return result, failures.found[-1].reason if len(failures.found) > before else ""
 
 
-def _unlike(work: Message, digest: str, tasks: Mapping[str, Task]) -> str:
-    """Says what keeps this process from some work of the first; empty: nothing does."""
+def _unlike(
+    work: Message, digest: str, tasks: Mapping[str, Task], refused: Mapping[str, str]
+) -> str:
+    """Says what keeps this process from some work of the first; empty: nothing does.
+
+    Args:
+        work: What is to be done.
+        digest: The `representations_digest` of the model as it is here.
+        tasks: The tasks that the model can be run on here, by id.
+        refused: Why it cannot be run on others, by id.
+    """
     if work["identity"] != digest:
         return "its weights or settings are others here than in the first process"
     wanted = work["tasks"] if work["do"] == "embed" else [work["task"]]
-    refused = [task for task in wanted if task not in tasks]
-    return f"it cannot be run on task '{refused[0]}' here" if refused else ""
+    missing = next((task for task in wanted if task not in tasks), None)
+    if missing is None:
+        return ""
+    reason = f": {refused[missing]}" if missing in refused else ""
+    return f"it cannot be run on task '{missing}' here{reason}"

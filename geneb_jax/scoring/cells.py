@@ -188,6 +188,13 @@ def cell_path(row: Mapping[Any, Any] | pd.Series) -> Path:
     return Path(file_name(row["model"]), representation, f"{file_name(row['task'])}.json")
 
 
+def holds_scores(workdir: Path, model: str, task: str) -> bool:
+    """Says whether a workdir has a cell of a model and a task, whatever it was computed from."""
+    folder = workdir / "cells" / file_name(model)
+    name = f"{file_name(task)}.json"
+    return folder.is_dir() and any((each / name).is_file() for each in folder.iterdir())
+
+
 def cell_of(
     workdir: Path, model: str, representation: "Representation", task: Task, digest: str
 ) -> Cell:

@@ -1,7 +1,7 @@
 """Progress of a run: bars on a terminal, a line a minute elsewhere, and a file for whoever watches.
 
 All three say the same: which model of how many, what is being done with it, how much of that is
-done, the time since the run began, and the time that is left at the rate so far.
+done, the time since the run began, and the time that the whole run still takes (see `outlook`).
 """
 
 import json
@@ -10,8 +10,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from geneb_jax.devices.programs import compiling
 from geneb_jax.failures import Failures
 from geneb_jax.files.atomic import WriteError, write_whole
 from geneb_jax.ownership import sign_of_life
+from geneb_jax.scoring.outlook import Expected, Outlook
 
 STATUS = "status.json"
 _TICK = 1.0  # seconds between two looks of the bars and the file
@@ -63,16 +64,20 @@ class _Stage:
         spent = time.monotonic() - self.began
         return spent * max(self.weight - self.weight_done, 0.0) / self.weight_done
 
+    def share(self) -> float:
+        """Returns how much is done, from 0 to 1."""
+        return min(self.weight_done / self.weight, 1.0) if self.weight else 0.0
+
     def counted(self) -> str:
         """Returns how much is done, in words; empty where nothing is counted."""
         return f"{self.done:,} of {self.total:,} {self.unit}" if self.total else ""
 
     def left(self) -> str:
-        """Returns what compiles, or else the time that is left, in words."""
+        """Returns what compiles, or else the time that is left of the stage, in words."""
         if compiled := compiling():
             return f"compiling {compiled}"
         remaining = self.remaining()
-        return "" if remaining is None else f"about {duration(remaining)} left"
+        return "" if remaining is None else f"about {duration(remaining)}"
 
 
 class RunProgress:
@@ -90,14 +95,16 @@ class RunProgress:
         self.failures = failures
         self.workdir = workdir
         self._file: Path | None = None
+        self._lost = False  # whether the file could not be written when it was tried last
         self._models = 0
+        self._outlook = Outlook(())
         self._began = self._said = time.monotonic()
         self._number, self._model = 0, ""
         self._stage = _Stage(_NOTHING, self._began)
 
-    def begin(self, models: int) -> None:
-        """Says how many models there are, and writes status.json from now on."""
-        self._models = models
+    def begin(self, expected: Sequence[Expected]) -> None:
+        """Says what there is to do for each model, and writes status.json from now on."""
+        self._models, self._outlook = len(expected), Outlook(expected)
         self._file = self.workdir / STATUS
 
     def elapsed(self) -> float:
@@ -106,6 +113,8 @@ class RunProgress:
 
     def next_model(self, name: str) -> None:
         """Says that the next model is taken up."""
+        self._end_stage()
+        self._outlook.next_model()
         self._number += 1
         self._model = name
         self._stage = _Stage("load", time.monotonic())
@@ -119,6 +128,7 @@ class RunProgress:
             unit: What is counted, such as 'records'.
             weight: The sum of what `advance` is told, where units take times of their own.
         """
+        self._end_stage()
         self._stage = _Stage(stage, time.monotonic(), total, unit, weight or total)
 
     def advance(self, done: int, weight: float | None = None) -> None:
@@ -161,13 +171,31 @@ class RunProgress:
                 watching.join()
                 look(state)
 
+    def _end_stage(self) -> None:
+        stage = self._stage
+        share = stage.share() if stage.total else 1.0
+        self._outlook.ended(stage.name, time.monotonic() - stage.began, share)
+
+    def _remaining(self, stage: _Stage) -> float | None:
+        """Returns the seconds that the whole run still takes, in some stage; None: not known."""
+        return self._outlook.remaining(stage.name, time.monotonic() - stage.began, stage.share())
+
+    def _time(self, stage: _Stage) -> str:
+        """Returns the time of the whole run, that so far and that which is left."""
+        so_far = f"{duration(self.elapsed())} so far"
+        if not self._models:
+            return so_far
+        remaining = self._remaining(stage)
+        left = "not known" if remaining is None else f"about {duration(remaining)}"
+        return f"{so_far}, left: {left}"
+
     def _which_model(self) -> str:
         of = f"model {self._number} of {self._models}"
         return f"{of}, {self._model}" if self._number else ""
 
     def _run_bar(self) -> dict[str, Any]:
         failed = len(self.failures.found)
-        elapsed = f"{duration(self.elapsed())} so far"
+        elapsed = self._time(self._stage)
         return {
             "description": self._which_model() or self._stage.name,
             "total": self._models or None,
@@ -193,7 +221,8 @@ class RunProgress:
         self._said = now
         stage = self._stage
         what = " ".join(filter(None, [stage.name, stage.counted()]))
-        parts = [self._which_model(), what, f"{duration(self.elapsed())} so far", stage.left()]
+        what = ", ".join(filter(None, [what, stage.left()]))
+        parts = [self._which_model(), what, self._time(stage)]
         logging.info("%s", "; ".join(filter(None, parts)))
 
     def _write(self, state: State) -> None:
@@ -211,17 +240,34 @@ class RunProgress:
             "total": stage.total,
             "compiling": compiling(),
             "elapsed": round(self.elapsed(), 1),
-            "remaining": (left := stage.remaining()) and round(left, 1),
+            "remaining": 0.0 if state == "done" else _rounded(self._remaining(stage)),
+            "stage_remaining": _rounded(stage.remaining()),
             "failures": len(self.failures.found),
             "process": os.getpid(),
             "host": socket.gethostname(),
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         }
+        text = (json.dumps(content, indent=1) + "\n").encode()
         try:
-            write_whole(self._file, (json.dumps(content, indent=1) + "\n").encode(), durable=False)
+            write_whole(self._file, text, durable=False)
+            self._lost = False
         except WriteError as error:
-            file, self._file = self._file, None
-            logging.warning("%s is written no more: %s", file, error.strerror)
+            if state != "running":
+                _write_over(self._file, text)
+            elif not self._lost:
+                logging.warning("%s is not up to date: %s", self._file, error.strerror)
+            self._lost = True
+
+
+def _write_over(file: Path, content: bytes) -> None:
+    """Writes a file over the one that is there, which a full disk has room for."""
+    with suppress(OSError), file.open("r+b") as there:  # a disk that is gone: nobody can be told
+        there.write(content)
+        there.truncate()
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def duration(seconds: float) -> str:

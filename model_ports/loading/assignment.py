@@ -12,9 +12,9 @@ from flax import nnx
 
 from model_ports.contract.weights import Ignored, Layout, Weight
 from model_ports.loading.names import Names, weight_pattern
-from model_ports.loading.tensors import CheckpointError, Tensors
+from model_ports.loading.tensors import Tensors, unfit
 
-_SHOWN = 8  # differences, or numbers of layers, that an error lists
+_SHOWN = 8  # numbers of layers that an error lists
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,8 @@ def assign_tensors(
         if not any(path == rule.path for rule in found)
     ]
     if errors:
-        more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
-        raise CheckpointError(
-            "the checkpoint does not fit its config, "
-            f"{len(errors)} difference{'s' * (len(errors) > 1)}:\n  "
-            + "\n  ".join(errors[:_SHOWN])
-            + more
-        )
+        count = f"{len(errors)} difference{'s' * (len(errors) > 1)}"
+        raise unfit(f"the checkpoint does not fit its config, {count}", errors)
     return assignments
 
 

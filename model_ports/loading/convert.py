@@ -14,6 +14,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from geneb_jax.files.digests import files_under, folder_facts, remember_facts
 from geneb_jax.files.json_files import read_object, write_json
+from geneb_jax.files.sizes import shown_size
 from geneb_jax.files.texts import FileError
 from model_ports import catalog
 from model_ports.contract.fields import unknown_text
@@ -145,7 +146,7 @@ def _check_room(
     free = shutil.disk_usage(out).free
     if free < wanted:
         raise CheckpointError(
-            f"{out}: {free / 1e9:.1f} GB are free, but {wanted / 1e9:.1f} GB are needed"
+            f"{out}: {shown_size(free)} are free, but {shown_size(wanted)} are needed"
         )
 
 

@@ -22,13 +22,12 @@ from geneb_jax.files.texts import FileError
 from model_ports.catalog import FOLDER, Entry
 from model_ports.loading.assignment import Assignment, cast_dtype, fill_state, parameter_shapes
 from model_ports.loading.identity import weights_id
-from model_ports.loading.tensors import CheckpointError, Tensors
+from model_ports.loading.tensors import CheckpointError, Tensors, unfit
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
 FORMAT = 1  # version of the folder's layout; others are refused
 _SHOWN = 100  # letters of a value that is wrong
-_MOST_NAMED = 5  # parameters that do not fit; the others are counted
 _CHUNK_BYTES = 64 * 2**20  # a chunk is a file: few files, and slices that a mesh reads alone
 
 
@@ -159,12 +158,8 @@ def check_parameters(
         if stored.get(path) != wanted.get(path)
     ]
     if errors:
-        more = len(errors) - _MOST_NAMED
-        shown = errors[:_MOST_NAMED] + ([f"... and {more} more"] if more > 0 else [])
-        raise CheckpointError(
-            f"{folder / MANIFEST}: the checkpoint does not fit the port; convert it again:\n  "
-            + "\n  ".join(shown)
-        )
+        words = "the checkpoint does not fit the port and is to be converted again"
+        raise unfit(f"{folder / MANIFEST}: {words}", errors)
 
 
 def _shown(shapes: Mapping[str, tuple[int, ...]], path: str) -> str:

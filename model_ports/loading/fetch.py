@@ -205,7 +205,7 @@ def _take_in(entry: catalog.Entry, folder: Path) -> None:
         elif file["sha256"] and file_facts(path)["sha256"] != file["sha256"]:
             problems.append(words.format("its SHA-256 is not the published file's"))
     if problems:
-        raise HubError("these files are fetched by hand:\n  " + "\n  ".join(problems))
+        raise HubError(f"some files are fetched by hand: {'; '.join(problems)}")
     if not any(file["to"] == "config.json" for file in entry.files):
         text = json.dumps(entry.config, indent=1) + "\n"  # the authors have it in their code
         (folder / "config.json").write_text(text, encoding="utf-8")

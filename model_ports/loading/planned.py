@@ -126,7 +126,8 @@ def plan_checkpoint(
         try:
             assignments, equal = assign_tensors(rules, names, tensors, shapes), names.equal
         except CheckpointError as error:
-            raise CheckpointError(f"{folder}: {error}") from error
+            error.args = (f"{folder}: {error}",)
+            raise
         for note in names.notes:
             logging.warning("%s: %s", folder, note)
         identity = weights_id(checkpoint_facts(folder))

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,25 @@ _DEQUANTISE = "save the model dequantised (`model.dequantize().save_pretrained(.
 
 class CheckpointError(ValueError):
     """Raised for a checkpoint that is missing, incomplete or does not fit its config."""
+
+
+_LISTED = 3  # differences of a checkpoint that its error names; the others are counted
+
+
+def unfit(text: str, differences: Sequence[str]) -> CheckpointError:
+    """Returns the error of a checkpoint that differs from what it should be.
+
+    Args:
+        text: What does not fit, and what is to be done.
+        differences: All of them. The error names the first in its line; all are in its notes,
+            which tracebacks show.
+    """
+    listed = "; ".join(differences[:_LISTED])
+    more = len(differences) - _LISTED
+    error = CheckpointError(f"{text}: {listed}{f'; and {more} more' if more > 0 else ''}")
+    if more > 0:
+        error.add_note("\n".join(["all of them:", *differences]))
+    return error
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,15 @@ def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None):
     return shown.get()
 
 
-def test_weights_that_may_not_be_the_authors_are_shown_as_local(tmp_path):
-    assert f"{MODEL}:local" not in close(tmp_path / "a")
-    assert f"{MODEL}:local" in close(tmp_path / "b", f"{MODEL}:local", LOCAL_WEIGHTS)
+def test_weights_that_may_not_be_the_authors_have_another_name_in_tables_and_that_is_said(tmp_path):
+    assert "may not be the authors'" not in close(tmp_path / "a")
+    shown = close(tmp_path / "b", f"{MODEL}:local", LOCAL_WEIGHTS)
+    (row,) = (line for line in shown.splitlines() if line.startswith("│ "))
+    assert row.split()[1] == f"{MODEL}:local"
+    words = " ".join(shown.split())
+    assert f"'{MODEL}:local' is '{MODEL}' of the config and scores.csv: the folder's" in words
+    submission = json.loads((tmp_path / "b" / "submissions" / f"{MODEL}.json").read_text())
+    assert submission["model_id"] == f"{MODEL}:local"
 
 
 def test_a_submission_leaves_out_tasks_whose_records_were_changed(tmp_path, log):

@@ -14,6 +14,13 @@ def test_processes_that_are_not_valid_are_named(text):
         processes(text)
 
 
+@pytest.mark.parametrize("port", [0, 65536, 10**30])
+def test_ports_that_are_not_there_are_named(port):
+    with pytest.raises(ValueError, match=f"there is no port {port}; name one from 1 to 65535"):
+        processes(f"0/2@localhost:{port}")
+    assert processes("0/2@localhost:65535")
+
+
 @pytest.mark.parametrize(
     ("value", "valid", "hint"),
     [

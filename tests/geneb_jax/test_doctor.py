@@ -105,6 +105,12 @@ def test_threads_beyond_the_cores_are_said(monkeypatch):
     assert lines(doctor._linear_algebra)["BLAS"].mend == "set OMP_NUM_THREADS=0"
 
 
+def test_a_library_that_two_packages_bring_is_said_once(monkeypatch):
+    blas = {"user_api": "blas", "internal_api": "openblas", "num_threads": 1}
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: [blas, dict(blas)])
+    assert lines(doctor._linear_algebra)["BLAS"].found == "openblas with 1 threads"
+
+
 def test_workdirs_that_take_nothing_are_said(tmp_path, monkeypatch):
     file = tmp_path / "file"
     file.write_text("")

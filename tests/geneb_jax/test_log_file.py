@@ -24,6 +24,21 @@ def test_lines_from_before_a_workdir_was_begun_are_kept(tmp_path):
     assert lines(tmp_path)[3:] == ["ERROR ended: by SIGTERM"]
 
 
+def test_a_warning_is_said_once_in_a_run(tmp_path, caplog):
+    for _ in range(2):
+        with log_kept_for(tmp_path) as keep:
+            keep()
+            for name in ("a", "b", "a"):
+                logging.warning("%s is damaged", name)
+                logging.error("%s fails", name)
+    words = ["WARNING a is damaged", "ERROR a fails", "WARNING b is damaged", "ERROR b fails",
+             "ERROR a fails"]  # fmt: skip
+    assert lines(tmp_path) == words * 2
+    assert caplog.messages == [word.partition(" ")[2] for word in words * 2]
+    logging.warning("a is damaged")
+    assert len(caplog.messages) == 11
+
+
 def test_nothing_is_written_where_nothing_was_started(tmp_path):
     with pytest.raises(ValueError), log_kept_for(tmp_path):
         logging.warning("first")

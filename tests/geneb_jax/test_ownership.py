@@ -107,10 +107,20 @@ def test_a_workdir_that_nothing_came_into_is_removed(tmp_path):
     with owned(tmp_path / "new"):
         assert {path.name for path in (tmp_path / "new").iterdir()} == {LOCK, OWNER}
     assert not (tmp_path / "new").exists()
+    with owned(tmp_path / "deep" / "new"):
+        pass
+    assert not (tmp_path / "deep").exists()
     (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "notes").touch()
     with owned(tmp_path / "old"):
         pass
-    assert (tmp_path / "old").is_dir()
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["notes"]
+    with owned(tmp_path / "old"):
+        (tmp_path / "old" / "cells").mkdir()
+    assert (tmp_path / "old" / LOCK).exists()  # it is a workdir now
+    with owned(tmp_path / "old"):
+        pass
+    assert (tmp_path / "old" / LOCK).exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -157,10 +157,10 @@ def test_the_rate_of_products_is_not_kept_by_a_plan(tasks_dir, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (2.5e9, "2.5 GB")]
+    ("value", "shown"), [(0, "0 "), (999, "999 "), (1000, "1 k"), (2.5e9, "2.5 G")]
 )
 def test_amounts_have_three_digits(value, shown):
-    assert plan._amount(value, plan._BYTES) == shown
+    assert plan._amount(value, plan._OPERATIONS) == shown
 
 
 @pytest.mark.slow
@@ -185,3 +185,26 @@ def test_what_a_run_would_leave_out_or_replace_is_said(tasks_dir, tmp_path):
     plans, after = planned(config, tmp_path / "run")
     assert f"{GENA}: its scores on 'one' and 1 more tasks are of other weights" in after
     assert plans.loc[GENA, ["scored", "tasks"]].tolist() == [0, 2]
+
+
+def test_records_that_a_model_does_not_see_in_full_are_counted_by_task(tasks_dir, tmp_path):
+    rows = (tasks_dir / "two.csv").read_text().replace("ACGTA", "ACNTA")
+    (tasks_dir / "two.csv").write_text(rows)
+    _, text = planned(made(models="kmer-2", tasks_dir=str(tasks_dir)), tmp_path / "run")
+    words = "kmer-2: 18 records hold letters other than A, C, G and T, and no 2-mer with one is"
+    assert f"{words} counted: 18 of 18 in 'two'" in text
+
+
+@pytest.mark.slow
+def test_records_that_a_model_cuts_are_counted_by_task(tasks_dir, tmp_path):
+    text = (tasks_dir / "one.csv").read_text().splitlines()
+    sequence, rest = text[3].split(",", 1)
+    text[3] = f"{sequence * 200},{rest}"
+    (tasks_dir / "one.csv").write_text("\n".join(text) + "\n")
+    cutting = "dnabert2-no-flashattention"
+    checkpoints = tmp_path / "checkpoints"
+    shutil.copytree(GOLDEN / cutting, checkpoints / cutting)
+    (checkpoints / cutting / "meta.json").unlink()
+    config = made(models=cutting, tasks_dir=str(tasks_dir), checkpoints_dir=str(checkpoints))
+    _, text = planned(config, tmp_path / "run")
+    assert "1 records have more than 512 tokens and are cut there: 1 of 18 in 'one'" in text

@@ -26,6 +26,7 @@ ALLOWED = {
     "pooling": set(),
     "port": {"catalog", "tokenizers"},
     "running": {"contract", "pooling", "port"},
+    "screen_log": set(),
     "tokenizers": set(),
     "verification": {"catalog", "contract", "loading", "pooling", "port", "running"},
 }

@@ -1,9 +1,11 @@
 """Runs in which something fails, or that are ended: exit statuses, words, and what is kept."""
 
+import errno
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from geneb_jax.embedding import engine
 from geneb_jax.embedding.ports import PortSource
+from geneb_jax.files import atomic
 from geneb_jax.scoring import probing
 from geneb_jax.scoring.scores import read_scores
 from model_ports.exits import DONE, FAILED, INTERRUPTED, SOME_FAILED, WRONG
@@ -222,6 +225,54 @@ def test_a_task_whose_probes_fail_leaves_the_others_alone(command, tmp_path, cal
     assert len(calls) == 3  # the failed one alone
     assert set(read_scores(tmp_path / "run" / "scores.csv")["task"]) == set(TASKS)
     assert failures(tmp_path / "run") == []
+
+
+def test_a_disk_that_is_full_at_the_end_is_named_with_the_file(
+    command, tmp_path, call, monkeypatch
+):
+    real, run = atomic._sync, tmp_path / "run"
+
+    def full(path, flags):
+        if path.parent.name in ("tables", "figures"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, flags)
+
+    monkeypatch.setattr(atomic, "_sync", full)
+    done = command(*call, "--config.models=kmer-1")
+    assert done.returncode == FAILED
+    last = done.stderr.splitlines()[-1]
+    assert last == f"{run / 'figures' / 'scores.svg'}: cannot be written: No space left on device"
+    assert "Traceback" not in done.stderr + done.stdout
+    assert json.loads((run / "status.json").read_text())["state"] == "failed"
+    assert not list(run.rglob("*.tmp"))
+    monkeypatch.undo()
+    assert command(*call, "--config.models=kmer-1").returncode == DONE
+
+
+def test_a_run_that_is_not_started_leaves_no_folder(command, tmp_path, call, checkpoints):
+    call = (*call, f"--config.checkpoints_dir={checkpoints}", f"--config.models={TRUNCATED}")
+    before = set(tmp_path.rglob("*"))
+    new = (f"--workdir={tmp_path / 'deep' / 'run'}", "--config.peer_seconds=1")
+    elsewhere = f"--config.embeddings_dir={tmp_path / 'embeddings' / 'mine'}"
+    assert command(*call, *new, elsewhere).returncode == WRONG
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alone = f"--config.processes=0/2@127.0.0.1:{port}"
+    assert command(*call, *new, elsewhere, alone).returncode == WRONG
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_damaged_cell_is_named_once(command, tmp_path, call, capsys):
+    call = (*call, "--config.models=kmer-1,kmer-2")
+    assert command(*call).returncode == DONE
+    cell = next((tmp_path / "run" / "cells" / "kmer-2").rglob("*.json"))
+    whole = cell.read_bytes()
+    cell.write_bytes(b"{")
+    done = command(*call)
+    assert done.returncode == DONE and cell.read_bytes() == whole
+    assert done.stderr.count(f"{cell}: not JSON") == 1
+    assert (tmp_path / "run" / "log.txt").read_text().count(f"{cell}: not JSON") == 1
 
 
 def test_host_memory_that_runs_out_in_loading_fails_the_model(command, call, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 
 import pytest
 
@@ -29,6 +30,24 @@ def test_a_listing_names_models_and_failures(command, workdir):
     assert done.returncode == 0
     assert "kmer-1" in done.stdout and "kmer-2" in done.stdout
     assert "failed in the last run: M on mine: no class" in done.stdout
+
+
+@pytest.mark.parametrize("text", ['{"failures": [', '{"failures": 3}'])
+def test_a_damaged_record_of_the_last_run_is_named(command, workdir, text):
+    (workdir / "run.json").write_text(text)
+    done = command("workdir", workdir)
+    assert done.returncode == 0 and "kmer-1" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "what failed in the last run" in line]
+    assert len(lines) == 1 and lines[0].startswith(f"{workdir / 'run.json'}: ")
+    (workdir / "run.json").unlink()
+    assert "run.json" not in command("workdir", workdir).stdout
+
+
+def test_a_damaged_file_is_named_in_the_form_of_the_log(command, workdir):
+    cell = next((workdir / "cells").rglob("*.json"))
+    cell.write_text("{")
+    (line,) = command("workdir", workdir).stderr.splitlines()
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d {re.escape(str(cell))}: not JSON: .* as missing", line)
 
 
 def test_nothing_is_removed_without_yes(command, workdir):

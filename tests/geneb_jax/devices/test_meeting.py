@@ -211,6 +211,26 @@ def test_shares_and_jobs_are_dealt_once():
     assert given and len(given) == len(set(given))
 
 
+def test_a_model_that_a_process_cannot_check_is_not_waited_for_and_is_listed():
+    found, shares = {}, []
+
+    def unable(peer):
+        peer.agree(FACTS)
+        peer.tell("unable", model="m", problem="model 'm' failed (check): damaged")
+        peer.tell("unable", model="other", problem="the first lists it itself")
+        return peer.finish()
+
+    problems = []
+
+    def listing(first):
+        lead(found)(first)
+        problems.extend(other["problems"] for other in first.others())
+
+    both(listing, unable, work_on(shares))
+    assert found == SQUARES and shares == [2]
+    assert problems == [["model 'm' failed (check): damaged"], []]
+
+
 @pytest.mark.parametrize("dies", ["embed", "probe"])
 def test_the_work_of_a_process_that_dies_is_done_by_the_others(dies, caplog):
     found, shares = {}, []

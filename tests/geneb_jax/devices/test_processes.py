@@ -15,6 +15,7 @@ import jax
 import pandas as pd
 import pytest
 from etils import epath
+from golden_ports import GOLDEN
 
 from geneb_jax.devices import processes
 from geneb_jax.devices.processes import Process
@@ -283,11 +284,12 @@ def test_other_settings_are_named_to_all(six_tasks, tmp_path, count):
     last = count - 1
     runs = group(six_tasks, tmp_path, count, flags_of={last: ["--config.seeds=42"]})
     began = time.monotonic()
-    for code, output in [ended(run, began) for run in runs]:
+    outputs = [ended(run, began) for run in runs]
+    assert not list(tmp_path.iterdir())  # nothing was started
+    for code, output in outputs:
         assert code == 2
         assert f"{REFUSED}process {last} of {count} (number {runs[last].pid} on host" in output
         assert "config.seeds is (42,), and (13,) in the first process; start all" in output
-    assert not (tmp_path / "cells").exists()
 
 
 @pytest.mark.slow
@@ -323,6 +325,26 @@ def test_workdirs_may_be_each_process_s(six_tasks, alone, tmp_path):
     assert [code for code, _ in outputs] == [0, 0]
     assert (tmp_path / "a" / "scores.csv").read_bytes() == alone
     assert not (tmp_path / "b" / "cells").exists()
+
+
+@pytest.mark.slow
+def test_a_model_that_one_process_cannot_check_is_the_others_work(six_tasks, tmp_path):
+    name = MODELS[0].partition(":")[0]
+    for folder in ("whole", "cut"):
+        shutil.copytree(GOLDEN / name, tmp_path / folder / name)
+    file = tmp_path / "cut" / name / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    flags_of = {
+        number: [f"--config.checkpoints_dir={tmp_path / folder}", f"--config.models=kmer-3,{name}"]
+        for number, folder in enumerate(("whole", "cut"))
+    }
+    first, second = map(ended, group(six_tasks, tmp_path / "run", 2, flags_of=flags_of))
+    assert (first[0], second[0]) == (0, 0)
+    assert set(read_scores(tmp_path / "run" / "scores.csv")["model"]) == {"kmer-3", name}
+    (other,) = json.loads((tmp_path / "run" / "run.json").read_text())["processes"]
+    (problem,) = other["problems"]
+    assert problem.startswith(f"model '{name}' failed (check): {file}: not a readable safetensors")
+    assert "not done by other processes" in first[1] and "failed (check)" in first[1]
 
 
 @pytest.mark.slow

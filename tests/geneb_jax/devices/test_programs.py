@@ -93,3 +93,37 @@ def test_a_cache_that_takes_nothing_is_said(tmp_path, monkeypatch):
     programs.keep_programs(str(tmp_path / "file" / "inside"))
     assert len(said) == 1
     assert "not kept" in said[0][0]
+
+
+FULL = """
+import errno, os, sys, warnings
+from pathlib import Path
+import jax
+from geneb_jax.devices.programs import keep_programs
+from model_ports.screen_log import show_log
+
+def full(path, content):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+show_log()
+keep_programs(sys.argv[1])
+keep_programs(sys.argv[1])
+from etils import epath
+for kind in {type(epath.Path(".")), Path, type(Path("."))}:
+    kind.write_bytes = full
+for number in range(3):
+    jax.jit(lambda x: x + number)(1.0)
+warnings.warn("of somebody else")
+"""
+
+
+def test_a_full_folder_of_programs_is_said_once_in_a_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, timeout=300,
+        check=True, cwd=ROOT, env={"PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    ours, others = done.stderr.splitlines()[0], done.stderr.splitlines()[1:]
+    words = "some compiled programs are not kept, and are compiled again in the next run: OSError"
+    assert ours[9:].startswith(f"{tmp_path}: {words}")
+    assert "No space left on device" in ours
+    assert len(others) <= 2 and "UserWarning: of somebody else" in others[0]

@@ -10,7 +10,13 @@ from absl import logging as absl_logging
 import geneb_jax
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.embedding.kmers import KmerSource
-from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
+from geneb_jax.embedding.unseen import (
+    Finding,
+    by_model,
+    find_unseen,
+    say_unseen,
+    unseen_by_task,
+)
 from geneb_jax.tasks.task import Split, Task
 
 INFO = TaskInfo("mine", "mine", CUSTOM, CUSTOM)
@@ -40,7 +46,7 @@ def said(caplog):
 
 def test_kmers_tell_letters_that_they_skip_and_records_without_a_window():
     # No 3-mer: AC is short, NNGNN has none, ACNT none without N, and GURY none.
-    unknown, none = find_unseen(KmerSource("kmer-3", 3), [TASK])
+    unknown, none = find_unseen("kmer-3", KmerSource("kmer-3", 3).unseen, [TASK])
     assert (unknown.kind, unknown.count, unknown.records) == ("unknown letters", 3, 7)
     assert (unknown.letters, unknown.first) == ("NRUY", "train row 2")
     assert (none.kind, none.count, none.first) == ("no token", 4, "train row 2")
@@ -58,12 +64,12 @@ def test_kmers_tell_letters_that_they_skip_and_records_without_a_window():
 
 def test_rows_without_a_file_are_counted_from_one():
     task = replace(TASK, train=Split(["ACGT"], np.array([0])))
-    (finding,) = find_unseen(KmerSource("kmer-1", 1), [task])
+    (finding,) = find_unseen("kmer-1", KmerSource("kmer-1", 1).unseen, [task])
     assert (finding.count, finding.records, finding.first) == (1, 3, "test row 2")
 
 
 def test_a_line_for_each_model_task_and_kind(said):
-    findings = find_unseen(KmerSource("kmer-3", 3), [TASK])
+    findings = find_unseen("kmer-3", KmerSource("kmer-3", 3).unseen, [TASK])
     assert said(logging.WARNING, say_unseen, findings) == [
         "model 'kmer-3', task 'mine': 3 of 7 records (43 %) hold letters other than A, C, G and T, "
         "and no 3-mer with one is counted (N, R, U, Y; first: train row 2); see --config.letters",
@@ -115,3 +121,18 @@ def test_embed_warns_and_prepares(said):
     assert geneb_jax.embed("kmer-1", ["GugU"], letters="dna").tolist() == [[0, 0, 0.5, 0.5]]
     with pytest.raises(ValueError, match="letters is 'rna'; valid: as-is, upper, dna"):
         geneb_jax.embed("kmer-1", ["GU"], letters="rna")  # pyright: ignore[reportArgumentType]
+
+
+def test_what_one_model_does_not_see_is_told_by_task():
+    cut, none = "have more than 24 tokens and are cut there", "are too short"
+    findings = [
+        Finding("m", f"t{number}", "cut", cut, number, 1000, "train row 1", "")
+        for number in range(1, 8)
+    ]
+    findings.append(Finding("m", "t1", "no token", none, 1, 1000, "train row 9", ""))
+    most = ", ".join(f"{number} of 1,000 in 't{number}'" for number in (7, 6, 5, 4, 3))
+    assert list(unseen_by_task(findings)) == [
+        f"28 records {cut}: {most}, and more in 2 other tasks",
+        f"1 records {none}: 1 of 1,000 in 't1'",
+    ]
+    assert not list(unseen_by_task([]))

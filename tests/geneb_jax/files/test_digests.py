@@ -194,7 +194,7 @@ def test_a_large_file_is_told_of(weights, monkeypatch, caplog):
     told = []
     monkeypatch.setattr(digests.logging, "info", lambda text, *values: told.append(text % values))
     file_facts(weights)
-    assert told == [f"hashing {weights} (0.0 GB)"]
+    assert told == [f"hashing {weights} (3 B)"]
 
 
 def snapshot(root, blob, content):

@@ -12,5 +12,5 @@ def test_the_size_of_a_folder_counts_its_files(tmp_path):
 
 
 def test_sizes_stand_in_the_largest_unit():
-    shown = [shown_size(count) for count in (0, 1023, 1024, 3 * 2**19, 3 * 2**29, 2**41)]
-    assert shown == ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "1.5 GiB", "2048.0 GiB"]
+    shown = [shown_size(count) for count in (0, 1023, 1024, 3 * 2**19, 3 * 2**29, 2**41, 0.4)]
+    assert shown == ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "1.5 GiB", "2.0 TiB", "0 B"]

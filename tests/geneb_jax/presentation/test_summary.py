@@ -11,6 +11,7 @@ from geneb_jax.presentation.summary import (
     headline,
     print_failures,
     print_layers,
+    print_problems,
     print_speeds,
     print_table,
     print_unfinished_fits,
@@ -40,11 +41,22 @@ def test_speeds_say_what_is_known_and_what_is_not():
     unknown = SPEED | {"program_bytes": None}
     text = printed(print_speeds, {"slow": SPEED, "fast": fast, "bare": unknown})
     assert cells(text, "slow")[1:] == [
-        "1,234", "67,890", "4%", "0.250", "not known", "3 s", "1.50",
+        "1,234", "67,890", "4%", "0.250", "not known", "3 s", "1.4 GiB",
     ]  # fmt: skip
-    assert cells(text, "fast")[5:] == ["61%", "3 s", "70.00"]
+    assert cells(text, "fast")[5:] == ["61%", "3 s", "65.2 GiB"]
     assert cells(text, "bare")[5:] == ["not known", "3 s", "not known"]
     assert printed(print_speeds, {}) == ""
+
+
+def test_what_other_processes_could_not_do_is_listed():
+    name = "process 1 of 3 (number 7 on host b)"
+    able = {"process": 2, "name": "process 2 of 3", "lost": "", "problems": []}
+    problems = ["model 'm' failed (check): damaged"]
+    bad = {"process": 1, "name": name, "lost": f"{name} is lost: killed", "problems": problems}
+    text = printed(print_problems, [bad, able])
+    assert cells(text, "damaged") == [name, *problems]
+    assert cells(text, "is lost") == [name, "is lost: killed"]
+    assert printed(print_problems, [able]) == ""
 
 
 def test_the_best_hidden_state_is_named_beside_the_final_one():

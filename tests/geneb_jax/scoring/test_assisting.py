@@ -13,7 +13,7 @@ from geneb_jax.config import parse_config
 from geneb_jax.devices.meeting import First
 from geneb_jax.devices.processes import Process
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.failures import Failures
+from geneb_jax.failures import Failure, Failures
 from geneb_jax.scoring.assisting import assist
 from geneb_jax.scoring.evaluation import Evaluator, Workload, evaluate, representations_digest
 from geneb_jax.scoring.probing import Asked, from_json, probe
@@ -113,6 +113,19 @@ def test_a_model_that_cannot_be_loaded_is_told(tmp_path):
     ((kind, content),), _ = answers([Workload(cast(Any, Broken()), TASKS)], tmp_path)
     assert (kind, content["model"]) == ("unable", "broken")
     assert content["problem"] == "model 'broken' failed (load): its file is truncated"
+
+
+def test_models_that_cannot_be_checked_here_are_told_with_the_reason(source, tmp_path):
+    peer, failures = StubPeer(job(source, tmp_path, TASKS[1])), Failures()
+    failures.add(Failure("broken", "", "check", "its file is truncated"))
+    failures.add(Failure("kmer-2", TASKS[1].info.id, "check", "a record is too long"))
+    assist(ASKED, [Workload(source, TASKS[:1])], tmp_path, failures, cast(Any, peer))
+    refused = f"it cannot be run on task '{TASKS[1].info.id}' here: a record is too long"
+    assert peer.told == [
+        ("unable", {"model": "broken", "problem": "model 'broken' failed (check): its file is "
+                    "truncated"}),
+        ("unable", {"model": "kmer-2", "problem": f"model 'kmer-2': {refused}"}),
+    ]  # fmt: skip
 
 
 class StubFirst(First):

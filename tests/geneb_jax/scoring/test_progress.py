@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import socket
@@ -7,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from geneb_jax.failures import Failure, Failures
+from geneb_jax.files.atomic import WriteError
 from geneb_jax.scoring import progress as module
+from geneb_jax.scoring.outlook import Expected
 from geneb_jax.scoring.progress import STATUS, RunProgress, duration
 
 
@@ -39,7 +42,7 @@ def status(folder):
 def test_the_status_says_where_a_run_is(tmp_path, clock, progress):
     with progress.shown():
         assert not (tmp_path / STATUS).exists()
-        progress.begin(40)
+        progress.begin([Expected(1.0, 5.0, 7.0)] * 40)
         progress.next_model("some")
         progress.next_model("other")
         clock.now += 10
@@ -53,22 +56,23 @@ def test_the_status_says_where_a_run_is(tmp_path, clock, progress):
     assert found == {
         "state": "done", "model": "other", "number": 2, "models": 40, "stage": "embed",
         "unit": "records", "done": 250, "total": 1000, "compiling": "", "elapsed": 40.0,
-        "remaining": 90.0, "failures": 1, "process": os.getpid(), "host": socket.gethostname(),
+        "remaining": 0.0, "stage_remaining": 90.0,
+        "failures": 1, "process": os.getpid(), "host": socket.gethostname(),
     }  # fmt: skip
 
 
 def test_units_of_different_weight_are_projected_by_it(tmp_path, clock, progress):
     with progress.shown():
-        progress.begin(1)
+        progress.begin([Expected()])
         progress.stage("probe", 3, "tasks", 1000)
         assert progress._stage.remaining() is None
         progress.advance(1, 800)
         clock.now += 8
-    assert (status(tmp_path)["done"], status(tmp_path)["remaining"]) == (1, 2.0)
+    assert (status(tmp_path)["done"], status(tmp_path)["stage_remaining"]) == (1, 2.0)
 
 
 def test_a_stage_that_begins_during_a_look_is_of_the_next_look(tmp_path, clock, progress):
-    progress.begin(1)
+    progress.begin([Expected()])
     progress.stage("embed", 10, "records")
     progress.advance(5)
     clock.now += 7
@@ -81,7 +85,7 @@ def test_a_stage_that_begins_during_a_look_is_of_the_next_look(tmp_path, clock, 
     clock.monotonic = monotonic
     progress._write("running")
     found = status(tmp_path)
-    seen = [found[name] for name in ("stage", "done", "total", "unit", "remaining")]
+    seen = [found[name] for name in ("stage", "done", "total", "unit", "stage_remaining")]
     assert seen == ["embed", 5, 10, "records", 7.0]
     assert progress._stage.name == "probe"
 
@@ -91,7 +95,7 @@ def test_a_stage_that_begins_during_a_look_is_of_the_next_look(tmp_path, clock, 
 )
 def test_the_status_says_how_a_run_ended(tmp_path, progress, error, state):
     with pytest.raises(error), progress.shown():
-        progress.begin(1)
+        progress.begin([Expected()])
         raise error
     assert status(tmp_path)["state"] == state
 
@@ -101,7 +105,7 @@ def test_a_run_says_that_it_is_alive(tmp_path, monkeypatch, progress):
     alive = []
     monkeypatch.setattr(module, "sign_of_life", alive.append)
     with progress.shown():
-        progress.begin(1)
+        progress.begin([Expected()])
         deadline = time.monotonic() + 5
         while not alive and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -112,7 +116,7 @@ def test_a_run_says_that_it_is_alive(tmp_path, monkeypatch, progress):
 def test_a_line_a_minute_stands_where_there_is_no_terminal(clock, progress, monkeypatch):
     said = []
     monkeypatch.setattr(module.logging, "info", lambda form, *words: said.append(form % words))
-    progress.begin(40)
+    progress.begin([Expected(1.0, 5.0, 7.0)] * 40)
     progress.next_model("some")
     progress.stage("embed", 30000, "records")
     progress.advance(1200)
@@ -123,19 +127,43 @@ def test_a_line_a_minute_stands_where_there_is_no_terminal(clock, progress, monk
     progress._say()
     progress._say()
     assert said == [
-        "model 1 of 40, some; embed 1,200 of 30,000 records; 0:01:00 so far; about 0:24:00 left"
+        "model 1 of 40, some; embed 1,200 of 30,000 records, about 0:24:00; 0:01:00 so far, left: "
+        "not known"
     ]
     monkeypatch.setattr(module, "compiling", lambda: "8 x 512 tokens for 75 s")
     clock.now += 60
     progress._say()
-    assert said[-1].endswith("; 0:02:00 so far; compiling 8 x 512 tokens for 75 s")
+    assert said[-1].endswith(
+        "; embed 1,200 of 30,000 records, compiling 8 x 512 tokens for 75 s; 0:02:00 so far, left: "
+        "not known"
+    )
+
+
+def test_the_time_of_the_run_is_said_from_the_first_task_on(tmp_path, clock, progress):
+    progress.begin([Expected(1.0, 100.0, 40.0), Expected(1.0, 300.0, 40.0)])
+    for stage, weight, seconds in (("embed", 10, 30), ("probe", 40, 0)):
+        if stage == "embed":
+            progress.next_model("some")
+            clock.now += 5  # of loading
+        progress.stage(stage, 10, "", weight)
+        if stage == "embed":
+            progress.advance(10, 10)
+        clock.now += seconds
+    progress._write("running")
+    assert status(tmp_path)["remaining"] is None
+    progress.advance(1, 10)
+    clock.now += 4
+    progress._write("running")
+    # The rest of probing 12 s; the other model: 5 s of loading, 90 of embedding, 16 of probing.
+    assert status(tmp_path)["remaining"] == 12 + 5 + 90 + 16
+    assert progress._time(progress._stage) == "0:00:39 so far, left: about 0:02:03"
 
 
 def test_a_terminal_shows_the_run_and_the_stage(tmp_path, clock):
     console = Console(force_terminal=True, width=120, file=(tmp_path / "screen").open("w+"))
     progress = RunProgress(console, Failures(), tmp_path)
     with progress.shown():
-        progress.begin(40)
+        progress.begin([Expected(1.0, 5.0, 7.0)] * 40)
         progress.next_model("some")
         progress.stage("probe", 100, "tasks")
         progress.advance(25)
@@ -143,15 +171,29 @@ def test_a_terminal_shows_the_run_and_the_stage(tmp_path, clock):
     console.file.seek(0)
     text = console.file.read()
     assert "model 1 of 40, some" in text and "0:01:00 so far" in text
-    assert "probe" in text and "25 of 100 tasks, about 0:03:00 left" in text
+    assert "probe" in text and "25 of 100 tasks, about 0:03:00" in text
 
 
 def test_a_status_that_cannot_be_written_is_said_once(tmp_path, caplog, progress):
     (tmp_path / STATUS).mkdir()
     with progress.shown():
-        progress.begin(1)
+        progress.begin([Expected()])
         progress._write("running")
-    assert caplog.text.count("is written no more: cannot be written: ") == 1
+        progress._write("running")
+    assert caplog.text.count("status.json is not up to date: cannot be written: Is a d") == 1
+
+
+def test_the_end_is_written_over_the_status_where_the_disk_is_full(tmp_path, progress, monkeypatch):
+    def full(path, *_, **__):
+        raise WriteError(errno.ENOSPC, "cannot be written: No space left on device", str(path))
+
+    with pytest.raises(WriteError), progress.shown():
+        progress.begin([Expected()])
+        progress._write("running")
+        (tmp_path / STATUS).write_text((tmp_path / STATUS).read_text() + " " * 100)
+        monkeypatch.setattr(module, "write_whole", full)
+        module.write_whole(tmp_path / "tables" / "leaderboard.csv")
+    assert status(tmp_path)["state"] == "failed"
 
 
 def test_durations():
