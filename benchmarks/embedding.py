@@ -32,7 +32,7 @@ import numpy as np
 
 from benchmarks import long_families
 from benchmarks.embedding_case import Case
-from benchmarks.embedding_engine import FIXTURES, draw_records, run, write_case
+from benchmarks.embedding_engine import draw_records, fixture, run, write_case
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 
@@ -106,7 +106,7 @@ def print_table(names: Sequence[str]) -> None:
 
 def print_model(model_id: str, dtype: str, count: int, length: int | None) -> None:
     """Prints the figures of the engine alone."""
-    port = random_port(catalog.get(model_id), FIXTURES / model_id, dtype=dtype)
+    port = random_port(catalog.get(model_id), fixture(model_id), dtype=dtype)
     limit = port.preset.max_tokens
     row, _ = run(port, draw_records(model_id, count, port.config.vocab_size, limit, length))
     rate, seconds = row["flop"] / row["seconds"], row["seconds"]

@@ -33,6 +33,7 @@ from model_ports.loading.ports import load_port
 from model_ports.port import Port
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
+MORE_FIXTURES = FIXTURES.with_name("golden_more")  # of models beyond the paper's 40
 # Has the lengths of a model whose tokenizer was not counted: most of those are byte-pair
 # encodings, as DNABERT-2's is.
 _LIKE = "dnabert2-no-flashattention"
@@ -53,11 +54,23 @@ class TokenIds:
         return [self.ids[int(number)][:max_tokens] for number in sequences]
 
 
+def fixture(model_id: str) -> Path:
+    """The folder of a model's conformance fixture."""
+    return (MORE_FIXTURES if model_id in catalog.more() else FIXTURES) / model_id
+
+
+def models_beyond() -> list[str]:
+    """The models beyond the paper's 40 that have a fixture."""
+    return [
+        name for name, model in catalog.more().items() if model.entry and fixture(name).is_dir()
+    ]
+
+
 def write_case(case: Case, folder: Path) -> None:
     """Writes the checkpoint, weights random by the family's initialisers, and the records."""
     entry = catalog.get(case.model_id)
     unwanted = shutil.ignore_patterns("meta.json", "*cases.json", "full_*", "golden.npz")
-    shutil.copytree(FIXTURES / entry.id, folder, dirs_exist_ok=True, ignore=unwanted)
+    shutil.copytree(fixture(entry.id), folder, dirs_exist_ok=True, ignore=unwanted)
     config = {**entry.config, **case.changes}
     (folder / "config.json").write_text(json.dumps(config))
     save_file(_random_checkpoint(entry, config), folder / "model.safetensors")

@@ -1,4 +1,4 @@
-"""The convolution, state-space and hybrid families beside straightforward PyTorch.
+"""The convolution, state-space and hybrid families, and later ones, beside straightforward PyTorch.
 
     python -m benchmarks.long_families
 
@@ -27,7 +27,7 @@ import jax
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.embedding_engine import FIXTURES
+from benchmarks.embedding_engine import fixture
 from model_ports import catalog
 from model_ports.contract.family import FINAL, View
 from model_ports.loading.planned import plan_checkpoint
@@ -66,6 +66,9 @@ CASES = (
     Case("PlantCaduceus_l32", 1),
     Case("eccdnamamba_weights", 1),
     Case("JanusDNA_72_w", 4, "num_hidden_layers", (1024,)),
+    Case("NTv3_8M_pre", 1, "num_layers"),
+    Case("borzoi-replicate-0", 1, "depth", (300,)),
+    Case("flashzoi-replicate-0", 1, "depth", (300,)),
     Case("enformer-official-rough", 1, "depth", (300,)),
     Case("space", 1, "depth", (300,)),
 )
@@ -93,7 +96,7 @@ def _random_tensor(name: str, shape: tuple[int, ...], rng: np.random.Generator) 
 
 def write_checkpoint(case: Case, folder: Path) -> None:
     """Writes config.json, tokenizer files and random tensors of the case's small model."""
-    source = FIXTURES / case.model_id
+    source = fixture(case.model_id)
     shutil.copytree(source, folder, dirs_exist_ok=True)
     (folder / "meta.json").unlink()
     if not case.layers:
@@ -106,7 +109,7 @@ def write_checkpoint(case: Case, folder: Path) -> None:
     tiny = load_file(source / "model.safetensors")
     rng, tensors = np.random.default_rng(0), {}
     for name, shape in shapes.items():
-        layer = re.search(r"(?:layers|transformer)\.(\d+)\.", name)
+        layer = re.search(r"(?:layers|transformer|transformer_blocks)\.(\d+)\.", name)
         if layer and int(layer[1]) >= case.layers:
             continue
         if name.endswith("complement_map"):
@@ -114,7 +117,9 @@ def write_checkpoint(case: Case, folder: Path) -> None:
             tensors[name] = np.array([pairs[i] for i in sorted(pairs)], np.int64)
         elif name in tiny and not np.issubdtype(tiny[name].dtype, np.floating):
             tensors[name] = np.zeros(shape, np.int64)
-        elif not re.match(r"_trunk|_heads|model\.(heads|tracks)|.*lm_head\.", name):
+        elif not re.match(
+            r"_trunk|_heads|model\.(heads|tracks)|.*lm_head\.|(human|mouse)_head", name
+        ):
             tensors[name] = _random_tensor(name, tuple(shape), rng)
     save_file(tensors, folder / "model.safetensors")
 

@@ -14,7 +14,7 @@ import time
 import jax
 import numpy as np
 
-from benchmarks.embedding_engine import FIXTURES
+from benchmarks.embedding_engine import fixture, models_beyond
 from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import abstract_port, load_port
@@ -40,7 +40,7 @@ def embeddings(port: Port, encoded: list[np.ndarray], groups: list[list[int]], e
 
 def measure(model_id: str) -> tuple[float, float]:
     """Largest relative change with batch and bucket, and lowest bfloat16 cosine."""
-    folder = FIXTURES / model_id
+    folder = fixture(model_id)
     records = json.loads((folder / "cases.json").read_text())["sequences"]
     port = load_port(plan_checkpoint(catalog.get(model_id), folder))
     encoded = tokenize(port, records)
@@ -63,7 +63,7 @@ def measure(model_id: str) -> tuple[float, float]:
 def compile_seconds(model_id: str, depth: int) -> float:
     """Time to compile the full-size forward at another depth, weights abstract."""
     port = abstract_port(
-        catalog.get(model_id), FIXTURES / model_id, fields={"num_hidden_layers": depth}
+        catalog.get(model_id), fixture(model_id), fields={"num_hidden_layers": depth}
     )
     rows, length = SHAPE
     inputs = {
@@ -79,10 +79,10 @@ def compile_seconds(model_id: str, depth: int) -> float:
 def main() -> None:
     """Prints both tables."""
     print(f"{'model':50s} {'change':>8s} {'bf16 cosine':>12s}")
-    for entry in catalog.entries().values():
-        if entry.ported:
-            change, cosine = measure(entry.id)
-            print(f"{entry.id:50s} {change:8.1e} {cosine:12.5f}", flush=True)
+    ported = [entry.id for entry in catalog.entries().values() if entry.ported]
+    for model_id in [*ported, *models_beyond()]:
+        change, cosine = measure(model_id)
+        print(f"{model_id:50s} {change:8.1e} {cosine:12.5f}", flush=True)
     print(f"\ncompile time of {DEEP}, batch {SHAPE[0]} x {SHAPE[1]} tokens")
     for depth in DEPTHS:
         print(f"{depth:3d} layers {compile_seconds(DEEP, depth):6.2f} s", flush=True)

@@ -5,22 +5,23 @@
 
 First the engine is measured, warm, with some models (of each family the smallest one, or those
 named) at full size, with random weights, on records of the benchmark's token lengths. Then all 40
-are projected: the operations of their matrix products and convolutions on every record of the 100
-tasks (`geneb_jax.tasks.sizes`, train and test; none is counted as embedded for another task), over
-the operations a second that the model reached, or the measured model of its family that is nearest
-in size. Padding, some per cent of a full run, is not in it. Models of families that were not
-measured, or do not fit into memory, are left out, and said to be.
+are projected, and apart from them the models beyond the paper's that have a fixture: the operations
+of their matrix products and convolutions on every record of the 100 tasks
+(`geneb_jax.tasks.sizes`, train and test; none is counted as embedded for another task), over the
+operations a second that the model reached, or the measured model of its family that is nearest in
+size. Padding, some per cent of a full run, is not in it. Models of families that were not measured,
+or do not fit into memory, are left out, and said to be.
 """
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import log
 
 import jax
 import numpy as np
 
-from benchmarks.embedding_engine import FIXTURES, draw_records, length_mix, run
+from benchmarks.embedding_engine import draw_records, fixture, length_mix, models_beyond, run
 from geneb_jax.devices.capacity import out_of_memory, peak_bytes
 from geneb_jax.devices.flop import matrix_flop
 from geneb_jax.tasks.sizes import published_sizes
@@ -34,7 +35,7 @@ _POINTS = 6  # lengths at which a model's operations are counted; between them t
 
 def flop_per_record(model_id: str) -> float:
     """Operations of a model's matrix products and convolutions on a record, without padding."""
-    port = abstract_port(catalog.get(model_id), FIXTURES / model_id)
+    port = abstract_port(catalog.get(model_id), fixture(model_id))
     lengths, share = length_mix(model_id)
     lengths = np.minimum(lengths, port.preset.max_tokens or lengths)
     points = np.unique(np.quantile(lengths, np.linspace(0, 1, _POINTS)).astype(int))
@@ -55,7 +56,7 @@ def measure(model_id: str, dtype: str, count: int) -> float | None:
     dtype = catalog.get(model_id).dtype if dtype == "auto" else dtype
     start = time.perf_counter()
     try:
-        port = random_port(catalog.get(model_id), FIXTURES / model_id, dtype=dtype)
+        port = random_port(catalog.get(model_id), fixture(model_id), dtype=dtype)
         records = draw_records(model_id, count, port.config.vocab_size, port.preset.max_tokens)
         row, _ = run(port, records)
     except jax.errors.JaxRuntimeError as error:
@@ -88,16 +89,17 @@ def nearest(entry: catalog.Entry, rates: Mapping[str, float]) -> str | None:
 
 def smallest_models() -> list[str]:
     """The smallest model of each family."""
-    largest_first = catalog.entries().values()
+    models = map(catalog.get, [*catalog.entries(), *models_beyond()])
+    largest_first = sorted(models, key=lambda entry: -entry.params)
     return list({entry.family: entry.id for entry in largest_first}.values())
 
 
-def project(rates: Mapping[str, float]) -> None:
-    """Prints what all records take with each model, and the sum."""
+def project(rates: Mapping[str, float], model_ids: Sequence[str]) -> None:
+    """Prints what all records take with each of some models, and the sum."""
     records = sum(size.train + size.test for size in published_sizes())
     print(f"\n{'':50s} GFLOP/record  records/s     hours  at the rate of")
     total, left_out = 0.0, []
-    for entry in catalog.entries().values():
+    for entry in map(catalog.get, model_ids):
         like = nearest(entry, rates)
         if like is None:
             left_out.append(entry.id)
@@ -119,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    choices = list(catalog.entries())
+    choices = [*catalog.entries(), *models_beyond()]
     parser.add_argument(
         "--models", nargs="+", default=smallest_models(), choices=choices, metavar="ID"
     )
@@ -130,7 +132,9 @@ def main() -> None:
         f"{'':50s} {'':8s} records/s  tokens/s  padding  waits  TFLOP/s of matmul peak GiB seconds"
     )
     rates = {name: measure(name, options.dtype, options.records) for name in options.models}
-    project({name: rate for name, rate in rates.items() if rate is not None})
+    found = {name: rate for name, rate in rates.items() if rate is not None}
+    project(found, list(catalog.entries()))
+    project(found, models_beyond())
 
 
 if __name__ == "__main__":

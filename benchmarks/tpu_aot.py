@@ -4,8 +4,9 @@
     python -m benchmarks.tpu_aot
 
 No TPU is needed: libtpu compiles ahead of time for the chips of a topology. Of each family the
-largest model is compiled at full size, in bfloat16, for records of 512 tokens or its own input
-size, parameters split over as few chips as hold them; then the probe fits, in the float64 of a
+largest model, and each one beyond the paper's 40 that has a fixture, is compiled at full size, in
+bfloat16, for records of 512 tokens or its own input size, parameters split over as few chips as
+hold them; then the probe fits, in the float64 of a
 run, rows spread over all chips. A line has the seconds it took to compile, the memory of one chip
 (arguments and results; temporaries) and the compiler's cost analysis of one chip: floating-point
 operations and bytes moved, in which a loop's body, such as one layer of many, counts once. What
@@ -27,7 +28,7 @@ import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from benchmarks.embedding_engine import FIXTURES
+from benchmarks.embedding_engine import fixture, models_beyond
 from geneb_jax.embedding.batches import batch_size
 from model_ports import catalog
 from model_ports.contract.family import DATA, MODEL
@@ -62,7 +63,7 @@ def topology_devices(name: str) -> np.ndarray:
 
 
 def largest_models() -> list[str]:
-    """The largest model of each family."""
+    """The largest of the paper's models of each family."""
     found: dict[str, str] = {}
     for entry in catalog.entries().values():
         found.setdefault(entry.family, entry.id)
@@ -79,7 +80,7 @@ def sharing_chips(parameter_bytes: int, chips: int) -> int:
 
 def laid_out(model_id: str, dtype: str, devices: np.ndarray) -> Port:
     """A full-size model as shapes, laid out on devices that need not be there."""
-    folder = FIXTURES / model_id
+    folder = fixture(model_id)
     parameters = jax.tree.leaves(abstract_port(catalog.get(model_id), folder, dtype=dtype).state)
     size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in parameters)
     mesh = Mesh(devices.reshape(-1, sharing_chips(size, devices.size)), (DATA, MODEL))
@@ -159,7 +160,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="*", default=largest_models(), metavar="ID")
+    parser.add_argument(
+        "--models", nargs="*", default=[*largest_models(), *models_beyond()], metavar="ID"
+    )
     parser.add_argument("--probes", nargs="*", default=probes, choices=probes)
     parser.add_argument("--topologies", nargs="+", default=TOPOLOGIES)
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))

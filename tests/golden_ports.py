@@ -1,4 +1,4 @@
-"""The conformance fixtures in tests/golden, and the ports of their checkpoints."""
+"""The conformance fixtures in tests/golden and tests/golden_more, and their checkpoints' ports."""
 
 import functools
 import json
@@ -14,18 +14,23 @@ from model_ports.loading.ports import load_port
 from model_ports.port import Port
 
 GOLDEN = Path(__file__).parent / "golden"
-FIXTURES = sorted(path.name for path in GOLDEN.iterdir() if (path / "meta.json").is_file())
+MORE = GOLDEN.with_name("golden_more")
+FIXTURES, MORE_FIXTURES = (
+    sorted(path.name for path in root.iterdir() if (path / "meta.json").is_file())
+    for root in (GOLDEN, MORE)
+)
+FOLDERS = {name: GOLDEN / name for name in FIXTURES} | {name: MORE / name for name in MORE_FIXTURES}
 
 
 @functools.cache
 def golden_port(model_id: str, dtype: str = "float32") -> Port:
     """Returns the port of a fixture under the corrected preset, loaded once a process."""
-    return load_port(plan_checkpoint(catalog.get(model_id), GOLDEN / model_id), dtype)
+    return load_port(plan_checkpoint(catalog.get(model_id), FOLDERS[model_id]), dtype)
 
 
 def golden_records(model_id: str) -> list[str]:
     """Returns the records of a fixture."""
-    return json.loads((GOLDEN / model_id / "cases.json").read_text())["sequences"]
+    return json.loads((FOLDERS[model_id] / "cases.json").read_text())["sequences"]
 
 
 def change_tensors(folder: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:

@@ -114,6 +114,24 @@ class Fields:
             raise _error(name, values, mend)
         return tuple(map(int, values))
 
+    def sizes(
+        self, name: str, *, length: int, most: int = SIZES, absent: tuple[int, ...] | None = None
+    ) -> tuple[int, ...]:
+        """Returns a list of `length` whole numbers of 1 to `most`.
+
+        Raises:
+            FieldError: It is absent or anything else.
+        """
+        _, values = self._value((name,), absent)
+        if (
+            not isinstance(values, list | tuple)
+            or len(values) != length
+            or not all(_is_count(value, 1, most) for value in values)
+        ):
+            mend = f"it must be a list of {length} whole numbers from 1 to {most}"
+            raise _error(name, values, mend)
+        return tuple(map(int, values))
+
     def divisor(self, *names: str, of: str, whole: int, absent: int | None = None) -> int:
         """Returns a whole number that divides `whole`, the value of the field `of`.
 

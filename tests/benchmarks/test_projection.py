@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.embedding_engine import length_mix
+from benchmarks.embedding_engine import length_mix, models_beyond
 from benchmarks.projection import flop_per_record, nearest, project, smallest_models
 from model_ports import catalog
 
@@ -17,7 +17,8 @@ def test_operations_of_a_record_are_those_of_its_tokens_and_attention():
 
 
 def test_models_are_projected_from_the_nearest_measured_one_of_their_family():
-    assert len(smallest_models()) == len({e.family for e in catalog.entries().values()})
+    known = map(catalog.get, [*catalog.entries(), *models_beyond()])
+    assert len(smallest_models()) == len({entry.family for entry in known})
     rates = {SMALL: 1e12, "nucleotide-transformer-2.5b-multi-species": 2e12}
     assert nearest(catalog.get("nucleotide-transformer-v2-100m-multi-species"), rates) == SMALL
     assert nearest(catalog.get("agro-nucleotide-transformer-1b"), rates) == list(rates)[1]
@@ -26,7 +27,8 @@ def test_models_are_projected_from_the_nearest_measured_one_of_their_family():
 
 @pytest.mark.slow
 def test_hours_follow_from_operations_and_rate(capsys):
-    project({"caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3": 1e12})
+    rates = {"caduceus-ph_seqlen-1k_d_model-256_n_layer-4_lr-8e-3": 1e12}
+    project(rates, list(catalog.entries()))
     *_, total, left_out = capsys.readouterr().out.splitlines()
     models = [e.id for e in catalog.entries().values() if e.family == "caduceus"]
     flop = sum(map(flop_per_record, models))

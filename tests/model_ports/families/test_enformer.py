@@ -6,7 +6,8 @@ import pytest
 from golden_ports import GOLDEN, golden_port
 
 from model_ports.contract.family import FINAL
-from model_ports.families.enformer import position_features, reached_bins, window_length
+from model_ports.families.enformer import position_features, window_length
+from model_ports.layers.padded_input import reached_bins
 from model_ports.loading.planned import abstract_model
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, padded_length, tokenize
@@ -68,7 +69,7 @@ def test_window_is_the_smallest_that_is_exact(model_id):
     for size in range(1, full, 37):
         length = window_length(port.config, full, size)
         left = (full - size) // 2 if port.config.space else 0
-        first, last = reached_bins(port.config, left, left + size - 1)
+        first, last = reached_bins(port.config.convolutions, left, left + size - 1)
         reach = (last - max(first, 0) + 1) * bin_size
         assert length == full or reach < length
         assert length <= max(8 * bin_size, 3 * reach + 12 * bin_size) or length == full

@@ -7,7 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden_ports import FIXTURES, GOLDEN, golden_port, golden_records
+from golden_ports import (
+    FIXTURES,
+    FOLDERS,
+    GOLDEN,
+    MORE_FIXTURES,
+    golden_port,
+    golden_records,
+)
 
 from geneb_jax.devices.flop import matrix_flop
 from model_ports import catalog
@@ -18,6 +25,7 @@ from model_ports.running.records import collate, padded_length, tokenize
 from model_ports.verification.verify import Difference, verify
 
 PORTED = [entry.id for entry in catalog.entries().values() if entry.ported]
+WHOLE = [*catalog.entries().values(), *(m.entry for m in catalog.more().values() if m.entry)]
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
@@ -29,10 +37,10 @@ def kind(model_id: str) -> tuple:
 
 
 # The first model of each kind; what compiles long and differs by kind alone is slow for the others.
-FIRST = {kind(model_id): model_id for model_id in reversed(FIXTURES)}
+FIRST = {kind(model_id): model_id for model_id in reversed(FOLDERS)}
 BY_KIND = [
     model_id if model_id in FIRST.values() else pytest.param(model_id, marks=pytest.mark.slow)
-    for model_id in FIXTURES
+    for model_id in FOLDERS
 ]
 
 # By family: the fields of config.json that make it of twice as many blocks of the same kinds.
@@ -42,10 +50,12 @@ DEPTHS = {
         ({"num_hidden_layers": 3}, {"num_hidden_layers": 6}),
     ),
     **dict.fromkeys(("caduceus", "hyena", "mamba2"), ({"n_layer": 3}, {"n_layer": 6})),
-    "enformer": ({"depth": 3}, {"depth": 6}),
+    **dict.fromkeys(("enformer", "glm2"), ({"depth": 3}, {"depth": 6})),
     "gpt2": ({"num_layers": 3}, {"num_layers": 6}),
     "janusdna": ({"config": {"num_hidden_layers": 8}}, {"config": {"num_hidden_layers": 16}}),
     "olmo": ({"n_layers": 3}, {"n_layers": 6}),
+    "borzoi": ({"depth": 3}, {"depth": 6}),
+    "ntv3": ({"num_downsamples": 1, "num_layers": 1}, {"num_downsamples": 1, "num_layers": 4}),
     "striped_hyena": (
         {"num_layers": 3, "hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
         {"num_layers": 6, "hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
@@ -57,7 +67,7 @@ def test_every_port_has_a_fixture():
     assert set(FIXTURES) == set(PORTED)
 
 
-@pytest.mark.parametrize("entry", catalog.entries().values(), ids=lambda entry: entry.id)
+@pytest.mark.parametrize("entry", WHOLE, ids=lambda entry: entry.id)
 def test_a_family_says_how_its_models_are_batched(entry: catalog.Entry):
     assert family(entry.family).BATCHING == entry.preset("corrected").batching
     assert family(entry.family).BATCHING in catalog.BATCHINGS
@@ -144,14 +154,17 @@ def test_bfloat16_stays_close_to_float32(model_id: str):
 
 @pytest.mark.parametrize("model_id", BY_KIND)
 def test_a_bfloat16_port_multiplies_in_bfloat16(model_id: str):
-    """At full size; what stays float32 beside it are the products of scans and of gates."""
-    port = abstract_port(catalog.get(model_id), GOLDEN / model_id, dtype="bfloat16")
+    """At full size; what stays float32 beside it are the products of scans and of gates.
+
+    They are most of all in PlantCAD2, 12 %, whose blocks have no feed-forward.
+    """
+    port = abstract_port(catalog.get(model_id), FOLDERS[model_id], dtype="bfloat16")
     length = padded_length(port, min(64, port.config.max_tokens or 64))
     inputs = collate(port, [np.zeros(1, np.int32)], length)
     program = embedder(port).trace(port.state, inputs).jaxpr.jaxpr  # pyright: ignore (jitted)
     routed = {"JanusDNA_72_w", "JanusDNA_72_wo", "space"}  # experts change with the last digits
     share = matrix_flop(program, "float32") / matrix_flop(program)
-    assert share == 1 if model_id in routed else share < 0.1
+    assert share == 1 if model_id in routed else share < 0.15
 
 
 @pytest.mark.parametrize("model_id", ["gpt2_gene_v1", "dna_gpt3b_m", "GROVER", "genomics-fm"])
@@ -171,7 +184,7 @@ LONG_TO_COMPILE = ("JanusDNA_72_w", "space")
     [pytest.param(m, marks=pytest.mark.slow) if m in LONG_TO_COMPILE else m for m in BY_KIND],
 )
 def test_tiny_random_model_embeds(model_id: str):
-    port = random_port(catalog.get(model_id), GOLDEN / model_id, tiny=True, seed=1)
+    port = random_port(catalog.get(model_id), FOLDERS[model_id], tiny=True, seed=1)
     assert sum(leaf.size for leaf in jax.tree.leaves(port.state)) < 1e7
     encoded = tokenize(port, ["ACGTTAGCCA" * 6, "TTGACA" * 4])
     rows = [collate(port, [ids], padded_length(port, len(ids))) for ids in encoded]
@@ -179,14 +192,14 @@ def test_tiny_random_model_embeds(model_id: str):
     first, second = (np.asarray(embed(port.state, inputs))[0] for inputs in rows)
     assert np.isfinite(first).all()
     assert not np.allclose(first, second)
-    other = random_port(catalog.get(model_id), GOLDEN / model_id, tiny=True, seed=2)
+    other = random_port(catalog.get(model_id), FOLDERS[model_id], tiny=True, seed=2)
     assert not np.allclose(first, embed(other.state, rows[0])[0])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_id", PORTED)
+@pytest.mark.parametrize("model_id", FOLDERS)
 def test_full_size_forward_exports_for_every_platform(model_id: str):
-    port = abstract_port(catalog.get(model_id), GOLDEN / model_id)
+    port = abstract_port(catalog.get(model_id), FOLDERS[model_id])
     preset = port.preset
     assert sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(port.state)) > 1e6
     length = preset.max_tokens if preset.batching == "fixed" else min(512, preset.max_tokens or 512)
@@ -201,13 +214,16 @@ def test_full_size_forward_exports_for_every_platform(model_id: str):
     assert vector.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("family_name", sorted({e.family for e in catalog.entries().values()}))
-def test_the_program_grows_with_the_kinds_of_block_only(family_name: str):
-    entry = next(e for e in catalog.entries().values() if e.family == family_name)
+@pytest.mark.parametrize(
+    "model_id",
+    sorted({*{catalog.get(m).family: m for m in reversed(FOLDERS)}.values(), *MORE_FIXTURES}),
+)
+def test_the_program_grows_with_the_kinds_of_block_only(model_id: str):
+    entry = catalog.get(model_id)
     lines, layers = [], []
-    for depth in DEPTHS[family_name]:
-        fields = {**family(family_name).TINY, **depth}
-        port = abstract_port(entry, GOLDEN / entry.id, fields=fields)
+    for depth in DEPTHS[entry.family]:
+        fields = {**family(entry.family).TINY, **depth}
+        port = abstract_port(entry, FOLDERS[model_id], fields=fields)
         inputs = collate(port, [np.zeros(1, np.int32)], padded_length(port, 16))
         lowered = embedder(port).lower(port.state, inputs)
         lines.append(len(lowered.as_text().splitlines()))
