@@ -115,20 +115,35 @@ class Fields:
         return tuple(map(int, values))
 
     def sizes(
-        self, name: str, *, length: int, most: int = SIZES, absent: tuple[int, ...] | None = None
+        self,
+        name: str,
+        *,
+        length: int | None = None,
+        most: int = SIZES,
+        absent: tuple[int, ...] | None = None,
+        repeated: bool = False,
     ) -> tuple[int, ...]:
-        """Returns a list of `length` whole numbers of 1 to `most`.
+        """Returns a list of whole numbers of 1 to `most`, which may be equal.
+
+        Args:
+            name: The field.
+            length: How many there must be; None: any, but at least one.
+            most: The largest.
+            absent: What the original takes where the field is not there; None: it is refused.
+            repeated: Whether a number alone stands for `length` equal ones.
 
         Raises:
             FieldError: It is absent or anything else.
         """
         _, values = self._value((name,), absent)
+        if repeated and length and _is_count(values, 1, most):
+            values = [values] * length
         if (
             not isinstance(values, list | tuple)
-            or len(values) != length
+            or len(values) != (length or len(values) or 1)
             or not all(_is_count(value, 1, most) for value in values)
         ):
-            mend = f"it must be a list of {length} whole numbers from 1 to {most}"
+            mend = f"it must be a list of {length or 'some'} whole numbers from 1 to {most}"
             raise _error(name, values, mend)
         return tuple(map(int, values))
 

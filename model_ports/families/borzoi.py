@@ -1,7 +1,7 @@
 """Borzoi (Linder et al. 2025) and Flashzoi (Hingerl et al. 2025): a U-Net around a transformer.
 
-Letters of shapes: B batch, L length in bases, N bins of 128 bases, D width, C channels, F features
-of a distance.
+Letters of shapes: B batch, L length in bases, N bins of 128 bases, D width, C channels, W width of
+a kernel, F features of a distance.
 
 Original: johahi's borzoi-pytorch. Every record stands in the middle of an input of the model's
 length, whose other bases are unknown and real context: there is no mask. The embedding is of the
@@ -10,6 +10,7 @@ sees padding alone, so it runs only on a window around the record (`window_lengt
 strip of padding gives all other bins.
 """
 
+import functools
 from dataclasses import dataclass
 
 import jax
@@ -32,7 +33,6 @@ from model_ports.contract.weights import (
 from model_ports.layers import padded_input
 from model_ports.layers.attention import attend, split_heads
 from model_ports.layers.convolution_blocks import ConvolutionBlock, FeedForward
-from model_ports.layers.convolutions import short_centred_convolution
 from model_ports.layers.dense import ACTIVATIONS, layer_norm, linear
 from model_ports.layers.padded_input import all_bins, bin_size, strip_length, window_start
 from model_ports.layers.positions import rotary_table, rotate_front
@@ -115,8 +115,11 @@ class Config:
             if heads % 2 or width % heads:
                 raise fields.refuse("heads", f"it must be even and divide dim, which is {width}")
             if turned % 2 or turned > width // heads:
-                mend = f"heads are {width // heads} wide, but {turned} elements turn, in pairs"
-                raise fields.refuse("dim", mend)
+                raise fields.refuse(
+                    "dim",
+                    f"heads are {width // heads} wide, but {turned} elements "
+                    "(fixture_only_widths.rotary_dim) turn, in pairs",
+                )
         return cls(
             width=width,
             layers=fields.count("depth", most=COUNTS, absent=8),
@@ -223,7 +226,17 @@ class Joint(nnx.Module):
         self, x: Float[Array, "B L D"], beside: Float[Array, "B 2*L C"]
     ) -> Float[Array, "B 2*L D"]:
         x = jnp.repeat(self.below(x), 2, axis=1) + self.beside(beside)
-        return self.mix(short_centred_convolution(x, self.kernel[...]))
+        return self.mix(_convolve_channels(x, self.kernel[...]))
+
+
+def _convolve_channels(
+    x: Float[Array, "B L D"], kernel: Float[Array, "D W"]
+) -> Float[Array, "B L D"]:
+    """Computes y[t] = sum_j kernel[:, j] x[t + j - (W - 1) / 2] for each channel."""
+    width, length = kernel.shape[1], x.shape[1]
+    padded = jnp.pad(x, ((0, 0), (width // 2, width // 2), (0, 0)))
+    taps = [padded[:, j : j + length] * kernel[:, j] for j in range(width)]
+    return functools.reduce(jnp.add, taps)
 
 
 class Model(nnx.Module):

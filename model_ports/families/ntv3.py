@@ -38,13 +38,14 @@ from model_ports.layers.stacking import scan_layers, stack_layers
 _N = 10  # the token of the letter N in the authors' vocabulary
 _STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
 _TOWER_EPSILON = 1e-5  # of the norms of both towers, whatever config.json says of the others
-_SPECIES, _PRETRAINED, _POSTTRAINED = "species", "ntv3", "ntv3_posttrained"
+_PRETRAINED, _POSTTRAINED = "ntv3", "ntv3_posttrained"
+_USUAL = "human"  # the species of records where none is stated
 _REPEAT, _TRANSPOSE = "repeat+conv", "conv_transpose"
 
 BATCHING = "masked"
 
 # The phase is that of transposed convolutions; the other one has no published model.
-FIXED = {"model_type": (_PRETRAINED, _POSTTRAINED), "deconv_phase": "odd"}
+FIXED = {"deconv_phase": "odd"}
 
 # The language-model head and the heads of tracks, what is returned beside them, how memory is
 # saved in training, and precisions, of which the run chooses its own.
@@ -69,7 +70,8 @@ class Config:
 
     Attributes:
         species_rows: Rows of the table of species; 0: the model has no condition.
-        species: The row that records have whose species is not given.
+        species: The row of records whose species is not given: that of the field `species`, which
+            no published config.json has, and human else.
     """
 
     vocab_size: int
@@ -148,18 +150,19 @@ class Config:
 
 def _condition(fields: Fields) -> tuple[int, int]:
     """Returns the rows of the table of species, and the row that records have; see `Config`."""
-    if not fields.is_text("model_type", _POSTTRAINED):
+    if fields.choice("model_type", among=(_PRETRAINED, _POSTTRAINED)) == _PRETRAINED:
         return 0, 0
     (rows,) = fields.sizes("conditions_vocab_size", length=1, most=ROWS)
-    table = fields.object("species_to_token_id")
     first = fields.count("num_species_special_tokens", least=0, most=rows - 1, absent=6)
-    known = {
-        name: row for name, row in table.items() if type(row) is int and first <= row < rows
-    }  # the rows before are special tokens, which no record has
-    if not known:
-        raise fields.refuse("species_to_token_id", f"it must name species of {first} to {rows - 1}")
-    absent = "human" if "human" in known else None
-    return rows, known[fields.choice(_SPECIES, among=known, absent=absent)]
+    table = fields.object("species_to_token_id")
+    known = {name: row for name, row in table.items() if not name.startswith("<")}
+    if not all(type(row) is int and first <= row < rows for row in known.values()):
+        mend = f"the row of a species must be a whole number from {first} to {rows - 1}"
+        raise fields.refuse("species_to_token_id", mend)
+    if not fields.has("species") and _USUAL not in known:
+        mend = f"species is missing, and species_to_token_id.{_USUAL} too; state a species"
+        raise fields.refuse("species_to_token_id", mend)
+    return rows, known[fields.choice("species", among=known, absent=_USUAL)]
 
 
 class Records(NamedTuple):

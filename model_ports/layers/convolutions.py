@@ -1,4 +1,4 @@
-"""Convolutions of each channel: long causal ones by FFT, short ones as a sum.
+"""Causal convolutions of each channel: long ones by FFT, short ones as a sum.
 
 Letters of shapes: B batch, L length, D width, W length of a short kernel.
 """
@@ -55,13 +55,3 @@ def short_causal_convolution(
     padded = jnp.pad(x, ((0, 0), (width - 1, 0), (0, 0)))
     taps = (padded[:, j : j + x.shape[1]] * kernel[:, j] for j in range(width))
     return sum(taps, bias)
-
-
-def short_centred_convolution(
-    x: Float[Array, "B L D"], kernel: Float[Array, "D W"]
-) -> Float[Array, "B L D"]:
-    """Computes y[t] = sum_j kernel[:, j] x[t + j - (W - 1) / 2] for each channel, for an odd W."""
-    width = kernel.shape[1]
-    padded = jnp.pad(x, ((0, 0), (width // 2, width // 2), (0, 0)))
-    taps = (padded[:, j : j + x.shape[1]] * kernel[:, j] for j in range(width))
-    return sum(taps, jnp.zeros((), x.dtype))

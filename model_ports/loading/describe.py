@@ -83,6 +83,9 @@ KINDS: Mapping[str, Kind] = {
     "olmo-gfm": Kind("olmo", "Omni-DNA-300M"),
     "hf_olmo": Kind("olmo", "Omni-DNA-300M"),
     "lucaone": Kind("lucaone", "LucaOne-default-step36M"),
+    "ntv3": Kind("ntv3", "NTv3_8M_pre"),
+    "ntv3_posttrained": Kind("ntv3", "NTv3_8M_pre"),
+    "borzoi": Kind("borzoi", "borzoi-replicate-0"),
 }
 
 

@@ -58,6 +58,21 @@ def test_what_is_no_list_of_numbers_is_refused(value):
         Fields({"layers": value}).counts("layers")
 
 
+@pytest.mark.parametrize("value", [3, [], [1, 0], [1, 2, 3], [1, 0.5], [1, True], [1, "2"], None])
+def test_what_is_no_list_of_sizes_is_refused(value):
+    with pytest.raises(FieldError, match=r"dim is .*; it must be a list of 2 whole numbers from 1"):
+        Fields({"dim": value}).sizes("dim", length=2)
+
+
+def test_sizes_are_read():
+    fields = Fields({"dim": [8, 8.0], "depth": 3, "none": []})
+    assert fields.sizes("dim") == fields.sizes("dim", length=2) == (8, 8)
+    assert fields.sizes("depth", length=2, repeated=True) == (3, 3)
+    assert fields.sizes("absent", length=2, absent=(1, 2)) == (1, 2)
+    with pytest.raises(FieldError, match=r"none is ..; it must be a list of some whole numbers"):
+        fields.sizes("none")
+
+
 def test_values_are_read():
     fields = Fields(
         {"a": 12, "b": 12.0, "c": 1, "d": False, "e": "gelu", "f": [2, 0], "g": {"h": 5}, "i": None}

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from golden_ports import GOLDEN, golden_port
 
-from model_ports.contract.family import FINAL
+from model_ports.contract.family import FINAL, View
 from model_ports.families.enformer import position_features, window_length
 from model_ports.layers.padded_input import reached_bins
 from model_ports.loading.planned import abstract_model
-from model_ports.running.embedder import forward
+from model_ports.running.embedder import embedder, forward
 from model_ports.running.records import collate, padded_length, tokenize
 
 
@@ -59,6 +59,19 @@ def test_window_gives_what_the_whole_input_gives(model_id, full, dtype):
     assert len(windows) <= 5
     if full > 1000:
         assert min(windows) <= 17 * 16
+
+
+@pytest.mark.parametrize(
+    "model_id", ["enformer-official-rough", pytest.param("space", marks=pytest.mark.slow)]
+)
+def test_states_inside_are_pooled_over_all_their_bins(model_id):
+    port = golden_port(model_id)
+    inputs = collate(port, tokenize(port, ["ACGTTGCA" * 20]), port.preset.max_tokens)
+    found = jax.jit(lambda state, x: forward(port, state, x, (1, FINAL)))(port.state, inputs)
+    vector = embedder(port, [View(1, "mean"), View(FINAL, "mean")])(port.state, inputs)
+    assert found.states[1].shape[1] > found.states[FINAL].shape[1]
+    expected = [np.asarray(found.states[tap], np.float64).mean(1) for tap in (1, FINAL)]
+    np.testing.assert_allclose(vector, np.concatenate(expected, axis=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("model_id", ["enformer-official-rough", "space"])
