@@ -194,13 +194,28 @@ def _hide(x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L D"]:
     return jnp.where(records.seen(x.shape[1])[..., None], x, 0)
 
 
+def _modulation(width_in: int, width_out: int, *, rngs: nnx.Rngs) -> nnx.Linear:
+    """Returns a linear map of the condition, which is zero before training as the authors' is."""
+    zeros = nnx.initializers.zeros
+    return nnx.Linear(width_in, width_out, kernel_init=zeros, rngs=rngs)
+
+
+def _scaled_normal(width_in: int, size: int) -> nnx.Initializer:
+    return nnx.initializers.normal((width_in * size) ** -0.5)
+
+
+def _convolution(width_in: int, width_out: int, size: int, *, rngs: nnx.Rngs) -> nnx.Conv:
+    init = _scaled_normal(width_in, size)
+    return nnx.Conv(width_in, width_out, (size,), kernel_init=init, rngs=rngs)
+
+
 class Norm(nnx.Module):
     """A layer norm, shifted and scaled by the condition where there is one."""
 
     def __init__(self, width: int, epsilon: float, condition: int | None, *, rngs: nnx.Rngs):
         self.norm = layer_norm(width, epsilon, rngs=rngs)
         if condition is not None:
-            self.modulation = linear(condition, 2 * width, rngs=rngs)
+            self.modulation = _modulation(condition, 2 * width, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L D"]:
         x = self.norm(x)
@@ -215,7 +230,7 @@ class Gate(nnx.Module):
 
     def __init__(self, width: int, condition: int | None, *, rngs: nnx.Rngs):
         if condition is not None:
-            self.modulation = linear(condition, width, rngs=rngs)
+            self.modulation = _modulation(condition, width, rngs=rngs)
 
     def __call__(self, branch: Float[Array, "B L D"], records: Records) -> Float[Array, "B L D"]:
         if records.condition is None:
@@ -228,7 +243,7 @@ class Residual(nnx.Module):
 
     def __init__(self, width: int, condition: int | None, *, rngs: nnx.Rngs):
         self.norm = Norm(width, _TOWER_EPSILON, condition, rngs=rngs)
-        self.convolution = nnx.Conv(width, width, (1,), rngs=rngs)
+        self.convolution = _convolution(width, width, 1, rngs=rngs)
         self.gate = Gate(width, condition, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L D"]:
@@ -240,7 +255,7 @@ class Down(nnx.Module):
 
     def __init__(self, width_in: int, width_out: int, condition: int | None, *, rngs: nnx.Rngs):
         self.norm = Norm(width_in, _TOWER_EPSILON, condition, rngs=rngs)
-        self.convolution = nnx.Conv(width_in, width_out, (_TOWER_WIDTH,), rngs=rngs)
+        self.convolution = _convolution(width_in, width_out, _TOWER_WIDTH, rngs=rngs)
         self.residual = Residual(width_out, condition, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L E"]:
@@ -261,8 +276,8 @@ class Transposed(nnx.Module):
     """
 
     def __init__(self, width_in: int, width_out: int, *, rngs: nnx.Rngs):
-        init = nnx.initializers.lecun_normal()
-        self.kernel = nnx.Param(init(rngs.params(), (_TOWER_WIDTH, width_in, width_out)))
+        shape = (_TOWER_WIDTH, width_in, width_out)
+        self.kernel = nnx.Param(_scaled_normal(width_in, _TOWER_WIDTH)(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(width_out))
 
     def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B 2*L E"]:
@@ -295,7 +310,7 @@ class Up(nnx.Module):
         self.convolution = (
             Transposed(width_in, width_out, rngs=rngs)
             if transposed
-            else nnx.Conv(width_in, width_out, (_TOWER_WIDTH,), rngs=rngs)
+            else _convolution(width_in, width_out, _TOWER_WIDTH, rngs=rngs)
         )
         self.residual = Residual(width_out, condition, rngs=rngs)
 
@@ -347,7 +362,7 @@ class Model(nnx.Module):
         self.tokens = embed(config.vocab_size, config.token_width, rngs=rngs)
         if config.species_rows:
             self.species = embed(config.species_rows, config.token_width, rngs=rngs)
-        self.stem = nnx.Conv(config.token_width, config.first_width, (_STEM_WIDTH,), rngs=rngs)
+        self.stem = _convolution(config.token_width, config.first_width, _STEM_WIDTH, rngs=rngs)
         self.downward = nnx.List(Down(a, b, condition, rngs=rngs) for a, b in config.tower)
         self.blocks = stack_layers(
             lambda rngs: Block(config, rngs=rngs), config.transformer_layers, rngs
@@ -499,7 +514,7 @@ SHARDING = (
 FLOAT32 = ()
 
 TINY = {
-    "num_downsamples": 3,
+    "num_downsamples": 2,
     "attention_heads": 4,
     "key_size": 8,
     "token_embed_dim": 8,
