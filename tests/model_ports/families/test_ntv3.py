@@ -17,9 +17,10 @@ from model_ports.loading.local_catalog import read_model
 from model_ports.loading.planned import family_config, plan_checkpoint
 from model_ports.loading.ports import abstract_port, load_port
 from model_ports.loading.tensors import CheckpointError, read_config
+from model_ports.pooling import mean
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, padded_length, tokenize
-from model_ports.verification.verify import verify
+from model_ports.verification.verify import model_of, verify_keys
 
 FOLDERS = {
     "repeat": MORE / "NTv3_8M_pre",
@@ -49,8 +50,9 @@ def inputs_of(kind):
     return collate(port, tokenize(port, records), arrays["input_ids"].shape[1])
 
 
-def test_the_other_kind_of_upsampling_passes():
-    assert verify(FOLDERS["transpose"]).passed
+def test_a_fixture_of_another_config_is_of_the_model_of_its_repository():
+    assert model_of(FOLDERS["transpose"]) == "NTv3_8M_pre"
+    assert verify_keys(FOLDERS["transpose"]) == ""
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
@@ -75,10 +77,9 @@ def test_every_state_is_the_originals_of_each_record_alone(kind):
                 state[row, :filled], wanted[row, :filled], atol=1.2e-4, err_msg=f"{tap}"
             )
     # Rows of the transformer are all of the record: each has one of its bases.
-    tap = downsamples + 2
-    rows = np.asarray(found.rows(tap))[..., None]
-    pooled = (np.asarray(found.states[tap]) * rows).sum(1) / rows.sum(1)
-    np.testing.assert_allclose(pooled, arrays["pooled_after_transformer"], atol=2e-5)
+    for tap, name in ((downsamples + 2, "pooled_after_transformer"), (FINAL, "pooled_normalized")):
+        pooled = mean(found.states[tap], found.rows(tap))
+        np.testing.assert_allclose(pooled, arrays[name], atol=2e-5)
     assert found.states[0].shape[1:] == (arrays["input_ids"].shape[1], port.config.first_width)
 
 
