@@ -71,6 +71,9 @@ CASES = (
     Case("PlantCAD2-Small-l24-d0768", 1),
     Case("eccdnamamba_weights", 1),
     Case("JanusDNA_72_w", 4, "num_hidden_layers", (1024,)),
+    Case("NTv3_8M_pre", 1, "num_layers"),
+    Case("borzoi-replicate-0", 1, "depth", (300,)),
+    Case("flashzoi-replicate-0", 1, "depth", (300,)),
     Case("enformer-official-rough", 1, "depth", (300,)),
     Case("space", 1, "depth", (300,)),
     Case("GENERanno-eukaryote-0.5b-base", 1, "num_hidden_layers"),
@@ -114,7 +117,7 @@ def write_checkpoint(case: Case, folder: Path) -> None:
     tiny = load_file(source / "model.safetensors")
     rng, tensors = np.random.default_rng(0), {}
     for name, shape in shapes.items():
-        layer = re.search(r"(?:layers?|transformer|encoder)\.(\d+)\.", name)
+        layer = re.search(r"(?:layers?|transformer|transformer_blocks|encoder)\.(\d+)\.", name)
         if layer and int(layer[1]) >= case.layers:
             continue
         if name.endswith("complement_map"):
@@ -122,7 +125,9 @@ def write_checkpoint(case: Case, folder: Path) -> None:
             tensors[name] = np.array([pairs[i] for i in sorted(pairs)], np.int64)
         elif name in tiny and not np.issubdtype(tiny[name].dtype, np.floating):
             tensors[name] = np.zeros(shape, np.int64)
-        elif not re.match(r"_trunk|_heads|model\.(heads|tracks)|.*lm_head\.", name):
+        elif not re.match(
+            r"_trunk|_heads|model\.(heads|tracks)|.*lm_head\.|(human|mouse)_head", name
+        ):
             tensors[name] = _random_tensor(name, tuple(shape), rng)
     save_file(tensors, folder / "model.safetensors")
 

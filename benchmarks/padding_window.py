@@ -1,9 +1,9 @@
-"""What does the window around a record save in Enformer and SPACE?
+"""What does the window around a record save in Enformer, SPACE, Borzoi and Flashzoi?
 
     python -m benchmarks.padding_window
 
 One record of 300 bases through the full-size model with random weights: the whole input, padded
-to 196,608 or 131,072 bases, beside the window that gives the same embedding. Prints the
+to 131,072, 196,608 or 524,288 bases, beside the window that gives the same embedding. Prints the
 floating-point operations that XLA counts (a loop's body once, so that the transformer, which
 both run in full, counts as one layer; `tower` leaves it out), the time of a call, and the
 embeddings' largest difference relative to their largest entry.
@@ -23,7 +23,7 @@ from model_ports.port import Port
 from model_ports.running.embedder import embedder, forward
 from model_ports.running.records import collate, padded_length, tokenize
 
-MODELS = ("enformer-official-rough", "space")
+MODELS = ("enformer-official-rough", "space", "borzoi-replicate-0", "flashzoi-replicate-0")
 
 
 def flops(call: Callable[[nnx.State, dict], object], port: Port, inputs: dict) -> float:

@@ -260,7 +260,7 @@ def check_agrees(family: str, model: Any, folder: Path, records: tuple[str, ...]
             _check_close(np.asarray(found.states[tap])[mask], state[mask], f"hidden state {tap}")
         weights = mask[..., None].astype(np.float64)
         mean = (expected[-1] * weights).sum(1) / weights.sum(1)
-        pooled = POOLINGS["mean"](found.states[-1], found.mask)
+        pooled = POOLINGS["mean"](found.states[-1], found.rows(-1))
         for row, vector in enumerate(np.asarray(pooled)):
             _check_close(vector, mean[row], f"record {row} of {len(rows)}")
     return port

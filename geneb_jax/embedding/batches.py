@@ -98,7 +98,8 @@ def ladder_of(port: Port, longest: int) -> list[int]:
     """Returns the model's ladder; of a model without a limit, one that holds `longest` tokens."""
     limit = port.preset.max_tokens or port.config.max_tokens
     limit = limit or max(_UNLIMITED, 1 << longest.bit_length())
-    return model_ladder(port.entry.id, limit)
+    ladder = model_ladder(port.entry.id, limit)
+    return sorted({padded_length(port, step) for step in ladder}) if bucketed(port) else ladder
 
 
 def bucketed(port: Port) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from model_ports.contract.weights import Ignored, Weight
 
@@ -19,8 +19,8 @@ FINAL = -1  # the tap that GENEB pools: after the final norm where there is one
 # Which hidden state is meant, see `Hidden`: a number, or a name that the model's config lists.
 Tap = int | str
 
-# A batch: `input_ids` int32 [B, L], `attention_mask` bool [B, L], and where every record is
-# padded to one length `padded_length`, an int.
+# A batch: `input_ids` int32 [B, L], `attention_mask` bool [B, L], where every record is padded to
+# one length `padded_length`, an int, and what a family takes beside them, such as a species.
 Inputs = Mapping[str, Any]
 
 
@@ -44,12 +44,16 @@ class Hidden(NamedTuple):
             final hidden state, and those that the config names. Their rows may be bins instead of
             tokens, and their widths differ. JAX returns no dictionary of numbers and names: a
             function that is compiled returns a list.
-        mask: Which rows are meaningful, bool [B, L']; None from a model whose rows are those of
-            the input.
+        mask: Which rows are meaningful, bool [B, L'], by tap where the states differ in their rows;
+            None from a model whose rows are those of the input.
     """
 
     states: Mapping[Any, Float[Array, "B _L _D"]]
     mask: Any = None
+
+    def rows(self, tap: int) -> Bool[Array, "B _L"]:
+        """Returns which rows of a hidden state are meaningful; the mask is not None."""
+        return self.mask[tap] if isinstance(self.mask, Mapping) else self.mask
 
 
 @runtime_checkable
@@ -59,8 +63,10 @@ class Family(Protocol):
     Attributes:
         Config: Frozen dataclass with `from_json(fields) -> Config`, `vocab_size`, `layers` (the
             number of blocks), and `max_tokens` (the longest input that its position table allows;
-            None: no limit). The fields are those of config.json and of the catalog's `unstated`,
-            read through `fields.Fields`: from_json raises FieldError and no other error.
+            None: no limit). Optional is `length_multiple`: batches are padded to a multiple of it,
+            which the model would do itself else. The fields are those of config.json and of the
+            catalog's `unstated`, read through `fields.Fields`: from_json raises FieldError and no
+            other error.
         BATCHING: Why padding cannot change an embedding, a name of `catalog.BATCHINGS`: "masked"
             where the model takes a mask, "causal" where it takes none and a token sees those before
             it only, "fixed" where all records are padded to one length. The preset of a model

@@ -45,7 +45,7 @@ class Ignored:
 
 
 def transpose(tensor: np.ndarray) -> np.ndarray:
-    """Turns PyTorch's linear weight [out, in] into Flax's kernel [in, out]."""
+    """Turns PyTorch's linear weight [out, in] into Flax's kernel [in, out]; so of convolutions."""
     return tensor.T
 
 
@@ -81,6 +81,39 @@ def linear_weights(
     kernels = [Weight(f"{a}.weight", f"{b}.kernel", layout) for a, b in paths.items()]
     biases = [Weight(f"{a}.bias", f"{b}.bias") for a, b in paths.items() if bias]
     return (*kernels, *biases)
+
+
+def convolution_weights(
+    paths: Mapping[str, str], *, transposed: bool = False
+) -> tuple[Weight, ...]:
+    """Returns the rules of convolutions with biases, to Flax's kernels [width, in, out].
+
+    Args:
+        paths: Module path by checkpoint name, both without suffix (`.weight`, `.kernel`).
+        transposed: Whether kernels are stored [in, out, width], as PyTorch's transposed
+            convolutions have them, instead of [out, in, width]. They are not turned around.
+    """
+    layout = _move_width_first if transposed else transpose
+    kernels = [Weight(f"{a}.weight", f"{b}.kernel", layout) for a, b in paths.items()]
+    return (*kernels, *(Weight(f"{a}.bias", f"{b}.bias") for a, b in paths.items()))
+
+
+def _move_width_first(tensor: np.ndarray) -> np.ndarray:
+    return np.moveaxis(tensor, -1, 0)
+
+
+def batch_norm_weights(paths: Mapping[str, str]) -> tuple[Weight, ...]:
+    """Returns the rules of PyTorch's BatchNorm.
+
+    Args:
+        paths: Module path by checkpoint name, both without suffix (`.running_mean`, `.mean`).
+    """
+    names = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
+    return tuple(
+        Weight(f"{source}.{a}", f"{path}.{b}")
+        for source, path in paths.items()
+        for a, b in names.items()
+    )
 
 
 def norm_weights(paths: Mapping[str, str], *, bias: bool = True) -> tuple[Weight, ...]:

@@ -21,14 +21,24 @@ from jaxtyping import Float, Int
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
 from model_ports.contract.fields import COUNTS, Fields
-from model_ports.contract.weights import Ignored, Layout, Weight, linear_weights, norm_weights
-from model_ports.layers.attention import split_heads
-from model_ports.layers.dense import layer_norm, linear
+from model_ports.contract.weights import (
+    Ignored,
+    Weight,
+    batch_norm_weights,
+    convolution_weights,
+    linear_weights,
+    norm_weights,
+)
+from model_ports.layers import padded_input
+from model_ports.layers.convolution_blocks import ConvolutionBlock, FeedForward
+from model_ports.layers.dense import ACTIVATIONS, layer_norm, linear
+from model_ports.layers.padded_input import all_bins, bin_size, strip_length
+from model_ports.layers.relative_attention import RelativeAttention
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _EPSILON = 1e-5  # of all norms
+_ACTIVATION = ACTIVATIONS["quick_gelu"]
 _BASES = 4
-_SMALLEST_WINDOW = 8  # bins
 _STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
 _FEATURE_KINDS = 6  # exponential, mask, gamma; each plain and signed
 _GATE_SLOPE = 0.01
@@ -84,6 +94,11 @@ class Config:
         ]
         return list(zip([half, *steps], steps, strict=False))
 
+    @property
+    def convolutions(self) -> padded_input.Tower:
+        """The convolutions of the tower that are wider than one, with the strides behind them."""
+        return ((_STEM_WIDTH, 2), *[(_TOWER_WIDTH, 2)] * (self.downsamples - 1))
+
     @classmethod
     def from_json(cls, fields: Fields) -> "Config":
         """Returns the config that a checkpoint's config.json states.
@@ -116,32 +131,10 @@ class Config:
         )
 
 
-def activate(x: Float[Array, "B L C"]) -> Float[Array, "B L C"]:
-    """Computes the sigmoid form of GELU, x * sigmoid(1.702 x)."""
-    return x * jax.nn.sigmoid(1.702 * x)
-
-
-class BatchNorm(nnx.Module):
-    """Batch normalisation by the statistics that the checkpoint holds."""
-
-    def __init__(self, width: int):
-        self.scale, self.bias = nnx.Param(jnp.ones(width)), nnx.Param(jnp.zeros(width))
-        self.mean, self.variance = nnx.Param(jnp.zeros(width)), nnx.Param(jnp.ones(width))
-
-    def __call__(self, x: Float[Array, "B L C"]) -> Float[Array, "B L C"]:
-        gain = self.scale[...] / jnp.sqrt(self.variance[...] + _EPSILON)
-        return ((x - self.mean[...]) * gain + self.bias[...]).astype(x.dtype)
-
-
-class ConvolutionBlock(nnx.Module):
-    """Batch norm, activation, convolution."""
-
-    def __init__(self, width_in: int, width_out: int, size: int, *, rngs: nnx.Rngs):
-        self.norm = BatchNorm(width_in)
-        self.convolution = nnx.Conv(width_in, width_out, (size,), rngs=rngs)
-
-    def __call__(self, x: Float[Array, "B L C"]) -> Float[Array, "B L out"]:
-        return self.convolution(activate(self.norm(x)))
+def _block(width_in: int, width_out: int, size: int, *, rngs: nnx.Rngs) -> ConvolutionBlock:
+    return ConvolutionBlock(
+        width_in, width_out, size, epsilon=_EPSILON, activation=_ACTIVATION, rngs=rngs
+    )
 
 
 class AttentionPool(nnx.Module):
@@ -162,9 +155,9 @@ class Stage(nnx.Module):
         self.first = (
             nnx.Conv(_BASES, width_out, (_STEM_WIDTH,), rngs=rngs)
             if stem
-            else ConvolutionBlock(width_in, width_out, _TOWER_WIDTH, rngs=rngs)
+            else _block(width_in, width_out, _TOWER_WIDTH, rngs=rngs)
         )
-        self.second = ConvolutionBlock(width_out, width_out, 1, rngs=rngs)
+        self.second = _block(width_out, width_out, 1, rngs=rngs)
         self.pool = AttentionPool(width_out, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B L C"]) -> Float[Array, "B L//2 out"]:
@@ -219,60 +212,6 @@ def _linspace(start: float, stop: float, count: int) -> np.ndarray:
     return np.where(index < count / 2, first + step * index, last - step * back).astype(np.float32)
 
 
-class Attention(nnx.Module):
-    """Attention with relative positions (Dai et al. 2019); values are wider than keys."""
-
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        width, keys = config.width, config.heads * config.key_width
-        self.config = config
-        self.query = linear(width, keys, bias=False, rngs=rngs)
-        self.key = linear(width, keys, bias=False, rngs=rngs)
-        self.value = linear(width, width, bias=False, rngs=rngs)
-        self.relative = linear(width // config.heads, keys, bias=False, rngs=rngs)
-        self.content_bias = nnx.Param(jnp.zeros((config.heads, config.key_width)))
-        self.position_bias = nnx.Param(jnp.zeros((config.heads, config.key_width)))
-        self.output = linear(width, width, rngs=rngs)
-
-    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
-        heads, length = self.config.heads, x.shape[1]
-        query = split_heads(self.query(x), heads) * self.config.key_width**-0.5
-        key, value = split_heads(self.key(x), heads), split_heads(self.value(x), heads)
-        features = position_features(length, self.config.width // heads)
-        relative = split_heads(self.relative(jnp.asarray(features, x.dtype)), heads)
-        by_content, by_position = query + self.content_bias[...], query + self.position_bias[...]
-
-        def attend(parts: tuple[Array, ...]) -> Array:
-            by_content, by_position, key, value = parts
-            logits = jnp.einsum("ihd,jhd->hij", by_content, key)
-            logits += _shift(jnp.einsum("ihd,rhd->hir", by_position, relative))
-            weight = jax.nn.softmax(logits.astype(jnp.float32), axis=-1).astype(x.dtype)
-            return jnp.einsum("hij,jhd->ihd", weight, value)
-
-        # Records one after the other: a batch's logits by distance would fill the memory.
-        mixed = jax.lax.map(attend, (by_content, by_position, key, value))
-        return self.output(mixed.reshape(x.shape))
-
-
-def _shift(by_distance: Float[Array, "... N distances"]) -> Float[Array, "... N N"]:
-    """Shifts row i by i columns, as Transformer-XL: [.., i, j - i + N - 1] -> [.., i, j]."""
-    *lead, length, distances = by_distance.shape
-    padded = jnp.pad(by_distance, [(0, 0)] * (len(lead) + 1) + [(1, 0)])
-    turned = padded.reshape(*lead, distances + 1, length)[..., 1:, :]
-    return turned.reshape(*lead, length, distances)[..., :length]
-
-
-class FeedForward(nnx.Module):
-    """Norm and ReLU feed-forward, with its residual."""
-
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
-        self.norm = layer_norm(config.width, _EPSILON, rngs=rngs)
-        self.up = linear(config.width, 2 * config.width, rngs=rngs)
-        self.down = linear(2 * config.width, config.width, rngs=rngs)
-
-    def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
-        return x + self.down(jax.nn.relu(self.up(self.norm(x))))
-
-
 class Experts(nnx.Module):
     """SPACE's mixture: the `chosen` experts of the largest gates, with its residual.
 
@@ -312,11 +251,24 @@ class Block(nnx.Module):
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.norm = layer_norm(config.width, _EPSILON, rngs=rngs)
-        self.attention = Attention(config, rngs=rngs)
-        self.feed_forward = (Experts if config.space else FeedForward)(config, rngs=rngs)
+        self.features = config.width // config.heads
+        self.attention = RelativeAttention(
+            config.width,
+            config.heads,
+            key_width=config.key_width,
+            value_width=config.width // config.heads,
+            features=self.features,
+            rngs=rngs,
+        )
+        self.feed_forward = (
+            Experts(config, rngs=rngs)
+            if config.space
+            else FeedForward(config.width, _EPSILON, rngs=rngs)
+        )
 
     def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
-        return self.feed_forward(x + self.attention(self.norm(x)))
+        features = position_features(x.shape[1], self.features)
+        return self.feed_forward(x + self.attention(self.norm(x), features))
 
 
 class Model(nnx.Module):
@@ -332,7 +284,7 @@ class Model(nnx.Module):
         if config.space:
             self.species = nnx.Param(jnp.zeros(config.width))
         self.blocks = stack_layers(lambda rngs: Block(config, rngs=rngs), config.layers, rngs)
-        self.final = ConvolutionBlock(config.width, 2 * config.width, 1, rngs=rngs)
+        self.final = _block(config.width, 2 * config.width, 1, rngs=rngs)
 
     def __call__(self, inputs: Inputs, taps: tuple[int, ...] = (FINAL,)) -> Hidden:
         ids = inputs["input_ids"]
@@ -344,8 +296,8 @@ class Model(nnx.Module):
         x, states = scan_layers(self.blocks, x, lambda block, x: block(x), taps)
         # An odd number of bins too many loses one more than asked, as in the original.
         trim = -((self.config.bins - bins) // 2)
-        x = activate(self.final(x[:, trim : bins - trim]))
-        return Hidden(states | {FINAL: x}, jnp.ones(x.shape[:2], bool))
+        states[FINAL] = _ACTIVATION(self.final(x[:, trim : bins - trim]))
+        return Hidden(states, {tap: jnp.ones(x.shape[:2], bool) for tap, x in states.items()})
 
     def _convolve(self, ids: Int[Array, "B L"]) -> Float[Array, "B bins D"]:
         """Runs the convolution tower: one bin for 2^downsamples bases."""
@@ -362,83 +314,31 @@ class Model(nnx.Module):
         x = self._convolve(ids)
         if ids.shape[1] == full:
             return x
-        bin_size, margin = 2**self.config.downsamples, _margin(self.config)
-        bins, window = full // bin_size, x.shape[1]
-        start, cut = _window_start(self.config, bins, window), margin if self.config.space else 0
-        # The first and the last `margin` bins of padding feel the ends, all between are alike.
-        strip = self._convolve(jnp.full((1, (2 * margin + 1) * bin_size), _BASES, ids.dtype))
-        alike = jnp.repeat(strip[:, margin : margin + 1], bins - 2 * margin, axis=1)
-        padding = jnp.concatenate([strip[:, :margin], alike, strip[:, margin + 1 :]], axis=1)
-        padding = jnp.broadcast_to(padding, (len(x), *padding.shape[1:]))
-        # The ends of the window, where they are not those of the input, falsify `margin` bins.
-        first, last = start + cut, start + window - margin
-        inside = x[:, cut : window - margin]
-        return jnp.concatenate([padding[:, :first], inside, padding[:, last:]], axis=1)
-
-
-def reached_bins(config: Config, first: int, last: int) -> tuple[int, int]:
-    """Returns the first and the last bin that the bases `first` .. `last` act on.
-
-    The ends of the input are left aside: bins may be negative or beyond the last.
-    """
-    first, last = (first - _STEM_WIDTH // 2) // 2, (last + _STEM_WIDTH // 2) // 2
-    for _ in config.tower:
-        first, last = (first - _TOWER_WIDTH // 2) // 2, (last + _TOWER_WIDTH // 2) // 2
-    return first, last
-
-
-def _margin(config: Config) -> int:
-    """Returns how many bins on either side of a bin's edge the bases beyond that edge act on."""
-    first, last = reached_bins(config, 0, -1)
-    return max(-first, last + 1)
-
-
-def _window_start(config: Config, bins: int, window: int) -> int:
-    """Returns the first bin of a window around a record.
-
-    Enformer's records stand at the start of the input, SPACE's in its middle.
-    """
-    return (bins - window) // 2 if config.space else 0
+        tower, bins = self.config.convolutions, full // 2**self.config.downsamples
+        padding = jnp.full((1, strip_length([tower], bin_size(tower))), _BASES, ids.dtype)
+        return all_bins(tower, x, self._convolve(padding), bins, centred=self.config.space)
 
 
 def window_length(config: Config, full: int, longest: int) -> int:
     """Returns how many bases the window has that gives the same bins as the whole input.
 
-    The lengths are a ladder of doublings, so that they are few.
+    Enformer's records stand at the start of the input, SPACE's in its middle.
 
     Args:
         config: The model.
         full: Bases of the model's input.
         longest: Bases of the longest record, at most `full`.
     """
-    bin_size, margin = 2**config.downsamples, _margin(config)
-    bins = full // bin_size
-    left = (full - longest) // 2 if config.space else 0
-    first, last = reached_bins(config, left, left + max(longest, 1) - 1)
-    window = _SMALLEST_WINDOW
-    while window < bins:
-        # Both middles are the same: an odd input has odd windows.
-        width = window + (bins - window) % 2 if config.space else window
-        start = _window_start(config, bins, width)
-        starts_before = start + margin <= first or not config.space
-        if starts_before and last < start + width - margin and width < bins:
-            return width * bin_size
-        window *= 2
-    return full
+    tower = config.convolutions
+    return padded_input.window_length([tower], bin_size(tower), full, longest, centred=config.space)
 
 
-def _convolution(source: str, path: str, layout: Layout) -> list[Weight]:
-    return [
-        Weight(f"{source}.weight", f"{path}.kernel", layout),
-        Weight(f"{source}.bias", f"{path}.bias"),
-    ]
-
-
-def _block(source: str, path: str) -> list[Weight]:
+def _rules(source: str, path: str) -> list[Weight]:
     """Returns the rules of a batch norm and its convolution."""
-    names = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
-    norm = [Weight(f"{source}.0.{a}", f"{path}.norm.{b}") for a, b in names.items()]
-    return [*norm, *_convolution(f"{source}.2", f"{path}.convolution", lambda w: w.T)]
+    return [
+        *batch_norm_weights({f"{source}.0": f"{path}.norm"}),
+        *convolution_weights({f"{source}.2": f"{path}.convolution"}),
+    ]
 
 
 def _pool(source: str, path: str) -> Weight:
@@ -457,10 +357,10 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
         attention, norm = f"{layer}.attention.fn.1", f"{layer}.attention.fn.0"
     projections = {"to_q": "query", "to_k": "key", "to_v": "value", "to_rel_k": "relative"}
     rules: list[Weight | Ignored] = [
-        *_convolution(f"{root}stem.0", "stem.first", lambda w: w.T),
-        *_block(f"{root}stem.1.fn", "stem.second"),
+        *convolution_weights({f"{root}stem.0": "stem.first"}),
+        *_rules(f"{root}stem.1.fn", "stem.second"),
         _pool(f"{root}stem.2", "stem.pool"),
-        *_block(f"{root}final_pointwise.1", "final"),
+        *_rules(f"{root}final_pointwise.1", "final"),
         *norm_weights({norm: "blocks.norm"}),
         *linear_weights(
             {f"{attention}.{a}": f"blocks.attention.{b}" for a, b in projections.items()},
@@ -476,8 +376,8 @@ def weights(config: Config) -> tuple[Weight | Ignored, ...]:
     for i in range(len(config.tower)):
         source, path = f"{root}conv_tower.{i}", f"tower.{i}"
         rules += [
-            *_block(f"{source}.0", f"{path}.first"),
-            *_block(f"{source}.1.fn", f"{path}.second"),
+            *_rules(f"{source}.0", f"{path}.first"),
+            *_rules(f"{source}.1.fn", f"{path}.second"),
             _pool(f"{source}.2", f"{path}.pool"),
         ]
     if not config.space:

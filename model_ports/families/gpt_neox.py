@@ -6,7 +6,6 @@ feed-forward side by side (Black et al. 2022). Original: transformers' modeling_
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float
@@ -16,7 +15,7 @@ from model_ports.contract.fields import COUNTS, ROWS, Fields, Rotary, rotary
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
 from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
-from model_ports.layers.positions import rotary_table, rotate, scaled_frequencies
+from model_ports.layers.positions import rotary_table, rotate_front, scaled_frequencies
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 BATCHING = "masked"
@@ -92,7 +91,7 @@ def _turn(config: Config, x: Float[Array, "B L H d"]) -> Float[Array, "B L H d"]
     turns, turned = config.rotary, config.turned
     frequencies = scaled_frequencies(turned, turns.base, turns.factor, turns.bands)
     table = rotary_table(x.shape[1], turned, frequencies=frequencies)
-    return jnp.concatenate([rotate(x[..., :turned], table), x[..., turned:]], axis=-1)
+    return rotate_front(x, table)
 
 
 class Block(nnx.Module):

@@ -84,6 +84,15 @@ def rotate(
     return turned.astype(x.dtype)
 
 
+def rotate_front(
+    x: Float[Array, "B L H d"],
+    table: tuple[Float32[Array, "L pairs"], Float32[Array, "L pairs"]],
+) -> Float[Array, "B L H d"]:
+    """Rotates the front of each head, as many elements as the table has pairs of; see `rotate`."""
+    turned = 2 * table[0].shape[1]
+    return jnp.concatenate([rotate(x[..., :turned], table), x[..., turned:]], axis=-1)
+
+
 def alibi_slopes(heads: int) -> list[float]:
     """Returns ALiBi's slope of each head (Press et al. 2022), also where H is no power of two.
 

@@ -91,6 +91,9 @@ KINDS: Mapping[str, Kind] = {
     "lucaone": Kind("lucaone", "LucaOne-default-step36M"),
     "ConvNet": Kind("gpn", "gpn-brassicales"),
     "GPN": Kind("gpn", "gpn-animal-promoter"),
+    "ntv3": Kind("ntv3", "NTv3_8M_pre"),
+    "ntv3_posttrained": Kind("ntv3", "NTv3_8M_pre"),
+    "borzoi": Kind("borzoi", "borzoi-replicate-0"),
 }
 
 

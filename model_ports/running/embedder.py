@@ -57,8 +57,11 @@ def embedder(
     taps = tuple(dict.fromkeys(view.tap for view in wanted))
 
     def embed(state: nnx.State, inputs: Inputs) -> Array:
-        states, mask = forward(port, state, inputs, taps)
-        pooled = [POOLINGS[view.pooling](states[view.tap], mask) for view in wanted]
+        hidden = forward(port, state, inputs, taps)
+        pooled = [
+            POOLINGS[view.pooling](hidden.states[view.tap], hidden.rows(view.tap))
+            for view in wanted
+        ]
         return jnp.concatenate(pooled, axis=-1)
 
     if port.mesh:

@@ -83,13 +83,17 @@ def padded_length(port: Port, longest: int) -> int:
     Args:
         port: The model; where it pads every record to one length, the length may be that.
         longest: Tokens of the longest record.
+
+    Returns:
+        A multiple of the model's `length_multiple`, where it has one.
     """
     if port.preset.batching == "fixed":
         full = port.preset.max_tokens
         assert full is not None
         window = getattr(family(port.entry.family), "window_length", None)
         return full if window is None else window(port.config, full, min(longest, full))
-    return longest
+    multiple = getattr(port.config, "length_multiple", 1)
+    return -(-longest // multiple) * multiple
 
 
 def collate(port: Port, encoded: Sequence[np.ndarray], length: int) -> dict[str, np.ndarray]:

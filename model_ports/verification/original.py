@@ -125,7 +125,7 @@ def compare_with_transformers(port: Port, folder: Path, seed: int = 0) -> Compar
             for tap in taps
         },
         pooled=_distance(
-            np.asarray(pool(hidden.states[FINAL], hidden.mask)),
+            np.asarray(pool(hidden.states[FINAL], hidden.rows(FINAL))),
             np.asarray(pool(jnp.asarray(expected[FINAL]), jnp.asarray(mask))),
         ),
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from model_ports import catalog
 from model_ports.contract.family import FINAL, family
+from model_ports.contract.weights import Weight
 from model_ports.loading.assignment import assign_tensors, parameter_shapes
 from model_ports.loading.names import read_names
 from model_ports.loading.planned import abstract_model, family_config, plan_checkpoint
@@ -80,12 +81,13 @@ def verify(folder: Path) -> Verdict:
             f"{folder}: no meta.json: it is no fixture, which holds the original code's outputs"
         )
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    entry = catalog.get(meta["geneb_model_id"])
+    entry = catalog.get(model_of(folder))
     sequences = json.loads((folder / "cases.json").read_text(encoding="utf-8"))["sequences"]
     check = meta["check"]
     presets: dict[str, Difference | str] = {}
     embedded: dict[catalog.Preset, _Embedded] = {}  # the two presets of many models are the same
     with np.load(folder / "golden.npz") as arrays:
+        others = {name: arrays[name] for name in check["other_inputs"] if name in arrays}
         for name in ("corrected", "published"):
             if check[name] is None:
                 presets[name] = meta.get("published_reason") or check["published_reason"]
@@ -93,13 +95,16 @@ def verify(folder: Path) -> Verdict:
             preset = cast(catalog.PresetName, name)
             port = load_port(plan_checkpoint(entry, folder, preset))
             if port.preset not in embedded:
-                embedded[port.preset] = _embed(port, sequences)
+                embedded[port.preset] = _embed(port, sequences, others)
             presets[name] = _compare(port, embedded[port.preset], check, check[name], arrays)
-    return Verdict(entry.id, presets, check["pooled_atol"], verify_keys(folder))
+    return Verdict(meta["geneb_model_id"], presets, check["pooled_atol"], verify_keys(folder))
 
 
 def verify_keys(folder: Path) -> str | None:
     """Checks the full-size tensor list against the full-size module, without its memory.
+
+    What full_config.json leaves out is that of the catalog. A letter among the sizes of a tensor
+    stands for one that nobody has seen: it is taken to be the parameter's.
 
     Returns:
         '' where every tensor fills a parameter and every parameter has a tensor, else the
@@ -107,29 +112,39 @@ def verify_keys(folder: Path) -> str | None:
     """
     if not (folder / "full_keys.json").is_file():
         return None
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
     shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
-    entry = catalog.get(meta["geneb_model_id"])
-    config, _ = family_config(entry, fields)
+    entry = catalog.get(model_of(folder))
+    config, _ = family_config(entry, {**entry.config, **fields})
     _, abstract = abstract_model(entry.family, config)
+    rules, parameters = family(entry.family).weights(config), parameter_shapes(abstract)
+    filled = {
+        rule.source: parameters[rule.path]
+        for rule in rules
+        if isinstance(rule, Weight) and rule.layout is None
+    }
+    for name, shape in shapes.items():
+        if any(isinstance(size, str) for size in shape):
+            shapes[name] = filled.get(name, ())
     try:
-        rules = family(entry.family).weights(config)
-        assign_tensors(rules, read_names(rules, shapes), shapes, parameter_shapes(abstract))
+        assign_tensors(rules, read_names(rules, shapes), shapes, parameters)
     except CheckpointError as error:
         return str(error)
     return ""
 
 
 def model_of(folder: Path) -> str:
-    """Returns the id of the model that a fixture is of.
+    """Returns the id of the model that a fixture is of, by its name or its repository.
 
     Raises:
         FileNotFoundError: The folder is no fixture, and does not say.
+        CatalogError: The catalog has no such model.
     """
     if not (folder / "meta.json").is_file():
         raise FileNotFoundError(f"{folder}: no meta.json: name its model with --model MODEL")
-    return json.loads((folder / "meta.json").read_text(encoding="utf-8"))["geneb_model_id"]
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    name = meta["geneb_model_id"]
+    return catalog.find(name) or catalog.find(meta.get("hf_repo") or "") or catalog.resolve(name)
 
 
 class _Embedded(NamedTuple):
@@ -148,7 +163,8 @@ class _Embedded(NamedTuple):
     pooled: np.ndarray
 
 
-def _embed(port: Port, sequences: Sequence[str]) -> _Embedded:
+def _embed(port: Port, sequences: Sequence[str], others: Mapping[str, np.ndarray]) -> _Embedded:
+    """Embeds the records of a fixture; `others` are inputs beside them, a row a record."""
     encoded = tokenize(port, sequences)
     lengths = np.array([len(ids) for ids in encoded])
     groups = [list(range(len(encoded)))]
@@ -159,12 +175,13 @@ def _embed(port: Port, sequences: Sequence[str]) -> _Embedded:
     hidden: dict[int, np.ndarray] = {}
     pooled: dict[int, np.ndarray] = {}
     for rows, length in batches:
-        result = run(port.state, collate(port, [encoded[row] for row in rows], length))
+        inputs = collate(port, [encoded[row] for row in rows], length)
+        result = run(port.state, inputs | {name: array[rows] for name, array in others.items()})
         states = result.states[FINAL]
-        vectors = POOLINGS[port.preset.pooling](states, result.mask)
+        vectors = POOLINGS[port.preset.pooling](states, result.rows(FINAL))
         for i, row in enumerate(rows):
             pooled[row] = np.asarray(vectors[i])
-            hidden[row] = np.asarray(states[i], np.float32)[np.asarray(result.mask[i])]
+            hidden[row] = np.asarray(states[i], np.float32)[np.asarray(result.rows(FINAL)[i])]
     order = range(len(encoded))
     return _Embedded(
         batches,

@@ -14,7 +14,7 @@ from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port, random_port
 from model_ports.loading.tensors import CheckpointError
 from model_ports.running.embedder import embedder
-from model_ports.running.records import collate, tokenize
+from model_ports.running.records import collate, padded_length, tokenize
 from model_ports.running.unseen import unseen
 from model_ports.running.windows import average_windows, cut_into_windows
 from model_ports.tokenizers import build_tokenizer
@@ -51,7 +51,8 @@ def test_a_whole_entry_makes_an_untrained_control():
     for entry in {entry.family: entry for entry in whole if entry.id in FOLDERS}.values():
         port = random_port(entry, FOLDERS[entry.id], tiny=True)
         (ids,) = tokenize(port, ["ACGTTGCAAC"])
-        vectors = embedder(port)(port.state, collate(port, [ids], len(ids)))
+        length = padded_length(port, len(ids))
+        vectors = embedder(port)(port.state, collate(port, [ids], length))
         assert np.isfinite(np.asarray(vectors)).all()
 
 

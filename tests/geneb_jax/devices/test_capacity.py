@@ -46,8 +46,7 @@ def test_the_hosts_peak_counts_what_was_touched_and_stays():
     first, second, third, last = map(int, found.stdout.split())
     assert first > 2**29
     assert second - first == pytest.approx(2**28, rel=0.1)
-    for later in (third, last):  # the kernel counts pages in batches
-        assert later == pytest.approx(second, abs=2**24)
+    assert second <= third == last <= second + 2**24  # the kernel counts pages in batches
 
 
 FACTS = {

@@ -25,6 +25,7 @@ KINDS = (
     "caduceus-ps_seqlen-131k_d_model-256_n_layer-16", "GenomeOcean-500M", "genomics-fm",
     "nucleotide-transformer-v2-50m-multi-species",
     "PlantCAD2-Small-l24-d0768", "GENERanno-eukaryote-0.5b-base",
+    "NTv3_8M_pre", "flashzoi-replicate-0",
 )  # fmt: skip
 # Read by some families, though the ids of special tokens and names of models mostly are not.
 READ = {
@@ -36,7 +37,10 @@ READ = {
     "llama": {"model_type"},
     "lucaone": {"pad_token_id"},
     "mamba2": {"pad_token_id"},
+    "ntv3": {"model_type"},
 }
+# Of these the authors' configuration class has a default for every field.
+DEFAULTED = ("borzoi", "ntv3")
 DAMAGE = (
     -1, 0, "12", 12.5, True, None, math.nan, math.inf, -math.inf, 10**12, 10**400, [], [1], [-1],
     {}, {"a": {"b": 1}}, "x" * 500, "\n\ud800",
@@ -44,11 +48,11 @@ DAMAGE = (
 # What of it is understood, by field: null stands for a default, an id may be 0, and so on.
 UNDERSTOOD = {
     **dict.fromkeys(("mask_token_id", "pad_token_id", "config.attn_layer_offset"), (0,)),
-    "config.expert_layer_offset": (0,),
+    **dict.fromkeys(("config.expert_layer_offset", "num_species_special_tokens"), (0,)),
     **dict.fromkeys(("rope_theta", "rotary_emb_base"), (12.5, 10**12)),
     "ffn_dim_multiplier": (12.5,),
     **dict.fromkeys(("activation_freq", "rotary_emb_scaling_factor"), (12.5,)),
-    **dict.fromkeys(("head_dim", "num_key_value_heads", "n_inner"), (None,)),
+    **dict.fromkeys(("head_dim", "key_size", "num_key_value_heads", "n_inner"), (None,)),
     **dict.fromkeys(("mlp_hidden_size", "sliding_window", "n_kv_heads"), (None,)),
     **dict.fromkeys(("rope_scaling", "rope_parameters"), (None, {})),
     **dict.fromkeys(("rcps", "pre_layer_norm", "last_layer_norm", "token_dropout"), (True,)),
@@ -100,7 +104,8 @@ def fields_read(model_id):
     )
     names = [name for name, _ in flat(read_config(FOLDERS[model_id]))]
     objects = {name.rpartition(".")[0] for name in names}
-    unread = ("complement_map.", "ssm_cfg.dt", "output_heads.", "tokenizer.", "tokenizer_config.")
+    unread = ("complement_map.", "ssm_cfg.dt", "output_heads.", "tokenizer.", "tokenizer_config.",
+              "species_to_token_id.<")  # fmt: skip
     return [
         name
         for name in names
@@ -126,7 +131,8 @@ def test_every_field_of_every_fixture_is_known(model_id):
     for content in (
         entry.config,
         read_config(FOLDERS[model_id]),
-        json.loads((FOLDERS[model_id] / "full_config.json").read_text()),
+        # What full_config.json leaves out is that of the catalog.
+        {**entry.config, **json.loads((FOLDERS[model_id] / "full_config.json").read_text())},
     ):
         _, unknown = family_config(entry, content)
         assert unknown == ()
@@ -172,7 +178,7 @@ def test_a_field_that_is_missing_is_named_or_has_the_originals_default(model_id)
         except CheckpointError as error:
             checked(error, name)
             refused += 1
-    assert refused >= 4
+    assert refused >= 4 or catalog.get(model_id).family in DEFAULTED
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from golden_ports import GOLDEN, golden_port
 
-from model_ports.contract.family import FINAL
-from model_ports.families.enformer import position_features, reached_bins, window_length
+from model_ports.contract.family import FINAL, View
+from model_ports.families.enformer import position_features, window_length
+from model_ports.layers.padded_input import reached_bins
 from model_ports.loading.planned import abstract_model
-from model_ports.running.embedder import forward
+from model_ports.running.embedder import embedder, forward
 from model_ports.running.records import collate, padded_length, tokenize
 
 
@@ -60,6 +61,19 @@ def test_window_gives_what_the_whole_input_gives(model_id, full, dtype):
         assert min(windows) <= 17 * 16
 
 
+@pytest.mark.parametrize(
+    "model_id", ["enformer-official-rough", pytest.param("space", marks=pytest.mark.slow)]
+)
+def test_states_inside_are_pooled_over_all_their_bins(model_id):
+    port = golden_port(model_id)
+    inputs = collate(port, tokenize(port, ["ACGTTGCA" * 20]), port.preset.max_tokens)
+    found = jax.jit(lambda state, x: forward(port, state, x, (1, FINAL)))(port.state, inputs)
+    vector = embedder(port, [View(1, "mean"), View(FINAL, "mean")])(port.state, inputs)
+    assert found.states[1].shape[1] > found.states[FINAL].shape[1]
+    expected = [np.asarray(found.states[tap], np.float64).mean(1) for tap in (1, FINAL)]
+    np.testing.assert_allclose(vector, np.concatenate(expected, axis=1), atol=1e-5)
+
+
 @pytest.mark.parametrize("model_id", ["enformer-official-rough", "space"])
 def test_window_is_the_smallest_that_is_exact(model_id):
     """A window one bin narrower than the record's reach would not give the same."""
@@ -68,7 +82,7 @@ def test_window_is_the_smallest_that_is_exact(model_id):
     for size in range(1, full, 37):
         length = window_length(port.config, full, size)
         left = (full - size) // 2 if port.config.space else 0
-        first, last = reached_bins(port.config, left, left + size - 1)
+        first, last = reached_bins(port.config.convolutions, left, left + size - 1)
         reach = (last - max(first, 0) + 1) * bin_size
         assert length == full or reach < length
         assert length <= max(8 * bin_size, 3 * reach + 12 * bin_size) or length == full

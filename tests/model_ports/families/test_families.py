@@ -57,6 +57,8 @@ DEPTHS = {
     "gpn": ({"n_layers": 3, "num_hidden_layers": 3}, {"n_layers": 6, "num_hidden_layers": 6}),
     "megadna": ({"depth": [1, 1, 1]}, {"depth": [2, 2, 2]}),
     "olmo": ({"n_layers": 3}, {"n_layers": 6}),
+    "borzoi": ({"depth": 3}, {"depth": 6}),
+    "ntv3": ({"num_downsamples": 1, "num_layers": 1}, {"num_downsamples": 1, "num_layers": 4}),
     "striped_hyena": (
         {"num_layers": 3, "hyena_layer_idxs": [0, 2], "attn_layer_idxs": [1]},
         {"num_layers": 6, "hyena_layer_idxs": [0, 2, 3, 5], "attn_layer_idxs": [1, 4]},
@@ -189,7 +191,10 @@ def test_records_beyond_the_position_table_are_refused(model_id: str):
 
 
 # Of these the tiny model compiles up to half a minute; their fixtures run in any case.
-LONG_TO_COMPILE = ("JanusDNA_72_w", "space", *SLOWER)
+LONG_TO_COMPILE = (
+    "JanusDNA_72_w", "NTv3_100M_post", "borzoi-replicate-0", "flashzoi-replicate-0", "space",
+    *SLOWER,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
 import math
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
-from model_ports.layers.positions import scaled_frequencies
+from model_ports.layers.positions import (
+    rotary_table,
+    rotate,
+    rotate_front,
+    scaled_frequencies,
+)
 
 
 def test_linear_scaling_divides_positions():
@@ -38,3 +44,11 @@ def test_llama3_is_that_of_transformers(low):
     expected, _ = functions["llama3"](config)
     found = scaled_frequencies(128, 5e5, 8.0, (8192, low, 4.0))
     np.testing.assert_allclose(found, expected.numpy(), rtol=2e-6)
+
+
+def test_the_rest_of_a_head_stays_where_its_front_turns():
+    x = jax.random.normal(jax.random.key(0), (2, 5, 3, 10))
+    table = rotary_table(5, 4, 20000.0)
+    found = rotate_front(x, table)
+    np.testing.assert_array_equal(found[..., 4:], x[..., 4:])
+    np.testing.assert_array_equal(found[..., :4], rotate(x[..., :4], table))
