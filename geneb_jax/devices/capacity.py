@@ -16,7 +16,7 @@ from geneb_jax.files.texts import FileError
 
 _REPEATS = 3
 _STATUS = Path("/proc/self/status")
-_host_peaks = [0]  # the highest that was seen
+_highest = {"host": 0}  # peaks that were seen
 # What is measured, with the kind of its numbers.
 _MEASURED: Mapping[str, Any] = {
     "matmul_rate": (int, float),
@@ -59,8 +59,8 @@ def host_peak_bytes() -> int | None:
         return None
     if _STATUS.is_file():  # Linux's ru_maxrss counts what the parent held when it began this one
         (peak,) = re.findall(r"VmHWM:\s*(\d+) kB", _STATUS.read_text())
-        _host_peaks.append(max(int(peak) * 1024, _host_peaks.pop()))  # it is counted in batches
-        return _host_peaks[0]
+        _highest["host"] = max(_highest["host"], int(peak) * 1024)  # pages are counted in batches
+        return _highest["host"]
     import resource  # noqa: PLC0415 (Windows has no such module)
 
     unit = 1 if sys.platform == "darwin" else 1024  # bytes

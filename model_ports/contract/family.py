@@ -51,7 +51,7 @@ class Hidden(NamedTuple):
     states: Mapping[Any, Float[Array, "B _L _D"]]
     mask: Any = None
 
-    def rows(self, tap: int) -> Bool[Array, "B _L"]:
+    def rows(self, tap: Tap) -> Bool[Array, "B _L"]:
         """Returns which rows of a hidden state are meaningful; the mask is not None."""
         return self.mask[tap] if isinstance(self.mask, Mapping) else self.mask
 
