@@ -65,7 +65,7 @@ def build(
         batch, length = ids.shape
         whole = math.prod(lengths[1:])
         ids = functional.pad(ids, (0, -length % whole))
-        above = None
+        x, above = ids, None
         for level, depth in enumerate(depths):
             size = math.prod(lengths[level + 1 :])
             siblings = ids.shape[1] // whole if level == 0 else lengths[level]

@@ -423,7 +423,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     if not path.exists():
-        raise CheckpointError(f"{folder}: no config.json")
+        raise CheckpointError(
+            f"{folder}: no config.json; copy it from the model's repository, or write it where "
+            "that has none (docs/your-model.md)"
+        )
     config = read_object_file(path)
     level: list[Any] = [config]
     for _ in range(_DEEPEST):
