@@ -31,20 +31,21 @@ from model_ports.contract.weights import (
     norm_weights,
 )
 from model_ports.layers.attention import SelfAttention
-from model_ports.layers.dense import embed, layer_norm, linear
+from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
 from model_ports.layers.positions import rotary_table
 from model_ports.layers.stacking import scan_layers, stack_layers
 
 _N = 10  # the token of the letter N in the authors' vocabulary
 _STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
 _TOWER_EPSILON = 1e-5  # of the norms of both towers, whatever config.json says of the others
+_ACTIVATION = ACTIVATIONS["gelu_pytorch_tanh"]  # of the stem and both towers
 _PRETRAINED, _POSTTRAINED = "ntv3", "ntv3_posttrained"
 _USUAL = "human"  # the species of records where none is stated
 _REPEAT, _TRANSPOSE = "repeat+conv", "conv_transpose"
 
 BATCHING = "masked"
 
-# The phase is that of transposed convolutions; the other one has no published model.
+# The phase is that of transposed convolutions; no model of the other one is known.
 FIXED = {"deconv_phase": "odd"}
 
 # The language-model head and the heads of tracks, what is returned beside them, how memory is
@@ -247,7 +248,7 @@ class Residual(nnx.Module):
         self.gate = Gate(width, condition, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L D"]:
-        return x + self.gate(jax.nn.gelu(self.convolution(self.norm(x, records))), records)
+        return x + self.gate(_ACTIVATION(self.convolution(self.norm(x, records))), records)
 
 
 class Down(nnx.Module):
@@ -260,7 +261,7 @@ class Down(nnx.Module):
 
     def __call__(self, x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L E"]:
         x = self.convolution(_hide(self.norm(x, records), records))
-        return self.residual(jax.nn.gelu(x), records)
+        return self.residual(_ACTIVATION(x), records)
 
 
 def _halve(x: Float[Array, "B L D"]) -> Float[Array, "B L//2 D"]:
@@ -317,7 +318,7 @@ class Up(nnx.Module):
     def __call__(self, x: Float[Array, "B L D"], records: Records) -> Float[Array, "B 2*L E"]:
         x = _hide(self.norm(x, records), records)
         x = jnp.repeat(x, 2, axis=1) if self.repeats else x
-        return self.residual(jax.nn.gelu(self.convolution(x)), records.doubled())
+        return self.residual(_ACTIVATION(self.convolution(x)), records.doubled())
 
 
 class Block(nnx.Module):
@@ -383,7 +384,7 @@ class Model(nnx.Module):
         filled = -(-bases // config.length_multiple) * config.length_multiple
         records = Records(filled, self._condition(inputs, len(ids)))
 
-        x = jax.nn.gelu(self.stem(_hide(self.tokens(ids), records)))
+        x = _ACTIVATION(self.stem(_hide(self.tokens(ids), records)))
         states, skips, tap = {0: x}, [], 0
         for block in self.downward:
             skips.append(x)
