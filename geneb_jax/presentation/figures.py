@@ -466,6 +466,8 @@ TASK_FIGURES: Mapping[str, Draw] = {
 }
 CAPTIONS = {name: figure.caption for name, figure in (*FIGURES.items(), *RUN_FIGURES.items())}
 
+TITLES = {name: name.replace("_", " ") for name in CAPTIONS}
+
 
 def save_figures(
     results: pd.DataFrame,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import PaperVersion
 from geneb_jax.presentation.figures import save_figures
 from geneb_jax.presentation.published import model_labels, published_results
-from geneb_jax.presentation.report import write_report
+from geneb_jax.presentation.report import ModelExtras, TaskExtras, write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
@@ -24,6 +25,8 @@ def present(
     provenance: Mapping[str, Any] | None = None,
     version: PaperVersion = "v1",
     beside: bool = False,
+    of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
+    of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -38,6 +41,8 @@ def present(
         version: Whose labels to use.
         beside: Put the published models into tables and figures too, on the tasks and regimes
             that all models have.
+        of_models: What else the report shows of models, by their names there.
+        of_tasks: What an audit found of tasks, by id.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -60,9 +65,12 @@ def present(
         everything,
         [model for model in everything["model"].unique() if model not in published],
         version=version,
+        scores=scores,
         statistics=tables.get("paper_statistics"),
         figures=folder / "figures" if tables else None,
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
+        of_models=of_models,
+        of_tasks=of_tasks,
     )
     return tables
