@@ -11,7 +11,7 @@ from rich.console import Console
 from geneb_jax.config import ConfigError, OutputSettings, Settings
 from geneb_jax.embedding.source import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
-from geneb_jax.presentation.heatmap import save_heatmap
+from geneb_jax.presentation.figures.heatmap import save_heatmap
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results

@@ -9,7 +9,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import PaperVersion
-from geneb_jax.presentation.figures import save_figures
+from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, TaskExtras, write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from geneb_jax.presentation.figures import CAPTIONS, TITLES
+from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 
 Rows = list[tuple[str, str]]  # names with values, as texts
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from score_rows import table
 
-from geneb_jax.presentation.figures import FIGURES, save_figures
-from geneb_jax.presentation.heatmap import save_heatmap
+from geneb_jax.presentation.figures.save import FIGURES, save_figures
+from geneb_jax.presentation.figures.heatmap import save_heatmap
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.results import labels_of
 from geneb_jax.presentation.tables import TABLES, paper_statistics, write_tables
