@@ -13,8 +13,8 @@ def published():
 
 
 def few_models(published):
-    """Three models on every thirtieth task: quick to draw."""
-    tasks = published["task"].unique()[::30]
+    """Three models on four tasks, two of one category: quick to draw."""
+    tasks = published["task"].unique()[[0, 1, 40, 70]]
     models = ["LucaOne", "SPACE", "GROVER"]
     return published[published["model"].isin(models) & published["task"].isin(tasks)]
 
