@@ -12,6 +12,7 @@ from geneb_jax.config import ConfigError, OutputSettings, Settings
 from geneb_jax.embedding.source import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.figures.heatmap import save_heatmap
+from geneb_jax.presentation.guide import print_guide
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
@@ -66,6 +67,7 @@ def close_run(
     print_speeds(evaluation.speeds, console)
     _say_what_is_not_shown(evaluation, shown, console)
     print_failures(failures, console)
+    print_guide(shown, workdir, console)
     console.print(f"results: {workdir}")
 
 

@@ -197,8 +197,9 @@ def report_data(
 
     Returns:
         regimes, metrics and categories (names); tasks and models (lists of objects); scores: by
-        regime and metric a matrix [models, tasks] with null where there is no score; seeds: by
-        regime, metric and index of a run's model a matrix [seeds, tasks] where seeds differ; t95:
+        regime and metric a matrix [models, tasks] with null where there is no score, and for a row
+        without any; seeds: by regime and index of a run's model the MCC [seeds, tasks], where
+        seeds differ; t95:
         the 97.5 % points of Student's t with 1, 2, ... degrees of freedom; method and bibtex: what
         is quoted.
     """
@@ -242,7 +243,7 @@ def report_data(
             }
             for regime in regimes
         },
-        "seeds": _seeds(scores, in_run, models, tasks, metrics) if scores is not None else {},
+        "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
         "t95": [round(float(stats.t.ppf(0.975, n)), 5) for n in range(1, len(tasks) + 1)],
         "method": _method(provenance),
         "bibtex": _BIBTEX.format(version=metadata.version("geneb-jax")),
@@ -293,9 +294,10 @@ def _facts(of_run: Mapping[str, Any]) -> Rows:
 
 def _matrix(
     rows: pd.DataFrame, metric: str, models: Sequence[str], tasks: Sequence[str]
-) -> list[list[float | None]]:
+) -> list[list[float | None] | None]:
     table = rows.pivot(index="model", columns="task", values=metric)
-    return _numbers(table.reindex(index=list(models), columns=list(tasks)), _DECIMALS)
+    numbers = _numbers(table.reindex(index=list(models), columns=list(tasks)), _DECIMALS)
+    return [row if any(value is not None for value in row) else None for row in numbers]
 
 
 def _numbers(table: pd.DataFrame, decimals: int) -> list[list[float | None]]:
@@ -306,23 +308,17 @@ def _numbers(table: pd.DataFrame, decimals: int) -> list[list[float | None]]:
 
 
 def _seeds(
-    scores: pd.DataFrame,
-    in_run: Mapping[str, str],
-    models: Sequence[str],
-    tasks: Sequence[str],
-    metrics: Sequence[str],
-) -> dict[str, dict[str, dict[str, list[list[float | None]]]]]:
-    """Scores of single seeds where these differ: in full shot, all seeds are one fit."""
+    scores: pd.DataFrame, in_run: Mapping[str, str], models: Sequence[str], tasks: Sequence[str]
+) -> dict[str, dict[str, list[list[float | None]]]]:
+    """MCC of single seeds where these differ: in full shot, all seeds are one fit."""
     rows = protocol_rows(scores)
-    found: dict[str, dict[str, dict[str, list[list[float | None]]]]] = {}
+    found: dict[str, dict[str, list[list[float | None]]]] = {}
     for name, model in in_run.items():
         for regime, group in rows[rows["model"] == model].groupby("regime"):
-            for metric in metrics:
-                table = group.pivot(index="seed", columns="task", values=metric)
-                if (table.nunique() > 1).any():
-                    index = str(models.index(name))
-                    values = _numbers(table.reindex(columns=list(tasks)), _SEED_DECIMALS)
-                    found.setdefault(str(regime), {}).setdefault(metric, {})[index] = values
+            table = group.pivot(index="seed", columns="task", values="MCC")
+            if (table.nunique() > 1).any():
+                values = _numbers(table.reindex(columns=list(tasks)), _SEED_DECIMALS)
+                found.setdefault(str(regime), {})[str(models.index(name))] = values
     return found
 
 

@@ -1,6 +1,7 @@
 """The parts of the report that its template writes: statistics, figures, limits, provenance."""
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pandas as pd
 
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 
+_WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
+_ZOOM = 1.75  # pixels of the page for a point of paper: type of 7 points is read on a screen
 Rows = list[tuple[str, str]]  # names with values, as texts
 
 
@@ -43,17 +46,23 @@ def figure_rows(folder: Path) -> list[dict[str, str]]:
     """Returns the figures of a folder that the report shows, in their order.
 
     Returns:
-        By figure its name, title, caption and address, which holds the whole .svg file: an image
-        cannot reach into the page.
+        By figure its name, title, caption, width in pixels and address, which holds the whole .svg
+        file: an image cannot reach into the page.
     """
     found = []
     for name, caption in CAPTIONS.items():
         path = folder / f"{name}.svg"
         if path.is_file():
-            code = base64.b64encode(path.read_bytes()).decode()
-            address = f"data:image/svg+xml;base64,{code}"
+            content = path.read_bytes()
+            points = _WIDTH.search(content)
             found.append(
-                {"name": name, "title": TITLES[name], "caption": caption, "address": address}
+                {
+                    "name": name,
+                    "title": TITLES[name],
+                    "caption": caption,
+                    "width": f"{_ZOOM * float(points[1]):.0f}" if points else "",
+                    "address": f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}",
+                }
             )
     return found
 

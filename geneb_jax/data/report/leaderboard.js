@@ -51,11 +51,11 @@ function passes(row) {
 
 function drawBoard() {
   const { rows, tasks } = standings();
-  const top = Math.max(...rows.flatMap((row) => [row.score, ...Object.values(row.categories)]), 0.01);
-  const offered = boardColumns(rows, top);
+  const scored = rows.filter((row) => row.score !== null);
+  const top = Math.max(...scored.flatMap((row) => [row.score, ...Object.values(row.categories)]), 0.01);
+  const offered = boardColumns(scored, top);
   const columns = [...fixedColumns(top), ...offered.filter(({ key }) => state.columns.includes(key))];
   const kept = sorted(rows.filter(passes), columns, state.sort);
-  const scored = rows.filter((row) => row.score !== null);
   byId("board-table").replaceChildren(
     tableOf("Models by score", columns, kept, { sort: state.sort, onSort: (sort) => go({ sort }), marked: (row) => row.run }),
     tableButtons("leaderboard", columns, kept),

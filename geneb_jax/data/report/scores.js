@@ -33,7 +33,7 @@ function average(row, tasks, score = state.score) {
 
 // The standard deviation over seeds of a model's average; null where all seeds give the same scores.
 function seedSpread(m, tasks, score = state.score) {
-  const seeds = DATA.seeds[state.regime]?.[state.metric]?.[m];
+  const seeds = state.metric === "MCC" ? DATA.seeds[state.regime]?.[m] : null;
   const values = seeds?.map((row) => average(row, tasks, score)).filter((value) => value !== null) ?? [];
   return values.length > 1 ? deviation(values) : null;
 }

@@ -1,6 +1,10 @@
 "use strict";
 // What the page shows, and how values are written.
 const DATA = JSON.parse(document.getElementById("data").textContent);
+// A row of a matrix that has no score at all is written as null.
+for (const matrix of Object.values(DATA.scores).flatMap(Object.values)) {
+  for (const [m, row] of matrix.entries()) matrix[m] = row ?? Array(DATA.tasks.length).fill(null);
+}
 const METRIC_NAMES = { macro_F1: "macro F1", balanced_accuracy: "balanced accuracy" };
 const CUSTOM = "custom"; // the category of tasks that are in no average
 const MISSING = "–";

@@ -469,7 +469,7 @@ def test_data_of_the_page_are_the_results():
     assert row == [0.22, 0.22, 0.22, None]
     assert np.isclose(data["scores"]["full"]["MCC"][0][-1], 0.3)
     assert list(data["seeds"]) == ["10shot", "1shot"]  # all seeds fit the same rows in full
-    assert data["seeds"]["10shot"]["MCC"]["0"][1] == [0.21, 0.21, 0.21, None]
+    assert data["seeds"]["10shot"]["0"][1] == [0.21, 0.21, 0.21, None]
     assert data["t95"][0] == pytest.approx(12.7062, abs=1e-4)
     assert data["models"][0]["facts"] == [("run: numerics", "1")]
 
