@@ -58,8 +58,7 @@ def profiles(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
     place = range(by.shape[1])
     for i, (axis, group) in enumerate(zip(axes, groups, strict=True)):
         for line, category in enumerate(by):
-            field = by[category].dropna()
-            axis.plot(field, [line] * len(field), "|", color=theme.FIELD, ms=4, mew=0.5, zorder=0)
+            theme.field_ticks(axis, by[category], line)
         for j, (model, row) in enumerate(group.iterrows()):
             axis.scatter(row, place, s=11, label=str(model), linewidths=0, **theme.distinct(j))
         axis.set_yticks(place, list(by.columns))

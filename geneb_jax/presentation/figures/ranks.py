@@ -70,12 +70,12 @@ def high_variance(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
     chosen = tasks[tasks["high variance"]] if tasks["high variance"].any() else tasks[:_MOST_TASKS]
     figure, axis = theme.lines(theme.PAGE, 0.6, 0.2, len(chosen))
     for line, task in enumerate(chosen.index[::-1], 1):
-        scores = matrix[task].dropna().to_numpy()
         axis.boxplot(
-            scores, positions=[line], orientation="horizontal", showfliers=False, widths=0.6,
-            medianprops=_MEDIAN, boxprops=_THIN, whiskerprops=_THIN, capprops=_THIN,
+            matrix[task].dropna().to_numpy(), positions=[line], orientation="horizontal",
+            showfliers=False, widths=0.6, medianprops=_MEDIAN, boxprops=_THIN, whiskerprops=_THIN,
+            capprops=_THIN,
         )  # fmt: skip
-        axis.plot(scores, [line] * len(scores), "|", color=theme.COLOURS[0], ms=4, mew=0.5)
+        theme.field_ticks(axis, matrix[task], line, theme.COLOURS[0])
     names = [f"{row['label']} (SD {row['SD']:.2f})" for _, row in chosen[::-1].iterrows()]
     axis.set_yticks(range(1, len(chosen) + 1), names)
     axis.set_xlabel("MCC over models, full")

@@ -22,7 +22,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import published_results
-from geneb_jax.presentation.report import report_data
+from geneb_jax.presentation.report import report_data, write_report
 from geneb_jax.presentation.results import run_results
 from geneb_jax.scoring.scores import METRIC_COLUMNS
 
@@ -251,6 +251,42 @@ def test_a_link_reproduces_the_view_and_back_and_forward_work(opened, page):
     assert (
         Select(opened.find_element(By.ID, "choice-regime")).first_selected_option.text == "1-shot"
     )
+
+
+def test_any_name_goes_through_the_address(opened, page):
+    names = [MINE, "a,b", "embeddings:/x y/#1?%20&=+", "ü 🧬"]
+    found = opened.execute_script(
+        "state = {...state, model: arguments[0][2], chosen: arguments[0], columns: []};"
+        "const again = read(address()); return [again.model, again.chosen, again.columns]",
+        names,
+    )
+    assert found == [names[2], names, []]
+    opened.find_element(By.LINK_TEXT, MINE).click()
+    WebDriverWait(opened, 5).until(lambda b: b.title.startswith(MINE))
+    assert opened.find_element(By.ID, "model-title").text == MINE
+    assert "run: numerics" in opened.find_element(By.ID, "model-body").text
+
+
+def test_models_are_added_to_a_comparison_and_left_out(browser, page):
+    def compared():
+        return [
+            each.text.split()[0]
+            for each in browser.find_elements(By.CSS_SELECTOR, "#compare-chosen a")
+        ]
+
+    show(browser, page, view="compare")
+    assert len(compared()) == 2  # the best of the run and the best other
+    Select(browser.find_element(By.ID, "compare-add")).select_by_visible_text("SPACE")
+    assert compared()[2] == "SPACE"
+    press(browser, "first SPACE")
+    assert compared()[0] == "SPACE"
+    assert browser.find_element(By.ID, "compare-summary").text.startswith("SPACE is better than")
+    press(browser, "drop SPACE")
+    assert "SPACE" not in compared()
+    show(browser, page, view="compare", chosen=["SPACE"])
+    assert "second model" in browser.find_element(By.ID, "compare-body").text
+    show(browser, page, view="compare", chosen=["SPACE", "GROVER"], metric="AUROC")
+    assert "No task" in browser.find_element(By.ID, "compare-body").text
 
 
 def test_an_address_of_another_report_falls_back_to_what_is_there(browser, page):
@@ -491,17 +527,19 @@ def test_limits_name_what_models_do_not_see_and_fits_that_did_not_end(page):
 
 
 def test_what_failed_is_named(tmp_path):
-    scores = table(*ROWS)
     failures = [{"model": "M<1>", "task": "", "stage": "load", "reason": "a NaN in 'w'"}]
-    provenance = {"failures": failures}
-    present(run_results(scores), tmp_path, scores=scores, provenance=provenance)
-    found = section(tmp_path / "report" / "index.html", "limits")
-    (row,) = re.findall(r'<tr>(<th scope="row">M&.*?)</tr>', found)
+    page = tmp_path / "index.html"
+    write_report(page, run_results(table(*ROWS)), [MINE], provenance={"failures": failures})
+    (row,) = re.findall(r'<tr>(<th scope="row">M&.*?)</tr>', section(page, "limits"))
     texts = [re.sub("<[^>]*>", "", cell) for cell in re.split("</t[hd]>", row)[:-1]]
     assert texts == ["M&lt;1&gt;", "all", "load", "a NaN in &#39;w&#39;"]
 
 
-def test_a_report_without_limits_has_no_such_part(tmp_path):
-    scores = table(*({**row, "converged": True} for row in ROWS))
-    present(run_results(scores), tmp_path, scores=scores, provenance={"unseen": {}})
-    assert 'id="limits"' not in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+def test_a_report_has_the_parts_that_there_is_something_for(tmp_path):
+    page = tmp_path / "index.html"
+    write_report(page, run_results(table(*ROWS)), [MINE], provenance={"unseen": {}})
+    text = page.read_text(encoding="utf-8")
+    for part in ("limits", "figures", "statistics"):
+        assert f'id="{part}"' not in text
+        assert f'data-view="{part}"' not in text
+    assert 'data-view="provenance"' in text
