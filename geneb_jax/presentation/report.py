@@ -196,12 +196,12 @@ def report_data(
         of_tasks: What an audit found, by task id.
 
     Returns:
-        regimes, metrics and categories (names); tasks and models (lists of objects); scores: by
-        regime and metric a matrix [models, tasks] with null where there is no score, and for a row
-        without any; seeds: by regime and index of a run's model the MCC [seeds, tasks], where
-        seeds differ; t95:
-        the 97.5 % points of Student's t with 1, 2, ... degrees of freedom; method and bibtex: what
-        is quoted.
+        version, of geneb_jax; here, what scores that are not the paper's are of; regimes, metrics
+        and categories (names); tasks and models (lists of objects); scores: by regime and metric a
+        matrix [models, tasks] with null where there is no score, and for a row without any; seeds:
+        by regime and index of a run's model the MCC [seeds, tasks], where seeds differ; t95: the
+        97.5 % points of Student's t with 1, 2, ... degrees of freedom; method and bibtex: what is
+        quoted.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
     order = {task.id: i for i, task in enumerate(GENEB.tasks)}
@@ -215,6 +215,7 @@ def report_data(
     in_run = run_names(run_models)
     return {
         "version": metadata.version("geneb-jax"),
+        "here": "this run" if provenance else "the submissions",
         "regimes": regimes,
         "metrics": metrics,
         "categories": [name for name in (*GENEB.categories, CUSTOM) if name in set(found)],

@@ -83,7 +83,7 @@ function drawSizes(rows) {
   const frontier = new Set(bySize.filter((row, i) => bySize.slice(0, i).every((other) => other.score < row.score)));
   const present = architectures.filter((name) => sized.some((row) => row.architecture === name));
   figureOf(host, "size_and_score", "Size against score of the models in the table that have a known size. " +
-    "Named are those that no smaller model reaches, those of this run and those that are chosen.", (width) => scatter(width, {
+    "Named are those that no smaller model reaches, those that are chosen and those that the paper has not.", (width) => scatter(width, {
     label: `Parameters against score of ${counted(sized.length, "model")}`,
     points: sized.map((row) => ({
       x: row.params, y: row.score, name: row.name, href: modelAddress(row.name), interval: row.interval,

@@ -14,7 +14,7 @@ function drawModel() {
   const defects = model.defects.length ? h("ul", {}, ...model.defects.map((defect) => h("li", {}, defect))) : null;
   host.append(
     facts([
-      ["scores", model.run ? "computed by this run" : "published by the paper's authors"],
+      ["scores", model.run ? `of ${DATA.here}` : "published by the paper's authors"],
       ["parameters", model.params === null ? null : `${model.params.toLocaleString("en")} (${size(model.params)})`],
       ["architecture", model.architecture], ["tokenization", model.tokenization], ["pretraining", model.pretraining],
       ["width of an embedding", model.width], ["checkpoint", model.url && link(model.repo ?? model.url, model.url)], ["revision", model.revision],

@@ -15,12 +15,12 @@ const CHOICES = {
     ...(benchmarkCategories.length ? [["macro", "macro (mean of category means)"], ["micro", "micro (mean over tasks)"]] : []),
     ...DATA.categories.map((category) => [category, category]),
   ],
-  tasks: [...(runModels.length ? [["run", "those of this run"]] : []), ["all", "all"]],
+  tasks: [...(runModels.length ? [["run", `those of ${DATA.here}`]] : []), ["all", "all"]],
   size: all(Object.keys(TIERS)),
   architecture: all(labelsOf("architecture")),
   tokenization: all(labelsOf("tokenization")),
   pretraining: all(labelsOf("pretraining")),
-  source: all(runModels.length ? ["this run", "paper"] : []),
+  source: all(runModels.length ? [DATA.here, "paper"] : []),
 };
 const DEFAULTS = {
   ...Object.fromEntries(Object.entries(CHOICES).map(([key, pairs]) => [key, pairs[0][0]])),

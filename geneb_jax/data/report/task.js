@@ -28,7 +28,7 @@ function drawTasks() {
     { key: "spread", name: "SD", value: ({ spread }) => spread, show: ({ spread }) => shown(spread), title: "Standard deviation over models" },
     { key: "best", name: "best", value: ({ best }) => best?.score ?? null, show: ({ best }) => shown(best?.score ?? null) },
     { key: "best model", name: "best model", text: true, value: ({ best }) => best?.name ?? null, show: ({ best }) => (best ? modelLink(best.name) : MISSING) },
-    { key: "run", name: "best of this run", value: ({ run }) => run?.score ?? null, show: ({ run }) => shown(run?.score ?? null) },
+    { key: "run", name: `best of ${DATA.here}`, value: ({ run }) => run?.score ?? null, show: ({ run }) => shown(run?.score ?? null) },
     { key: "run rank", name: "its rank", value: ({ run }) => run?.rank ?? null },
   ].filter(({ value }) => tasks.some((task) => (value(task) ?? null) !== null));
   const rows = state.order ? sorted(tasks, columns, state.order) : tasks;
@@ -64,8 +64,8 @@ function drawTask() {
   );
   if (!rows.length) return;
   const published = rows.filter((row) => !row.run);
-  const groups = [["this run", rows.filter((row) => row.run)], ...architectures.map((name) => [name, published.filter((row) => row.architecture === name)])];
-  figureOf(host, "task", "Models of this run, and the published ones by architecture; a tick is a model, the dark one the median of all.", (width) => dotRows(width, {
+  const groups = [[DATA.here, rows.filter((row) => row.run)], ...architectures.map((name) => [name, published.filter((row) => row.architecture === name)])];
+  figureOf(host, "task", `${runModels.length ? `Models of ${DATA.here}, and the published ones` : "Models"} by architecture; a tick is a model, the dark one the median of all.`, (width) => dotRows(width, {
     label: `Scores of ${counted(rows.length, "model")} on ${task.label} by architecture`,
     rows: [["all models", []], ...groups.filter(([, some]) => some.length)].map(([name, some], i) => ({
       name, field: i ? [] : values, marks: some.map((row) => ({ value: row.score, title: `${row.name}: ${shown(row.score)}`, href: modelAddress(row.name), ...architectureMarking(row.architecture) })),

@@ -11,7 +11,7 @@ const MISSING = "–";
 
 const metricName = (metric) => METRIC_NAMES[metric] ?? metric;
 const regimeName = (regime) => regime.replace("shot", "-shot");
-const sourceName = (model) => (model.run ? "this run" : "paper");
+const sourceName = (model) => (model.run ? DATA.here : "paper");
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // A rounded zero has no sign, and a minus is no hyphen.
