@@ -16,14 +16,19 @@ function csvCell(value) {
 }
 
 function csv(columns, rows) {
-  const lines = [columns.map(({ name }) => name), ...rows.map((row) => columns.map(({ value }) => value(row)))];
+  const lines = [
+    columns.map(({ name }) => name),
+    ...rows.map((row) => columns.map(({ value }) => value(row))),
+  ];
   return lines.map((line) => `${line.map(csvCell).join(",")}\n`).join("");
 }
 
 // The rows under the columns' names, with what of the state decides on them.
 function json(columns, rows) {
   const { regime, metric, score, tasks } = state;
-  const records = rows.map((row) => Object.fromEntries(columns.map(({ name, value }) => [name, value(row) ?? null])));
+  const records = rows.map((row) =>
+    Object.fromEntries(columns.map(({ name, value }) => [name, value(row) ?? null])),
+  );
   return `${JSON.stringify({ regime, metric, score, tasks, view: location.href, geneb_jax: DATA.version, rows: records }, null, 1)}\n`;
 }
 
@@ -31,16 +36,30 @@ function json(columns, rows) {
 function tableButtons(name, columns, rows) {
   const kept = columns.filter(({ value }) => value);
   const file = (ending) => `geneb_${name}_${state.regime}.${ending}`;
-  return h("p", { className: "downloads" }, "Save this table: ",
-    button("CSV", `${name} csv`, () => save(file("csv"), new Blob([csv(kept, rows)], { type: "text/csv" }))), " ",
-    button("JSON", `${name} json`, () => save(file("json"), new Blob([json(kept, rows)], { type: "application/json" }))));
+  return h(
+    "p",
+    { className: "downloads" },
+    "Save this table: ",
+    button("CSV", `${name} csv`, () => save(file("csv"), new Blob([csv(kept, rows)], { type: "text/csv" }))),
+    " ",
+    button("JSON", `${name} json`, () =>
+      save(file("json"), new Blob([json(kept, rows)], { type: "application/json" })),
+    ),
+  );
 }
 
 function imageButtons(name, svg) {
   return [
-    button("SVG", `${name} svg`, () => save(`geneb_${name}.svg`, new Blob([svg()], { type: "image/svg+xml" }))), " ",
+    button("SVG", `${name} svg`, () =>
+      save(`geneb_${name}.svg`, new Blob([svg()], { type: "image/svg+xml" })),
+    ),
+    " ",
     button("PNG", `${name} png`, async () => save(`geneb_${name}.png`, await png(svg()))),
-  ].map((each) => (each instanceof Element ? Object.assign(each, { ariaLabel: `${each.textContent} of ${name.replaceAll("_", " ")}` }) : each));
+  ].map((each) =>
+    each instanceof Element
+      ? Object.assign(each, { ariaLabel: `${each.textContent} of ${name.replaceAll("_", " ")}` })
+      : each,
+  );
 }
 
 // A chart as a file of its own: the light colours instead of names that the page alone knows.
@@ -48,7 +67,9 @@ function exported(svg) {
   const copy = svg.cloneNode(true);
   copy.setAttribute("xmlns", SVG);
   const light = getComputedStyle(byId("light"));
-  return new XMLSerializer().serializeToString(copy).replace(/var\((--[a-z0-9]+)\)/g, (_, name) => light.getPropertyValue(name).trim());
+  return new XMLSerializer()
+    .serializeToString(copy)
+    .replace(/var\((--[a-z0-9]+)\)/g, (_, name) => light.getPropertyValue(name).trim());
 }
 
 async function png(svg) {
@@ -57,5 +78,7 @@ async function png(svg) {
   await image.decode();
   const canvas = h("canvas", { width: image.width * PNG_SCALE, height: image.height * PNG_SCALE });
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+  return new Promise((done) => {
+    canvas.toBlob(done, "image/png");
+  });
 }

@@ -31,21 +31,38 @@ const button = (text, key, onclick) => h("button", { type: "button", onclick, "d
 
 // A choice of a part of the state. It is made once; `render` gives it the state's value.
 function control(key, label) {
-  const choice = h("select", { id: `choice-${key}`, onchange: () => go({ [key]: choice.value }), "data-state": key }, ...CHOICES[key].map(([value, words]) => new Option(words, value)));
+  const choice = h(
+    "select",
+    { id: `choice-${key}`, onchange: () => go({ [key]: choice.value }), "data-state": key },
+    ...CHOICES[key].map(([value, words]) => new Option(words, value)),
+  );
   return h("label", {}, label, choice);
 }
 
 // A list of names with values; a value is a text or an element, and what is not known is left out.
-const facts = (pairs) => h("dl", {}, ...pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
-  .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+const facts = (pairs) =>
+  h(
+    "dl",
+    {},
+    ...pairs
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 
 // The share of a scale as the length of a bar or the depth of a colour, in a cell that says the number.
 const percent = (value) => `${(100 * Math.min(Math.max(value, 0), 1)).toFixed(1)}%`;
 
 function barCell(value, top, interval = null) {
   if (value === null) return MISSING;
-  const whisker = interval && h("i", { style: `left:${percent(interval[0] / top)};right:${percent(1 - interval[1] / top)}` });
-  return h("span", { className: "bar" }, shown(value), h("span", {}, h("b", { style: `width:${percent(value / top)}` }), whisker));
+  const whisker =
+    interval &&
+    h("i", { style: `left:${percent(interval[0] / top)};right:${percent(1 - interval[1] / top)}` });
+  return h(
+    "span",
+    { className: "bar" },
+    shown(value),
+    h("span", {}, h("b", { style: `width:${percent(value / top)}` }), whisker),
+  );
 }
 
 const heatStyle = (value, top) => (value === null ? null : `--heat:${percent(value / top)}`);
@@ -70,25 +87,36 @@ function tableOf(caption, columns, rows, { sort = null, onSort = null, marked = 
     return cell;
   });
   const lines = rows.map((row) => {
-    const line = h("tr", {}, ...columns.map((column) => {
-      const cell = h(column.row ? "th" : "td", { scope: column.row ? "row" : null, style: column.style?.(row) });
-      if (column.text) cell.classList.add("text");
-      if (column.short) cell.classList.add("short");
-      if (column.style) cell.classList.add("heat");
-      cell.append(column.show ? column.show(row) : column.value(row) ?? MISSING);
-      return cell;
-    }));
+    const line = h(
+      "tr",
+      {},
+      ...columns.map((column) => {
+        const cell = h(column.row ? "th" : "td", {
+          scope: column.row ? "row" : null,
+          style: column.style?.(row),
+        });
+        if (column.text) cell.classList.add("text");
+        if (column.short) cell.classList.add("short");
+        if (column.style) cell.classList.add("heat");
+        cell.append(column.show ? column.show(row) : (column.value(row) ?? MISSING));
+        return cell;
+      }),
+    );
     if (marked(row)) line.classList.add("marked");
     return line;
   });
-  return h("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption },
-    h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...lines)));
+  return h(
+    "div",
+    { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption },
+    h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...lines)),
+  );
 }
 
 const missing = (value) => value === null || value === undefined;
 
 function sorted(rows, columns, sort) {
-  const column = columns.find(({ key }) => key === sort.replace(/^-/, "")) ?? columns.find(({ value }) => value);
+  const column =
+    columns.find(({ key }) => key === sort.replace(/^-/, "")) ?? columns.find(({ value }) => value);
   return [...rows].sort((a, b) => {
     const [x, y] = [column.value(a), column.value(b)];
     if (missing(x) || missing(y)) return missing(x) - missing(y); // missing ones last, either way

@@ -1,5 +1,12 @@
 // What is drawn when. Each view is a section of the page; one of them is shown, or everything.
-const VIEWS = { board: drawBoard, compare: drawCompare, tasks: drawTasks, model: drawModel, task: drawTask, cite: drawCite };
+const VIEWS = {
+  board: drawBoard,
+  compare: drawCompare,
+  tasks: drawTasks,
+  model: drawModel,
+  task: drawTask,
+  cite: drawCite,
+};
 const sections = [...document.querySelectorAll("main > section")];
 
 function render() {
@@ -11,7 +18,10 @@ function render() {
   }
   for (const tab of document.querySelectorAll("nav a")) {
     tab.href = address({ view: tab.dataset.view });
-    const shownNow = tab.dataset.view === state.view || (tab.dataset.view === "tasks" && state.view === "task") || (tab.dataset.view === "board" && state.view === "model");
+    const shownNow =
+      tab.dataset.view === state.view ||
+      (tab.dataset.view === "tasks" && state.view === "task") ||
+      (tab.dataset.view === "board" && state.view === "model");
     if (shownNow) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
@@ -22,7 +32,8 @@ function render() {
   const title = { model: state.model, task: DATA.tasks[indexOfTask(state.task)]?.label }[state.view];
   document.title = title ? `${title}: GENEB report` : "GENEB report";
   // What had the focus was drawn anew.
-  if (focused && document.activeElement?.dataset?.key !== focused) document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  if (focused && document.activeElement?.dataset?.key !== focused)
+    document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
 
 // Follows a link, or back and forward.
@@ -39,7 +50,10 @@ byId("settings").append(control("regime", "Regime"), control("metric", "Metric")
 fillBoardForm();
 for (const host of document.querySelectorAll("[data-figure]")) {
   // A figure's file is text in base64; its letters are UTF-8.
-  const svg = () => new TextDecoder().decode(Uint8Array.from(atob(host.querySelector("img").src.split(",")[1]), (letter) => letter.charCodeAt(0)));
+  const svg = () =>
+    new TextDecoder().decode(
+      Uint8Array.from(atob(host.querySelector("img").src.split(",")[1]), (letter) => letter.charCodeAt(0)),
+    );
   host.querySelector("figcaption").append(" ", ...imageButtons(host.dataset.figure, svg));
 }
 byId("print").addEventListener("click", () => print());
@@ -55,7 +69,9 @@ addEventListener("beforeprint", () => {
   folded = [...document.querySelectorAll("details.part:not([open])")];
   for (const part of folded) part.open = true;
 });
-addEventListener("afterprint", () => { for (const part of folded) part.open = false; });
+addEventListener("afterprint", () => {
+  for (const part of folded) part.open = false;
+});
 
 // Charts are as wide as their column.
 let width = innerWidth;

@@ -7,19 +7,24 @@ const indexOfTask = (id) => DATA.tasks.findIndex((task) => task.id === id);
 // The tasks that a score is taken over: macro, micro, or a category.
 function tasksInScope(score = state.score) {
   const scores = scoresNow();
-  const run = DATA.models.flatMap((model, m) => (model.run && scores[m].some((value) => value !== null) ? [m] : []));
+  const run = DATA.models.flatMap((model, m) =>
+    model.run && scores[m].some((value) => value !== null) ? [m] : [],
+  );
   return DATA.tasks.flatMap((task, t) => {
-    const wanted = score === "macro" || score === "micro" ? task.category !== CUSTOM : task.category === score;
-    const there = state.tasks === "all" || !run.length
-      ? scores.some((row) => row[t] !== null)
-      : run.every((m) => scores[m][t] !== null);
+    const wanted =
+      score === "macro" || score === "micro" ? task.category !== CUSTOM : task.category === score;
+    const there =
+      state.tasks === "all" || !run.length
+        ? scores.some((row) => row[t] !== null)
+        : run.every((m) => scores[m][t] !== null);
     return wanted && there ? [t] : [];
   });
 }
 
 function byCategory(tasks) {
   const groups = new Map();
-  for (const t of tasks) groups.set(DATA.tasks[t].category, [...(groups.get(DATA.tasks[t].category) ?? []), t]);
+  for (const t of tasks)
+    groups.set(DATA.tasks[t].category, [...(groups.get(DATA.tasks[t].category) ?? []), t]);
   return [...groups.values()];
 }
 
@@ -42,7 +47,8 @@ function seedSpread(m, tasks, score = state.score) {
 function intervalOf(m, field, tasks, score = state.score) {
   const row = scoresNow()[m];
   const has = DATA.tasks.filter((task, t) => task.category !== CUSTOM && row[t] !== null).length;
-  const same = state.metric === "MCC" && score === "macro" && tasks.filter((t) => row[t] !== null).length === has;
+  const same =
+    state.metric === "MCC" && score === "macro" && tasks.filter((t) => row[t] !== null).length === has;
   return (same && DATA.models[m][field]?.[state.regime]) || null;
 }
 
@@ -60,12 +66,17 @@ function standings(score = state.score) {
     interval: intervalOf(m, "interval", tasks, score),
     rankInterval: intervalOf(m, "rank_interval", tasks, score),
     group: intervalOf(m, "group", tasks, score),
-    categories: Object.fromEntries(columns.map(([category, of]) => [category, average(scores[m], of, category)])),
+    categories: Object.fromEntries(
+      columns.map(([category, of]) => [category, average(scores[m], of, category)]),
+    ),
     rank: null,
   }));
-  rows.filter((row) => row.tasks === tasks.length && row.score !== null)
+  rows
+    .filter((row) => row.tasks === tasks.length && row.score !== null)
     .sort((a, b) => b.score - a.score)
-    .forEach((row, i) => { row.rank = i + 1; });
+    .forEach((row, i) => {
+      row.rank = i + 1;
+    });
   return { rows, tasks };
 }
 
@@ -75,7 +86,9 @@ function against(m, t) {
   const score = scores[m][t];
   const others = scores.flatMap((row, other) => (other !== m && row[t] !== null ? [row[t]] : []));
   return {
-    t, score, of: others.length + 1,
+    t,
+    score,
+    of: others.length + 1,
     median: others.length ? quantile(others, 0.5) : NaN,
     difference: others.length ? score - quantile(others, 0.5) : NaN,
     rank: 1 + others.filter((other) => other > score).length,
@@ -95,10 +108,14 @@ function difference(a, b, group, everything, score = state.score) {
   const variance = squares.reduce((sum, square) => sum + square, 0) / freedom;
   const groups = score === "macro" ? byCategory(group).map(differences) : [differences(group)];
   const value = mean(groups.map(mean));
-  const error = Math.sqrt(variance * groups.reduce((sum, values) => sum + 1 / values.length, 0)) / groups.length;
+  const error =
+    Math.sqrt(variance * groups.reduce((sum, values) => sum + 1 / values.length, 0)) / groups.length;
   const half = DATA.t95[freedom - 1] * error;
   return {
-    value, interval: freedom > 0 ? [value - half, value + half] : null, tasks: group.length,
-    wins: group.filter((t) => x[t] > y[t]).length, ties: group.filter((t) => x[t] === y[t]).length,
+    value,
+    interval: freedom > 0 ? [value - half, value + half] : null,
+    tasks: group.length,
+    wins: group.filter((t) => x[t] > y[t]).length,
+    ties: group.filter((t) => x[t] === y[t]).length,
   };
 }

@@ -8,11 +8,18 @@ const all = (names) => [["all", "all"], ...names.map((name) => [name, name])];
 
 // The values that a part of the state can have, with their texts; a link's others are not followed.
 const CHOICES = {
-  view: [...document.querySelectorAll("main > section")].map((section) => [section.id, section.id]).concat([["everything", "everything"]]),
+  view: [...document.querySelectorAll("main > section")]
+    .map((section) => [section.id, section.id])
+    .concat([["everything", "everything"]]),
   regime: DATA.regimes.map((regime) => [regime, regimeName(regime)]),
   metric: DATA.metrics.map((metric) => [metric, metricName(metric)]),
   score: [
-    ...(benchmarkCategories.length ? [["macro", "macro (mean of category means)"], ["micro", "micro (mean over tasks)"]] : []),
+    ...(benchmarkCategories.length
+      ? [
+          ["macro", "macro (mean of category means)"],
+          ["micro", "micro (mean over tasks)"],
+        ]
+      : []),
     ...DATA.categories.map((category) => [category, category]),
   ],
   tasks: [...(runModels.length ? [["run", `those of ${DATA.here}`]] : []), ["all", "all"]],
@@ -48,7 +55,8 @@ function address(changes = {}) {
   const words = new URLSearchParams();
   for (const [key, value] of Object.entries({ ...state, ...changes })) {
     if (String(value) === String(DEFAULTS[key])) continue;
-    for (const each of Array.isArray(value) ? (value.length ? value : [""]) : [value]) words.append(key, each);
+    for (const each of Array.isArray(value) ? (value.length ? value : [""]) : [value])
+      words.append(key, each);
   }
   return `#${words}`;
 }

@@ -16,18 +16,22 @@ const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // A rounded zero has no sign, and a minus is no hyphen.
 const signs = (text) => (/^-[0.]*$/.test(text) ? text.slice(1) : text.replace("-", "−"));
-const shown = (value, digits = 3) => (value === null || Number.isNaN(value) ? MISSING : signs(value.toFixed(digits)));
+const shown = (value, digits = 3) =>
+  value === null || Number.isNaN(value) ? MISSING : signs(value.toFixed(digits));
 const signed = (value) => (value > 0 && shown(value) !== "0.000" ? `+${shown(value)}` : shown(value));
 const between = ([low, high], digits = 3) => `${shown(low, digits)} to ${shown(high, digits)}`;
 
 function size(params) {
   if (params === null) return MISSING;
-  return params >= 1e9 ? `${+(params / 1e9).toFixed(1)}B` : `${+(params / 1e6).toFixed(params < 1e7 ? 1 : 0)}M`;
+  return params >= 1e9
+    ? `${+(params / 1e9).toFixed(1)}B`
+    : `${+(params / 1e6).toFixed(params < 1e7 ? 1 : 0)}M`;
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 // The spread of a sample, with n - 1; NaN below two values.
-const deviation = (values) => Math.sqrt(values.reduce((sum, value) => sum + (value - mean(values)) ** 2, 0) / (values.length - 1));
+const deviation = (values) =>
+  Math.sqrt(values.reduce((sum, value) => sum + (value - mean(values)) ** 2, 0) / (values.length - 1));
 function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (sorted.length - 1) * share;

@@ -55,13 +55,13 @@ def profiles(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
     groups = [by.iloc[start : start + _PROFILES] for start in range(0, len(by), _PROFILES)]
     columns = min(len(groups), 2)
     figure, axes = theme.panels(len(groups), columns, 1 + 0.125 * by.shape[1])
-    place = range(by.shape[1])
+    rows = range(by.shape[1])
     for i, (axis, group) in enumerate(zip(axes, groups, strict=True)):
         for line, category in enumerate(by):
             theme.field_ticks(axis, by[category], line)
         for j, (model, row) in enumerate(group.iterrows()):
-            axis.scatter(row, place, s=11, label=str(model), linewidths=0, **theme.distinct(j))
-        axis.set_yticks(place, list(by.columns))
+            axis.scatter(row, rows, s=11, label=str(model), linewidths=0, **theme.distinct(j))
+        axis.set_yticks(rows, list(by.columns))
         axis.invert_yaxis()
         axis.grid(axis="y", color="0.92", lw=0.5)
         axis.set_axisbelow(True)

@@ -314,6 +314,16 @@ def test_downloads_hold_what_is_shown(browser, page, downloads):
     assert content["rows"][1]["Histone Mod."] == pytest.approx(float(rows[1][4]))
 
 
+def test_a_saved_table_has_no_formulas_and_loses_no_letter(opened):
+    names = ["=cmd()", "@x", 'a "b", c', "two\nlines", "-0.5", None]
+    columns = "[{name: '+x', value: (row) => row}, {name: 'y', value: () => -0.5}]"
+    text = opened.execute_script(f"return csv({columns}, arguments[0])", names)
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert header == ["'+x", "y"]
+    assert [row[0] for row in rows] == ["'=cmd()", "'@x", *names[2:4], "'-0.5", ""]
+    assert {row[1] for row in rows} == {"-0.5"}
+
+
 def test_charts_and_figures_are_saved_as_they_are(browser, page, downloads):
     show(browser, page, view="everything")
     content = downloaded(
