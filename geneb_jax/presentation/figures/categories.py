@@ -60,7 +60,7 @@ def profiles(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
         for line, category in enumerate(by):
             theme.field_ticks(axis, by[category], line)
         for j, (model, row) in enumerate(group.iterrows()):
-            axis.scatter(row, rows, s=11, label=str(model), linewidths=0, **theme.distinct(j))
+            axis.scatter(row, rows, s=11, label=str(model), linewidths=0, **theme.style(j))
         axis.set_yticks(rows, list(by.columns))
         axis.invert_yaxis()
         axis.grid(axis="y", color="0.92", lw=0.5)

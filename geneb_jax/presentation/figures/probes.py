@@ -1,13 +1,13 @@
 """Figures of a run's probes: strengths, kinds of probes, solvers, hidden states, time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
@@ -17,14 +17,23 @@ from geneb_jax.scoring.scores import preset_rows
 _LINES = [(line, colour) for line in ("-", "--", ":") for colour in theme.COLOURS]
 
 
+def _ordered(regimes: Iterable[str]) -> list[str]:
+    """Regimes each once, those of the benchmark first: their colours are those of all figures."""
+    known = [regime for regime in GENEB.regimes if regime in set(regimes)]
+    return [*known, *sorted(set(regimes) - set(known))]
+
+
+def _by_regime(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(name, table[table["regime"] == name]) for name in _ordered(table["regime"])]
+
+
 def strengths(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
     """Draws the mean MCC of each model against C, a panel a regime; None of a single C."""
     table = analysis.strength_scores(scores)
     if table.shape[1] < 2 or table.empty:
         return None
     found = table.index.get_level_values("regime")
-    regimes = [regime for regime in GENEB.regimes if regime in found]
-    regimes += sorted(set(found) - set(regimes))
+    regimes = _ordered(found)
     figure, axes = plt.subplots(
         1, len(regimes), figsize=(theme.PAGE, 2.6), squeeze=False, layout="constrained"
     )
@@ -51,11 +60,9 @@ def linear_against_mlp(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Fi
     if cells.empty:
         return None
     figure, axis = plt.subplots(figsize=(theme.COLUMN, theme.COLUMN), layout="constrained")
-    for i, (regime, group) in enumerate(cells.groupby("regime")):
-        name = theme.regime_name(str(regime))
-        axis.scatter(
-            group["linear"], group["mlp"], s=7, label=name, linewidths=0, **theme.distinct(i)
-        )
+    for i, (regime, group) in enumerate(_by_regime(cells)):
+        name = theme.regime_name(regime)
+        axis.scatter(group["linear"], group["mlp"], s=7, label=name, linewidths=0, **theme.style(i))
     axis.axline((0, 0), slope=1, color="0.7", lw=0.6, zorder=0)
     axis.set(xlabel="MCC, linear probe", ylabel="MCC, MLP probe")
     axis.legend()
@@ -79,14 +86,15 @@ def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None
     heads = heads.dropna()
     figure, axes = plt.subplots(1, 2, figsize=(theme.PAGE, theme.PAGE / 2), layout="constrained")
     for axis, what in zip(axes, ("MCC", "iterations"), strict=True):
-        for i, (regime, group) in enumerate(heads.groupby("regime")):
+        for i, (regime, group) in enumerate(_by_regime(heads.reset_index())):
             pair = group[what, "geneb"], group[what, "converged"]
-            name = theme.regime_name(str(regime))
-            axis.scatter(*pair, s=7, label=name, linewidths=0, **theme.distinct(i))
+            name = theme.regime_name(regime)
+            axis.scatter(*pair, s=7, label=name, linewidths=0, **theme.style(i))
         axis.set(xlabel=f"{what}, solver geneb", ylabel=f"{what}, solver converged")
     axes[0].axline((0, 0), slope=1, color="0.7", lw=0.6, zorder=0)
     axes[1].set(xscale="symlog", yscale="symlog")
     for ticks in (axes[1].xaxis, axes[1].yaxis):
+        ticks.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=[1, 2, 5]))
         ticks.set_major_formatter(lambda value, _: f"{value:g}")
     axes[0].legend()
     return figure

@@ -19,9 +19,7 @@ def by_model(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
     )
     for i, regime in enumerate(GENEB.regimes):
         name = theme.regime_name(regime)
-        left.scatter(
-            drops[regime], drops.index, s=12, label=name, linewidths=0, **theme.distinct(i)
-        )
+        left.scatter(drops[regime], drops.index, s=12, label=name, linewidths=0, **theme.style(i))
     scores = drops[list(GENEB.regimes)]
     ends = scores.min(axis=1), scores.max(axis=1)
     left.hlines(drops.index, *ends, color="0.85", linewidth=1, zorder=0)
@@ -42,9 +40,7 @@ def by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
     axis.hlines(means.index, *ends, color="0.85", linewidth=1, zorder=0)
     for i, regime in enumerate(GENEB.regimes):
         name = theme.regime_name(regime)
-        axis.scatter(
-            means[regime], means.index, s=14, label=name, linewidths=0, **theme.distinct(i)
-        )
+        axis.scatter(means[regime], means.index, s=14, label=name, linewidths=0, **theme.style(i))
     axis.set_xlabel("mean MCC over models")
     figure.legend(loc="outside upper center", ncols=3)
     return figure

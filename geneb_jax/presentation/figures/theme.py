@@ -54,16 +54,14 @@ _LONGEST = 34  # letters of a name
 
 
 def style(number: int) -> dict[str, Any]:
-    """Returns colour and marker of the group of a number, different for the first 40."""
+    """Returns colour and marker of the group of a number, different for the first 40.
+
+    Groups next to each other differ in both.
+    """
     return {
         "color": COLOURS[number % len(COLOURS)],
-        "marker": MARKERS[number // len(COLOURS) % len(MARKERS)],
+        "marker": MARKERS[number % len(MARKERS)],
     }
-
-
-def distinct(number: int) -> dict[str, Any]:
-    """Returns colour and marker of one of up to five things, told apart by each of the two."""
-    return {"color": COLOURS[number], "marker": MARKERS[number]}
 
 
 def number(value: float, decimals: int = 2) -> str:

@@ -1,3 +1,5 @@
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -53,3 +55,11 @@ def test_a_heat_map_writes_what_is_known_in_a_colour_that_is_seen():
         texts = {text.get_text(): text.get_color() for text in axis.texts}
         assert texts == {"0.05": "white", "0.95": "black", "−0.02": "white"}
         plt.close(figure)
+
+
+def test_forty_groups_look_different():
+    styles = [tuple(theme.style(number).values()) for number in range(40)]
+    assert len(set(styles)) == 40
+    for before, after in itertools.pairwise(styles):
+        assert before[0] != after[0]
+        assert before[1] != after[1]
