@@ -1,5 +1,6 @@
 // Charts as SVG, in the colours of the page. A group's colour and shape follow from its number in
-// the whole data, so that they stay whatever is filtered; there are eight colours and five shapes.
+// the whole data, so that they stay whatever is filtered; eight colours and five shapes tell
+// 40 groups apart, and neighbours by both.
 const SHAPES = [
   (r) => `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0`,
   (r) => `M${-r},${-r}H${r}V${r}H${-r}Z`,
@@ -13,7 +14,7 @@ measure.font = `${FONT.size}px ${FONT.family}`;
 const widthOf = (words) => measure.measureText(words).width; // in pixels
 const marking = (number) => ({
   colour: `var(--c${number % 8})`,
-  shape: Math.floor(number / 8) % SHAPES.length,
+  shape: number % SHAPES.length,
 });
 const architectures = labelsOf("architecture");
 const architectureMarking = (name) =>

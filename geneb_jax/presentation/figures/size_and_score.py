@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.figures import theme
 from geneb_jax.presentation.figures.point_names import name_points
+from geneb_jax.presentation.published import model_labels
 
 _FEWEST = 2  # models of known size; one says nothing of size
 
@@ -22,8 +23,13 @@ def overall(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
         return None
     known = labels.loc[models].assign(macro=macro)
     figure, axis = theme.lines(theme.PAGE, 3.6, 0, 0)
-    for i, architecture in enumerate(known["architecture"].value_counts().index):
+    # Numbered over all of the paper's models: a group looks the same whichever models there are.
+    everything = model_labels()["architecture"].value_counts().index
+    groups = [*everything, *sorted(set(known["architecture"]) - set(everything))]
+    for i, architecture in enumerate(groups):
         chosen = known[known["architecture"] == architecture]
+        if chosen.empty:
+            continue
         axis.scatter(
             chosen["params"], chosen["macro"], s=16, label=architecture, linewidths=0,
             **theme.style(i),
