@@ -14,7 +14,8 @@ from geneb_jax.config import ConfigError, Settings
 from geneb_jax.embedding.source import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.auditing import print_audit, write_audit
-from geneb_jax.presentation.heatmap import save_heatmap
+from geneb_jax.presentation.figures.heatmap import save_heatmap
+from geneb_jax.presentation.guide import print_guide
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
@@ -98,6 +99,7 @@ def close_run(
     _say_what_is_not_shown(evaluation, shown, console)
     print_failures(failures, console)
     print_problems(provenance.get("processes", ()), console)
+    print_guide(shown, workdir, console)
     console.print(f"results: {workdir}")
 
 

@@ -29,6 +29,7 @@ WORKDIR: Mapping[str, str] = {
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
+    "figures/captions.md": "What each figure shows, and what to see in it.",
     "report/index.html": "The report, one file that needs no network.",
     "predictions/MODEL/TASK.npz": "Every head's predictions, with save_predictions their decision "
     "values on the test rows, with config.strand=given,both predictions on the other strand. "

@@ -10,10 +10,10 @@ from geneb_jax.audit.audit import TaskAudit
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
 from geneb_jax.presentation.auditing import audit_tables
-from geneb_jax.presentation.figures import save_figures
+from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
-from geneb_jax.presentation.report import write_report
+from geneb_jax.presentation.report import ModelExtras, TaskExtras, write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
@@ -77,11 +77,45 @@ def present(
         everything,
         [model for model in everything["model"].unique() if model not in published],
         version=version,
+        scores=scores,
         statistics=tables.get("paper_statistics"),
         figures=folder / "figures" if tables else None,
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
-        intervals=tables.get("intervals_macro"),
+        of_models=_of_models(tables.get("intervals_macro")),
+        of_tasks=_of_tasks(tables.get("audit")),
         audit=tables,
     )
     return tables
+
+
+def _of_models(macro: pd.DataFrame | None) -> dict[str, ModelExtras]:
+    """Returns the intervals over other tasks and the groups of each model, by regime."""
+    if macro is None:
+        return {}
+    rows = macro[macro["question"] == "tasks"]
+    return {
+        str(model): ModelExtras(
+            interval={row["regime"]: [row["low"], row["high"]] for row in of_model},
+            rank_interval={
+                row["regime"]: [int(row["rank low"]), int(row["rank high"])] for row in of_model
+            },
+            group={row["regime"]: row["group"] for row in of_model},
+        )
+        for model, group in rows.groupby("model")
+        for of_model in [group.to_dict("records")]
+    }
+
+
+def _of_tasks(audit: pd.DataFrame | None) -> dict[str, TaskExtras]:
+    """Returns the verdict and the counts of each task that was audited."""
+    found: dict[str, TaskExtras] = {}
+    for row in [] if audit is None else audit.to_dict("records"):
+        found[row["task"]] = TaskExtras(
+            verdict=row["verdict"],
+            reasons=[reason for reason in row["reasons"].split("; ") if reason],
+            copies=int(row["copies"]),
+            twins=int(row["twins"]),
+            near_50=int(row["near_50"]),
+        )
+    return found

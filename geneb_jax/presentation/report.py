@@ -1,43 +1,123 @@
-"""The report: one HTML file, opened without a network, of own scores beside the published ones."""
+"""The report: one HTML file, opened without a network, of a run's scores beside the published ones.
 
-import base64
+The page is `data/report/page.html.j2` with the styles and scripts beside it; `report_data` is what
+the scripts read.
+"""
+
 import math
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 import jinja2
 import markupsafe
 import pandas as pd
-import vl_convert
+from scipy import stats
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
-from geneb_jax.presentation.figures import CAPTIONS
 from geneb_jax.presentation.published import model_labels
-from geneb_jax.presentation.results import labels_of, namesake
-from geneb_jax.scoring.scores import METRIC_COLUMNS
-from model_ports.catalog import entries
+from geneb_jax.presentation.report_sections import (
+    Rows,
+    audit_sections,
+    figure_rows,
+    plain,
+    provenance_sections,
+    statistics_rows,
+    unseen_rows,
+)
+from geneb_jax.presentation.results import labels_of, namesake, run_names
+from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows
+from geneb_jax.tasks.sizes import published_sizes
+from model_ports.catalog import Entry, entries
 
-# What the charting library leaves to the page's script.
-_EXPORTS = "window.vegaEmbed = vegaEmbed;"
+# In the order in which a script needs what the others before it define.
+_SCRIPTS = (
+    "words", "state", "scores", "elements", "charts", "downloads",
+    "leaderboard", "compare", "model", "task", "cite", "page",
+)  # fmt: skip
+_STYLES = ("page", "print")
+_VIEWS = {
+    "board": "Leaderboard", "compare": "Compare", "tasks": "Tasks", "figures": "Figures",
+    "statistics": "The paper's statistics", "audit": "What scores hide",
+    "limits": "Limits of the scores", "provenance": "Provenance",
+    "cite": "Cite", "everything": "Everything",
+}  # fmt: skip
 _DECIMALS = 6  # of the scores, as in the published ones
+_SEED_DECIMALS = 4  # of the scores of single seeds, of which the page shows the spread
+_SYNTHETIC = (
+    "The tasks of this run are generated: they show that the program works, and nothing of biology."
+)
+
+_BIBTEX = """\
+@inproceedings{{geneb2026,
+  title = {{{{GENEB}}: Why Genomic Models Are Hard to Compare}},
+  author = {{Ledneva, Daria and Nuridinov, Mikhail and Kuznetsov, Denis}},
+  booktitle = {{International Conference on Machine Learning}},
+  year = {{2026}},
+  eprint = {{2606.04525}},
+  archivePrefix = {{arXiv}}
+}}
+
+@software{{geneb_jax,
+  title = {{geneb\\_jax: the GENEB evaluation of genomic foundation models in JAX}},
+  version = {{{version}}},
+  year = {{2026}}
+}}
+"""
+
+
+class ModelExtras(TypedDict, total=False):
+    """What else is known of a model; each part is shown where it is there.
+
+    Attributes:
+        interval: By regime, the 95 % interval of the model's macro MCC over all tasks of the
+            benchmark that it has, lower end first.
+        rank_interval: By regime, the 95 % interval of its rank by that score, 1 the best.
+        group: By regime, the letters of the groups of models that cannot be told apart; models
+            that share a letter are in one.
+    """
+
+    interval: Mapping[str, Sequence[float]]
+    rank_interval: Mapping[str, Sequence[int]]
+    group: Mapping[str, str]
+
+
+class TaskExtras(TypedDict, total=False):
+    """What an audit found of a task; each part is shown where it is there.
+
+    Attributes:
+        verdict: One word, such as 'leaky', 'caution' or 'clean'.
+        reasons: Why, a sentence each.
+        copies: Test records that are copies of train records, a count.
+        twins: Test records, no copies, with the length and dinucleotide counts of a train record.
+        near_50: Test records, no copies, of whose 11-mers one train record holds half.
+    """
+
+    verdict: str
+    reasons: Sequence[str]
+    copies: int
+    twins: int
+    near_50: int
 
 
 def write_report(
     path: Path,
     results: pd.DataFrame,
-    own: Sequence[str] = (),
+    run_models: Sequence[str] = (),
     *,
     version: PaperVersion = "v1",
+    scores: pd.DataFrame | None = None,
     statistics: pd.DataFrame | None = None,
     figures: Path | None = None,
     unfinished: Mapping[str, int] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
-    intervals: pd.DataFrame | None = None,
+    of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
+    of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     audit: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
     """Writes the report.
@@ -45,223 +125,241 @@ def write_report(
     Args:
         path: The HTML file.
         results: Results table of everything that is shown.
-        own: Models of `results` that are not the published ones.
+        run_models: Models of `results` that are not the published ones.
         version: Whose labels to use.
+        scores: The run's scores table, for the spread over seeds; None: it is not shown.
         statistics: Table of the paper's statistics; None: that part is left out.
         figures: Folder of the figures' .svg files; None: that part is left out.
         unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`).
         provenance: Content of run.json; None: the report is of published scores alone.
-        intervals: Table `intervals_macro` (see `intervals.interval_tables`); None: there is none.
-        audit: Tables of `auditing.audit_tables` by name; those of `AUDIT` are shown.
+        of_models: What else is known of models, by name in `results`.
+        of_tasks: What an audit found, by task id.
+        audit: Tables of the audit by name; those that `report_sections.AUDIT` names are shown.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("geneb_jax", "data"),
+        loader=jinja2.PackageLoader("geneb_jax", "data/report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("report.html.j2")
-    text = template.render(
-        data=report_data(results, own, version)
-        | {"intervals": [] if intervals is None else intervals.to_dict("records")},
-        statistics=_rows(statistics) if statistics is not None else [],
-        figures=_figures(figures) if figures is not None else [],
-        audit=_audit(audit),
-        failures=(provenance or {}).get("failures", []),
-        unseen=_unseen((provenance or {}).get("unseen", {})),
-        unfinished=dict(unfinished),
-        provenance=_provenance(provenance or {}),
+    provenance = provenance or {}
+    parts = {
+        "statistics": statistics_rows(statistics) if statistics is not None else [],
+        "figures": figure_rows(figures) if figures is not None else [],
+        "audit": audit_sections(audit),
+        "failures": provenance.get("failures", []),
+        "unseen": unseen_rows(provenance.get("unseen", {})),
+        "unfinished": dict(unfinished),
+        "provenance": provenance_sections(provenance),
+    }
+    limits = parts["failures"] or parts["unseen"] or parts["unfinished"]
+    absent = {name for name in ("statistics", "figures", "audit", "provenance") if not parts[name]}
+    absent |= set() if limits else {"limits"}
+    data = report_data(
+        results,
+        run_models,
+        version,
+        scores=scores,
+        provenance=provenance,
+        of_models=of_models,
+        of_tasks=of_tasks,
+    )
+    text = environment.get_template("page.html.j2").render(
+        **parts,
+        data=data,
+        views=[(view, name) for view, name in _VIEWS.items() if view not in absent],
+        notes=_notes(provenance) if run_models else [],
         models=results["model"].nunique(),
         tasks=results["task"].nunique(),
         version=metadata.version("geneb-jax"),
-        charts=markupsafe.Markup(vl_convert.javascript_bundle(_EXPORTS)),
-        style=markupsafe.Markup(_data("report.css")),
-        script=markupsafe.Markup(_data("report.js")),
+        style=markupsafe.Markup("\n".join(_part(f"{name}.css") for name in _STYLES)),
+        script=markupsafe.Markup("\n".join(_part(f"{name}.js") for name in _SCRIPTS)),
     )
     write_whole(path, text.encode())
 
 
 def report_data(
-    results: pd.DataFrame, own: Sequence[str] = (), version: PaperVersion = "v1"
+    results: pd.DataFrame,
+    run_models: Sequence[str] = (),
+    version: PaperVersion = "v1",
+    *,
+    scores: pd.DataFrame | None = None,
+    provenance: Mapping[str, Any] = MappingProxyType({}),
+    of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
+    of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Returns what the page's script reads, JSON-serialisable.
+    """Returns what the page's scripts read, JSON-serialisable.
 
     Args:
         results: Results table.
-        own: Models that are not the published ones.
+        run_models: Models that are not the published ones.
         version: Whose labels to use.
+        scores: The run's scores table; None: nothing is known of single seeds.
+        provenance: Content of run.json.
+        of_models: What else is known of models, by name in `results`.
+        of_tasks: What an audit found, by task id.
 
     Returns:
-        regimes, metrics and categories (names), tasks and models (lists of objects), and scores:
-        by regime and metric a matrix [models, tasks] with null where there is no score.
+        version, of geneb_jax; here, what scores that are not the paper's are of; regimes, metrics
+        and categories (names); tasks and models (lists of objects); scores: by regime and metric a
+        matrix [models, tasks] with null where there is no score, and for a row without any; seeds:
+        by regime and index of a run's model the MCC [seeds, tasks], where seeds differ; t95: the
+        97.5 % points of Student's t with 1, 2, ... degrees of freedom; method and bibtex: what is
+        quoted.
     """
-    models = list(dict.fromkeys(results["model"]))
+    models = [str(model) for model in dict.fromkeys(results["model"])]
     order = {task.id: i for i, task in enumerate(GENEB.tasks)}
     found = results.drop_duplicates("task").set_index("task")["category"]
     tasks = sorted(found.index, key=lambda task: (order.get(task, len(order)), task))
-    info = {task.id: task for task in GENEB.tasks}
-    labels = labels_of(models, model_labels(version)).to_dict("index")
-    licences = {entry.paper_name: entry.licence_shown for entry in entries().values()}
     regimes = [name for name in GENEB.regimes if (results["regime"] == name).any()]
     regimes += sorted(set(results["regime"]) - set(regimes))
-    categories = [name for name in (*GENEB.categories, CUSTOM) if name in set(found)]
+    metrics = [name for name in METRIC_COLUMNS if results[name].notna().any()]
+    labels = labels_of(models, model_labels(version)).to_dict("index")
+    by_name = {entry.paper_name: entry for entry in entries().values()}
+    in_run = run_names(run_models)
     return {
+        "version": metadata.version("geneb-jax"),
+        "here": "this run" if provenance else "the submissions",
         "regimes": regimes,
-        "metrics": [name for name in METRIC_COLUMNS if results[name].notna().any()],
-        "categories": categories,
+        "metrics": metrics,
+        "categories": [name for name in (*GENEB.categories, CUSTOM) if name in set(found)],
         "tasks": [
             {
-                "id": task,
-                "label": info[task].label if task in info else task,
-                "category": found[task],
+                **_task(task, found[task], provenance.get("tasks", {}).get(task, {})),
+                **of_tasks.get(task, {}),
             }
             for task in tasks
         ],
         "models": [
             {
                 "name": model,
-                "own": model in own,
-                "licence": licences.get(namesake(model)),
-                **labels.get(
-                    model,
-                    dict.fromkeys(("params", "architecture", "tokenization", "pretraining")),
-                ),
+                "run": model in run_models,
+                "facts": _facts(provenance.get("models", {}).get(in_run.get(model), {})),
+                **_entry(by_name.get(namesake(model))),
+                **labels.get(model, dict.fromkeys(_LABELS)),
+                **of_models.get(model, {}),
             }
             for model in models
         ],
         "scores": {
             regime: {
                 metric: _matrix(results[results["regime"] == regime], metric, models, tasks)
-                for metric in METRIC_COLUMNS
-                if results[metric].notna().any()
+                for metric in metrics
             }
             for regime in regimes
         },
+        "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
+        "t95": [round(float(stats.t.ppf(0.975, n)), 5) for n in range(1, len(tasks) + 1)],
+        "method": _method(provenance),
+        "bibtex": _BIBTEX.format(version=metadata.version("geneb-jax")),
     }
 
 
+_LABELS = ("params", "architecture", "tokenization", "pretraining")
+
+
+def _task(task: str, category: str, of_run: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a task; sizes as published, and as the run read them."""
+    info = next((each for each in GENEB.tasks if each.id == task), None)
+    sizes = {each.task: each for each in published_sizes()}.get(info.label) if info else None
+    where = f"tree/{GENEB.dataset_revision}/tasks/{urllib.parse.quote(task)}"
+    rows = {split: of_run.get(split, {}).get("rows") for split in ("train", "test")}
+    return {
+        "id": task,
+        "label": info.label if info else task,
+        "category": category,
+        "suite": info.suite if info else None,
+        "url": f"https://huggingface.co/datasets/{GENEB.dataset_repo}/{where}" if info else None,
+        "train": sizes.train if sizes else None,
+        "test": sizes.test if sizes else None,
+        "classes": sizes.classes if sizes else None,
+        "run_train": rows["train"],
+        "run_test": rows["test"],
+    }
+
+
+def _entry(entry: Entry | None) -> dict[str, Any]:
+    """What the catalog says of a model; nothing of models that it lacks."""
+    if entry is None:
+        names = ("licence", "code_licence", "width", "url", "repo", "revision")
+        return {**dict.fromkeys(names), "defects": []}
+    return {
+        "licence": entry.licence_shown,
+        "code_licence": entry.licence["code"],
+        "width": entry.width,
+        **{name: entry.source.get(name) for name in ("url", "repo", "revision")},
+        "defects": list(entry.known_defects),
+    }
+
+
+def _facts(of_run: Mapping[str, Any]) -> Rows:
+    """What run.json says of a model."""
+    return [(f"run: {name}", plain(value)) for name, value in of_run.items()]
+
+
 def _matrix(
-    rows: pd.DataFrame, metric: str, models: list[str], tasks: list[str]
-) -> list[list[float | None]]:
+    rows: pd.DataFrame, metric: str, models: Sequence[str], tasks: Sequence[str]
+) -> list[list[float | None] | None]:
     table = rows.pivot(index="model", columns="task", values=metric)
-    table = table.reindex(index=models, columns=tasks)
+    numbers = _numbers(table.reindex(index=list(models), columns=list(tasks)), _DECIMALS)
+    return [row if any(value is not None for value in row) else None for row in numbers]
+
+
+def _numbers(table: pd.DataFrame, decimals: int) -> list[list[float | None]]:
     return [
-        [None if math.isnan(value) else round(value, _DECIMALS) for value in row]
+        [None if math.isnan(value) else round(value, decimals) for value in row]
         for row in table.to_numpy(float).tolist()
     ]
 
 
-# Tables of the audit that the page shows, with their captions and columns; none: all columns.
-AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
-    "audit": (
-        "Tasks: test records that are copies or near copies of train records or shuffle twins of "
-        "them, the rule or shortcut without a model that train chooses, and the median of the "
-        "published models.",
-        (
-            *("task", "n_train", "n_test", "copies", "near", "twins", "clean", "best_rule"),
-            *("best_rule_MCC", "published_median", "verdict", "reasons"),
-        ),
-    ),
-    "clean_leaderboard": (
-        "Macro MCC over all and over clean test records of the same tasks, with 95 % intervals "
-        "over other clean records.",
-        (),
-    ),
-    "floors": ("Floors: MCC of what needs no pretraining, macro and by category.", ()),
-    "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
-    "lift": ("Lift: MCC of a model minus that of the best floor of each task.", ()),
-}
-
-
-def _audit(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Returns the tables of the audit as texts; a first column names the row."""
-    found = []
-    for name, (caption, columns) in AUDIT.items():
-        if name in tables:
-            table = tables[name][list(columns) or list(tables[name])]
-            texts = [[_text(value) for value in row] for row in table.itertuples(index=False)]
-            numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
-            header = list(zip(table.columns, numeric, strict=True))
-            found.append({"name": name, "caption": caption, "header": header, "rows": texts})
+def _seeds(
+    scores: pd.DataFrame, in_run: Mapping[str, str], models: Sequence[str], tasks: Sequence[str]
+) -> dict[str, dict[str, list[list[float | None]]]]:
+    """MCC of single seeds where these differ: in full shot, all seeds are one fit."""
+    rows = protocol_rows(scores)
+    found: dict[str, dict[str, list[list[float | None]]]] = {}
+    for name, model in in_run.items():
+        for regime, group in rows[rows["model"] == model].groupby("regime"):
+            table = group.pivot(index="seed", columns="task", values="MCC")
+            if (table.nunique() > 1).any():
+                values = _numbers(table.reindex(columns=list(tasks)), _SEED_DECIMALS)
+                found.setdefault(str(regime), {})[str(models.index(name))] = values
     return found
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "" if math.isnan(value) else _number(value)
+def _method(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """How scores were made, in sentences to quote."""
+    packages = provenance.get("packages", {})
+    versions = ", ".join(f"{name} {packages[name]}" for name in ("jax", "flax") if name in packages)
+    devices = ", ".join(map(str, provenance.get("devices", [])))
+    preset = provenance.get("config", {}).get("preset")
+    seeds = ", ".join(map(str, GENEB.seeds))
+    return {
+        "probe": f"logistic regressions (C = 1, features as they are, seeds {seeds})",
+        "paper": "Published scores are those of the submissions in GENEB's repository (commit "
+        "095e35fdb411, Apache-2.0).",
+        "run": f"Other scores were computed with geneb_jax {metadata.version('geneb-jax')}"
+        + (f" ({versions}; {devices}; preset {preset})" if versions else "")
+        + "."
+        + "".join(f" {note}" for note in _notes(provenance)),
+    }
 
 
-def _rows(statistics: pd.DataFrame) -> list[dict[str, str]]:
-    shown = statistics[statistics["ours"].notna()]
-    return [
-        {
-            "statistic": row["statistic"],
-            "ours": _number(row["ours"]),
-            "paper": _number(row["paper"]),
-            "difference": _number(row["difference"], "+"),
-            "note": row["note"],
-        }
-        for row in shown.to_dict("records")
-    ]
+def _notes(provenance: Mapping[str, Any]) -> list[str]:
+    """Why a run's scores cannot simply be set beside the published ones."""
+    config, tasks = provenance.get("config", {}), provenance.get("tasks", {})
+    synthetic = any(task.get("synthetic") for task in tasks.values())
+    limit, folder = config.get("max_train"), config.get("tasks_dir")
+    rows = f"at most {limit} train rows of a task"
+    notes = {
+        _SYNTHETIC: synthetic,
+        f"Probes of this run saw {rows}, the published ones all.": limit,
+        "Task files of this run are its user's; whether they are GENEB's, of which the published "
+        "scores are, is not known.": folder,
+    }
+    return [note for note, holds in notes.items() if holds]
 
 
-def _number(value: float, sign: str = "") -> str:
-    whole = float(value).is_integer()
-    return f"{value:{sign}.0f}" if whole else f"{value:{sign}z.3f}"
-
-
-def _figures(folder: Path) -> list[dict[str, str]]:
-    """Figures as data addresses; an image of its own cannot reach into the page."""
-    found = []
-    for name, caption in CAPTIONS.items():
-        path = folder / f"{name}.svg"
-        if path.is_file():
-            code = base64.b64encode(path.read_bytes()).decode()
-            address = f"data:image/svg+xml;base64,{code}"
-            found.append({"name": name, "caption": caption, "address": address})
-    return found
-
-
-def _unseen(content: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A row for each model and kind of records that it does not see in full, over all tasks."""
-    rows = []
-    for model, tasks in content.items():
-        for kind in dict.fromkeys(kind for found in tasks.values() for kind in found):
-            of_kind = {task: found[kind] for task, found in tasks.items() if kind in found}
-            shares = {task: facts["records"] / facts["of"] for task, facts in of_kind.items()}
-            most = max(shares, key=lambda task: shares[task])
-            letters = {letter for facts in of_kind.values() for letter in facts.get("letters", "")}
-            rows.append(
-                {
-                    "model": model,
-                    "kind": kind,
-                    "letters": " ".join(sorted(letters)),
-                    "tasks": f"{len(of_kind)}",
-                    "records": f"{sum(facts['records'] for facts in of_kind.values()):,}",
-                    "most": f"{most}: {of_kind[most]['records']:,} of {of_kind[most]['of']:,}",
-                }
-            )
-    return rows
-
-
-def _provenance(content: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Sections of rows out of run.json; nested values as `name: value` lists."""
-    sections = []
-    for name, value in content.items():
-        rows = value.items() if isinstance(value, Mapping) else [("", value)]
-        sections.append((name, [(str(key), _plain(item)) for key, item in rows]))
-    return sections
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
-    return str(value)
-
-
-def _data(name: str) -> str:
-    return (resources.files("geneb_jax") / "data" / name).read_text(encoding="utf-8")
+def _part(name: str) -> str:
+    return (resources.files("geneb_jax") / "data" / "report" / name).read_text(encoding="utf-8")

@@ -153,6 +153,12 @@ def namesake(model: str) -> str:
     return model.removesuffix(_OWN)
 
 
+def run_names(models: Sequence[str]) -> dict[str, str]:
+    """Returns what a run calls its models, by their names in a results table."""
+    ids = {name: model for model, name in paper_names().items()}
+    return {model: ids.get(namesake(model), namesake(model)) for model in models}
+
+
 def labels_of(models: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
     """Returns the labels of these models; a run's model has those of its published namesake.
 

@@ -64,6 +64,11 @@ def print_table(scores: pd.DataFrame, console: Console) -> None:
 def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
     """Prints the paper's statistics that could be computed beside the paper's numbers."""
     known = statistics[statistics["ours"].notna()]
+    if known.empty:
+        console.print(
+            "no number of the paper's is compared: that takes its models on all 100 tasks"
+        )
+        return
     table = Table(box=None)
     table.add_column("statistic", overflow="fold", min_width=40)
     for name in ("ours", "paper", "difference"):

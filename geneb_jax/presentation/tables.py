@@ -1,14 +1,15 @@
 """The paper's tables as CSV, Markdown and LaTeX, its printed numbers beside the computed ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from geneb_jax.benchmark import GENEB
+from geneb_jax.benchmark import GENEB, select_tasks
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
@@ -46,6 +47,37 @@ _CAUSES: Mapping[PaperVersion, str] = {
 _DECIMALS = {"specialisation": 1, "relative": 2, "median relative": 2}
 _EVO = "Evo-1-131k"
 _MOST_ROWS = 3000  # of a table as Markdown and LaTeX
+_TASKS = frozenset(task.id for task in GENEB.tasks)
+_FIELD = 40  # the paper's models
+T = TypeVar("T")
+
+
+def compared_models(results: pd.DataFrame) -> set[str]:
+    """Returns the paper's models whose scores can be set beside what the paper prints of them.
+
+    They have every task of the benchmark in each of its regimes that the results are of.
+    """
+    regimes = set(results["regime"]).intersection(GENEB.regimes)
+    rows = results[results["regime"].isin(regimes) & results["task"].isin(_TASKS)]
+    counts = rows.groupby("model")["task"].count()
+    complete = set(counts.index[counts == len(_TASKS) * len(regimes)])
+    return complete & set(published_results()["model"])
+
+
+def _printed(
+    results: pd.DataFrame, numbers: Mapping[str, T], of_one: bool = False
+) -> Mapping[str, T]:
+    """Returns what of the paper's numbers the results can be compared with.
+
+    Args:
+        results: Results table.
+        numbers: What the paper prints, by name.
+        of_one: Each is of the model it is named after; otherwise all are of the paper's 40.
+    """
+    models = compared_models(results)
+    if of_one:
+        return {name: number for name, number in numbers.items() if name in models}
+    return numbers if len(models) == _FIELD else {}
 
 
 def _in_domain(results: pd.DataFrame) -> pd.DataFrame:
@@ -60,13 +92,11 @@ def _beside(table: pd.DataFrame, column: str, printed: Mapping[str, float]) -> p
 
 def _size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     printed = {name: rho for name, (rho, _) in paper()["size_correlation"].items()}
-    table = _beside(
-        analysis.size_correlation(results, labels),
-        "rho",
-        printed | {"macro": paper()["statistics"]["rho(size, macro), 40 models"]},
-    )
+    printed |= {"macro": paper()["statistics"]["rho(size, macro), 40 models"]}
+    table = analysis.size_correlation(results, labels)
+    table = _beside(table, "rho", _printed(results, printed))
     inside = analysis.size_correlation(_in_domain(results), labels)
-    p = {name: p for name, (_, p) in paper()["size_correlation"].items()}
+    p = _printed(results, {name: p for name, (_, p) in paper()["size_correlation"].items()})
     return table.assign(
         **{
             "p, paper": table.index.map(lambda name: p.get(name, "")),
@@ -77,11 +107,13 @@ def _size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFra
 
 
 def _size_tiers(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    return _groups(analysis.size_tiers(results, labels), paper()["size_tiers"])
+    printed = _printed(results, paper()["size_tiers"])
+    return _groups(analysis.size_tiers(results, labels), printed)
 
 
 def _corpus_groups(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    return _groups(analysis.corpus_groups(results, labels), paper()["corpus_groups"])
+    printed = _printed(results, paper()["corpus_groups"])
+    return _groups(analysis.corpus_groups(results, labels), printed)
 
 
 def _groups(table: pd.DataFrame, printed: Mapping[str, tuple[int, float]]) -> pd.DataFrame:
@@ -96,14 +128,18 @@ def _matched_pairs(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["varies", "A", "B", "paper"])
     ours = analysis.matched_pairs(results, list(zip(table["A"], table["B"], strict=True)))
     table.insert(3, "A - B", ours.to_numpy())
+    compared = compared_models(results)
+    both = table["A"].isin(compared) & table["B"].isin(compared)
+    table["paper"] = table["paper"].where(both)
     return table.assign(difference=table["A - B"] - table["paper"])
 
 
 def _transfer(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    printed = paper()["transfer"]
+    printed = _printed(results, paper()["transfer"])
     table = analysis.transfer(results, paper()["human_versus_multi_species"])
     table = _beside(table, "difference", {name: mean for name, (mean, _) in printed.items()})
-    return table.assign(**{"wins, paper": table.index.map(lambda name: printed[name][1])})
+    wins = {name: float(wins) for name, (_, wins) in printed.items()}
+    return table.assign(**{"wins, paper": table.index.map(lambda name: wins.get(name, np.nan))})
 
 
 def _few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -112,14 +148,14 @@ def _few_shot(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         ("drop full to 1shot", paper()["absolute_drop"]),
         ("relative drop to 10shot", paper()["relative_10shot_drop"]),
     ):
-        table = _beside(table, column, printed)
+        table = _beside(table, column, _printed(results, printed, of_one=True))
     return table
 
 
 def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """The matrix, the paper's number of each model's category where it prints one."""
     table = analysis.specialisation(results)
-    printed = paper()["specialisation"]
+    printed = _printed(results, paper()["specialisation"])
     category = table.index.map(lambda name: printed.get(name, (None, np.nan))[0])
     score = table.index.map(lambda name: printed.get(name, (None, np.nan))[1])
     return table.assign(**{"category, paper": category, "score, paper": score})
@@ -211,9 +247,13 @@ def paper_statistics(
         version: Whose labels to use.
 
     Returns:
-        Columns statistic, ours (missing where it cannot be computed), paper, difference, note (the
-        likely cause of a difference that rounding does not explain).
+        Columns statistic, ours, paper, difference, note. Ours is missing where it would not be of
+        the same models and tasks, and the note says what is lacking; otherwise it says the likely
+        cause of a difference that rounding does not explain.
     """
+    is_published = _is_published(results)
+    compared = compared_models(results)
+    results = results[results["model"].isin(compared) & results["task"].isin(_TASKS)]
     labels = labels_of(list(results["model"].unique()), model_labels(version))
     regimes = set(results["regime"])
     ours = _stability_statistics(scores) if scores is not None else {}
@@ -226,16 +266,68 @@ def paper_statistics(
         ours |= _regime_statistics(results)
         pairs |= _few_shot_statistics(results)
     pairs = {name: (ours.get(name, np.nan), value) for name, value in printed.items()} | pairs
+    lacking = {name: _lacking(name, compared, scores) for name in pairs}
     table = pd.DataFrame(
-        [(name, ours, value, ours - value) for name, (ours, value) in pairs.items()],
+        [
+            (
+                name,
+                np.nan if lacking[name] else ours,
+                value,
+                np.nan if lacking[name] else ours - value,
+            )
+            for name, (ours, value) in pairs.items()
+        ],
         columns=["statistic", "ours", "paper", "difference"],
     )
     decimals = [
         next((n for start, n in _DECIMALS.items() if name.startswith(start)), 3) for name in pairs
     ]
     beyond = table["difference"].abs() > [0.5001 * 10.0**-n for n in decimals]
-    cause = _CAUSES[version] if _is_published(results) else "these are not the published scores"
-    return table.assign(note=[cause if off else "" for off in beyond])
+    cause = _CAUSES[version] if is_published else "these are not the published scores"
+    return table.assign(
+        note=[
+            lacking[name] or (cause if off else "") for name, off in zip(pairs, beyond, strict=True)
+        ]
+    )
+
+
+def _lacking(statistic: str, compared: set[str], scores: pd.DataFrame | None) -> str:
+    """Says what a statistic needs and the results lack; '': nothing.
+
+    Args:
+        statistic: Its name.
+        compared: See `compared_models`.
+        scores: The run's scores table; None: there is none.
+    """
+    if statistic in paper()["probe_stability"]:
+        there = set() if scores is None else set(scores["task"])
+        needed = {task.id for task in select_tasks("stability")}
+        return "" if needed <= there else "needs a run of config.tasks=stability"
+    models = _MODELS_OF.get(statistic)
+    if models is None:
+        whole = len(compared) == _FIELD
+        return "" if whole else "needs the paper's 40 models on all of its 100 tasks"
+    absent = [model for model in models if model not in compared]
+    return f"needs {' and '.join(absent)} on all of the paper's 100 tasks" if absent else ""
+
+
+# The statistics that are of single models; the others are of all 40.
+_MODELS_OF: Mapping[str, Sequence[str]] = {
+    "macro minus micro, Evo-1-131k": [_EVO],
+    **{
+        form.format(model): [model]
+        for form, numbers in (
+            ("drop full to 1-shot, {}", paper()["absolute_drop"]),
+            ("relative 10-shot drop, {}", paper()["relative_10shot_drop"]),
+        )
+        for model in numbers
+    },
+    **{
+        f"{a} minus {b} ({kind})": [a, b]
+        for kind, pairs in paper()["pairs"].items()
+        for a, b, _ in pairs
+    },
+}
 
 
 def _is_published(results: pd.DataFrame) -> bool:

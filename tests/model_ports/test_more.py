@@ -43,6 +43,7 @@ def test_no_name_is_of_two_models():
         assert catalog.is_ported(model.fields["family"])
 
 
+@pytest.mark.slow
 def test_a_whole_entry_makes_an_untrained_control():
     whole = [model.entry for model in catalog.more().values() if model.entry]
     assert {entry.id for entry in whole} >= set(MORE_FIXTURES)

@@ -1,12 +1,18 @@
 """The report in a browser: what a reader does with it."""
 
+import base64
+import csv
+import io
 import json
 import re
 import shutil
+import urllib.parse
+from xml.etree import ElementTree as ET
 
 import markupsafe
 import numpy as np
 import pytest
+from scipy import stats
 from score_rows import table
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -14,14 +20,13 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.presentation.present import present
+from geneb_jax.presentation import present as showing
 from geneb_jax.presentation.published import published_results
-from geneb_jax.presentation.report import report_data
+from geneb_jax.presentation.report import report_data, write_report
 from geneb_jax.presentation.results import run_results
 from geneb_jax.scoring.scores import METRIC_COLUMNS
 
-OWN = "kmer-4 <b>&</script>"  # names come from files: they must not become markup
-CUSTOM = {"task": "mine", "category": "custom"}
+MINE = "kmer-4 <b>&</script>"  # names come from files: they must not become markup
 UNSEEN = {
     "DNABERT-2": {
         "mine": {
@@ -34,23 +39,49 @@ UNSEEN = {
     }
 }
 ROWS = [
-    {"model": OWN, "task": task.id, "category": task.category, "regime": regime, "MCC": mcc}
+    {"model": MINE, "task": task.id, "category": task.category, "regime": regime,
+     "MCC": mcc + (0.01 * i if regime != "full" else 0), "seed": seed}
     for task in GENEB.tasks[:3]
     for regime, mcc in (("full", 0.9), ("10shot", 0.2), ("1shot", 0.1))
-] + [{"model": OWN, "regime": "full", "MCC": 0.3, "converged": False} | CUSTOM]
+    for i, seed in enumerate(GENEB.seeds)
+] + [{"model": MINE, "regime": "full", "MCC": 0.3, "converged": False,
+      "task": "mine", "category": "custom"}]  # fmt: skip
+OF_MODELS = {
+    MINE: {
+        "interval": {"full": [0.8, 0.95]},
+        "rank_interval": {"full": [1, 2]},
+        "group": {"full": "a"},
+    }
+}
+TASK = GENEB.tasks[0]
+OF_TASKS = {TASK.id: {"verdict": "leaky", "reasons": ["its copies"], "copies": 12}}
+PROVENANCE = {
+    "packages": {"jax": "0.10"},
+    "seconds": {"total": 3.0},
+    "unseen": UNSEEN,
+    "config": {"max_train": 50},
+    "models": {MINE: {"numerics": 1}},
+}
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     scores = table(*ROWS)
-    provenance = {"packages": {"jax": "0.10"}, "seconds": {"total": 3.0}, "unseen": UNSEEN}
-    present(run_results(scores), folder, scores=scores, provenance=provenance)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(showing, "_of_models", lambda macro: OF_MODELS)
+        patch.setattr(showing, "_of_tasks", lambda audit: OF_TASKS)
+        showing.present(run_results(scores), folder, scores=scores, provenance=PROVENANCE)
     return folder / "report" / "index.html"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory, downloads):
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not binary or not driver:
         pytest.skip("chromium and chromedriver are not installed")
@@ -64,144 +95,429 @@ def browser(tmp_path_factory):
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    chrome.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
+    )
     yield chrome
     chrome.quit()
 
 
-@pytest.fixture
-def opened(browser, page):
+def show(browser, page, **state):
     # Another address first: a change of the fragment alone would not load the page anew.
     browser.get("about:blank")
-    browser.get(page.as_uri())
-    wait_for_charts(browser)
+    browser.get(f"{page.as_uri()}#{urllib.parse.urlencode(state, doseq=True)}")
     return browser
 
 
-def wait_for_charts(browser):
-    WebDriverWait(browser, 30).until(
-        lambda b: all(b.find_elements(By.CSS_SELECTOR, f"#{name}-chart svg")
-                      for name in ("size", "versus", "task"))
-    )  # fmt: skip
+@pytest.fixture
+def opened(browser, page):
+    return show(browser, page)
 
 
-def column(browser, number):
-    cells = browser.find_elements(By.CSS_SELECTOR, f"#board tbody tr > :nth-child({number})")
-    return [cell.get_attribute("textContent") for cell in cells]
+@pytest.fixture
+def phone(browser):
+    device = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def cells(browser, where="#board-table"):
+    """The texts of a table: its header, then its rows."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0] + ' tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))",
+        where,
+    )
+
+
+def column(browser, name, where="#board-table"):
+    header, *rows = cells(browser, where)
+    return [row[header.index(name)] for row in rows]
 
 
 def choose(browser, name, text):
-    Select(browser.find_element(By.ID, name)).select_by_visible_text(text)
+    Select(browser.find_element(By.ID, f"choice-{name}")).select_by_visible_text(text)
 
 
-def test_it_opens_without_complaint_and_without_a_network(opened, page):
-    assert [entry for entry in opened.get_log("browser") if entry["level"] != "INFO"] == []
-    text = page.read_text(encoding="utf-8")
-    assert len(text.encode()) < 5e6
-    loaded = opened.execute_script(
+def press(browser, key):
+    browser.execute_script("document.querySelector(`[data-key='${arguments[0]}']`).click()", key)
+
+
+def downloaded(browser, downloads, key, name):
+    press(browser, key)
+    path = downloads / name
+    WebDriverWait(browser, 20).until(lambda _: path.is_file() and path.stat().st_size)
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def full_scores():
+    return published_results().query("regime == 'full'").pivot(
+        index="task", columns="model", values="MCC"
+    )  # fmt: skip
+
+
+def test_it_opens_without_complaint_and_without_a_network(browser, page):
+    for view in ("board", "compare", "tasks", "figures", "limits", "cite", "everything"):
+        show(browser, page, view=view, model="LucaOne", task=TASK.id)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+    assert len(page.read_bytes()) < 5e6
+    loaded = browser.execute_script(
         "return performance.getEntriesByType('resource').map((r) => r.name)"
     )
     assert all(name.startswith("data:") for name in loaded)
+    assert "http-equiv" in page.read_text(encoding="utf-8")
 
 
-def test_own_models_stand_beside_the_published_on_the_tasks_they_have(opened):
-    assert column(opened, 2)[0] == OWN
-    assert len(column(opened, 2)) == 41
-    assert set(column(opened, 4)) == {"3"}
-    assert float(column(opened, 3)[0]) == 0.9
-    choose(opened, "scope", "all")
-    assert column(opened, 2)[0] == OWN
-    assert column(opened, 1)[0] == "–"  # three tasks of a hundred: no rank
-    assert column(opened, 1)[1] == "1"
-    choose(opened, "category", "custom")
-    assert column(opened, 2) == [OWN]
+def test_models_of_the_run_stand_beside_the_published_on_the_tasks_they_have(opened):
+    assert column(opened, "model")[0] == MINE
+    assert len(column(opened, "model")) == 41
+    assert float(column(opened, "score")[0]) == 0.9
+    choose(opened, "tasks", "all")
+    assert column(opened, "model")[0] == MINE
+    assert column(opened, "rank")[:2] == ["–", "1"]  # three tasks of a hundred: no rank
+    choose(opened, "score", "custom")
+    assert column(opened, "model") == [MINE]
 
 
 def test_scores_are_the_published_averages(opened):
-    choose(opened, "scope", "all")
+    choose(opened, "tasks", "all")
+    choose(opened, "regime", "10-shot")
     results = published_results()
     rows = results[results["regime"] == "10shot"]
     macro = rows.pivot_table(index="model", columns="category", values="MCC").mean(axis=1)
-    choose(opened, "regime", "10-shot")
-    found = dict(zip(column(opened, 2), map(float, column(opened, 3)), strict=True))
-    del found[OWN]
+    found = dict(zip(column(opened, "model"), map(float, column(opened, "score")), strict=True))
+    del found[MINE]
     assert found == pytest.approx(macro.to_dict(), abs=5.01e-4)
 
 
-def test_sorting_by_keyboard(opened):
-    button = opened.find_element(By.XPATH, "//th/button[text()='model']")
-    button.send_keys(Keys.ENTER)
-    names = column(opened, 2)
+def test_sorting_by_keyboard_keeps_the_focus(opened):
+    def header(name):
+        return opened.find_element(By.XPATH, f"//section[@id='board']//th/button[text()='{name}']")
+
+    header("model").send_keys(Keys.ENTER)
+    names = column(opened, "model")
     lower = [name.lower() for name in names]
     assert lower == sorted(lower)
-    header = button.find_element(By.XPATH, "..")
-    assert header.get_attribute("aria-sort") == "ascending"
-    button.send_keys(Keys.SPACE)
-    assert column(opened, 2) == names[::-1]
-    opened.find_element(By.XPATH, "//th/button[text()='score']").send_keys(Keys.ENTER)
-    scores = list(map(float, column(opened, 3)))
+    assert header("model").find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
+    opened.switch_to.active_element.send_keys(Keys.SPACE)
+    assert column(opened, "model") == names[::-1]
+    header("score").send_keys(Keys.ENTER)
+    scores = list(map(float, column(opened, "score")))
     assert scores == sorted(scores, reverse=True)
 
 
-def test_filters(opened):
-    opened.find_element(By.ID, "search").send_keys("nt-v2")
-    assert len(column(opened, 2)) == 4
+def test_filters_and_a_search_for_several_names(opened):
+    search = opened.find_element(By.ID, "search")
+    search.send_keys("nt-v2, luca")
+    names = column(opened, "model")
+    assert len(names) == 5
+    assert "LucaOne" in names
+    opened.find_element(By.TAG_NAME, "summary").click()
     choose(opened, "size", "100M-500M")
-    assert sorted(column(opened, 2)) == ["NT-v2-100M-MS", "NT-v2-250M-MS"]
-    assert opened.find_element(By.ID, "shown").text.startswith("2 of 41 models")
+    assert sorted(column(opened, "model")) == ["NT-v2-100M-MS", "NT-v2-250M-MS"]
+    assert opened.find_element(By.ID, "board-shown").text.startswith("2 of 41 models")
     choose(opened, "architecture", "Hyena")
-    assert column(opened, 2) == []
+    assert column(opened, "model") == []
 
 
-def test_model_against_model(opened):
-    choose(opened, "model-a", "LucaOne")
-    choose(opened, "model-b", "GENERator-Eukaryote-3B")
-    full = published_results().query("regime == 'full'").pivot(
-        index="task", columns="model", values="MCC"
-    )  # fmt: skip
-    wins = int((full["LucaOne"] > full["GENERator-Eukaryote-3B"]).sum())
-    summary = opened.find_element(By.ID, "versus-summary").text
-    assert f"LucaOne is better on {wins}," in summary
-    assert "of 100 tasks" in summary
+def test_a_link_reproduces_the_view_and_back_and_forward_work(opened, page):
+    opened.find_element(By.ID, "search").send_keys("gen")
+    choose(opened, "regime", "1-shot")
+    opened.find_element(By.TAG_NAME, "summary").click()
+    press(opened, "column tokenization")
+    press(opened, "choose GENA-LM")
+    press(opened, "sort parameters")
+    seen, address = cells(opened), opened.current_url
+    assert "tokenization" in seen[0]
+    opened.get("about:blank")
+    opened.get(address)
+    assert cells(opened) == seen
+    assert opened.find_element(By.ID, "search").get_attribute("value") == "gen"
+    assert (
+        Select(opened.find_element(By.ID, "choice-regime")).first_selected_option.text == "1-shot"
+    )
+    ticked = opened.find_elements(By.CSS_SELECTOR, "#board-table input:checked")
+    assert [box.get_attribute("aria-label") for box in ticked] == ["Compare GENA-LM"]
+    opened.find_element(By.LINK_TEXT, "GENA-LM").click()
+    WebDriverWait(opened, 5).until(lambda b: b.title.startswith("GENA-LM"))
+    opened.back()
+    WebDriverWait(opened, 5).until(lambda b: b.title == "GENEB report")
+    assert cells(opened) == seen
+    opened.forward()
+    WebDriverWait(opened, 5).until(lambda b: b.title.startswith("GENA-LM"))
+    assert (
+        Select(opened.find_element(By.ID, "choice-regime")).first_selected_option.text == "1-shot"
+    )
 
 
-def test_a_task_has_an_address(browser, page):
-    task = GENEB.tasks[50]
-    browser.get("about:blank")
-    browser.get(f"{page.as_uri()}#task:{task.id}")
-    wait_for_charts(browser)
-    rows = published_results().query("regime == 'full' and task == @task.id")["MCC"]
-    summary = browser.find_element(By.ID, "task-summary").text
-    assert summary.startswith(f"{task.id}; category {task.category}; 40 models")
-    assert f"mean {rows.mean():.3f}" in summary
+def test_any_name_goes_through_the_address(opened, page):
+    names = [MINE, "a,b", "embeddings:/x y/#1?%20&=+", "ü 🧬"]
+    found = opened.execute_script(
+        "state = {...state, model: arguments[0][2], chosen: arguments[0], columns: []};"
+        "const again = read(address()); return [again.model, again.chosen, again.columns]",
+        names,
+    )
+    assert found == [names[2], names, []]
+    opened.find_element(By.LINK_TEXT, MINE).click()
+    WebDriverWait(opened, 5).until(lambda b: b.title.startswith(MINE))
+    assert opened.find_element(By.ID, "model-title").text == MINE
+    assert "run: numerics" in opened.find_element(By.ID, "model-body").text
 
 
-def test_a_phone_needs_no_sideways_scrolling(opened):
-    phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    try:
-        opened.refresh()
-        wait_for_charts(opened)
-        wide, shown = opened.execute_script(
+def test_models_are_added_to_a_comparison_and_left_out(browser, page):
+    def compared():
+        return [
+            each.text.split()[0]
+            for each in browser.find_elements(By.CSS_SELECTOR, "#compare-chosen a")
+        ]
+
+    show(browser, page, view="compare")
+    assert len(compared()) == 2  # the best of the run and the best other
+    Select(browser.find_element(By.ID, "compare-add")).select_by_visible_text("SPACE")
+    assert compared()[2] == "SPACE"
+    press(browser, "first SPACE")
+    assert compared()[0] == "SPACE"
+    assert browser.find_element(By.ID, "compare-summary").text.startswith("SPACE is better than")
+    press(browser, "drop SPACE")
+    assert "SPACE" not in compared()
+    show(browser, page, view="compare", chosen=["SPACE"])
+    assert "second model" in browser.find_element(By.ID, "compare-body").text
+    show(browser, page, view="compare", chosen=["SPACE", "GROVER"], metric="AUROC")
+    assert "No task" in browser.find_element(By.ID, "compare-body").text
+
+
+def test_an_address_of_another_report_falls_back_to_what_is_there(browser, page):
+    show(browser, page, view="nothing", regime="7shot", sort="-nothing", model="nobody")
+    assert len(column(browser, "model")) == 41
+    show(browser, page, view="model", model="nobody")
+    assert "no model 'nobody'" in browser.find_element(By.ID, "model-body").text
+
+
+def test_downloads_hold_what_is_shown(browser, page, downloads):
+    show(browser, page, search="luca,kmer", columns=["architecture", "Histone Mod."])
+    content = downloaded(browser, downloads, "leaderboard csv", "geneb_leaderboard_full.csv")
+    header, *rows = csv.reader(io.StringIO(content.decode()))
+    shown_header, *shown_rows = cells(browser)
+    assert header == [name.removesuffix(" ▼") for name in shown_header[1:]]
+    assert [row[1] for row in rows] == [row[2] for row in shown_rows] == [MINE, "LucaOne"]
+    for row, shown in zip(rows, shown_rows, strict=True):
+        assert f"{float(row[2]):.3f}" == shown[3]
+        assert f"{float(row[4]):.2f}" == shown[5]
+    content = json.loads(
+        downloaded(browser, downloads, "leaderboard json", "geneb_leaderboard_full.json")
+    )
+    assert (content["regime"], content["metric"], content["score"]) == ("full", "MCC", "macro")
+    assert [row["model"] for row in content["rows"]] == [MINE, "LucaOne"]
+    assert content["rows"][1]["Histone Mod."] == pytest.approx(float(rows[1][4]))
+
+
+def test_a_saved_table_has_no_formulas_and_loses_no_letter(opened):
+    names = ["=cmd()", "@x", 'a "b", c', "two\nlines", "-0.5", None]
+    columns = "[{name: '+x', value: (row) => row}, {name: 'y', value: () => -0.5}]"
+    text = opened.execute_script(f"return csv({columns}, arguments[0])", names)
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert header == ["'+x", "y"]
+    assert [row[0] for row in rows] == ["'=cmd()", "'@x", *names[2:4], "'-0.5", ""]
+    assert {row[1] for row in rows} == {"-0.5"}
+
+
+def test_charts_and_figures_are_saved_as_they_are(browser, page, downloads):
+    show(browser, page, view="everything")
+    content = downloaded(
+        browser, downloads, "size_and_score svg", "geneb_size_and_score.svg"
+    ).decode()
+    root = ET.fromstring(content)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "var(" not in content
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}path/{*}title")) > 40
+    image = downloaded(browser, downloads, "size_and_score png", "geneb_size_and_score.png")
+    assert image.startswith(b"\x89PNG")
+    width = int.from_bytes(image[16:20], "big")
+    assert width == 3 * int(float(root.get("width")))
+    figure = downloaded(browser, downloads, "category_heatmap svg", "geneb_category_heatmap.svg")
+    assert figure == (page.parents[1] / "figures" / "category_heatmap.svg").read_bytes()
+
+
+def test_compared_models_differ_by_what_numpy_says(browser, page):
+    a, b = "LucaOne", "GENERator-Eukaryote-3B"
+    show(browser, page, view="compare", chosen=[a, b, "GROVER"], tasks="all")
+    full = full_scores()
+    difference = full[a] - full[b]
+    categories = {task.id: task.category for task in GENEB.tasks}
+    groups = difference.groupby(categories)
+    residuals = difference - groups.transform("mean")
+    freedom = len(difference) - groups.ngroups
+    variance = (residuals**2).sum() / freedom
+    error = np.sqrt(variance * (1 / groups.size()).sum()) / groups.ngroups
+    macro = groups.mean().mean()
+    half = stats.t.ppf(0.975, freedom) * error
+    summary = browser.find_element(By.ID, "compare-summary").text.replace("−", "-")
+    assert f"{a} is better than {b} on {(difference > 0).sum()}" in summary
+    assert (
+        f"macro difference {macro:.3f} (95 %: {macro - half:.3f} to {macro + half:.3f})" in summary
+    )
+    header, *rows = cells(browser, "#compare-body")
+    assert header[2:5] == [a, b, "GROVER"]
+    promoters = next(row for row in rows if row[0] == "Promoters")
+    assert float(promoters[2]) == pytest.approx(
+        full[a].groupby(categories).mean()["Promoters"], abs=5.01e-4
+    )
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(variance / groups.size()["Promoters"])
+    middle = groups.mean()["Promoters"]
+    assert promoters[6].replace("−", "-") == f"{middle - half:.3f} to {middle + half:.3f}"
+
+
+def test_a_model_has_a_page(browser, page):
+    show(browser, page, view="model", model="GROVER", tasks="all")
+    text = browser.find_element(By.ID, "model-body").text
+    for fact in ("PoetschLab/GROVER", "not stated", "610 entries", "T-enc", "768"):
+        assert fact in text
+    full = full_scores()
+    macro = full.groupby({task.id: task.category for task in GENEB.tasks}).mean().mean()
+    rank = int(macro.rank(ascending=False)["GROVER"])
+    regimes = cells(browser, "[aria-label='Scores of GROVER by regime']")
+    assert regimes[1][1:3] == [f"{macro['GROVER']:.3f}", f"{rank} of 40"]
+    above = full["GROVER"] - full.drop(columns="GROVER").median(axis=1)
+    label = next(task.label for task in GENEB.tasks if task.id == above.idxmin())
+    worst = cells(browser, "[aria-label='Worst tasks against the others']")
+    # The run's model takes part on three tasks, none of which is the worst.
+    assert worst[1][0] == label
+
+
+def test_a_task_has_a_page_with_the_audit_and_the_models_of_the_run(browser, page):
+    show(browser, page, view="task", task=TASK.id)
+    text = browser.find_element(By.ID, "task-body").text
+    for fact in ("leaky", "its copies", "12", "13,468", "Histone Mod.", "NT"):
+        assert fact in text
+    values = [*full_scores().loc[TASK.id], 0.9]
+    assert f"41 models in full: median {np.median(values):.3f}, best {max(values):.3f}" in text
+    assert f"SD over models {np.std(values, ddof=1):.3f}" in text
+    assert column(browser, "model", "#task-body")[0] == MINE
+    other = GENEB.tasks[1]
+    browser.find_element(By.PARTIAL_LINK_TEXT, other.label).click()
+    WebDriverWait(browser, 5).until(lambda b: b.title.startswith(other.label))
+    assert "leaky" not in browser.find_element(By.ID, "task-body").text
+
+
+def test_intervals_groups_and_seeds_are_shown_where_a_run_has_them(browser, page):
+    show(browser, page, columns=["interval", "rankInterval", "group"])
+    assert column(browser, "95 % interval")[:2] == ["0.800 to 0.950", "–"]
+    assert column(browser, "rank, 95 %")[0] == "1 to 2"
+    assert column(browser, "group")[0] == "a"
+    show(browser, page, columns=["interval"], score="micro")
+    assert "95 % interval" not in cells(browser)[0]
+    show(browser, page, columns=["spread"], regime="10shot", search="kmer")
+    # Five seeds, 0.01 apart on every task.
+    assert column(browser, "SD over seeds") == [f"{np.std(0.01 * np.arange(5), ddof=1):.3f}"]
+
+
+def test_colours_stay_with_their_groups_whatever_is_filtered(browser, page):
+    def colour(name):
+        return browser.execute_script(
+            "return [...document.querySelectorAll('#board-chart path')]"
+            ".find((path) => path.textContent.startsWith(arguments[0])).getAttribute('fill')",
+            name,
+        )
+
+    show(browser, page)
+    before = colour("HyenaDNA-Large-1M"), colour("LucaOne")
+    assert before[0] != before[1]
+    show(browser, page, search="hyena")
+    assert colour("HyenaDNA-Large-1M") == before[0]
+    show(browser, page, search="hyena,luca", architecture="T-enc", size="500M-2B", chosen="LucaOne")
+    show(browser, page, search="luca,mutbert")
+    assert colour("LucaOne") == before[1]
+
+
+def test_a_citation_says_how_the_numbers_were_made(browser, page):
+    show(browser, page, view="cite", regime="10shot")
+    words = browser.find_element(By.ID, "cite-sentence").text
+    for part in ("MCC", "3 tasks", "10 train rows of each class", "095e35fdb411", "at most 50"):
+        assert part in words
+    assert "2606.04525" in browser.find_element(By.ID, "cite-bibtex").text
+    assert browser.find_element(By.ID, "cite-link").text == "#regime=10shot"
+
+
+def test_a_phone_shows_the_score_beside_the_name(phone, page):
+    for view in ("board", "compare", "model", "task", "tasks", "cite"):
+        show(phone, page, view=view, model="LucaOne", task=TASK.id)
+        wide, shown = phone.execute_script(
             "return [document.documentElement.scrollWidth, window.innerWidth]"
         )
-        assert shown == 390
-        assert wide <= shown
+        assert wide <= shown == 390, view
+    show(phone, page)
+    right = phone.execute_script(
+        "return document.querySelector('#board-table tbody tr').cells[3]"
+        ".getBoundingClientRect().right"
+    )
+    assert right <= 390
+
+
+def printed(browser):
+    pypdf = pytest.importorskip("pypdf")
+    content = browser.execute_cdp_cmd(
+        "Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True}
+    )["data"]
+    return [
+        page.extract_text() for page in pypdf.PdfReader(io.BytesIO(base64.b64decode(content))).pages
+    ]
+
+
+def test_paper_holds_the_whole_table(browser, page):
+    show(browser, page)
+    pages = printed(browser)
+    text = "\n".join(pages)
+    names = column(browser, "model")
+    assert len(names) == 41
+    assert [name for name in names if name not in text] == []
+    assert all("pretraining" in each for each in pages[:2])  # the header on every page
+    assert "Save this table" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(browser, page, theme):
+    axe = pytest.importorskip("axe_core_python.selenium")
+    feature = {"name": "prefers-color-scheme", "value": theme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    try:
+        show(browser, page, view="everything", model="GROVER", task=TASK.id)
+        browser.execute_script(
+            "for (const part of document.querySelectorAll('details')) part.open = true"
+        )
+        found = axe.Axe().run(browser)
     finally:
-        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert "color-contrast" in {rule["id"] for rule in found["passes"]}
+    faults = [
+        (fault["id"], fault["nodes"][0]["html"][:200], fault["nodes"][0]["failureSummary"])
+        for fault in found["violations"]
+        if fault["impact"] in ("moderate", "serious", "critical")
+    ]
+    assert faults == []
 
 
 def test_data_of_the_page_are_the_results():
-    results = run_results(table(*ROWS))
-    data = report_data(results, own=[OWN])
-    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    scores = table(*ROWS)
+    results = run_results(scores)
+    data = report_data(results, [MINE], scores=scores, provenance=PROVENANCE)
+    assert json.loads(json.dumps(data, allow_nan=False)) == json.loads(json.dumps(data))
     assert data["regimes"] == ["full", "10shot", "1shot"]
     assert data["metrics"] == list(METRIC_COLUMNS)
     published = report_data(published_results())
     assert published["metrics"] == ["MCC"]
+    assert published["seeds"] == {}
     assert [task["category"] for task in data["tasks"]][-1] == "custom"
     (row,) = data["scores"]["10shot"]["MCC"]
-    assert row == [0.2, 0.2, 0.2, None]
+    assert row == [0.22, 0.22, 0.22, None]
     assert np.isclose(data["scores"]["full"]["MCC"][0][-1], 0.3)
+    assert list(data["seeds"]) == ["10shot", "1shot"]  # all seeds fit the same rows in full
+    assert data["seeds"]["10shot"]["0"][1] == [0.21, 0.21, 0.21, None]
+    assert data["t95"][0] == pytest.approx(12.7062, abs=1e-4)
+    assert data["models"][0]["facts"] == [("run: numerics", "1")]
 
 
 def section(page, name):
@@ -211,27 +527,29 @@ def section(page, name):
 
 def test_limits_name_what_models_do_not_see_and_fits_that_did_not_end(page):
     rows = re.findall(r"<tr>(.*?)</tr>", section(page, "limits"), re.DOTALL)
-    cells = [[re.sub("<[^>]*>", "", c) for c in re.split("</t[hd]>", row)[:-1]] for row in rows]
-    assert cells[1] == [
+    found = [[re.sub("<[^>]*>", "", c) for c in re.split("</t[hd]>", row)[:-1]] for row in rows]
+    assert found[1] == [
         "DNABERT-2", "unknown letters", "N a g", "2", "1,000", "&lt;b&gt;: 920 of 1,000",
     ]  # fmt: skip
-    assert cells[2] == ["DNABERT-2", "cut", "", "1", "1", "mine: 1 of 100"]
-    assert cells[4] == [str(markupsafe.escape(OWN)), "1"]
-    assert len(cells) == 5
+    assert found[2] == ["DNABERT-2", "cut", "", "1", "1", "mine: 1 of 100"]
+    assert found[4] == [str(markupsafe.escape(MINE)), "1"]
+    assert len(found) == 5
 
 
 def test_what_failed_is_named(tmp_path):
-    scores = table(*ROWS)
     failures = [{"model": "M<1>", "task": "", "stage": "load", "reason": "a NaN in 'w'"}]
-    provenance = {"failures": failures}
-    present(run_results(scores), tmp_path, scores=scores, provenance=provenance)
-    found = section(tmp_path / "report" / "index.html", "limits")
-    (row,) = re.findall(r'<tr>(<th scope="row">M&.*?)</tr>', found)
-    cells = [re.sub("<[^>]*>", "", cell) for cell in re.split("</t[hd]>", row)[:-1]]
-    assert cells == ["M&lt;1&gt;", "all", "load", "a NaN in &#39;w&#39;"]
+    page = tmp_path / "index.html"
+    write_report(page, run_results(table(*ROWS)), [MINE], provenance={"failures": failures})
+    (row,) = re.findall(r'<tr>(<th scope="row">M&.*?)</tr>', section(page, "limits"))
+    texts = [re.sub("<[^>]*>", "", cell) for cell in re.split("</t[hd]>", row)[:-1]]
+    assert texts == ["M&lt;1&gt;", "all", "load", "a NaN in &#39;w&#39;"]
 
 
-def test_a_report_without_limits_has_no_such_part(tmp_path):
-    scores = table(*({**row, "converged": True} for row in ROWS))
-    present(run_results(scores), tmp_path, scores=scores, provenance={"unseen": {}})
-    assert 'id="limits"' not in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+def test_a_report_has_the_parts_that_there_is_something_for(tmp_path):
+    page = tmp_path / "index.html"
+    write_report(page, run_results(table(*ROWS)), [MINE], provenance={"unseen": {}})
+    text = page.read_text(encoding="utf-8")
+    for part in ("limits", "figures", "statistics"):
+        assert f'id="{part}"' not in text
+        assert f'data-view="{part}"' not in text
+    assert 'data-view="provenance"' in text

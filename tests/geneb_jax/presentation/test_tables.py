@@ -3,10 +3,8 @@ import pandas as pd
 import pytest
 from score_rows import table
 
-from geneb_jax.presentation.figures import FIGURES, save_figures
-from geneb_jax.presentation.heatmap import save_heatmap
-from geneb_jax.presentation.published import model_labels, published_results
-from geneb_jax.presentation.results import labels_of
+from geneb_jax.benchmark import select_tasks
+from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.tables import TABLES, paper_statistics, write_tables
 
 
@@ -72,16 +70,55 @@ def test_labels_of_the_fourth_version_give_other_pairs(published):
     assert "fourth" in found.loc["small-beats-large pairs, all models", "note"]
 
 
-def test_probe_stability_comes_from_a_run(published):
-    scores = table(
-        *({"model": m, "MCC": v} for m, v in zip("abc", (0.1, 0.2, 0.3), strict=True)),
-        *({"model": m, "MCC": v + 0.1, "probe": "mlp"}
-          for m, v in zip("abc", (0.1, 0.2, 0.3), strict=True)),
-    )  # fmt: skip
-    found = paper_statistics(published, scores).set_index("statistic")["ours"]
+def test_probe_stability_comes_from_a_run_on_its_tasks(published):
+    rows = [
+        {"model": m, "MCC": v + lift, "probe": probe, "task": task.id, "category": task.category}
+        for m, v in zip("abc", (0.1, 0.2, 0.3), strict=True)
+        for probe, lift in (("logistic", 0), ("mlp", 0.1))
+        for task in select_tasks("stability")
+    ]
+    found = paper_statistics(published, table(*rows)).set_index("statistic")["ours"]
     assert found["linear versus MLP, rho over models"] == pytest.approx(1)
     assert found["MLP minus linear, mean MCC"] == pytest.approx(0.1)
     assert np.isnan(found["C sweep, mean pairwise rank correlation, full"])
+    some = [row for row in rows if row["task"] != rows[0]["task"]]
+    found = paper_statistics(published, table(*some)).set_index("statistic")
+    assert np.isnan(found.loc["MLP minus linear, mean MCC", "ours"])
+    assert "stability" in found.loc["MLP minus linear, mean MCC", "note"]
+
+
+def test_only_the_papers_models_on_its_tasks_are_compared_with_the_paper(published):
+    """Of two models, their differences and drops; of some tasks, nothing."""
+    two = published[published["model"].isin(["DNABERT-2", "GROVER"])]
+    found = paper_statistics(two).set_index("statistic")
+    known = set(found.index[found["ours"].notna()])
+    assert "DNABERT-2 minus GROVER (pretraining data)" in known
+    assert {name.rpartition(", ")[2] for name in known if "drop" in name} <= {"DNABERT-2", "GROVER"}
+    assert all("DNABERT-2" in name or "GROVER" in name for name in known)
+    assert found.loc["hard tasks (mean MCC < 0.35)", "note"].startswith("needs the paper's 40")
+    some = published[published["task"] != published["task"].iloc[0]]
+    assert paper_statistics(some)["ours"].isna().all()
+    others = two.replace({"model": {"GROVER": "kmer-4"}})
+    found = paper_statistics(others).set_index("statistic")
+    assert found.loc["DNABERT-2 minus GROVER (pretraining data)", "note"] == (
+        "needs GROVER on all of the paper's 100 tasks"
+    )
+    # Another model beside the 40 moves nothing.
+    beside = pd.concat([published, others[others["model"] == "kmer-4"]])
+    pd.testing.assert_series_equal(
+        paper_statistics(beside)["ours"], paper_statistics(published)["ours"]
+    )
+
+
+def test_tables_show_the_papers_numbers_beside_what_they_can_be_compared_with(published, tmp_path):
+    tables = write_tables(few_models(published), tmp_path)
+    assert tables["size_correlation"]["rho, paper"].isna().all()
+    assert tables["size_tiers"]["macro, paper"].isna().all()
+    assert tables["matched_pairs"]["paper"].isna().all()
+    two = published[published["model"].isin(["DNABERT-2", "GROVER"])]
+    pairs = write_tables(two, tmp_path)["matched_pairs"].dropna(subset="paper")
+    assert list(zip(pairs["A"], pairs["B"], strict=True)) == [("DNABERT-2", "GROVER")]
+    assert pairs["difference"].abs().max() < 5.01e-4
 
 
 def test_every_table_is_written_in_three_formats(published, tmp_path):
@@ -103,7 +140,7 @@ def test_every_table_is_written_in_three_formats(published, tmp_path):
     ("models", "tasks", "regimes"),
     [(3, 40, ["full"]), (1, 1, ["full", "10shot", "1shot"]), (2, 5, ["1shot"]), (4, 30, ["full"])],
 )
-def test_parts_of_a_benchmark_give_tables_and_figures(published, tmp_path, models, tasks, regimes):
+def test_parts_of_a_benchmark_give_tables(published, tmp_path, models, tasks, regimes):
     names = published["model"].unique()[:models]
     some = published[
         published["model"].isin(names)
@@ -113,43 +150,6 @@ def test_parts_of_a_benchmark_give_tables_and_figures(published, tmp_path, model
     tables = write_tables(some, tmp_path / "tables")
     for name, made in TABLES.items():
         assert (name in tables) == set(regimes).issuperset(made.regimes)
-    labels = labels_of(list(some["model"].unique()), model_labels())
-    drawn = save_figures(some, labels, tmp_path / "figures")
-    assert bool(drawn) == ("full" in regimes)
-    assert ("few_shot" in drawn) == (len(regimes) == 3)
-    for name in drawn:
-        assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
-
-
-@pytest.mark.filterwarnings("error:constrained_layout not applied")
-def test_long_names_leave_room_for_what_is_drawn(published, tmp_path):
-    longest = "nucleotide-transformer-v2-50m-multi-species:random:tiny"
-    some = few_models(published).replace({"LucaOne": longest})
-    labels = labels_of(list(some["model"].unique()), model_labels())
-    assert set(FIGURES) <= set(save_figures(some, labels, tmp_path))
-
-
-def test_figures_of_a_run(published, tmp_path):
-    rows = [
-        {"model": model, "C": C, "MCC": 0.1 * i + C / 100, "probe": probe, "solver": solver}
-        for i, model in enumerate("abc")
-        for C, probe, solver in ((0.1, "logistic", "geneb"), (1.0, "logistic", "geneb"),
-                                 (1.0, "logistic", "converged"), (1.0, "mlp", "adam"))
-    ]  # fmt: skip
-    some = few_models(published)
-    seconds = {"embed a": 3.0, "probe a": 1.0}
-    drawn = save_figures(some, model_labels(), tmp_path, table(*rows), seconds)
-    assert {"strength_sensitivity", "linear_against_mlp", "solvers", "throughput"} <= set(drawn)
-    drawn = save_figures(some, model_labels(), tmp_path, table({"model": "a"}), {})
-    assert not {"strength_sensitivity", "linear_against_mlp", "solvers"} & set(drawn)
-
-
-def test_the_same_scores_give_the_same_figures(published, tmp_path):
-    some = few_models(published)
-    for folder in ("one", "two"):
-        assert set(FIGURES) <= set(save_figures(some, model_labels(), tmp_path / folder))
-    for path in (tmp_path / "one").glob("*.svg"):
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
 def test_the_paper_beside_some_tasks_is_averaged_over_the_same(published, tmp_path):
@@ -173,21 +173,3 @@ def test_names_of_other_people_do_nothing_in_tables(published, tmp_path):
     bars = {line.replace("\\|", "").count("|") for line in text.strip().split("\n")}
     assert len(bars) == 1  # every line has as many cells
     assert r"c\textbackslash{}input\{x\} d &" in (tmp_path / "leaderboard.tex").read_text()
-
-
-def test_names_with_dollars_are_no_formulas_in_figures(published, tmp_path):
-    # Matplotlib would refuse to draw this one: its formula is none.
-    name = r"embeddings:/data/$\bad{$"
-    results = few_models(published).replace({"model": {"LucaOne": name}})
-    labels = labels_of(list(results["model"].unique()), model_labels())
-    save_figures(results, labels, tmp_path)
-    scores = table({"model": name}, {"model": "kmer-4"})
-    for path in save_heatmap(scores, tmp_path):
-        assert path.stat().st_size > 1000
-
-
-def test_the_same_heat_map_gives_the_same_files(tmp_path):
-    scores = table({"model": "kmer-2"}, {"model": "kmer-4"})
-    first, second = (save_heatmap(scores, tmp_path / name) for name in ("first", "second"))
-    for before, after in zip(first, second, strict=True):
-        assert before.read_bytes() == after.read_bytes(), before.name

@@ -120,7 +120,7 @@ def test_every_layer_agrees_with_the_original_code(model_id: str):
 
 
 # Of these a length compiles seconds; `verify` compares their batches with records alone.
-SLOWER = ("gpn-animal-promoter", "megaDNA_phage_145M")
+SLOWER = ("evo2_1b_base", "gpn-animal-promoter", "megaDNA_phage_145M")
 
 
 @pytest.mark.parametrize(

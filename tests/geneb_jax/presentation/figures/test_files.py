@@ -5,7 +5,7 @@ import pytest
 
 from geneb_jax.files import atomic
 from geneb_jax.files.atomic import WriteError
-from geneb_jax.presentation.figure_files import save_figure
+from geneb_jax.presentation.figures.files import save_figure
 
 
 def drawn():

@@ -1,0 +1,46 @@
+// What to write where a number of this page is quoted.
+function sentence() {
+  const tasks = tasksInScope();
+  const averaged = state.score === "macro" ? "the mean of the category means" : "the mean over tasks";
+  const over = benchmarkCategories.includes(state.score) ? ` of the category ${state.score}` : "";
+  const shots =
+    state.regime === "full"
+      ? "all train rows"
+      : `${parseInt(state.regime, 10)} train rows of each class, mean over seeds`;
+  return (
+    `Scores are ${metricName(state.metric)}, ${averaged} over ${counted(tasks.length, "task")}${over} of GENEB (Ledneva et al., 2026), ` +
+    `of ${DATA.method.probe} on frozen embeddings with ${shots}. ${[runModels.length < DATA.models.length ? DATA.method.paper : "", runModels.length ? DATA.method.run : ""].filter(Boolean).join(" ")}`
+  );
+}
+
+function copyButton(key, words) {
+  const copy = button("Copy", `copy ${key}`, async () => {
+    await navigator.clipboard.writeText(words);
+    copy.textContent = "Copied";
+  });
+  return copy;
+}
+
+function drawCite() {
+  const how = sentence();
+  byId("cite-body").replaceChildren(
+    h("h3", {}, "How the numbers of this view were made"),
+    h("blockquote", { id: "cite-sentence" }, how),
+    copyButton("sentence", how),
+    h("h3", {}, "BibTeX"),
+    h("pre", { id: "cite-bibtex", tabIndex: 0 }, DATA.bibtex),
+    copyButton("bibtex", DATA.bibtex),
+    " ",
+    button("Save .bib", "save bib", () =>
+      save("geneb.bib", new Blob([DATA.bibtex], { type: "text/x-bibtex" })),
+    ),
+    h("h3", {}, "A link to this view"),
+    h(
+      "p",
+      { className: "note" },
+      "The address of the page holds what is shown: regime, metric, score, filters, columns, order and chosen models. ",
+      "A copy of the file opens to the same view with the same letters after its #.",
+    ),
+    h("code", { id: "cite-link" }, address({ view: DEFAULTS.view })),
+  );
+}

@@ -1,0 +1,222 @@
+// The leaderboard: every model with its score, labels and category means.
+const FIELDS = {
+  // columns to choose; those that no model has anything in are not offered
+  tasks: { name: "tasks", value: (row) => row.tasks },
+  spread: { name: "SD over seeds", value: (row) => row.spread, show: (row) => shown(row.spread) },
+  interval: {
+    name: "95 % interval",
+    text: true,
+    short: true,
+    value: (row) => row.interval && between(row.interval),
+  },
+  rankInterval: {
+    name: "rank, 95 %",
+    text: true,
+    short: true,
+    value: (row) => row.rankInterval && between(row.rankInterval, 0),
+  },
+  group: {
+    name: "group",
+    text: true,
+    value: (row) => row.group,
+    title: "Models that share a letter cannot be told apart",
+  },
+  parameters: {
+    name: "size",
+    value: (row) => row.params,
+    show: (row) => size(row.params),
+    title: "Parameters",
+  },
+  architecture: { name: "architecture", text: true, value: (row) => row.architecture },
+  tokenization: { name: "tokenization", text: true, value: (row) => row.tokenization },
+  pretraining: { name: "pretraining", text: true, value: (row) => row.pretraining },
+  source: { name: "source", text: true, value: sourceName },
+  licence: { name: "weights' licence", text: true, value: (row) => row.licence },
+};
+const FILTERS = ["size", "architecture", "tokenization", "pretraining", "source"];
+
+function boardColumns(rows, top) {
+  const fields = Object.entries(FIELDS).map(([key, field]) => ({ key, ...field }));
+  const categories = DATA.categories.map((category) => ({
+    key: category,
+    name: category,
+    value: (row) => row.categories[category],
+    show: (row) => shown(row.categories[category], 2),
+    style: (row) => heatStyle(row.categories[category], top),
+  }));
+  return [...fields, ...categories].filter(({ value }) => rows.some((row) => value(row) !== null));
+}
+
+function fixedColumns(top) {
+  const box = (row) =>
+    h("input", {
+      type: "checkbox",
+      checked: state.chosen.includes(row.name),
+      "aria-label": `Compare ${row.name}`,
+      "data-key": `choose ${row.name}`,
+      onchange: (event) =>
+        go({
+          chosen: event.target.checked
+            ? [...state.chosen, row.name]
+            : state.chosen.filter((name) => name !== row.name),
+        }),
+    });
+  return [
+    { key: "choose", name: "⇄", title: "Models to compare", show: box },
+    { key: "rank", name: "rank", value: (row) => row.rank },
+    {
+      key: "model",
+      name: "model",
+      text: true,
+      row: true,
+      value: (row) => row.name,
+      show: (row) => modelLink(row.name),
+    },
+    {
+      key: "score",
+      name: "score",
+      bar: true,
+      value: (row) => row.score,
+      show: (row) => barCell(row.score, top, row.interval),
+    },
+  ];
+}
+
+// Several names are searched for at once, with commas between them.
+function passes(row) {
+  const [low, high] = TIERS[state.size] ?? [-Infinity, Infinity];
+  const parts = state.search
+    .toLowerCase()
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
+  return (
+    row.score !== null &&
+    (state.size === "all" || (row.params !== null && row.params >= low && row.params < high)) &&
+    ["architecture", "tokenization", "pretraining"].every(
+      (field) => state[field] === "all" || row[field] === state[field],
+    ) &&
+    (state.source === "all" || sourceName(row) === state.source) &&
+    (!parts.length || parts.some((part) => row.name.toLowerCase().includes(part)))
+  );
+}
+
+function drawBoard() {
+  const { rows, tasks } = standings();
+  const scored = rows.filter((row) => row.score !== null);
+  const top = Math.max(...scored.flatMap((row) => [row.score, ...Object.values(row.categories)]), 0.01);
+  const offered = boardColumns(scored, top);
+  const columns = [...fixedColumns(top), ...offered.filter(({ key }) => state.columns.includes(key))];
+  const kept = sorted(rows.filter(passes), columns, state.sort);
+  byId("board-table").replaceChildren(
+    tableOf("Models by score", columns, kept, {
+      sort: state.sort,
+      onSort: (sort) => go({ sort }),
+      marked: (row) => row.run,
+    }),
+    tableButtons("leaderboard", columns, kept),
+  );
+  byId("board-shown").textContent =
+    `${kept.length} of ${counted(scored.length, "model")}; ${metricName(state.metric)}, ${regimeName(state.regime)}, ` +
+    `${CHOICES.score.find(([key]) => key === state.score)[1]}, over ${counted(tasks.length, "task")}` +
+    (scored.some((row) => row.rank === null) ? "; models that lack some of them have no rank" : "") +
+    `; colours from 0 to ${shown(top, 2)}`;
+  byId("board-columns").replaceChildren(
+    ...offered.map(({ key, name }) =>
+      h(
+        "label",
+        {},
+        h("input", {
+          type: "checkbox",
+          checked: state.columns.includes(key),
+          "data-key": `column ${key}`,
+          onchange: (event) =>
+            go({
+              columns: offered
+                .map((column) => column.key)
+                .filter((each) => (each === key ? event.target.checked : state.columns.includes(each))),
+            }),
+        }),
+        ` ${name}`,
+      ),
+    ),
+  );
+  byId("board-chosen").replaceChildren(
+    ...(state.chosen.length
+      ? [
+          link(`Compare ${counted(state.chosen.length, "chosen model")}`, address({ view: "compare" })),
+          " ",
+          button("Choose none", "choose none", () => go({ chosen: [] })),
+        ]
+      : ["Tick models to compare them."]),
+  );
+  drawSizes(kept);
+}
+
+function drawSizes(rows) {
+  const host = byId("board-chart");
+  host.replaceChildren();
+  const sized = rows.filter((row) => row.params !== null);
+  if (sized.length < 2) return; // one point says nothing of size
+  const bySize = [...sized].sort((a, b) => a.params - b.params || b.score - a.score);
+  const frontier = new Set(
+    bySize.filter((row, i) => bySize.slice(0, i).every((other) => other.score < row.score)),
+  );
+  const present = architectures.filter((name) => sized.some((row) => row.architecture === name));
+  figureOf(
+    host,
+    "size_and_score",
+    "Size against score of the models in the table that have a known size. " +
+      "Named are those that no smaller model reaches, those that are chosen and those that the paper has not.",
+    (width) =>
+      scatter(width, {
+        label: `Parameters against score of ${counted(sized.length, "model")}`,
+        points: sized.map((row) => ({
+          x: row.params,
+          y: row.score,
+          name: row.name,
+          href: modelAddress(row.name),
+          interval: row.interval,
+          title: `${row.name}: ${shown(row.score)}, ${size(row.params)}, ${row.architecture}`,
+          named: 3 * row.run + 2 * state.chosen.includes(row.name) + frontier.has(row),
+          strong: row.run || state.chosen.includes(row.name),
+          ...architectureMarking(row.architecture),
+        })),
+        groups: present.map((name) => ({ name, ...architectureMarking(name) })),
+        xTitle: "parameters",
+        yTitle: `${metricName(state.metric)}, ${regimeName(state.regime)}`,
+        log: true,
+      }),
+  );
+}
+
+function fillBoardForm() {
+  const labels = {
+    score: "Score",
+    tasks: "Tasks",
+    size: "Size",
+    architecture: "Architecture",
+    tokenization: "Tokenization",
+    pretraining: "Pretraining",
+    source: "Source",
+  };
+  const useful = Object.keys(labels).filter((key) => CHOICES[key].length > (FILTERS.includes(key) ? 2 : 1));
+  const search = h("input", {
+    type: "search",
+    id: "search",
+    placeholder: "such as LucaOne, NT-v2",
+    oninput: () => go({ search: search.value }, { step: false }),
+    "data-state": "search",
+  });
+  const reset = Object.fromEntries(
+    [...Object.keys(labels), "search", "columns", "sort", "chosen"].map((key) => [key, DEFAULTS[key]]),
+  );
+  const controls = (keys) =>
+    useful.filter((key) => keys.includes(key)).map((key) => control(key, labels[key]));
+  byId("board-form").append(
+    h("label", {}, "Search", search),
+    ...controls(["score", "tasks"]),
+    button("Reset", "reset", () => go(reset)),
+  );
+  byId("board-filters").append(...controls(FILTERS));
+}

@@ -1,0 +1,121 @@
+// Averages, ranks and differences of the scores in DATA, for the regime and metric of the state.
+// A model is named by its index m in DATA.models, a task by its index t in DATA.tasks.
+const scoresNow = () => DATA.scores[state.regime][state.metric];
+const indexOfModel = (name) => DATA.models.findIndex((model) => model.name === name);
+const indexOfTask = (id) => DATA.tasks.findIndex((task) => task.id === id);
+
+// The tasks that a score is taken over: macro, micro, or a category.
+function tasksInScope(score = state.score) {
+  const scores = scoresNow();
+  const run = DATA.models.flatMap((model, m) =>
+    model.run && scores[m].some((value) => value !== null) ? [m] : [],
+  );
+  return DATA.tasks.flatMap((task, t) => {
+    const wanted =
+      score === "macro" || score === "micro" ? task.category !== CUSTOM : task.category === score;
+    const there =
+      state.tasks === "all" || !run.length
+        ? scores.some((row) => row[t] !== null)
+        : run.every((m) => scores[m][t] !== null);
+    return wanted && there ? [t] : [];
+  });
+}
+
+function byCategory(tasks) {
+  const groups = new Map();
+  for (const t of tasks)
+    groups.set(DATA.tasks[t].category, [...(groups.get(DATA.tasks[t].category) ?? []), t]);
+  return [...groups.values()];
+}
+
+// Macro averages category means, all else averages tasks; missing scores are left out.
+function average(row, tasks, score = state.score) {
+  const present = tasks.filter((t) => row[t] !== null);
+  if (!present.length) return null;
+  const over = (group) => mean(group.map((t) => row[t]));
+  return score === "macro" ? mean(byCategory(present).map(over)) : over(present);
+}
+
+// The standard deviation over seeds of a model's average; null where all seeds give the same scores.
+function seedSpread(m, tasks, score = state.score) {
+  const seeds = state.metric === "MCC" ? DATA.seeds[state.regime]?.[m] : null;
+  const values = seeds?.map((row) => average(row, tasks, score)).filter((value) => value !== null) ?? [];
+  return values.length > 1 ? deviation(values) : null;
+}
+
+// Intervals are of macro MCC over all tasks of the benchmark that a model has.
+function intervalOf(m, field, tasks, score = state.score) {
+  const row = scoresNow()[m];
+  const has = DATA.tasks.filter((task, t) => task.category !== CUSTOM && row[t] !== null).length;
+  const same =
+    state.metric === "MCC" && score === "macro" && tasks.filter((t) => row[t] !== null).length === has;
+  return (same && DATA.models[m][field]?.[state.regime]) || null;
+}
+
+// A row a model with its score, rank and category means. Only averages over the same tasks are ranked.
+function standings(score = state.score) {
+  const scores = scoresNow();
+  const tasks = tasksInScope(score);
+  const columns = DATA.categories.map((category) => [category, tasksInScope(category)]);
+  const rows = DATA.models.map((model, m) => ({
+    ...model,
+    m,
+    score: average(scores[m], tasks, score),
+    tasks: tasks.filter((t) => scores[m][t] !== null).length,
+    spread: seedSpread(m, tasks, score),
+    interval: intervalOf(m, "interval", tasks, score),
+    rankInterval: intervalOf(m, "rank_interval", tasks, score),
+    group: intervalOf(m, "group", tasks, score),
+    categories: Object.fromEntries(
+      columns.map(([category, of]) => [category, average(scores[m], of, category)]),
+    ),
+    rank: null,
+  }));
+  rows
+    .filter((row) => row.tasks === tasks.length && row.score !== null)
+    .sort((a, b) => b.score - a.score)
+    .forEach((row, i) => {
+      row.rank = i + 1;
+    });
+  return { rows, tasks };
+}
+
+// How a model stands on a task against the other models: its rank, and what is above their median.
+function against(m, t) {
+  const scores = scoresNow();
+  const score = scores[m][t];
+  const others = scores.flatMap((row, other) => (other !== m && row[t] !== null ? [row[t]] : []));
+  return {
+    t,
+    score,
+    of: others.length + 1,
+    median: others.length ? quantile(others, 0.5) : NaN,
+    difference: others.length ? score - quantile(others, 0.5) : NaN,
+    rank: 1 + others.filter((other) => other > score).length,
+  };
+}
+
+// The difference of two models over a group of tasks that both have, with its 95 % t interval, and
+// how often the first is better. The tasks of each of C categories are taken for a sample; as some
+// have one task, the variance s² of differences within categories is pooled over all N tasks, with
+// N - C degrees of freedom. A mean over n tasks has the error s / sqrt(n), macro s sqrt(sum 1/n_c) / C.
+function difference(a, b, group, everything, score = state.score) {
+  const [x, y] = [scoresNow()[a], scoresNow()[b]];
+  const differences = (tasks) => tasks.map((t) => x[t] - y[t]);
+  const categories = byCategory(everything).map(differences);
+  const freedom = everything.length - categories.length;
+  const squares = categories.flatMap((values) => values.map((value) => (value - mean(values)) ** 2));
+  const variance = squares.reduce((sum, square) => sum + square, 0) / freedom;
+  const groups = score === "macro" ? byCategory(group).map(differences) : [differences(group)];
+  const value = mean(groups.map(mean));
+  const error =
+    Math.sqrt(variance * groups.reduce((sum, values) => sum + 1 / values.length, 0)) / groups.length;
+  const half = DATA.t95[freedom - 1] * error;
+  return {
+    value,
+    interval: freedom > 0 ? [value - half, value + half] : null,
+    tasks: group.length,
+    wins: group.filter((t) => x[t] > y[t]).length,
+    ties: group.filter((t) => x[t] === y[t]).length,
+  };
+}

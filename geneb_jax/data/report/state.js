@@ -1,0 +1,74 @@
+// The address holds what the page shows, after #, as in #view=model&model=LucaOne&regime=10shot: a
+// link reproduces it, and back and forward go through what was seen. Defaults are left out.
+const TIERS = { "<100M": [0, 1e8], "100M-500M": [1e8, 5e8], "500M-2B": [5e8, 2e9], "≥2B": [2e9, Infinity] };
+const benchmarkCategories = DATA.categories.filter((category) => category !== CUSTOM);
+const runModels = DATA.models.filter((model) => model.run);
+const labelsOf = (field) => [...new Set(DATA.models.map((model) => model[field]).filter(Boolean))].sort();
+const all = (names) => [["all", "all"], ...names.map((name) => [name, name])];
+
+// The values that a part of the state can have, with their texts; a link's others are not followed.
+const CHOICES = {
+  view: [...document.querySelectorAll("main > section")]
+    .map((section) => [section.id, section.id])
+    .concat([["everything", "everything"]]),
+  regime: DATA.regimes.map((regime) => [regime, regimeName(regime)]),
+  metric: DATA.metrics.map((metric) => [metric, metricName(metric)]),
+  score: [
+    ...(benchmarkCategories.length
+      ? [
+          ["macro", "macro (mean of category means)"],
+          ["micro", "micro (mean over tasks)"],
+        ]
+      : []),
+    ...DATA.categories.map((category) => [category, category]),
+  ],
+  tasks: [...(runModels.length ? [["run", `those of ${DATA.here}`]] : []), ["all", "all"]],
+  size: all(Object.keys(TIERS)),
+  architecture: all(labelsOf("architecture")),
+  tokenization: all(labelsOf("tokenization")),
+  pretraining: all(labelsOf("pretraining")),
+  source: all(runModels.length ? [DATA.here, "paper"] : []),
+};
+const DEFAULTS = {
+  ...Object.fromEntries(Object.entries(CHOICES).map(([key, pairs]) => [key, pairs[0][0]])),
+  sort: "-score", // the column's key, after a minus where the largest is first
+  search: "",
+  columns: ["parameters", "architecture", "pretraining", ...benchmarkCategories],
+  chosen: [], // models to compare
+  order: "", // of the tasks, as `sort`; empty: the benchmark's
+  model: "",
+  task: "",
+};
+
+function read(hash) {
+  const given = new URLSearchParams(hash.slice(1));
+  const value = (key, otherwise) => {
+    if (!given.has(key)) return otherwise;
+    if (Array.isArray(otherwise)) return given.getAll(key).filter((each) => each !== "");
+    const known = CHOICES[key]?.some(([each]) => each === given.get(key)) ?? true;
+    return known ? given.get(key) : otherwise;
+  };
+  return Object.fromEntries(Object.entries(DEFAULTS).map(([key, otherwise]) => [key, value(key, otherwise)]));
+}
+
+function address(changes = {}) {
+  const words = new URLSearchParams();
+  for (const [key, value] of Object.entries({ ...state, ...changes })) {
+    if (String(value) === String(DEFAULTS[key])) continue;
+    for (const each of Array.isArray(value) ? (value.length ? value : [""]) : [value])
+      words.append(key, each);
+  }
+  return `#${words}`;
+}
+
+let state = read(location.hash);
+
+// Shows the page with some of its state changed. Letters that are typed make no steps of back.
+function go(changes, { step = true } = {}) {
+  history[step ? "pushState" : "replaceState"](null, "", address(changes));
+  state = { ...state, ...changes };
+  render();
+}
+
+const modelAddress = (name) => address({ view: "model", model: name });
+const taskAddress = (id) => address({ view: "task", task: id });

@@ -1,0 +1,159 @@
+"""The parts of the report that its template writes: statistics, figures, limits, provenance."""
+
+import base64
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
+
+_WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
+_ZOOM = 1.75  # pixels of the page for a point of paper: type of 7 points is read on a screen
+# Tables of the audit that the page shows, with their captions and columns; none: all columns.
+AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
+    "audit": (
+        "Tasks: test records that are copies or near copies of train records or shuffle twins of "
+        "them, the rule or shortcut without a model that train chooses, and the median of the "
+        "published models.",
+        (
+            *("task", "n_train", "n_test", "copies", "near", "twins", "clean", "best_rule"),
+            *("best_rule_MCC", "published_median", "verdict", "reasons"),
+        ),
+    ),
+    "clean_leaderboard": (
+        "Macro MCC over all and over clean test records of the same tasks, with 95 % intervals "
+        "over other clean records.",
+        (),
+    ),
+    "floors": ("Floors: MCC of what needs no pretraining, macro and by category.", ()),
+    "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
+    "lift": ("Lift: MCC of a model minus that of the best floor of each task.", ()),
+}
+Rows = list[tuple[str, str]]  # names with values, as texts
+
+
+def statistics_rows(statistics: pd.DataFrame) -> list[dict[str, str]]:
+    """Returns the paper's statistics that could be computed, every number as a text.
+
+    Args:
+        statistics: See `tables.paper_statistics`.
+
+    Returns:
+        A row each, with statistic, ours, paper, difference and note.
+    """
+    shown = statistics[statistics["ours"].notna()]
+    return [
+        {
+            "statistic": row["statistic"],
+            "ours": _number(row["ours"]),
+            "paper": _number(row["paper"]),
+            "difference": _number(row["difference"], "+"),
+            "note": row["note"],
+        }
+        for row in shown.to_dict("records")
+    ]
+
+
+def _number(value: float, sign: str = "") -> str:
+    whole = float(value).is_integer()
+    return f"{value:{sign}.0f}" if whole else f"{value:{sign}z.3f}"
+
+
+def figure_rows(folder: Path) -> list[dict[str, str]]:
+    """Returns the figures of a folder that the report shows, in their order.
+
+    Returns:
+        By figure its name, title, caption, width in pixels and address, which holds the whole .svg
+        file: an image cannot reach into the page.
+    """
+    found = []
+    for name, caption in CAPTIONS.items():
+        path = folder / f"{name}.svg"
+        if path.is_file():
+            content = path.read_bytes()
+            points = _WIDTH.search(content)
+            found.append(
+                {
+                    "name": name,
+                    "title": TITLES[name],
+                    "caption": caption,
+                    "width": f"{_ZOOM * float(points[1]):.0f}" if points else "",
+                    "address": f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}",
+                }
+            )
+    return found
+
+
+def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Returns the tables of the audit as texts.
+
+    Args:
+        tables: Tables by name, of which those that `AUDIT` names are taken.
+
+    Returns:
+        By table its name and caption, its header (columns, and whether they are numbers), and its
+        rows; the first column names the row.
+    """
+    found = []
+    for name, (caption, columns) in AUDIT.items():
+        if name in tables:
+            table = tables[name][list(columns) or list(tables[name])]
+            texts = [[_text(value) for value in row] for row in table.itertuples(index=False)]
+            numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
+            header = list(zip(table.columns, numeric, strict=True))
+            found.append({"name": name, "caption": caption, "header": header, "rows": texts})
+    return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "" if math.isnan(value) else _number(value)
+
+
+def unseen_rows(content: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Returns a row, over all tasks, for each model and kind of records that it cannot see in full.
+
+    Args:
+        content: The part `unseen` of run.json.
+    """
+    rows = []
+    for model, tasks in content.items():
+        for kind in dict.fromkeys(kind for found in tasks.values() for kind in found):
+            of_kind = {task: found[kind] for task, found in tasks.items() if kind in found}
+            shares = {task: facts["records"] / facts["of"] for task, facts in of_kind.items()}
+            most = max(shares, key=lambda task: shares[task])
+            letters = {letter for facts in of_kind.values() for letter in facts.get("letters", "")}
+            rows.append(
+                {
+                    "model": model,
+                    "kind": kind,
+                    "letters": " ".join(sorted(letters)),
+                    "tasks": f"{len(of_kind)}",
+                    "records": f"{sum(facts['records'] for facts in of_kind.values()):,}",
+                    "most": f"{most}: {of_kind[most]['records']:,} of {of_kind[most]['of']:,}",
+                }
+            )
+    return rows
+
+
+def provenance_sections(content: Mapping[str, Any]) -> list[tuple[str, Rows]]:
+    """Returns a section for each part of run.json; nested values are `name: value` lists."""
+    sections = []
+    for name, value in content.items():
+        rows = value.items() if isinstance(value, Mapping) else [("", value)]
+        sections.append((name, [(str(key), plain(item)) for key, item in rows]))
+    return sections
+
+
+def plain(value: Any) -> str:
+    """Returns a value of run.json as a text in one line."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value))
+    return str(value)
