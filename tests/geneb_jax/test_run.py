@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from geneb_jax.audit import kept
 from geneb_jax.config import ConfigError, default_config
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.kmers import kmer_frequencies
@@ -592,3 +593,33 @@ def test_a_claim_of_one_model_is_refused_for_several(tasks_dir, tmp_path):
     (file,) = (tmp_path / "submissions").iterdir()
     meta = json.loads(file.read_text())["meta"]
     assert (meta["display"], meta["submitted_by"], meta["zero_shot"]) == ("Mine", "A. Uthor", False)
+
+
+def test_tasks_are_audited_once_in_a_workdir(tasks_dir, tmp_path, monkeypatch):
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", report=True)
+    quiet(made, tmp_path)
+    table = pd.read_csv(tmp_path / "audit.csv")
+    assert table["task"].tolist() == list(TASKS) and (table["n_test"] == 80).all()
+    assert set(pd.read_csv(tmp_path / "rules.csv")["task"]) == set(TASKS)
+    shown = pd.read_csv(tmp_path / "tables" / "clean_scores.csv")
+    rows = shown.query("task == 'iDHS-EL_DNase_I'")
+    assert rows["clean"].tolist() == table.query("task == 'iDHS-EL_DNase_I'")["clean"].tolist()
+    assert 'id="audit"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "run.json").read_text())["seconds"]["audit"] > 0
+    monkeypatch.setattr(kept, "audit_task", None)
+    made.models = "kmer-2,kmer-1"
+    quiet(made, tmp_path)
+    made.audit = False
+    quiet(made, tmp_path / "without")
+    assert not (tmp_path / "without" / "audit.csv").exists()
+
+
+def test_a_task_whose_audit_fails_is_scored(tasks_dir, tmp_path, monkeypatch):
+    def fail(task):
+        raise ValueError(f"no audit of {task.info.id}")
+
+    monkeypatch.setattr(kept, "audit_task", fail)
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13")
+    outcome = run(made, tmp_path, Console(quiet=True))
+    assert {failure.stage for failure in outcome.failures} == {"audit"}
+    assert set(outcome.scores["task"]) == set(TASKS)
