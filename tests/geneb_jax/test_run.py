@@ -52,6 +52,7 @@ def config(tasks_dir, **fields):
             "tasks_dir": str(tasks_dir),
             "seeds": "13,17",
             "report": False,
+            "audit": False,
         }
         | fields
     )
@@ -66,7 +67,7 @@ def quiet(made, workdir):
 def finished(tasks_dir, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("finished")
     seeds = ",".join(map(str, default_config().seeds.split(",")))
-    quiet(config(tasks_dir, save_predictions=True, seeds=seeds, report=True), workdir)
+    quiet(config(tasks_dir, save_predictions=True, seeds=seeds, report=True, audit=True), workdir)
     return workdir
 
 
@@ -596,7 +597,7 @@ def test_a_claim_of_one_model_is_refused_for_several(tasks_dir, tmp_path):
 
 
 def test_tasks_are_audited_once_in_a_workdir(tasks_dir, tmp_path, monkeypatch):
-    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", report=True)
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", report=True, audit=True)
     quiet(made, tmp_path)
     table = pd.read_csv(tmp_path / "audit.csv")
     assert table["task"].tolist() == list(TASKS) and (table["n_test"] == 80).all()
@@ -607,7 +608,7 @@ def test_tasks_are_audited_once_in_a_workdir(tasks_dir, tmp_path, monkeypatch):
     assert 'id="audit"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "run.json").read_text())["seconds"]["audit"] > 0
     monkeypatch.setattr(kept, "audit_task", None)
-    made.models = "kmer-2,kmer-1"
+    made.models, made.report = "kmer-2,kmer-1", False
     quiet(made, tmp_path)
     made.audit = False
     quiet(made, tmp_path / "without")
@@ -619,7 +620,7 @@ def test_a_task_whose_audit_fails_is_scored(tasks_dir, tmp_path, monkeypatch):
         raise ValueError(f"no audit of {task.info.id}")
 
     monkeypatch.setattr(kept, "audit_task", fail)
-    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13")
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", audit=True)
     outcome = run(made, tmp_path, Console(quiet=True))
     assert {failure.stage for failure in outcome.failures} == {"audit"}
     assert set(outcome.scores["task"]) == set(TASKS)
