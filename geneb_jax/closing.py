@@ -8,8 +8,8 @@ import pandas as pd
 from absl import logging
 from rich.console import Console
 
-from geneb_jax.audit.audit import TaskAudit
 from geneb_jax.audit.copies import task_keys
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.config import ConfigError, Settings
 from geneb_jax.embedding.source import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure

@@ -10,8 +10,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from geneb_jax.audit.audit import TaskAudit, audit_row, rule_rows
 from geneb_jax.audit.copies import TaskKeys, copies_across
+from geneb_jax.audit.findings import TaskAudit, audit_row, rule_rows
 from geneb_jax.config import AuditSettings
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.cleaning import clean_tables

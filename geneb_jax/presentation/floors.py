@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from geneb_jax.audit import rules
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.shortcuts import UNSEEN
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
 from geneb_jax.presentation.audit_figure import save_audit_figure

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from geneb_jax.audit.audit import CLEAN, TaskAudit, label_digest
+from geneb_jax.audit.findings import CLEAN, TaskAudit, label_digest
 from geneb_jax.scoring.predictions import (
     Predictions,
     predictions_path,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from geneb_jax.audit import kept
+from geneb_jax.audit import audit
 from geneb_jax.config import ConfigError, default_config
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.kmers import kmer_frequencies
@@ -607,7 +607,7 @@ def test_tasks_are_audited_once_in_a_workdir(tasks_dir, tmp_path, monkeypatch):
     assert rows["clean"].tolist() == table.query("task == 'iDHS-EL_DNase_I'")["clean"].tolist()
     assert 'id="audit"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "run.json").read_text())["seconds"]["audit"] > 0
-    monkeypatch.setattr(kept, "audit_task", None)
+    monkeypatch.setattr(audit, "audit_task", None)
     made.models, made.report = "kmer-2,kmer-1", False
     quiet(made, tmp_path)
     made.audit = False
@@ -619,7 +619,7 @@ def test_a_task_whose_audit_fails_is_scored(tasks_dir, tmp_path, monkeypatch):
     def fail(task):
         raise ValueError(f"no audit of {task.info.id}")
 
-    monkeypatch.setattr(kept, "audit_task", fail)
+    monkeypatch.setattr(audit, "audit_task", fail)
     made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", audit=True)
     outcome = run(made, tmp_path, Console(quiet=True))
     assert {failure.stage for failure in outcome.failures} == {"audit"}
