@@ -8,12 +8,12 @@ import pandas as pd
 from absl import logging
 from rich.console import Console
 
-from geneb_jax.audit.audit import TaskAudit
 from geneb_jax.audit.copies import task_keys
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.config import ConfigError, Settings
 from geneb_jax.embedding.source import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
-from geneb_jax.presentation.auditing import print_audit, write_audit
+from geneb_jax.presentation.auditing import print_audit, print_hidden, write_audit
 from geneb_jax.presentation.figures.heatmap import save_heatmap
 from geneb_jax.presentation.guide import print_guide
 from geneb_jax.presentation.present import present
@@ -69,7 +69,7 @@ def close_run(
         audited = write_audit(workdir, audits, keys, settings.audit)
     local = _local_names(evaluation.cards)
     shown = shown.assign(model=shown["model"].replace(local))
-    uncertain = pd.DataFrame()
+    tables: dict[str, pd.DataFrame] = {}
     if not shown.empty:
         save_heatmap(shown, workdir / "figures")
     if settings.output.report and not protocol_rows(shown).empty:
@@ -88,10 +88,10 @@ def close_run(
             audits=audits,
             leaky=settings.audit,
         )
-        uncertain = tables.get("intervals_macro", uncertain)
     print_table(shown, console)
-    print_intervals(uncertain, console)
+    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_audit(audited, console)
+    print_hidden(tables, console)
     print_layers(shown, console)
     print_unfinished_fits(shown, console)
     print_speeds(evaluation.speeds, console)
@@ -126,6 +126,7 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
         leaky=settings.audit,
     )
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
     console.print(f"results: {workdir}")
     return source.results

@@ -32,8 +32,8 @@ WORKDIR: Mapping[str, str] = {
     "figures/captions.md": "What each figure shows, and what to see in it.",
     "report/index.html": "The report, one file that needs no network.",
     "predictions/MODEL/TASK.npz": "Every head's predictions, with save_predictions their decision "
-    "values on the test rows, with config.strand=given,both predictions on the other strand. "
-    "Other hidden states and poolings than the preset's stand in a folder each.",
+    "values on the test rows, with strand=given,both predictions on the other strand. Other hidden "
+    "states and poolings than the preset's stand in a folder each.",
     "cells/MODEL/REPRESENTATION/TASK.json": "Finished model-task pairs, from which a killed run "
     "resumes.",
     "embeddings/MODEL/REPRESENTATION/": "Kept embeddings: chunks keys-K-V.npy and values-V.npy, "

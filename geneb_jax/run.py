@@ -14,7 +14,7 @@ from etils import epath
 from rich.console import Console
 
 from geneb_jax.agreement import facts, look_for_first, shown_to_others
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.kept import kept_audit
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import ConfigError, OutputSettings, ProbeSettings, Settings, parse_config

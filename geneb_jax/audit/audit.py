@@ -1,14 +1,7 @@
-"""The audit of a task: copies, twins, near copies, what answers it without a model, a verdict."""
-
-import dataclasses
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+"""The audit of a task: copies, twins, near copies, and what answers it without a model."""
 
 import numpy as np
 
-from geneb_jax.audit import rules, shortcuts
 from geneb_jax.audit.copies import (
     conflicts,
     copy_groups,
@@ -18,71 +11,21 @@ from geneb_jax.audit.copies import (
     twin_groups,
     twin_votes,
 )
+from geneb_jax.audit.findings import CLEAN, COPY, NEAR_COPY, TWIN, TaskAudit, label_digest
 from geneb_jax.audit.near import nearest
 from geneb_jax.audit.records import encode
 from geneb_jax.audit.rules import NOT_COVERED, Rule, Said, judge, said_by_votes
-from geneb_jax.audit.shortcuts import SHORTCUTS, UNSEEN
-from geneb_jax.config import AuditSettings
+from geneb_jax.audit.shortcuts import SHORTCUTS
 from geneb_jax.tasks.task import Task
 from probes import Probe, evaluate_task
 from probes.sampling import stratified_carve
 
-# Goes up with every change of what an audit finds: kept audits of older code are not taken.
-NUMERICS = 1
-MEANINGS: Mapping[str, str] = {**rules.MEANINGS, **shortcuts.MEANINGS}
 NEAR = 0.5  # share of 11-mers from which a near copy counts
 SHARES = (0.8, NEAR, 0.2)
 _SPOKEN_FROM = 0.2  # share from which the rule 'nearest' covers a record
 _SAMPLE = 4096  # train records of which the nearest other one is looked for
 _HELD_OUT = 0.15  # share of train by which shortcuts are chosen
 _SEED = 0
-
-_DEFAULTS = AuditSettings()
-
-# What a test record is, in the order in which one of them is said.
-CLEAN, COPY, TWIN, NEAR_COPY = range(4)
-MARKS = ("clean", "copy", "twin", "near copy")
-
-
-@dataclass(frozen=True)
-class TaskAudit:
-    """What was found of a task.
-
-    Attributes:
-        task: The task's id.
-        category: Its category.
-        counts: Numbers by the columns of audit.csv; NaN: there is nothing to count.
-        rules: No-model rules and shortcuts.
-        marks: What each test record is, a number of `MARKS`, int8 [M].
-        labels: `label_digest` of the test records, by which predictions are known to be of these.
-    """
-
-    task: str
-    category: str
-    counts: Mapping[str, float]
-    rules: Sequence[Rule]
-    marks: np.ndarray
-    labels: str
-
-    def chosen(self) -> Rule:
-        """Returns the rule or shortcut that does best on train records that it did not see.
-
-        A record's position in its file is none that a model could take: it does not see it.
-        """
-        seen = [rule for rule in self.rules if rule.name not in UNSEEN]
-        return max(seen, key=lambda rule: rule.train_MCC)
-
-
-class Verdict(NamedTuple):
-    """What is to be thought of a task.
-
-    Attributes:
-        word: 'leaky', 'caution' or 'clean'.
-        reasons: Why, a sentence each; none where it is clean.
-    """
-
-    word: str
-    reasons: Sequence[str]
 
 
 def audit_task(task: Task) -> TaskAudit:
@@ -147,11 +90,6 @@ def audit_task(task: Task) -> TaskAudit:
     return TaskAudit(task.info.id, task.info.category, counts, judged, marks, digest)
 
 
-def label_digest(labels: np.ndarray) -> str:
-    """Returns a digest of labels in their order, int64 [M]."""
-    return hashlib.blake2b(labels.astype("<i8").tobytes(), digest_size=16).hexdigest()
-
-
 def _sample(rows: int) -> np.ndarray:
     """Returns the numbers of some train records, in rising order: all, or a fixed sample."""
     if rows <= _SAMPLE:
@@ -184,68 +122,3 @@ def _probe(
         x, y, x_other[kept], y_other[kept], probes=[Probe()], shots=[None], seeds=[_SEED]
     )
     return head.MCC, head.accuracy
-
-
-def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _DEFAULTS) -> Verdict:
-    """Returns what is to be thought of a task.
-
-    Args:
-        audit: What was found.
-        median: Median MCC of the published models on the task at full shot; None or 0 and below:
-            there is nothing that a rule could reach.
-        settings: From where on it is leaky; from half of that on, caution is due.
-    """
-    counts, best = audit.counts, audit.chosen()
-    found = counts["copies"] + counts["near"]
-    share = found / counts["n_test"] / settings.leaky_copies
-    reached = best.MCC / (settings.leaky_median * median) if median and median > 0 else 0.0
-    worst = max(share, reached)
-    word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "clean"
-    reasons = []
-    if share >= 0.5:
-        reasons.append(
-            f"{found:,} of {counts['n_test']:,} test records are copies ({counts['copies']:,}) or "
-            f"near copies of train records"
-        )
-    if reached >= 0.5:
-        reasons.append(
-            f"'{best.name}', {MEANINGS[best.name]}, gives MCC {best.MCC:.3f}; the median of the "
-            f"published models is {median:.3f}"
-        )
-        if best.highest_MCC - best.lowest_MCC > 0.2:
-            reasons.append(
-                f"it covers {best.coverage:.0%} of the test records, {best.accuracy:.0%} of them "
-                f"right, and by what is said elsewhere its MCC is {best.lowest_MCC:.2f} to "
-                f"{best.highest_MCC:.2f}"
-            )
-    return Verdict(word, reasons)
-
-
-def audit_row(
-    audit: TaskAudit, median: float | None, settings: AuditSettings = _DEFAULTS
-) -> dict[str, Any]:
-    """Returns a row of audit.csv; see `verdict` for the arguments."""
-    best, found = audit.chosen(), verdict(audit, median, settings)
-    return {
-        "task": audit.task,
-        "category": audit.category,
-        **audit.counts,
-        "clean": int((audit.marks == CLEAN).sum()),
-        "best_rule": best.name,
-        "best_rule_train_MCC": best.train_MCC,
-        "best_rule_MCC": best.MCC,
-        "best_rule_coverage": best.coverage,
-        "best_rule_accuracy": best.accuracy,
-        "published_median": float("nan") if median is None else median,
-        "verdict": found.word,
-        "reasons": "; ".join(found.reasons),
-    }
-
-
-def rule_rows(audit: TaskAudit) -> list[dict[str, Any]]:
-    """Returns the rows of rules.csv: what each rule and shortcut does, and which was chosen."""
-    best = audit.chosen()
-    return [
-        {"task": audit.task, **dataclasses.asdict(rule), "chosen": rule is best}
-        for rule in audit.rules
-    ]

@@ -91,12 +91,11 @@ def twin_votes(twins: Groups, copies: Groups, classes: np.ndarray, of: int) -> V
         of: How many classes there are, K.
     """
     votes, copied = copy_votes(twins, classes, of), copy_votes(copies, classes, of)
-    return Votes(
-        *(
-            np.where(of_copies.any(axis=1)[:, None], 0, of_twins)
-            for of_twins, of_copies in zip(votes, copied, strict=True)
-        )
+    train, test = (
+        of_twins * ~of_copies.any(axis=1, keepdims=True)
+        for of_twins, of_copies in zip(votes, copied, strict=True)
     )
+    return Votes(train, test)
 
 
 def pair_agreement(votes: np.ndarray, classes: np.ndarray) -> tuple[int, int]:

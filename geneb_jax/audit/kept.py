@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from geneb_jax.audit.audit import CLEAN, MARKS, NUMERICS, TaskAudit, audit_task
+from geneb_jax.audit.findings import CLEAN, MARKS, NUMERICS, TaskAudit
 from geneb_jax.audit.rules import Rule
 from geneb_jax.files.json_files import read_object, write_json
 from geneb_jax.files.names import file_name
@@ -27,6 +27,8 @@ def kept_audit(folder: Path, task: Task) -> TaskAudit:
     kept = _read(path)
     if kept and kept[0] == identity:
         return kept[1]
+    from geneb_jax.audit.audit import audit_task  # noqa: PLC0415 (JAX; reading does without it)
+
     audit = audit_task(task)
     write_json(path, {"identity": identity, **_to_json(audit)})
     return audit

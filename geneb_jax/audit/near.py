@@ -65,17 +65,23 @@ def nearest(records: Records, train: Records, without: np.ndarray | None = None)
     return Nearest(row, share, edited, empty)
 
 
-def _kmer_matrix(records: Records) -> scipy.sparse.csr_array:
-    """Returns which canonical 11-mers each record holds, ones [N, 4 ** 11]."""
+def _distinct_kmers(records: Records) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distinct canonical 11-mers of each record, those of one behind another's.
+
+    Returns:
+        Where those of each record begin, int64 [N + 1], and their numbers, int32.
+    """
     record, number = kmers(records, K, both_strands=True)
     order = np.sort(record.astype(np.int64) << (2 * K) | number)
     order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
     starts = np.searchsorted(order, np.arange(len(records) + 1, dtype=np.int64) << (2 * K))
-    columns = (order & (4**K - 1)).astype(np.int32)
+    return starts, (order & (4**K - 1)).astype(np.int32)
+
+
+def _ones(starts: np.ndarray, columns: np.ndarray, width: int) -> scipy.sparse.csr_array:
+    """Returns a matrix of ones [N, width] whose row i has the columns from starts[i] on."""
     ones = np.ones(len(columns), np.int32)
-    return scipy.sparse.csr_array(
-        (ones, columns, starts.astype(np.int32)), shape=(len(records), 4**K)
-    )
+    return scipy.sparse.csr_array((ones, columns, starts), shape=(len(starts) - 1, width))
 
 
 def _most_shared(
@@ -89,9 +95,21 @@ def _most_shared(
     row, most = np.full(len(records), -1, np.int64), np.zeros(len(records), np.int64)
     if not len(records):
         return row, most.astype(np.float64), most == 0
-    parts = [(chosen, _kmer_matrix(records.part(chosen))) for chosen in records.blocks()]
+    of_blocks = [(chosen, *_distinct_kmers(records.part(chosen))) for chosen in records.blocks()]
+    # Of train those 11-mers count that a record holds: these are the columns.
+    asked = np.zeros(4**K, bool)
+    for _, _, numbers in of_blocks:
+        asked[numbers] = True
+    column = np.cumsum(asked, dtype=np.int32) - 1
+    width = int(column[-1]) + 1
+    parts = [
+        (chosen, _ones(starts, column[numbers], width)) for chosen, starts, numbers in of_blocks
+    ]
     for block in train.blocks(_BLOCK_KMERS):
-        held = _kmer_matrix(train.part(block)).T.tocsr()
+        starts, numbers = _distinct_kmers(train.part(block))
+        kept = asked[numbers]
+        starts = np.append(0, np.cumsum(kept))[starts]
+        held = _ones(starts, column[numbers[kept]], width).T.tocsr()
         per_kmer = np.diff(held.indptr)
         for chosen, matrix in parts:
             starts = np.asarray(matrix.indptr)

@@ -27,6 +27,7 @@ def main(words: Sequence[str]) -> int:
 
     import pandas as pd
 
+    from geneb_jax.presentation.auditing import print_hidden
     from geneb_jax.presentation.present import present
     from geneb_jax.presentation.results import read_source
     from geneb_jax.presentation.summary import print_intervals, print_statistics
@@ -45,6 +46,7 @@ def main(words: Sequence[str]) -> int:
     )
     console = wide_console(160)
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    print_hidden(tables, wide_console(160))
     if "paper_statistics" in tables:
         print_statistics(tables["paper_statistics"], console)
     print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")

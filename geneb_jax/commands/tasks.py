@@ -98,6 +98,7 @@ def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) 
 
     from geneb_jax.audit.copies import task_keys
     from geneb_jax.audit.kept import kept_audit
+    from geneb_jax.presentation.audit_figure import save_audit_figure
     from geneb_jax.presentation.auditing import audit_lines, audit_summary, write_audit
     from geneb_jax.tasks.hub import fetch_tasks
     from geneb_jax.tasks.reading import read_task
@@ -114,11 +115,13 @@ def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) 
             continue
         audits.append(kept_audit(out / "audit", task))
         keys.append(task_keys(task))
-    rows = write_audit(out, audits, keys, settings).to_dict("records")
+    written = write_audit(out, audits, keys, settings)
+    rows = written.to_dict("records")
     if rows:
+        save_audit_figure(written, out)
         _print([audit_summary(row) for row in rows])
         print("\n".join(audit_lines(rows)))
-    print(f"{len(rows)} tasks in {folder}: audit.csv, rules.csv and copies_across.csv in {out}")
+    print(f"{len(rows)} tasks in {folder}; audit.csv, audit.png and the other files are in {out}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return WRONG if problems or not rows else DONE
 

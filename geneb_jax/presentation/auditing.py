@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.table import Table
 
-from geneb_jax.audit.audit import TaskAudit, audit_row, rule_rows
 from geneb_jax.audit.copies import TaskKeys, copies_across
+from geneb_jax.audit.findings import TaskAudit, audit_row, rule_rows
 from geneb_jax.config import AuditSettings
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.cleaning import clean_tables
@@ -119,6 +120,58 @@ def print_audit(table: pd.DataFrame, console: Console) -> None:
         console.print(f"  {line}", highlight=False, markup=False)
     if len(lines) > _MOST_LINES:
         console.print(f"  ... and {len(lines) - _MOST_LINES} more leaky tasks")
+
+
+def print_hidden(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
+    """Prints what clean scores, floors and the other strand say of each model, where they are.
+
+    Args:
+        tables: See `audit_tables` and `strand.strand_tables`; of the first regime that is there.
+        console: Takes the table.
+    """
+    columns = {
+        "clean_leaderboard": (
+            ("macro", "macro"),
+            ("rank", "rank"),
+            ("macro_clean", "clean\nmacro"),
+            ("low", "from"),
+            ("high", "to"),
+            ("clean rank", "clean\nrank"),
+        ),
+        "lift": (("macro lift", "lift over\nbest floor"),),
+        "strand": (("macro", "changed by\nother strand"),),
+    }
+    there = {name: tables[name] for name in columns if name in tables}
+    if not there:
+        return
+    regime = next(iter(there.values()))["regime"].iloc[0]
+    rows = {
+        name: table[table["regime"] == regime].set_index("model") for name, table in there.items()
+    }
+    models = list(dict.fromkeys(model for table in rows.values() for model in table.index))
+    shown = Table(
+        box=None,
+        title=f"what scores hide ({regime})",
+        caption="macro MCC over all and over clean test records of the same tasks, with the 95 % "
+        "interval over other clean records; MCC beyond the best floor of each task; share of "
+        "predictions that change under reverse complement",
+    )
+    shown.add_column("model", overflow="fold", min_width=16)
+    wanted = [(name, *each) for name in rows for each in columns[name]]
+    for _, _, title in wanted:
+        shown.add_column(title, justify="right", no_wrap=True)
+    for model in models:
+        cells = [
+            _cell(rows[name].loc[model, column]) if model in rows[name].index else ""
+            for name, column, _ in wanted
+        ]
+        shown.add_row(str(model), *cells)
+    console.print(shown)
+
+
+def _cell(value: Any) -> str:
+    number = float(value)
+    return f"{number:.0f}" if number >= 1 and number.is_integer() else f"{number:z.3f}"
 
 
 def _shown(value: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.scoring.clean import clean_rows, clean_scores

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from geneb_jax.audit import rules
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.shortcuts import UNSEEN
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names
@@ -39,7 +39,7 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
     means = means[means["category"] != CUSTOM][["model", *_KEYS[2:], "MCC"]]
     if means.empty:
         return {}
-    common = means["model"].map(lambda name: bool(_COMMON.fullmatch(name)))
+    common = means["model"].map(lambda name: bool(_COMMON.fullmatch(str(name))))
     control = means["model"].map(_controlled)
     of_runs = means[common].rename(columns={"model": "floor"}).assign(of="")
     untrained = means[control != ""].assign(floor=UNTRAINED, of=control[control != ""])

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
+from geneb_jax.presentation.audit_figure import save_audit_figure
 from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.intervals import interval_tables
@@ -70,6 +71,8 @@ def present(
             found |= strand_tables(scores, predictions or {})
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
+        if "audit" in tables:
+            save_audit_figure(tables["audit"], folder / "figures")
         save_figures(shown, labels, folder / "figures", scores, seconds)
     published = set(published_results()["model"])
     write_report(

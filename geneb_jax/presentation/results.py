@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from absl import logging
 
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.kept import read_audits
 from geneb_jax.config_checks import local_path
 from geneb_jax.files.json_files import read_object

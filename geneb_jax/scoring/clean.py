@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from geneb_jax.audit.audit import CLEAN, TaskAudit, label_digest
+from geneb_jax.audit.findings import CLEAN, TaskAudit, label_digest
 from geneb_jax.scoring.predictions import (
     Predictions,
     predictions_path,
@@ -97,12 +97,13 @@ def _of_task(
     numbers = {head: i for i, head in enumerate(_heads(kept.heads))}
     facts = {} if why_not else _metrics(true, np.searchsorted(labels, kept.predictions[:, rows]))
     if not why_not and values is not None and values.ndim == 2:
-        facts |= {name: area(true, values[:, rows]) for name, area in _AREAS.items()}
+        facts |= {name: np.asarray(area(true, values[:, rows])) for name, area in _AREAS.items()}
     for row in group[list(KEY_COLUMNS)].to_dict("records"):
         number = numbers.get(tuple(row[name] for name in HEAD_COLUMNS))
         if number is not None:
-            own = {name: float(metric[number]) for name, metric in facts.items()}
-            yield {**row, "clean": int(rows.sum()), **own, "note": why_not}
+            own = {name: metric[number].item() for name, metric in facts.items()}
+            named = {name: row[name] for name in KEY_COLUMNS}
+            yield {**named, "clean": int(rows.sum()), **own, "note": why_not}
 
 
 _AREAS = {"AUROC": auroc, "AUPRC": auprc}

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Integer
 
 from geneb_jax.files.names import file_name
-from geneb_jax.scoring.heads import head_names
 from geneb_jax.scoring.scores import HEAD_COLUMNS
 from geneb_jax.tasks.task import Task
 from probes import HeadScore
@@ -29,13 +29,22 @@ def predictions_path(folder: Path, task: str) -> Path:
     return folder / f"{file_name(task)}.npz"
 
 
-def predictions_file(task: Task, heads: Sequence[HeadScore], *, decision_values: bool) -> bytes:
+def predictions_file(
+    task: Task,
+    heads: Sequence[HeadScore],
+    rows: pd.DataFrame,
+    *,
+    decision_values: bool,
+    turned: bool = False,
+) -> bytes:
     """Returns the file of every head's predictions on the test rows of a task.
 
     Args:
         task: The task, whose test split has N rows.
         heads: Its H heads.
+        rows: Their rows of scores.csv, in the same order.
         decision_values: Whether `scores` is part of it, most of the file's size.
+        turned: Whether the heads have predictions on the other strand.
 
     Returns:
         The bytes of an .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores`
@@ -43,14 +52,13 @@ def predictions_file(task: Task, heads: Sequence[HeadScore], *, decision_values:
         `turned` int64 [H, N], predictions on the other strand, where these were asked for.
     """
     buffer = io.BytesIO()
-    others = [head.more for head in heads if head.more is not None]
-    turned = np.stack(others) if others else None
+    others = [head.more for head in heads if head.more is not None] if turned else []
     arrays = {
         "labels": task.test.labels,
         "predictions": np.stack([head.predictions for head in heads]),
         **({_VALUES: np.stack([head.scores for head in heads])} if decision_values else {}),
-        **({} if turned is None else {_TURNED: turned}),
-        **{str(name): np.array(column.tolist()) for name, column in head_names(heads).items()},
+        **({_TURNED: np.stack(others)} if turned else {}),
+        **{name: np.array(rows[name].tolist()) for name in HEAD_COLUMNS},
     }
     np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
     return buffer.getvalue()

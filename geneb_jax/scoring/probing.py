@@ -86,7 +86,10 @@ def probe(
     rows = pd.DataFrame([columns | head_columns(head) for head in heads])
     if not (asked.predictions or asked.decision_values or asked.other_strand):
         return Probed(rows)
-    return Probed(rows, predictions_file(task, heads, decision_values=asked.decision_values))
+    values, on_other = asked.decision_values, asked.other_strand and turned is not None
+    return Probed(
+        rows, predictions_file(task, heads, rows, decision_values=values, turned=on_other)
+    )
 
 
 def keep(probed: Probed, cell: Cell, predictions: Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,10 @@ def test_embedding_sequences_needs_neither_tables_nor_figures():
 def test_commands_answer_before_anything_heavy_is_loaded():
     heavy = loaded(COMMANDS) & (HEAVY | {"pandas"})
     assert not heavy
+
+
+def test_the_wheel_has_every_room():
+    listed = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {path.parent for path in PACKAGE.rglob("__init__.py")}
+    rooms = {".".join(folder.relative_to(PACKAGE.parent).parts) for folder in folders}
+    assert rooms <= set(listed["packages"])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from geneb_jax.audit import audit
 from geneb_jax.config import ConfigError, default_config
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.kmers import kmer_frequencies
@@ -51,6 +52,7 @@ def config(tasks_dir, **fields):
             "tasks_dir": str(tasks_dir),
             "seeds": "13,17",
             "report": False,
+            "audit": False,
         }
         | fields
     )
@@ -65,7 +67,7 @@ def quiet(made, workdir):
 def finished(tasks_dir, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("finished")
     seeds = ",".join(map(str, default_config().seeds.split(",")))
-    quiet(config(tasks_dir, save_predictions=True, seeds=seeds, report=True), workdir)
+    quiet(config(tasks_dir, save_predictions=True, seeds=seeds, report=True, audit=True), workdir)
     return workdir
 
 
@@ -593,3 +595,33 @@ def test_a_claim_of_one_model_is_refused_for_several(tasks_dir, tmp_path):
     (file,) = (tmp_path / "submissions").iterdir()
     meta = json.loads(file.read_text())["meta"]
     assert (meta["display"], meta["submitted_by"], meta["zero_shot"]) == ("Mine", "A. Uthor", False)
+
+
+def test_tasks_are_audited_once_in_a_workdir(tasks_dir, tmp_path, monkeypatch):
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", report=True, audit=True)
+    quiet(made, tmp_path)
+    table = pd.read_csv(tmp_path / "audit.csv")
+    assert table["task"].tolist() == list(TASKS) and (table["n_test"] == 80).all()
+    assert set(pd.read_csv(tmp_path / "rules.csv")["task"]) == set(TASKS)
+    shown = pd.read_csv(tmp_path / "tables" / "clean_scores.csv")
+    rows = shown.query("task == 'iDHS-EL_DNase_I'")
+    assert rows["clean"].tolist() == table.query("task == 'iDHS-EL_DNase_I'")["clean"].tolist()
+    assert 'id="audit"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "run.json").read_text())["seconds"]["audit"] > 0
+    monkeypatch.setattr(audit, "audit_task", None)
+    made.models, made.report = "kmer-2,kmer-1", False
+    quiet(made, tmp_path)
+    made.audit = False
+    quiet(made, tmp_path / "without")
+    assert not (tmp_path / "without" / "audit.csv").exists()
+
+
+def test_a_task_whose_audit_fails_is_scored(tasks_dir, tmp_path, monkeypatch):
+    def fail(task):
+        raise ValueError(f"no audit of {task.info.id}")
+
+    monkeypatch.setattr(audit, "audit_task", fail)
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", audit=True)
+    outcome = run(made, tmp_path, Console(quiet=True))
+    assert {failure.stage for failure in outcome.failures} == {"audit"}
+    assert set(outcome.scores["task"]) == set(TASKS)

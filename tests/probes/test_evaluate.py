@@ -107,3 +107,15 @@ def test_areas_stand_where_there_are_two_classes():
     (head,) = evaluate_task(x, y, x_test, y_test, probes=[Probe()], shots=[None], seeds=(13,))
     assert np.isnan(head.AUROC)
     assert np.isnan(head.AUPRC)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "ridge", "mlp"])
+def test_rows_of_which_predictions_alone_are_wanted(kind):
+    x, y, x_test, y_test = problem(classes=3)
+    asked = {"probes": [Probe(kind)], "shots": [None, 5], "seeds": (13,)}
+    alone = evaluate_task(x, y, x_test, y_test, **asked)
+    heads = evaluate_task(x, y, x_test, y_test, x_more=x_test[::-1].copy(), **asked)
+    for head, other in zip(heads, alone, strict=True):
+        assert other.more is None and head.more is not None
+        assert head.MCC == other.MCC
+        np.testing.assert_array_equal(head.more, head.predictions[::-1])

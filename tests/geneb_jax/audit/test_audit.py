@@ -5,7 +5,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
-from geneb_jax.audit.audit import audit_row, audit_task, rule_rows, verdict
+from geneb_jax.audit.audit import audit_task
+from geneb_jax.audit.findings import audit_row, rule_rows, verdict
 from geneb_jax.audit.shortcuts import SHORTCUTS
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.config import AuditSettings

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from geneb_jax.audit import kept
+from geneb_jax.audit import audit, kept
 from geneb_jax.audit.kept import kept_audit
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.tasks.task import Split, Task
@@ -27,8 +27,8 @@ def same(a, b):
 
 def test_an_audit_is_kept_while_the_rows_are_the_same(tmp_path, monkeypatch):
     task, calls = small(), []
-    made = kept.audit_task
-    monkeypatch.setattr(kept, "audit_task", lambda task: calls.append(task) or made(task))
+    made = audit.audit_task
+    monkeypatch.setattr(audit, "audit_task", lambda task: calls.append(task) or made(task))
     first = kept_audit(tmp_path, task)
     assert first.counts["copies"] == 1 and first.marks[3] == 1
     same(kept_audit(tmp_path, task), first)

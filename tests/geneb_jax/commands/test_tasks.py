@@ -78,6 +78,7 @@ def test_an_audit_is_written_and_printed(tmp_path, command):
     row = across.query("task == 'mine' and split == 'test'").iloc[0]
     assert (row["other_task"], row["copies"], row["same_label"]) == ("same", 20, 20)
     assert (out / "audit" / "mine.json").is_file()
+    assert (out / "audit.png").stat().st_size > 1000
 
 
 def test_thresholds_of_an_audit_are_options(tmp_path, command):

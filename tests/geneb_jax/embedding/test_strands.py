@@ -124,7 +124,7 @@ def test_a_run_says_how_often_predictions_change(tmp_path):
         share = (kept["turned"][full] != kept["predictions"][full]).mean()
     assert table.loc[("kmer-4", "full"), "macro"] == pytest.approx(share)
     assert share > 0
-    config.strand = "given"
+    config.strand, config.report = "given", False
     before = (tmp_path / "run" / "cells").stat().st_mtime
     again = run(config, tmp_path / "run", Console(quiet=True)).scores
     assert (tmp_path / "run" / "cells").stat().st_mtime == before

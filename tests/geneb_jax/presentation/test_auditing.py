@@ -1,6 +1,8 @@
+import pandas as pd
 import pytest
+from rich.console import Console
 
-from geneb_jax.presentation.auditing import audit_lines, published_medians
+from geneb_jax.presentation.auditing import audit_lines, print_hidden, published_medians
 
 
 def test_published_medians_are_of_the_40_models():
@@ -16,3 +18,21 @@ def test_reasons_of_leaky_tasks_come_first():
         {"task": "c", "verdict": "leaky", "reasons": "y; z"},
     ]
     assert audit_lines(rows) == ["leaky: c: y; z", "caution: a: x"]
+
+
+def test_what_scores_hide_is_printed_a_row_a_model():
+    console = Console(width=150, record=True, quiet=False)
+    nothing = Console(record=True)
+    print_hidden({}, nothing)
+    assert nothing.export_text() == ""
+    clean = {"regime": ["full", "10shot"], "model": ["a", "a"], "macro": [0.5, 0.1], "rank": [1, 1],
+             "macro_clean": [0.25, 0.1], "low": [0.125, 0], "high": [0.375, 0],
+             "clean rank": [2, 1]}  # fmt: skip
+    lift = {"regime": ["full"], "model": ["b"], "macro lift": [-0.0625]}
+    with console.capture() as shown:
+        print_hidden(
+            {"clean_leaderboard": pd.DataFrame(clean), "lift": pd.DataFrame(lift)}, console
+        )
+    lines = [line.split() for line in shown.get().splitlines()]
+    assert ["a", "0.500", "1", "0.250", "0.125", "0.375", "2"] in lines
+    assert ["b", "-0.062"] in lines

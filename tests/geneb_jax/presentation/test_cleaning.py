@@ -3,7 +3,7 @@ import pytest
 from score_rows import table
 from sklearn.metrics import matthews_corrcoef
 
-from geneb_jax.audit.audit import TaskAudit, label_digest
+from geneb_jax.audit.findings import TaskAudit, label_digest
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.cleaning import clean_tables
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from score_rows import table
 
-from geneb_jax.audit.audit import TaskAudit
+from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.rules import Rule
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.floors import floor_tables

@@ -6,7 +6,7 @@ import pytest
 from score_rows import table
 from sklearn import metrics
 
-from geneb_jax.audit.audit import TaskAudit, label_digest
+from geneb_jax.audit.findings import TaskAudit, label_digest
 from geneb_jax.benchmark import GENEB
 from geneb_jax.scoring.clean import clean_rows, clean_scores
 
