@@ -18,6 +18,7 @@ from geneb_jax.presentation.results import read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
     print_failures,
+    print_intervals,
     print_layers,
     print_speeds,
     print_statistics,
@@ -25,6 +26,7 @@ from geneb_jax.presentation.summary import (
     print_unfinished_fits,
 )
 from geneb_jax.scoring.evaluation import Evaluation, asked_rows, represented_rows
+from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.tasks.task import Task
 
@@ -54,13 +56,28 @@ def close_run(
     """
     _submit(settings, evaluation, represented_rows(evaluation), workdir)
     shown = asked_rows(evaluation, tasks, settings.probes)
-    shown = shown.assign(model=shown["model"].replace(_local_names(evaluation.cards)))
+    local = _local_names(evaluation.cards)
+    shown = shown.assign(model=shown["model"].replace(local))
+    uncertain = pd.DataFrame()
     if not shown.empty:
         save_heatmap(shown, workdir / "figures")
     if settings.output.report and not protocol_rows(shown).empty:
         results, version = run_results(shown), settings.output.labels
-        present(results, workdir, scores=shown, provenance=provenance, version=version)
+        tables = present(
+            results,
+            workdir,
+            scores=shown,
+            provenance=provenance,
+            version=version,
+            predictions={
+                local.get(name, name): predictions_folder(workdir, name)
+                for name in evaluation.cards
+            },
+            intervals=settings.output.intervals,
+        )
+        uncertain = tables.get("intervals_macro", uncertain)
     print_table(shown, console)
+    print_intervals(uncertain, console)
     print_layers(shown, console)
     print_unfinished_fits(shown, console)
     print_speeds(evaluation.speeds, console)
@@ -85,7 +102,10 @@ def present_scores(output: OutputSettings, workdir: Path, console: Console) -> p
         scores=source.scores,
         provenance=source.provenance,
         version=output.labels,
+        predictions=source.predictions,
+        intervals=output.intervals,
     )
+    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_statistics(tables["paper_statistics"], console)
     console.print(f"results: {workdir}")
     return source.results

@@ -245,8 +245,16 @@ class DeviceSettings:
 class OutputSettings:
     """What is written."""
 
+    intervals: bool = _field(
+        True,
+        checks.flag,
+        "Keep every head's predictions in the workdir's predictions/, and make tables of intervals "
+        "over other test records, few-shot draws and tasks.",
+    )
     save_predictions: bool = _field(
-        False, checks.flag, "Write every head's predictions into the workdir's predictions/."
+        False,
+        checks.flag,
+        "Keep decision values beside predictions, and compute again the tasks that lack them.",
     )
     scores: str = _field(
         "",

@@ -26,7 +26,7 @@ WORKDIR: Mapping[str, str] = {
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "report/index.html": "The report, one file that needs no network.",
-    "predictions/MODEL/TASK.npz": "With save_predictions: every head's predictions and decision "
+    "predictions/MODEL/TASK.npz": "Every head's predictions, with save_predictions their decision "
     "values on the test rows. Other hidden states and poolings than the preset's stand in a "
     "folder each.",
     "cells/MODEL/REPRESENTATION/TASK.json": "Finished model-task pairs, from which a killed run "

@@ -166,7 +166,8 @@ def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
 
 
 def _asked(settings: Settings) -> Asked:
-    return Asked(settings.probes, settings.output.save_predictions)
+    output = settings.output
+    return Asked(settings.probes, output.intervals, output.save_predictions)
 
 
 def _compute(

@@ -25,9 +25,11 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(words)
 
+    import pandas as pd
+
     from geneb_jax.presentation.present import present
     from geneb_jax.presentation.results import read_source
-    from geneb_jax.presentation.summary import print_statistics
+    from geneb_jax.presentation.summary import print_intervals, print_statistics
 
     chosen = arguments.scores or arguments.submissions
     scores = read_source(str(chosen)) if chosen else None
@@ -38,8 +40,11 @@ def main(words: Sequence[str]) -> int:
         provenance=scores.provenance if scores else None,
         version=arguments.labels,
         beside=arguments.published,
+        predictions=scores.predictions if scores else None,
     )
+    console = wide_console(160)
+    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     if "paper_statistics" in tables:
-        print_statistics(tables["paper_statistics"], wide_console(160))
+        print_statistics(tables["paper_statistics"], console)
     print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
     return DONE

@@ -9,6 +9,7 @@ import pandas as pd
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import PaperVersion
 from geneb_jax.presentation.figures import save_figures
+from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
@@ -24,6 +25,8 @@ def present(
     provenance: Mapping[str, Any] | None = None,
     version: PaperVersion = "v1",
     beside: bool = False,
+    predictions: Mapping[str, Path] | None = None,
+    intervals: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -38,6 +41,8 @@ def present(
         version: Whose labels to use.
         beside: Put the published models into tables and figures too, on the tasks and regimes
             that all models have.
+        predictions: Folder of the kept predictions of each model of `scores`.
+        intervals: Make the tables of intervals.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -51,7 +56,8 @@ def present(
     tables = {}
     if not shown.empty:
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
-        tables = write_tables(shown, folder / "tables", scores, version)
+        found = interval_tables(shown, scores, predictions) if intervals else {}
+        tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
         save_figures(shown, labels, folder / "figures", scores, seconds)
     published = set(published_results()["model"])
@@ -64,5 +70,6 @@ def present(
         figures=folder / "figures" if tables else None,
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
+        intervals=tables.get("intervals_macro"),
     )
     return tables

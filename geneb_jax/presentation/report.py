@@ -37,6 +37,7 @@ def write_report(
     figures: Path | None = None,
     unfinished: Mapping[str, int] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
+    intervals: pd.DataFrame | None = None,
 ) -> None:
     """Writes the report.
 
@@ -49,6 +50,7 @@ def write_report(
         figures: Folder of the figures' .svg files; None: that part is left out.
         unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`).
         provenance: Content of run.json; None: the report is of published scores alone.
+        intervals: Table `intervals_macro` (see `intervals.interval_tables`); None: there is none.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("geneb_jax", "data"),
@@ -59,7 +61,8 @@ def write_report(
     )
     template = environment.get_template("report.html.j2")
     text = template.render(
-        data=report_data(results, own, version),
+        data=report_data(results, own, version)
+        | {"intervals": [] if intervals is None else intervals.to_dict("records")},
         statistics=_rows(statistics) if statistics is not None else [],
         figures=_figures(figures) if figures is not None else [],
         failures=(provenance or {}).get("failures", []),

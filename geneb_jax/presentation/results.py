@@ -17,6 +17,7 @@ from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
 from geneb_jax.presentation.published import PUBLISHED, paper_names, published_results
 from geneb_jax.presentation.submission import read_submissions
+from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, read_scores, task_means
 
 RESULT_COLUMNS = ("model", "regime", "category", "task", *METRIC_COLUMNS)
@@ -55,11 +56,14 @@ class LoadedScores:
         results: Their results table.
         scores: The run's scores table; None: they are not of a run.
         provenance: Content of the run's run.json; None: there is none.
+        predictions: Folder of the kept predictions of each of the run's models; None: there is no
+            run.
     """
 
     results: pd.DataFrame
     scores: pd.DataFrame | None = None
     provenance: Mapping[str, Any] | None = None
+    predictions: Mapping[str, Path] | None = None
 
 
 def read_source(source: str) -> LoadedScores:
@@ -81,7 +85,10 @@ def read_source(source: str) -> LoadedScores:
             results = run_results(scores)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from error
-        return LoadedScores(results, scores, _provenance(file.with_name("run.json")))
+        predictions = {
+            model: predictions_folder(file.parent, model) for model in scores["model"].unique()
+        }
+        return LoadedScores(results, scores, _provenance(file.with_name("run.json")), predictions)
     if path.is_dir():
         return LoadedScores(read_submissions(path))
     raise ValueError(
@@ -128,6 +135,11 @@ def common_cells(results: pd.DataFrame) -> pd.DataFrame:
     if not shared.any():
         raise ValueError("no task has scores of every model; compare fewer models")
     return results[shared].reset_index(drop=True)
+
+
+def own_name(model: str, results: pd.DataFrame) -> str:
+    """Returns what a results table calls a run's model that may stand beside its namesake."""
+    return model + _OWN if (results["model"] == model + _OWN).any() else model
 
 
 def namesake(model: str) -> str:

@@ -1,5 +1,6 @@
 """What a person reads at the end of a run: the printed tables."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from geneb_jax.benchmark import CUSTOM
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.analysis import layer_scores
 from geneb_jax.scoring.scores import (
@@ -73,6 +74,49 @@ def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
     console.print(table)
     agree = int((known["note"] == "").sum())
     console.print(f"{agree} of {len(known)} statistics agree with the paper's as it prints them")
+
+
+def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
+    """Prints how sure the macro scores and ranks are; nothing where no question was asked.
+
+    Other records and tasks are shown of the first of the benchmark's regimes that is there, other
+    shots of all; the table itself has all of them.
+
+    Args:
+        intervals: Table `intervals_macro` (see `intervals.interval_tables`), or an empty one.
+        console: Takes the table.
+    """
+    if intervals.empty:
+        return
+    found = {
+        (row["question"], row["regime"], row["model"]): _interval_cells(row)
+        for row in intervals.to_dict("records")
+    }
+    regimes = list(dict.fromkeys([*GENEB.regimes, *intervals["regime"]]))
+    asked = set(zip(intervals["question"], intervals["regime"], strict=True))
+    leading = next(regime for regime in regimes if regime in set(intervals["regime"]))
+    columns = [("records", leading), ("tasks", leading), *(("shots", name) for name in regimes)]
+    columns = [column for column in columns if column in asked]
+    table = Table(
+        box=None,
+        title="how sure is macro MCC? 95 % intervals over other test records, tasks, shots",
+        caption="rank: of the models in this table; group: models that share a letter cannot be "
+        "told apart (Holm's correction over all pairs)",
+    )
+    table.add_column("model", overflow="fold", min_width=16)
+    for question, regime in columns:
+        table.add_column(f"{regime}\n{question}", justify="right", no_wrap=True)
+        table.add_column("\nrank", justify="right", no_wrap=True)
+        table.add_column("\ngroup", overflow="fold")
+    for model in intervals["model"].unique():
+        cells = (found.get((*column, model), ("", "", "")) for column in columns)
+        table.add_row(str(model), *itertools.chain.from_iterable(cells))
+    console.print(table)
+
+
+def _interval_cells(row: Mapping[Any, Any]) -> tuple[str, str, str]:
+    ends = f"{row['low']:z.3f}..{row['high']:z.3f}"
+    return ends, f"{row['rank low']:.0f}-{row['rank high']:.0f}", str(row["group"])
 
 
 def _short(value: float) -> str:

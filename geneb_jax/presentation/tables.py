@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,7 @@ _CAUSES: Mapping[PaperVersion, str] = {
 # Decimals that the paper prints, by the statistic's beginning; three elsewhere.
 _DECIMALS = {"specialisation": 1, "relative": 2, "median relative": 2}
 _EVO = "Evo-1-131k"
+_MOST_ROWS = 3000  # of a table as Markdown and LaTeX
 
 
 def _in_domain(results: pd.DataFrame) -> pd.DataFrame:
@@ -388,14 +390,18 @@ def write_tables(
     folder: Path,
     scores: pd.DataFrame | None = None,
     version: PaperVersion = "v1",
+    others: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> dict[str, pd.DataFrame]:
     """Writes every table whose regimes are there as .csv, .md and .tex (booktabs).
+
+    Tables of more rows than a page could show are written as .csv alone.
 
     Args:
         results: Results table.
         folder: Where to write.
         scores: The run's scores table, for probe stability; None: those tables are left out.
         version: Whose labels to use.
+        others: More tables to write, by name.
 
     Returns:
         The tables by name.
@@ -415,11 +421,12 @@ def write_tables(
         if not layers.empty:
             tables["layer_scores"] = layers
     tables["paper_statistics"] = paper_statistics(results, scores, version)
+    tables |= others
     for name, table in tables.items():
         index = table.index.name is not None
         write_whole(folder / f"{name}.csv", escaped(table, csv_text).to_csv(index=index).encode())
         # A file without rows would be a header that looks like a failure in a paper.
-        if table.empty:
+        if table.empty or len(table) > _MOST_ROWS:
             continue
         text = escaped(table, markdown_text).to_markdown(index=index, floatfmt=".3f")
         write_whole(folder / f"{name}.md", (text + "\n").encode())

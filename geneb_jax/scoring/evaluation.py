@@ -21,7 +21,11 @@ from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.cells import Cell, cell_of, gather
 from geneb_jax.scoring.heads import asked_heads, hold_all_heads
-from geneb_jax.scoring.predictions import holds_predictions
+from geneb_jax.scoring.predictions import (
+    holds_decision_values,
+    predictions_folder,
+    predictions_path,
+)
 from geneb_jax.scoring.probing import Asked, Probed, from_json, keep, probe
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.scoring.scores import arrange, represented, write_scores
@@ -167,7 +171,7 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
         job
         for job, cell in found
         if not hold_all_heads(cell.rows, how.asked.probes)
-        or (how.asked.save_predictions and not holds_predictions(job.predictions))
+        or (how.asked.decision_values and not holds_decision_values(job.predictions))
     ]
     if len(pending) < len(jobs):
         finished = len(jobs) - len(pending)
@@ -203,10 +207,10 @@ def _jobs(
 
 def _predictions_file(workdir: Path, name: str, representation: Representation, task: Task) -> Path:
     """Returns the file of predictions; representations beside the preset's have a folder each."""
-    folder = workdir / "predictions" / file_name(name)
+    folder = predictions_folder(workdir, name)
     if not representation.of_preset:
         folder /= representation.name
-    return folder / f"{file_name(task.info.id)}.npz"
+    return predictions_path(folder, task.info.id)
 
 
 def _say_replaced(name: str, jobs: Sequence[_Job]) -> None:

@@ -1,23 +1,41 @@
-"""Predictions of every head, for paired tests elsewhere."""
+"""Predictions of every head: what intervals are made of, and for paired tests elsewhere."""
 
 import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from jaxtyping import Integer
 
+from geneb_jax.files.names import file_name
 from geneb_jax.scoring.heads import head_names
+from geneb_jax.scoring.scores import HEAD_COLUMNS
 from geneb_jax.tasks.task import Task
 from probes import HeadScore
 
+_VALUES = "scores"  # the array of decision values
 
-def predictions_file(task: Task, heads: Sequence[HeadScore]) -> bytes:
+
+def predictions_folder(workdir: Path, model: str) -> Path:
+    """Returns the folder of a model's predictions in a workdir, those of its preset."""
+    return workdir / "predictions" / file_name(model)
+
+
+def predictions_path(folder: Path, task: str) -> Path:
+    """Returns the file of a task's predictions in a model's folder."""
+    return folder / f"{file_name(task)}.npz"
+
+
+def predictions_file(task: Task, heads: Sequence[HeadScore], *, decision_values: bool) -> bytes:
     """Returns the file of every head's predictions on the test rows of a task.
 
     Args:
         task: The task, whose test split has N rows.
         heads: Its H heads.
+        decision_values: Whether `scores` is part of it, most of the file's size.
 
     Returns:
         The bytes of an .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores`
@@ -27,17 +45,42 @@ def predictions_file(task: Task, heads: Sequence[HeadScore]) -> bytes:
     arrays = {
         "labels": task.test.labels,
         "predictions": np.stack([head.predictions for head in heads]),
-        "scores": np.stack([head.scores for head in heads]),
+        **({_VALUES: np.stack([head.scores for head in heads])} if decision_values else {}),
         **{str(name): np.array(column.tolist()) for name, column in head_names(heads).items()},
     }
     np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
     return buffer.getvalue()
 
 
-def holds_predictions(path: Path) -> bool:
-    """Says whether a file of `predictions_file` is there and undamaged."""
+def holds_decision_values(path: Path) -> bool:
+    """Says whether a file of `predictions_file` with decision values is there and undamaged."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
+            return archive.testzip() is None and f"{_VALUES}.npy" in archive.namelist()
     except Exception:  # a damaged archive fails in whatever layer meets the damage first
         return False
+
+
+class Predictions(NamedTuple):
+    """What H heads predict on the N test rows of a task.
+
+    Attributes:
+        labels: Label of each row.
+        predictions: Predicted labels.
+        heads: The columns that tell the heads apart (`scores.HEAD_COLUMNS`), a row a head.
+    """
+
+    labels: Integer[np.ndarray, " N"]
+    predictions: Integer[np.ndarray, "H N"]
+    heads: pd.DataFrame
+
+
+def read_predictions(path: Path) -> Predictions | None:
+    """Reads a file of `predictions_file`; None: it is not there, or damaged."""
+    try:
+        with np.load(path) as arrays:
+            heads = pd.DataFrame({name: arrays[name] for name in HEAD_COLUMNS})
+            found = Predictions(arrays["labels"], arrays["predictions"], heads)
+    except Exception:  # a damaged archive fails in whatever layer meets the damage first
+        return None
+    return found if found.predictions.shape == (len(heads), len(found.labels)) else None

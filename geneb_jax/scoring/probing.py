@@ -32,10 +32,17 @@ class Probed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is fitted, and whether each head's predictions are kept."""
+    """What is fitted, and what of each head is kept beside its scores.
+
+    Attributes:
+        probes: What is fitted.
+        predictions: Whether predictions are kept.
+        decision_values: Whether they and decision values are, in all tasks that are asked for.
+    """
 
     probes: ProbeSettings
-    save_predictions: bool
+    predictions: bool
+    decision_values: bool
 
 
 def probe(
@@ -72,7 +79,9 @@ def probe(
         "category": task.info.category,
     }
     rows = pd.DataFrame([columns | head_columns(head) for head in heads])
-    return Probed(rows, predictions_file(task, heads) if asked.save_predictions else b"")
+    if not asked.predictions and not asked.decision_values:
+        return Probed(rows)
+    return Probed(rows, predictions_file(task, heads, decision_values=asked.decision_values))
 
 
 def keep(probed: Probed, cell: Cell, predictions: Path) -> None:

@@ -23,7 +23,7 @@ from geneb_jax.tasks.synthetic import synthetic_tasks
 SETTINGS = parse_config(
     ml_collections.ConfigDict({"models": "kmer-2", "regimes": "full", "seeds": "13", "C": "0.1,1"})
 )
-ASKED = Asked(SETTINGS.probes, save_predictions=True)
+ASKED = Asked(SETTINGS.probes, predictions=True, decision_values=True)
 TASKS = synthetic_tasks()[:2]
 
 

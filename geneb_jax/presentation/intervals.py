@@ -1,0 +1,311 @@
+"""How sure scores and ranks are, as tables: intervals, pairs and groups under each question.
+
+The questions are those of `geneb_jax.uncertainty`. Other tasks are asked of any results table,
+other shots of a run's scores by seed, other records of its kept predictions.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from absl import logging
+
+from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.presentation.published import paper_names
+from geneb_jax.presentation.results import own_name
+from geneb_jax.scoring.predictions import predictions_path, read_predictions
+from geneb_jax.scoring.scores import protocol_rows
+from geneb_jax.uncertainty.comparing import (
+    Answer,
+    better_and_worse,
+    category_means,
+    groups,
+    rank_interval,
+    ranks,
+)
+from geneb_jax.uncertainty.other_records import (
+    REPLICATES,
+    answer_records,
+    mcc_of,
+    record_replicates,
+    without_error,
+)
+from geneb_jax.uncertainty.other_shots import FEWEST, answer_shots
+from geneb_jax.uncertainty.other_tasks import answer_tasks
+
+QUESTIONS = ("records", "shots", "tasks")  # other test records, few-shot draws, tasks
+_SEED = 0
+_SAME = 1e-9  # MCC of kept predictions beside the scores table's
+_FULL = "full"
+
+
+class _Asked(NamedTuple):
+    """One question of one regime: M models on T tasks, and the answer."""
+
+    question: str
+    regime: str
+    models: list[str]
+    tasks: list[str]
+    categories: list[str]
+    scores: np.ndarray  # [M, T]
+    answer: Answer
+
+
+def interval_tables(
+    results: pd.DataFrame,
+    scores: pd.DataFrame | None = None,
+    predictions: Mapping[str, Path] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Makes the tables of intervals and comparisons.
+
+    Each question compares models on the tasks that all of them have in a regime.
+
+    Args:
+        results: Results table.
+        scores: The run's scores table; None: only other tasks are asked of.
+        predictions: Folder of the kept predictions of each model of `scores`, by its name there.
+
+    Returns:
+        `intervals_macro` (macro score and rank with intervals, how many models are told to be
+        better and worse, the groups that cannot be told apart, as letters), `intervals_categories`,
+        `intervals_scores` and `pairs`; those without a row are left out.
+    """
+    asked = [*_of_tasks(results)]
+    if scores is not None:
+        rows = protocol_rows(scores)
+        rows = rows[rows["category"] != CUSTOM]
+        paper = paper_names()
+        names = {name: own_name(paper.get(name) or name, results) for name in set(rows["model"])}
+        asked += _of_shots(rows, names)
+        asked += _of_records(rows, names, predictions or {})
+    builds = {
+        "intervals_macro": _macro_rows,
+        "intervals_categories": _category_rows,
+        "intervals_scores": _score_rows,
+        "pairs": _pair_rows,
+    }
+    tables = {
+        name: pd.DataFrame([row for each in asked for row in build(each)])
+        for name, build in builds.items()
+    }
+    return {name: table for name, table in tables.items() if not table.empty}
+
+
+def _regimes(rows: pd.DataFrame) -> list[str]:
+    """Returns the regimes of some rows, the benchmark's first."""
+    there = set(rows["regime"])
+    known = [name for name in GENEB.regimes if name in there]
+    return [*known, *sorted(there - set(known))]
+
+
+def _of_tasks(results: pd.DataFrame) -> Iterator[_Asked]:
+    rows = results[results["category"] != CUSTOM]
+    for regime in _regimes(rows):
+        of_regime = rows[rows["regime"] == regime]
+        matrix = of_regime.pivot(index="model", columns="task", values="MCC").dropna(axis=1)
+        if matrix.empty:
+            continue
+        models, tasks = list(matrix.index), list(matrix.columns)
+        categories = _categories(of_regime, tasks)
+        values = matrix.to_numpy(float)
+        try:
+            answer = answer_tasks(values, categories, np.random.default_rng(_SEED))
+        except ValueError as error:
+            logging.info("no intervals over other tasks: %s", error)
+            return
+        yield _Asked("tasks", regime, models, tasks, categories, values, answer)
+
+
+def _of_shots(rows: pd.DataFrame, names: Mapping[str, str]) -> Iterator[_Asked]:
+    for regime in _regimes(rows):
+        of_regime = rows[rows["regime"] == regime]
+        table = of_regime.pivot(index=["seed", "model"], columns="task", values="MCC")
+        seeds = table.index.get_level_values("seed").unique()
+        models = list(dict.fromkeys(of_regime["model"]))
+        table = table.reindex(pd.MultiIndex.from_product([seeds, models])).dropna(axis=1)
+        if regime == _FULL or len(seeds) < FEWEST or table.empty:
+            continue
+        tasks = list(table.columns)
+        categories = _categories(of_regime, tasks)
+        values = table.to_numpy(float).reshape(len(seeds), len(models), len(tasks))
+        answer = answer_shots(values, categories, np.random.default_rng(_SEED))
+        shown = [names[model] for model in models]
+        yield _Asked("shots", regime, shown, tasks, categories, values.mean(0), answer)
+
+
+def _of_records(
+    rows: pd.DataFrame, names: Mapping[str, str], predictions: Mapping[str, Path]
+) -> Iterator[_Asked]:
+    """Resamples the test rows of each task with the same weights for all models and regimes."""
+    models = list(dict.fromkeys(rows["model"]))
+    drawn: dict[str, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    without = 0
+    for task, of_task in rows.groupby("task", sort=False):
+        found = [_kept(of_task, model, str(task), predictions.get(model)) for model in models]
+        heads = [each for each in found if each is not None]
+        if len(heads) < len(models) or any(
+            not np.array_equal(heads[0].true, each.true) for each in heads
+        ):
+            without += 1
+            continue
+        rng = np.random.default_rng([*str(task).encode()])  # the same whatever else is in the run
+        every = np.concatenate([each.predicted for each in heads])
+        replicates = record_replicates(heads[0].true, every, REPLICATES, rng)
+        perfect = without_error(heads[0].true, every)
+        index = pd.concat([each.heads for each in heads], ignore_index=True)
+        for regime in _regimes(index):
+            of_regime = index["regime"] == regime
+            numbers = [
+                np.flatnonzero(of_regime & (index["model"] == model)).tolist() for model in models
+            ]
+            if all(numbers):
+                drawn.setdefault(regime, {})[str(task)] = (
+                    np.stack([replicates[:, each].mean(1) for each in numbers], axis=1),
+                    np.array([perfect[each].all() for each in numbers]),
+                    np.array([index["MCC"].iloc[each].mean() for each in numbers]),
+                )
+    if without:
+        logging.info(
+            "no intervals over other records on %d of %d tasks: predictions of a model are not "
+            "kept there, or are not those of its scores; config.save_predictions=True has them "
+            "computed again",
+            *(without, rows["task"].nunique()),
+        )
+    shown = [names[model] for model in models]
+    for regime, of_tasks in drawn.items():
+        tasks = list(of_tasks)
+        categories = _categories(rows, tasks)
+        replicates, perfect, values = (
+            np.stack([of_tasks[task][i] for task in tasks], axis=-1) for i in range(3)
+        )
+        answer = answer_records(replicates, perfect, categories)
+        yield _Asked("records", regime, shown, tasks, categories, values, answer)
+
+
+class _Kept(NamedTuple):
+    """The kept predictions of H heads of a model on a task, one head for equal full-shot fits."""
+
+    true: np.ndarray  # [N]
+    predicted: np.ndarray  # [H, N]
+    heads: pd.DataFrame  # columns model, regime, seed and MCC, a row a head
+
+
+def _kept(rows: pd.DataFrame, model: str, task: str, folder: Path | None) -> _Kept | None:
+    """Returns the predictions behind a model's scores on a task; None: they are not there."""
+    kept = read_predictions(predictions_path(folder, task)) if folder is not None else None
+    of_model = rows[rows["model"] == model]
+    if kept is None or of_model.empty:
+        return None
+    first = of_model[(of_model["regime"] != _FULL) | ~of_model.duplicated("regime")]
+    wanted = first[["model", "regime", "seed", "MCC"]].reset_index(drop=True)
+    heads = protocol_rows(kept.heads.assign(model=model), every_representation=True)
+    numbers = heads.reset_index().set_index(["regime", "seed"])["index"]
+    keys = list(wanted[["regime", "seed"]].itertuples(index=False, name=None))
+    if not set(keys) <= set(numbers.index):
+        return None
+    predicted = kept.predictions[numbers.loc[keys]]
+    if np.abs(mcc_of(kept.labels, predicted) - wanted["MCC"]).max() > _SAME:
+        return None
+    return _Kept(kept.labels, predicted, wanted)
+
+
+def _categories(rows: pd.DataFrame, tasks: list[str]) -> list[str]:
+    return rows.drop_duplicates("task").set_index("task")["category"].loc[tasks].tolist()
+
+
+def _macro_rows(asked: _Asked) -> list[dict[str, Any]]:
+    macro = category_means(asked.scores, asked.categories).mean(-1)
+    low, high = asked.answer.macro
+    best, worst = rank_interval(asked.answer.replicates)
+    better, worse = better_and_worse(macro, asked.answer.pairs)
+    letters = [""] * len(macro)
+    for number, group in enumerate(groups(macro, asked.answer.pairs)):
+        for model in group:
+            letters[model] += _letter(number)
+    rank = ranks(macro)
+    return [
+        {
+            "question": asked.question,
+            "regime": asked.regime,
+            "model": asked.models[i],
+            "macro": macro[i],
+            "low": low[i],
+            "high": high[i],
+            "rank": rank[i],
+            "rank low": best[i],
+            "rank high": worst[i],
+            "better": better[i],
+            "worse": worse[i],
+            "group": letters[i],
+            "tasks": len(asked.tasks),
+        }
+        for i in np.argsort(-macro, kind="stable")
+    ]
+
+
+def _letter(number: int) -> str:
+    """Names a group: a .. z, then (27), (28), ..."""
+    return chr(ord("a") + number) if number < 26 else f"({number + 1})"
+
+
+def _category_rows(asked: _Asked) -> list[dict[str, Any]]:
+    names = list(dict.fromkeys(asked.categories))
+    means = category_means(asked.scores, asked.categories)
+    low, high = asked.answer.categories
+    return [
+        {
+            "question": asked.question,
+            "regime": asked.regime,
+            "model": model,
+            "category": name,
+            "MCC": means[i, k],
+            "low": low[i, k],
+            "high": high[i, k],
+            "tasks": asked.categories.count(name),
+        }
+        for i, model in enumerate(asked.models)
+        for k, name in enumerate(names)
+    ]
+
+
+def _score_rows(asked: _Asked) -> list[dict[str, Any]]:
+    if asked.answer.scores is None:
+        return []
+    low, high = asked.answer.scores
+    return [
+        {
+            "question": asked.question,
+            "regime": asked.regime,
+            "model": model,
+            "task": task,
+            "MCC": asked.scores[i, k],
+            "low": low[i, k],
+            "high": high[i, k],
+        }
+        for i, model in enumerate(asked.models)
+        for k, task in enumerate(asked.tasks)
+    ]
+
+
+def _pair_rows(asked: _Asked) -> list[dict[str, Any]]:
+    macro = category_means(asked.scores, asked.categories).mean(-1)
+    pairs = asked.answer.pairs
+    return [
+        {
+            "question": asked.question,
+            "regime": asked.regime,
+            "A": asked.models[a],
+            "B": asked.models[b],
+            "A - B": macro[a] - macro[b],
+            "low": pairs.low[i],
+            "high": pairs.high[i],
+            "P(A beats B)": pairs.superiority[i],
+            "p": pairs.p[i],
+            "p, Holm": pairs.holm[i],
+            "smallest p": pairs.attainable,
+            "told apart": pairs.told_apart[i],
+        }
+        for i, (a, b) in enumerate(zip(pairs.first, pairs.second, strict=True))
+    ]
