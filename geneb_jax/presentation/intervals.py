@@ -16,7 +16,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.presentation.results import own_name
 from geneb_jax.scoring.predictions import predictions_path, read_predictions
-from geneb_jax.scoring.scores import protocol_rows
+from geneb_jax.scoring.scores import PROTOCOL, protocol_rows
 from geneb_jax.uncertainty.comparing import (
     Answer,
     better_and_worse,
@@ -135,43 +135,64 @@ def _of_shots(rows: pd.DataFrame, names: Mapping[str, str]) -> Iterator[_Asked]:
         yield _Asked("shots", regime, shown, tasks, categories, values.mean(0), answer)
 
 
+class _Head(NamedTuple):
+    """A head of the protocol on one task, and its score."""
+
+    model: str
+    regime: str
+    seed: int
+    MCC: float
+
+
 def _of_records(
     rows: pd.DataFrame, names: Mapping[str, str], predictions: Mapping[str, Path]
 ) -> Iterator[_Asked]:
     """Resamples the test rows of each task with the same weights for all models and regimes."""
     models = list(dict.fromkeys(rows["model"]))
+    heads: dict[str, dict[str, list[_Head]]] = {task: {} for task in rows["task"].unique()}
+    columns = [rows[name].tolist() for name in ("task", "model", "regime", "seed", "MCC")]
+    for task, *fields in zip(*columns, strict=True):
+        of_model = heads[task].setdefault(fields[0], [])
+        # The fits of all rows are one, whatever the seed.
+        if fields[1] != _FULL or _FULL not in {head.regime for head in of_model}:
+            of_model.append(_Head(*fields))
     drawn: dict[str, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     without = 0
-    for task, of_task in rows.groupby("task", sort=False):
-        found = [_kept(of_task, model, str(task), predictions.get(model)) for model in models]
-        heads = [each for each in found if each is not None]
-        if len(heads) < len(models) or any(
-            not np.array_equal(heads[0].true, each.true) for each in heads
+    for task, of_task in heads.items():
+        kept = [
+            _kept(of_task.get(model, []), predictions_path(predictions[model], task))
+            for model in models
+            if model in predictions
+        ]
+        found = [each for each in kept if each is not None]
+        if len(found) < len(models) or any(
+            not np.array_equal(found[0][0], true) for true, _ in found
         ):
             without += 1
             continue
-        rng = np.random.default_rng([*str(task).encode()])  # the same whatever else is in the run
-        every = np.concatenate([each.predicted for each in heads])
-        replicates = record_replicates(heads[0].true, every, REPLICATES, rng)
-        perfect = without_error(heads[0].true, every)
-        index = pd.concat([each.heads for each in heads], ignore_index=True)
-        for regime in _regimes(index):
-            of_regime = index["regime"] == regime
+        true, every = found[0][0], np.concatenate([predicted for _, predicted in found])
+        rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
+        replicates = record_replicates(true, every, REPLICATES, rng)
+        perfect = without_error(true, every)
+        of_rows = [head for model in models for head in of_task[model]]
+        MCC = np.array([head.MCC for head in of_rows])
+        for regime in dict.fromkeys(head.regime for head in of_rows):
             numbers = [
-                np.flatnonzero(of_regime & (index["model"] == model)).tolist() for model in models
+                [i for i, head in enumerate(of_rows) if head[:2] == (model, regime)]
+                for model in models
             ]
             if all(numbers):
-                drawn.setdefault(regime, {})[str(task)] = (
+                drawn.setdefault(regime, {})[task] = (
                     np.stack([replicates[:, each].mean(1) for each in numbers], axis=1),
                     np.array([perfect[each].all() for each in numbers]),
-                    np.array([index["MCC"].iloc[each].mean() for each in numbers]),
+                    np.array([MCC[each].mean() for each in numbers]),
                 )
     if without:
         logging.info(
             "no intervals over other records on %d of %d tasks: predictions of a model are not "
             "kept there, or are not those of its scores; config.save_predictions=True has them "
             "computed again",
-            *(without, rows["task"].nunique()),
+            *(without, len(heads)),
         )
     shown = [names[model] for model in models]
     for regime, of_tasks in drawn.items():
@@ -184,31 +205,21 @@ def _of_records(
         yield _Asked("records", regime, shown, tasks, categories, values, answer)
 
 
-class _Kept(NamedTuple):
-    """The kept predictions of H heads of a model on a task, one head for equal full-shot fits."""
+def _kept(wanted: list[_Head], path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the labels [N] and the predictions [H, N] of heads of one model on one task.
 
-    true: np.ndarray  # [N]
-    predicted: np.ndarray  # [H, N]
-    heads: pd.DataFrame  # columns model, regime, seed and MCC, a row a head
-
-
-def _kept(rows: pd.DataFrame, model: str, task: str, folder: Path | None) -> _Kept | None:
-    """Returns the predictions behind a model's scores on a task; None: they are not there."""
-    kept = read_predictions(predictions_path(folder, task)) if folder is not None else None
-    of_model = rows[rows["model"] == model]
-    if kept is None or of_model.empty:
+    None: they are not kept, or give other scores than these, as those of other weights would.
+    """
+    kept = read_predictions(path) if wanted else None
+    if kept is None:
         return None
-    first = of_model[(of_model["regime"] != _FULL) | ~of_model.duplicated("regime")]
-    wanted = first[["model", "regime", "seed", "MCC"]].reset_index(drop=True)
-    heads = protocol_rows(kept.heads.assign(model=model), every_representation=True)
-    numbers = heads.reset_index().set_index(["regime", "seed"])["index"]
-    keys = list(wanted[["regime", "seed"]].itertuples(index=False, name=None))
-    if not set(keys) <= set(numbers.index):
+    follows = np.logical_and.reduce([kept.heads[name] == value for name, value in PROTOCOL.items()])
+    numbers = {(kept.heads["regime"][i], kept.heads["seed"][i]): i for i in np.flatnonzero(follows)}
+    if not all((head.regime, head.seed) in numbers for head in wanted):
         return None
-    predicted = kept.predictions[numbers.loc[keys]]
-    if np.abs(mcc_of(kept.labels, predicted) - wanted["MCC"]).max() > _SAME:
-        return None
-    return _Kept(kept.labels, predicted, wanted)
+    predicted = kept.predictions[[numbers[head.regime, head.seed] for head in wanted]]
+    off = np.abs(mcc_of(kept.labels, predicted) - [head.MCC for head in wanted])
+    return (kept.labels, predicted) if off.max() < _SAME else None
 
 
 def _categories(rows: pd.DataFrame, tasks: list[str]) -> list[str]:

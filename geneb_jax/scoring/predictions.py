@@ -2,12 +2,11 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Integer
 
 from geneb_jax.files.names import file_name
@@ -67,20 +66,20 @@ class Predictions(NamedTuple):
     Attributes:
         labels: Label of each row.
         predictions: Predicted labels.
-        heads: The columns that tell the heads apart (`scores.HEAD_COLUMNS`), a row a head.
+        heads: The columns that tell the heads apart (`scores.HEAD_COLUMNS`), each an array [H].
     """
 
     labels: Integer[np.ndarray, " N"]
     predictions: Integer[np.ndarray, "H N"]
-    heads: pd.DataFrame
+    heads: Mapping[str, np.ndarray]
 
 
 def read_predictions(path: Path) -> Predictions | None:
     """Reads a file of `predictions_file`; None: it is not there, or damaged."""
     try:
         with np.load(path) as arrays:
-            heads = pd.DataFrame({name: arrays[name] for name in HEAD_COLUMNS})
+            heads = {name: arrays[name] for name in HEAD_COLUMNS}
             found = Predictions(arrays["labels"], arrays["predictions"], heads)
     except Exception:  # a damaged archive fails in whatever layer meets the damage first
         return None
-    return found if found.predictions.shape == (len(heads), len(found.labels)) else None
+    return found if found.predictions.shape == (len(heads["seed"]), len(found.labels)) else None
