@@ -66,7 +66,8 @@ class DataSettings:
         "all",
         checks.comma_list,
         "Task ids, labels, categories, suites (NT, NT-rev, GUE, GB, PGB, iPro, 4mC, iDNA, iDHS), "
-        "sentinel (one task a category), stability (the paper's appendix E), synthetic, or all.",
+        "sentinel (one task a category), stability (the paper's appendix E), lite (16 tasks that "
+        "order models as all do), synthetic, or all.",
     )
     tasks_dir: Path | None = _field(
         "",

@@ -1,6 +1,6 @@
 """All that shows a set of scores: tables, figures and the report, into one folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import PaperVersion
+from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures import save_figures
 from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
@@ -27,6 +28,7 @@ def present(
     beside: bool = False,
     predictions: Mapping[str, Path] | None = None,
     intervals: bool = True,
+    leaky: Sequence[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -42,7 +44,8 @@ def present(
         beside: Put the published models into tables and figures too, on the tasks and regimes
             that all models have.
         predictions: Folder of the kept predictions of each model of `scores`.
-        intervals: Make the tables of intervals.
+        intervals: Make the tables of intervals, and that of the paper's statements.
+        leaky: Tasks that an audit found leaky; None: there was no audit.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -56,7 +59,11 @@ def present(
     tables = {}
     if not shown.empty:
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
-        found = interval_tables(shown, scores, predictions) if intervals else {}
+        found = {}
+        if intervals:
+            found = interval_tables(shown, scores, predictions)
+            claims = claims_table(shown, labels, leaky)
+            found |= {} if claims.empty else {"claims": claims}
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
         save_figures(shown, labels, folder / "figures", scores, seconds)

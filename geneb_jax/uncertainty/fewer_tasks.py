@@ -147,4 +147,5 @@ def subset_macro(
     scores: Float[np.ndarray, "M T"], categories: Sequence[str], tasks: Int64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " M"]:
     """Returns the macro score of each model over some of the tasks."""
-    return category_means(scores[:, tasks], [categories[task] for task in tasks]).mean(-1)
+    chosen = [str(categories[task]) for task in tasks]
+    return category_means(scores[:, tasks], chosen).mean(-1)
