@@ -1,7 +1,6 @@
 """The heads that a run's settings ask for, and the rows that fitted ones become."""
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -83,8 +82,3 @@ def head_columns(head: HeadScore) -> dict[str, Any]:
         "gradient_norm": head.gradient_norm,
         "converged": head.converged,
     }
-
-
-def head_names(heads: Sequence[HeadScore]) -> pd.DataFrame:
-    """Returns the columns that tell H heads apart, one row a head."""
-    return pd.DataFrame([head_columns(head) for head in heads])[list(HEAD_COLUMNS)]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Integer
 
 from geneb_jax.files.names import file_name
-from geneb_jax.scoring.heads import head_names
 from geneb_jax.scoring.scores import HEAD_COLUMNS
 from geneb_jax.tasks.task import Task
 from probes import HeadScore
@@ -28,12 +28,15 @@ def predictions_path(folder: Path, task: str) -> Path:
     return folder / f"{file_name(task)}.npz"
 
 
-def predictions_file(task: Task, heads: Sequence[HeadScore], *, decision_values: bool) -> bytes:
+def predictions_file(
+    task: Task, heads: Sequence[HeadScore], rows: pd.DataFrame, *, decision_values: bool
+) -> bytes:
     """Returns the file of every head's predictions on the test rows of a task.
 
     Args:
         task: The task, whose test split has N rows.
         heads: Its H heads.
+        rows: Their rows of scores.csv, in the same order.
         decision_values: Whether `scores` is part of it, most of the file's size.
 
     Returns:
@@ -45,7 +48,7 @@ def predictions_file(task: Task, heads: Sequence[HeadScore], *, decision_values:
         "labels": task.test.labels,
         "predictions": np.stack([head.predictions for head in heads]),
         **({_VALUES: np.stack([head.scores for head in heads])} if decision_values else {}),
-        **{str(name): np.array(column.tolist()) for name, column in head_names(heads).items()},
+        **{name: np.array(rows[name].tolist()) for name in HEAD_COLUMNS},
     }
     np.savez_compressed(buffer, **arrays)  # pyright: ignore (its stub mistakes keywords)
     return buffer.getvalue()

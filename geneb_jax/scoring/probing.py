@@ -81,7 +81,7 @@ def probe(
     rows = pd.DataFrame([columns | head_columns(head) for head in heads])
     if not asked.predictions and not asked.decision_values:
         return Probed(rows)
-    return Probed(rows, predictions_file(task, heads, decision_values=asked.decision_values))
+    return Probed(rows, predictions_file(task, heads, rows, decision_values=asked.decision_values))
 
 
 def keep(probed: Probed, cell: Cell, predictions: Path) -> None:

@@ -68,7 +68,7 @@ class Pairs(NamedTuple):
         return self.holm < 1 - LEVEL
 
 
-class Test(NamedTuple):
+class PairTest(NamedTuple):
     """P-values of no difference.
 
     Attributes:
@@ -99,7 +99,7 @@ class Answer(NamedTuple):
     pairs: Pairs
 
 
-def compare(replicates: Float[np.ndarray, "B M"], test: Test) -> Pairs:
+def compare(replicates: Float[np.ndarray, "B M"], test: PairTest) -> Pairs:
     """Compares every two models.
 
     Args:
