@@ -323,7 +323,7 @@ def _of_corpora(evidence: _Evidence) -> Iterator[Claim]:
             evidence.numbers(list(evidence.labels.index[evidence.labels["pretraining"] == name]))
             for name in (better, worse)
         ]
-        groups = [group for group in groups if group]
+        groups = [group for group in groups if group and len(group) > 1]
         if len(groups) == 2:
             values = macro[:, groups[0]].mean(1) - macro[:, groups[1]].mean(1)
             theirs = round(printed[better][1] - printed[worse][1], 3)
