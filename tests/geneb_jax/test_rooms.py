@@ -14,8 +14,8 @@ PACKAGE = Path(geneb_jax.__file__).parent
 # stand beside each other on the ground and import nothing of this package but its files.
 ROOMS = (
     "files", "failures", "log_file", "ownership", "signals", "benchmark", "config_checks",
-    "config", "tasks", "uncertainty", "devices", "embedding", "scoring", "presentation", "reference", "closing",
-    "agreement", "plan", "run", "notebook", "workdir", "doctor", "commands",
+    "config", "tasks", "uncertainty", "devices", "embedding", "scoring", "presentation",
+    "reference", "closing", "agreement", "plan", "run", "notebook", "workdir", "doctor", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 

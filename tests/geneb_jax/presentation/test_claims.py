@@ -89,9 +89,8 @@ def test_a_run_has_the_statements_whose_models_it_has():
 
 def test_an_audit_is_read(tmp_path):
     path = tmp_path / "audit.csv"
-    path.write_text(
-        "task,n_test,verdict\nGUE mouse 0,810,leaky\nNT H3,5,clean\n" + LEAKY[1] + ",1,leaky\n"
-    )
+    rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,clean", f"{LEAKY[1]},1,leaky"]
+    path.write_text("\n".join(rows))
     assert read_leaky(path) == LEAKY
     path.write_text("task,n_test\nNT H3,5\n")
     with pytest.raises(ValueError, match="no column 'verdict'"):
