@@ -203,6 +203,12 @@ class ProbeSettings:
         checks.one_of(*probe_kinds.SELECTIONS),
         "none reports every C and class weight; folds and carve choose them on train, by MCC.",
     )
+    cross_validate: bool = _field(
+        False,
+        checks.flag,
+        "Score each head by five folds of its train rows too (column train_MCC), so that layers "
+        "and poolings can be chosen without test rows; six fits instead of one.",
+    )
 
 
 @dataclass(frozen=True)

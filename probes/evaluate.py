@@ -14,7 +14,7 @@ from probes.metrics import predict, score
 from probes.probe import HeadScore, Probe
 from probes.rows import TaskRows, check_mesh
 from probes.sampling import few_shot_rows
-from probes.selection import select_on_train
+from probes.selection import held_out_mcc, select_on_train
 
 
 def evaluate_task(
@@ -83,6 +83,9 @@ def evaluate_task(
             fitted = kind.fit(train, [draw for draw, _ in distinct], np.array(strengths), probe)
             values = kind.decision_values(x_test, fitted.head)
             facts = score(values, test_classes) | fitted._asdict()
+            if probe.cross_validated:
+                of_fits = [draw for draw, _ in distinct]
+                facts["train_MCC"] = held_out_mcc(train, probe, of_fits, strengths, "folds")
             heads += _heads(facts, values, strengths, distinct, k, probe, labels)
     return heads
 
