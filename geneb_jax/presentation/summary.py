@@ -143,6 +143,35 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
     console.print(table)
 
 
+def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
+    """Prints how much choices move the leaderboard, and which layers were chosen.
+
+    Args:
+        tables: See `choices.choices_tables`.
+        console: Takes them.
+    """
+    moves = Table(box=None, title="how much does it move, and who changes rank? (macro MCC)")
+    moves.add_column("choice", overflow="fold", min_width=30)
+    columns = ("models", "mean change", "mean |change|", "rank correlation", "change rank")
+    for name in ("regime", *columns):
+        moves.add_column(name, justify="right")
+    moves.add_column("who, the furthest first", overflow="ellipsis", no_wrap=True, max_width=60)
+    for row in tables["choices"].to_dict("records"):
+        cells = [_known(row[name]) for name in columns]
+        moves.add_row(row["choice"], row["regime"], *cells, row["who"])
+    console.print(moves)
+    if "choices_layers" not in tables:
+        return
+    layers = Table(box=None, title="layer and pooling, full shot (macro MCC on test)")
+    columns = [name for name in tables["choices_layers"] if "train MCC" not in name]
+    for name in columns:
+        layers.add_column(name, justify="left" if name == "model" else "right")
+    for row in tables["choices_layers"].to_dict("records"):
+        values = [row[name] for name in columns]
+        layers.add_row(*(each if isinstance(each, str) else _known(each) for each in values))
+    console.print(layers)
+
+
 def _known(value: float) -> str:
     return "" if np.isnan(value) else _short(value)
 

@@ -12,6 +12,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
+from geneb_jax.presentation.choices import choices_tables
 from geneb_jax.presentation.escapes import csv_text, escaped, latex_text, markdown_text
 from geneb_jax.presentation.published import (
     model_labels,
@@ -420,6 +421,7 @@ def write_tables(
         layers = analysis.layer_scores(scores)
         if not layers.empty:
             tables["layer_scores"] = layers
+        tables |= choices_tables(scores)
     tables["paper_statistics"] = paper_statistics(results, scores, version)
     tables |= others
     for name, table in tables.items():
