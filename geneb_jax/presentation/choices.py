@@ -202,9 +202,7 @@ def _layers(views: pd.DataFrame, base: pd.DataFrame) -> Iterator[dict[str, Any]]
     for model, rows in full.groupby("model", sort=False):
         of_view = rows.groupby([*_VIEW, "category"], sort=False)[["MCC", _TRAIN]].mean()
         macro = of_view.groupby(_VIEW, sort=False).mean().reset_index()
-        names = [
-            f"{tap} {pooling}" for tap, pooling in zip(macro["tap"], macro["pooling"], strict=True)
-        ]
+        names = (macro["tap"] + " " + macro["pooling"]).tolist()
         test, train = macro["MCC"].to_numpy(float), macro[_TRAIN].to_numpy(float)
         tasks = base[(base["regime"] == "full") & (base["model"] == model)]
         tasks = tasks[tasks["task"].isin(rows["task"])]

@@ -163,7 +163,7 @@ def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
     if "choices_layers" not in tables:
         return
     layers = Table(box=None, title="layer and pooling, full shot (macro MCC on test)")
-    columns = [name for name in tables["choices_layers"] if "train MCC" not in name]
+    columns = [str(name) for name in tables["choices_layers"] if "train MCC" not in str(name)]
     for name in columns:
         layers.add_column(name, justify="left" if name == "model" else "right")
     for row in tables["choices_layers"].to_dict("records"):

@@ -81,7 +81,8 @@ import geneb_jax.scoring.scores, geneb_jax.scoring.cells
 COMMANDS = """
 from geneb_jax.commands import main
 for words in (
-    "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help", "choices --help",
+    "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help",
+    "choices --help",
     "workdir --help", "models --help",
     "models list", "tasks",
 ):
