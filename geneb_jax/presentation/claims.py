@@ -19,7 +19,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.analysis import HIGH_VARIANCE, MUCH_LARGER, TIERS
 from geneb_jax.presentation.published import paper
 from geneb_jax.tasks.tabular import TableError, read_table, shown
-from geneb_jax.uncertainty.comparing import category_means, holm, interval, ranks
+from geneb_jax.uncertainty.comparing import LEVEL, category_means, holm, interval, ranks
 from geneb_jax.uncertainty.fewer_tasks import rank_correlation
 from geneb_jax.uncertainty.other_tasks import FLIPS, category_replicates, task_test
 
@@ -291,7 +291,7 @@ def _told_apart(
     large = first + second - small
     asked = params[large] >= MUCH_LARGER * params[small]
     count = (asked & (macro[small] > macro[large]))[asked]
-    stands = holm(test.p[asked]) < 0.05
+    stands = holm(test.p[asked]) < 1 - LEVEL
     values = np.array([float((count & stands).sum())])
     return Claim(f"{name}: told apart (Holm over {asked.sum()} pairs)", np.nan, values)
 
