@@ -23,8 +23,8 @@ WORKDIR: Mapping[str, str] = {
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
-    "tables/NAME.{csv,md,tex}": "The paper's tables, of this run, its intervals, pairs, choices and "
-    "the paper's statements; very long ones as .csv alone.",
+    "tables/NAME.{csv,md,tex}": "The paper's tables, of this run, its intervals, pairs, choices "
+    "and the paper's statements; very long ones as .csv alone.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "report/index.html": "The report, one file that needs no network.",
     "predictions/MODEL/TASK.npz": "Every head's predictions, with save_predictions their decision "
