@@ -86,7 +86,7 @@ def close_run(
             },
             intervals=settings.output.intervals,
             audits=audits,
-            leaky=settings.audit,
+            thresholds=settings.audit,
         )
     print_table(shown, console)
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
@@ -123,7 +123,7 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
         predictions=source.predictions,
         intervals=output.intervals,
         audits=source.audits if settings.audit.audit else (),
-        leaky=settings.audit,
+        thresholds=settings.audit,
     )
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_hidden(tables, console)

@@ -74,7 +74,8 @@ class DataSettings:
         "all",
         checks.comma_list,
         "Task ids, labels, categories, suites (NT, NT-rev, GUE, GB, PGB, iPro, 4mC, iDNA, iDHS), "
-        "sentinel (one task a category), stability (the paper's appendix E), synthetic, or all.",
+        "sentinel (one task a category), stability (the paper's appendix E), lite (16 tasks that "
+        "order models as all do), synthetic, or all.",
     )
     tasks_dir: Path | None = _field(
         "",
@@ -218,6 +219,12 @@ class ProbeSettings:
         "none",
         checks.one_of(*probe_kinds.SELECTIONS),
         "none reports every C and class weight; folds and carve choose them on train, by MCC.",
+    )
+    cross_validate: bool = _field(
+        False,
+        checks.flag,
+        "Score each head by five folds of its train rows too (column train_MCC), so that layers "
+        "and poolings can be chosen without test rows; six fits instead of one.",
     )
 
 

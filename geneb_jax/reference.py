@@ -27,7 +27,8 @@ WORKDIR: Mapping[str, str] = {
     "audit/TASK.json": "The audit of a task, and which test records are copies, twins and near "
     "copies (rows from 0).",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
-    "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
+    "tables/NAME.{csv,md,tex}": "The paper's tables, of this run, its intervals, pairs, choices "
+    "and the paper's statements; very long ones as .csv alone.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "figures/captions.md": "What each figure shows, and what to see in it.",
     "report/index.html": "The report, one file that needs no network.",

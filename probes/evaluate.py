@@ -15,7 +15,7 @@ from probes.padding import roomy_features
 from probes.probe import HeadScore, Probe
 from probes.rows import TaskRows, check_mesh
 from probes.sampling import few_shot_rows
-from probes.selection import fits_of_selection, select_on_train
+from probes.selection import held_out_fits, held_out_mcc, select_on_train, tried_on_train
 
 
 def evaluate_task(
@@ -78,6 +78,9 @@ def evaluate_task(
             fitted = kind.fit(train, [draw for draw, _ in distinct], np.array(strengths), probe)
             values = kind.decision_values(x_test, fitted.head)
             facts = score(values, test_classes) | fitted._asdict()
+            if probe.cross_validated:
+                of_fits = [draw for draw, _ in distinct]
+                facts["train_MCC"] = held_out_mcc(train, probe, of_fits, strengths, "folds")
             more = None
             if x_more is not None:
                 more = labels[predict(kind.decision_values(x_more, fitted.head))]
@@ -113,10 +116,12 @@ def compile_task(
         draws, kind = _draws(train, probe, k, seeds), find_kind(probe.kind)
         if probe.selection == "none":
             draws = [draw for draw, _ in _distinct(draws, kind.seeded)]
+            fits = [draws, *([held_out_fits(train, draws, "folds")[1]] * probe.cross_validated)]
         else:
-            _, draws = fits_of_selection(train, probe, draws[: len(seeds)])
-        if draws:
-            kind.compile(train, draws, np.array(probe.strengths), probe)
+            tried = tried_on_train(probe, draws[: len(seeds)])
+            fits = [held_out_fits(train, tried, probe.selection)[1]]
+        for fit in filter(None, fits):
+            kind.compile(train, fit, np.array(probe.strengths), probe)
 
 
 def _draws(train: TaskRows, probe: Probe, shots: int | None, seeds: Sequence[int]) -> list[Draw]:

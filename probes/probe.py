@@ -35,6 +35,8 @@ class Probe:
             stratified carve of `selection.CARVED_SHARE`), fitted again on all rows of train. Of
             equal ones the earlier in the grid is taken. Where a class has too few rows to be held
             out, C closest to 1 and the first class weight are taken.
+        cross_validated: Also report the mean MCC on `selection.FOLDS` stratified folds of each
+            head's train rows.
     """
 
     kind: str = "logistic"
@@ -43,6 +45,7 @@ class Probe:
     standardised: bool = False
     class_weights: tuple[str, ...] = ("none",)
     selection: str = "none"
+    cross_validated: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class HeadScore(Metrics):
         predictions: Predicted labels.
         scores: Decision values, one for each row for two classes, else K.
         more: Predicted labels of other rows that were asked for; None: there are none.
+        train_MCC: Mean MCC on folds of its train rows, by fits that did not see them; NaN where a
+            class has fewer than two rows. None: not asked for.
     """
 
     shots: int | None
@@ -111,3 +116,4 @@ class HeadScore(Metrics):
     predictions: Integer[np.ndarray, " M"]
     scores: Float32[np.ndarray, " M"] | Float32[np.ndarray, "M K"]
     more: Integer[np.ndarray, " L"] | None = None
+    train_MCC: float | None = None

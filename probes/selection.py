@@ -1,4 +1,4 @@
-"""The choice of class weight and strength, by the MCC on train rows that a fit did not see."""
+"""Scores on train rows that a fit did not see, and the choice of class weight and C by them."""
 
 import itertools
 from collections.abc import Sequence
@@ -33,53 +33,87 @@ def select_on_train(
     """
     grid = list(itertools.product(probe.class_weights, probe.strengths))
     fallback = (probe.class_weights[0], min(probe.strengths, key=lambda C: abs(np.log(C))))
-    held_out, trained = fits_of_selection(train, probe, draws)
-    kind = find_kind(probe.kind)
-    fitted = kind.fit(train, trained, np.array(probe.strengths), probe) if trained else None
+    tried = tried_on_train(probe, draws)
+    MCC = held_out_mcc(train, probe, tried, probe.strengths, probe.selection)
     chosen: dict[tuple[float, ...], list[Draw]] = {}
-    end = 0
-    for draw, masks in zip(draws, held_out, strict=True):
-        class_weight, C = fallback
-        if fitted is not None and len(masks):
-            of_draw = slice(end, end := end + len(probe.class_weights) * len(masks))
-            head = jax.tree.map(lambda array, of_draw=of_draw: array[:, of_draw], fitted.head)
-            values = kind.decision_values(train.x[draw.rows], head)
-            MCC = _mcc_on_held_out(values, train.classes[draw.rows], masks)
-            mean = np.mean(np.reshape(MCC, (len(MCC), -1, len(masks))), axis=2)
-            class_weight, C = grid[int(np.argmax(mean.T))]
+    for i, draw in enumerate(draws):
+        of_draw = MCC[:, i * len(probe.class_weights) : (i + 1) * len(probe.class_weights)]
+        known = not np.isnan(of_draw).any()
+        class_weight, C = grid[int(np.argmax(of_draw.T))] if known else fallback
         chosen.setdefault((C,), []).append(draw._replace(class_weight=class_weight))
     return chosen
 
 
-def fits_of_selection(
-    train: TaskRows, probe: Probe, draws: Sequence[Draw]
+def tried_on_train(probe: Probe, draws: Sequence[Draw]) -> list[Draw]:
+    """Returns the draws that a selection compares: each with every class weight of the probe."""
+    return [
+        draw._replace(class_weight=class_weight)
+        for draw in draws
+        for class_weight in probe.class_weights
+    ]
+
+
+def held_out_fits(
+    train: TaskRows, draws: Sequence[Draw], selection: str
 ) -> tuple[list[Bool[np.ndarray, "fits N"]], list[Draw]]:
     """Returns the rows that each draw's fits do not see, and the draws of all these fits.
 
-    See `select_on_train`; there are no fits where no row can be held out.
+    See `held_out_rows`; there are no fits of a draw where no row can be held out.
     """
-    held_out = [
-        held_out_rows(train.classes[draw.rows], probe.selection, draw.seed) for draw in draws
-    ]
+    held_out = [held_out_rows(train.classes[draw.rows], selection, draw.seed) for draw in draws]
     trained = [
-        draw._replace(rows=draw.rows[~mask], class_weight=class_weight)
+        draw._replace(rows=draw.rows[~mask])
         for draw, masks in zip(draws, held_out, strict=True)
-        for class_weight in probe.class_weights
         for mask in masks
     ]
     return held_out, trained
 
 
+def held_out_mcc(
+    train: TaskRows,
+    probe: Probe,
+    draws: Sequence[Draw],
+    strengths: Sequence[float],
+    selection: str,
+) -> Float64[np.ndarray, "S R"]:
+    """Returns the mean MCC of each strength and draw on rows of the draw that fits do not see.
+
+    Args:
+        train: Train rows.
+        probe: What to fit.
+        draws: All of them are whole, or none is.
+        strengths: Strengths C.
+        selection: Which rows a fit does not see, 'folds' or 'carve'; see `held_out_rows`.
+
+    Returns:
+        Means over the fits; NaN for a draw with a class of fewer than two rows.
+    """
+    held_out, trained = held_out_fits(train, draws, selection)
+    found = np.full((len(strengths), len(draws)), np.nan)
+    if not trained:
+        return found
+    kind = find_kind(probe.kind)
+    fitted = kind.fit(train, trained, np.array(strengths), probe)
+    end = 0
+    for r, (draw, masks) in enumerate(zip(draws, held_out, strict=True)):
+        if len(masks):
+            of_draw = slice(end, end := end + len(masks))
+            head = jax.tree.map(lambda array, of_draw=of_draw: array[:, of_draw], fitted.head)
+            values = kind.decision_values(train.x[draw.rows], head)
+            found[:, r] = _mcc_on_held_out(values, train.classes[draw.rows], masks).mean(1)
+    return found
+
+
 def _mcc_on_held_out(
-    values: Float[np.ndarray, "S R M K1"],
+    values: Float[np.ndarray, "S fits M K1"],
     classes: Integer[np.ndarray, " M"],
     masks: Bool[np.ndarray, "fits M"],
-) -> Float64[np.ndarray, "S R"]:
-    """Returns the MCC of heads on the rows that they did not see; R counts fits the fastest."""
+) -> Float64[np.ndarray, "S fits"]:
+    """Returns the MCC of each fit's head on the rows that it did not see."""
     predicted, class_count = predict(values), max(values.shape[-1], 2)
     MCC = np.empty(values.shape[:2])
     for r in range(values.shape[1]):
-        mask = masks[r % len(masks)]
+        mask = masks[r]
         MCC[:, r] = mcc(confusion_matrix(classes[mask], predicted[:, r, mask], class_count))
     return MCC
 

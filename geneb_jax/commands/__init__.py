@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tasks": ("geneb_jax.commands.tasks", "list the tasks, or describe those of a folder"),
     "embed": ("geneb_jax.commands.embed", "embed the sequences of a file"),
     "tables": ("geneb_jax.commands.tables", "tables, figures and report of scores that are there"),
+    "choices": ("geneb_jax.commands.choices", "how much layers, solvers, C, ... move the ranks"),
     "workdir": ("geneb_jax.commands.workdir", "list what a workdir holds, and clean it"),
     "doctor": ("geneb_jax.commands.doctor", "say what of this machine will not work"),
     "models": ("model_ports.commands", "list, fetch, convert and verify models"),

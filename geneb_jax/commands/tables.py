@@ -22,16 +22,32 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--labels", choices=PAPER_VERSIONS, default="v1", help="the paper's version"
     )
+    parser.add_argument(
+        "--subsets",
+        action="store_true",
+        help="judge subsets of tasks too: how few order the models as all do (half a minute)",
+    )
+    parser.add_argument(
+        "--leaky",
+        type=Path,
+        help="CSV of an audit, columns task and verdict: the paper's statements without the tasks "
+        "whose verdict is leaky, too",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(words)
 
     import pandas as pd
 
     from geneb_jax.presentation.auditing import print_hidden
+    from geneb_jax.presentation.claims import read_leaky
     from geneb_jax.presentation.present import present
+    from geneb_jax.presentation.published import published_results
     from geneb_jax.presentation.results import read_source
-    from geneb_jax.presentation.summary import print_intervals, print_statistics
+    from geneb_jax.presentation.subsets import subset_agreement, subset_lines, subset_table
+    from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
+    from geneb_jax.presentation.tables import write_table
 
+    leaky = read_leaky(arguments.leaky) if arguments.leaky else None
     chosen = arguments.scores or arguments.submissions
     scores = read_source(str(chosen)) if chosen else None
     tables = present(
@@ -43,11 +59,19 @@ def main(words: Sequence[str]) -> int:
         beside=arguments.published,
         audits=scores.audits if scores else (),
         predictions=scores.predictions if scores else None,
+        leaky=leaky,
     )
     console = wide_console(160)
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
-    print_hidden(tables, wide_console(160))
+    print_hidden(tables, console)
     if "paper_statistics" in tables:
         print_statistics(tables["paper_statistics"], console)
+    print_claims(tables.get("claims", pd.DataFrame()), console)
+    if arguments.subsets:
+        results = scores.results if scores else published_results()
+        agreement = subset_agreement(results)
+        tables["subsets"] = subset_table(agreement)
+        write_table(tables["subsets"], arguments.out / "tables" / "subsets")
+        print("\n".join(subset_lines(results, agreement)))
     print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
     return DONE

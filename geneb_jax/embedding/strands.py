@@ -83,6 +83,10 @@ class _Stranded:
 
         return replace(plan, cost=cost)
 
+    def operations(self, records: int) -> float | None:
+        """Returns how many operations so many records take on both strands; see `Source`."""
+        return self.source.operations(2 * records)
+
     def control(self, seed: int) -> None:
         """Returns nothing: controls are asked of the model itself."""
         del seed
@@ -154,6 +158,11 @@ class _OpenStranded:
     card: Mapping[str, Any]
     representations: Sequence[Representation]
     averaged: bool
+
+    @property
+    def widths(self) -> Sequence[int]:
+        """The width of each representation; see `OpenSource`."""
+        return self.model.widths
 
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Computes what the features of these tasks need, on both strands."""

@@ -11,6 +11,7 @@ from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
 from geneb_jax.presentation.audit_figure import save_audit_figure
 from geneb_jax.presentation.auditing import audit_tables
+from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
@@ -32,7 +33,8 @@ def present(
     predictions: Mapping[str, Path] | None = None,
     intervals: bool = True,
     audits: Sequence[TaskAudit] = (),
-    leaky: AuditSettings | None = None,
+    thresholds: AuditSettings | None = None,
+    leaky: Sequence[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -48,9 +50,11 @@ def present(
         beside: Put the published models into tables and figures too, on the tasks and regimes
             that all models have.
         predictions: Folder of the kept predictions of each model of `scores`.
-        intervals: Make the tables of intervals.
+        intervals: Make the tables of intervals, and that of the paper's statements.
         audits: Audits of the run's tasks, for the tables of what they show.
-        leaky: From where on a task is leaky; None: the defaults.
+        thresholds: From where on a task is leaky; None: the defaults.
+        leaky: Tasks that the paper's statements are computed without, too; None: those that
+            `audits` find leaky.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -64,11 +68,19 @@ def present(
     tables = {}
     if not shown.empty:
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
-        found = interval_tables(shown, scores, predictions) if intervals else {}
+        found: dict[str, pd.DataFrame] = {}
         if scores is not None and audits:
-            found |= audit_tables(scores, audits, predictions or {}, leaky or AuditSettings())
+            settings = thresholds or AuditSettings()
+            found |= audit_tables(scores, audits, predictions or {}, settings)
         if scores is not None:
             found |= strand_tables(scores, predictions or {})
+        if intervals:
+            found |= interval_tables(shown, scores, predictions)
+            if leaky is None and "audit" in found:
+                audit = found["audit"]
+                leaky = list(audit["task"][audit["verdict"] == "leaky"])
+            claims = claims_table(shown, labels, leaky)
+            found |= {} if claims.empty else {"claims": claims}
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
         if "audit" in tables:

@@ -120,6 +120,72 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     console.print(table)
 
 
+def print_claims(claims: pd.DataFrame, console: Console) -> None:
+    """Prints the paper's statements with their intervals and what they come to.
+
+    Args:
+        claims: See `claims.claims_table`; an empty one prints nothing.
+        console: Takes the table.
+    """
+    if claims.empty:
+        return
+    audited = "clean" in claims
+    table = Table(
+        box=None,
+        title="the paper's statements: 95 % intervals over other tasks and other models",
+        caption="stands: all intervals lie beyond null; gone: a number lies on its other side; "
+        + ("clean: without leaky tasks" if audited else "no audit of the tasks was given"),
+    )
+    table.add_column("statement", overflow="fold", min_width=40)
+    for name in ("paper", "ours", "tasks", "models", "null", *(("clean", "") if audited else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("word")
+    for row in claims.to_dict("records"):
+        cells = [_known(row["paper"]), _known(row["ours"]), _ends(row["low"], row["high"])]
+        cells += [_ends(row["models low"], row["models high"]), _known(row["null"])]
+        if audited:
+            cells += [_known(row["clean"]), _ends(row["clean low"], row["clean high"])]
+        table.add_row(row["statement"], *cells, row["word"])
+    console.print(table)
+
+
+def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
+    """Prints how much choices move the leaderboard, and which layers were chosen.
+
+    Args:
+        tables: See `choices.choices_tables`.
+        console: Takes them.
+    """
+    moves = Table(box=None, title="how much does it move, and who changes rank? (macro MCC)")
+    moves.add_column("choice", overflow="fold", min_width=30)
+    columns = ("models", "mean change", "mean |change|", "rank correlation", "change rank")
+    for name in ("regime", *columns):
+        moves.add_column(name, justify="right")
+    moves.add_column("who, the furthest first", overflow="ellipsis", no_wrap=True, max_width=60)
+    for row in tables["choices"].to_dict("records"):
+        cells = [_known(row[name]) for name in columns]
+        moves.add_row(row["choice"], row["regime"], *cells, row["who"])
+    console.print(moves)
+    if "choices_layers" not in tables:
+        return
+    layers = Table(box=None, title="layer and pooling, full shot (macro MCC on test)")
+    columns = [str(name) for name in tables["choices_layers"] if "train MCC" not in str(name)]
+    for name in columns:
+        layers.add_column(name, justify="left" if name == "model" else "right")
+    for row in tables["choices_layers"].to_dict("records"):
+        values = [row[name] for name in columns]
+        layers.add_row(*(each if isinstance(each, str) else _known(each) for each in values))
+    console.print(layers)
+
+
+def _known(value: float) -> str:
+    return "" if np.isnan(value) else _short(value)
+
+
+def _ends(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f"{_short(low)}..{_short(high)}"
+
+
 def _interval_cells(row: Mapping[Any, Any]) -> tuple[str, str, str]:
     ends = f"{row['low']:z.3f}..{row['high']:z.3f}"
     return ends, f"{row['rank low']:.0f}-{row['rank high']:.0f}", str(row["group"])

@@ -13,6 +13,7 @@ from geneb_jax.benchmark import GENEB, select_tasks
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
+from geneb_jax.presentation.choices import choices_tables
 from geneb_jax.presentation.escapes import csv_text, escaped, latex_text, markdown_text
 from geneb_jax.presentation.published import (
     model_labels,
@@ -512,18 +513,29 @@ def write_tables(
         layers = analysis.layer_scores(scores)
         if not layers.empty:
             tables["layer_scores"] = layers
+        tables |= choices_tables(scores)
     tables["paper_statistics"] = paper_statistics(results, scores, version)
     tables |= others
     for name, table in tables.items():
-        index = table.index.name is not None
-        write_whole(folder / f"{name}.csv", escaped(table, csv_text).to_csv(index=index).encode())
-        # A file without rows would be a header that looks like a failure in a paper.
-        if table.empty or len(table) > _MOST_ROWS:
-            continue
+        write_table(table, folder / name)
+    return tables
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table as .csv, .md and .tex beside each other; .csv alone where it is very long.
+
+    Args:
+        table: The table; its index is part of it where it has a name.
+        path: The files without their ending.
+    """
+    index = table.index.name is not None
+    files = {"csv": escaped(table, csv_text).to_csv(index=index)}
+    # A file without rows would be a header that looks like a failure in a paper.
+    if 0 < len(table) <= _MOST_ROWS:
         text = escaped(table, markdown_text).to_markdown(index=index, floatfmt=".3f")
-        write_whole(folder / f"{name}.md", (text + "\n").encode())
-        latex = escaped(table, latex_text).to_latex(
+        files["md"] = f"{text}\n"
+        files["tex"] = escaped(table, latex_text).to_latex(
             index=index, escape=False, float_format="%.3f", na_rep="--"
         )
-        write_whole(folder / f"{name}.tex", latex.encode())
-    return tables
+    for ending, text in files.items():
+        write_whole(path.with_name(f"{path.name}.{ending}"), text.encode())

@@ -18,6 +18,7 @@ from geneb_jax.scoring.scores import (
     COLUMNS,
     HEAD_COLUMNS,
     KEY_COLUMNS,
+    OPTIONAL,
     REQUIRED,
     TYPES,
     cell_problem,
@@ -118,7 +119,7 @@ def gather(
     """
     found = look_through(folder, weights, tasks)
     rows = [cell.rows for cell in found if cell.belongs]
-    nothing = pd.DataFrame(columns=list(COLUMNS))
+    nothing = pd.DataFrame(columns=[name for name in COLUMNS if name not in OPTIONAL])
     return Gathered(
         complete(pd.concat(rows, ignore_index=True) if rows else nothing),
         [(cell.model, cell.task) for cell in found if not cell.belongs],

@@ -25,6 +25,7 @@ def probes_of(settings: ProbeSettings) -> list[Probe]:
             settings.standardised,
             settings.class_weight,
             settings.selection,
+            settings.cross_validate,
         )
         for kind in settings.probes
     ]
@@ -33,6 +34,8 @@ def probes_of(settings: ProbeSettings) -> list[Probe]:
 def hold_all_heads(rows: pd.DataFrame, settings: ProbeSettings) -> bool:
     """Says whether every head that the settings ask for stands in the rows of a model and task."""
     if rows.empty or not set(METRIC_COLUMNS) <= set(rows.columns):  # of code with fewer metrics
+        return False
+    if settings.cross_validate and "train_MCC" not in rows:
         return False
     for probe in probes_of(settings):
         # Which class weight and C a selection will choose is not known before.
@@ -81,4 +84,5 @@ def head_columns(head: HeadScore) -> dict[str, Any]:
         "objective": head.objective,
         "gradient_norm": head.gradient_norm,
         "converged": head.converged,
+        **({} if head.train_MCC is None else {"train_MCC": head.train_MCC}),
     }

@@ -69,7 +69,9 @@ COLUMNS: Mapping[str, Column] = {
     "objective": Column("number", "Mean loss with penalty at the end of the fit."),
     "gradient_norm": Column("number", "Largest entry of its gradient; empty for an MLP."),
     "converged": Column("truth", "Whether a tolerance was met, not the limit of iterations."),
+    "train_MCC": Column("number", "With cross_validate: mean MCC on five folds of its train rows."),
 }
+OPTIONAL = ("train_MCC",)  # columns of tables where it was asked for
 # What tells the heads of a model on a task apart.
 HEAD_COLUMNS = (
     "regime",

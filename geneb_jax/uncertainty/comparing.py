@@ -68,7 +68,7 @@ class Pairs(NamedTuple):
         return self.holm < 1 - LEVEL
 
 
-class Test(NamedTuple):
+class PairTest(NamedTuple):
     """P-values of no difference.
 
     Attributes:
@@ -99,7 +99,7 @@ class Answer(NamedTuple):
     pairs: Pairs
 
 
-def compare(replicates: Float[np.ndarray, "B M"], test: Test) -> Pairs:
+def compare(replicates: Float[np.ndarray, "B M"], test: PairTest) -> Pairs:
     """Compares every two models.
 
     Args:
@@ -167,6 +167,6 @@ def category_means(
     scores: Float[np.ndarray, "*some T"], categories: Sequence[str]
 ) -> Float64[np.ndarray, "*some C"]:
     """Averages scores over the tasks of each category, in the order of their first tasks."""
-    names = np.asarray(categories)
     order = list(dict.fromkeys(categories))
-    return np.stack([scores[..., names == name].mean(-1) for name in order], axis=-1)
+    number = np.array([order.index(name) for name in categories])
+    return np.stack([scores[..., number == k].mean(-1) for k in range(len(order))], axis=-1)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Integer
 from scipy import stats
 
-from geneb_jax.uncertainty.comparing import Answer, Test, category_means, compare, interval
+from geneb_jax.uncertainty.comparing import Answer, PairTest, category_means, compare, interval
 
 REPLICATES = 2000
 PRIOR = 2.0  # counts, spread over the cells of a confusion matrix
@@ -88,7 +88,7 @@ def answer_records(
     return Answer((low, high), interval(means), interval(macro), macro, pairs)
 
 
-def record_test(replicates: Float[np.ndarray, "B M"]) -> Test:
+def record_test(replicates: Float[np.ndarray, "B M"]) -> PairTest:
     """Tests every difference by a normal distribution with the replicates' standard deviation.
 
     Replicates are too few to count in the tails that many pairs ask for; averages over many rows
@@ -100,7 +100,7 @@ def record_test(replicates: Float[np.ndarray, "B M"]) -> Test:
         size = np.abs(difference.mean(0, dtype=np.float64))
         spread = difference.std(0, dtype=np.float64)
         p.append(2 * stats.norm.sf(np.divide(size, spread, np.zeros(len(size)), where=spread > 0)))
-    return Test(np.concatenate(p or [np.zeros(0)]), 0.0)
+    return PairTest(np.concatenate(p or [np.zeros(0)]), 0.0)
 
 
 def without_error(

@@ -14,7 +14,7 @@ from geneb_jax.uncertainty.comparing import (
     LEVEL,
     Answer,
     Ends,
-    Test,
+    PairTest,
     bounded,
     category_means,
     compare,
@@ -79,7 +79,7 @@ def shot_replicates(
     return scores.mean(0) + normal @ (scores - scores.mean(0)) / scale
 
 
-def shot_test(scores: Float[np.ndarray, "S M"]) -> Test:
+def shot_test(scores: Float[np.ndarray, "S M"]) -> PairTest:
     """Tests every difference by Student's paired t over S >= 2 seeds.
 
     Raises:
@@ -90,7 +90,7 @@ def shot_test(scores: Float[np.ndarray, "S M"]) -> Test:
     difference = scores[:, first] - scores[:, second]
     size, error = np.abs(difference.mean(0)), _error(difference)
     t = np.divide(size, error, np.where(size > 0, np.inf, 0.0), where=error > 0)
-    return Test(2 * stats.t.sf(t, freedom), 0.0)
+    return PairTest(2 * stats.t.sf(t, freedom), 0.0)
 
 
 def _error(scores: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float, Float64
 
-from geneb_jax.uncertainty.comparing import Answer, Test, bounded, compare, interval
+from geneb_jax.uncertainty.comparing import Answer, PairTest, bounded, compare, interval
 
 REPLICATES = 5000
 FLIPS = 100_000  # so that the first of 780 pairs can pass Holm's threshold of 6.4e-5
@@ -99,7 +99,7 @@ def task_test(
     categories: Sequence[str],
     count: int,
     rng: np.random.Generator,
-) -> Test:
+) -> PairTest:
     """Tests every difference of macro scores by flipping the signs of the tasks' differences.
 
     The null hypothesis is that of each task the difference of A and B is as likely to be its
@@ -123,9 +123,9 @@ def task_test(
     if 2**tasks <= count:
         bits = np.arange(2**tasks)[:, None] >> np.arange(tasks) & 1
         beyond = (np.abs((1 - 2 * bits).astype(np.float32) @ parts) >= observed).sum(0)
-        return Test(beyond / 2**tasks, 2 / 2**tasks)
+        return PairTest(beyond / 2**tasks, 2 / 2**tasks)
     beyond = np.zeros(len(first), np.int64)
     for start in range(0, count, _FLIPS):
         bits = rng.integers(0, 2, (min(_FLIPS, count - start), tasks), np.int8)
         beyond += (np.abs((1 - 2 * bits).astype(np.float32) @ parts) >= observed).sum(0)
-    return Test((beyond + 1) / (count + 1), 1 / (count + 1))
+    return PairTest((beyond + 1) / (count + 1), 1 / (count + 1))

@@ -83,6 +83,7 @@ COMMANDS = """
 from geneb_jax.commands import main
 for words in (
     "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help",
+    "choices --help",
     "workdir --help", "models --help",
     "models list", "tasks",
 ):

@@ -60,3 +60,24 @@ def test_selection_takes_the_best_of_the_grid_on_held_out_rows(together, monkeyp
     assert grid[int(np.argmax(means))] == head.C
     model = reference(x, y, C=head.C, solver="newton-cholesky", tol=1e-10)
     np.testing.assert_allclose(head.scores, model.decision_function(x_test), atol=1e-3, rtol=1e-3)
+
+
+def test_train_scores_are_those_of_folds():
+    x, y, x_test, y_test = problem(classes=2)
+    probe = Probe("ridge", strengths=(0.1, 1.0), cross_validated=True)
+    heads = evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None, 1], seeds=[3, 4])
+    fold = stratified_folds(y, 5, 3)
+    for head in heads:
+        if head.shots == 1:  # a class of one row has no folds
+            assert head.train_MCC is not None and np.isnan(head.train_MCC)
+            continue
+        plain = Probe("ridge", strengths=(head.C,))
+        options = {"probes": [plain], "shots": [None], "seeds": [3]}
+        found = [
+            evaluate_task(x[fold != k], y[fold != k], x[fold == k], y[fold == k], **options)[0].MCC
+            for k in range(5)
+        ]
+        assert head.train_MCC == pytest.approx(np.mean(found), abs=1e-9)
+    assert {head.C for head in heads if head.shots is None} == {0.1, 1.0}
+    plain = evaluate_task(x, y, x_test, y_test, probes=[Probe("ridge")], shots=[None], seeds=[3])
+    assert plain[0].train_MCC is None

@@ -1,0 +1,171 @@
+"""Do 95 % intervals hold the truth in 95 % of cases? `python -m benchmarks.coverage`.
+
+Simulations where the truth is known, of each question of `geneb_jax.uncertainty`: test rows of
+classifiers with a known MCC, few-shot seeds, and tasks in GENEB's categories, beside what the
+intervals would be without their corrections.
+"""
+
+import argparse
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.uncertainty.comparing import Ends, category_means, interval
+from geneb_jax.uncertainty.other_records import answer_records, record_replicates, without_error
+from geneb_jax.uncertainty.other_shots import shot_interval
+from geneb_jax.uncertainty.other_tasks import category_replicates
+
+_REPLICATES = 1000
+_SPREAD = 0.12  # of tasks within a category, about that of the published scores
+
+
+class Coverage(NamedTuple):
+    """How often intervals of a case held the truth.
+
+    Attributes:
+        question: What was resampled.
+        case: How the data were made.
+        ours: Share of simulations whose interval of `geneb_jax.uncertainty` held the truth.
+        plain: That of the interval without its correction.
+        correction: What that leaves out.
+    """
+
+    question: str
+    case: str
+    ours: float
+    plain: float
+    correction: str
+
+
+def held(
+    draw: Callable[[np.random.Generator], tuple[float, Ends, Ends]], count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns by score the shares of `count` simulations whose two intervals held the truth."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        truth, ours, plain = draw(rng)
+        found.append([np.ravel((low <= truth) & (truth <= high)) for low, high in (ours, plain)])
+    ours, plain = np.mean(found, axis=0)
+    return ours, plain
+
+
+def cells_of(classes: int, mcc: float, smallest: float) -> np.ndarray:
+    """Returns cell probabilities of a classifier with an MCC: right, else independent guesses.
+
+    Args:
+        classes: K.
+        mcc: Its MCC.
+        smallest: Share of the first class; the others are alike.
+    """
+    shares = np.append(smallest, np.full(classes - 1, (1 - smallest) / (classes - 1)))
+    return mcc * np.diag(shares) + (1 - mcc) * np.outer(shares, shares)
+
+
+def rows_case(
+    rows: int, classes: int, mcc: float, smallest: float, rng: np.random.Generator
+) -> tuple[float, Ends, Ends]:
+    """One simulated test split: its interval, and that of resampled counts and half a count."""
+    cells = cells_of(classes, mcc, smallest).ravel()
+    counts = rng.multinomial(rows, cells)
+    numbers = np.repeat(np.arange(classes**2), counts)
+    true, predicted = numbers // classes, numbers % classes
+    replicates = record_replicates(true, predicted[None], _REPLICATES, rng)[:, :, None]
+    perfect = without_error(true, predicted[None])[:, None]
+    ours = answer_records(replicates, perfect, ["one"]).scores
+    assert ours is not None
+    drawn = rng.multinomial(rows, counts / rows, _REPLICATES) + 0.5
+    plain = interval(mcc_of_counts(drawn.reshape(-1, classes, classes)))
+    return mcc, ours, plain
+
+
+def mcc_of_counts(counts: np.ndarray) -> np.ndarray:
+    """Returns the MCC (Gorodkin 2004) of confusion matrices [..., K, K] of any weights."""
+    total, true, predicted = counts.sum((-2, -1)), counts.sum(-1), counts.sum(-2)
+    hits = np.trace(counts, axis1=-2, axis2=-1)
+    both = hits * total - (true * predicted).sum(-1)
+    spread = (total**2 - (true**2).sum(-1)) * (total**2 - (predicted**2).sum(-1))
+    return both / np.sqrt(spread)
+
+
+def shots_case(seeds: int, rng: np.random.Generator) -> tuple[float, Ends, Ends]:
+    """One simulated score over seeds: Student's interval, and the normal one."""
+    scores = rng.normal(0.3, 0.1, (seeds, 1))
+    half = 1.96 * scores.std(0, ddof=1) / np.sqrt(seeds)
+    return 0.3, shot_interval(scores), (scores.mean(0) - half, scores.mean(0) + half)
+
+
+def tasks_case(kind: str, uneven: float, rng: np.random.Generator) -> tuple[float, Ends, Ends]:
+    """One simulated benchmark with GENEB's category sizes: each category's interval, and macro's.
+
+    Args:
+        kind: 'normal' or 'skewed' scores of tasks within a category.
+        uneven: SD of the logarithm of the categories' spreads.
+        rng: Draws it.
+    """
+    categories = [task.category for task in GENEB.tasks]
+    number = np.array([GENEB.categories.index(name) for name in categories])
+    spread = _SPREAD * np.exp(uneven * rng.standard_normal(len(GENEB.categories)))
+    error = rng.standard_normal(len(number))
+    if kind == "skewed":
+        error = (rng.gamma(2, size=len(number)) - 2) / np.sqrt(2)
+    scores = 0.5 + spread[number] * error
+    drawn = dict(category_replicates(scores[None], categories, _REPLICATES, rng))
+    resampled = np.empty((_REPLICATES, len(number)))
+    for members in (np.flatnonzero(number == k) for k in range(number.max() + 1)):
+        chosen = rng.integers(0, len(members), (_REPLICATES, len(members)))
+        resampled[:, members] = scores[members[chosen]]
+    ours = np.stack([drawn[name][:, 0] for name in dict.fromkeys(categories)], axis=1)
+    plain = category_means(resampled, categories)
+    with_macro = (np.column_stack([means, means.mean(1)]) for means in (ours, plain))
+    ours, plain = (interval(means) for means in with_macro)
+    return 0.5, ours, plain
+
+
+def simulate(count: int) -> Iterator[Coverage]:
+    """Yields the coverage of every case over `count` simulations each."""
+    splits = [
+        (rows, 2, mcc, smallest)
+        for rows, mcc, smallest in itertools.product(
+            (19, 50, 200, 2000), (0.3, 0.7, 0.9, 0.98), (0.5, 0.2)
+        )
+    ]
+    splits += [
+        (rows, classes, mcc, 1 / classes)
+        for classes, rows in ((3, 300), (9, 400), (20, 1000))
+        for mcc in (0.3, 0.95)
+    ]
+    for split in splits:
+        rows, classes, mcc, smallest = split
+        ours, plain = held(functools.partial(rows_case, *split), count, 0)
+        case = f"{rows} rows, {classes} classes, MCC {mcc}, smallest class {smallest:.0%}"
+        yield Coverage("records", case, ours.item(), plain.item(), "counts, then half a count")
+    for seeds in (3, 5, 20):
+        ours, plain = held(functools.partial(shots_case, seeds), 10 * count, 2)
+        yield Coverage("shots", f"{seeds} seeds", ours.item(), plain.item(), "normal")
+    names = [*dict.fromkeys(task.category for task in GENEB.tasks), "macro"]
+    for kind, uneven in itertools.product(("normal", "skewed"), (0.0, 0.4)):
+        ours, plain = held(functools.partial(tasks_case, kind, uneven), count, 3)
+        for k, name in enumerate(names):
+            case = f"{name}, {kind}, spreads {'uneven' if uneven else 'even'}"
+            yield Coverage("tasks", case, float(ours[k]), float(plain[k]), "each category alone")
+
+
+def main() -> None:
+    """Prints the coverage of each case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000, help="simulations of a case")
+    for found in simulate(parser.parse_args().count):
+        print(
+            f"{found.question:8} {found.case:52} {found.ours:.3f}  {found.correction}: "
+            f"{found.plain:.3f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

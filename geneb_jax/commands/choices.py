@@ -1,0 +1,39 @@
+"""`geneb-jax choices`: how much layers, presets, solvers, C and others move the leaderboard."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from geneb_jax.presentation.console import wide_console
+from model_ports.exits import DONE, WRONG, Parser
+
+
+def main(words: Sequence[str]) -> int:
+    """Compares the choices in one or several workdirs; writes and prints the tables."""
+    parser = Parser(prog="geneb-jax choices", description=__doc__)
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="scores.csv of runs, or their workdirs; rows of all count together",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    arguments = parser.parse_args(words)
+
+    import functools
+
+    from geneb_jax.presentation.choices import choices_tables
+    from geneb_jax.presentation.summary import print_choices
+    from geneb_jax.presentation.tables import write_table
+    from geneb_jax.scoring.scores import merge, read_scores
+
+    files = [path / "scores.csv" if path.is_dir() else path for path in arguments.scores]
+    tables = choices_tables(functools.reduce(merge, map(read_scores, files)))
+    if "choices" not in tables:
+        print("these scores have one choice of everything; there is nothing to compare")
+        return WRONG
+    for name, table in tables.items():
+        write_table(table, arguments.out / name)
+    print_choices(tables, wide_console(160))
+    print(f"{', '.join(tables)} are in {arguments.out}")
+    return DONE

@@ -1,0 +1,463 @@
+"""The paper's headline statements beside what other tasks, other models and clean tasks would say.
+
+Definitions: GENEB (arXiv 2606.04525), as in `presentation.analysis`. A statement is a number and a
+null value that it should exceed. Its interval over other tasks is that of `uncertainty.other_tasks`
+for macro scores, ranks and category means, and resamples the high-variance tasks themselves where
+it counts their best and worst models. Statements about model sizes also have an interval over
+other models, a bootstrap over the models at hand: a correlation of 40 models is one of many.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.presentation.analysis import HIGH_VARIANCE, MUCH_LARGER, TIERS
+from geneb_jax.presentation.published import paper
+from geneb_jax.tasks.tabular import TableError, read_table, shown
+from geneb_jax.uncertainty.comparing import LEVEL, category_means, holm, interval, ranks
+from geneb_jax.uncertainty.fewer_tasks import rank_correlation
+from geneb_jax.uncertainty.other_tasks import FLIPS, category_replicates, task_test
+
+REPLICATES = 2000
+LEAKY = "leaky"  # the verdict of an audit on a task
+_EVO = "Evo-1-131k"
+_SHOTS = ("full", "10shot", "1shot")
+_SLOTS = 3  # best and worst models of a task that are counted
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement as computed: the paper's number, ours, and what else might have come out.
+
+    Attributes:
+        name: What it says.
+        paper: The number that the paper prints; NaN: it prints none.
+        values: Ours, then replicates over other tasks; ours alone, where tests of them are counted.
+        null: What the number should exceed, or stay below if the paper's is negative.
+        over_models: Replicates over other models; None: it speaks of given models.
+    """
+
+    name: str
+    paper: float
+    values: np.ndarray
+    null: float = 0.0
+    over_models: np.ndarray | None = None
+
+
+class _Evidence(NamedTuple):
+    """M models on T tasks that all of them have; replicates have the observed values first."""
+
+    models: list[str]
+    tasks: list[str]
+    categories: list[str]
+    scores: Mapping[str, np.ndarray]  # by regime [M, T]
+    means: Mapping[str, np.ndarray]  # by regime category means [1 + B, M, C]
+    rank_means: np.ndarray  # category means of full-shot ranks [1 + B, M, C]
+    labels: pd.DataFrame  # of the models that have some
+
+    def macro(self, regime: str = "full") -> np.ndarray:
+        return self.means[regime].mean(-1)
+
+    def numbers(self, models: Sequence[str]) -> list[int] | None:
+        """Returns the numbers of models; None: one is not there."""
+        if not set(models) <= set(self.models):
+            return None
+        return [self.models.index(model) for model in models]
+
+    @property
+    def category_names(self) -> list[str]:
+        return list(dict.fromkeys(self.categories))
+
+
+def claims_table(
+    results: pd.DataFrame, labels: pd.DataFrame, leaky: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Computes every statement whose models and regimes are there.
+
+    Args:
+        results: Results table; the tasks that all models have in all regimes count.
+        labels: The models' labels (see `published.model_labels`).
+        leaky: Ids of tasks that an audit found leaky; None: there was no audit.
+
+    Returns:
+        Columns statement, paper, ours, low, high (over other tasks), models low and models high
+        (over other models), null; of an audit also clean, clean low, clean high (without leaky
+        tasks); and word: `stands` where all intervals lie beyond the null value, `gone` where a
+        number lies on its other side, `weak` in between.
+    """
+    evidence = _evidence(results, labels)
+    if evidence is None:
+        return pd.DataFrame()
+    found = list(_claims(evidence))
+    clean: dict[str, Claim] = {}
+    if leaky is not None:
+        kept = _evidence(results[~results["task"].isin(leaky)], labels)
+        clean = {claim.name: claim for claim in _claims(kept)} if kept else {}
+    return pd.DataFrame(
+        [_row(claim, clean.get(claim.name), audited=leaky is not None) for claim in found]
+    )
+
+
+def read_leaky(path: Path) -> list[str]:
+    """Returns the tasks that an audit found leaky.
+
+    Args:
+        path: CSV with the columns task (id or label) and verdict.
+
+    Raises:
+        ValueError: The file cannot be read, lacks a column, or names a task that the benchmark
+            does not have.
+    """
+    try:
+        table = read_table(path, str(path))
+    except TableError as error:
+        raise ValueError(str(error)) from error
+    for column in ("task", "verdict"):
+        if column not in table.header:
+            raise ValueError(f"{path}: no column '{column}'; an audit has task and verdict")
+    ids = {name: task.id for task in GENEB.tasks for name in (task.id, task.label)}
+    task, verdict = table.header.index("task"), table.header.index("verdict")
+    named = [row[task] for row in table.rows if row[verdict].strip() == LEAKY]
+    unknown = [name for name in named if name not in ids]
+    if unknown:
+        raise ValueError(f"{path}: '{shown(unknown[0])}' is no task of the benchmark")
+    return [ids[name] for name in named]
+
+
+def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:
+    """Returns the evidence; None: other tasks cannot be judged from these."""
+    rows = results[results["category"] != CUSTOM]
+    regimes = [name for name in _SHOTS if (rows["regime"] == name).any()]
+    if "full" not in regimes:
+        return None
+    tables = {
+        name: rows[rows["regime"] == name].pivot(index="model", columns="task", values="MCC")
+        for name in regimes
+    }
+    models = list(tables["full"].index)
+    tables = {name: table for name, table in tables.items() if set(table.index) >= set(models)}
+    together = pd.concat([table.loc[models] for table in tables.values()], keys=list(tables))
+    together = together.dropna(axis=1)
+    order = {task.id: i for i, task in enumerate(GENEB.tasks)}
+    tasks = sorted(together.columns, key=lambda task: order[task])
+    known = rows.drop_duplicates("task").set_index("task")["category"]
+    categories = known.loc[tasks].tolist()
+    scores = {name: together.loc[name, tasks].to_numpy(float) for name in tables}
+    stacked = np.concatenate([*scores.values(), ranks(scores["full"].T).T])
+    try:
+        rng = np.random.default_rng(0)
+        drawn = [each for _, each in category_replicates(stacked, categories, REPLICATES, rng)]
+    except ValueError:
+        return None
+    observed = category_means(stacked, categories)[None]
+    parts = np.split(np.concatenate([observed, np.stack(drawn, -1)]), len(scores) + 1, axis=1)
+    means = dict(zip(scores, parts[:-1], strict=True))
+    present = labels.loc[labels.index.intersection(models)]
+    return _Evidence(models, tasks, categories, scores, means, parts[-1], present)
+
+
+def _claims(evidence: _Evidence) -> Iterator[Claim]:
+    yield from _of_sizes(evidence)
+    yield from _of_pairs(evidence)
+    yield from _of_corpora(evidence)
+    if {"full", "10shot"} <= set(evidence.scores):
+        yield from _of_winners(evidence)
+    yield from _of_high_variance(evidence)
+    yield from _of_specialists(evidence)
+    if set(_SHOTS) <= set(evidence.scores):
+        yield from _of_few_shots(evidence)
+
+
+def _rho(macro: np.ndarray, params: np.ndarray) -> np.ndarray:
+    return rank_correlation(macro, np.broadcast_to(params, macro.shape))
+
+
+def _gap(low: float, high: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The mean of models of at least `high` parameters minus that of those below `low`."""
+
+    def gap(macro: np.ndarray, params: np.ndarray) -> np.ndarray:
+        small, large = params < low, params >= high
+        if not small.any() or not large.any():
+            return np.full(len(macro), np.nan)
+        return macro[:, large].mean(1) - macro[:, small].mean(1)
+
+    return gap
+
+
+def _tier_step(lower: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The mean of a size tier minus that of the tier below it."""
+    edges = [*TIERS.values(), np.inf]
+
+    def step(macro: np.ndarray, params: np.ndarray) -> np.ndarray:
+        tiers = [(params >= edges[i]) & (params < edges[i + 1]) for i in (lower, lower + 1)]
+        if not all(tier.any() for tier in tiers):
+            return np.full(len(macro), np.nan)
+        return macro[:, tiers[1]].mean(1) - macro[:, tiers[0]].mean(1)
+
+    return step
+
+
+def _small_wins(macro: np.ndarray, params: np.ndarray) -> np.ndarray:
+    """Counts the pairs whose smaller model, of at most a fifth of the size, scores higher."""
+    wins = np.zeros(len(macro))
+    for i in range(len(params)):
+        larger = params >= MUCH_LARGER * params[i]
+        wins += (macro[:, i, None] > macro[:, larger]).sum(1)
+    return wins
+
+
+def _of_sizes(evidence: _Evidence) -> Iterator[Claim]:
+    """Statements about sizes; the labelled models count."""
+    printed, tiers = paper()["statistics"], paper()["size_tiers"]
+    inside = [model for model in evidence.labels.index if model not in paper()["out_of_domain"]]
+    everyone = list(evidence.labels.index)
+    but_evo = [model for model in everyone if model != _EVO]
+    names = list(TIERS)
+    steps = [
+        (
+            f"mean macro MCC, {names[i + 1]} minus {names[i]} parameters",
+            round(tiers[names[i + 1]][1] - tiers[names[i]][1], 3),
+            everyone,
+            _tier_step(i),
+        )
+        for i in range(len(names) - 1)
+    ]
+    statements = [
+        ("rho(size, macro), all models", printed["rho(size, macro), 40 models"], everyone, _rho),
+        (
+            "rho(size, macro) without Evo-1-131k",
+            printed["rho(size, macro) without Evo-1-131k"],
+            but_evo,
+            _rho,
+        ),
+        ("rho(size, macro), in-domain models", np.nan, inside, _rho),
+        (
+            "small-beats-large pairs, all models",
+            printed["small-beats-large pairs, all models"],
+            everyone,
+            _small_wins,
+        ),
+        (
+            "small-beats-large pairs, in-domain models",
+            printed["small-beats-large pairs, in-domain models"],
+            inside,
+            _small_wins,
+        ),
+        (
+            ">=1B minus <200M, mean macro MCC",
+            printed[">=1B minus <200M, mean macro MCC"],
+            everyone,
+            _gap(2e8, 1e9),
+        ),
+        (
+            ">=1B minus <200M without Evo-1-131k",
+            printed[">=1B minus <200M without Evo-1-131k"],
+            but_evo,
+            _gap(2e8, 1e9),
+        ),
+        *steps,
+    ]
+    rng = np.random.default_rng(1)
+    for name, theirs, models, statistic in statements:
+        numbers = evidence.numbers(models)
+        if not numbers or len(numbers) < 3:
+            continue
+        macro = evidence.macro()[:, numbers]
+        params = evidence.labels.loc[models, "params"].to_numpy(float)
+        values = statistic(macro, params)
+        if np.isnan(values[0]):
+            continue
+        drawn = rng.integers(0, len(numbers), (REPLICATES, len(numbers)))
+        over = np.array([statistic(macro[:1, each], params[each])[0] for each in drawn])
+        yield Claim(name, theirs, values, over_models=over[~np.isnan(over)])
+        if statistic is _small_wins:
+            yield _told_apart(name, evidence, numbers, params)
+
+
+def _told_apart(
+    name: str, evidence: _Evidence, numbers: Sequence[int], params: np.ndarray
+) -> Claim:
+    """How many of the pairs where a small model scores higher are told apart among all such."""
+    macro = evidence.macro()[0, numbers]
+    scores = evidence.scores["full"][list(numbers)]
+    test = task_test(scores, evidence.categories, FLIPS, np.random.default_rng(2))
+    first, second = np.triu_indices(len(numbers), 1)
+    small = np.where(params[first] < params[second], first, second)
+    large = first + second - small
+    asked = params[large] >= MUCH_LARGER * params[small]
+    count = (asked & (macro[small] > macro[large]))[asked]
+    stands = holm(test.p[asked]) < 1 - LEVEL
+    values = np.array([float((count & stands).sum())])
+    return Claim(f"{name}: told apart (Holm over {asked.sum()} pairs)", np.nan, values)
+
+
+def _of_pairs(evidence: _Evidence) -> Iterator[Claim]:
+    macro = evidence.macro()
+    for kind, pairs in paper()["pairs"].items():
+        for a, b, printed in pairs:
+            if numbers := evidence.numbers([a, b]):
+                values = macro[:, numbers[0]] - macro[:, numbers[1]]
+                yield Claim(f"{a} minus {b} ({kind})", printed, values)
+    pairs = [evidence.numbers(pair) for pair in paper()["human_versus_multi_species"]]
+    there = np.array([pair for pair in pairs if pair])
+    if len(there) == len(pairs):
+        difference = macro[:, there[:, 0]] - macro[:, there[:, 1]]
+        mean, wins = paper()["transfer"]["overall"]
+        yield Claim("multi-species minus human, mean of six pairs", mean, difference.mean(1))
+        half = len(pairs) / 2
+        yield Claim(
+            "multi-species minus human, wins of six", wins, (difference > 0).sum(1), null=half
+        )
+
+
+def _of_corpora(evidence: _Evidence) -> Iterator[Claim]:
+    printed = paper()["corpus_groups"]
+    macro = evidence.macro()
+    for better, worse in (("eukaryotic-genes", "multi-species"), ("multi-species", "human")):
+        groups = [
+            evidence.numbers(list(evidence.labels.index[evidence.labels["pretraining"] == name]))
+            for name in (better, worse)
+        ]
+        groups = [group for group in groups if group and len(group) > 1]
+        if len(groups) == 2:
+            values = macro[:, groups[0]].mean(1) - macro[:, groups[1]].mean(1)
+            theirs = round(printed[better][1] - printed[worse][1], 3)
+            rng = np.random.default_rng(3)
+            drawn = [
+                rng.choice(macro[0, group], (REPLICATES, len(group))).mean(1) for group in groups
+            ]
+            yield Claim(
+                f"mean macro MCC, pretrained on {better} minus {worse}",
+                theirs,
+                values,
+                over_models=drawn[0] - drawn[1],
+            )
+
+
+def _of_winners(evidence: _Evidence) -> Iterator[Claim]:
+    """Winners that change with the regime, beside those that change with other tasks alone."""
+    full, few = (evidence.means[name].argmax(1) for name in ("full", "10shot"))
+    other = np.random.default_rng(4).permutation(full[1:])
+    by_chance = float((full[1:] != other).sum(1).mean())
+    printed = paper()["statistics"]["categories whose winner changes at 10-shot"]
+    yield Claim(
+        "categories whose winner changes at 10-shot, beside full-shot winners of other tasks",
+        printed,
+        (full != few).sum(1).astype(float),
+        null=by_chance,
+    )
+
+
+def _of_high_variance(evidence: _Evidence) -> Iterator[Claim]:
+    """The labels of the best and worst models of high-variance tasks, beside their share.
+
+    The interval resamples these tasks.
+    """
+    numbers = evidence.numbers(list(evidence.labels.index))
+    if not numbers or len(numbers) < 2 * _SLOTS:
+        return
+    wide = evidence.scores["full"].std(0) > HIGH_VARIANCE
+    scores = evidence.scores["full"][numbers][:, wide]
+    if not scores.shape[1]:
+        return
+    order = np.argsort(-scores, axis=0, kind="stable")
+    slots = {"top": order[:_SLOTS], "bottom": order[-_SLOTS:]}
+    rng = np.random.default_rng(5)
+    drawn = rng.integers(0, scores.shape[1], (REPLICATES, scores.shape[1]))
+    for end, column, label in (
+        ("top", "pretraining", "multi-species"),
+        ("top", "pretraining", "eukaryotic-genes"),
+        ("bottom", "pretraining", "human"),
+        ("top", "architecture", "T-dec"),
+        ("top", "architecture", "T-enc"),
+    ):
+        has = (evidence.labels[column] == label).to_numpy()
+        counts = has[slots[end]].sum(0)
+        values = np.concatenate([[counts.sum()], counts[drawn].sum(1)]).astype(float)
+        printed = paper()["statistics"][f"high-variance {end}-3 slots, {label}"]
+        name = f"high-variance {end}-3 slots, {label}, beside its share of models"
+        yield Claim(name, printed, values, null=float(has.mean() * _SLOTS * scores.shape[1]))
+
+
+def _of_specialists(evidence: _Evidence) -> Iterator[Claim]:
+    names = evidence.category_names
+    sizes = np.array([evidence.categories.count(name) for name in names])
+    for model, (category, printed) in paper()["specialisation"].items():
+        numbers = evidence.numbers([model])
+        if numbers and category in names and len(names) > 1:
+            mean_ranks = evidence.rank_means[:, numbers[0]]
+            inside = names.index(category)
+            others = np.arange(len(names)) != inside
+            outside = mean_ranks[:, others] @ (sizes[others] / sizes[others].sum())
+            values = outside - mean_ranks[:, inside]
+            yield Claim(f"specialisation, {model} on {category}", printed, values)
+
+
+def _of_few_shots(evidence: _Evidence) -> Iterator[Claim]:
+    full, ten, one = (evidence.macro(name) for name in _SHOTS)
+    printed = paper()["statistics"]
+    for regime, macro in (("10shot", ten), ("1shot", one)):
+        name = f"mean macro MCC, {regime}"
+        yield Claim(name, printed[name], macro.mean(1))
+    relative = 1 - ten / full
+    name = "median relative 10-shot drop"
+    yield Claim(name, printed[name], np.median(relative, axis=1))
+    absolute = full - one
+    by_drop = sorted(paper()["absolute_drop"].values())
+    if (numbers := evidence.numbers([_EVO])) and len(evidence.models) > 1:
+        others = np.delete(absolute, numbers[0], axis=1).min(1)
+        theirs = round(by_drop[1] - by_drop[0], 3)
+        name = "smallest drop full to 1-shot of the others minus that of Evo-1-131k"
+        yield Claim(name, theirs, others - absolute[:, numbers[0]])
+    if (numbers := evidence.numbers(["BioFM-265M"])) and len(evidence.models) > 1:
+        others = np.delete(relative, numbers[0], axis=1).max(1)
+        name = "relative 10-shot drop of BioFM-265M minus the largest of the others"
+        yield Claim(name, np.nan, relative[:, numbers[0]] - others)
+
+
+def _row(claim: Claim, clean: Claim | None, *, audited: bool) -> dict[str, float | str]:
+    side = -1.0 if claim.paper < claim.null else 1.0
+    low, high = _ends(claim.values[1:])
+    row: dict[str, float | str] = {
+        "statement": claim.name,
+        "paper": claim.paper,
+        "ours": float(claim.values[0]),
+        "low": low,
+        "high": high,
+        "models low": np.nan,
+        "models high": np.nan,
+        "null": claim.null,
+    }
+    # How far each number, and the nearer end of each interval, lie beyond the null value.
+    numbers = [side * (claim.values[0] - claim.null)]
+    ends = [side * ((low if side > 0 else high) - claim.null)]
+    if claim.over_models is not None and len(claim.over_models):
+        low, high = _ends(claim.over_models)
+        row |= {"models low": low, "models high": high}
+        ends.append(side * ((low if side > 0 else high) - claim.null))
+    if audited:
+        row |= dict.fromkeys(("clean", "clean low", "clean high"), np.nan)
+    if clean is not None:
+        low, high = _ends(clean.values[1:])
+        row |= {
+            "clean": float(clean.values[0]),
+            "clean low": low,
+            "clean high": high,
+        }
+        numbers.append(side * (clean.values[0] - clean.null))
+        ends.append(side * ((low if side > 0 else high) - clean.null))
+    row["word"] = (
+        "gone" if min(numbers) <= 0 else "weak" if np.nanmin([*ends, 1]) <= 0 else "stands"
+    )
+    return row
+
+
+def _ends(replicates: np.ndarray) -> tuple[float, float]:
+    """Returns both ends of an interval; missing values where the statement has no replicates."""
+    low, high = interval(replicates) if len(replicates) else (np.nan, np.nan)
+    return float(low), float(high)

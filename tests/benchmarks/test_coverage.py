@@ -1,0 +1,42 @@
+import functools
+
+import numpy as np
+import pytest
+
+from benchmarks.coverage import cells_of, held, mcc_of_counts, rows_case, simulate, tasks_case
+
+
+@pytest.mark.parametrize(("classes", "smallest"), [(2, 0.2), (3, 1 / 3)])
+def test_simulated_classifiers_have_their_mcc(classes, smallest):
+    cells = cells_of(classes, 0.7, smallest)
+    assert cells.sum() == pytest.approx(1) and cells.sum(1)[0] == pytest.approx(smallest)
+    assert mcc_of_counts(cells) == pytest.approx(0.7)
+
+
+def test_shares_count_the_intervals_that_hold_the_truth():
+    def draw(rng):
+        value = rng.random()
+        return 0.5, (np.array(value - 0.1), np.array(value + 0.1)), (np.zeros(1), np.ones(1))
+
+    ours, plain = held(draw, 2000, 0)
+    assert ours.item() == pytest.approx(0.2, abs=0.03) and plain.item() == 1
+
+
+def test_every_question_is_simulated():
+    found = list(simulate(1))
+    assert {each.question for each in found} == {"records", "shots", "tasks"}
+    assert len({(each.question, each.case) for each in found}) == len(found) > 90
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "mcc"), [(19, 0.7), (50, 0.9), (200, 0.98)])
+def test_intervals_over_records_cover(rows, mcc):
+    ours, plain = held(functools.partial(rows_case, rows, 2, mcc, 0.5), 600, 7)
+    assert 0.92 < ours.item() < 0.985 and plain.item() < ours.item()
+
+
+@pytest.mark.slow
+def test_intervals_over_tasks_cover():
+    ours, plain = held(functools.partial(tasks_case, "normal", 0.4), 300, 7)
+    assert 0.91 < ours[-1] < 0.985 and 0.92 < ours.mean() < 0.98
+    assert plain.min() == 0 and plain[-1] < 0.85  # categories of one task; macro

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.claims import claims_table, read_leaky
+from geneb_jax.presentation.published import model_labels, published_results
+
+LEAKY = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4")]
+
+
+@pytest.fixture(scope="module")
+def published():
+    table = claims_table(published_results(), model_labels(), LEAKY)
+    return table.set_index("statement")
+
+
+def test_the_published_scores_give_the_papers_numbers(published):
+    printed = published[published["paper"].notna()]
+    off = (printed["ours"] - printed["paper"]).abs()
+    counts = printed["paper"].abs() >= 1
+    assert len(printed) > 50
+    assert off[counts].max() < 0.05 and off[~counts].max() < 0.0012
+    pairs = published.index.str.contains(r"\((?:architecture|pretraining data|tokenization)\)")
+    assert pairs.sum() == 30
+
+
+def test_intervals_hold_the_numbers_of_differences(published):
+    pairs = published[published.index.str.contains(" minus ")]
+    assert ((pairs["low"] <= pairs["ours"]) & (pairs["ours"] <= pairs["high"])).all()
+
+
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("rho(size, macro), all models", "stands"),
+        ("mean macro MCC, >=2B minus 500M-2B parameters", "weak"),
+        ("Omni-DNA-1B minus eccDNAMamba (architecture)", "stands"),
+        ("DNABERT-2 minus NT-v2-100M-MS (tokenization)", "weak"),
+        ("high-variance bottom-3 slots, human, beside its share of models", "stands"),
+        ("high-variance top-3 slots, multi-species, beside its share of models", "weak"),
+    ],
+)
+def test_words(published, statement, word):
+    assert published.loc[statement, "word"] == word
+
+
+def test_what_other_models_would_say_is_wider(published):
+    row = published.loc["rho(size, macro), all models"]
+    assert row["models low"] < row["low"] and row["models high"] > row["high"]
+
+
+def test_base_rates_are_the_null_of_counted_models(published):
+    row = published.loc["high-variance top-3 slots, multi-species, beside its share of models"]
+    assert row["null"] == pytest.approx(20 / 40 * 39)
+
+
+def test_clean_numbers_are_without_the_leaky_tasks(published):
+    results = published_results()
+    kept = results[~results["task"].isin(LEAKY) & (results["regime"] == "full")]
+    macro = kept.groupby(["model", "category"])["MCC"].mean().groupby("model").mean()
+    row = published.loc["GROVER minus DeepGene (architecture)"]
+    assert row["clean"] == pytest.approx(macro["GROVER"] - macro["DeepGene"])
+    assert row["clean"] != pytest.approx(row["ours"], abs=1e-4)
+
+
+def test_a_pair_that_a_clean_benchmark_turns_round_is_gone():
+    labels = model_labels()
+    results = published_results()
+    pair = results[results["model"].isin(["GROVER", "DeepGene"]) & (results["regime"] == "full")]
+    mouse = [task.id for task in GENEB.tasks if task.category == "Mouse Enh."]
+    # Only the mouse tasks favour GROVER, and strongly.
+    score = np.where(pair["model"] == "GROVER", 0.4, 0.42)
+    score = np.where(pair["task"].isin(mouse), np.where(pair["model"] == "GROVER", 0.9, 0), score)
+    noise = np.random.default_rng(0).normal(0, 0.01, len(pair))
+    table = claims_table(pair.assign(MCC=score + noise), labels, mouse).set_index("statement")
+    row = table.loc["GROVER minus DeepGene (architecture)"]
+    assert row["ours"] > 0 > row["clean"] and row["word"] == "gone"
+
+
+def test_a_run_has_the_statements_whose_models_it_has():
+    results = published_results()
+    few = results[results["model"].isin(["DNABERT-2", "GROVER"])]
+    table = claims_table(few[few["regime"] == "full"], model_labels())
+    assert table["statement"].tolist() == ["DNABERT-2 minus GROVER (pretraining data)"]
+    assert "clean" not in table
+    none = results[results["model"] == "GROVER"]
+    assert claims_table(none[none["regime"] == "10shot"], model_labels()).empty
+
+
+def test_an_audit_is_read(tmp_path):
+    path = tmp_path / "audit.csv"
+    rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,clean", f"{LEAKY[1]},1,leaky"]
+    path.write_text("\n".join(rows))
+    assert read_leaky(path) == LEAKY
+    path.write_text("task,n_test\nNT H3,5\n")
+    with pytest.raises(ValueError, match="no column 'verdict'"):
+        read_leaky(path)
+    path.write_text("task,verdict\nNT H33,leaky\n")
+    with pytest.raises(ValueError, match="'NT H33' is no task of the benchmark"):
+        read_leaky(path)

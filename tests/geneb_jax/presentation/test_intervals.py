@@ -1,0 +1,134 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from score_rows import table
+from sklearn.metrics import matthews_corrcoef
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.intervals import interval_tables
+from geneb_jax.presentation.published import published_results
+from geneb_jax.presentation.results import run_results
+from geneb_jax.scoring.predictions import predictions_path
+from geneb_jax.scoring.scores import HEAD_COLUMNS
+
+TASKS = [task for task in GENEB.tasks if task.category in ("Enhancers", "Species Clf.")][:10]
+SEEDS = (13, 17, 42)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two models on ten tasks, full and 10-shot, with the predictions that give their scores."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("predictions")
+    rows = []
+    for task in TASKS:
+        true = rng.integers(0, 2, 60)
+        true[:2] = 0, 1
+        for model, wrong in (("kmer-3", 0.2), ("kmer-4", 0.5)):
+            fields = []
+            predicted = []
+            for regime in ("full", "10shot"):
+                for seed in SEEDS:
+                    if regime != "full" or seed == SEEDS[0]:
+                        head = np.where(rng.random(60) < wrong, rng.integers(0, 2, 60), true)
+                    predicted.append(head)
+                    fields.append(
+                        {
+                            "model": model, "task": task.id, "category": task.category,
+                            "regime": regime, "seed": seed, "MCC": matthews_corrcoef(true, head),
+                        }
+                    )  # fmt: skip
+            rows += fields
+            path = predictions_path(folder / model, task.id)
+            path.parent.mkdir(exist_ok=True)
+            heads = table(*fields)
+            np.savez(
+                path, labels=true, predictions=np.stack(predicted),
+                **{name: np.array(heads[name].tolist()) for name in HEAD_COLUMNS},
+            )  # fmt: skip
+    return table(*rows), {name: folder / name for name in ("kmer-3", "kmer-4")}
+
+
+@pytest.fixture(scope="module")
+def tables(run):
+    scores, predictions = run
+    return interval_tables(run_results(scores), scores, predictions)
+
+
+def test_every_question_is_asked(tables):
+    macro = tables["intervals_macro"]
+    asked = set(zip(macro["question"], macro["regime"], strict=True))
+    assert asked == {
+        ("tasks", "full"), ("tasks", "10shot"), ("shots", "10shot"),
+        ("records", "full"), ("records", "10shot"),
+    }  # fmt: skip
+    assert (macro["low"] <= macro["macro"]).all() and (macro["macro"] <= macro["high"]).all()
+    assert set(macro["model"]) == {"kmer-3", "kmer-4"} and set(macro["tasks"]) == {10}
+
+
+def test_scores_and_shots_are_those_of_the_run(tables, run):
+    scores, _ = run
+    found = tables["intervals_scores"].set_index(["question", "regime", "model", "task"])
+    of_task = scores[(scores["regime"] == "10shot") & (scores["task"] == TASKS[0].id)]
+    mcc = of_task.loc[of_task["model"] == "kmer-4", "MCC"]
+    row = found.loc[("shots", "10shot", "kmer-4", TASKS[0].id)]
+    low, high = stats.t.interval(0.95, 2, mcc.mean(), stats.sem(mcc))
+    assert row["MCC"] == pytest.approx(mcc.mean())
+    assert (row["low"], row["high"]) == pytest.approx((max(low, -1), min(high, 1)))
+    records = found.loc[("records", "10shot", "kmer-4", TASKS[0].id)]
+    assert records["MCC"] == pytest.approx(mcc.mean())
+    assert records["low"] < mcc.mean() < records["high"]
+
+
+def test_the_better_model_is_told_apart_by_its_records(tables):
+    pairs = tables["pairs"].set_index(["question", "regime"])
+    found = pairs.loc[("records", "full")]
+    assert (found["A"], found["B"]) == ("kmer-3", "kmer-4")
+    assert found["told apart"] and found["P(A beats B)"] > 0.99 and found["low"] > 0
+    macro = tables["intervals_macro"].set_index(["question", "regime", "model"])
+    first, second = (macro.loc[("records", "full", model)] for model in ("kmer-3", "kmer-4"))
+    assert first[["rank", "worse", "group"]].tolist() == [1, 1, "a"]
+    assert second[["rank", "better", "group"]].tolist() == [2, 1, "b"]
+
+
+def test_predictions_of_other_scores_do_not_count(run, caplog):
+    scores, predictions = run
+    first = (scores["task"] == TASKS[0].id) & (scores["model"] == "kmer-3")
+    other = scores.assign(MCC=scores["MCC"].where(~first, scores["MCC"] - 0.01))
+    with caplog.at_level("INFO"):
+        found = interval_tables(run_results(other), other, predictions)["intervals_scores"]
+    assert TASKS[0].id not in set(found.loc[found["question"] == "records", "task"])
+    assert "other records on 1 of 10 tasks" in caplog.text
+
+
+def test_a_run_without_predictions_has_the_other_questions(run):
+    scores, predictions = run
+    gone = {"kmer-3": predictions["kmer-3"]}
+    found = interval_tables(run_results(scores), scores, gone)["intervals_macro"]
+    assert set(found["question"]) == {"tasks", "shots"}
+
+
+def test_one_task_a_category_leaves_other_tasks_unasked():
+    scores = table(
+        *({"task": task.id, "category": task.category, "seed": seed, "regime": "10shot", "MCC": mcc}
+          for task in (TASKS[0], GENEB.tasks[0]) for seed, mcc in ((1, 0.2), (2, 0.3)))
+    )  # fmt: skip
+    found = interval_tables(run_results(scores), scores)
+    assert set(found["intervals_macro"]["question"]) == {"shots"} and "pairs" not in found
+
+
+def test_published_models_are_compared_on_the_tasks_that_all_have():
+    published = published_results()
+    some = published[published["model"].isin(["LucaOne", "GROVER", "Evo-1-131k"])]
+    some = some[some["regime"] == "full"]
+    gap = (some["model"] == "GROVER") & (some["task"] == GENEB.tasks[0].id)
+    found = interval_tables(some[~gap])
+    assert set(found["intervals_macro"]["tasks"]) == {99}
+    macro = found["intervals_macro"].set_index("model")
+    means = some[some["task"] != GENEB.tasks[0].id].groupby(["model", "category"])["MCC"].mean()
+    expected = means.groupby("model").mean()
+    pd.testing.assert_series_equal(
+        macro["macro"].sort_index(), expected.sort_index(), check_names=False
+    )
+    assert macro.loc["LucaOne", "rank high"] == 1 and macro.loc["Evo-1-131k", "rank low"] == 3
