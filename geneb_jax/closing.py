@@ -9,7 +9,7 @@ from absl import logging
 from rich.console import Console
 
 from geneb_jax.config import ConfigError, OutputSettings, Settings
-from geneb_jax.embedding.source import LOCAL_WEIGHTS
+from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.heatmap import save_heatmap
 from geneb_jax.presentation.present import present
