@@ -24,6 +24,10 @@ WORKDIR: Mapping[str, str] = {
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
+    "scores.parquet, predictions.parquet": "With `geneb-jax export`: scores.csv, and every head's "
+    "predictions by test row, as Parquet.",
+    "model-index/MODEL.yaml": "With `geneb-jax export --model-index`: the scores for the front "
+    "matter of a model card on the Hugging Face hub.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "report/index.html": "The report, one file that needs no network.",

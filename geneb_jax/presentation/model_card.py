@@ -71,6 +71,17 @@ def _result(name: str, subset: str | None, regime: str, metric: str, value: floa
     )
 
 
+def model_index(name: str, scores: pd.DataFrame) -> str:
+    """Returns the scores as YAML of the field `model-index` alone; '': there are none.
+
+    Args:
+        name: The model's name in it.
+        scores: See `eval_results`.
+    """
+    results = eval_results(scores)
+    return f"{ModelCardData(model_name=name, eval_results=results).to_yaml()}\n" if results else ""
+
+
 def front_matter(
     name: str, scores: pd.DataFrame, *, licence: str | None = None, repo: str | None = None
 ) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.config import default_config, fields
+from geneb_jax.config import fields_of_scores
 from geneb_jax.config_checks import names
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.files.json_files import json_bytes
@@ -22,9 +22,6 @@ from geneb_jax.presentation import extractor, model_card
 from geneb_jax.presentation.submission_checks import ModelRun, make_submission
 from model_ports import catalog
 
-# Groups of the config that scores depend on, and their fields that say where things are on a host.
-_GROUPS = ("data", "embedding", "probes")
-_OF_A_HOST = {"tasks_dir", "checkpoints_dir", "catalog", "embeddings_dir"}
 _ADDRESSED = re.compile("(?:([^=]*)=)?(hf|embeddings):(.*)")  # an item of `config.models`
 
 
@@ -98,13 +95,11 @@ def address_of(run: ModelRun) -> str:
 
 def _command(run: ModelRun) -> str:
     """Returns the command whose run gives the scores: the fields that are not the default ones."""
-    config, default = run.record["config"], default_config()
+    config = run.record["config"]
     changed = [
         f"--config.{field.name}={config[field.name]}"
-        for field in fields()
-        if field.group in _GROUPS
-        and field.name not in _OF_A_HOST | {"models", "tasks"}
-        and config.get(field.name, default[field.name]) != default[field.name]
+        for field in fields_of_scores()
+        if config.get(field.name, field.default) != field.default
     ]
     options = " ".join(["", *changed])
     return f"geneb-jax run --config=full --config.models={address_of(run)}{options}"
@@ -178,18 +173,14 @@ def _extractor(run: ModelRun, name: str, display: str, facts: Mapping[str, str])
 def _provenance(run: ModelRun, name: str, submission_digest: str) -> dict[str, Any]:
     """Returns what the scores depend on, and by what each of it is found again."""
     record, config = run.record, run.record["config"]
-    settings = {
-        field.name: config[field.name]
-        for field in fields()
-        if field.group in _GROUPS and field.name not in _OF_A_HOST and field.name in config
-    }
+    settings = {f.name: config[f.name] for f in fields_of_scores() if f.name in config}
     source = "files of config.tasks_dir" if config.get("tasks_dir") else "the hub"
     return {
         "model": run.model,
         "model_id": name,
         "identity": dict(run.identity),
         "representation": record["representations"][run.model],
-        "config": {**settings, "models": address_of(run)},
+        "config": {"models": address_of(run), **settings},
         "geneb_jax": record["geneb_jax"],
         "packages": record["packages"],
         "devices": record["devices"],

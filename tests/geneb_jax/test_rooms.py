@@ -82,7 +82,7 @@ COMMANDS = """
 from geneb_jax.commands import main
 for words in (
     "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help",
-    "workdir --help", "models --help",
+    "workdir --help", "submission --help", "compare --help", "export --help", "models --help",
     "models list", "tasks",
 ):
     try:
