@@ -38,8 +38,8 @@ def main(words: Sequence[str]) -> int:
     write_scores_parquet(scores, out / "scores.parquet")
     print(f"{out / 'scores.parquet'}: {len(scores)} rows")
     if arguments.predictions:
-        names = (by_file_name(scores[column].unique()) for column in ("model", "task"))
-        rows = write_predictions_parquet(workdir, *names, out / "predictions.parquet")
+        models, tasks = (by_file_name(scores[column].unique()) for column in ("model", "task"))
+        rows = write_predictions_parquet(workdir, models, tasks, out / "predictions.parquet")
         print(f"{out / 'predictions.parquet'}: {rows} rows")
     if arguments.model_index:
         for model, rows in scores.groupby("model", sort=False):

@@ -172,14 +172,16 @@ def _scores(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) -> Iter
     )
     heads = shared.groupby(_HEAD, sort=False).ngroup()
     # Means are over all seeds that both have, also over those whose scores are equal.
-    means = shared[[name + end for name in METRIC_COLUMNS for end in _NAMES]].groupby(heads).mean()
-    changed = differs.groupby(heads).any()
-    first_rows = shared[_HEAD].groupby(heads).first()
+    columns = [name + end for name in METRIC_COLUMNS for end in _NAMES]
+    means = shared[columns].groupby(heads).mean().to_dict("index")
+    named = shared[_HEAD].groupby(heads).first().to_dict("index")
     found = []
-    for number in changed.index[changed.any(axis=1)]:
-        metric = next(name for name in METRIC_COLUMNS if changed.loc[number, name])
-        head = first_rows.loc[number]
-        one, other = (float(means.loc[number, metric + end]) for end in _NAMES)
+    for number, changed in differs.groupby(heads).any().to_dict("index").items():
+        metric = next((name for name in METRIC_COLUMNS if changed[name]), None)
+        if metric is None:
+            continue
+        head = named[number]
+        one, other = (float(means[number][metric + end]) for end in _NAMES)
         what = f"{metric}{_of_head(head)}"
         keys = {name: str(head[name]) for name in ("model", "task", "regime")}
         found.append(Difference("scores", what, one, other, **keys, difference=other - one))
@@ -195,7 +197,7 @@ def _differs(rows: pd.DataFrame, metric: str, tolerance: float) -> pd.Series:
     return ((one - other).abs() > tolerance) | (one.isna() != other.isna())
 
 
-def _of_head(head: pd.Series) -> str:
+def _of_head(head: Mapping[Any, Any]) -> str:
     """Returns what tells a head from those of GENEB's protocol, as in ' (C=10.0)'."""
     others = [f"{name}={head[name]}" for name in PROTOCOL if head[name] != PROTOCOL[name]]
     return f" ({', '.join(others)})" if others else ""

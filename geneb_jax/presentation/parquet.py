@@ -4,6 +4,7 @@ The files hold no time and no name of a host: the same input gives the same byte
 version of pyarrow.
 """
 
+import importlib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,15 +22,14 @@ _COMPRESSION = "zstd"
 
 
 def _arrow() -> tuple[ModuleType, ModuleType]:
+    """Returns the modules pyarrow and pyarrow.parquet, which an extra installs."""
     try:
-        import pyarrow  # noqa: PLC0415 (an extra)
-        from pyarrow import parquet  # noqa: PLC0415
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise ValueError(
             "Parquet files need the package pyarrow, which is not installed: "
             "pip install 'geneb-jax[parquet]'"
         ) from error
-    return pyarrow, parquet
 
 
 def _types(pa: ModuleType) -> dict[str, Any]:
