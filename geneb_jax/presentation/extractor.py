@@ -8,6 +8,7 @@ here lets geneb_jax compute the embeddings, so that the harness gets those that 
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,16 +18,19 @@ _MODULE = '''"""Frozen embeddings of {display} for the GENEB harness.
 
 {facts}
 
-The embeddings are computed by geneb_jax {version}, whose scores are submitted.
+The embeddings are computed by geneb_jax {version}, whose scores are submitted. With the package
+installed, the harness takes them so:
+
+    python3 harness/run_GENEB.py --extractor {name} --module {module} \\
+        --name_model {address} --model_id {model_id} --display {title} --params {params} \\
+        --data_dir GENEB_data
 """
 
 import numpy as np
 {imports}
 from .base import BaseEmbeddingExtractor
 
-MODEL = {model}
-OPTIONS = {options}
-
+{constants}
 
 class {name}(BaseEmbeddingExtractor):
     """Embeds DNA sequences as geneb_jax did for the submitted scores."""
@@ -64,11 +68,13 @@ class Kind(NamedTuple):
         model: The expression that names the model to `geneb_jax.embed`; '': nothing does.
         options: Keyword arguments of that call that depend on where the model is, in code.
         name_model: What the harness's argument `--name_model` says.
+        address: A word for it on the command line; '': the model's name.
     """
 
     model: str
     options: str = ""
     name_model: str = "Is not used: the model has one name in geneb_jax."
+    address: str = ""
 
 
 # By what is known of where a model comes from; see `kind_of`.
@@ -78,16 +84,19 @@ KINDS: Mapping[str, Kind] = {
         "MODEL",
         "checkpoints_dir=self.name_model, ",
         "Folder that holds the checkpoint's folder, as geneb_jax's checkpoints_dir.",
+        "CHECKPOINTS_DIR",
     ),
     "described": Kind(
         'f"hf:{self.name_model}"',
         "",
         "The checkpoint: a folder as transformers saves it, or ORG/NAME@REVISION.",
+        "CHECKPOINT",
     ),
     "own catalog": Kind(
         "MODEL",
         "catalog=self.name_model, ",
         "Folder of the model's entry, as geneb_jax's catalog.",
+        "CATALOG",
     ),
     "unknown": Kind("", "", "Whatever the model is found by."),
 }
@@ -130,6 +139,7 @@ def extractor(
     options: Mapping[str, Any],
     *,
     display: str,
+    params: int,
     facts: Mapping[str, str],
     version: str,
 ) -> str:
@@ -141,24 +151,30 @@ def extractor(
         kind: A name in `KINDS`.
         options: Further keyword arguments of `geneb_jax.embed`.
         display: The model's name for people.
+        params: Its number of parameters.
         facts: What is known of how it is loaded, tokenized and pooled, by the word for it.
         version: geneb_jax's, whose embeddings were scored.
     """
     how = KINDS[kind]
     lines = [f"{name}: {value}" for name, value in facts.items() if value]
     if how.model:
-        call = f"{how.model}, sequences, {how.options}**OPTIONS"
-        body = f"return geneb_jax.embed({call})"
+        body = f"return geneb_jax.embed({how.model}, sequences, {how.options}**OPTIONS)"
+        used = [("MODEL", model)] if how.model == "MODEL" else []
+        constants = [*used, ("OPTIONS", dict(options))]
     else:
-        body = _UNKNOWN.format(model=model.replace('"', ""))
+        body, constants = _UNKNOWN.format(model=model.replace('"', "")), []
     return _MODULE.format(
         display=_plain(display),
         facts=_plain("\n".join(lines)),
         version=version,
         imports="\nimport geneb_jax\n" if how.model else "",
-        model=json.dumps(model),
-        options=json.dumps(dict(options)),
+        constants="".join(f"{name} = {json.dumps(value)}\n" for name, value in constants),
         name=class_name(model_id),
+        module=module_name(model_id),
+        address=how.address or _plain(model),
+        model_id=model_id,
+        title=_plain(shlex.quote(display)),
+        params=params,
         name_model=how.name_model,
         body=body,
     )

@@ -47,7 +47,7 @@ def pull_request(run: ModelRun, said: Mapping[str, Any]) -> dict[str, bytes]:
     return {
         f"submissions/{name}.json": saved,
         f"harness/extractors/{extractor.module_name(name)}.py": _extractor(
-            run, name, meta["display"], facts
+            run, name, meta, facts
         ).encode(),
         f"model_cards/{name}.md": f"# {name}\n\n{body}".encode(),
         "README.md": model_card.hub_card(front, meta["display"], body).encode(),
@@ -151,7 +151,7 @@ def _facts(run: ModelRun, meta: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _extractor(run: ModelRun, name: str, display: str, facts: Mapping[str, str]) -> str:
+def _extractor(run: ModelRun, name: str, meta: Mapping[str, Any], facts: Mapping[str, str]) -> str:
     config = run.record["config"]
     base = run.model.partition(":")[0]
     listed = base in catalog.entries() or base in catalog.more()
@@ -164,7 +164,8 @@ def _extractor(run: ModelRun, name: str, display: str, facts: Mapping[str, str])
         name,
         extractor.kind_of(run.identity, config, listed=listed, local=_local(run)),
         options,
-        display=display,
+        display=meta["display"],
+        params=meta["params"],
         facts=facts,
         version=run.record["geneb_jax"],
     )

@@ -13,7 +13,14 @@ FACTS = {"Pooling": "mean", "Weights / URL": "", "Quoted": 'three """ and \\ in 
 def made(monkeypatch, kind, model="kmer-3", options=None, model_id="a-model.3b"):
     """Makes the extractor as GENEB's harness does: its module stands in a package with `base`."""
     code = extractor(
-        model, model_id, kind, options or {}, display="A model", facts=FACTS, version="0.1.0"
+        model,
+        model_id,
+        kind,
+        options or {},
+        display='A "model"',
+        params=3,
+        facts=FACTS,
+        version="0.1.0",
     )
     package, base = types.ModuleType("extractors"), types.ModuleType("extractors.base")
     base.BaseEmbeddingExtractor = type("BaseEmbeddingExtractor", (), {})  # pyright: ignore
@@ -55,6 +62,18 @@ def test_embeddings_from_elsewhere_leave_the_code_to_their_author(monkeypatch):
     found = made(monkeypatch, "unknown")
     with pytest.raises(NotImplementedError, match="kmer-3 was scored from embeddings"):
         found.extract_embeddings(["A"])
+
+
+def test_it_says_how_the_harness_runs_it():
+    code = extractor(
+        "m", "m-1", "described", {}, display="A model", params=3, facts={}, version="1"
+    )
+    assert "MODEL = " not in code
+    said = " ".join(code.replace("\\", " ").split())
+    assert (
+        "harness/run_GENEB.py --extractor M1Extractor --module m_1 --name_model CHECKPOINT "
+        "--model_id m-1 --display 'A model' --params 3 --data_dir GENEB_data"
+    ) in said
 
 
 def test_kinds_follow_from_what_run_json_says():
