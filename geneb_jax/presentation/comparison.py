@@ -125,7 +125,7 @@ def _data(first: Side, second: Side) -> Iterator[Difference]:
     both = [first.record.get("benchmark", {}), second.record.get("benchmark", {})]
     if all(both):
         for name, one, other in _unequal(*both):
-            yield Difference("data", name, one, other)
+            yield Difference("data", f"benchmark.{name}", one, other)
     for task in [name for name in first.records if name in second.records]:
         one, other = (side.records[task][:_DIGITS] for side in (first, second))
         if one != other:

@@ -92,7 +92,7 @@ KINDS: Mapping[str, Kind] = {
         "The checkpoint: a folder as transformers saves it, or ORG/NAME@REVISION.",
         "CHECKPOINT",
     ),
-    "own catalog": Kind(
+    "catalog folder": Kind(
         "MODEL",
         "catalog=self.name_model, ",
         "Folder of the model's entry, as geneb_jax's catalog.",
@@ -116,7 +116,7 @@ def kind_of(
     if identity.keys() & {"folder", "function"}:
         return "unknown"
     if "described" in identity and not listed:
-        return "own catalog" if config.get("catalog") else "described"
+        return "catalog folder" if config.get("catalog") else "described"
     return "folder" if local else "catalog"
 
 

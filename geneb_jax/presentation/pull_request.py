@@ -20,6 +20,7 @@ from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.files.json_files import json_bytes
 from geneb_jax.presentation import extractor, model_card
 from geneb_jax.presentation.submission_checks import ModelRun, make_submission
+from geneb_jax.scoring.scores import protocol_rows
 from model_ports import catalog
 
 _ADDRESSED = re.compile("(?:([^=]*)=)?(hf|embeddings):(.*)")  # an item of `config.models`
@@ -112,6 +113,12 @@ def _repo(run: ModelRun) -> str | None:
     return run.entry.source["repo"] if run.entry.source["kind"] == "huggingface" else None
 
 
+def _probed(run: ModelRun) -> dict[str, str]:
+    """Returns preset, dtype, tap and pooling of the representation whose scores are submitted."""
+    row = protocol_rows(run.scores).iloc[0]
+    return {name: str(row[name]) for name in ("preset", "dtype", "tap", "pooling")}
+
+
 def _local(run: ModelRun) -> bool:
     return run.record["cards"][run.model]["url"] == LOCAL_WEIGHTS
 
@@ -122,7 +129,7 @@ def _facts(run: ModelRun, meta: Mapping[str, Any]) -> dict[str, str]:
     described = identity.get("described", {})
     tokenizer = described.get("tokenizer") or (dict(entry.tokenizer) if entry else {})
     preset = identity.get("preset", {})
-    (first, *_) = run.record["representations"][run.model]
+    probed = _probed(run)
     if run.model.startswith("kmer-"):
         k = run.model.removeprefix("kmer-")
         return {
@@ -136,7 +143,7 @@ def _facts(run: ModelRun, meta: Mapping[str, Any]) -> dict[str, str]:
     size = preset.get("window")
     windows = f"; windows of {size} letters every {preset['stride']}, averaged" if size else ""
     kind = ", ".join(f"{name} {value}" for name, value in tokenizer.items())
-    state = "final hidden state" if first["tap"] == "-1" else f"hidden state {first['tap']}"
+    state = "final hidden state" if probed["tap"] == "-1" else f"hidden state {probed['tap']}"
     family = described.get("family") or (entry.family if entry else "")
     label = f" ({entry.labels['architecture']})" if entry else ""
     return {
@@ -145,9 +152,9 @@ def _facts(run: ModelRun, meta: Mapping[str, Any]) -> dict[str, str]:
         "Revision": str(identity.get("revision") or ""),
         "Weights' digest": str(identity.get("weights", "")),
         "Tokenizer / input": f"{kind}{cut}{windows}" if kind else "",
-        "Pooling": f"{preset['pooling']} of the {state}" if preset else "",
+        "Pooling": f"{probed['pooling']} of the {state}" if preset else "",
         "Precision": str(identity.get("dtype", "")),
-        "Preset": "" if first["preset"] == "none" else first["preset"],
+        "Preset": "" if probed["preset"] == "none" else probed["preset"],
     }
 
 
@@ -155,10 +162,9 @@ def _extractor(run: ModelRun, name: str, meta: Mapping[str, Any], facts: Mapping
     config = run.record["config"]
     base = run.model.partition(":")[0]
     listed = base in catalog.entries() or base in catalog.more()
-    (first, *_) = run.record["representations"][run.model]
-    options = {}
-    if first["preset"] != "none":
-        options = {"preset": first["preset"], "dtype": first["dtype"]}
+    probed = _probed(run)
+    ported = probed["preset"] != "none"
+    options = {name: probed[name] for name in ("preset", "dtype")} if ported else {}
     return extractor.extractor(
         run.model,
         name,
@@ -180,7 +186,7 @@ def _provenance(run: ModelRun, name: str, submission_digest: str) -> dict[str, A
         "model": run.model,
         "model_id": name,
         "identity": dict(run.identity),
-        "representation": record["representations"][run.model],
+        "representation": _probed(run),
         "config": {"models": address_of(run), **settings},
         "geneb_jax": record["geneb_jax"],
         "packages": record["packages"],

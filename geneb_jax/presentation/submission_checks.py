@@ -68,7 +68,7 @@ class ModelRun:
 
     @property
     def has_weights(self) -> bool:
-        """Whether the model has contents of its own, as k-mer frequencies have not."""
+        """Whether there are weights, or stored contents: k-mer frequencies have none."""
         return not _CONTENTS.isdisjoint(self.identity)
 
     @property
@@ -101,9 +101,9 @@ def read_model_run(workdir: Path, model: str) -> ModelRun:
             )
         hint = nearest(model, evaluated, f"geneb-jax workdir {workdir}")
         raise ValueError(f"{workdir} holds no scores of '{model}'{hint}")
-    own = represented(scores, {model: record["representations"][model]})
+    rows = represented(scores, {model: record["representations"][model]})
     cells = [cell for cell in look_through(workdir / "cells", {}, {}) if cell.model == model]
-    return ModelRun(workdir, model, record, own, cells)
+    return ModelRun(workdir, model, record, rows, cells)
 
 
 def changed_tasks(run: ModelRun) -> dict[str, str]:

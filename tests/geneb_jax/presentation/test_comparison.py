@@ -87,7 +87,7 @@ def test_causes_are_named(run, tmp_path):
                   benchmark={**record["benchmark"], "data": "abc"})  # fmt: skip
     found = differences(run, other)
     assert [(d.kind, d.what, d.second) for d in found] == [
-        ("data", "data", "abc"),
+        ("data", "benchmark.data", "abc"),
         *[("data", "records", f"changed {task.id}"[:16]) for task in TASKS],
         ("data", "fingerprint of train", "0" * 16),
         ("weights", "numerics", "2"),

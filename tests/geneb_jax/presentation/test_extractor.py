@@ -46,7 +46,7 @@ def test_it_gives_what_geneb_jax_embeds(monkeypatch):
         ("catalog", "m", {}),
         ("folder", "m", {"checkpoints_dir": "org/name"}),
         ("described", "hf:org/name", {}),
-        ("own catalog", "m", {"catalog": "org/name"}),
+        ("catalog folder", "m", {"catalog": "org/name"}),
     ],
 )
 def test_every_kind_is_found_by_its_address(monkeypatch, kind, model, options):
@@ -82,7 +82,7 @@ def test_kinds_follow_from_what_run_json_says():
     assert kind_of(port, {}, listed=True, local=True) == "folder"
     described = port | {"described": {"family": "bert"}}
     assert kind_of(described, {"catalog": ""}, listed=False, local=False) == "described"
-    assert kind_of(described, {"catalog": "mine"}, listed=False, local=False) == "own catalog"
+    assert kind_of(described, {"catalog": "mine"}, listed=False, local=False) == "catalog folder"
     assert kind_of(described, {}, listed=True, local=False) == "catalog"
     for key in ("folder", "function"):
         assert kind_of({"model": "m", key: {}}, {}, listed=False, local=False) == "unknown"

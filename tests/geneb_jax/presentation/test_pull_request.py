@@ -1,9 +1,10 @@
 import hashlib
 import json
 
+import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
-from run_folders import KMER_CARD, PORT, scores_of, write_run
+from run_folders import KMER_CARD, PORT, change_record, scores_of, write_run
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.pull_request import address_of, pull_request, write_folder
@@ -72,6 +73,16 @@ def test_a_checkpoint_of_ones_own_is_described_by_its_files(tmp_path):
     command = "geneb-jax run --config=full --config.models=mine=hf:FOLDER --config.dtype=float32"
     assert f"    {command}" in text.splitlines()
     assert not any(b"/home/me" in content for content in files.values())
+
+
+def test_of_several_hidden_states_the_presets_is_described(tmp_path):
+    views = [PORT | {"tap": "0"}, PORT]
+    rows = [scores_of("mine", view, tasks=GENEB.tasks[:1]) for view in views]
+    write_run(tmp_path, pd.concat(rows, ignore_index=True), identity=HF, columns=views[0])
+    change_record(tmp_path, representations={"mine": views})
+    files = pull_request(read_model_run(tmp_path, "mine"), HF_SAID)
+    assert json.loads(files["provenance.json"])["representation"] == PORT
+    assert b"**Pooling:** mean of the final hidden state" in files["model_cards/kmer-4.md"]
 
 
 @pytest.mark.parametrize(
