@@ -104,8 +104,12 @@ def compare(first: Side, second: Side, tolerance: float = 0.0) -> list[Differenc
 
 
 def as_table(differences: list[Difference]) -> pd.DataFrame:
-    """Returns differences as a table with the columns `COLUMNS`, one row each."""
-    return pd.DataFrame(differences, columns=list(Difference._fields))[list(COLUMNS)]
+    """Returns differences as a table with the columns `COLUMNS`, one row each.
+
+    The column `difference` is float64, missing where there is none.
+    """
+    table = pd.DataFrame(differences, columns=list(Difference._fields))[list(COLUMNS)]
+    return table.astype({"difference": float})
 
 
 def _unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

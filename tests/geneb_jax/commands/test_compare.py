@@ -19,6 +19,10 @@ def test_it_ends_with_0_where_runs_are_equal_and_with_1_where_not(tmp_path, comm
     table = pd.read_csv(tmp_path / "new" / "d.csv")
     assert len(table) == 15 and table["difference"].round(9).eq(0.25).all()
     assert command(*words, "--tolerance", "0.3").returncode == 0
+    write_run(tmp_path / "c", scores, solver="converged")
+    done = command("compare", tmp_path / "a", tmp_path / "c")
+    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "they differ: 1 config"
+    assert "converged" in done.stdout and not {"None", "nan"} & set(done.stdout.split())
 
 
 def test_wrong_calls_are_answered_in_a_line(tmp_path, command):
