@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from etils import epath
 
-from geneb_jax.config import ConfigError, Settings
+from geneb_jax.config import OF_A_HOST, ConfigError, Settings
 from geneb_jax.devices.meeting import First, Peer
 from geneb_jax.embedding.store import check_folder
 from geneb_jax.files.atomic import temporary_name
@@ -17,10 +17,6 @@ from geneb_jax.files.folders import unless_empty
 from geneb_jax.tasks.task import Task, content_digest
 
 _SEEN_WITHIN = 30.0  # seconds, after which a shared disk shows a new file to other hosts
-# Fields of which each process may have its own: they say where things are on its host.
-_OF_A_HOST = (
-    "processes", "tasks_dir", "checkpoints_dir", "catalog", "embeddings_dir", "programs_dir",
-)  # fmt: skip
 _COMPUTING = ("geneb-jax", "jax", "jaxlib", "numpy", "scipy")  # packages that results depend on
 _DIGITS = 16  # of a digest, which people are to compare
 _FOLDER, _SHARED = "the folder of embeddings (the workdir's, or config.embeddings_dir)", "shared"
@@ -36,7 +32,7 @@ def facts(settings: Settings, tasks: Sequence[Task]) -> dict[str, str]:
     values = {name: value for group in groups for name, value in vars(group).items()}
     return {
         **{f"package {name}": importlib.metadata.version(name) for name in _COMPUTING},
-        **{f"config.{name}": str(values[name]) for name in values if name not in _OF_A_HOST},
+        **{f"config.{name}": str(values[name]) for name in values if name not in OF_A_HOST},
         **{
             f"the content of task '{task.info.id}'": content_digest(task)[:_DIGITS]
             for task in tasks

@@ -11,7 +11,7 @@ from rich.console import Console
 from geneb_jax.audit.copies import task_keys
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.config import ConfigError, Settings
-from geneb_jax.embedding.source import LOCAL_WEIGHTS
+from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.auditing import print_audit, print_hidden, write_audit
 from geneb_jax.presentation.figures.heatmap import save_heatmap

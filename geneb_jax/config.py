@@ -366,6 +366,14 @@ _GROUPS: Mapping[str, Any] = {
 }
 
 
+# Fields that say where things are on a host: processes of a run may have their own, and results do
+# not depend on them.
+OF_A_HOST = (
+    "processes", "tasks_dir", "checkpoints_dir", "catalog", "embeddings_dir", "programs_dir",
+)  # fmt: skip
+_OF_SCORES = ("data", "embedding", "probes")  # groups that scores depend on
+
+
 class Field(NamedTuple):
     """A field of the config.
 
@@ -389,6 +397,17 @@ def fields() -> Iterator[Field]:
     for group, kind in _GROUPS.items():
         for field in dataclasses.fields(kind):
             yield Field(group, field.name, **field.metadata)
+
+
+def fields_of_scores() -> Iterator[Field]:
+    """Yields the fields that a model's scores on a task depend on.
+
+    Which models and tasks a run has, and where their files are, is left out.
+    """
+    for field in fields():
+        named = (*OF_A_HOST, "models", "tasks", "fail_fast")
+        if field.group in _OF_SCORES and field.name not in named:
+            yield field
 
 
 def default_config() -> ml_collections.ConfigDict:

@@ -13,8 +13,9 @@ from geneb_jax.scoring.scores import COLUMNS
 WORKDIR: Mapping[str, str] = {
     "scores.csv": "Every score, one row a head; see above.",
     "run.json": "What the scores depend on: config, versions, devices, engines, identities of "
-    "models, fingerprints of tasks, what models do not see of their records, failures, speeds, "
-    "times, the peaks of memory by stage, and of several processes the others.",
+    "models, what a submission says of them, fingerprints of tasks, what models do not see of "
+    "their records, failures, speeds, times, the peaks of memory by stage, and of several "
+    "processes the others.",
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model, its number of models, stage, done of total units, what is compiling, elapsed "
     "seconds of the run, remaining ones of the run and of the stage (null: not known), failures, "
@@ -27,6 +28,10 @@ WORKDIR: Mapping[str, str] = {
     "audit/TASK.json": "The audit of a task, and which test records are copies, twins and near "
     "copies (rows from 0).",
     "submissions/MODEL.json": "The scores that follow GENEB's protocol, in its submission format.",
+    "scores.parquet, predictions.parquet": "With `geneb-jax export`: scores.csv, and every head's "
+    "predictions by test row, as Parquet.",
+    "model-index/MODEL.yaml": "With `geneb-jax export --model-index`: the scores for the front "
+    "matter of a model card on the Hugging Face hub.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run, its intervals, pairs, choices "
     "and the paper's statements; very long ones as .csv alone.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",

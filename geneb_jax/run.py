@@ -23,8 +23,9 @@ from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import Process, join
 from geneb_jax.devices.programs import keep_programs
+from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.source import LOCAL_WEIGHTS, Refusal, Representation, Source
+from geneb_jax.embedding.source import Refusal, Representation, Source
 from geneb_jax.embedding.store import check_folder, folder_of_stores
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.failures import Failure, Failures, file_only, reason
@@ -395,6 +396,11 @@ def _provenance(
         "engines": {each.kind: engine_of(each) for each in probes_of(probes)},
         "models": {
             name: _identity(many, evaluation.cards[name])
+            for name, many in evaluation.representations.items()
+        },
+        "cards": evaluation.cards,
+        "representations": {
+            name: [each.columns for each in many]
             for name, many in evaluation.representations.items()
         },
         "tasks": {

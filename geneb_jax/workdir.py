@@ -47,7 +47,7 @@ class ModelFiles:
         name: The model's name; where no score names it, that of its folder.
         cells: The files of its scores.
         stores: Its embeddings.
-        others: Predictions, profile and submission.
+        others: Predictions, profile, submission and model-index.
         weights: What tells the weights of its scores from others; None: it has no scores.
     """
 
@@ -134,6 +134,7 @@ def _outputs(workdir: Path, folder: str) -> Iterator[Path]:
         workdir / "predictions" / folder,
         workdir / "profile" / folder,
         workdir / "submissions" / f"{folder}.json",
+        workdir / "model-index" / f"{folder}.yaml",
     ):
         if path.exists():
             yield path

@@ -21,6 +21,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "embed": ("geneb_jax.commands.embed", "embed the sequences of a file"),
     "tables": ("geneb_jax.commands.tables", "tables, figures and report of scores that are there"),
     "choices": ("geneb_jax.commands.choices", "how much layers, solvers, C, ... move the ranks"),
+    "submission": (
+        "geneb_jax.commands.submission",
+        "check a model's scores by GENEB's rules, and write a pull request of them",
+    ),
+    "compare": ("geneb_jax.commands.compare", "say what differs between two runs"),
+    "export": ("geneb_jax.commands.export", "scores as Parquet, and as results of a model card"),
     "workdir": ("geneb_jax.commands.workdir", "list what a workdir holds, and clean it"),
     "doctor": ("geneb_jax.commands.doctor", "say what of this machine will not work"),
     "models": ("model_ports.commands", "list, fetch, convert and verify models"),

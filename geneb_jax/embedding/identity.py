@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+LOCAL_WEIGHTS = "local weights"  # the url of a model whose weights may not be the authors'
 _WEIGHTS = ("model", "revision", "weights", "numerics", "folder", "function", "described")
 
 

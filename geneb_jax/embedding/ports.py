@@ -38,9 +38,9 @@ from geneb_jax.embedding.engine import (
     keys_in_order,
     open_engine,
 )
+from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.kmers import MAX_K
 from geneb_jax.embedding.source import (
-    LOCAL_WEIGHTS,
     Advance,
     Cost,
     Prepared,

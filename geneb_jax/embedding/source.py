@@ -37,9 +37,6 @@ class Refusal(NamedTuple):
         return f"task '{self.task}': {self.reason}" if self.task else self.reason
 
 
-LOCAL_WEIGHTS = "local weights"  # the url of a model whose weights may not be the authors'
-
-
 @dataclass(frozen=True)
 class Representation:
     """One view of a model whose features are probed.

@@ -10,7 +10,12 @@ from geneb_jax.files.texts import FileError, read_text
 
 def write_json(path: Path, content: object) -> None:
     """Writes a JSON file in the order of its keys."""
-    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(path, json_bytes(content))
+
+
+def json_bytes(content: object) -> bytes:
+    """Returns what `write_json` writes."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_json(path: Path) -> Any:

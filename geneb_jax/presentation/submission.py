@@ -125,7 +125,7 @@ def read_submissions(folder: Path) -> pd.DataFrame:
         except FileError as error:
             problems.append(f"{path.name}{str(error).removeprefix(str(path))}")
             continue
-        found = list(_problems(content))
+        found = list(format_problems(content))
         problems += [f"{path.name}: {problem}" for problem in found[:_MOST_PROBLEMS]]
         if len(found) > _MOST_PROBLEMS:
             problems.append(f"{path.name}: ... and {len(found) - _MOST_PROBLEMS} more problems")
@@ -151,8 +151,8 @@ def read_submissions(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).assign(**missing)
 
 
-def _problems(content: Any) -> Iterator[str]:
-    """What keeps a parsed file from being a submission."""
+def format_problems(content: Any) -> Iterator[str]:
+    """Yields what keeps a parsed file from being a submission, a line each."""
     if not isinstance(content, dict):
         yield "not a JSON object"
         return

@@ -12,7 +12,8 @@ from score_rows import table
 from geneb_jax import closing
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import DataSettings, OutputSettings, Settings
-from geneb_jax.embedding.source import LOCAL_WEIGHTS, Representation, unpublished_card
+from geneb_jax.embedding.identity import LOCAL_WEIGHTS
+from geneb_jax.embedding.source import Representation, unpublished_card
 from geneb_jax.scoring.evaluation import Evaluation
 
 MODEL, TASK = "GENERator-eukaryote-1.2b-base", GENEB.tasks[0].id

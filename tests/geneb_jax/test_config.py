@@ -2,7 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from geneb_jax.config import ConfigError, Settings, default_config, fields, parse_config
+from geneb_jax.config import (
+    OF_A_HOST,
+    ConfigError,
+    Settings,
+    default_config,
+    fields,
+    fields_of_scores,
+    parse_config,
+)
 
 
 def parsed(**fields):
@@ -21,6 +29,13 @@ def test_defaults_are_genebs_protocol():
     assert settings.data.models == ("all",)
     assert settings.data.tasks_dir is None
     assert settings == Settings()
+
+
+def test_fields_of_scores_leave_out_where_things_are_and_what_is_shown():
+    names = {field.name for field in fields_of_scores()}
+    assert {"preset", "dtype", "window", "letters", "max_train", "solver", "C", "seeds"} <= names
+    assert not names & {*OF_A_HOST, "models", "tasks", "mesh", "report", "submission_name"}
+    assert set(OF_A_HOST) <= {field.name for field in fields()}
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ for words in (
     "--help", "run --help", "tasks --help", "embed --help", "tables --help", "doctor --help",
     "choices --help",
     "workdir --help", "models --help",
+    "workdir --help", "submission --help", "compare --help", "export --help", "models --help",
     "models list", "tasks",
 ):
     try:

@@ -1,0 +1,52 @@
+"""`geneb-jax export WORKDIR`: scores as Parquet, and as results of a model card."""
+
+from collections.abc import Sequence
+
+from geneb_jax.config_checks import local_path
+from model_ports.exits import DONE, Parser
+
+
+def main(words: Sequence[str]) -> int:
+    """Writes what is asked for beside scores.csv, or into another folder."""
+    parser = Parser(prog="geneb-jax export", description=__doc__)
+    parser.add_argument("workdir", type=local_path, help="a run's workdir")
+    parser.add_argument("--out", type=local_path, help="folder to write (default: the workdir)")
+    parser.add_argument(
+        "--predictions",
+        action="store_true",
+        help="predictions.parquet too, of a run with --config.save_predictions",
+    )
+    parser.add_argument(
+        "--model-index",
+        action="store_true",
+        help="model-index/MODEL.yaml too: scores for the front matter of a model card on the hub",
+    )
+    arguments = parser.parse_args(words)
+
+    from geneb_jax.files.atomic import write_whole
+    from geneb_jax.files.names import file_name
+    from geneb_jax.presentation.model_card import model_index
+    from geneb_jax.presentation.parquet import (
+        by_file_name,
+        write_predictions_parquet,
+        write_scores_parquet,
+    )
+    from geneb_jax.scoring.scores import read_scores
+
+    workdir, out = arguments.workdir, arguments.out or arguments.workdir
+    scores = read_scores(workdir / "scores.csv")
+    write_scores_parquet(scores, out / "scores.parquet")
+    print(f"{out / 'scores.parquet'}: {len(scores)} rows")
+    if arguments.predictions:
+        models, tasks = (by_file_name(scores[column].unique()) for column in ("model", "task"))
+        rows = write_predictions_parquet(workdir, models, tasks, out / "predictions.parquet")
+        print(f"{out / 'predictions.parquet'}: {rows} rows")
+    if arguments.model_index:
+        for model, rows in scores.groupby("model", sort=False):
+            if text := model_index(str(model), rows):
+                path = out / "model-index" / f"{file_name(str(model))}.yaml"
+                write_whole(path, text.encode())
+                print(path)
+            else:
+                print(f"{model}: no row of GENEB's tasks and protocol, so no model-index")
+    return DONE

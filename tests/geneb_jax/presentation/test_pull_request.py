@@ -1,0 +1,123 @@
+import hashlib
+import json
+
+import pandas as pd
+import pytest
+from huggingface_hub import ModelCard
+from run_folders import KMER_CARD, PORT, change_record, scores_of, write_run
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.pull_request import address_of, pull_request, write_folder
+from geneb_jax.presentation.submission import write_submission
+from geneb_jax.presentation.submission_checks import problems, read_model_run
+
+SAID = {"submitted_by": "A. Person"}
+HF = {
+    "model": "mine", "revision": None, "weights": "sha256:abc", "dtype": "float32", "tap": -1,
+    "preset": {"max_tokens": 512, "pooling": "mean"}, "numerics": 1,
+    "described": {"family": "bert", "tokenizer": {"kind": "auto"}, "unstated": {}},
+}  # fmt: skip
+HF_SAID = {**SAID, "url": "https://example.org/mine", "training_data": "maize", "params": 5}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return read_model_run(write_run(tmp_path_factory.mktemp("box") / "run"), "kmer-4")
+
+
+def test_it_holds_what_genebs_repository_asks_for(run):
+    files = pull_request(run, SAID)
+    assert list(files) == [
+        "submissions/kmer-4.json", "harness/extractors/kmer_4.py", "model_cards/kmer-4.md",
+        "README.md", "provenance.json",
+    ]  # fmt: skip
+    compile(files["harness/extractors/kmer_4.py"], "kmer_4.py", "exec")
+    assert files["model_cards/kmer-4.md"].startswith(b"# kmer-4\n\n- **Display name:** kmer-4\n")
+    assert len(ModelCard(files["README.md"].decode()).data.eval_results or []) == 3 + 100 * 3 * 3
+    assert files == pull_request(run, SAID)
+
+
+def test_the_submission_has_the_bytes_of_the_runs(run, tmp_path):
+    path = write_submission("kmer-4", KMER_CARD, run.scores, tmp_path)
+    assert path is not None
+    assert pull_request(run, {})["submissions/kmer-4.json"] == path.read_bytes()
+
+
+def test_provenance_says_what_scores_depend_on_and_no_path(run):
+    files = pull_request(run, SAID)
+    found = json.loads(files["provenance.json"])
+    digest = hashlib.sha256(files["submissions/kmer-4.json"]).hexdigest()
+    assert found["submission_sha256"] == digest
+    assert found["identity"] == {"model": "kmer-4", "numerics": 1}
+    assert found["benchmark"]["revision"] == GENEB.dataset_revision
+    assert found["tasks"][GENEB.tasks[0].id]["train"] == {"rows": 8, "sha256": "f" * 64}
+    assert len(found["tasks"]) == 100
+    assert "tasks_dir" not in found["config"] and found["config"]["solver"] == "geneb"
+
+
+def test_a_checkpoint_of_ones_own_is_described_by_its_files(tmp_path):
+    card = {"model_id": "mine", "display": "mine", "params": 0, "url": "",
+            "training_data": "not stated"}  # fmt: skip
+    write_run(tmp_path / "run", scores_of("mine", PORT), identity=HF, card=card, columns=PORT,
+              models="kmer-4,mine=hf:/home/me/ckpt", letters="as-is", dtype="float32")  # fmt: skip
+    run = read_model_run(tmp_path / "run", "mine")
+    assert problems(run, HF_SAID) == []
+    files = pull_request(run, HF_SAID)
+    code = files["harness/extractors/mine.py"].decode()
+    assert 'geneb_jax.embed(f"hf:{self.name_model}", sequences, **OPTIONS)' in code
+    text = files["model_cards/mine.md"].decode()
+    for line in ("- **Architecture:** bert", "- **Weights' digest:** sha256:abc",
+                 "- **Pooling:** mean of the final hidden state",
+                 "- **Tokenizer / input:** kind auto; at most 512 tokens"):  # fmt: skip
+        assert line in text.splitlines(), line
+    command = "geneb-jax run --config=full --config.models=mine=hf:FOLDER --config.dtype=float32"
+    assert f"    {command}" in text.splitlines()
+    assert not any(b"/home/me" in content for content in files.values())
+
+
+def test_of_several_hidden_states_the_presets_is_described(tmp_path):
+    views = [PORT | {"tap": "0"}, PORT]
+    rows = [scores_of("mine", view, tasks=GENEB.tasks[:1]) for view in views]
+    write_run(tmp_path, pd.concat(rows, ignore_index=True), identity=HF, columns=views[0])
+    change_record(tmp_path, representations={"mine": views})
+    files = pull_request(read_model_run(tmp_path, "mine"), HF_SAID)
+    assert json.loads(files["provenance.json"])["representation"] == PORT
+    assert b"**Pooling:** mean of the final hidden state" in files["model_cards/kmer-4.md"]
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "address"),
+    [
+        ("kmer-4", "kmer-4", "kmer-4"),
+        ("a=hf:/x/y,b=hf:/x/z", "b", "b=hf:FOLDER"),
+        ("hf:org/name@abc", "name", "name=hf:org/name@abc"),
+        ("hf:/x/y", "y", "y=hf:FOLDER"),
+        ("embeddings:/x/e", "embeddings:/x/e", "e=embeddings:FOLDER"),
+        ("all", "GROVER", "GROVER"),
+    ],
+)
+def test_addresses_lose_the_paths_of_a_host(run, tmp_path, models, model, address):
+    record = {**run.record, "config": {**run.record["config"], "models": models}}
+    assert address_of(type(run)(tmp_path, model, record, run.scores, [])) == address
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    files = {"a/b.json": b"{}", "c.md": b"c"}
+    write_folder(tmp_path / "new" / "out", files)
+    out = tmp_path / "new" / "out"
+    assert {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*.*")} == files
+    with pytest.raises(ValueError, match="is there already; name a new folder"):
+        write_folder(out, files)
+    (tmp_path / "empty").mkdir()
+    write_folder(tmp_path / "empty", files)
+    bad = {"a": b"1", "a/b": b"2"}  # a file where a folder has to be
+    with pytest.raises(OSError, match="a"):
+        write_folder(tmp_path / "never", bad)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "new"]
+
+
+def test_no_row_of_the_protocol_makes_no_pull_request(tmp_path):
+    write_run(tmp_path, scores_of("kmer-4", tasks=GENEB.tasks[:1], solver="converged"))
+    run = read_model_run(tmp_path, "kmer-4")
+    with pytest.raises(ValueError, match=r"no row of scores.csv follows GENEB's protocol"):
+        pull_request(run, SAID)
