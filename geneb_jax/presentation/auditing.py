@@ -12,6 +12,7 @@ from rich.table import Table
 
 from geneb_jax.audit.copies import TaskKeys, copies_across
 from geneb_jax.audit.findings import TaskAudit, audit_row, rule_rows
+from geneb_jax.benchmark import GENEB
 from geneb_jax.config import AuditSettings
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.cleaning import clean_tables
@@ -50,7 +51,11 @@ def audit_tables(
         settings: From where on a task is leaky.
     """
     there = set(scores["task"])
-    audits = [audit for audit in audits if audit.task in there]
+    order = {task.id: number for number, task in enumerate(GENEB.tasks)}
+    audits = sorted(
+        (audit for audit in audits if audit.task in there),
+        key=lambda audit: (order.get(audit.task, len(order)), audit.task),
+    )
     if not audits:
         return {}
     return {

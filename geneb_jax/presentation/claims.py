@@ -144,7 +144,7 @@ def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:
     together = pd.concat([table.loc[models] for table in tables.values()], keys=list(tables))
     together = together.dropna(axis=1)
     order = {task.id: i for i, task in enumerate(GENEB.tasks)}
-    tasks = sorted(together.columns, key=lambda task: order[task])
+    tasks = sorted(together.columns, key=lambda task: (order.get(task, len(order)), task))
     known = rows.drop_duplicates("task").set_index("task")["category"]
     categories = known.loc[tasks].tolist()
     scores = {name: together.loc[name, tasks].to_numpy(float) for name in tables}

@@ -83,7 +83,11 @@ def compare(folder, layout):
         "needed": needed[1] / needed[0],
         "held": held / sum(leaf.size for leaf in leaves),
         "exchanges": sorted(
-            {kind for program in many._programs.values() for kind in exchanges(program.call)}
+            {
+                kind
+                for program in many._programs.values()
+                for kind in exchanges(program.result().call)
+            }
         ),
     }
 

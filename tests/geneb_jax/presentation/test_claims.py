@@ -98,3 +98,9 @@ def test_an_audit_is_read(tmp_path):
     path.write_text("task,verdict\nNT H33,leaky\n")
     with pytest.raises(ValueError, match="'NT H33' is no task of the benchmark"):
         read_leaky(path)
+
+
+def test_names_of_tasks_outside_the_benchmark_change_no_number(published):
+    own = published_results().assign(task=lambda table: "mine_" + table["task"])
+    table = claims_table(own, model_labels(), None).set_index("statement")
+    np.testing.assert_allclose(table["ours"], published["ours"], rtol=1e-9)

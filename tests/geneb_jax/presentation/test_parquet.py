@@ -10,7 +10,7 @@ from geneb_jax.presentation.parquet import (
     write_predictions_parquet,
     write_scores_parquet,
 )
-from geneb_jax.scoring.scores import COLUMNS, complete, read_scores, write_scores
+from geneb_jax.scoring.scores import COLUMNS, OPTIONAL, complete, read_scores, write_scores
 
 parquet = pytest.importorskip("pyarrow.parquet")
 HEADS = {
@@ -33,9 +33,9 @@ def test_scores_have_the_columns_and_values_of_the_csv(tmp_path):
     read = read_scores(tmp_path / "scores.csv")
     write_scores_parquet(read, tmp_path / "a.parquet")
     found = parquet.read_table(tmp_path / "a.parquet")
-    assert found.column_names == list(COLUMNS)
+    assert found.column_names == [name for name in COLUMNS if name not in OPTIONAL]
     assert found["AUROC"].null_count == 1
-    frame = found.to_pandas().astype(dict.fromkeys(COLUMNS, object))
+    frame = found.to_pandas().astype(dict.fromkeys(found.column_names, object))
     pd.testing.assert_frame_equal(frame, read.astype(object), check_dtype=False)
     kinds = {str(found.schema.field(name).type) for name in ("seed", "C", "converged")}
     assert kinds == {"int64", "double", "bool"}

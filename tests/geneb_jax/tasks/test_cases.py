@@ -3,7 +3,7 @@
 import pytest
 from shared_data import need
 
-from geneb_jax.tasks.description import describe
+from geneb_jax.audit.copies import describe_copies
 from geneb_jax.tasks.reading import find_tasks, read_task
 from geneb_jax.tasks.sequences import read_sequences
 from geneb_jax.tasks.task import TaskError
@@ -41,7 +41,7 @@ def test_task_is_refused(name, words):
 
 
 def test_conflicting_labels_are_counted():
-    row = describe(read(need("cases", "conflicting_labels")))
+    row = describe_copies(read(need("cases", "conflicting_labels")))
     assert row["conflicting in train"] == 1
     assert row["conflicting in test"] == 0
     assert row["conflicting in train and test"] == 1
