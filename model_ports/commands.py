@@ -128,7 +128,12 @@ def verify_folders(arguments: argparse.Namespace) -> int:
     if arguments.real:
         return _verify_real(arguments.real, arguments.source)
     failed = False
-    for folder in arguments.folders:
+    # What a shell makes of FOLDER/* may hold a file of notes beside the folders.
+    notes = [path for path in arguments.folders if path.is_file()]
+    folders = [path for path in arguments.folders if path not in notes] or notes
+    for path in notes if folders is not notes else ():
+        print(f"{path}: skipped, it is no folder", flush=True)
+    for folder in folders:
         try:
             verdict = verify(folder)
         except (ValueError, FileNotFoundError) as error:

@@ -9,6 +9,7 @@ import pytest
 from golden_ports import GOLDEN
 
 from model_ports import commands
+from model_ports.exits import DONE, FAILED
 
 NAME = "nucleotide-transformer-v2-50m-3mer-multi-species"
 
@@ -80,6 +81,17 @@ def test_verify_fails_where_anything_differs(run, fixture, change, words):
     done = run("verify", fixture)
     assert done.returncode == 1
     assert words in done.stdout
+
+
+def test_verify_skips_files_beside_folders(run, fixture, tmp_path):
+    notes = tmp_path / "README.md"
+    notes.write_text("notes")
+    done = run("verify", str(notes), str(fixture))
+    assert done.returncode == DONE
+    assert f"{notes}: skipped, it is no folder" in done.stdout
+    done = run("verify", str(notes))
+    assert done.returncode == FAILED
+    assert "no fixture" in done.stdout
 
 
 def test_verify_fails_where_a_full_size_tensor_has_no_place(run, fixture):
