@@ -60,6 +60,7 @@ WIDTH = 2000  # of the given embeddings: their files are large enough for the ca
 WORDS = (
     "run",
     "--config=quickstart",
+    "--config.audit=True",
     "--workdir=work",
     f"--config.models={','.join(MODELS)}",
     "--config.tasks=all",

@@ -8,12 +8,14 @@ const FIELDS = {
     text: true,
     short: true,
     value: (row) => row.interval && between(row.interval),
+    title: "95 % interval of the macro score, had other tasks of each category been chosen",
   },
   rankInterval: {
     name: "rank, 95 %",
     text: true,
     short: true,
     value: (row) => row.rankInterval && between(row.rankInterval, 0),
+    title: "95 % interval of the rank, had other tasks of each category been chosen",
   },
   group: {
     name: "group",
