@@ -35,6 +35,8 @@ from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.tasks.task import Task
 
+_MOST_NAMED = 3  # models in one line
+
 
 def close_run(
     settings: Settings,
@@ -100,6 +102,8 @@ def close_run(
     print_failures(failures, console)
     print_problems(provenance.get("processes", ()), console)
     print_guide(shown, workdir, console)
+    if tables:
+        console.print(f"report: {workdir / 'report' / 'index.html'}", highlight=False)
     console.print(f"results: {workdir}")
 
 
@@ -143,15 +147,18 @@ def _submit(
             evaluation.prepared[0],
         )
         scores = scores[~scores["task"].isin(evaluation.prepared)]
-    written = False
-    for name, card in evaluation.cards.items():
-        if write_submission(name, {**card, **claims(settings.output)}, scores, workdir):
-            written = True
-        else:
-            logging.info(
-                "%s: no submission, which takes GENEB's tasks, protocol and all seeds", name
-            )
-    if written and settings.data.tasks_dir:
+    written = {
+        name: write_submission(name, {**card, **claims(settings.output)}, scores, workdir)
+        for name, card in evaluation.cards.items()
+    }
+    if without := [name for name, path in written.items() if not path]:
+        named = ", ".join(without[:_MOST_NAMED])
+        more = len(without) - _MOST_NAMED
+        logging.info(
+            "no submission of %s%s: that takes GENEB's tasks, protocol and all seeds",
+            *(named, f" and {more} more" if more > 0 else ""),
+        )
+    if any(written.values()) and settings.data.tasks_dir:
         logging.warning(
             "submissions are of the task files in %s; whether these are GENEB's is not known",
             settings.data.tasks_dir,

@@ -101,6 +101,8 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
                 f"right, and by what is said elsewhere its MCC is {best.lowest_MCC:.2f} to "
                 f"{best.highest_MCC:.2f}"
             )
+    if not reasons and median is None:
+        reasons.append("no published scores of the task say what a rule would have to reach")
     return Verdict(word, reasons)
 
 

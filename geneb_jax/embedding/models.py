@@ -41,6 +41,16 @@ SOURCES: Sequence[str] = (
 _GROUPS: Mapping[str, Callable[[], Iterable[str]]] = {"all": catalog.entries, "more": catalog.more}
 
 
+def _named_in_list(name: str, settings: Settings) -> str:
+    """Returns what to write for NAME:random where NAME=SPEC stands in the list; empty: nothing."""
+    base, _, variant = name.partition(":")
+    given = [each for each in settings.data.models if each.startswith(f"{base}=")]
+    if not variant or not given:
+        return ""
+    spec = given[0].partition("=")[2]
+    return f"'{name}': '{base}' is a name that this list gives; write {base}-{variant}={spec}:{variant}"
+
+
 def find_sources(
     settings: Settings, given: Mapping[str, Source] = MappingProxyType({})
 ) -> tuple[list[Source], list[str]]:
@@ -63,7 +73,7 @@ def find_sources(
             try:
                 source = given.get(wanted) or find_source(wanted, settings)
             except ValueError as error:
-                problems.append(f"config.models: {error}")
+                problems.append(f"config.models: {_named_in_list(wanted, settings) or error}")
                 continue
             controls = (source.control(seed) for seed in range(settings.data.controls))
             wanted_of = [

@@ -127,6 +127,14 @@ def print_audit(table: pd.DataFrame, console: Console) -> None:
         console.print(f"  ... and {len(lines) - _MOST_LINES} more leaky tasks")
 
 
+_HIDDEN_WORDS = {
+    "clean_leaderboard": "macro MCC over all and over clean test records of the tasks that have "
+    "enough clean ones, with the 95 % interval over other clean records",
+    "lift": "MCC beyond the best floor of each task",
+    "strand": "share of predictions that change under reverse complement",
+}
+
+
 def print_hidden(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
     """Prints what clean scores, floors and the other strand say of each model, where they are.
 
@@ -142,6 +150,7 @@ def print_hidden(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
             ("low", "from"),
             ("high", "to"),
             ("clean rank", "clean\nrank"),
+            ("tasks", "tasks"),
         ),
         "lift": (("macro lift", "lift over\nbest floor"),),
         "strand": (("macro", "changed by\nother strand"),),
@@ -157,9 +166,7 @@ def print_hidden(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
     shown = Table(
         box=None,
         title=f"what scores hide ({regime})",
-        caption="macro MCC over all and over clean test records of the same tasks, with the 95 % "
-        "interval over other clean records; MCC beyond the best floor of each task; share of "
-        "predictions that change under reverse complement",
+        caption="; ".join(_HIDDEN_WORDS[name] for name in there),
     )
     shown.add_column("model", overflow="fold", min_width=16)
     wanted = [(name, *each) for name in rows for each in columns[name]]

@@ -24,6 +24,14 @@ AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
             *("best_rule_MCC", "published_median", "verdict", "reasons"),
         ),
     ),
+    "intervals_macro": (
+        "How sure the macro scores and ranks are: 95 % intervals had other test records, few-shot "
+        "rows or tasks been drawn; models that share a letter cannot be told apart.",
+        (
+            *("question", "regime", "model", "macro", "low", "high", "rank", "rank low"),
+            *("rank high", "group", "tasks"),
+        ),
+    ),
     "clean_leaderboard": (
         "Macro MCC over all and over clean test records of the same tasks, with 95 % intervals "
         "over other clean records.",

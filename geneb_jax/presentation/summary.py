@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from geneb_jax.benchmark import CUSTOM, GENEB
@@ -103,21 +104,36 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     leading = next(regime for regime in regimes if regime in set(intervals["regime"]))
     columns = [("records", leading), ("tasks", leading), *(("shots", name) for name in regimes)]
     columns = [column for column in columns if column in asked]
-    table = Table(
-        box=None,
-        title="how sure is macro MCC? 95 % intervals over other test records, tasks, shots",
-        caption="rank: of the models in this table; group: models that share a letter cannot be "
-        "told apart (Holm's correction over all pairs)",
+    rows = intervals[intervals["regime"] == leading].drop_duplicates("model")
+    models = rows.sort_values("macro", ascending=False, kind="stable")["model"]
+    models = list(dict.fromkeys([*models, *intervals["model"]]))
+
+    def table_of(columns: Sequence[tuple[str, str]]) -> Table:
+        questions = ", ".join(dict.fromkeys(question for question, _ in columns))
+        table = Table(
+            box=None,
+            title=f"how sure is macro MCC? 95 % intervals over other {questions}",
+        )
+        table.add_column("model", overflow="fold", min_width=16)
+        for question, regime in columns:
+            table.add_column(f"{regime}\n{question}", justify="right", no_wrap=True)
+            table.add_column("\nrank", justify="right", no_wrap=True)
+            table.add_column("\ngroup", no_wrap=True)
+        for model in models:
+            cells = (found.get((*column, model), ("", "", "")) for column in columns)
+            table.add_row(str(model), *itertools.chain.from_iterable(cells))
+        return table
+
+    whole = table_of(columns)
+    unlimited = console.options.update(max_width=10 * console.width)
+    wide = Measurement.get(console, unlimited, whole).minimum > console.width
+    for table in [table_of([column]) for column in columns] if wide else [whole]:
+        console.print(table)
+    console.print(
+        "records: test records; shots: draws of few-shot rows; rank: of the models in this table; "
+        "group: models that share a letter cannot be told apart (Holm's correction over all pairs)",
+        highlight=False,
     )
-    table.add_column("model", overflow="fold", min_width=16)
-    for question, regime in columns:
-        table.add_column(f"{regime}\n{question}", justify="right", no_wrap=True)
-        table.add_column("\nrank", justify="right", no_wrap=True)
-        table.add_column("\ngroup", overflow="fold")
-    for model in intervals["model"].unique():
-        cells = (found.get((*column, model), ("", "", "")) for column in columns)
-        table.add_row(str(model), *itertools.chain.from_iterable(cells))
-    console.print(table)
 
 
 def print_claims(claims: pd.DataFrame, console: Console) -> None:

@@ -104,6 +104,8 @@ function difference(a, b, group, everything, score = state.score) {
   const differences = (tasks) => tasks.map((t) => x[t] - y[t]);
   const categories = byCategory(everything).map(differences);
   const freedom = everything.length - categories.length;
+  // One category's spread says nothing of the others'.
+  const known = categories.filter((values) => values.length > 1).length > 1;
   const squares = categories.flatMap((values) => values.map((value) => (value - mean(values)) ** 2));
   const variance = squares.reduce((sum, square) => sum + square, 0) / freedom;
   const groups = score === "macro" ? byCategory(group).map(differences) : [differences(group)];
@@ -113,7 +115,7 @@ function difference(a, b, group, everything, score = state.score) {
   const half = DATA.t95[freedom - 1] * error;
   return {
     value,
-    interval: freedom > 0 ? [value - half, value + half] : null,
+    interval: known ? [value - half, value + half] : null,
     tasks: group.length,
     wins: group.filter((t) => x[t] > y[t]).length,
     ties: group.filter((t) => x[t] === y[t]).length,

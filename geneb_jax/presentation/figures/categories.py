@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.figures import theme
 
 _MOST_NUMBERED = 12  # columns of a heat map whose cells are wide enough for numbers
+_BELOW = 14  # points from an axis to a legend below it
 _PROFILES = 5  # models in a panel
 _BEST = 10  # models of a category
 
@@ -65,8 +67,13 @@ def profiles(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
         axis.invert_yaxis()
         axis.grid(axis="y", color="0.92", lw=0.5)
         axis.set_axisbelow(True)
-        axis.set_title(f"rank {_PROFILES * i + 1} to {_PROFILES * i + len(group)}")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, borderpad=0)
+        first, last = _PROFILES * i + 1, _PROFILES * i + len(group)
+        axis.set_title(f"rank {first} to {last}" if last > first else f"rank {first}")
+        # Below the numbers of the axis, whatever its height is.
+        below = axis.transAxes + ScaledTranslation(0, -_BELOW / 72, figure.dpi_scale_trans)
+        axis.legend(
+            loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=2, borderpad=0
+        )
     figure.supxlabel("MCC, full", fontsize=7)
     return figure
 
