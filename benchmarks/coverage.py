@@ -15,7 +15,12 @@ import numpy as np
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.uncertainty.comparing import Ends, category_means, interval
-from geneb_jax.uncertainty.other_records import answer_records, record_replicates, without_error
+from geneb_jax.uncertainty.other_records import (
+    answer_records,
+    mcc_of,
+    record_replicates,
+    without_error,
+)
 from geneb_jax.uncertainty.other_shots import shot_interval
 from geneb_jax.uncertainty.other_tasks import category_replicates
 
@@ -76,11 +81,28 @@ def rows_case(
     true, predicted = numbers // classes, numbers % classes
     replicates = record_replicates(true, predicted[None], _REPLICATES, rng)[:, :, None]
     perfect = without_error(true, predicted[None])[:, None]
-    ours = answer_records(replicates, perfect, ["one"]).scores
+    score = mcc_of(true, predicted[None])[:, None]
+    ours = answer_records(replicates, perfect, ["one"], score).scores
     assert ours is not None
     drawn = rng.multinomial(rows, counts / rows, _REPLICATES) + 0.5
     plain = interval(mcc_of_counts(drawn.reshape(-1, classes, classes)))
     return mcc, ours, plain
+
+
+def macro_of_rows_case(
+    rows: int, tasks: int, mcc: float, rng: np.random.Generator
+) -> tuple[float, Ends, Ends]:
+    """Simulated test splits of a task a category: the macro interval, with and without the move."""
+    true = np.arange(rows) % 2
+    replicates, scores = [], []
+    for _ in range(tasks):
+        predicted = (true ^ (rng.random(rows) > (1 + mcc) / 2))[None]
+        replicates.append(record_replicates(true, predicted, _REPLICATES, rng))
+        scores.append(mcc_of(true, predicted))
+    whole, values = np.stack(replicates, axis=-1), np.stack(scores, axis=-1)
+    names = list(map(str, range(tasks)))
+    ours = answer_records(whole, np.zeros((1, tasks), bool), names, values).macro
+    return mcc, ours, interval(category_means(whole, names).mean(-1))
 
 
 def mcc_of_counts(counts: np.ndarray) -> np.ndarray:
@@ -144,6 +166,10 @@ def simulate(count: int) -> Iterator[Coverage]:
         ours, plain = held(functools.partial(rows_case, *split), count, 0)
         case = f"{rows} rows, {classes} classes, MCC {mcc}, smallest class {smallest:.0%}"
         yield Coverage("records", case, ours.item(), plain.item(), "counts, then half a count")
+    for rows, mcc, tasks in itertools.product((19, 200), (0.5, 0.9), (13, 100)):
+        ours, plain = held(functools.partial(macro_of_rows_case, rows, tasks, mcc), count // 4, 1)
+        case = f"macro of {tasks} tasks of {rows} rows, MCC {mcc}"
+        yield Coverage("records", case, ours.item(), plain.item(), "means drawn to 0")
     for seeds in (3, 5, 20):
         ours, plain = held(functools.partial(shots_case, seeds), 10 * count, 2)
         yield Coverage("shots", f"{seeds} seeds", ours.item(), plain.item(), "normal")

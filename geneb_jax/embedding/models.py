@@ -48,7 +48,8 @@ def _named_in_list(name: str, settings: Settings) -> str:
     if not variant or not given:
         return ""
     spec = given[0].partition("=")[2]
-    return f"'{name}': '{base}' is a name that this list gives; write {base}-{variant}={spec}:{variant}"
+    right = f"{base}-{variant}={spec}:{variant}"
+    return f"'{name}': '{base}' is a name that this list gives; write {right}"
 
 
 def find_sources(

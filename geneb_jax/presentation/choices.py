@@ -124,16 +124,17 @@ def _of_views(views: pd.DataFrame) -> Iterator[_Choice]:
 
 
 def _best(views: pd.DataFrame, by: str, *, by_task: bool) -> pd.DataFrame:
-    """Returns the means of the best view of each model, or of each model and task, at full shot.
+    """Returns the means of the best view of each model, or of each model and task, by regime.
+
+    A few-shot probe's view is chosen by its own few rows: another one would have seen more labels.
 
     Args:
         views: See `_view_means`.
         by: The column whose mean over categories, or whose value on the task, is the largest.
         by_task: Choose for every task anew.
     """
-    full = views[views["regime"] == "full"]
-    where = ["model", "task"] if by_task else ["model"]
-    scores = full.dropna(subset=by).groupby([*where, *_VIEW, "category"], sort=False)[by].mean()
+    where = ["model", "regime", "task"] if by_task else ["model", "regime"]
+    scores = views.dropna(subset=by).groupby([*where, *_VIEW, "category"], sort=False)[by].mean()
     macro = scores.groupby([*where, *_VIEW], sort=False).mean().reset_index()
     best = macro.loc[macro.groupby(where, sort=False)[by].idxmax(), [*where, *_VIEW]]
     return views.merge(best, on=[*where, *_VIEW])

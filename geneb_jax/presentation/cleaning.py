@@ -13,7 +13,11 @@ from geneb_jax.scoring.clean import clean_rows, clean_scores
 from geneb_jax.scoring.predictions import Predictions, predictions_path, read_predictions
 from geneb_jax.scoring.scores import PROTOCOL, protocol_rows
 from geneb_jax.uncertainty.comparing import category_means, interval, rank_interval, ranks
-from geneb_jax.uncertainty.other_records import REPLICATES, record_replicates
+from geneb_jax.uncertainty.other_records import (
+    REPLICATES,
+    record_replicates,
+    replicates_of_means,
+)
 
 _FULL = "full"
 
@@ -74,7 +78,7 @@ def _leaderboard(
         names = categories[tasks].tolist()
         drawn = [_replicates(audits[task], models, regime, predictions) for task in tasks]
         replicates = np.stack(drawn, axis=-1)
-        of_macro = category_means(replicates, names).mean(-1)
+        of_macro = replicates_of_means(replicates, names, left.to_numpy(float)).mean(-1)
         low, high = interval(of_macro)
         best, worst = rank_interval(of_macro)
         macro, macro_clean = (

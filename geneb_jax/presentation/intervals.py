@@ -201,7 +201,7 @@ def _of_records(
         replicates, perfect, values = (
             np.stack([of_tasks[task][i] for task in tasks], axis=-1) for i in range(3)
         )
-        answer = answer_records(replicates, perfect, categories)
+        answer = answer_records(replicates, perfect, categories, values)
         yield _Asked("records", regime, shown, tasks, categories, values, answer)
 
 

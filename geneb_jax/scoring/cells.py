@@ -1,5 +1,6 @@
 """Finished model-task pairs, one file each: what makes a killed run resume where it was."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Cell:
             "columns": list(rows.columns),
             "rows": rows.to_numpy(object).tolist(),
         }
-        write_whole(self.path, json.dumps(content).encode())
+        write_whole(self.path, json.dumps(content | {"sha256": _digest(content)}).encode())
 
 
 class Held(NamedTuple):
@@ -232,6 +233,12 @@ def _read(path: Path) -> _Content | None:
     return _Content(fields["identity"], pd.DataFrame(fields["rows"], columns=fields["columns"]))
 
 
+def _digest(content: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of what a cell's file holds beside it, as JSON writes it."""
+    parts = [content[name] for name in ("identity", "columns", "rows")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 def _problems(fields: Mapping[str, Any]) -> Iterator[str]:
     """Yields what keeps the fields of a file from being a cell's; the first alone is asked for."""
     given: list[Any] = [fields.get(name) for name in ("identity", "columns", "rows")]
@@ -268,3 +275,5 @@ def _problems(fields: Mapping[str, Any]) -> Iterator[str]:
         yield "rows of several models or tasks"
     if len(set(of_head)) < len(rows):
         yield "a head is there twice"
+    if fields.get("sha256", digest := _digest(fields)) != digest:  # older code wrote none
+        yield "its checksum is not that of its content"

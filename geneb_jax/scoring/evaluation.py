@@ -26,6 +26,7 @@ from geneb_jax.scoring.predictions import (
     holds_decision_values,
     predictions_folder,
     predictions_path,
+    read_predictions,
     read_turned,
 )
 from geneb_jax.scoring.probing import Asked, Probed, from_json, keep, probe
@@ -173,6 +174,7 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
         job
         for job, cell in found
         if not hold_all_heads(cell.rows, how.asked.probes)
+        or (job.predictions.is_file() and read_predictions(job.predictions) is None)
         or (how.asked.decision_values and not holds_decision_values(job.predictions))
         or (how.asked.other_strand and read_turned(job.predictions) is None)
     ]

@@ -26,6 +26,7 @@ from geneb_jax.failures import Failures
 from geneb_jax.files.atomic import WriteError, write_whole
 from geneb_jax.ownership import sign_of_life
 from geneb_jax.scoring.outlook import Expected, Outlook
+from geneb_jax.signals import heard
 
 STATUS = "status.json"
 _TICK = 1.0  # seconds between two looks of the bars and the file
@@ -148,17 +149,21 @@ class RunProgress:
             bars.update(stage_bar, **self._stage_bar())
             self._write(state)
 
-        stopped = threading.Event()
+        stopped, signalled = threading.Event(), threading.Event()
+
+        def hear(_: str) -> None:
+            signalled.set()
+            self._write("interrupted")  # a second signal ends the process at once
 
         def watch() -> None:
             while not stopped.wait(_TICK):
-                look("running")
+                look("interrupted" if signalled.is_set() else "running")
                 self._say()
                 sign_of_life(self.workdir)
 
         state: State = "failed"
         watching = threading.Thread(target=watch, daemon=True)
-        with bars:
+        with bars, heard(hear):
             watching.start()
             try:
                 yield

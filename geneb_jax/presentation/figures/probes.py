@@ -118,7 +118,7 @@ def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
         groups: Any = table.groupby(["model", "pooling"])
         for i, ((model, pooling), rows) in enumerate(groups):
             line, colour = _LINES[i % len(_LINES)]
-            inner = rows[rows["tap"] != "-1"]
+            inner = rows[rows["tap"].str.isdigit()]  # those with a name are of no depth
             depth = inner["tap"].astype(int)
             axis.plot(
                 depth, inner[regime], line, color=colour, marker="o", ms=2, lw=0.8,

@@ -1,10 +1,10 @@
 import pytest
 
-from geneb_jax.config import DataSettings, Settings
+from geneb_jax.config import DataSettings, EmbeddingSettings, Settings
 from geneb_jax.embedding.kmers import KmerSource
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.ports import PortSource, split_variant
-from geneb_jax.embedding.source import Refusal
+from geneb_jax.embedding.source import OpenSource, Refusal, Source
 from geneb_jax.embedding.stored import StoredSource
 from geneb_jax.tasks.synthetic import synthetic_tasks
 from model_ports import catalog
@@ -95,3 +95,20 @@ def test_a_shortcut_is_a_model(tmp_path):
     assert train.shape == (len(task.train.labels), 80) and len(test) == len(task.test.labels)
     _, problems = find(["shortcut-none"])
     assert "valid: length, gc" in problems[0]
+
+
+@pytest.mark.parametrize("strand", [("given",), ("given", "both")])
+def test_every_kind_of_model_offers_all_that_a_run_asks_for(tmp_path, strand):
+    asked = {
+        protocol: [name for name in vars(protocol) if not name.startswith("_")]
+        for protocol in (Source, OpenSource)
+    }
+    names = ("kmer-2", "shortcut-ends", f"{NT}:random:tiny")
+    settings = Settings(data=DataSettings(names), embedding=EmbeddingSettings(strand=strand))
+    sources, problems = find_sources(settings)
+    assert not problems and len(sources) == len(names) * len(strand)
+    for source in sources:
+        opened = source.open(tmp_path)
+        for protocol, has in ((Source, source), (OpenSource, opened)):
+            assert [name for name in asked[protocol] if not hasattr(has, name)] == [], source.name
+        assert source.operations(10) is not None

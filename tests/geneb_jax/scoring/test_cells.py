@@ -79,6 +79,7 @@ DAMAGES = {
     "converged '1' is no truth": change("converged", 1),
     "C nan is not a positive number": change("C", float("nan")),
     "MCC 2.0 is not in -1 .. 1": change("MCC", 2.0),
+    "its checksum is not that of its content": change("MCC", 0.123),
     "a head is there twice": lambda c: c.update(rows=c["rows"] * 2),
 }
 

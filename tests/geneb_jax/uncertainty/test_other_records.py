@@ -86,7 +86,8 @@ def test_the_interval_of_a_perfect_head_ends_at_one():
     heads = np.stack([true, np.append(1 - true[:1], true[1:])])
     assert without_error(true, heads).tolist() == [True, False]
     found = record_replicates(true, heads, 500, np.random.default_rng(9))
-    answer = answer_records(found[:, :, None], without_error(true, heads)[:, None], ["a"])
+    perfect, scores = without_error(true, heads)[:, None], mcc_of(true, heads)[:, None]
+    answer = answer_records(found[:, :, None], perfect, ["a"], scores)
     assert answer.scores is not None
     low, high = answer.scores
     assert high[0, 0] == 1 and 0.7 < low[0, 0] < 0.95 and high[1, 0] < 1
@@ -95,6 +96,27 @@ def test_the_interval_of_a_perfect_head_ends_at_one():
 def test_averages_are_of_categories():
     replicates = np.zeros((3, 2, 3), np.float32)
     replicates[:, 0] = [0.1, 0.3, 0.8]  # categories a, a, b: 0.2 and 0.8
-    answer = answer_records(replicates, np.zeros((2, 3), bool), ["a", "a", "b"])
+    scores = replicates[0].astype(float)
+    answer = answer_records(replicates, np.zeros((2, 3), bool), ["a", "a", "b"], scores)
     assert answer.categories[0][0] == pytest.approx([0.2, 0.8])
     assert answer.macro[1] == pytest.approx([0.5, 0])
+
+
+def test_intervals_of_means_lie_around_the_score_whatever_the_prior_draws_to():
+    """A hundred tasks of 16 rows: the prior's draw towards 0 exceeds the interval's width."""
+    rng = np.random.default_rng(3)
+    true = np.repeat([0, 1], 8)
+    replicates, scores = [], []
+    for _ in range(100):
+        predicted = (true ^ (rng.random(16) > 0.92))[None]
+        replicates.append(record_replicates(true, predicted, 200, rng))
+        scores.append(mcc_of(true, predicted))
+    values = np.stack(scores, axis=-1)
+    whole = np.stack(replicates, axis=-1)
+    answer = answer_records(whole, np.zeros((1, 100), bool), ["a"] * 100, values)
+    low, high = answer.macro
+    assert low[0] < values.mean() < high[0]
+    assert np.mean([low[0], high[0]]) == pytest.approx(values.mean(), abs=0.005)
+    # The width is that of resampled rows: the standard error of a mean of 100 such scores.
+    error = values.std(ddof=1) / 10
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 * error, rel=0.5)
