@@ -42,7 +42,7 @@ def write_cells(folder, scores, identity, digest="content of {}", **changes):
 
 def record_of(models, cards, columns, /, tasks=GENEB.tasks, **config):
     """The content of run.json."""
-    split = {"rows": 8, "sha256": "f" * 64}
+    split = {"rows": 30_000, "sha256": "f" * 64}
     return {
         "config": default_config().to_dict() | {"models": ",".join(models)} | config,
         "geneb_jax": "0.1.0",

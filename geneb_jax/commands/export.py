@@ -21,9 +21,15 @@ def main(words: Sequence[str]) -> int:
         action="store_true",
         help="model-index/MODEL.yaml too: scores for the front matter of a model card on the hub",
     )
+    parser.add_argument(
+        "--genebs-tasks",
+        action="store_true",
+        help="say that the files of config.tasks_dir are GENEB's, for --model-index",
+    )
     arguments = parser.parse_args(words)
 
     from geneb_jax.files.atomic import write_whole
+    from geneb_jax.files.json_files import read_object
     from geneb_jax.files.names import file_name
     from geneb_jax.presentation.model_card import model_index
     from geneb_jax.presentation.parquet import (
@@ -37,16 +43,25 @@ def main(words: Sequence[str]) -> int:
     scores = read_scores(workdir / "scores.csv")
     write_scores_parquet(scores, out / "scores.parquet")
     print(f"{out / 'scores.parquet'}: {len(scores)} rows")
-    if arguments.predictions:
-        models, tasks = (by_file_name(scores[column].unique()) for column in ("model", "task"))
-        rows = write_predictions_parquet(workdir, models, tasks, out / "predictions.parquet")
-        print(f"{out / 'predictions.parquet'}: {rows} rows")
     if arguments.model_index:
+        record = read_object(workdir / "run.json")
+        folder = record.get("config", {}).get("tasks_dir")
+        if folder and not arguments.genebs_tasks:
+            raise ValueError(
+                f"no model-index: the scores are of the task files in {folder}, and whether these "
+                "are GENEB's is not known; say so with --genebs-tasks"
+            )
+        cards = record.get("cards", {})
         for model, rows in scores.groupby("model", sort=False):
-            if text := model_index(str(model), rows):
+            shown = str(cards.get(model, {}).get("model_id", model))
+            if text := model_index(shown, rows):
                 path = out / "model-index" / f"{file_name(str(model))}.yaml"
                 write_whole(path, text.encode())
                 print(path)
             else:
                 print(f"{model}: no row of GENEB's tasks and protocol, so no model-index")
+    if arguments.predictions:
+        models, tasks = (by_file_name(scores[column].unique()) for column in ("model", "task"))
+        rows = write_predictions_parquet(workdir, models, tasks, out / "predictions.parquet")
+        print(f"{out / 'predictions.parquet'}: {rows} rows")
     return DONE

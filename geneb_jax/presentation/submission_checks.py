@@ -29,6 +29,7 @@ from geneb_jax.scoring.scores import (
     read_scores,
     represented,
 )
+from geneb_jax.tasks.sizes import published_sizes
 from model_ports import catalog
 
 _AGAIN = "give the command of its run again in this workdir (what is finished is not computed)"
@@ -41,6 +42,7 @@ _OF_ALL = ("model", "task")  # what the identity of every cell has
 # What in an identity says that a model has weights, or other contents that can be looked up.
 _CONTENTS = {"weights", "folder", "function"}
 _COMPARED = [*KEY_COLUMNS, *METRIC_COLUMNS]
+_FEW = 0.1  # of the records that a task has by its sources, some of which are guessed
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
     changed, failed = changed_tasks(run), _failures(run)
     stale = {cell.task for cell in run.cells if not cell.belongs}
     kept, written = _compared(run)
-    for task in (info.id for info in GENEB.tasks):
+    alike: dict[str, list[str]] = {}
+    for task, size in zip((info.id for info in GENEB.tasks), published_sizes(), strict=True):
         facts = run.record["tasks"].get(task)
         if facts is None:
             found = ["run.json has no fingerprint of its records"]
@@ -189,6 +192,11 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
             found = ["its records are made up, not GENEB's"]
         else:
             found = []
+            rows_here = sum(facts[split]["rows"] for split in ("train", "test"))
+            if run.record["config"].get("tasks_dir") and rows_here < _FEW * (
+                size.train + size.test
+            ):
+                found.append("its file in config.tasks_dir has too few records to be GENEB's")
         if task in changed:
             found.append(f"config.{changed[task]} changed its records")
         if task in stale:
@@ -199,7 +207,10 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
         if kept.get(task) != written.get(task):
             found.append("scores.csv is not what cells/ holds")
         if found:
-            yield f"task '{task}': {'; '.join(found)}"
+            alike.setdefault("; ".join(found), []).append(task)
+    for text, tasks in alike.items():
+        more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
+        yield f"task '{tasks[0]}'{more}: {text}"
 
 
 def _coverage(task: str, seeds: Mapping[Any, set[int]], others: str) -> Iterator[str]:
@@ -252,7 +263,7 @@ def _card_problems(run: ModelRun, card: Mapping[str, Any]) -> Iterator[str]:
     needs_url = card["url"] != "" or run.has_weights
     for field, wrong, why, option in (
         ("display", not card["display"], "the leaderboard shows it", "--name"),
-        ("params", run.has_weights and card["params"] < 1, "no number of parameters", "--params"),
+        ("params", card["params"] < int(run.has_weights), "no number of parameters", "--params"),
         ("url", needs_url and not _URL.fullmatch(card["url"]), "no address (https://)", "--url"),
         (
             "training_data",

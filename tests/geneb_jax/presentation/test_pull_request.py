@@ -50,7 +50,7 @@ def test_provenance_says_what_scores_depend_on_and_no_path(run):
     assert found["submission_sha256"] == digest
     assert found["identity"] == {"model": "kmer-4", "numerics": 1}
     assert found["benchmark"]["revision"] == GENEB.dataset_revision
-    assert found["tasks"][GENEB.tasks[0].id]["train"] == {"rows": 8, "sha256": "f" * 64}
+    assert found["tasks"][GENEB.tasks[0].id]["train"] == {"rows": 30_000, "sha256": "f" * 64}
     assert len(found["tasks"]) == 100
     assert "tasks_dir" not in found["config"] and found["config"]["solver"] == "geneb"
 
