@@ -131,7 +131,8 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
         console.print(table)
     console.print(
         "records: test records; shots: draws of few-shot rows; rank: of the models in this table; "
-        "group: models that share a letter cannot be told apart (Holm's correction over all pairs)",
+        "group: models that share a letter cannot be told apart (Holm's correction over all "
+        "pairs); of others tables/pairs says whether they can",
         highlight=False,
     )
 

@@ -132,7 +132,7 @@ function drawDifferences(host, chosen, tasks) {
     tableOf("Compared models by category", columns, rows),
     tableButtons("comparison", columns, rows),
     note(
-      "Intervals take the tasks of each category for a sample of such tasks: they are t intervals of the differences, whose variance within categories is pooled. " +
+      "Intervals take the tasks of each category for a sample of such tasks: they are t intervals of the differences, whose variance within categories is pooled, of one pair alone. Those of tables/pairs, corrected for all pairs, are wider: a difference that stands there stands here too. " +
         "They say nothing of other test records or other few-shot draws.",
     ),
   );

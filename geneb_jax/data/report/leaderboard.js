@@ -21,7 +21,7 @@ const FIELDS = {
     name: "group",
     text: true,
     value: (row) => row.group,
-    title: "Models that share a letter cannot be told apart",
+    title: "Models that share a letter cannot be told apart; tables/pairs says it of each pair",
   },
   parameters: {
     name: "size",
