@@ -33,13 +33,14 @@ MODELS = (
 def tasks_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tasks")
     task = synthetic_tasks()[6]
-    rows = [
-        (sequence, label, split)
-        for split, part in (("train", task.train), ("test", task.test))
-        for sequence, label in zip(part.sequences[:60], part.labels[:60], strict=True)
-    ]
-    table = pd.DataFrame(rows, columns=["text", "label", "split"])
-    table.to_csv(folder / "mine.csv", index=False)
+    for name, some in (("mine", slice(60)), ("yours", slice(60, 120))):  # one to each process
+        rows = [
+            (sequence, label, split)
+            for split, part in (("train", task.train), ("test", task.test))
+            for sequence, label in zip(part.sequences[some], part.labels[some], strict=True)
+        ]
+        table = pd.DataFrame(rows, columns=["text", "label", "split"])
+        table.to_csv(folder / f"{name}.csv", index=False)
     return folder
 
 
