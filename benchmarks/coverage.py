@@ -167,7 +167,9 @@ def simulate(count: int) -> Iterator[Coverage]:
         case = f"{rows} rows, {classes} classes, MCC {mcc}, smallest class {smallest:.0%}"
         yield Coverage("records", case, ours.item(), plain.item(), "counts, then half a count")
     for rows, mcc, tasks in itertools.product((19, 200), (0.5, 0.9), (13, 100)):
-        ours, plain = held(functools.partial(macro_of_rows_case, rows, tasks, mcc), count // 4, 1)
+        ours, plain = held(
+            functools.partial(macro_of_rows_case, rows, tasks, mcc), max(1, count // 4), 1
+        )
         case = f"macro of {tasks} tasks of {rows} rows, MCC {mcc}"
         yield Coverage("records", case, ours.item(), plain.item(), "means drawn to 0")
     for seeds in (3, 5, 20):

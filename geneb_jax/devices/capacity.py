@@ -109,7 +109,8 @@ def read_facts(workdir: Path | None) -> dict[str, dict[str, Any]]:
             raise FileError(f"{_facts_file(workdir)}: not what was measured of a device")
     except FileError as error:
         logging.warning("%s; it is measured anew", error)
-        _facts_file(workdir).unlink(missing_ok=True)
+        if _facts_file(workdir).is_file():
+            _facts_file(workdir).unlink()
         return nothing
     return facts
 

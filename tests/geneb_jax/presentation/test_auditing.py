@@ -27,12 +27,12 @@ def test_what_scores_hide_is_printed_a_row_a_model():
     assert nothing.export_text() == ""
     clean = {"regime": ["full", "10shot"], "model": ["a", "a"], "macro": [0.5, 0.1], "rank": [1, 1],
              "macro_clean": [0.25, 0.1], "low": [0.125, 0], "high": [0.375, 0],
-             "clean rank": [2, 1]}  # fmt: skip
+             "clean rank": [2, 1], "tasks": [4, 4]}  # fmt: skip
     lift = {"regime": ["full"], "model": ["b"], "macro lift": [-0.0625]}
     with console.capture() as shown:
         print_hidden(
             {"clean_leaderboard": pd.DataFrame(clean), "lift": pd.DataFrame(lift)}, console
         )
     lines = [line.split() for line in shown.get().splitlines()]
-    assert ["a", "0.500", "1", "0.250", "0.125", "0.375", "2"] in lines
+    assert ["a", "0.500", "1", "0.250", "0.125", "0.375", "2", "4"] in lines
     assert ["b", "-0.062"] in lines
