@@ -54,7 +54,7 @@ def start(tasks_dir, workdir, devices, *flags):
             "--config.batch_tokens=256", "--noconfig.report", *flags,
         ],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=os.environ | {
+        env={k: v for k, v in os.environ.items() if "COMPILATION_CACHE" not in k} | {
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         },
@@ -141,7 +141,9 @@ def group(tasks_dir, workdir, count, *flags, numbers=None, address="", flags_of=
     return [
         start(
             tasks_dir, workdir, 1,
-            f"--config.models=kmer-3,{MODELS[0]}", "--config.regimes=full,10shot", *flags,
+            f"--config.models=kmer-3,{MODELS[0]}", "--config.regimes=full,10shot",
+            # Embedding compiles and takes seconds, so that something can happen meanwhile.
+            "--config.programs_dir=none", "--config.audit=False", *flags,
             *([f"--config.processes={number}/{count}@{address}"] if count > 1 else []),
             *(flags_of or {}).get(number, []),
         )
@@ -167,8 +169,7 @@ def wait_until_embedding(workdir, run):
     while time.monotonic() < deadline and run.poll() is None:
         with suppress(OSError, ValueError):
             status = json.loads((workdir / "status.json").read_text())
-            # A stage shorter than the second between two looks may have gone by.
-            if status["model"] == MODELS[0] and status["stage"] in ("embed", "probe"):
+            if status["model"] == MODELS[0] and status["stage"] == "embed":
                 return
         time.sleep(0.05)
     raise AssertionError(f"no embedding: {run.communicate(timeout=10)[0][-2000:]}")
