@@ -1,4 +1,5 @@
 import atexit
+import logging as stdlib_logging
 import os
 import shutil
 import tempfile
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from absl import logging
 
 # Before JAX is imported: tests run on CPU, and two workers share two cores.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -23,6 +25,16 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="geneb_jax_tests_")
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels():
+    """A command that ran in this process leaves the log as it was for the next test."""
+    loggers = [stdlib_logging.getLogger(), logging.get_absl_logger()]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -372,8 +372,11 @@ def embed_records(
         advance: Told how many of the lacking records were done since the last call.
     """
     sequences = [sequence for unit in units for sequence in unit.sequences]
-    firsts = [first for unit in units for first in unit.first]
-    keys = [key(s) if first else None for s, first in zip(sequences, firsts, strict=True)]
+    keys = [
+        k if first else None
+        for unit in units
+        for k, first in zip(unit.keys, unit.first, strict=True)
+    ]
     lacking = [store.missing([k for k in keys if k is not None]) for store in stores]
     wanted = set[bytes]().union(*lacking)
     asked = [k in wanted for k in keys]

@@ -18,6 +18,7 @@ from geneb_jax.embedding.source import (
     Refusal,
     Representation,
     SourcePlan,
+    Weightless,
     baseline,
     count_records,
     unpublished_card,
@@ -46,7 +47,7 @@ class FunctionError(ValueError):
 
 
 @dataclass(frozen=True)
-class FunctionSource:
+class FunctionSource(Weightless):
     """A function as a model of a run.
 
     Its embeddings are kept by name and record. What a function computes cannot be read from it, so
@@ -64,7 +65,6 @@ class FunctionSource:
     function: Embed
     batch_size: int
     folder: epath.Path
-    shared: bool = False
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what is wrong where kept embeddings are not those of the function."""
@@ -131,10 +131,6 @@ class FunctionSource:
                 f"{path}: is not JSON ({error}); remove its folder: all is computed anew"
             ) from error
         return OpenFunction(self, (baseline(identity),), Store(self.folder, identity))
-
-    def control(self, seed: int) -> None:
-        """Returns nothing: there are no weights to be drawn."""
-        del seed
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

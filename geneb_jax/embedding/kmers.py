@@ -15,6 +15,7 @@ from geneb_jax.embedding.source import (
     Refusal,
     Representation,
     SourcePlan,
+    Weightless,
     baseline,
     count_records,
     unpublished_card,
@@ -76,7 +77,7 @@ def _count(sequences: Sequence[str], lengths: np.ndarray, k: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class KmerSource:
+class KmerSource(Weightless):
     """K-mer frequencies as a model of a run: `kmer-4`.
 
     Attributes:
@@ -86,7 +87,6 @@ class KmerSource:
 
     name: str
     k: int
-    shared: bool = False
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns nothing: every record has k-mer frequencies."""
@@ -115,19 +115,10 @@ class KmerSource:
             unseen=self.unseen,
         )
 
-    def operations(self, records: int) -> float | None:
-        """Returns 0: k-mers are counted where they are probed."""
-        del records
-        return 0.0
-
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' frequencies."""
         del workdir
         return Immediate(unpublished_card(self.name), self._representation(), self._of_task)
-
-    def control(self, seed: int) -> None:
-        """Returns nothing: there are no weights to be drawn."""
-        del seed
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

@@ -492,9 +492,10 @@ class OpenPort:
             if port.preset.batching == "input-order":
                 keys = self._embed_in_order(stores, splits, advance)
             else:
-                records = sum(map(len, splits.values()))
-                self._embed_units(stores, _units(splits), records, advance)
-                keys = {name: [key(s) for s in sequences] for name, sequences in splits.items()}
+                units, records = _units(splits), sum(map(len, splits.values()))
+                self._embed_units(stores, units, records, advance)
+                key_of = {s: k for u in units for s, k in zip(u.sequences, u.keys, strict=True)}
+                keys = {name: [key_of[s] for s in sequences] for name, sequences in splits.items()}
 
         def features(task: Task, representation: Representation) -> tuple[np.ndarray, np.ndarray]:
             store = stores[self.representations.index(representation)]
@@ -551,7 +552,7 @@ class OpenPort:
         self, stores: Sequence[Store], units: Sequence[Unit], records: int, advance: Advance
     ) -> None:
         """Embeds what the stores lack of units of so many records; see `_embed_in_order`."""
-        keys = [key(s) for unit in units for s in itertools.compress(unit.sequences, unit.first)]
+        keys = [k for unit in units for k in itertools.compress(unit.keys, unit.first)]
         advance = telling_of_records(advance, records, _count_missing(stores, keys))
         while True:
             sizes = batch_sizes(self.engine, self.workdir, self.settings.batch_tokens)

@@ -20,6 +20,7 @@ from geneb_jax.embedding.source import (
     Refusal,
     Representation,
     SourcePlan,
+    Weightless,
     baseline,
     count_records,
     unpublished_card,
@@ -35,7 +36,7 @@ _WIDTH = 32  # features of most shortcuts, by which a plan reckons
 
 
 @dataclass(frozen=True)
-class ShortcutSource:
+class ShortcutSource(Weightless):
     """A shortcut as a model of a run: `shortcut-length`.
 
     Attributes:
@@ -45,7 +46,6 @@ class ShortcutSource:
 
     name: str
     shortcut: str
-    shared: bool = False
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns nothing: every record has every shortcut."""
@@ -64,20 +64,11 @@ class ShortcutSource:
             lambda tasks: Cost(count_records(tasks)), _WIDTH, [self._representation()]
         )
 
-    def operations(self, records: int) -> float | None:
-        """Returns 0: shortcuts are read where they are probed."""
-        del records
-        return 0.0
-
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' features."""
         del workdir
         of_task = SHORTCUTS[self.shortcut]
         return Immediate(unpublished_card(self.name), self._representation(), of_task)
-
-    def control(self, seed: int) -> None:
-        """Returns nothing: there are no weights to be drawn."""
-        del seed
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

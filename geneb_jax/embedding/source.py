@@ -263,8 +263,26 @@ class Source(Protocol):
         ...
 
 
+class Weightless:
+    """What sources without weights have in common, which embed nothing before it is probed."""
+
+    @property
+    def shared(self) -> bool:
+        """False: there is nothing to compute together."""
+        return False
+
+    def operations(self, records: int) -> float | None:
+        """Returns 0: nothing is embedded."""
+        del records
+        return 0.0
+
+    def control(self, seed: int) -> None:
+        """Returns nothing: there are no weights to be drawn."""
+        del seed
+
+
 @dataclass(frozen=True)
-class UnfitSource:
+class UnfitSource(Weightless):
     """A model whose files keep it from being run; the others of a run go on.
 
     Attributes:
@@ -274,7 +292,6 @@ class UnfitSource:
 
     name: str
     reason: str
-    shared: bool = False
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns the reason."""
@@ -290,18 +307,9 @@ class UnfitSource:
         """Raises ValueError with the reason."""
         raise ValueError(self.reason)
 
-    def operations(self, records: int) -> float | None:
-        """Returns 0: nothing is embedded."""
-        del records
-        return 0.0
-
     def open(self, workdir: Path) -> OpenSource:
         """Raises ValueError with the reason."""
         raise ValueError(self.reason)
-
-    def control(self, seed: int) -> Source | None:
-        """Returns nothing: what the model is is not known."""
-        del seed
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

@@ -20,6 +20,7 @@ from geneb_jax.embedding.source import (
     Refusal,
     Representation,
     SourcePlan,
+    Weightless,
     baseline,
     count_records,
     unpublished_card,
@@ -38,7 +39,7 @@ _DEFLATE_RATIO = 1032  # no more bytes than this come out of a compressed one (z
 
 
 @dataclass(frozen=True)
-class StoredSource:
+class StoredSource(Weightless):
     """A folder of embeddings, one .npz file a task.
 
     Attributes:
@@ -48,7 +49,6 @@ class StoredSource:
 
     name: str
     folder: Path
-    shared: bool = False
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns a refusal for each task whose file is missing or does not fit it."""
@@ -77,11 +77,6 @@ class StoredSource:
             [self._representation()],
         )
 
-    def operations(self, records: int) -> float | None:
-        """Returns 0: all is embedded."""
-        del records
-        return 0.0
-
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' features; files are read when they are asked for."""
         del workdir
@@ -91,10 +86,6 @@ class StoredSource:
         card = unpublished_card(name, training_data="not stated")
         representation = self._representation()
         return Immediate(card, representation, lambda task: read_embeddings(self.folder, task))
-
-    def control(self, seed: int) -> None:
-        """Returns nothing: there are no weights to be drawn."""
-        del seed
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

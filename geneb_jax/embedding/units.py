@@ -5,8 +5,11 @@ holds records of one task alone and is planned as a whole, so that these digits 
 other tasks, on what is kept already, or on how many processes share the work.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from geneb_jax.embedding.store import key
 
 _RECORDS = 16384  # of a unit: many batches of any device, and few enough to deal to many hosts
 
@@ -22,6 +25,11 @@ class Unit:
 
     sequences: Sequence[str]
     first: Sequence[bool]
+
+    @functools.cached_property
+    def keys(self) -> list[bytes]:
+        """The stores' key of each record."""
+        return list(map(key, self.sequences))
 
 
 def units_of(groups: Iterable[Sequence[str]]) -> list[Unit]:

@@ -10,8 +10,13 @@ from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.scoring.clean import clean_rows, clean_scores
-from geneb_jax.scoring.predictions import Predictions, predictions_path, read_predictions
-from geneb_jax.scoring.scores import PROTOCOL, protocol_rows
+from geneb_jax.scoring.predictions import (
+    Predictions,
+    of_protocol,
+    predictions_path,
+    read_predictions,
+)
+from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.uncertainty.comparing import category_means, interval, rank_interval, ranks
 from geneb_jax.uncertainty.other_records import (
     REPLICATES,
@@ -127,6 +132,5 @@ def _replicates(
 
 def _protocol_heads(kept: Predictions, regime: str) -> np.ndarray:
     """Returns the numbers of the heads of the protocol; fits of all rows are one for all seeds."""
-    wanted = PROTOCOL | {"regime": regime}
-    follows = np.logical_and.reduce([kept.heads[name] == value for name, value in wanted.items()])
+    follows = of_protocol(kept.heads) & (kept.heads["regime"] == regime)
     return np.flatnonzero(follows)[: 1 if regime == _FULL else None]

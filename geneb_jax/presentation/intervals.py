@@ -15,8 +15,8 @@ from absl import logging
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.presentation.results import own_name
-from geneb_jax.scoring.predictions import predictions_path, read_predictions
-from geneb_jax.scoring.scores import PROTOCOL, protocol_rows
+from geneb_jax.scoring.predictions import of_protocol, predictions_path, read_predictions
+from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.uncertainty.comparing import (
     Answer,
     better_and_worse,
@@ -35,7 +35,6 @@ from geneb_jax.uncertainty.other_records import (
 from geneb_jax.uncertainty.other_shots import FEWEST, answer_shots
 from geneb_jax.uncertainty.other_tasks import answer_tasks
 
-QUESTIONS = ("records", "shots", "tasks")  # other test records, few-shot draws, tasks
 _SEED = 0
 _SAME = 1e-9  # MCC of kept predictions beside the scores table's
 _FULL = "full"
@@ -213,7 +212,7 @@ def _kept(wanted: list[_Head], path: Path) -> tuple[np.ndarray, np.ndarray] | No
     kept = read_predictions(path) if wanted else None
     if kept is None:
         return None
-    follows = np.logical_and.reduce([kept.heads[name] == value for name, value in PROTOCOL.items()])
+    follows = of_protocol(kept.heads)
     numbers = {(kept.heads["regime"][i], kept.heads["seed"][i]): i for i in np.flatnonzero(follows)}
     if not all((head.regime, head.seed) in numbers for head in wanted):
         return None

@@ -128,7 +128,7 @@ def _of_tasks(audit: pd.DataFrame | None) -> dict[str, TaskExtras]:
     for row in [] if audit is None else audit.to_dict("records"):
         found[row["task"]] = TaskExtras(
             verdict=row["verdict"],
-            reasons=[reason for reason in row["reasons"].split("; ") if reason],
+            reasons=[row["reasons"]] if row["reasons"] else [],
             copies=int(row["copies"]),
             twins=int(row["twins"]),
             near_50=int(row["near_50"]),

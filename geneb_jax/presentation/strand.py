@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names
-from geneb_jax.scoring.predictions import predictions_path, read_predictions, read_turned
-from geneb_jax.scoring.scores import PROTOCOL, protocol_rows
+from geneb_jax.scoring.predictions import (
+    of_protocol,
+    predictions_path,
+    read_predictions,
+    read_turned,
+)
+from geneb_jax.scoring.scores import protocol_rows
 
 
 def strand_tables(scores: pd.DataFrame, predictions: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
@@ -49,7 +53,7 @@ def _changed(path: Path) -> list[tuple[str, float]]:
     kept, turned = read_predictions(path), read_turned(path)
     if kept is None or turned is None or turned.shape != kept.predictions.shape:
         return []
-    follows = np.logical_and.reduce([kept.heads[name] == value for name, value in PROTOCOL.items()])
+    follows = of_protocol(kept.heads)
     share, regimes = (turned != kept.predictions).mean(axis=1), kept.heads["regime"]
     names = dict.fromkeys(regimes[follows].tolist())
     return [(name, float(share[follows & (regimes == name)].mean())) for name in names]

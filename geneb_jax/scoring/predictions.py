@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 
 from geneb_jax.files.names import file_name
-from geneb_jax.scoring.scores import HEAD_COLUMNS
+from geneb_jax.scoring.scores import HEAD_COLUMNS, PROTOCOL
 from geneb_jax.tasks.task import Task
 from probes import HeadScore
 
@@ -103,6 +103,11 @@ class Predictions(NamedTuple):
     labels: Integer[np.ndarray, " N"]
     predictions: Integer[np.ndarray, "H N"]
     heads: Mapping[str, np.ndarray]
+
+
+def of_protocol(heads: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " H"]:
+    """Says which heads of `Predictions.heads` are those of GENEB's protocol, in any regime."""
+    return np.logical_and.reduce([heads[name] == value for name, value in PROTOCOL.items()])
 
 
 def read_predictions(path: Path) -> Predictions | None:

@@ -71,13 +71,15 @@ def test_an_error_of_the_block_is_not_held_up(monkeypatch):
 def test_what_cannot_be_compiled_is_left_to_the_fit(monkeypatch, caplog):
     caplog.set_level("INFO")
 
+    begun = threading.Event()
+
     def compile_task(labels, width, **_):
+        begun.set()
         raise ValueError("no such program")
 
     monkeypatch.setattr(ahead, "compile_task", compile_task)
-    done = threading.Event()
     with ahead.compiling_ahead(PROBES, [with_rows(TASKS[0], 8)], [4]):
-        done.wait(0.2)
+        assert begun.wait(60)
     assert caplog.messages == [
         "probes of 8 rows of 4 features in 2 classes are not compiled ahead: no such program"
     ]
