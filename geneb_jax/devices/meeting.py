@@ -256,6 +256,7 @@ class First:
         if not self._left:
             self._left = True
             self._tell_all("leave", reason=reason, status=status)
+            self._turn_away(reason, status)
 
     def close(self) -> None:
         """Ends all connections."""
@@ -299,6 +300,17 @@ class First:
         other = self._others[number] = _Other(wire, name)
         wire.send("welcome", name=_name(self.process), token=self.token)
         threading.Thread(target=self._listen_to, args=(other,), daemon=True).start()
+
+    def _turn_away(self, reason: str, status: int) -> None:
+        """Tells processes that have come and were not taken in yet why this one ends."""
+        with suppress(OSError):  # none has come, or nobody is listened to any more
+            while self._listening:
+                self._listening.settimeout(0)
+                wire = _Wire(self._listening.accept()[0])
+                # What is not read would make the system throw away what is sent.
+                if wire.receive(_RETRY) is not None:
+                    wire.send("leave", reason=reason, status=status)
+                wire.close()
 
     def _listen_to(self, other: _Other) -> None:
         while (message := other.wire.receive()) is not None:

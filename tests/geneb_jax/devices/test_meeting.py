@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -97,6 +98,38 @@ def test_a_process_that_cannot_read_its_input_ends_all():
         assert isinstance(end, MeetingError)
         assert "process 2 of 3" in str(end)
         assert str(end).endswith("config.tasks_dir: no such folder (and 1 more lines)")
+
+
+def test_a_process_that_was_not_taken_in_yet_is_told_too(monkeypatch):
+    address, ends = free_address(), {}
+
+    def peer(number):
+        try:
+            with in_touch(Peer(Process(number, 3, address), 30.0)):
+                raise ValueError("no such folder")
+        except Exception as error:
+            ends[number] = error
+
+    first = First(Process(0, 3, address), 30.0)
+    real = First._admit
+
+    def admit_one(self, wire):
+        """The one that fails is there; the other has come meanwhile and waits."""
+        real(self, wire)
+        late.start()
+        deadline = time.monotonic() + 30
+        while not self._error and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.0)  # the late one is connected
+
+    monkeypatch.setattr(First, "_admit", admit_one)
+    failing, late = (threading.Thread(target=peer, args=(n,)) for n in (2, 1))
+    failing.start()
+    with pytest.raises(MeetingError, match="process 2 of 3"), in_touch(first):
+        first.gather()
+    for thread in (failing, late):
+        thread.join(60)
+    assert "process 2 of 3" in str(ends[1]) and "no such folder" in str(ends[1])
 
 
 @pytest.mark.parametrize("numbers", [(1, 3), (1, 2)])
@@ -291,6 +324,7 @@ def test_an_error_of_a_result_ends_the_first():
 # The first process of a run, in a process of its own: a signal ends it.
 FIRST = """
 import sys
+import threading
 from geneb_jax.devices.meeting import First, in_touch
 from geneb_jax.devices.processes import Process
 from geneb_jax.signals import ending_on_signals
