@@ -19,7 +19,7 @@ from geneb_jax.uncertainty.other_records import (
     answer_records,
     mcc_of,
     record_replicates,
-    without_error,
+    upper_limits,
 )
 from geneb_jax.uncertainty.other_shots import shot_interval
 from geneb_jax.uncertainty.other_tasks import category_replicates
@@ -80,9 +80,9 @@ def rows_case(
     numbers = np.repeat(np.arange(classes**2), counts)
     true, predicted = numbers // classes, numbers % classes
     replicates = record_replicates(true, predicted[None], _REPLICATES, rng)[:, :, None]
-    perfect = without_error(true, predicted[None])[:, None]
+    limits = upper_limits(true, predicted[None])[:, None]
     score = mcc_of(true, predicted[None])[:, None]
-    ours = answer_records(replicates, perfect, ["one"], score).scores
+    ours = answer_records(replicates, limits, ["one"], score).scores
     assert ours is not None
     drawn = rng.multinomial(rows, counts / rows, _REPLICATES) + 0.5
     plain = interval(mcc_of_counts(drawn.reshape(-1, classes, classes)))
@@ -101,7 +101,7 @@ def macro_of_rows_case(
         scores.append(mcc_of(true, predicted))
     whole, values = np.stack(replicates, axis=-1), np.stack(scores, axis=-1)
     names = list(map(str, range(tasks)))
-    ours = answer_records(whole, np.zeros((1, tasks), bool), names, values).macro
+    ours = answer_records(whole, np.full((1, tasks), -1.0), names, values).macro
     return mcc, ours, interval(category_means(whole, names).mean(-1))
 
 

@@ -30,7 +30,7 @@ from geneb_jax.uncertainty.other_records import (
     answer_records,
     mcc_of,
     record_replicates,
-    without_error,
+    upper_limits,
 )
 from geneb_jax.uncertainty.other_shots import FEWEST, answer_shots
 from geneb_jax.uncertainty.other_tasks import answer_tasks
@@ -172,7 +172,7 @@ def _of_records(
         true, every = found[0][0], np.concatenate([predicted for _, predicted in found])
         rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
         replicates = record_replicates(true, every, REPLICATES, rng)
-        perfect = without_error(true, every)
+        limits = upper_limits(true, every)
         of_rows = [head for model in models for head in of_task[model]]
         MCC = np.array([head.MCC for head in of_rows])
         for regime in dict.fromkeys(head.regime for head in of_rows):
@@ -183,7 +183,7 @@ def _of_records(
             if all(numbers):
                 drawn.setdefault(regime, {})[task] = (
                     np.stack([replicates[:, each].mean(1) for each in numbers], axis=1),
-                    np.array([perfect[each].all() for each in numbers]),
+                    np.array([limits[each].mean() for each in numbers]),
                     np.array([MCC[each].mean() for each in numbers]),
                 )
     if without:
@@ -197,10 +197,10 @@ def _of_records(
     for regime, of_tasks in drawn.items():
         tasks = list(of_tasks)
         categories = _categories(rows, tasks)
-        replicates, perfect, values = (
+        replicates, limits, values = (
             np.stack([of_tasks[task][i] for task in tasks], axis=-1) for i in range(3)
         )
-        answer = answer_records(replicates, perfect, categories, values)
+        answer = answer_records(replicates, limits, categories, values)
         yield _Asked("records", regime, shown, tasks, categories, values, answer)
 
 

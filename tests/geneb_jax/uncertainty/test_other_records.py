@@ -8,7 +8,7 @@ from geneb_jax.uncertainty.other_records import (
     mcc_of,
     record_replicates,
     record_test,
-    without_error,
+    upper_limits,
 )
 
 
@@ -81,23 +81,53 @@ def test_mcc_is_scikit_learns(classes):
     assert expected[-1] == 0
 
 
-def test_the_interval_of_a_perfect_head_ends_at_one():
+def test_limits_are_those_of_the_fewest_errors_that_are_not_refuted():
+    true = np.repeat([3, 8], 25)
+    head = np.array(true)
+    head[0] = 8
+    constant = np.full(50, 3)
+    three = np.array(true)
+    three[:3] = 8
+    # One error is met with 2.5 % where its probability is p = 1 - 0.975 ** (1 / 50).
+    w = 50 * (1 - 0.975 ** (1 / 50))
+    weights = [w, *np.ones(49), 1 - w]
+    expected = matthews_corrcoef(np.append(true, 3), np.append(head, 3), sample_weight=weights)
+    found = upper_limits(true, np.stack([true, head, constant, three]))
+    assert found == pytest.approx([1, expected, -1, -1], abs=1e-12)
+    assert 0.998 < expected < 1
+    # Two errors of three classes: P(at least 2 of 30 at probability q) = 2.5 %.
+    true = np.arange(30) % 3
+    head = np.array(true)
+    head[:2] = 2, 0
+    low, high = 0.0, 0.5
+    for _ in range(60):
+        q = (low + high) / 2
+        above = 1 - (1 - q) ** 30 - 30 * q * (1 - q) ** 29
+        low, high = (q, high) if above < 0.025 else (low, q)
+    w = 30 * q / 2
+    weights = [w, w, *np.ones(28), 1 - w, 1 - w]
+    expected = matthews_corrcoef(
+        np.append(true, true[:2]), np.append(head, true[:2]), sample_weight=weights
+    )
+    assert upper_limits(true, head[None])[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_interval_reaches_the_limit():
     true = np.arange(30) % 2
     heads = np.stack([true, np.append(1 - true[:1], true[1:])])
-    assert without_error(true, heads).tolist() == [True, False]
     found = record_replicates(true, heads, 500, np.random.default_rng(9))
-    perfect, scores = without_error(true, heads)[:, None], mcc_of(true, heads)[:, None]
-    answer = answer_records(found[:, :, None], perfect, ["a"], scores)
+    limits, scores = upper_limits(true, heads)[:, None], mcc_of(true, heads)[:, None]
+    answer = answer_records(found[:, :, None], limits, ["a"], scores)
     assert answer.scores is not None
     low, high = answer.scores
-    assert high[0, 0] == 1 and 0.7 < low[0, 0] < 0.95 and high[1, 0] < 1
+    assert high[0, 0] == 1 and 0.7 < low[0, 0] < 0.95 and high[1, 0] == limits[1, 0] < 1
 
 
 def test_averages_are_of_categories():
     replicates = np.zeros((3, 2, 3), np.float32)
     replicates[:, 0] = [0.1, 0.3, 0.8]  # categories a, a, b: 0.2 and 0.8
     scores = replicates[0].astype(float)
-    answer = answer_records(replicates, np.zeros((2, 3), bool), ["a", "a", "b"], scores)
+    answer = answer_records(replicates, np.full((2, 3), -1.0), ["a", "a", "b"], scores)
     assert answer.categories[0][0] == pytest.approx([0.2, 0.8])
     assert answer.macro[1] == pytest.approx([0.5, 0])
 
@@ -113,7 +143,7 @@ def test_intervals_of_means_lie_around_the_score_whatever_the_prior_draws_to():
         scores.append(mcc_of(true, predicted))
     values = np.stack(scores, axis=-1)
     whole = np.stack(replicates, axis=-1)
-    answer = answer_records(whole, np.zeros((1, 100), bool), ["a"] * 100, values)
+    answer = answer_records(whole, np.full((1, 100), -1.0), ["a"] * 100, values)
     low, high = answer.macro
     assert low[0] < values.mean() < high[0]
     assert np.mean([low[0], high[0]]) == pytest.approx(values.mean(), abs=0.005)
