@@ -2,7 +2,7 @@
 
 Simulations where the truth is known, of each question of `geneb_jax.uncertainty`: test rows of
 classifiers with a known MCC, few-shot seeds, and tasks in GENEB's categories, beside what the
-intervals would be without their corrections.
+intervals would be without their corrections; and how often tests leave two equal models alone.
 """
 
 import argparse
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.uncertainty.comparing import Ends, category_means, interval
+from geneb_jax.uncertainty.comparing import LEVEL, Ends, category_means, interval
 from geneb_jax.uncertainty.other_records import (
     answer_records,
     mcc_of,
@@ -22,7 +23,7 @@ from geneb_jax.uncertainty.other_records import (
     upper_limits,
 )
 from geneb_jax.uncertainty.other_shots import shot_interval
-from geneb_jax.uncertainty.other_tasks import category_replicates
+from geneb_jax.uncertainty.other_tasks import category_replicates, task_test
 
 _REPLICATES = 1000
 _SPREAD = 0.12  # of tasks within a category, about that of the published scores
@@ -34,8 +35,9 @@ class Coverage(NamedTuple):
     Attributes:
         question: What was resampled.
         case: How the data were made.
-        ours: Share of simulations whose interval of `geneb_jax.uncertainty` held the truth.
-        plain: That of the interval without its correction.
+        ours: Share of simulations whose interval of `geneb_jax.uncertainty` held the truth, or
+            whose test did not tell two equal models apart.
+        plain: That of the interval without its correction, or of another test.
         correction: What that leaves out.
     """
 
@@ -148,6 +150,40 @@ def tasks_case(kind: str, uneven: float, rng: np.random.Generator) -> tuple[floa
     return 0.5, ours, plain
 
 
+def equal_pair(effects: float, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
+    """Draws two models [2, 100] of one macro score on GENEB's tasks, with uneven spreads.
+
+    Args:
+        effects: SD of the categories' differences, which cancel out in macro, in units of a task's.
+        rng: Draws them.
+    """
+    categories = [task.category for task in GENEB.tasks]
+    number = np.array([GENEB.categories.index(name) for name in categories])
+    spread = _SPREAD * np.exp(0.4 * rng.standard_normal(len(GENEB.categories)))
+    of_categories = effects * _SPREAD * rng.standard_normal(len(GENEB.categories))
+    of_categories -= of_categories.mean()
+    difference = of_categories[number] + spread[number] * rng.standard_normal(len(number))
+    return np.stack([difference, np.zeros(len(number))]), categories
+
+
+def pairs_cases(effects: float, count: int) -> Iterator[Coverage]:
+    """Yields the share of equal pairs that tests at 5 % leave alone: sign flips and two others."""
+    rng = np.random.default_rng(4)
+    p = []
+    for _ in range(count):
+        scores, categories = equal_pair(effects, rng)
+        drawn = [each for _, each in category_replicates(scores, categories, _REPLICATES, rng)]
+        differences = np.stack(drawn, -1).mean(-1) @ [1, -1]
+        share = (differences > 0).mean()
+        flips = task_test(scores, categories, 2 * _REPLICATES, rng).p.item()
+        _, wilcoxon = stats.wilcoxon(scores[0], scores[1])
+        p.append((flips, wilcoxon, 2 * min(share, 1 - share)))
+    flips, wilcoxon, bootstrap = (np.array(p) >= 1 - LEVEL).mean(0).tolist()
+    case = f"equal macro, categories apart by {effects} SD"
+    for name, other in (("Wilcoxon over tasks", wilcoxon), ("replicates above 0", bootstrap)):
+        yield Coverage("pairs", f"{case}; {name}", flips, other, "that test")
+
+
 def simulate(count: int) -> Iterator[Coverage]:
     """Yields the coverage of every case over `count` simulations each."""
     splits = [
@@ -175,6 +211,8 @@ def simulate(count: int) -> Iterator[Coverage]:
     for seeds in (3, 5, 20):
         ours, plain = held(functools.partial(shots_case, seeds), 10 * count, 2)
         yield Coverage("shots", f"{seeds} seeds", ours.item(), plain.item(), "normal")
+    for effects in (0.0, 1.2):
+        yield from pairs_cases(effects, 4 * count)
     names = [*dict.fromkeys(task.category for task in GENEB.tasks), "macro"]
     for kind, uneven in itertools.product(("normal", "skewed"), (0.0, 0.4)):
         ours, plain = held(functools.partial(tasks_case, kind, uneven), count, 3)

@@ -104,7 +104,7 @@ def test_limits_are_those_of_the_fewest_errors_that_are_not_refuted():
         q = (low + high) / 2
         above = 1 - (1 - q) ** 30 - 30 * q * (1 - q) ** 29
         low, high = (q, high) if above < 0.025 else (low, q)
-    w = 30 * q / 2
+    w = 30 * low / 2
     weights = [w, w, *np.ones(28), 1 - w, 1 - w]
     expected = matthews_corrcoef(
         np.append(true, true[:2]), np.append(head, true[:2]), sample_weight=weights
