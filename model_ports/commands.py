@@ -104,7 +104,7 @@ def list_models(_: argparse.Namespace) -> int:
     )
     told: dict[str, list[str]] = {}  # the sizes of a model mostly have the same to tell
     for model_id, model in catalog.more().items():
-        for text in model.fields.get("known_defects", ()):
+        for text in model.known_defects:
             told.setdefault(text, []).append(model_id)
     for text, names in told.items():
         print(f"\n{', '.join(names)}: {text}")
@@ -190,14 +190,14 @@ def _is_like_transformers(folder: Path, name: str | None) -> bool:
     from model_ports.loading.planned import plan_checkpoint
     from model_ports.loading.ports import load_port
     from model_ports.verification.original import TOLERANCE, compare_with_transformers
-    from model_ports.verification.verify import model_of
+    from model_ports.verification.verify import entry_of
 
     if not folder.is_dir() and "+" in folder.name:
         raise ValueError("an adapter is compared once it is merged: save the merged model first")
     if name:
         entry = catalog.get(catalog.resolve(name))
     elif (folder / "meta.json").is_file():  # a fixture
-        entry = catalog.get(model_of(folder))
+        entry = entry_of(folder)
     else:
         entry = describe(folder, folder.resolve().name)
     port = load_port(plan_checkpoint(entry, folder))

@@ -59,6 +59,7 @@ from model_ports import catalog
 from model_ports.catalog import dtype_of
 from model_ports.contract.family import FINAL, Tap, View
 from model_ports.contract.fields import unknown_text
+from model_ports.known_defects import known_defects
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.hub import check_hub_checkpoint, checkpoint_there, converted_checkpoint
 from model_ports.loading.origin import is_published
@@ -409,12 +410,16 @@ class PortSource:
         return self._planned
 
     def _to_know(self) -> Sequence[str]:
-        """Returns what is said of the model where its weights are used.
+        """Returns what is said of the model where it is run.
 
-        What the catalog knows of the paper's models concerns their published extractors alone.
+        What the catalog knows of the paper's models concerns their published extractors alone, and
+        of random weights only what is true of the architecture is said.
         """
+        if self.weights != "checkpoint":
+            content, tokenizer = self.entry.config, self.entry.tokenizer
+            return known_defects(self.entry.family, content, tokenizer, trained=False)
         concerned = self.settings.preset == "published" or self.entry.id not in catalog.entries()
-        return self.entry.known_defects if concerned and self.weights == "checkpoint" else ()
+        return self.entry.known_defects if concerned else ()
 
     def _plan(self) -> Reader:
         preset = self.settings.preset

@@ -33,6 +33,9 @@ from model_ports.tokenizers import build_tokenizer
 def family_config(entry: catalog.Entry, content: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """Reads the content of a checkpoint's config.json.
 
+    The repositories of some models have a config.json that names the model and no more, as their
+    authors' code holds the sizes (Evo 2). Where it shares no field with the catalog's, that counts.
+
     Returns:
         The family's config, and the names of the fields that the family does not know.
 
@@ -40,7 +43,15 @@ def family_config(entry: catalog.Entry, content: Mapping[str, Any]) -> tuple[Any
         FamilyError: The family is not ported yet.
         CheckpointError: A field is missing or malformed, or asks for what is not computed.
     """
-    kind, fields = family(entry.family), Fields({**content, **entry.unstated})
+    kind = family(entry.family)
+    if entry.config and entry.config.keys().isdisjoint(content):
+        logging.warning(
+            "model '%s': config.json states nothing of the computation: the sizes are those that "
+            "the catalog states of the published model",
+            entry.id,
+        )
+        content = {**content, **entry.config}
+    fields = Fields({**content, **entry.unstated})
     try:
         return kind.Config.from_json(fields), fields.unknown(kind.UNUSED)
     except FieldError as error:

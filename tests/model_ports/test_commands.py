@@ -47,8 +47,7 @@ def rewrite(folder, name, change):
 def test_list_names_forty_models():
     done = command("list")
     assert done.returncode == 0
-    assert "\nevo2_1b_base: trained and served with fp8 projections" in done.stdout
-    assert "\nevo2_7b, evo2_7b_262k, evo2_7b_base: served with fp8" in done.stdout
+    assert "\nevo2_1b_base, evo2_7b, evo2_7b_262k, evo2_7b_base: its authors serve" in done.stdout
     assert NAME in done.stdout
     assert "of 40 models are ported" in done.stdout
     assert "gLM2_150M, gLM2_650M: upper-case letters are amino acids to this model" in done.stdout
