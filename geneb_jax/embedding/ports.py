@@ -651,7 +651,10 @@ def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Repr
             "unstated": entry.unstated,
         }
     stated = port.entry.preset(settings.preset)
-    as_stated = (port.preset.window, port.preset.stride) == (stated.window, stated.stride)
+    # A checkpoint of fewer positions has the preset's windows, as long as they can be.
+    as_stated = settings.window == "model" or (
+        (port.preset.window, port.preset.stride) == (stated.window, stated.stride)
+    )
     if port.preset.batching == "input-order":
         identity["published_batch_size"] = settings.published_batch_size
     columns = {

@@ -329,7 +329,8 @@ def _tokenizer(folder: Path, kind: Kind, like: catalog.Entry | None) -> Mapping[
     tokenizer = build_tokenizer(folder, options)
     assert isinstance(tokenizer, JsonTokenizer | AutoTokenizer)
     if k := kmers_of(tokenizer.tokenizer.get_vocab()):
-        options |= {"spaced": k}
+        # Its k-mers are upper-case: those of other letters would be unknown.
+        options |= {"letters": "upper", "spaced": k}
     if _fields(folder, "tokenizer_config.json").get("truncation_side") == "left":
         options |= {"truncation": "left"}
     return options

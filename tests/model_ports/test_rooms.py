@@ -37,7 +37,7 @@ ALLOWED = {
         "port",
         "running",
         "tokenizers",
-    },  # fmt: skip
+    },
 }
 
 
