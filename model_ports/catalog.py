@@ -17,6 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 from absl import logging
 
+from model_ports.known_defects import known_defects
+
 PresetName = Literal["corrected", "published"]
 CATALOG_DTYPE = "model"  # asks for the precision that the catalog states of each model
 DTYPES = (CATALOG_DTYPE, "float32", "bfloat16")
@@ -84,7 +86,8 @@ class Entry:
         source: kind, repo, revision and url of the authors' checkpoint.
         licence: Licences of weights and code; None where none is stated.
         known_defects: What a user must know: of the paper's models what is wrong with the published
-            extractor, of others what is wrong with the model as it is published, or assumed of it.
+            extractor, of others what is wrong with the model as it is published, or assumed of it,
+            and what is true of all models of its architecture (`known_defects.NOTES`).
         tokenizer: `kind` of `tokenizers.KINDS` and its options.
         presets: The fields of `Preset` by preset name, or `same_as_corrected` or `unavailable`
             with the reason.
@@ -179,6 +182,17 @@ class More(NamedTuple):
     fields: Mapping[str, Any]
     entry: Entry | None
 
+    @property
+    def stated(self) -> Mapping[str, Any]:
+        """The fields of `Entry` that the file states, without `id` and `config`."""
+        kept = self.fields.keys() - {"id", "config", "proof"}
+        return {name: self.fields[name] for name in kept}
+
+    @property
+    def known_defects(self) -> tuple[str, ...]:
+        """What a user must know of the model, as far as the file tells."""
+        return _defects_of(self.fields)
+
 
 @functools.cache
 def more() -> Mapping[str, More]:
@@ -187,18 +201,24 @@ def more() -> Mapping[str, More]:
     found = {}
     for path in sorted(folder.glob("*.json"), key=lambda path: path.name.lower()):
         fields = json.loads(path.read_text(encoding="utf-8"))
-        stated = {name: value for name, value in fields.items() if name != "proof"}
-        found[fields["id"]] = More(path, fields, _whole_entry(stated))
+        found[fields["id"]] = More(path, fields, _whole_entry(fields))
     return found
 
 
-def _whole_entry(stated: Mapping[str, Any]) -> Entry | None:
-    """Returns the entry that fields make; None where what the computation needs is missing."""
-    if not {"tokenizer", "presets", "config", "width", "params"} <= stated.keys():
+def _whole_entry(fields: Mapping[str, Any]) -> Entry | None:
+    """Returns the entry that a file makes; None where what the computation needs is missing."""
+    if not {"tokenizer", "presets", "config", "width", "params"} <= fields.keys():
         return None
+    stated = {name: value for name, value in fields.items() if name != "proof"}
     absent = {"labels_paper_v1": {}, "licence": {"weights": None, "code": None}}
-    defects = tuple(stated.get("known_defects", ()))
-    return Entry(**{**absent, **stated, "known_defects": defects})
+    return Entry(**{**absent, **stated, "known_defects": _defects_of(fields)})
+
+
+def _defects_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns what a user must know of a model: for its architecture, and what its file says."""
+    config, tokenizer = fields.get("config", {}), fields.get("tokenizer", {})
+    general = known_defects(fields["family"], config, tokenizer)
+    return (*general, *fields.get("known_defects", ()))
 
 
 def get(model_id: str) -> Entry:
@@ -210,7 +230,7 @@ def get(model_id: str) -> Entry:
     """
     entry = known(model_id)
     if entry is None:
-        raise _unknown(model_id, ())
+        raise unknown_model(model_id)
     return entry
 
 
@@ -237,6 +257,17 @@ def stated_preset(model_id: str, preset: str) -> Mapping[str, Any]:
     return presets["corrected"] if "same_as_corrected" in fields else fields
 
 
+def stated_config(model_id: str) -> Mapping[str, Any]:
+    """Returns the fields of the full-size config.json that the catalog states of a model.
+
+    Args:
+        model_id: The model; of one that the catalog lacks, nothing is stated.
+    """
+    if model_id in entries():
+        return entries()[model_id].config
+    return more()[model_id].fields.get("config", {}) if model_id in more() else {}
+
+
 def resolve(name: str, others: Iterable[str] = ()) -> str:
     """Returns the id of a model by any of its names, in upper or lower case.
 
@@ -254,7 +285,7 @@ def resolve(name: str, others: Iterable[str] = ()) -> str:
         return name
     found = find(name)
     if found is None:
-        raise _unknown(name, others)
+        raise unknown_model(name, others)
     logging.warning("'%s' is the model '%s'", name, found)
     return found
 
@@ -277,7 +308,13 @@ def _names() -> Mapping[str, str]:
     }
 
 
-def _unknown(name: str, others: Iterable[str]) -> CatalogError:
+def unknown_model(name: str, others: Iterable[str] = ()) -> CatalogError:
+    """Returns the error that no model of the catalog has a name, which names the nearest.
+
+    Args:
+        name: What somebody calls the model.
+        others: Names that are valid beside the catalog's where this is said.
+    """
     papers = (entry.paper_name for entry in entries().values())
     known = {spelled.casefold(): spelled for spelled in (*others, *papers, *entries(), *more())}
     near = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.4)

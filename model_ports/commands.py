@@ -6,14 +6,18 @@ Imports that take long stand in the functions that need them: `--help` and `list
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_ports import catalog
 from model_ports.exits import DONE, FAILED, WRONG, Parser, ended
 
 if TYPE_CHECKING:
     from model_ports.verification.verify import Verdict
+
+_SHOWN = 60  # letters of words in an error
+_UNKNOWN = "unknown until the checkpoint is there"
 
 HELP = "list models, verify their ports, fetch, convert and describe checkpoints"
 
@@ -30,7 +34,10 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
     """
     parser = Parser(prog=program, description=HELP)
     commands = parser.add_subparsers(dest="model_command", metavar="COMMAND", required=True)
-    commands.add_parser("list", help="the 40 models and their ports")
+    listed = commands.add_parser("list", help="the paper's 40 models and others, and their ports")
+    listed.add_argument(
+        "words", nargs="*", metavar="WORD", help="only models with a family or a name that has it"
+    )
     checked = commands.add_parser(
         "verify", help="compare ports with the original code: of checkpoints, and of fixtures"
     )
@@ -51,15 +58,57 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
     staged = commands.add_parser("fetch", help="stage the authors' files for checkpoints_dir")
     staged.add_argument("models", nargs="+", metavar="MODEL", help="model ids, or 'all'")
     staged.add_argument("--to", type=Path, metavar="DIR", required=True, help="gets DIR/MODEL")
-    told = commands.add_parser("describe", help="write the catalog's file of a model of your own")
-    told.add_argument("address", metavar="FOLDER", help="or FOLDER+ADAPTER, ORG/NAME@REVISION")
+    told = commands.add_parser(
+        "describe", help="show what is known of a model, or write the catalog's file of your own"
+    )
+    told.add_argument(
+        "address",
+        metavar="MODEL",
+        help="of the catalog; or FOLDER, FOLDER+ADAPTER, ORG/NAME@REVISION",
+    )
     told.add_argument("--name", metavar="NAME", help="what it is called; else its folder's name")
     arguments = parser.parse_args(words)
     return ended(lambda: COMMANDS[arguments.model_command](arguments))
 
 
-def list_models(_: argparse.Namespace) -> int:
-    """Prints the paper's 40 models and the others that are known, with sizes and licences."""
+def list_models(arguments: argparse.Namespace) -> int:
+    """Prints the paper's 40 models and the others that are known, with sizes and licences.
+
+    Raises:
+        ValueError: No model has the words that are asked for.
+    """
+    words = [word.casefold() for word in arguments.words]
+
+    def asked(*names: str | None) -> bool:
+        return not words or any(word in (name or "").casefold() for name in names for word in words)
+
+    papers = [
+        entry
+        for entry in catalog.entries().values()
+        if asked(entry.id, entry.family, entry.paper_name, entry.source["repo"])
+    ]
+    others = {
+        model_id: model
+        for model_id, model in catalog.more().items()
+        if asked(
+            model_id,
+            *(model.fields[name] for name in ("family", "paper_name")),
+            model.fields["source"]["repo"],
+        )
+    }
+    if not papers and not others:
+        raise ValueError(
+            f"no model or family has '{' or '.join(arguments.words)[:_SHOWN]}' in its name; "
+            "`geneb-jax models list` prints all"
+        )
+    if papers:
+        _print_papers(papers)
+    if others:
+        _print_others(others)
+    return DONE
+
+
+def _print_papers(models: Sequence[catalog.Entry]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -71,7 +120,7 @@ def list_models(_: argparse.Namespace) -> int:
     table.add_column("precision")
     table.add_column("weights' licence")
     table.add_column("port")
-    for entry in catalog.entries().values():
+    for entry in models:
         table.add_row(
             entry.id,
             entry.family,
@@ -83,12 +132,17 @@ def list_models(_: argparse.Namespace) -> int:
         )
     console = Console(width=Console(width=10**4).measure(table).maximum)
     console.print(table)
-    models = catalog.entries().values()
     console.print(f"{sum(entry.ported for entry in models)} of {len(models)} models are ported\n")
+
+
+def _print_others(models: Mapping[str, catalog.More]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     more = Table(box=None)
     for column in ("more models", "family", "repository", "proven by", "sizes and tokenizer"):
         more.add_column(column, no_wrap=True)
-    for model_id, model in catalog.more().items():
+    for model_id, model in models.items():
         more.add_row(
             model_id,
             model.fields["family"],
@@ -103,12 +157,11 @@ def list_models(_: argparse.Namespace) -> int:
         "family does, on other models"
     )
     told: dict[str, list[str]] = {}  # the sizes of a model mostly have the same to tell
-    for model_id, model in catalog.more().items():
-        for text in model.fields.get("known_defects", ()):
+    for model_id, model in models.items():
+        for text in model.known_defects:
             told.setdefault(text, []).append(model_id)
     for text, names in told.items():
         print(f"\n{', '.join(names)}: {text}")
-    return DONE
 
 
 def verify_folders(arguments: argparse.Namespace) -> int:
@@ -190,14 +243,14 @@ def _is_like_transformers(folder: Path, name: str | None) -> bool:
     from model_ports.loading.planned import plan_checkpoint
     from model_ports.loading.ports import load_port
     from model_ports.verification.original import TOLERANCE, compare_with_transformers
-    from model_ports.verification.verify import model_of
+    from model_ports.verification.verify import entry_of
 
     if not folder.is_dir() and "+" in folder.name:
         raise ValueError("an adapter is compared once it is merged: save the merged model first")
     if name:
         entry = catalog.get(catalog.resolve(name))
     elif (folder / "meta.json").is_file():  # a fixture
-        entry = catalog.get(model_of(folder))
+        entry = entry_of(folder)
     else:
         entry = describe(folder, folder.resolve().name)
     port = load_port(plan_checkpoint(entry, folder))
@@ -275,7 +328,11 @@ def fetch_models(arguments: argparse.Namespace) -> int:
 
 
 def describe_model(arguments: argparse.Namespace) -> int:
-    """Prints the file of a checkpoint for a local catalog."""
+    """Prints what the catalog knows of a model, or the file of a checkpoint for a local catalog."""
+    model_id = catalog.find(arguments.address)
+    if model_id is not None and not Path(arguments.address).exists():
+        _print_facts(model_id)
+        return DONE
     from model_ports.loading.address import parse_address
     from model_ports.loading.hub import describe_address
     from model_ports.loading.local_catalog import model_text
@@ -287,6 +344,46 @@ def describe_model(arguments: argparse.Namespace) -> int:
         raise ValueError(f"'{name}' is a model of the catalog; give another name with --name")
     print(model_text(entry, address.path), end="")
     return DONE
+
+
+def _print_facts(model_id: str) -> None:
+    """Prints what the catalog states of a model; the rest comes with the checkpoint."""
+    model = catalog.more().get(model_id)
+    fields: Mapping[str, Any] = model.fields if model else asdict(catalog.entries()[model_id])
+    source, licence = fields["source"], fields.get("licence", {})
+    preset = fields.get("presets", {}).get("corrected", {})
+    longest = _UNKNOWN
+    if "max_tokens" in preset:
+        limit = preset["max_tokens"]
+        longest = "no limit" if limit is None else f"{limit:,} tokens"
+    if preset.get("window"):
+        longest += f", windows of {preset['window']:,} letters every {preset['stride']:,}"
+    tap = preset.get("tap", -1)
+    facts = {
+        "name": fields["paper_name"],
+        "family": fields["family"],
+        "source": source["repo"] or source["url"],
+        "revision": source["revision"] or "unknown",
+        "weights' licence": licence.get("weights") or "unknown",
+        "code's licence": licence.get("code") or "unknown",
+        "parameters": f"{fields['params']:,}" if "params" in fields else _UNKNOWN,
+        "width": fields.get("width", _UNKNOWN),
+        "precision": fields.get("dtype", "float32"),
+        "tokenizer": fields["tokenizer"]["kind"] if "tokenizer" in fields else _UNKNOWN,
+        "longest input": longest,
+        "pooling": preset.get("pooling", "mean"),
+        "hidden state": "final" if tap == -1 else tap,
+        "proven by": fields.get("proof", "family") if model else "fixture",
+    }
+    widest = max(map(len, facts))
+    print(model_id)
+    for name, value in facts.items():
+        print(f"  {name:{widest}}  {value}")
+    told = model.known_defects if model else fields["known_defects"]
+    if told:
+        print("\nwhat to know of it:" if model else "\nwhat is wrong with what is published of it:")
+    for text in told:
+        print(f"  - {text}")
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {

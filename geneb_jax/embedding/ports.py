@@ -59,6 +59,7 @@ from model_ports import catalog
 from model_ports.catalog import dtype_of
 from model_ports.contract.family import FINAL, Tap, View
 from model_ports.contract.fields import unknown_text
+from model_ports.known_defects import known_defects
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.hub import check_hub_checkpoint, checkpoint_there, converted_checkpoint
 from model_ports.loading.origin import is_published
@@ -409,12 +410,16 @@ class PortSource:
         return self._planned
 
     def _to_know(self) -> Sequence[str]:
-        """Returns what is said of the model where its weights are used.
+        """Returns what is said of the model where it is run.
 
-        What the catalog knows of the paper's models concerns their published extractors alone.
+        What the catalog knows of the paper's models concerns their published extractors alone, and
+        of random weights only what is true of the architecture is said.
         """
+        if self.weights != "checkpoint":
+            content, tokenizer = self.entry.config, self.entry.tokenizer
+            return known_defects(self.entry.family, content, tokenizer, trained=False)
         concerned = self.settings.preset == "published" or self.entry.id not in catalog.entries()
-        return self.entry.known_defects if concerned and self.weights == "checkpoint" else ()
+        return self.entry.known_defects if concerned else ()
 
     def _plan(self) -> Reader:
         preset = self.settings.preset
@@ -646,7 +651,10 @@ def _representation(port: Port, view: View, settings: EmbeddingSettings) -> Repr
             "unstated": entry.unstated,
         }
     stated = port.entry.preset(settings.preset)
-    as_stated = (port.preset.window, port.preset.stride) == (stated.window, stated.stride)
+    # A checkpoint of fewer positions has the preset's windows, as long as they can be.
+    as_stated = settings.window == "model" or (
+        (port.preset.window, port.preset.stride) == (stated.window, stated.stride)
+    )
     if port.preset.batching == "input-order":
         identity["published_batch_size"] = settings.published_batch_size
     columns = {

@@ -55,10 +55,12 @@ FIXED = {
     "long_fir_threshold": None,
 }
 
-# Kernels, fp8 and the way a prompt is read, which compute the same but for rounding; initial
-# values; the parts that a model is split in; the head; sizes that others have the last word on; the
-# declared context, which is not enforced; what only interpolated positions read.
+# What the hub's config.json calls the model; kernels, fp8 and the way a prompt is read, which
+# compute the same but for rounding; initial values; the parts that a model is split in; the head;
+# sizes that others have the last word on; the declared context, which is not enforced; what only
+# interpolated positions read.
 UNUSED = (
+    "name", "architecture",
     "model_name", "max_seqlen", "max_batch_size", "tie_embeddings", "tokenizer_type",
     "make_vocab_size_divisible_by", "inner_size_multiple_of", "hcl_filter_groups",
     "hyena_filter_groups", "model_parallel_size", "pipe_parallel_size", "inference_mode",

@@ -21,6 +21,7 @@ from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
 from model_ports import catalog
 from model_ports.contract.family import FINAL, family
+from model_ports.known_defects import known_defects
 from model_ports.loading import converted
 from model_ports.loading.assignment import parameter_shapes
 from model_ports.loading.planned import abstract_model, family_config
@@ -163,6 +164,11 @@ def describe(
             "published": known.get("published", presets["published"]),
         },
     }
+    defects = (
+        *known_defects(kind.family, content, tokenizer),
+        *stated.get("known_defects", ()),
+    )
+    merged["known_defects"] = tuple(dict.fromkeys(defects))  # a file may repeat the general ones
     found = {"params": params, "width": width, "tokenizer": tokenizer}
     return replace(entry, **{**found, **stated, **merged})
 
@@ -323,7 +329,8 @@ def _tokenizer(folder: Path, kind: Kind, like: catalog.Entry | None) -> Mapping[
     tokenizer = build_tokenizer(folder, options)
     assert isinstance(tokenizer, JsonTokenizer | AutoTokenizer)
     if k := kmers_of(tokenizer.tokenizer.get_vocab()):
-        options |= {"spaced": k}
+        # Its k-mers are upper-case: those of other letters would be unknown.
+        options |= {"letters": "upper", "spaced": k}
     if _fields(folder, "tokenizer_config.json").get("truncation_side") == "left":
         options |= {"truncation": "left"}
     return options

@@ -135,7 +135,7 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
     model_id = content.pop("id", path.stem)
     text, config = content.pop("folder", None), content.pop("config", {})
     content.pop("proof", None)
-    stated = content | {"known_defects": tuple(content.get("known_defects", ()))}
+    stated = dict(content)
     if text is None and checkpoints_dir and (checkpoints_dir / model_id).is_dir():
         text = str((checkpoints_dir / model_id).absolute())
     try:

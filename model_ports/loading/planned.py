@@ -27,11 +27,15 @@ from model_ports.loading.tensors import (
     refuse_quantised,
 )
 from model_ports.port import Reader
-from model_ports.tokenizers import build_tokenizer
+from model_ports.tokenizers import Tokenizer, build_tokenizer
+from model_ports.tokenizers.character import CharacterTokenizer
 
 
 def family_config(entry: catalog.Entry, content: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """Reads the content of a checkpoint's config.json.
+
+    The repositories of some models have a config.json that names the model and no more, as their
+    authors' code holds the sizes (Evo 2). Where it shares no field with the catalog's, that counts.
 
     Returns:
         The family's config, and the names of the fields that the family does not know.
@@ -40,7 +44,15 @@ def family_config(entry: catalog.Entry, content: Mapping[str, Any]) -> tuple[Any
         FamilyError: The family is not ported yet.
         CheckpointError: A field is missing or malformed, or asks for what is not computed.
     """
-    kind, fields = family(entry.family), Fields({**content, **entry.unstated})
+    kind = family(entry.family)
+    if entry.config and entry.config.keys().isdisjoint(content):
+        logging.warning(
+            "model '%s': config.json states nothing of the computation: the sizes are those that "
+            "the catalog states of the published model",
+            entry.id,
+        )
+        content = {**content, **entry.config}
+    fields = Fields({**content, **entry.unstated})
     try:
         return kind.Config.from_json(fields), fields.unknown(kind.UNUSED)
     except FieldError as error:
@@ -132,11 +144,12 @@ def plan_checkpoint(
             logging.warning("%s: %s", folder, note)
         identity = weights_id(checkpoint_facts(folder))
         identity += f"+{adapter_id(adapter)}" if adapter else ""
+    tokenizer = build_tokenizer(folder, entry.tokenizer)
     return PlannedCheckpoint(
         entry=entry,
-        preset=_preset_of(entry, preset, folder),
+        preset=_fitted(entry, _preset_of(entry, preset, folder), config, tokenizer),
         config=config,
-        tokenizer=build_tokenizer(folder, entry.tokenizer),
+        tokenizer=tokenizer,
         unknown_fields=unknown_fields,
         folder=folder,
         graphdef=graphdef,
@@ -171,6 +184,30 @@ def _preset_of(entry: catalog.Entry, name: catalog.PresetName, folder: Path) -> 
     return replace(preset, max_tokens=limit)
 
 
+def _fitted(
+    entry: catalog.Entry, preset: catalog.Preset, config: Any, tokenizer: Tokenizer
+) -> catalog.Preset:
+    """Returns a preset whose windows fit the positions of the checkpoint, where it has windows.
+
+    A smaller checkpoint has shorter windows, with a stride in proportion, instead of such as lose
+    their ends. That needs a tokenizer of letters: of others, what is cut is said of the records.
+    """
+    limits = [limit for limit in (preset.max_tokens, config.max_tokens) if limit is not None]
+    if not preset.window or not limits or not isinstance(tokenizer, CharacterTokenizer):
+        return preset
+    limit, step = min(limits), preset.stride or preset.window
+    letters = max(limit - tokenizer.specials, 1)
+    if letters >= preset.window:
+        return preset
+    stride = max(step * letters // preset.window, 1)
+    logging.warning(
+        "model '%s': the checkpoint takes %d tokens: windows have %d letters, one every %d, "
+        "instead of %d, one every %d",
+        entry.id, limit, letters, stride, preset.window, step,
+    )  # fmt: skip
+    return replace(preset, max_tokens=limit, window=letters, stride=stride)
+
+
 def text_reader(
     entry: catalog.Entry, folder: Path, preset: catalog.PresetName = "corrected"
 ) -> Reader:
@@ -186,4 +223,5 @@ def text_reader(
     """
     config, unknown_fields = family_config(entry, read_config(folder))
     tokenizer = build_tokenizer(folder, entry.tokenizer)
-    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields)
+    fitted = _fitted(entry, entry.preset(preset), config, tokenizer)
+    return Reader(entry, fitted, config, tokenizer, unknown_fields)

@@ -398,7 +398,8 @@ def _reason(path: Path, error: Exception) -> str:
             if start.startswith(beginning):
                 return words
     if "weights_only" in str(error) or "Weights only" in str(error):
-        return "it holds other Python objects than tensors; save model.state_dict()"
+        how = "docs/your-model.md, 'A pickled module'"
+        return f"it holds other Python objects than tensors; save model.state_dict() ({how})"
     return " ".join(str(error).split())[:_LETTERS]
 
 

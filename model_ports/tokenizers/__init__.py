@@ -40,7 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "json": Kind(
         json_tokenizer, (), ("pad", "letters", "prefix", "spaced", "truncation", "without")
     ),
-    "auto": Kind(auto_tokenizer, (), ("spaced", "truncation")),
+    "auto": Kind(auto_tokenizer, (), ("letters", "spaced", "truncation")),
     "character": Kind(
         character_tokenizer, ("letters", "unknown", "pad"), ("prefix", "suffix", "dropped")
     ),

@@ -5,7 +5,7 @@ SentencePiece's .model files.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from model_ports.tokenizers.base import PRINTABLE, TokenizerError, require_folder
+from model_ports.tokenizers.base import PRINTABLE, TokenizerError, letters_of, require_folder
 from model_ports.tokenizers.spaced import spaced
 
 # Files of a vocabulary that transformers reads; a folder without any gets an empty tokenizer of it.
@@ -30,12 +30,14 @@ class AutoTokenizer:
 
     Attributes:
         tokenizer: A `PreTrainedTokenizerBase`.
+        letters: What is done to a record before it is tokenized.
         spaced: k of a vocabulary of overlapping k-mers, which records are written as (see
             `spaced.spaced`); None: they are given as they are.
         pad_id: See `Tokenizer`.
     """
 
     tokenizer: Any
+    letters: Callable[[str], str]
     spaced: int | None
     pad_id: int
 
@@ -64,7 +66,7 @@ class AutoTokenizer:
         library, k = self.tokenizer, self.spaced or 1
 
         def known(letter: str) -> bool:
-            ids = library(letter * k, add_special_tokens=False)["input_ids"]
+            ids = library(self.letters(letter) * k, add_special_tokens=False)["input_ids"]
             found = library.convert_ids_to_tokens([i for i in ids if i != self.unknown_id])
             written = "".join(found)
             return f"<0x{ord(letter):02X}>" in written or letter.casefold() in written.casefold()
@@ -79,9 +81,8 @@ class AutoTokenizer:
         """
         encoded = []
         for start in range(0, len(sequences), _CHUNK):
-            texts = [
-                spaced(sequence, self.spaced) for sequence in sequences[start : start + _CHUNK]
-            ]
+            chunk = sequences[start : start + _CHUNK]
+            texts = [spaced(self.letters(sequence), self.spaced) for sequence in chunk]
             try:
                 batch = self.tokenizer(
                     texts,
@@ -103,9 +104,9 @@ def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoToken
 
     Args:
         folder: The checkpoint's folder.
-        options: Optionally `spaced`, see `AutoTokenizer`, and `truncation`, the end at which long
-            records are cut, 'right' or 'left'. Where the vocabulary has no token for
-            padding, which the mask hides, its first id stands for it.
+        options: Optionally `letters`, a name of `LETTERS`, `spaced`, see `AutoTokenizer`, and
+            `truncation`, the end at which long records are cut, 'right' or 'left'. Where the
+            vocabulary has no token for padding, which the mask hides, its first id stands for it.
 
     Raises:
         TokenizerError: The files are missing, or transformers cannot read them.
@@ -140,4 +141,5 @@ def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoToken
         ) from error
     tokenizer.truncation_side = options.get("truncation", "right")
     pad_id = tokenizer.pad_token_id
-    return AutoTokenizer(tokenizer, options.get("spaced"), 0 if pad_id is None else pad_id)
+    pad_id = 0 if pad_id is None else pad_id
+    return AutoTokenizer(tokenizer, letters_of(options), options.get("spaced"), pad_id)

@@ -1,7 +1,7 @@
 """The protocol of tokenizers, which turn records into token ids."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,19 @@ from geneb_jax.files.texts import FileError, read_text
 PRINTABLE = "".join(map(chr, range(33, 127)))  # ASCII, without white space
 _ID = re.compile("[0-9]{1,9}")  # fits int32
 _MOST_K = 8  # 5 ** 8 k-mers are the most that a table of them is made for
+
+
+def _upper_else_n(sequence: str) -> str:
+    return re.sub("[^ACGT]", "N", sequence.strip().upper())
+
+
+# What is done to a record before it is tokenized: by some extractors, or for a vocabulary.
+LETTERS: Mapping[str, Callable[[str], str]] = {
+    "as-is": lambda sequence: sequence,
+    "lower": str.lower,
+    "upper": str.upper,
+    "upper-ACGT-else-N": _upper_else_n,
+}
 
 
 class TokenizerError(ValueError):
@@ -148,6 +161,20 @@ def file_ids(path: Path) -> dict[str, int]:
             raise TokenizerError(f"{path}: line {line[:40]!r} is not 'piece id'")
         ids[piece] = int(number)
     return ids
+
+
+def letters_of(options: Mapping[str, Any]) -> Callable[[str], str]:
+    """Returns what `letters` of a tokenizer's options does to a record; without it nothing.
+
+    Raises:
+        TokenizerError: It is no name of `LETTERS`.
+    """
+    name = options.get("letters", "as-is")
+    if name not in LETTERS:
+        raise TokenizerError(
+            f"letters of a tokenizer is {str(name)[:40]!r}; valid: {', '.join(LETTERS)}"
+        )
+    return LETTERS[name]
 
 
 def check_k(path: Path, k: Any) -> int:

@@ -1,6 +1,5 @@
 """Tokenizers that a checkpoint's tokenizer.json describes, run by the Rust library `tokenizers`."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,25 +8,19 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
-from model_ports.tokenizers.base import PRINTABLE, Tokenizer, TokenizerError, require_file
+from model_ports.tokenizers.base import (
+    PRINTABLE,
+    Tokenizer,
+    TokenizerError,
+    letters_of,
+    require_file,
+)
 from model_ports.tokenizers.character import character_tokenizer
 from model_ports.tokenizers.spaced import spaced
 
 _TRIAL = "ACGTN"
 _SHOWN = 300  # letters of an error of the library
 _CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
-
-
-def _upper_else_n(sequence: str) -> str:
-    return re.sub("[^ACGT]", "N", sequence.strip().upper())
-
-
-# What some extractors do to a record before tokenizing it.
-LETTERS: Mapping[str, Callable[[str], str]] = {
-    "as-is": lambda sequence: sequence,
-    "lower": str.lower,
-    "upper-ACGT-else-N": _upper_else_n,
-}
 
 
 @dataclass(frozen=True)
@@ -124,11 +117,7 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Tokenizer
     Raises:
         TokenizerError: The file is missing, malformed, or lacks a token.
     """
-    letters = options.get("letters", "as-is")
-    if letters not in LETTERS:
-        raise TokenizerError(
-            f"letters of a tokenizer is {str(letters)[:40]!r}; valid: {', '.join(LETTERS)}"
-        )
+    letters = letters_of(options)
     if "without" in options and not (folder and (folder / "tokenizer.json").is_file()):
         return character_tokenizer(folder, options["without"])
     path = require_file(folder, "tokenizer.json")
@@ -155,7 +144,7 @@ def json_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Tokenizer
 
     return JsonTokenizer(
         tokenizer,
-        LETTERS[letters],
+        letters,
         tuple(map(token_id, options.get("prefix", ()))),
         token_id(options["pad"]) if "pad" in options else 0,
         options.get("spaced"),

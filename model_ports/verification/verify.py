@@ -18,6 +18,7 @@ from model_ports import catalog
 from model_ports.contract.family import FINAL, family
 from model_ports.contract.weights import Weight
 from model_ports.loading.assignment import assign_tensors, parameter_shapes
+from model_ports.loading.describe import describe
 from model_ports.loading.names import read_names
 from model_ports.loading.planned import abstract_model, family_config, plan_checkpoint
 from model_ports.loading.ports import load_port
@@ -26,6 +27,7 @@ from model_ports.pooling import POOLINGS
 from model_ports.port import Port
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, padded_length, tokenize
+from model_ports.tokenizers import TokenizerError
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def verify(folder: Path) -> Verdict:
             f"{folder}: no meta.json: it is no fixture, which holds the original code's outputs"
         )
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    entry = catalog.get(model_of(folder))
+    entry = entry_of(folder)
     sequences = json.loads((folder / "cases.json").read_text(encoding="utf-8"))["sequences"]
     check = meta["check"]
     presets: dict[str, Difference | str] = {}
@@ -103,8 +105,8 @@ def verify(folder: Path) -> Verdict:
 def verify_keys(folder: Path) -> str | None:
     """Checks the full-size tensor list against the full-size module, without its memory.
 
-    What full_config.json leaves out is that of the catalog. A letter among the sizes of a tensor
-    stands for one that nobody has seen: it is taken to be the parameter's.
+    What full_config.json leaves out is taken from the catalog. A letter among the sizes of a
+    tensor stands for one that nobody has seen: it is taken to be the parameter's.
 
     Returns:
         '' where every tensor fills a parameter and every parameter has a tensor, else the
@@ -114,8 +116,8 @@ def verify_keys(folder: Path) -> str | None:
         return None
     fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
     shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
-    entry = catalog.get(model_of(folder))
-    config, _ = family_config(entry, {**entry.config, **fields})
+    entry = entry_of(folder)
+    config, _ = family_config(entry, {**catalog.stated_config(entry.id), **fields})
     _, abstract = abstract_model(entry.family, config)
     rules, parameters = family(entry.family).weights(config), parameter_shapes(abstract)
     filled = {
@@ -133,18 +135,29 @@ def verify_keys(folder: Path) -> str | None:
     return ""
 
 
-def model_of(folder: Path) -> str:
-    """Returns the id of the model that a fixture is of, by its name or its repository.
+def entry_of(folder: Path) -> catalog.Entry:
+    """Returns the entry of the model that a fixture is of, by its name or its repository.
+
+    What the catalog leaves to the checkpoint is found out of the folder. So is all of a model that
+    the catalog lacks, where config.json tells its family.
 
     Raises:
         FileNotFoundError: The folder is no fixture, and does not say.
-        CatalogError: The catalog has no such model.
+        CatalogError: The catalog has no such model, and the folder does not say how it is computed.
+        CheckpointError, TokenizerError: See `describe`, of a model that the catalog has.
     """
     if not (folder / "meta.json").is_file():
         raise FileNotFoundError(f"{folder}: no meta.json: name its model with --model MODEL")
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     name = meta["geneb_model_id"]
-    return catalog.find(name) or catalog.find(meta.get("hf_repo") or "") or catalog.resolve(name)
+    model_id = catalog.find(name) or catalog.find(meta.get("hf_repo") or "")
+    if model_id is not None:
+        known = catalog.known(model_id)
+        return known or describe(folder, model_id, catalog.more()[model_id].stated)
+    try:
+        return describe(folder, name)
+    except (CheckpointError, TokenizerError) as error:
+        raise catalog.CatalogError(f"{catalog.unknown_model(name)}; and {error}") from error
 
 
 class _Embedded(NamedTuple):

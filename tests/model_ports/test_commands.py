@@ -47,11 +47,44 @@ def rewrite(folder, name, change):
 def test_list_names_forty_models():
     done = command("list")
     assert done.returncode == 0
-    assert "\nevo2_1b_base: trained and served with fp8 projections" in done.stdout
-    assert "\nevo2_7b, evo2_7b_262k, evo2_7b_base: served with fp8" in done.stdout
+    assert "\nevo2_1b_base, evo2_7b, evo2_7b_262k, evo2_7b_base: its authors serve" in done.stdout
     assert NAME in done.stdout
     assert "of 40 models are ported" in done.stdout
     assert "gLM2_150M, gLM2_650M: upper-case letters are amino acids to this model" in done.stdout
+
+
+def test_list_shows_the_models_that_have_a_word():
+    done = command("list", "EVO2", "gLM2")
+    assert done.returncode == 0
+    assert "evo2_7b_262k" in done.stdout
+    assert "gLM2_150M, gLM2_650M: upper-case" in done.stdout
+    assert "evo-1-131k-base" not in done.stdout
+    assert "borzoi" not in done.stdout.casefold()
+    wrong = command("list", "chatbot")
+    assert wrong.returncode == 2
+    assert "no model or family has 'chatbot' in its name" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        (
+            "evo2_7b",
+            ["parameters        6,581,722,880", "hidden state      mlp29", "fp8", "no limit"],
+        ),
+        (
+            "arcinstitute/evo2_40b",
+            ["parameters        unknown until", "apache-2.0", "states no sizes"],
+        ),
+        ("splicebert-1024nt", ["1,026 tokens, windows of 1,024 letters every 512"]),
+        ("grover", ["longest input     512 tokens", "\nwhat is wrong with"]),
+    ],
+)
+def test_describe_shows_what_is_known_of_a_model_of_the_catalog(name, facts):
+    done = command("describe", name)
+    assert done.returncode == 0, done.stderr
+    for words in facts:
+        assert words in done.stdout, done.stdout
 
 
 def test_verify_prints_a_line_a_folder(fixture):

@@ -16,19 +16,28 @@ MODULES = {
 }
 # By room: the rooms and modules of the package that it may import beside itself.
 ALLOWED = {
-    "catalog": set(),
+    "catalog": {"known_defects"},
     "exits": set(),
     "commands": {"catalog", "exits", "loading", "verification"},
     "contract": set(),
     "families": {"contract", "layers"},
+    "known_defects": set(),
     "layers": set(),
-    "loading": {"catalog", "contract", "port", "tokenizers"},
+    "loading": {"catalog", "contract", "known_defects", "port", "tokenizers"},
     "pooling": set(),
     "port": {"catalog", "tokenizers"},
     "running": {"contract", "pooling", "port"},
     "screen_log": set(),
     "tokenizers": set(),
-    "verification": {"catalog", "contract", "loading", "pooling", "port", "running"},
+    "verification": {
+        "catalog",
+        "contract",
+        "loading",
+        "pooling",
+        "port",
+        "running",
+        "tokenizers",
+    },
 }
 
 

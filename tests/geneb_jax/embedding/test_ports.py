@@ -293,14 +293,15 @@ def test_progress_is_of_all_records_whatever_is_kept_or_in_several_tasks(tmp_pat
     assert not again  # all is kept: nothing takes time
 
 
-def test_what_is_to_know_of_a_model_is_said_where_its_weights_are_used(caplog):
+def test_what_is_to_know_of_a_model_is_said_where_it_is_used(caplog):
     more = "gLM2_650M"
     assert geneb_jax.embed(more, ["ACGT"], checkpoints_dir=MORE).shape == (1, 30)
     said = [r.getMessage() for r in caplog.records if "amino acids" in r.getMessage()]
     assert said == [f"model '{more}': {catalog.get(more).known_defects[0]}"]
     caplog.clear()
     geneb_jax.embed(f"{more}:random:tiny", ["ACGT"], checkpoints_dir=MORE)
-    assert not [r for r in caplog.records if "amino acids" in r.getMessage()]
+    said = [r.getMessage() for r in caplog.records if "amino acids" in r.getMessage()]
+    assert said == [f"model '{more}:random:tiny': {catalog.get(more).known_defects[0]}"]
 
 
 def test_defects_of_a_published_extractor_are_said_with_its_preset(caplog):

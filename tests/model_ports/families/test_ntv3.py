@@ -20,7 +20,7 @@ from model_ports.loading.tensors import CheckpointError, read_config
 from model_ports.pooling import mean
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, padded_length, tokenize
-from model_ports.verification.verify import model_of, verify_keys
+from model_ports.verification.verify import entry_of, verify_keys
 
 FOLDERS = {
     "repeat": MORE / "NTv3_8M_pre",
@@ -51,7 +51,7 @@ def inputs_of(kind):
 
 
 def test_a_fixture_of_another_config_is_of_the_model_of_its_repository():
-    assert model_of(FOLDERS["transpose"]) == "NTv3_8M_pre"
+    assert entry_of(FOLDERS["transpose"]).id == "NTv3_8M_pre"
     assert verify_keys(FOLDERS["transpose"]) == ""
 
 

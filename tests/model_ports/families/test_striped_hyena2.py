@@ -261,3 +261,18 @@ def test_what_is_not_computed_is_refused(changes, message):
     content = json.loads((FOLDER / "config.json").read_text()) | changes
     with pytest.raises(ValueError, match=message):
         family_config(catalog.get(EVO), content)
+
+
+@pytest.mark.parametrize("model_id", ["evo2_1b_base", "evo2_7b", "evo2_7b_base", "evo2_7b_262k"])
+def test_a_config_that_names_the_model_alone_has_the_sizes_of_the_catalog(model_id):
+    """As the repositories on the hub have it: the sizes are in the authors' code."""
+    entry = catalog.get(model_id)
+    named = {"name": model_id, "architecture": ["StripedHyena2"], "_name_or_path": f"{model_id}.pt"}
+    config, unknown = family_config(entry, named)
+    assert unknown == ()
+    assert config == family_config(entry, entry.config)[0]
+    shapes = parameter_shapes(abstract_model(entry.family, config)[1])
+    buffers = len(config.attention_layers) * config.width // config.heads // 2
+    assert sum(map(np.prod, shapes.values())) == entry.params + buffers
+    with pytest.raises(ValueError, match="column_split_hyena is missing"):
+        family_config(entry, {"num_layers": 25})

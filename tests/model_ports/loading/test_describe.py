@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import saved_models
-from golden_ports import FOLDERS, GOLDEN
+from golden_ports import FOLDERS, GOLDEN, MORE
 from safetensors.numpy import load_file, save_file
 
 from model_ports import catalog
@@ -62,7 +62,7 @@ def test_a_saved_model_embeds_as_transformers_does(saved, name):
     ("name", "family", "tokenizer", "limit"),
     [
         ("bert-json", "bert", {"kind": "json"}, 400),  # model_max_length, of 512 positions
-        ("dnabert", "bert", {"kind": "auto", "spaced": 3}, 512),
+        ("dnabert", "bert", {"kind": "auto", "letters": "upper", "spaced": 3}, 512),
         ("esm-rotary", "esm", {"kind": "auto"}, 510),
         ("esm-absolute", "esm", {"kind": "auto"}, 510),
         ("gpt2", "gpt2", {"kind": "auto"}, 256),  # the table, for the tokenizer has no limit
@@ -82,6 +82,18 @@ def test_everything_is_found_out(saved, name, family, tokenizer, limit):
     tensors = load_file(saved(name) / "model.safetensors")
     sizes = [array.size for tensor, array in tensors.items() if not others.match(tensor)]
     assert entry.params == sum(sizes)
+
+
+def test_a_vocabulary_of_kmers_reads_both_cases_as_the_catalogs_dnabert_does():
+    folder = MORE / "DNA_bert_3"
+    found, known = (
+        plan_checkpoint(entry, folder)
+        for entry in (describe(folder, "mine"), catalog.get("DNA_bert_3"))
+    )
+    records = ["ACGTACGT", "acgtacgt", "aCgNTTa"]
+    for mine, theirs in zip(tokenize(found, records), tokenize(known, records), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert set("acgt") <= set(found.tokenizer.known_letters)
 
 
 def test_heads_are_left_out_and_said(saved, caplog):

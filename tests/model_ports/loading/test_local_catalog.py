@@ -146,7 +146,7 @@ def test_a_tokenizer_that_is_stated_is_tried_too(folder, tmp_path):
     ("tokenizer", "words"),
     [
         ({"kind": "kmer", "k": 6}, "tokenizer kind 'kmer': option 'layout' is missing"),
-        ({"kind": "auto", "space": 3}, "there is no option 'space'; it has spaced"),
+        ({"kind": "auto", "space": 3}, "there is no option 'space'; it has letters, spaced"),
         ({"kind": "character", "letters": 3, "unknown": 1, "pad": 0}, "an option is not valid"),
         ({"kind": "json", "letters": "up"}, "letters of a tokenizer is 'up'; valid: as-is, "),
         ({"kind": "utf-8", "pad": 1, "max": 2}, "there is no option 'max'; it has pad"),
