@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from geneb_jax.presentation.glossary import meanings
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 
 _WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
@@ -104,7 +105,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
     Returns:
         By table its name and caption, its header (columns, and whether they are numbers), and its
-        rows; the first column names the row.
+        rows, of which the first column is the name, and the meanings of columns by name.
     """
     found = []
     for name, (caption, columns) in AUDIT.items():
@@ -113,7 +114,15 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
             texts = [[_text(value) for value in row] for row in table.itertuples(index=False)]
             numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
             header = list(zip(table.columns, numeric, strict=True))
-            found.append({"name": name, "caption": caption, "header": header, "rows": texts})
+            found.append(
+                {
+                    "name": name,
+                    "caption": caption,
+                    "header": header,
+                    "rows": texts,
+                    "meanings": meanings(list(table)),
+                }
+            )
     return found
 
 
