@@ -1,6 +1,6 @@
 """What the words of the report mean, a sentence or two each: one table for all of its pages."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -188,6 +188,6 @@ def words_by_part() -> dict[str, dict[str, str]]:
     return parts
 
 
-def meanings(columns: list[str]) -> dict[str, str]:
+def meanings(columns: Iterable[Hashable]) -> dict[str, str]:
     """Returns the meanings of those of a table's columns that the glossary has, in their order."""
-    return {name: GLOSSARY[name].meaning for name in columns if name in GLOSSARY}
+    return {name: GLOSSARY[name].meaning for name in map(str, columns) if name in GLOSSARY}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from geneb_jax.presentation.glossary import meanings
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
+from geneb_jax.presentation.glossary import meanings
 
 _WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
 _ZOOM = 1.75  # pixels of the page for a point of paper: type of 7 points is read on a screen
@@ -120,7 +120,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                     "caption": caption,
                     "header": header,
                     "rows": texts,
-                    "meanings": meanings(list(table)),
+                    "meanings": meanings(table),
                 }
             )
     return found
