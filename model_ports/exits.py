@@ -38,15 +38,14 @@ def ended(work: Callable[[], int]) -> int:
             return work()
         finally:
             sys.stdout.flush()  # also where --help ends the program
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:
+        # Rich, too, ends the program where its output is not read.
+        if not isinstance(end if isinstance(end, OSError) else end.__context__, BrokenPipeError):
+            raise
         # Whoever read the output has seen enough, as `head` has; what is still held back goes
         # nowhere, so that the interpreter does not complain of it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
-    except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # so Rich answers the same
-            return INTERRUPTED
-        raise
     except OSError as error:
         known = error.filename is not None and error.strerror
         print(f"{error.filename}: {error.strerror}" if known else error, file=sys.stderr)
