@@ -23,7 +23,6 @@ from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.glossary import GLOSSARY, words_by_part
 from geneb_jax.presentation.published import model_labels
 from geneb_jax.presentation.report_sections import (
-    Rows,
     audit_sections,
     figure_rows,
     plain,
@@ -34,7 +33,7 @@ from geneb_jax.presentation.report_sections import (
 from geneb_jax.presentation.results import labels_of, namesake, run_names
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows
 from geneb_jax.tasks.sizes import published_sizes
-from model_ports.catalog import Entry, entries
+from model_ports.catalog import Entry, entries, known
 
 # In the order in which a script needs what the others before it define.
 _SCRIPTS = (
@@ -265,8 +264,8 @@ def report_data(
             {
                 "name": model,
                 "run": model in run_models,
-                "facts": _facts(provenance.get("models", {}).get(in_run.get(model), {})),
-                **_entry(by_name.get(namesake(model))),
+                **_of_run(provenance.get("models", {}).get(in_run.get(model), {})),
+                **_entry(by_name.get(namesake(model)) or known(in_run.get(model, ""))),
                 **labels.get(model, dict.fromkeys(_LABELS)),
                 **of_models.get(model, {}),
             }
@@ -315,19 +314,21 @@ def _entry(entry: Entry | None) -> dict[str, Any]:
     """What the catalog says of a model; nothing of models that it lacks."""
     if entry is None:
         names = ("licence", "code_licence", "width", "url", "repo", "revision")
-        return {**dict.fromkeys(names), "defects": []}
+        return dict.fromkeys(names)
     return {
         "licence": entry.licence_shown,
         "code_licence": entry.licence["code"],
         "width": entry.width,
         **{name: entry.source.get(name) for name in ("url", "repo", "revision")},
-        "defects": list(entry.known_defects),
+        # Of other models run.json says them.
+        "defects": list(entry.known_defects) if entry.id in entries() else [],
     }
 
 
-def _facts(of_run: Mapping[str, Any]) -> Rows:
-    """What run.json says of a model."""
-    return [(f"run: {name}", plain(value)) for name, value in of_run.items()]
+def _of_run(of_run: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json says of a model, its known defects apart."""
+    facts = [(f"run: {k}", plain(value)) for k, value in of_run.items() if k != "known_defects"]
+    return {"facts": facts, "run_defects": of_run.get("known_defects", []), "defects": []}
 
 
 def _matrix(
