@@ -562,7 +562,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     files = {"csv": escaped(table, csv_text).to_csv(index=index)}
     # A file without rows would be a header that looks like a failure in a paper.
     if 0 < len(table) <= _MOST_ROWS:
-        forms = [_form(str(name), column) for name, column in table.items()]
+        forms = [number_form(str(name), column) for name, column in table.items()]
         text = escaped(table, markdown_text).to_markdown(
             index=index, floatfmt=("", *forms) if index else forms
         )
@@ -581,10 +581,14 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             path_of.unlink(missing_ok=True)
 
 
-def _form(name: str, column: pd.Series) -> str:
-    """Returns the format of a column's numbers: whole and half ones of counts and ranks, else .3f.
+def number_form(name: str, column: pd.Series) -> str:
+    """Returns the format of a column's numbers: whole and half ones of counts and ranks, else z.3f.
 
     Scores are not above 1; of columns that may be either, the name tells.
+
+    Args:
+        name: What stands above the column.
+        column: Its values, of any type.
     """
     if not pd.api.types.is_float_dtype(column):
         return ".0f"

@@ -562,6 +562,22 @@ def test_paper_holds_the_whole_table(browser, page):
     assert "Save this table" not in text
 
 
+def test_no_table_is_wider_than_paper(browser, page):
+    paper = {"width": 1030, "height": 700, "deviceScaleFactor": 1, "mobile": False}  # A4, landscape
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", paper)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for view in ("board", "tasks", "audit", "compare"):
+            show(browser, page, view=view)
+            widths = browser.execute_script(
+                "return [...document.querySelectorAll('table')].map((each) => each.offsetWidth)"
+            )
+            assert 100 < max(widths) <= 1030, view
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(browser, page, theme):
