@@ -8,6 +8,7 @@ INTERRUPTED  ended by a signal or from the keyboard; the same command goes on fr
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -29,10 +30,22 @@ def ended(work: Callable[[], int]) -> int:
     Args:
         work: Returns the exit status. A ValueError of it says what is wrong with the call or its
             input; an OSError, FloatingPointError or MemoryError what has failed under way. A
-            KeyboardInterrupt may say what interrupted it.
+            KeyboardInterrupt may say what interrupted it. A BrokenPipeError, of output that
+            nobody reads any more, ends the command without a word.
     """
     try:
-        return work()
+        try:
+            return work()
+        finally:
+            sys.stdout.flush()  # also where --help ends the program
+    except (BrokenPipeError, SystemExit) as end:
+        # Rich, too, ends the program where its output is not read.
+        if not isinstance(end if isinstance(end, OSError) else end.__context__, BrokenPipeError):
+            raise
+        # Whoever read the output has seen enough, as `head` has; what is still held back goes
+        # nowhere, so that the interpreter does not complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
     except OSError as error:
         known = error.filename is not None and error.strerror
         print(f"{error.filename}: {error.strerror}" if known else error, file=sys.stderr)

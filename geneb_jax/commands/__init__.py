@@ -7,7 +7,7 @@ A module offers `main(words) -> int`, which takes the words behind the subcomman
 import difflib
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 
 from model_ports.exits import DONE, WRONG, ended
@@ -40,12 +40,8 @@ def main(words: Sequence[str] | None = None) -> int:
         words: The command line behind the program's name; None: that of the process.
     """
     name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
-    if name in ("-h", "--help"):
-        print(_help())
-        return DONE
-    if name == "--version":
-        print(metadata.version("geneb-jax"))
-        return DONE
+    if name in _SAID:
+        return ended(lambda: _say(_SAID[name]()))
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(COMMANDS)}"
@@ -54,6 +50,11 @@ def main(words: Sequence[str] | None = None) -> int:
     module, _ = COMMANDS[name]
     show_log()
     return ended(lambda: importlib.import_module(module).main(rest))
+
+
+def _say(text: str) -> int:
+    print(text)
+    return DONE
 
 
 def _help() -> str:
@@ -70,3 +71,11 @@ def _help() -> str:
             "geneb-jax COMMAND --help tells more; geneb-jax --version prints the version.",
         ]
     )
+
+
+# What is printed of options that stand in a command's stead.
+_SAID: Mapping[str, Callable[[], str]] = {
+    "-h": _help,
+    "--help": _help,
+    "--version": lambda: metadata.version("geneb-jax"),
+}

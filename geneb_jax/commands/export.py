@@ -14,7 +14,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--predictions",
         action="store_true",
-        help="predictions.parquet too, of a run with --config.save_predictions",
+        help="predictions.parquet too, of a run with --config.save_predictions=True",
     )
     parser.add_argument(
         "--model-index",
@@ -54,7 +54,8 @@ def main(words: Sequence[str]) -> int:
         cards = record.get("cards", {})
         for model, rows in scores.groupby("model", sort=False):
             shown = str(cards.get(model, {}).get("model_id", model))
-            if text := model_index(shown, rows):
+            known = record.get("models", {}).get(model, {}).get("known_defects", [])
+            if text := model_index(shown, rows, known):
                 path = out / "model-index" / f"{file_name(str(model))}.yaml"
                 write_whole(path, text.encode())
                 print(path)

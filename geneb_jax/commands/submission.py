@@ -23,7 +23,7 @@ def main(words: Sequence[str]) -> int:
     """Checks a model's scores by GENEB's rules; writes the pull request where all are met."""
     parser = Parser(prog="geneb-jax submission", description=__doc__)
     parser.add_argument("workdir", type=local_path, help="a run's workdir")
-    parser.add_argument("--model", required=True, help="the model's name in scores.csv")
+    parser.add_argument("--model", required=True, help="its name in scores.csv, or in submissions/")
     parser.add_argument("--out", type=local_path, required=True, help="new folder to write")
     for option, (field, what) in _SAID.items():
         kind = int if field == "params" else str

@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     from geneb_jax.presentation.results import read_source
     from geneb_jax.presentation.subsets import subset_agreement, subset_lines, subset_table
     from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
-    from geneb_jax.presentation.tables import write_table
+    from geneb_jax.presentation.tables import without_rows, write_table
 
     leaky = read_leaky(arguments.leaky) if arguments.leaky else None
     chosen = arguments.scores or arguments.submissions
@@ -73,5 +73,7 @@ def main(words: Sequence[str]) -> int:
         tables["subsets"] = subset_table(agreement)
         write_table(tables["subsets"], arguments.out / "tables" / "subsets")
         print("\n".join(subset_lines(results, agreement)))
+    if lacking := without_rows(tables):
+        print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")
     print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
     return DONE

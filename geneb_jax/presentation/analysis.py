@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from geneb_jax.benchmark import CUSTOM, GENEB
-from geneb_jax.scoring.scores import protocol_rows, tap_position
+from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, tap_position
 
 TIERS = {"<100M": 0.0, "100M-500M": 1e8, "500M-2B": 5e8, ">=2B": 2e9}
 HIGH_VARIANCE = 0.12
@@ -88,12 +88,13 @@ def size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFram
 
 
 def size_tiers(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Counts models and averages their macro MCC by size tier."""
+    """Counts models and averages their macro MCC by size tier, of the tiers that have any."""
     macro = _labelled_macro(results, labels)
     edges = [*TIERS.values(), np.inf]
     tier = pd.cut(labels.loc[macro.index, "params"], edges, right=False, labels=list(TIERS))
     groups = macro.groupby(tier, observed=False)
-    return pd.DataFrame({"models": groups.size(), "macro": groups.mean()}).rename_axis("tier")
+    table = pd.DataFrame({"models": groups.size(), "macro": groups.mean()}).rename_axis("tier")
+    return table[table["models"] > 0]
 
 
 def tier_gap(results: pd.DataFrame, labels: pd.DataFrame) -> float:
@@ -125,18 +126,22 @@ def matched_pairs(results: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd
 
 
 def transfer(results: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Returns the mean difference of pairs by category and overall (macro), and how many A win."""
+    """Returns the mean difference of pairs by category and overall (macro), and how many A win.
+
+    No rows where no pair is there.
+    """
     by = category_matrix(results).assign(overall=lambda table: table.mean(axis=1))
     present = [(a, b) for a, b in pairs if a in by.index and b in by.index]
     a, b = (by.loc[[pair[i] for pair in present]].to_numpy() for i in (0, 1))
     difference = pd.DataFrame(a - b, columns=by.columns)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "difference": difference.mean(),
             "wins": (difference > 0).sum().where(difference.notna().any()),
             "pairs": len(present),
         }
     ).rename_axis("category")
+    return table if present else table[:0]
 
 
 def few_shot_drops(results: pd.DataFrame) -> pd.DataFrame:
@@ -225,6 +230,20 @@ def task_ranks(results: pd.DataFrame) -> pd.DataFrame:
     return score_matrix(results).rank(ascending=False)
 
 
+def task_scores(results: pd.DataFrame) -> pd.DataFrame:
+    """Returns the score of each model on each task, a row a model, regime and task.
+
+    Returns:
+        Columns model, regime, category, task, label (the paper's name of the task) and the metrics
+        that there are, means over seeds.
+    """
+    labels = {task.id: task.label for task in GENEB.tasks}
+    known = [name for name in METRIC_COLUMNS if results[name].notna().any()]
+    table = results[["model", "regime", "category", "task", *known]].reset_index(drop=True)
+    table.insert(4, "label", [labels.get(task, task) for task in table["task"]])
+    return table
+
+
 def rank_summary(results: pd.DataFrame) -> pd.DataFrame:
     """Returns mean, median and quartiles of a model's ranks, and the tasks it wins (ties count)."""
     ranks = task_ranks(results)
@@ -273,6 +292,7 @@ def pareto_frontier(
     by = category_matrix(results).assign(macro=lambda table: table.mean(axis=1))
     scores = by.loc[by.index.intersection(labels.index), column]
     table = pd.DataFrame({"params": labels.loc[scores.index, "params"], column: scores})
+    table = table.rename_axis("model")
     table = table.sort_values(["params", column], ascending=[True, False])
     return table[table[column] > table[column].cummax().shift(fill_value=-np.inf)]
 

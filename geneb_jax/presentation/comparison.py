@@ -1,5 +1,6 @@
 """What differs between two runs: data, weights, config, versions, scores and ranks."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ COLUMNS = ("kind", "model", "task", "regime", "what", "first", "second", "differ
 _DIGITS = 16  # of a digest, which people are to compare
 _HEAD = [name for name in KEY_COLUMNS if name != "seed"]  # what a mean over seeds is of
 _SIDES = ("first", "second")
+# Weights that are drawn: their kind and seed, fields that were changed, files of a tokenizer.
+_RANDOM = re.compile(r"(random:(?:tiny|full):\d+(?::\{.*\})?)(?::(sha256:.*|[0-9a-f]+))?")
 
 
 class Difference(NamedTuple):
@@ -144,8 +147,20 @@ def _data(first: Side, second: Side) -> Iterator[Difference]:
 
 def _weights(first: Side, second: Side) -> Iterator[Difference]:
     for model in [name for name in first.weights if name in second.weights]:
-        for name, one, other in _unequal(first.weights[model], second.weights[model]):
+        both = (_parted(side.weights[model]) for side in (first, second))
+        for name, one, other in _unequal(*both):
             yield Difference("weights", name, one, other, model=model)
+
+
+def _parted(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an identity in which random weights stand apart from the files of their tokenizer.
+
+    These are part of `weights`, as other files may be other tokens; the weights are the same.
+    """
+    drawn = _RANDOM.fullmatch(str(identity.get("weights", "")))
+    if drawn is None:
+        return dict(identity)
+    return {**identity, "weights": drawn[1], "tokenizer files": drawn[2] or "none"}
 
 
 def _config(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:

@@ -120,6 +120,38 @@ def kind_of(
     return "folder" if local else "catalog"
 
 
+# How a sequence becomes tokens, by the kind of a catalog's tokenizer (`model_ports.tokenizers`).
+_TOKENIZERS: Mapping[str, str] = {
+    "kmer": "{k}-mers that do not overlap",
+    "overlapping-kmer": "overlapping {k}-mers",
+    "json": "the checkpoint's tokenizer.json",
+    "auto": "the checkpoint's tokenizer, as transformers reads its files",
+    "character": "a token each letter",
+    "utf-8": "a token each byte of the text",
+    "bases": "one-hot letters",
+    "generanno": "a token each letter, by the checkpoint's vocab.txt",
+    "generator": "{k}-mers that do not overlap, as the checkpoint's tokenizer makes them",
+    "dna-gpt": "{k}-mers and shorter rests, as DNA-GPT's code makes them",
+}
+
+
+def tokenizer_text(options: Mapping[str, Any]) -> str:
+    """Returns how a model tokenizes, in words; '': it is not known.
+
+    Args:
+        options: `tokenizer` of a catalog's entry: its kind and options; may be empty.
+    """
+    kind = str(options.get("kind", ""))
+    text = _TOKENIZERS.get(kind, kind).format_map({"k": options.get("k", "k")})
+    spaced = ", k-mers written with blanks between them" if options.get("spaced") else ""
+    letters = (
+        f", after the letters: {options['letters']}"
+        if kind == "json" and "letters" in options
+        else ""
+    )
+    return f"{text}{spaced}{letters}"
+
+
 def class_name(model_id: str) -> str:
     """Returns the name of a model's extractor class, such as 'MyModel300mExtractor'."""
     words = "".join(word[0].upper() + word[1:] for word in _WORD.findall(model_id))

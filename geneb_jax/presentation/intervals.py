@@ -316,6 +316,7 @@ def _pair_rows(asked: _Asked) -> list[dict[str, Any]]:
             "p, Holm": pairs.holm[i],
             "smallest p": pairs.attainable,
             "told apart": pairs.told_apart[i],
+            "tasks": len(asked.tasks),
         }
         for i, (a, b) in enumerate(zip(pairs.first, pairs.second, strict=True))
     ]

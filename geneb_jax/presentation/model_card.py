@@ -5,6 +5,7 @@ which the hub shows them on the model's page. GENEB's asks for the same facts wi
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -71,15 +72,19 @@ def _result(name: str, subset: str | None, regime: str, metric: str, value: floa
     )
 
 
-def model_index(name: str, scores: pd.DataFrame) -> str:
+def model_index(name: str, scores: pd.DataFrame, known: Sequence[str] = ()) -> str:
     """Returns the scores as YAML of the field `model-index` alone; '': there are none.
 
     Args:
         name: The model's name in it.
         scores: See `eval_results`.
+        known: What a reader must know of the model; stands above as comments.
     """
     results = eval_results(scores)
-    return f"{ModelCardData(model_name=name, eval_results=results).to_yaml()}\n" if results else ""
+    if not results:
+        return ""
+    comments = "".join(f"# {' '.join(text.split())}\n" for text in known)
+    return f"{comments}{ModelCardData(model_name=name, eval_results=results).to_yaml()}\n"
 
 
 def front_matter(
@@ -117,7 +122,13 @@ def hub_card(front: str, title: str, body: str) -> str:
 
 
 def card_body(
-    facts: Mapping[str, str], meta: Mapping[str, Any], scores: pd.DataFrame, command: str
+    facts: Mapping[str, str],
+    meta: Mapping[str, Any],
+    scores: pd.DataFrame,
+    command: str,
+    *,
+    names: Mapping[str, str] = MappingProxyType({}),
+    defects: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """Returns the text of a model card, in the sections that GENEB's repository asks for.
 
@@ -126,6 +137,8 @@ def card_body(
         meta: `meta` of the model's submission.
         scores: See `eval_results`.
         command: The command that gives the scores again.
+        names: What words in capitals in the command stand for.
+        defects: What a reader must know, by what it concerns.
     """
     known = {"Display name": meta["display"], "Parameters": f"{meta['params']:,}", **facts}
     return "\n".join(
@@ -146,6 +159,9 @@ def card_body(
             "",
             f"    {command}",
             "",
+            *(f"- `{name}` is {meaning}." for name, meaning in names.items()),
+            *([""] if names else []),
+            *_defect_lines(defects),
             "## Training data",
             "",
             meta["training_data"] or _TO_FILL,
@@ -159,6 +175,14 @@ def card_body(
             "",
         ]
     )
+
+
+def _defect_lines(defects: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
+        line
+        for title, texts in defects.items()
+        for line in (f"## {title}", "", *(f"- {text}" for text in texts), "")
+    ]
 
 
 def _zero_shot(meta: Mapping[str, Any]) -> str:

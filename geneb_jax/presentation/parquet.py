@@ -99,7 +99,10 @@ def write_predictions_parquet(
     folder = workdir / "predictions"
     files = sorted(folder.rglob("*.npz"))
     if not files:
-        raise ValueError(f"{folder} holds no predictions; run again with --config.save_predictions")
+        raise ValueError(
+            f"{folder} holds no predictions; give the run's command again with "
+            "--config.save_predictions=True"
+        )
 
     def tables() -> Iterator[Any]:
         for file in files:

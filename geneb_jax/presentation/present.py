@@ -99,6 +99,7 @@ def present(
         provenance=provenance,
         of_models=_of_models(tables.get("intervals_macro")),
         of_tasks=_of_tasks(tables.get("audit")),
+        pairs=tables.get("pairs"),
         audit=tables,
     )
     return tables

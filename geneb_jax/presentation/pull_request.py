@@ -23,6 +23,7 @@ from geneb_jax.presentation.submission_checks import ModelRun, make_submission
 from geneb_jax.scoring.scores import protocol_rows
 from model_ports import catalog
 
+_HUB = re.compile(r"https://huggingface\.co/([\w.-]+/[\w.-]+?)(?:/(?:tree|commit)/([\w.-]+))?/?")
 _ADDRESSED = re.compile("(?:([^=]*)=)?(hf|embeddings):(.*)")  # an item of `config.models`
 
 
@@ -41,7 +42,10 @@ def pull_request(run: ModelRun, said: Mapping[str, Any]) -> dict[str, bytes]:
         raise ValueError(f"model '{run.model}': no row of scores.csv follows GENEB's protocol")
     name, meta = content["model_id"], content["meta"]
     facts = _facts(run, meta)
-    body = model_card.card_body(facts, meta, run.scores, _command(run))
+    command, names = _command(run, meta["url"])
+    body = model_card.card_body(
+        facts, meta, run.scores, command, names=names, defects=run.known_defects
+    )
     licence = run.entry.licence["weights"] if run.entry and run.has_weights else None
     front = model_card.front_matter(meta["display"], run.scores, licence=licence, repo=_repo(run))
     saved = json_bytes(content)
@@ -94,16 +98,43 @@ def address_of(run: ModelRun) -> str:
     return run.model
 
 
-def _command(run: ModelRun) -> str:
-    """Returns the command whose run gives the scores: the fields that are not the default ones."""
+# Fields that name folders of a host, with the words that stand for these in a card.
+_FOLDERS: Mapping[str, tuple[str, str]] = {
+    "tasks_dir": ("TASKS", f"the folder of the task files of {GENEB.dataset_repo}"),
+    "checkpoints_dir": ("CHECKPOINTS", "the folder that holds the checkpoint's folder"),
+    "catalog": ("CATALOG", "the folder that holds the model's entry"),
+}
+
+
+def _command(run: ModelRun, url: str) -> tuple[str, dict[str, str]]:
+    """Returns the command whose run gives the scores, and what the words in capitals stand for.
+
+    Of the fields, it has those that are not the default ones.
+
+    Args:
+        run: The model.
+        url: Where its weights are, as the submission says.
+    """
     config = run.record["config"]
-    changed = [
-        f"--config.{field.name}={config[field.name]}"
+    folders = {name: word for name, (word, _) in _FOLDERS.items() if config.get(name)}
+    if not run.has_weights:
+        folders.pop("checkpoints_dir", None)
+        folders.pop("catalog", None)
+    words = {"WORKDIR": "a new folder for the results"}
+    words |= {_FOLDERS[name][0]: _FOLDERS[name][1] for name in folders}
+    model = address_of(run)
+    if "FOLDER" in model and (hub := _HUB.fullmatch(url)):
+        model = model.replace("FOLDER", "@".join(filter(None, hub.groups())))
+    elif "FOLDER" in model:
+        words["FOLDER"] = f"the folder of the model's files{f', from {url}' if url else ''}"
+    changed = {
+        field.name: config[field.name]
         for field in fields_of_scores()
         if config.get(field.name, field.default) != field.default
-    ]
-    options = " ".join(["", *changed])
-    return f"geneb-jax run --config=full --config.models={address_of(run)}{options}"
+    }
+    options = [f"--config.{name}={value}" for name, value in (folders | changed).items()]
+    start = f"geneb-jax run --config=full --workdir=WORKDIR --config.models={model}"
+    return " ".join([start, *options]), words
 
 
 def _repo(run: ModelRun) -> str | None:
@@ -142,7 +173,7 @@ def _facts(run: ModelRun, meta: Mapping[str, Any]) -> dict[str, str]:
     cut = f"; at most {limit} tokens" if limit else "; records are not cut"
     size = preset.get("window")
     windows = f"; windows of {size} letters every {preset['stride']}, averaged" if size else ""
-    kind = ", ".join(f"{name} {value}" for name, value in tokenizer.items())
+    kind = extractor.tokenizer_text(tokenizer)
     state = "final hidden state" if probed["tap"] == "-1" else f"hidden state {probed['tap']}"
     family = described.get("family") or (entry.family if entry else "")
     label = f" ({entry.labels['architecture']})" if entry else ""

@@ -20,9 +20,9 @@ from scipy import stats
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
+from geneb_jax.presentation.glossary import GLOSSARY, words_by_part
 from geneb_jax.presentation.published import model_labels
 from geneb_jax.presentation.report_sections import (
-    Rows,
     audit_sections,
     figure_rows,
     plain,
@@ -33,22 +33,45 @@ from geneb_jax.presentation.report_sections import (
 from geneb_jax.presentation.results import labels_of, namesake, run_names
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows
 from geneb_jax.tasks.sizes import published_sizes
-from model_ports.catalog import Entry, entries
+from model_ports.catalog import Entry, entries, known
 
 # In the order in which a script needs what the others before it define.
 _SCRIPTS = (
-    "words", "state", "scores", "elements", "charts", "downloads",
+    "values", "state", "scores", "elements", "charts", "downloads",
     "leaderboard", "compare", "model", "task", "cite", "page",
 )  # fmt: skip
 _STYLES = ("page", "print")
-_VIEWS = {
-    "board": "Leaderboard", "compare": "Compare", "tasks": "Tasks", "figures": "Figures",
-    "statistics": "The paper's statistics", "audit": "What scores hide",
-    "limits": "Limits of the scores", "provenance": "Provenance",
-    "cite": "Cite", "everything": "Everything",
-}  # fmt: skip
+# The name of each view, and what is found there.
+_VIEWS: Mapping[str, tuple[str, str]] = {
+    "board": ("Leaderboard", "Every model with its average score, its rank and its labels."),
+    "compare": ("Compare", "Two or more models beside each other, by category and by task."),
+    "tasks": ("Tasks", "Every task, with the scores of the published models and of the others."),
+    "figures": (
+        "Figures",
+        "The figures for papers, of MCC in full where nothing else is said; they do not follow the "
+        "choices above.",
+    ),
+    "statistics": (
+        "The paper's statistics",
+        "Numbers that the paper prints, beside the ones computed from these scores.",
+    ),
+    "audit": (
+        "What scores hide",
+        "What of the scores comes from the data rather than from the models: copies, shortcuts, "
+        "floors, and how sure the order is.",
+    ),
+    "limits": (
+        "Limits of the scores",
+        "What failed, which records a model does not see in full, and fits that did not end.",
+    ),
+    "provenance": ("Provenance", "What the run was of: run.json, part by part."),
+    "cite": ("Cite", "How the numbers of this view were made, to be quoted, and a link to it."),
+    "words": ("What the words mean", "Every word of this page in a sentence or two."),
+    "everything": ("Everything", "All views below each other, for printing."),
+}
 _DECIMALS = 6  # of the scores, as in the published ones
 _SEED_DECIMALS = 4  # of the scores of single seeds, of which the page shows the spread
+_PAIR_DECIMALS = 4  # of differences of two models
 _SYNTHETIC = (
     "The tasks of this run are generated: they show that the program works, and nothing of biology."
 )
@@ -118,6 +141,7 @@ def write_report(
     provenance: Mapping[str, Any] | None = None,
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
+    pairs: pd.DataFrame | None = None,
     audit: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
     """Writes the report.
@@ -134,6 +158,7 @@ def write_report(
         provenance: Content of run.json; None: the report is of published scores alone.
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
+        pairs: The table `pairs` (see `intervals.interval_tables`); None: it was not made.
         audit: Tables of the audit by name; those that `report_sections.AUDIT` names are shown.
     """
     environment = jinja2.Environment(
@@ -164,14 +189,15 @@ def write_report(
         provenance=provenance,
         of_models=of_models,
         of_tasks=of_tasks,
+        pairs=pairs,
     )
     text = environment.get_template("page.html.j2").render(
         **parts,
         data=data,
-        views=[(view, name) for view, name in _VIEWS.items() if view not in absent],
+        views={view: each for view, each in _VIEWS.items() if view not in absent},
         notes=_notes(provenance) if run_models else [],
-        models=results["model"].nunique(),
-        tasks=results["task"].nunique(),
+        contents=_contents(results, run_models, data["here"]),
+        glossary=words_by_part(),
         version=metadata.version("geneb-jax"),
         style=markupsafe.Markup("\n".join(_part(f"{name}.css") for name in _STYLES)),
         script=markupsafe.Markup("\n".join(_part(f"{name}.js") for name in _SCRIPTS)),
@@ -188,6 +214,7 @@ def report_data(
     provenance: Mapping[str, Any] = MappingProxyType({}),
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
+    pairs: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Returns what the page's scripts read, JSON-serialisable.
 
@@ -199,14 +226,16 @@ def report_data(
         provenance: Content of run.json.
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
+        pairs: The table `pairs`; None: it was not made.
 
     Returns:
         version, of geneb_jax; here, what scores that are not the paper's are of; regimes, metrics
         and categories (names); tasks and models (lists of objects); scores: by regime and metric a
         matrix [models, tasks] with null where there is no score, and for a row without any; seeds:
         by regime and index of a run's model the MCC [seeds, tasks], where seeds differ; t95: the
-        97.5 % points of Student's t with 1, 2, ... degrees of freedom; method and bibtex: what is
-        quoted.
+        97.5 % points of Student's t with 1, 2, ... degrees of freedom; pairs: by regime the
+        differences of two models' macro MCC (see `_pairs`); method and bibtex: what is
+        quoted; words: the meaning of what stands above columns and beside choices.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
     order = {task.id: i for i, task in enumerate(GENEB.tasks)}
@@ -235,8 +264,8 @@ def report_data(
             {
                 "name": model,
                 "run": model in run_models,
-                "facts": _facts(provenance.get("models", {}).get(in_run.get(model), {})),
-                **_entry(by_name.get(namesake(model))),
+                **_of_run(provenance.get("models", {}).get(in_run.get(model), {})),
+                **_entry(by_name.get(namesake(model)) or known(in_run.get(model, ""))),
                 **labels.get(model, dict.fromkeys(_LABELS)),
                 **of_models.get(model, {}),
             }
@@ -251,6 +280,8 @@ def report_data(
         },
         "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
         "t95": [round(float(stats.t.ppf(0.975, n)), 5) for n in range(1, len(tasks) + 1)],
+        "pairs": _pairs(pairs, models) if pairs is not None else {},
+        "words": {name: word.meaning for name, word in GLOSSARY.items()},
         "method": _method(provenance),
         "bibtex": _BIBTEX.format(version=metadata.version("geneb-jax")),
     }
@@ -283,19 +314,21 @@ def _entry(entry: Entry | None) -> dict[str, Any]:
     """What the catalog says of a model; nothing of models that it lacks."""
     if entry is None:
         names = ("licence", "code_licence", "width", "url", "repo", "revision")
-        return {**dict.fromkeys(names), "defects": []}
+        return dict.fromkeys(names)
     return {
         "licence": entry.licence_shown,
         "code_licence": entry.licence["code"],
         "width": entry.width,
         **{name: entry.source.get(name) for name in ("url", "repo", "revision")},
-        "defects": list(entry.known_defects),
+        # Of other models run.json says them.
+        "defects": list(entry.known_defects) if entry.id in entries() else [],
     }
 
 
-def _facts(of_run: Mapping[str, Any]) -> Rows:
-    """What run.json says of a model."""
-    return [(f"run: {name}", plain(value)) for name, value in of_run.items()]
+def _of_run(of_run: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json says of a model, its known defects apart."""
+    facts = [(f"run: {k}", plain(value)) for k, value in of_run.items() if k != "known_defects"]
+    return {"facts": facts, "run_defects": of_run.get("known_defects", []), "defects": []}
 
 
 def _matrix(
@@ -326,6 +359,44 @@ def _seeds(
                 values = _numbers(table.reindex(columns=list(tasks)), _SEED_DECIMALS)
                 found.setdefault(str(regime), {})[str(models.index(name))] = values
     return found
+
+
+def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[Any]]]:
+    """Returns the table `pairs` by regime, a list a row.
+
+    Args:
+        table: The table.
+        models: The page's models, by whose numbers A and B go.
+
+    Returns:
+        Of each row the question, A, B, A - B, the ends of its 95 % interval, whether the two are
+        told apart, and how many tasks it is over.
+    """
+    number = {model: i for i, model in enumerate(models)}
+    found: dict[str, list[list[Any]]] = {}
+    for row in table.to_dict("records"):
+        ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("A - B", "low", "high")]
+        pair = [number[row["A"]], number[row["B"]]]
+        found.setdefault(row["regime"], []).append(
+            [row["question"], *pair, *ends, bool(row["told apart"]), int(row["tasks"])]
+        )
+    return found
+
+
+def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> str:
+    """Says how many models and tasks the page is of, those of a run apart from the published."""
+    of_run = results["model"].isin(list(run_models))
+    published = results["model"][~of_run].nunique()
+    tasks = results["task"].nunique()
+    if not of_run.any():
+        return f"{published} published models, {_counted(tasks, 'task')}"
+    beside = f" beside the {published} published" if published else ""
+    models, of_them = (results[of_run][name].nunique() for name in ("model", "task"))
+    return f"{_counted(models, 'model')} of {here}{beside}; {_counted(of_them, 'task')} of {here}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _method(provenance: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
+from geneb_jax.presentation.glossary import meanings
+from geneb_jax.presentation.tables import number_form
 
 _WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
 _ZOOM = 1.75  # pixels of the page for a point of paper: type of 7 points is read on a screen
@@ -104,23 +106,35 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
     Returns:
         By table its name and caption, its header (columns, and whether they are numbers), and its
-        rows; the first column names the row.
+        rows, of which the first column is the name, and the meanings of columns by name.
     """
     found = []
     for name, (caption, columns) in AUDIT.items():
         if name in tables:
             table = tables[name][list(columns) or list(tables[name])]
-            texts = [[_text(value) for value in row] for row in table.itertuples(index=False)]
+            forms = [number_form(str(column), values) for column, values in table.items()]
+            texts = [
+                [_text(value, form) for value, form in zip(row, forms, strict=True)]
+                for row in table.itertuples(index=False)
+            ]
             numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
             header = list(zip(table.columns, numeric, strict=True))
-            found.append({"name": name, "caption": caption, "header": header, "rows": texts})
+            found.append(
+                {
+                    "name": name,
+                    "caption": caption,
+                    "header": header,
+                    "rows": texts,
+                    "meanings": meanings(table),
+                }
+            )
     return found
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, form: str) -> str:
     if not isinstance(value, float):
         return str(value)
-    return "" if math.isnan(value) else _number(value)
+    return "" if math.isnan(value) else format(value, form).replace("-", "\N{MINUS SIGN}")
 
 
 def unseen_rows(content: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -42,6 +42,7 @@ _OF_ALL = ("model", "task")  # what the identity of every cell has
 # What in an identity says that a model has weights, or other contents that can be looked up.
 _CONTENTS = {"weights", "folder", "function"}
 _COMPARED = [*KEY_COLUMNS, *METRIC_COLUMNS]
+_MUCH = 2.0  # times the counted parameters, which leave out heads, that a stated number may be
 _FEW = 0.1  # of the records that a task has by its sources, some of which are guessed
 
 
@@ -74,6 +75,17 @@ class ModelRun:
         return not _CONTENTS.isdisjoint(self.identity)
 
     @property
+    def known_defects(self) -> Mapping[str, Sequence[str]]:
+        """What a reader must know of the weights, by what it concerns; nothing of random ones."""
+        told = self.record["models"][self.model].get("known_defects", [])
+        of_paper = catalog.entries().get(self.model)
+        if told:
+            return {"Known of the model": told}
+        if of_paper and of_paper.known_defects:
+            return {"Known of the extractor of the published scores": of_paper.known_defects}
+        return {}
+
+    @property
     def entry(self) -> catalog.Entry | None:
         """The model's entry in the package's catalog, also of an untrained control; None: none."""
         return catalog.known(self.model.partition(":")[0])
@@ -84,7 +96,7 @@ def read_model_run(workdir: Path, model: str) -> ModelRun:
 
     Args:
         workdir: A run's workdir.
-        model: The model's name in scores.csv.
+        model: The model's name in scores.csv, or its id in submissions, such as `MODEL:local`.
 
     Raises:
         ValueError: run.json or scores.csv is missing, damaged or of an older version, or the last
@@ -95,6 +107,8 @@ def read_model_run(workdir: Path, model: str) -> ModelRun:
         raise ValueError(f"{workdir / 'run.json'}: has no '{absent[0]}'; {_AGAIN}")
     scores = read_scores(workdir / "scores.csv")
     evaluated = list(record["cards"])
+    ids = {card["model_id"]: name for name, card in record["cards"].items()}
+    model = model if model in evaluated else ids.get(model, model)
     if model not in evaluated:
         if model in set(scores["model"]):
             raise ValueError(
@@ -260,10 +274,21 @@ def _card_problems(run: ModelRun, card: Mapping[str, Any]) -> Iterator[str]:
         )
     if name in catalog.entries() and name != run.record["cards"][run.model]["model_id"]:
         yield f"model_id '{name}' is that of a published model; give another with --id"
+    counted = run.record["cards"][run.model]["params"]
+    if counted and not counted / _MUCH <= card["params"] <= counted * _MUCH:
+        yield (
+            f"meta.params is {card['params']:,}, but the model that was run has {counted:,} "
+            "(heads aside); leave --params out, or say the number"
+        )
     needs_url = card["url"] != "" or run.has_weights
     for field, wrong, why, option in (
         ("display", not card["display"], "the leaderboard shows it", "--name"),
-        ("params", card["params"] < int(run.has_weights), "no number of parameters", "--params"),
+        (
+            "params",
+            not counted and card["params"] < int(run.has_weights),
+            "no number of parameters",
+            "--params",
+        ),
         ("url", needs_url and not _URL.fullmatch(card["url"]), "no address (https://)", "--url"),
         (
             "training_data",

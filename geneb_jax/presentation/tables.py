@@ -1,5 +1,6 @@
 """The paper's tables as CSV, Markdown and LaTeX, its printed numbers beside the computed ones."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ _CAUSES: Mapping[PaperVersion, str] = {
 _DECIMALS = {"specialisation": 1, "relative": 2, "median relative": 2}
 _EVO = "Evo-1-131k"
 _MOST_ROWS = 3000  # of a table as Markdown and LaTeX
+_ENDINGS = ("csv", "md", "tex")
+_COUNTS = re.compile(r"\b(rank|models|wins|pairs|tasks)\b")  # in names of columns
 _TASKS = frozenset(task.id for task in GENEB.tasks)
 _FIELD = 40  # the paper's models
 T = TypeVar("T")
@@ -100,7 +103,7 @@ def _size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFra
     p = _printed(results, {name: p for name, (_, p) in paper()["size_correlation"].items()})
     return table.assign(
         **{
-            "p, paper": table.index.map(lambda name: p.get(name, "")),
+            "p, paper": [p.get(str(name)) for name in table.index],
             "rho, in-domain": inside["rho"],
             "p, in-domain": inside["p"],
         }
@@ -214,6 +217,7 @@ _SHOTS = ("full", "10shot", "1shot")
 
 TABLES: Mapping[str, Table] = {
     "leaderboard": Table(_leaderboard, ()),
+    "task_scores": Table(_of_results(analysis.task_scores), ()),
     "categories_full": Table(_categories("full")),
     "categories_10shot": Table(_categories("10shot"), ("10shot",)),
     "categories_1shot": Table(_categories("1shot"), ("1shot",)),
@@ -228,7 +232,7 @@ TABLES: Mapping[str, Table] = {
     "category_winners": Table(_of_results(analysis.category_winners), ("full", "10shot")),
     "task_difficulty": Table(_of_results(analysis.task_difficulty)),
     "high_variance_slots": Table(analysis.high_variance_slots),
-    "task_ranks": Table(lambda results, labels: analysis.task_ranks(results).T),
+    "task_ranks": Table(lambda results, labels: analysis.task_ranks(results).T.convert_dtypes()),
     "rank_summary": Table(_of_results(analysis.rank_summary)),
     "specialisation": Table(_specialisation),
     "corpus_groups": Table(_corpus_groups),
@@ -485,9 +489,11 @@ def write_tables(
     version: PaperVersion = "v1",
     others: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> dict[str, pd.DataFrame]:
-    """Writes every table whose regimes are there as .csv, .md and .tex (booktabs).
+    """Writes every table that the scores have something for as .csv, .md and .tex (booktabs).
 
-    Tables of more rows than a page could show are written as .csv alone.
+    Rows and columns of the paper's tables without any number are left out, and so are tables of
+    which nothing remains; what an earlier call wrote of these is removed. Tables of more rows than
+    a page could show are written as .csv alone.
 
     Args:
         results: Results table.
@@ -497,7 +503,8 @@ def write_tables(
         others: More tables to write, by name.
 
     Returns:
-        The tables by name.
+        The tables by name, and always `paper_statistics`, which is written where a number of it
+        could be computed.
     """
     labels = labels_of(list(results["model"].unique()), model_labels(version))
     regimes = set(results["regime"])
@@ -507,18 +514,41 @@ def write_tables(
         if regimes.issuperset(table.regimes)
     }
     if scores is not None:
-        tables["linear_against_mlp"] = analysis.linear_against_mlp(scores)
-        tables["strength_scores"] = analysis.strength_scores(scores).reset_index()
-        tables["strength_agreement"] = analysis.strength_agreement(scores)
-        layers = analysis.layer_scores(scores)
-        if not layers.empty:
-            tables["layer_scores"] = layers
+        tables |= {name: build(scores) for name, build in _RUN_TABLES.items()}
+    tables = {name: table for name, built in tables.items() if len(table := _told(built))}
+    if scores is not None:
         tables |= choices_tables(scores)
     tables["paper_statistics"] = paper_statistics(results, scores, version)
     tables |= others
-    for name, table in tables.items():
-        write_table(table, folder / name)
+    unknown = tables["paper_statistics"]["ours"].isna().all()
+    written = tables.keys() - ({"paper_statistics"} if unknown else set())
+    for name in sorted(written):
+        write_table(tables[name], folder / name)
+    for name in {*TABLES, *_RUN_TABLES, "paper_statistics"} - written:
+        for ending in _ENDINGS:
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
     return tables
+
+
+def without_rows(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Returns the names of the paper's tables that `write_tables` had nothing for."""
+    return [name for name in TABLES if name not in tables]
+
+
+# Of the run's scores table.
+_RUN_TABLES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "linear_against_mlp": analysis.linear_against_mlp,
+    "strength_scores": lambda scores: analysis.strength_scores(scores).reset_index(),
+    "strength_agreement": analysis.strength_agreement,
+    "layer_scores": analysis.layer_scores,
+}
+
+
+def _told(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table without rows and columns that hold no number; texts alone tell nothing."""
+    there = table.loc[:, table.notna().any()]
+    numbers = table.select_dtypes("number")
+    return there[numbers.notna().any(axis=1)] if len(numbers.columns) else there
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -532,10 +562,42 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     files = {"csv": escaped(table, csv_text).to_csv(index=index)}
     # A file without rows would be a header that looks like a failure in a paper.
     if 0 < len(table) <= _MOST_ROWS:
-        text = escaped(table, markdown_text).to_markdown(index=index, floatfmt=".3f")
+        forms = [number_form(str(name), column) for name, column in table.items()]
+        text = escaped(table, markdown_text).to_markdown(
+            index=index, floatfmt=("", *forms) if index else forms
+        )
         files["md"] = f"{text}\n"
         files["tex"] = escaped(table, latex_text).to_latex(
-            index=index, escape=False, float_format="%.3f", na_rep="--"
+            index=index,
+            escape=False,
+            formatters=[_latex_number(form) for form in forms],
+            na_rep="--",
         )
-    for ending, text in files.items():
-        write_whole(path.with_name(f"{path.name}.{ending}"), text.encode())
+    for ending in _ENDINGS:
+        path_of = path.with_name(f"{path.name}.{ending}")
+        if ending in files:
+            write_whole(path_of, files[ending].encode())
+        else:
+            path_of.unlink(missing_ok=True)
+
+
+def number_form(name: str, column: pd.Series) -> str:
+    """Returns the format of a column's numbers: whole and half ones of counts and ranks, else z.3f.
+
+    Scores are not above 1; of columns that may be either, the name tells.
+
+    Args:
+        name: What stands above the column.
+        column: Its values, of any type.
+    """
+    if not pd.api.types.is_float_dtype(column):
+        return ".0f"
+    numbers = column.dropna().to_numpy(float)
+    counts = bool((numbers > 1).any() or _COUNTS.search(name))
+    if counts and (numbers % 1 == 0).all():
+        return ".0f"
+    return "g" if counts and (numbers % 0.5 == 0).all() else "z.3f"
+
+
+def _latex_number(form: str) -> Callable[[object], str]:
+    return lambda value: format(value, form) if isinstance(value, float) else str(value)

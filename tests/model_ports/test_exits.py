@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -50,3 +52,34 @@ def test_a_wrong_command_line_is_answered_in_a_line(capsys):
         line = capsys.readouterr().err
         assert line.startswith("program: ") and answer in line
         assert line.endswith("; `program --help` shows all\n") and line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "print('x' * 10**6)",
+        "print('x')",
+        "import rich.console; rich.console.Console().print('word ' * 10**4)",
+        "Parser(prog='p').parse_args(['--help'])",
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads_ends_a_command_without_a_word(words, unbuffered):
+    code = f"""
+import sys
+from model_ports.exits import Parser, ended
+def work():
+    {words}
+    return 0
+sys.exit(ended(work))
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode in ({0, INTERRUPTED} if "Parser" in words else {INTERRUPTED})

@@ -39,7 +39,7 @@ function drawCite() {
       "p",
       { className: "note" },
       "The address of the page holds what is shown: regime, metric, score, filters, columns, order and chosen models. ",
-      "A copy of the file opens to the same view with the same letters after its #.",
+      "A copy of the file opens to the same view with the same letters after its #; docs/running.md lists them.",
     ),
     h("code", { id: "cite-link" }, address({ view: DEFAULTS.view })),
   );

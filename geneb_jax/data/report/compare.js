@@ -1,4 +1,6 @@
 // Two and more models beside each other: by category, by task, and their differences.
+const QUESTIONS = { tasks: "other tasks", records: "other test records", shots: "other few-shot draws" };
+
 function chosenModels() {
   const found = state.chosen.map(indexOfModel).filter((m) => m >= 0);
   if (found.length) return found;
@@ -54,7 +56,12 @@ function drawCompare() {
     chosen.every((m) => scores[m][t] !== null),
   );
   if (!tasks.length) {
-    host.append(note("No task has scores of all of them in this regime."));
+    const has = chosen.map((m, i) => `${names[i]} ${scores[m].filter((value) => value !== null).length}`);
+    host.append(
+      note(
+        `No task has ${metricName(state.metric)} in ${regimeName(state.regime)} of all of these models, so they cannot be compared; tasks of each: ${has.join(", ")}.`,
+      ),
+    );
     return;
   }
   drawDifferences(host, chosen, tasks);
@@ -80,7 +87,7 @@ function drawDifferences(host, chosen, tasks) {
   const rows = groupsOf(tasks).map((group) => ({
     ...group,
     values: chosen.map((m) => average(scoresNow()[m], group.tasks, group.name)),
-    differences: others.map((m) => difference(first, m, group.tasks, tasks, group.name)),
+    differences: others.map((m) => differenceAsInTables(first, m, group.tasks, tasks, group.name)),
   }));
   const name = (m) => DATA.models[m].name;
   const best = (row) => Math.max(...row.values);
@@ -91,6 +98,7 @@ function drawDifferences(host, chosen, tasks) {
       key: name(m),
       name: name(m),
       value: (row) => row.values[i],
+      title: "Score of the model of this name; the highest of a row is bold, and the darker, the higher.",
       style: (row) => heatStyle(row.values[i], 1),
       show: (row) => h(row.values[i] === best(row) ? "strong" : "span", {}, shown(row.values[i])),
     })),
@@ -100,10 +108,12 @@ function drawDifferences(host, chosen, tasks) {
         name: `${name(first)} − ${name(m)}`,
         value: (row) => row.differences[i].value,
         show: (row) => signed(row.differences[i].value),
+        word: "difference",
       },
       {
         key: `interval ${i}`,
         name: "95 %",
+        title: "95 % interval of the difference before it; where 0 is outside, it is no chance of the tasks.",
         text: true,
         short: true,
         value: (row) => row.differences[i].interval && between(row.differences[i].interval),
@@ -122,6 +132,9 @@ function drawDifferences(host, chosen, tasks) {
       differences: [{ wins, ties }],
     },
   ] = rows;
+  const inTables = others.some((m) =>
+    surenessOf(first, m).some((each) => each.question === "tasks" && each.tasks === tasks.length),
+  );
   host.append(
     h(
       "p",
@@ -132,10 +145,10 @@ function drawDifferences(host, chosen, tasks) {
     tableOf("Compared models by category", columns, rows),
     tableButtons("comparison", columns, rows),
     note(
-      "Intervals take the tasks of each category for a sample of such tasks: they are t intervals of the differences, whose variance within categories is pooled, of one pair alone. Those of tables/pairs, corrected for all pairs, are wider: a difference that stands there stands here too. " +
-        "They say nothing of other test records or other few-shot draws.",
+      `${inTables ? "The interval of macro is that of tables/pairs; those of micro and of categories" : "The pair is not in tables/pairs, or over other tasks there: the intervals"} are t intervals of the differences, which take the tasks of each category for a sample of such tasks and pool the variance within categories. All are of one pair alone, and say nothing of other test records or other few-shot draws.`,
     ),
   );
+  drawSureness(host, chosen);
   figureOf(
     host,
     "differences",
@@ -156,6 +169,51 @@ function drawDifferences(host, chosen, tasks) {
         xTitle: `difference in ${metricName(state.metric)}`,
         zero: true,
       }),
+  );
+}
+
+// How sure the macro differences are, as tables/pairs has it.
+function drawSureness(host, [first, ...others]) {
+  const rows = others.flatMap((m) =>
+    surenessOf(first, m).map((each) => ({ ...each, pair: `${DATA.models[first].name} − ${DATA.models[m].name}` })),
+  );
+  if (!rows.length) return;
+  const columns = [
+    { key: "pair", name: "pair", text: true, row: true, value: ({ pair }) => pair },
+    {
+      key: "question",
+      name: "question",
+      text: true,
+      short: true,
+      value: ({ question }) => QUESTIONS[question] ?? question,
+    },
+    {
+      key: "value",
+      name: "difference",
+      value: ({ value }) => value,
+      show: ({ value }) => signed(value),
+      title: "Macro MCC of the first model minus that of the second.",
+    },
+    {
+      key: "interval",
+      name: "95 %",
+      text: true,
+      short: true,
+      value: ({ interval }) => between(interval),
+      title: "95 % interval of the difference, had what the question names been other.",
+    },
+    {
+      key: "apart",
+      name: "told apart",
+      text: true,
+      value: ({ apart }) => (apart ? "yes" : "no"),
+    },
+    { key: "tasks", name: "tasks", value: ({ tasks }) => tasks },
+  ];
+  host.append(
+    h("h3", {}, "How sure the macro difference is"),
+    tableOf("How sure the macro difference is", columns, rows),
+    tableButtons("sureness", columns, rows),
   );
 }
 
@@ -228,12 +286,14 @@ function drawTaskTable(host, chosen, tasks) {
       key: DATA.models[m].name,
       name: DATA.models[m].name,
       value: (t) => scores[m][t],
+      title: "Score of the model of this name; the darker, the higher.",
       show: (t) => shown(scores[m][t]),
       style: (t) => heatStyle(scores[m][t], 1),
     })),
     {
       key: "difference",
       name: "first − second",
+      word: "difference",
       value: (t) => scores[chosen[0]][t] - scores[chosen[1]][t],
       show: (t) => signed(scores[chosen[0]][t] - scores[chosen[1]][t]),
     },

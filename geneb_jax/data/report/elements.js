@@ -67,12 +67,43 @@ function barCell(value, top, interval = null) {
 
 const heatStyle = (value, top) => (value === null ? null : `--heat:${percent(value / top)}`);
 
-// A table. A column is { key, name, value(row), show(row), text, short, bar, row, style(row), title }: `value` is
-// what is sorted and downloaded, `show` what stands in the cell; `row` marks the row's header, and `short` a text in one line.
+// What a column means: its title, or what the glossary says of the word above it; "" of names of models.
+const meaningOf = ({ name, title, word = name }) => title ?? DATA.words[word] ?? "";
+
+// The meanings of a table's columns, where keyboard and touch reach them; what was unfolded stays so.
+const unfolded = new Set();
+function meaningsOf(caption, columns) {
+  const names = new Map(); // by meaning: what is above several columns is said once
+  for (const column of columns.filter(meaningOf))
+    names.set(meaningOf(column), [...(names.get(meaningOf(column)) ?? []), column.name]);
+  if (!names.size) return null;
+  const list = h(
+    "dl",
+    { className: "words" },
+    ...[...names].map(([meaning, some]) =>
+      h("div", {}, h("dt", {}, [...new Set(some)].join(", ")), h("dd", {}, meaning)),
+    ),
+  );
+  return h(
+    "details",
+    {
+      className: "meanings",
+      open: unfolded.has(caption),
+      ontoggle: ({ target }) => unfolded[target.open ? "add" : "delete"](caption),
+    },
+    h("summary", { "data-key": `meanings ${caption}` }, "What the columns mean"),
+    list,
+    h("p", {}, link("All words of this page", address({ view: "words" }))),
+  );
+}
+
+// A table. A column is { key, name, value(row), show(row), text, short, bar, row, style(row), title, word }: `value` is
+// what is sorted and downloaded, `show` what stands in the cell; `row` marks the row's header, and `short` a text in one
+// line; `title` is what the column means, or `word` the glossary's word for it where that is not its name.
 function tableOf(caption, columns, rows, { sort = null, onSort = null, marked = () => false } = {}) {
   const head = columns.map((column) => {
     const active = sort?.replace(/^-/, "") === column.key;
-    const cell = h("th", { scope: "col", title: column.title ?? "" });
+    const cell = h("th", { scope: "col", title: meaningOf(column) });
     const name = column.style ? h("span", {}, column.name) : column.name;
     if (column.text) cell.classList.add("text");
     if (column.style) cell.classList.add("heat");
@@ -107,8 +138,19 @@ function tableOf(caption, columns, rows, { sort = null, onSort = null, marked = 
   });
   return h(
     "div",
-    { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption },
-    h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...lines)),
+    {},
+    h(
+      "div",
+      { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption },
+      h(
+        "table",
+        {},
+        h("caption", {}, caption),
+        h("thead", {}, h("tr", {}, ...head)),
+        h("tbody", {}, ...lines),
+      ),
+    ),
+    meaningsOf(caption, columns),
   );
 }
 

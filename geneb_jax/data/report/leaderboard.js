@@ -8,26 +8,22 @@ const FIELDS = {
     text: true,
     short: true,
     value: (row) => row.interval && between(row.interval),
-    title: "95 % interval of the macro score, had other tasks of each category been chosen",
   },
   rankInterval: {
     name: "rank, 95 %",
     text: true,
     short: true,
     value: (row) => row.rankInterval && between(row.rankInterval, 0),
-    title: "95 % interval of the rank, had other tasks of each category been chosen",
   },
   group: {
     name: "group",
     text: true,
     value: (row) => row.group,
-    title: "Models that share a letter cannot be told apart; tables/pairs says it of each pair",
   },
   parameters: {
     name: "size",
     value: (row) => row.params,
     show: (row) => size(row.params),
-    title: "Parameters",
   },
   architecture: { name: "architecture", text: true, value: (row) => row.architecture },
   tokenization: { name: "tokenization", text: true, value: (row) => row.tokenization },
@@ -45,6 +41,7 @@ function boardColumns(rows, top) {
     value: (row) => row.categories[category],
     show: (row) => shown(row.categories[category], 2),
     style: (row) => heatStyle(row.categories[category], top),
+    title: "Mean over the tasks of the category; the darker, the higher.",
   }));
   return [...fields, ...categories].filter(({ value }) => rows.some((row) => value(row) !== null));
 }
@@ -64,7 +61,7 @@ function fixedColumns(top) {
         }),
     });
   return [
-    { key: "choose", name: "⇄", title: "Models to compare", show: box },
+    { key: "choose", name: "⇄", title: "Tick models here to compare them.", show: box },
     { key: "rank", name: "rank", value: (row) => row.rank },
     {
       key: "model",
@@ -122,7 +119,7 @@ function drawBoard() {
     `${kept.length} of ${counted(scored.length, "model")}; ${metricName(state.metric)}, ${regimeName(state.regime)}, ` +
     `${CHOICES.score.find(([key]) => key === state.score)[1]}, over ${counted(tasks.length, "task")}` +
     (scored.some((row) => row.rank === null) ? "; models that lack some of them have no rank" : "") +
-    `; colours from 0 to ${shown(top, 2)}`;
+    `; colours from 0 to ${shown(top, 2)}. ${DATA.words[state.score] ? `${state.score}: ${DATA.words[state.score]}` : ""}`;
   byId("board-columns").replaceChildren(
     ...offered.map(({ key, name }) =>
       h(

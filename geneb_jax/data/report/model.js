@@ -13,9 +13,8 @@ function drawModel() {
     return;
   }
   const model = DATA.models[m];
-  const defects = model.defects.length
-    ? h("ul", {}, ...model.defects.map((defect) => h("li", {}, defect)))
-    : null;
+  const listOf = (texts) =>
+    texts.length ? h("ul", {}, ...texts.map((each) => h("li", {}, each))) : null;
   host.append(
     facts([
       ["scores", model.run ? `of ${DATA.here}` : "published by the paper's authors"],
@@ -31,7 +30,8 @@ function drawModel() {
       ["revision", model.revision],
       ["weights' licence", model.licence],
       ["code's licence", model.code_licence],
-      ["known defects of the published extractor", defects],
+      ["known defects", listOf(model.run_defects)],
+      ["known defects of the published extractor", listOf(model.defects)],
       ...model.facts,
     ]),
     h(

@@ -7,6 +7,23 @@ const VIEWS = {
   task: drawTask,
   cite: drawCite,
 };
+
+// What the choices of all views mean, and what of the address is not known here.
+function drawHeader() {
+  byId("settings-means").replaceChildren(
+    h("strong", {}, regimeName(state.regime)),
+    `: ${regimeMeaning(state.regime)} `,
+    h("strong", {}, metricName(state.metric)),
+    `: ${DATA.words[metricName(state.metric)] ?? ""} `,
+    link("What the words mean", address({ view: "words" })),
+  );
+  const lacking = unknownParts(location.hash);
+  byId("unknown").hidden = !lacking.length;
+  byId("unknown").textContent = lacking.length
+    ? `The address asks for what this report does not have: ${lacking.join(", ")}. The rest of it is shown.`
+    : "";
+}
+
 const sections = [...document.querySelectorAll("main > section")];
 
 function render() {
@@ -28,6 +45,7 @@ function render() {
   for (const choice of document.querySelectorAll("[data-state]")) {
     if (choice.value !== state[choice.dataset.state]) choice.value = state[choice.dataset.state];
   }
+  drawHeader();
   for (const [view, draw] of Object.entries(VIEWS)) if (!byId(view).hidden) draw();
   const title = { model: state.model, task: DATA.tasks[indexOfTask(state.task)]?.label }[state.view];
   document.title = title ? `${title}: GENEB report` : "GENEB report";

@@ -121,3 +121,28 @@ function difference(a, b, group, everything, score = state.score) {
     ties: group.filter((t) => x[t] === y[t]).length,
   };
 }
+
+// What the tables of intervals say of two models' macro MCC, a row a question of the regime: what
+// might have been other, the difference a - b, its interval, and whether the two are told apart.
+function surenessOf(a, b) {
+  if (state.metric !== "MCC") return [];
+  return (DATA.pairs[state.regime] ?? []).flatMap(
+    ([question, first, second, value, low, high, apart, tasks]) => {
+      if (first === a && second === b) return [{ question, value, interval: [low, high], apart, tasks }];
+      if (first === b && second === a)
+        return [{ question, value: -value, interval: [-high, -low], apart, tasks }];
+      return [];
+    },
+  );
+}
+
+// The difference of two models over a group of tasks. Macro over the tasks that the tables of
+// intervals are of has the interval that stands there.
+function differenceAsInTables(a, b, group, everything, score) {
+  const found = difference(a, b, group, everything, score);
+  const table =
+    score === "macro"
+      ? surenessOf(a, b).find(({ question, tasks }) => question === "tasks" && tasks === group.length)
+      : null;
+  return table ? { ...found, interval: table.interval } : found;
+}

@@ -51,6 +51,35 @@ function read(hash) {
   return Object.fromEntries(Object.entries(DEFAULTS).map(([key, otherwise]) => [key, value(key, otherwise)]));
 }
 
+const MOST_UNKNOWN = 6; // parts of an address that are named
+const cut = (words) => (words.length > 40 ? `${words.slice(0, 39)}…` : words);
+
+// The parts of an address that this report does not have, as people read them.
+function unknownParts(hash) {
+  const names = new Set(DATA.models.map(({ name }) => name));
+  const tasks = new Set(DATA.tasks.map(({ id }) => id));
+  const columns = new Set([...Object.keys(FIELDS), ...DATA.categories]);
+  const boardKeys = new Set([...columns, "rank", "model", "score"]);
+  const bare = (sort) => sort.replace(/^-/, "");
+  const known = {
+    columns: (value) => columns.has(value),
+    chosen: (value) => names.has(value),
+    model: (value) => names.has(value),
+    task: (value) => tasks.has(value),
+    sort: (value) => boardKeys.has(bare(value)),
+    order: (value) => TASK_COLUMNS.some(({ key }) => key === bare(value)),
+    search: () => true,
+    ...Object.fromEntries(
+      Object.entries(CHOICES).map(([key, pairs]) => [key, (value) => pairs.some(([each]) => each === value)]),
+    ),
+  };
+  const lacking = [...new URLSearchParams(hash.slice(1))]
+    .filter(([key, value]) => !Object.hasOwn(DEFAULTS, key) || (value !== "" && !known[key](value)))
+    .map(([key, value]) => `${cut(key)}=${cut(value)}`);
+  const more = lacking.length - MOST_UNKNOWN;
+  return more > 0 ? [...lacking.slice(0, MOST_UNKNOWN), `${more} more`] : lacking;
+}
+
 function address(changes = {}) {
   const words = new URLSearchParams();
   for (const [key, value] of Object.entries({ ...state, ...changes })) {

@@ -17,84 +17,128 @@ function taskRows(t) {
     .map((row, i) => ({ ...row, rank: i + 1 }));
 }
 
+const rowsOf = (count) => count?.toLocaleString("en") ?? MISSING;
+// Of a list of tasks; what is of the published models alone says so, as does what is of the run.
+const TASK_COLUMNS = [
+  {
+    key: "task",
+    name: "task",
+    text: true,
+    row: true,
+    value: ({ label }) => label,
+    show: ({ t }) => taskLink(t),
+  },
+  { key: "category", name: "category", text: true, value: ({ category }) => category },
+  { key: "verdict", name: "verdict", text: true, value: ({ verdict }) => verdict },
+  {
+    key: "train",
+    name: "train",
+    value: ({ train, run_train }) => run_train ?? train,
+    show: ({ train, run_train }) => rowsOf(run_train ?? train),
+    title: `Train rows: of ${DATA.here} where it has the task, else as published.`,
+  },
+  {
+    key: "test",
+    name: "test",
+    value: ({ test, run_test }) => run_test ?? test,
+    show: ({ test, run_test }) => rowsOf(run_test ?? test),
+    title: `Test rows: of ${DATA.here} where it has the task, else as published.`,
+  },
+  { key: "classes", name: "classes", value: ({ classes }) => classes },
+  {
+    key: "run",
+    name: `best of ${DATA.here}`,
+    bar: true,
+    value: ({ run }) => run?.score ?? null,
+    show: ({ run }) => barCell(run?.score ?? null, 1),
+    title: `The highest score of a model of ${DATA.here}.`,
+  },
+  {
+    key: "run model",
+    name: "its model",
+    text: true,
+    value: ({ run }) => run?.name ?? null,
+    show: ({ run }) => (run ? modelLink(run.name) : MISSING),
+    title: `The model of ${DATA.here} that has it.`,
+  },
+  {
+    key: "run rank",
+    name: "its rank",
+    text: true,
+    short: true,
+    value: ({ run, published }) => (run && published.length ? run.rankAmongPublished : null),
+    show: ({ run, published }) =>
+      run && published.length ? `${run.rankAmongPublished} of ${published.length + 1}` : MISSING,
+    title: "Its rank among the published models, 1 the best.",
+  },
+  {
+    key: "models",
+    name: "published models",
+    value: ({ published }) => published.length || null,
+    title: "How many of the paper's models have a published score on the task.",
+  },
+  {
+    key: "median",
+    name: "their median",
+    bar: true,
+    value: ({ median }) => median,
+    show: ({ median }) => barCell(median, 1),
+    title: "Median of the published models.",
+  },
+  {
+    key: "spread",
+    name: "their SD",
+    value: ({ spread }) => spread,
+    show: ({ spread }) => shown(spread),
+    title: "Standard deviation over the published models.",
+  },
+  {
+    key: "best",
+    name: "their best",
+    value: ({ published }) => published[0]?.score ?? null,
+    show: ({ published }) => shown(published[0]?.score ?? null),
+    title: "The highest score of a published model.",
+  },
+  {
+    key: "best model",
+    name: "best published model",
+    text: true,
+    value: ({ published }) => published[0]?.name ?? null,
+    show: ({ published }) => (published.length ? modelLink(published[0].name) : MISSING),
+    title: "The published model that has it.",
+  },
+];
+
+// What is known of a task's scores: of the published models, and the best of the others.
+function taskSummary(t) {
+  const rows = taskRows(t);
+  const published = rows.filter(({ run }) => !run);
+  const values = published.map(({ score }) => score);
+  const best = rows.find(({ run }) => run);
+  const above = values.filter((value) => value > best?.score).length;
+  return {
+    rows,
+    published,
+    run: best ? { ...best, rankAmongPublished: 1 + above } : null,
+    median: values.length ? quantile(values, 0.5) : null,
+    spread: values.length > 1 ? deviation(values) : null,
+  };
+}
+
 function drawTasks() {
-  const tasks = DATA.tasks.map((task, t) => {
-    const rows = taskRows(t);
-    const values = rows.map(({ score }) => score);
-    return {
-      ...task,
-      t,
-      rows,
-      best: rows[0] ?? null,
-      run: rows.find(({ run }) => run) ?? null,
-      median: values.length ? quantile(values, 0.5) : null,
-      spread: values.length > 1 ? deviation(values) : null,
-    };
-  });
-  const columns = [
-    {
-      key: "task",
-      name: "task",
-      text: true,
-      row: true,
-      value: ({ label }) => label,
-      show: ({ t }) => taskLink(t),
-    },
-    { key: "category", name: "category", text: true, value: ({ category }) => category },
-    { key: "verdict", name: "verdict", text: true, value: ({ verdict }) => verdict },
-    {
-      key: "train",
-      name: "train",
-      value: ({ train, run_train }) => run_train ?? train,
-      show: ({ train, run_train }) => (run_train ?? train)?.toLocaleString("en") ?? MISSING,
-      title: "Train rows: of this run where it has the task, else as published",
-    },
-    {
-      key: "test",
-      name: "test",
-      value: ({ test, run_test }) => run_test ?? test,
-      show: ({ test, run_test }) => (run_test ?? test)?.toLocaleString("en") ?? MISSING,
-      title: "Test rows: of this run where it has the task, else as published",
-    },
-    { key: "classes", name: "classes", value: ({ classes }) => classes },
-    { key: "models", name: "models", value: ({ rows }) => rows.length },
-    {
-      key: "median",
-      name: "median",
-      bar: true,
-      value: ({ median }) => median,
-      show: ({ median }) => barCell(median, 1),
-    },
-    {
-      key: "spread",
-      name: "SD",
-      value: ({ spread }) => spread,
-      show: ({ spread }) => shown(spread),
-      title: "Standard deviation over models",
-    },
-    {
-      key: "best",
-      name: "best",
-      value: ({ best }) => best?.score ?? null,
-      show: ({ best }) => shown(best?.score ?? null),
-    },
-    {
-      key: "best model",
-      name: "best model",
-      text: true,
-      value: ({ best }) => best?.name ?? null,
-      show: ({ best }) => (best ? modelLink(best.name) : MISSING),
-    },
-    {
-      key: "run",
-      name: `best of ${DATA.here}`,
-      value: ({ run }) => run?.score ?? null,
-      show: ({ run }) => shown(run?.score ?? null),
-    },
-    { key: "run rank", name: "its rank", value: ({ run }) => run?.rank ?? null },
-  ].filter(({ value }) => tasks.some((task) => (value(task) ?? null) !== null));
+  const every = DATA.tasks.map((task, t) => ({ ...task, t, ...taskSummary(t) }));
+  // Those of the run first: they are what a reader looks for.
+  const tasks = [...every.filter(({ run }) => run), ...every.filter(({ run }) => !run)];
+  const columns = TASK_COLUMNS.filter(({ value }) => tasks.some((task) => !missing(value(task))));
   const rows = state.order ? sorted(tasks, columns, state.order) : tasks;
+  const ofRun = every.filter(({ run }) => run).length;
   byId("tasks-body").replaceChildren(
+    note(
+      `${metricName(state.metric)} in ${regimeName(state.regime)}. ` +
+        (runModels.length
+          ? `${counted(ofRun, "task")} of ${DATA.here} first; ${every.length - ofRun} others have published scores alone.`
+          : `${counted(every.length, "task")} with scores of the published models.`),
+    ),
     tableOf("List of tasks", columns, rows, { sort: state.order, onSort: (order) => go({ order }) }),
     tableButtons("tasks", columns, rows),
   );
@@ -112,11 +156,17 @@ function drawTask() {
     return;
   }
   const task = DATA.tasks[t];
-  const rows = taskRows(t);
-  const values = rows.map(({ score }) => score);
+  const { rows, published, run, median, spread } = taskSummary(t);
+  const values = published.map(({ score }) => score);
   const [before, after] = [DATA.tasks[t - 1], DATA.tasks[t + 1]];
-  const rowsOf = (name, count) =>
-    count === null || count === undefined ? null : [name, count.toLocaleString("en")];
+  const count = (name, rows) => (missing(rows) ? null : [name, rowsOf(rows)]);
+  const ofRun = rows.length - published.length;
+  const sentences = [
+    published.length &&
+      `${counted(published.length, "published model")} in ${regimeName(state.regime)}: median ${shown(median)}, best ${shown(values[0])}, worst ${shown(values.at(-1))}, SD over models ${shown(spread)}.`,
+    run &&
+      `${counted(ofRun, "model")} of ${DATA.here}: best ${shown(run.score)} (${run.name})${published.length ? `, rank ${run.rankAmongPublished} of ${published.length + 1} beside the published` : ""}.`,
+  ].filter(Boolean);
   host.append(
     facts(
       [
@@ -124,10 +174,10 @@ function drawTask() {
         ["category", task.category],
         ["suite", task.suite],
         ["data", task.url && link("files in GENEB's data set", task.url)],
-        rowsOf("train rows, as published", task.train),
-        rowsOf("test rows, as published", task.test),
-        rowsOf("train rows of this run", task.run_train),
-        rowsOf("test rows of this run", task.run_test),
+        count("train rows, as published", task.train),
+        count("test rows, as published", task.test),
+        count(`train rows of ${DATA.here}`, task.run_train),
+        count(`test rows of ${DATA.here}`, task.run_test),
         ["classes", task.classes],
         ...Object.entries(AUDIT).map(([key, name]) => [name, task[key] ?? null]),
         [
@@ -139,9 +189,7 @@ function drawTask() {
     h(
       "p",
       { id: "task-summary" },
-      values.length
-        ? `${counted(rows.length, "model")} in ${regimeName(state.regime)}: median ${shown(quantile(values, 0.5))}, best ${shown(values[0])}, worst ${shown(values.at(-1))}, SD over models ${shown(values.length > 1 ? deviation(values) : null)}.`
-        : "It has no scores in this regime.",
+      sentences.length ? sentences.join(" ") : "It has no scores in this regime.",
     ),
     h(
       "p",
@@ -153,7 +201,6 @@ function drawTask() {
     ),
   );
   if (!rows.length) return;
-  const published = rows.filter((row) => !row.run);
   const groups = [
     [DATA.here, rows.filter((row) => row.run)],
     ...architectures.map((name) => [name, published.filter((row) => row.architecture === name)]),
@@ -161,13 +208,16 @@ function drawTask() {
   figureOf(
     host,
     "task",
-    `${runModels.length ? `Models of ${DATA.here}, and the published ones` : "Models"} by architecture; a tick is a model, the dark one the median of all.`,
+    `${runModels.length ? `Models of ${DATA.here}, and the published ones` : "Models"} by architecture; a tick is a published model, the dark one their median.`,
     (width) =>
       dotRows(width, {
         label: `Scores of ${counted(rows.length, "model")} on ${task.label} by architecture`,
-        rows: [["all models", []], ...groups.filter(([, some]) => some.length)].map(([name, some], i) => ({
+        rows: [
+          ...(values.length ? [["published models", values, []]] : []),
+          ...groups.filter(([, some]) => some.length).map(([name, some]) => [name, [], some]),
+        ].map(([name, field, some]) => ({
           name,
-          field: i ? [] : values,
+          field,
           marks: some.map((row) => ({
             value: row.score,
             title: `${row.name}: ${shown(row.score)}`,
@@ -180,7 +230,12 @@ function drawTask() {
       }),
   );
   const columns = [
-    { key: "rank", name: "rank", value: ({ rank }) => rank },
+    {
+      key: "rank",
+      name: "rank",
+      value: ({ rank }) => rank,
+      title: "Rank among all models of this table, 1 the best.",
+    },
     {
       key: "model",
       name: "model",
@@ -194,7 +249,7 @@ function drawTask() {
       name: metricName(state.metric),
       bar: true,
       value: ({ score }) => score,
-      show: ({ score }) => barCell(score, Math.max(...values, 0.01)),
+      show: ({ score }) => barCell(score, Math.max(rows[0].score, 0.01)),
     },
     {
       key: "spread",

@@ -220,7 +220,8 @@ def save_figures(
         for ending in ("svg", "png"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
     captions = [
-        f"- **{name}**: {markdown_text(every[name].title)}. {markdown_text(every[name].caption)}\n"
+        f"- **{name}**: {markdown_text(every[name].title.removesuffix('.'))}. "
+        f"{markdown_text(every[name].caption)}\n"
         for name in drawn
     ]
     write_whole(folder / "captions.md", "".join(captions).encode())

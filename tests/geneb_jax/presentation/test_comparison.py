@@ -123,3 +123,15 @@ def test_scores_without_run_json_are_compared_alone(run, tmp_path):
     (run / "run.json").write_text("[")
     with pytest.raises(ValueError, match=r"run\.json: not JSON"):
         read_side(run)
+
+
+def test_random_weights_are_told_from_the_files_of_their_tokenizer(tmp_path):
+    sides = []
+    for i, weights in enumerate(("random:tiny:0", f"random:tiny:0:sha256:{'a' * 64}")):
+        folder = folder_of(tmp_path / str(i), scores_of("a", tasks=TASKS))
+        write_cells(folder, scores_of("a", tasks=TASKS), {"model": "a", "weights": weights})
+        sides.append(folder)
+    found = [d for d in differences(*sides) if d.kind == "weights"]
+    assert [(d.what, d.first, d.second) for d in found] == [
+        ("tokenizer files", "none", f"sha256:{'a' * 64}")
+    ]

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 import geneb_jax
-from geneb_jax.presentation.extractor import KINDS, class_name, extractor, kind_of, module_name
+from geneb_jax.presentation.extractor import (
+    KINDS,
+    class_name,
+    extractor,
+    kind_of,
+    module_name,
+    tokenizer_text,
+)
+from model_ports.tokenizers import KINDS as TOKENIZERS
 
 FACTS = {"Pooling": "mean", "Weights / URL": "", "Quoted": 'three """ and \\ in a fact'}
 
@@ -93,3 +101,13 @@ def test_names_are_names_of_python(name):
     assert class_name(name).isidentifier() and class_name(name).endswith("Extractor")
     assert module_name(name).isidentifier()
     assert module_name(name) == module_name(name).lower()
+
+
+def test_tokenizers_are_said_in_words():
+    for name in TOKENIZERS:
+        text = tokenizer_text({"kind": name, "k": 6})
+        assert text not in ("", name) and "{" not in text
+    assert tokenizer_text({"kind": "kmer", "k": 3, "layout": "eos-bos-last"}) == (
+        "3-mers that do not overlap"
+    )
+    assert tokenizer_text({}) == ""

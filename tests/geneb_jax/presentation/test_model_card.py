@@ -5,7 +5,13 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from score_rows import table
 
 from geneb_jax.benchmark import CUSTOM, GENEB
-from geneb_jax.presentation.model_card import card_body, eval_results, front_matter, hub_card
+from geneb_jax.presentation.model_card import (
+    card_body,
+    eval_results,
+    front_matter,
+    hub_card,
+    model_index,
+)
 
 FIRST, LAST = GENEB.tasks[0], GENEB.tasks[-1]
 META = {
@@ -76,3 +82,9 @@ def test_scores_of_other_protocols_make_no_results():
 def test_any_name_is_read_again(name):
     index = yaml.safe_load(front_matter(name, scores()).strip("-\n"))["model-index"]
     assert model_index_to_eval_results(index)[0] == name
+
+
+def test_what_a_reader_must_know_stands_above_a_model_index():
+    text = model_index("m", scores(), ["its tokenizer\ndrops N"])
+    assert text.splitlines()[0] == "# its tokenizer drops N"
+    assert yaml.safe_load(text) == yaml.safe_load(model_index("m", scores()))

@@ -68,11 +68,45 @@ def test_a_checkpoint_of_ones_own_is_described_by_its_files(tmp_path):
     text = files["model_cards/mine.md"].decode()
     for line in ("- **Architecture:** bert", "- **Weights' digest:** sha256:abc",
                  "- **Pooling:** mean of the final hidden state",
-                 "- **Tokenizer / input:** kind auto; at most 512 tokens"):  # fmt: skip
+                 "- **Tokenizer / input:** the checkpoint's tokenizer, as transformers reads its "
+                 "files; at most 512 tokens"):  # fmt: skip
         assert line in text.splitlines(), line
-    command = "geneb-jax run --config=full --config.models=mine=hf:FOLDER --config.dtype=float32"
+    command = (
+        "geneb-jax run --config=full --workdir=WORKDIR --config.models=mine=hf:FOLDER "
+        "--config.dtype=float32"
+    )
     assert f"    {command}" in text.splitlines()
+    assert (
+        "- `FOLDER` is the folder of the model's files, from https://example.org/mine."
+    ) in text.splitlines()
     assert not any(b"/home/me" in content for content in files.values())
+
+
+def test_a_cards_command_names_every_folder_and_the_hub(tmp_path):
+    write_run(tmp_path / "run", scores_of("mine", PORT), identity=HF, columns=PORT,
+              models="mine=hf:/home/me/ckpt", tasks_dir="/home/me/tasks",
+              checkpoints_dir="/home/me/checkpoints")  # fmt: skip
+    change_record(tmp_path / "run", representations={"mine": [PORT]})
+    run = read_model_run(tmp_path / "run", "mine")
+    for url, address in (
+        ("https://huggingface.co/me/mine", "me/mine"),
+        ("https://huggingface.co/me/mine/tree/0abc", "me/mine@0abc"),
+        ("https://huggingface.co/me/mine/", "me/mine"),
+    ):
+        text = pull_request(run, HF_SAID | {"url": url})["README.md"].decode()
+        command = next(line for line in text.splitlines() if line.startswith("    geneb-jax run"))
+        assert f" --config.models=mine=hf:{address} " in f"{command} "
+        assert "--config.tasks_dir=TASKS --config.checkpoints_dir=CHECKPOINTS" in command
+        assert "- `TASKS` is the folder of the task files of darlednik/geneb-tasks." in text
+        assert "FOLDER" not in text and "/home/me" not in text
+
+
+def test_known_defects_stand_on_the_card(tmp_path):
+    identity = HF | {"known_defects": ["its tokenizer drops N"]}
+    write_run(tmp_path, scores_of("mine", PORT), identity=identity, columns=PORT)
+    change_record(tmp_path, representations={"mine": [PORT]}, models={"mine": identity})
+    text = pull_request(read_model_run(tmp_path, "mine"), HF_SAID)["README.md"].decode()
+    assert "## Known of the model\n\n- its tokenizer drops N\n" in text
 
 
 def test_of_several_hidden_states_the_presets_is_described(tmp_path):

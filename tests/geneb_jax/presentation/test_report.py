@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import markupsafe
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from score_rows import table
@@ -286,7 +287,9 @@ def test_models_are_added_to_a_comparison_and_left_out(browser, page):
     show(browser, page, view="compare", chosen=["SPACE"])
     assert "second model" in browser.find_element(By.ID, "compare-body").text
     show(browser, page, view="compare", chosen=["SPACE", "GROVER"], metric="AUROC")
-    assert "No task" in browser.find_element(By.ID, "compare-body").text
+    said = browser.find_element(By.ID, "compare-body").text
+    assert "No task has AUROC in full of all of these models" in said
+    assert "SPACE 0, GROVER 0" in said
 
 
 def test_an_address_of_another_report_falls_back_to_what_is_there(browser, page):
@@ -392,14 +395,96 @@ def test_a_task_has_a_page_with_the_audit_and_the_models_of_the_run(browser, pag
     text = browser.find_element(By.ID, "task-body").text
     for fact in ("leaky", "its copies", "12", "13,468", "Histone Mod.", "NT"):
         assert fact in text
-    values = [*full_scores().loc[TASK.id], 0.9]
-    assert f"41 models in full: median {np.median(values):.3f}, best {max(values):.3f}" in text
+    values = full_scores().loc[TASK.id].to_numpy()
+    assert (
+        f"40 published models in full: median {np.median(values):.3f}, best {max(values):.3f}"
+    ) in text
     assert f"SD over models {np.std(values, ddof=1):.3f}" in text
+    assert f"1 model of this run: best 0.900 ({MINE}), rank 1 of 41" in text
     assert column(browser, "model", "#task-body")[0] == MINE
     other = GENEB.tasks[1]
     browser.find_element(By.PARTIAL_LINK_TEXT, other.label).click()
     WebDriverWait(browser, 5).until(lambda b: b.title.startswith(other.label))
     assert "leaky" not in browser.find_element(By.ID, "task-body").text
+
+
+def test_tasks_of_the_run_come_first_and_medians_are_of_the_published_models(browser, page):
+    show(browser, page, view="tasks")
+    found = [task.label for task in GENEB.tasks[:3]] + ["mine"]
+    assert column(browser, "task", "#tasks-body")[:4] == found
+    assert column(browser, "best of this run", "#tasks-body")[:5] == ["0.900"] * 3 + ["0.300", "–"]
+    assert column(browser, "its rank", "#tasks-body")[:4] == ["1 of 41"] * 3 + ["–"]
+    medians = full_scores().median(axis=1)
+    shown = column(browser, "their median", "#tasks-body")
+    assert shown[:3] == [f"{medians[task.id]:.3f}" for task in GENEB.tasks[:3]]
+    assert shown[3] == "–"
+    assert "4 tasks of this run first; 97 others" in browser.find_element(By.ID, "tasks-body").text
+    header = browser.find_element(By.TAG_NAME, "header").text
+    assert "1 model of this run beside the 40 published; 4 tasks of this run" in header
+
+
+def test_a_comparison_has_the_intervals_of_the_tables(browser, tmp_path):
+    a, b = "LucaOne", "GROVER"
+    pairs = pd.DataFrame(
+        {
+            "question": ["tasks", "records", "tasks"], "regime": ["full", "full", "10shot"],
+            "A": b, "B": a, "A - B": [-0.1, -0.2, -0.3], "low": [-0.25, -0.3, -0.4],
+            "high": [0.05, -0.1, -0.2], "told apart": [False, True, True],
+            "tasks": [100, 12, 99],
+        }
+    )  # fmt: skip
+    page = tmp_path / "index.html"
+    write_report(page, published_results(), pairs=pairs)
+    show(browser, page, view="compare", chosen=[a, b])
+    summary = browser.find_element(By.ID, "compare-summary").text.replace("−", "-")
+    assert summary.endswith("(95 %: -0.050 to 0.250).")
+    where = "[aria-label='How sure the macro difference is']"
+    _, tasks, records = cells(browser, where)
+    assert tasks[1:] == ["other tasks", "+0.100", "−0.050 to 0.250", "no", "100"]
+    assert records[1:] == ["other test records", "+0.200", "0.100 to 0.300", "yes", "12"]
+    show(browser, page, view="compare", chosen=[a, b], regime="10shot")  # of other tasks there
+    assert not browser.find_element(By.ID, "compare-summary").text.endswith("0.200 to 0.400).")
+    assert "over other tasks there" in browser.find_element(By.ID, "compare-body").text
+
+
+def test_what_an_address_asks_for_and_a_report_lacks_is_said(browser, page):
+    show(browser, page, view="compare", chosen=["LucaOne", "nobody"], regime="7shot", toString="x")
+    said = browser.find_element(By.ID, "unknown").text
+    assert "chosen=nobody, regime=7shot, toString=x." in said
+    show(browser, page, sort="-nothing", order="-median", columns=["size", "group"], task="T" * 99)
+    said = browser.find_element(By.ID, "unknown").text
+    assert f"sort=-nothing, columns=size, task={'T' * 39}…." in said
+    show(browser, page, sort="parameters", search="x", columns=["group", ""], chosen="SPACE")
+    assert not browser.find_element(By.ID, "unknown").is_displayed()
+
+
+def test_every_column_is_explained_where_it_stands(browser, page):
+    show(browser, page, view="everything", model="LucaOne", task=TASK.id, regime="10shot")
+    heads = browser.execute_script(
+        "return [...document.querySelectorAll('#content thead th')]"
+        ".filter((head) => !head.closest('#limits, #statistics'))"
+        ".map((head) => [head.textContent.replace(/ [▲▼]$/, ''), head.title])"
+    )
+    assert len(heads) > 50
+    assert {name for name, title in heads if not title} <= {"model", "pair"}
+    show(browser, page)
+    fold = browser.find_element(By.CSS_SELECTOR, "#board-table summary")
+    fold.send_keys(Keys.ENTER)
+    shown = browser.find_element(By.CSS_SELECTOR, "#board-table dl").text
+    assert "Place by score, 1 the best" in shown
+    press(browser, "sort rank")  # what is unfolded stays so
+    assert browser.find_element(By.CSS_SELECTOR, "#board-table dl").is_displayed()
+    browser.find_element(By.LINK_TEXT, "All words of this page").click()
+    WebDriverWait(browser, 5).until(lambda b: b.find_element(By.ID, "words").is_displayed())
+    assert "Holm's correction" in browser.find_element(By.ID, "words").text
+
+
+def test_the_choices_of_all_views_are_explained(browser, page):
+    show(browser, page, regime="1shot", metric="macro_F1")
+    said = browser.find_element(By.ID, "settings-means").text
+    assert "A probe sees 1 train row of each class" in said
+    assert "macro F1: Mean over classes of F1" in said
+    assert "macro: Mean of the category means" in browser.find_element(By.ID, "board-shown").text
 
 
 def test_intervals_groups_and_seeds_are_shown_where_a_run_has_them(browser, page):
@@ -475,6 +560,22 @@ def test_paper_holds_the_whole_table(browser, page):
     assert [name for name in names if name not in text] == []
     assert all("pretraining" in each for each in pages[:2])  # the header on every page
     assert "Save this table" not in text
+
+
+def test_no_table_is_wider_than_paper(browser, page):
+    paper = {"width": 1030, "height": 700, "deviceScaleFactor": 1, "mobile": False}  # A4, landscape
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", paper)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for view in ("board", "tasks", "audit", "compare"):
+            show(browser, page, view=view)
+            widths = browser.execute_script(
+                "return [...document.querySelectorAll('table')].map((each) => each.offsetWidth)"
+            )
+            assert 100 < max(widths) <= 1030, view
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.slow

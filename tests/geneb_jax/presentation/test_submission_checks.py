@@ -162,8 +162,24 @@ def test_the_authors_weights_go_under_their_name(tmp_path):
     assert found(tmp_path, NT) == []
     lines = found(tmp_path, NT, {**SAID, "params": 0, "url": "", "display": ""})
     assert [line.partition(" is ")[0] for line in lines] == [
-        "meta.display", "meta.params", "meta.url",
+        "meta.params", "meta.display", "meta.url",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("params", "plausible"), [(0.49, False), (0.5, True), (2, True), (2.01, False), (1e3, False)]
+)
+def test_a_number_of_parameters_is_compared_with_the_counted_one(tmp_path, params, plausible):
+    write_run(tmp_path, scores_of(NT, PORT), identity=NT_IDENTITY, card=NT_CARD, columns=PORT)
+    lines = found(tmp_path, NT, {**SAID, "params": int(params * NT_CARD["params"])})
+    assert (lines == []) == plausible
+    assert plausible or f"but the model that was run has {NT_CARD['params']:,}" in lines[0]
+
+
+def test_a_model_goes_by_its_id_in_submissions_too(tmp_path):
+    card = {**NT_CARD, "model_id": f"{NT}:local", "url": LOCAL_WEIGHTS}
+    write_run(tmp_path, scores_of(NT, PORT), identity=NT_IDENTITY, card=card, columns=PORT)
+    assert read_model_run(tmp_path, f"{NT}:local").model == NT
 
 
 def test_only_the_representation_of_the_last_run_counts(tmp_path):
@@ -183,7 +199,9 @@ def test_what_is_not_there_is_said(whole, tmp_path):
     with pytest.raises(ValueError, match=r"holds no scores of 'kmer-5'; did you mean"):
         read_model_run(whole, "kmer-5")
     folder = write_run(tmp_path / "a")
-    record = record_of({"kmer-2": {}}, {"kmer-2": KMER_CARD}, {"kmer-2": {}})
+    record = record_of(
+        {"kmer-2": {}}, {"kmer-2": KMER_CARD | {"model_id": "kmer-2"}}, {"kmer-2": {}}
+    )
     change_record(folder, **record)
     with pytest.raises(ValueError, match=r"model 'kmer-4': the last run in .* was of kmer-2; give"):
         read_model_run(folder, "kmer-4")

@@ -5,7 +5,13 @@ from score_rows import table
 
 from geneb_jax.benchmark import select_tasks
 from geneb_jax.presentation.published import published_results
-from geneb_jax.presentation.tables import TABLES, paper_statistics, write_tables
+from geneb_jax.presentation.tables import (
+    TABLES,
+    paper_statistics,
+    without_rows,
+    write_table,
+    write_tables,
+)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +118,9 @@ def test_only_the_papers_models_on_its_tasks_are_compared_with_the_paper(publish
 
 def test_tables_show_the_papers_numbers_beside_what_they_can_be_compared_with(published, tmp_path):
     tables = write_tables(few_models(published), tmp_path)
-    assert tables["size_correlation"]["rho, paper"].isna().all()
-    assert tables["size_tiers"]["macro, paper"].isna().all()
-    assert tables["matched_pairs"]["paper"].isna().all()
+    for name in ("size_correlation", "size_tiers"):
+        assert not [column for column in tables[name] if "paper" in column]
+    assert "matched_pairs" not in tables
     two = published[published["model"].isin(["DNABERT-2", "GROVER"])]
     pairs = write_tables(two, tmp_path)["matched_pairs"].dropna(subset="paper")
     assert list(zip(pairs["A"], pairs["B"], strict=True)) == [("DNABERT-2", "GROVER")]
@@ -127,7 +133,13 @@ def test_every_table_is_written_in_three_formats(published, tmp_path):
     for name, made in tables.items():
         read = pd.read_csv(tmp_path / f"{name}.csv")
         assert len(read) == len(made)
+        if name == "task_scores":  # a row a model, regime and task: too long for a page
+            assert len(read) == 40 * 3 * 100
+            assert not (tmp_path / f"{name}.md").exists()
+            continue
         assert (tmp_path / f"{name}.md").read_text().startswith("| ")
+        named = made.index.name is not None or isinstance(made.index, pd.RangeIndex)
+        assert named, f"rows of {name} have names that are not written"
         latex = (tmp_path / f"{name}.tex").read_text()
         assert r"\toprule" in latex
         assert r"\bottomrule" in latex
@@ -149,7 +161,17 @@ def test_parts_of_a_benchmark_give_tables(published, tmp_path, models, tasks, re
     ].replace({names[0]: "without labels", published["task"].unique()[0]: "synthetic"})
     tables = write_tables(some, tmp_path / "tables")
     for name, made in TABLES.items():
-        assert (name in tables) == set(regimes).issuperset(made.regimes)
+        assert name not in tables or set(regimes).issuperset(made.regimes)
+    assert {"leaderboard", "task_scores"} <= set(tables)
+    if "full" in regimes:
+        assert {"macro_micro", "task_difficulty", "task_ranks", "rank_summary"} <= set(tables)
+    for name in tables:
+        path = tmp_path / "tables" / f"{name}.csv"
+        if name == "paper_statistics" and tables[name]["ours"].isna().all():
+            assert not path.exists()
+            continue
+        numbers = pd.read_csv(path).select_dtypes("number")
+        assert numbers.notna().any().any() or not len(numbers.columns), name
 
 
 def test_the_paper_beside_some_tasks_is_averaged_over_the_same(published, tmp_path):
@@ -173,3 +195,53 @@ def test_names_of_other_people_do_nothing_in_tables(published, tmp_path):
     bars = {line.replace("\\|", "").count("|") for line in text.strip().split("\n")}
     assert len(bars) == 1  # every line has as many cells
     assert r"c\textbackslash{}input\{x\} d &" in (tmp_path / "leaderboard.tex").read_text()
+
+
+def test_scores_of_every_task_are_the_published_ones(published, tmp_path):
+    write_tables(few_models(published), tmp_path)
+    found = pd.read_csv(tmp_path / "task_scores.csv")
+    assert list(found) == ["model", "regime", "category", "task", "label", "MCC"]
+    keys = ["model", "regime", "task"]
+    theirs = published.set_index(keys)["MCC"].loc[list(found[keys].itertuples(index=False))]
+    assert np.array_equal(found["MCC"], theirs)
+    assert len(found) == 3 * 3 * 10
+
+
+def test_tables_of_which_nothing_is_known_are_not_written(published, tmp_path):
+    write_tables(few_models(published), tmp_path)
+    assert (tmp_path / "size_tiers.md").exists()
+    without = few_models(published).replace(
+        {"model": {"LucaOne": "a", "SPACE": "b", "GROVER": "c"}}
+    )
+    tables = write_tables(without, tmp_path)
+    lacking = without_rows(tables)
+    for name in ("size_tiers", "matched_pairs", "human_versus_multi_species", "corpus_groups"):
+        assert name in lacking
+    left = {path.stem for path in tmp_path.iterdir()}
+    assert left == set(tables) - {"paper_statistics"}
+
+
+def test_ranks_and_counts_are_written_as_they_are(published, tmp_path):
+    tables = write_tables(few_models(published), tmp_path)
+    text = (tmp_path / "macro_micro.md").read_text().splitlines()
+    ranks = [line.split("|")[-3].strip() for line in text[2:]]
+    assert sorted(ranks) == ["1", "2", "3"]
+    scores = [line.split("|")[2].strip() for line in text[2:]]
+    assert scores == [f"{value:.3f}" for value in tables["macro_micro"]["macro"]]
+    latex = (tmp_path / "rank_summary.tex").read_text()
+    wins = [line.rstrip("\\ ").split("&")[-1].strip() for line in latex.splitlines() if "&" in line]
+    assert wins[2:] == [str(count) for count in tables["rank_summary"]["wins"]]
+    path = tmp_path / "ties"
+    ties = pd.DataFrame(
+        {"rank": [1.0, 2.5, 2.5], "MCC": [1.0, 0.0, 0.0], "params": [5e7, 1e9, 2e9]}
+    )
+    write_table(ties, path)
+    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in
+             path.with_suffix(".md").read_text().splitlines()[2:]]  # fmt: skip
+    assert cells == [
+        ["1", "1.000", "50000000"], ["2.5", "0.000", "1000000000"], ["2.5", "0.000", "2000000000"]
+    ]  # fmt: skip
+    alone = few_models(published)[lambda rows: rows["model"] == "SPACE"]
+    write_tables(alone, tmp_path)
+    lines = (tmp_path / "task_ranks.md").read_text().splitlines()[2:]
+    assert {line.split("|")[2].strip() for line in lines} == {"1"}

@@ -11,6 +11,11 @@ const MISSING = "–";
 
 const metricName = (metric) => METRIC_NAMES[metric] ?? metric;
 const regimeName = (regime) => regime.replace("shot", "-shot");
+// What a regime is, in a sentence.
+const regimeMeaning = (regime) =>
+  regime === "full"
+    ? DATA.words.full
+    : `A probe sees ${counted(parseInt(regime, 10), "train row")} of each class; scores are means over seeds.`;
 const sourceName = (model) => (model.run ? DATA.here : "paper");
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 

@@ -1,0 +1,193 @@
+"""What the words of the report mean, a sentence or two each: one table for all of its pages."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    """A word of the report.
+
+    Attributes:
+        part: What it belongs to; the page lists the words by part.
+        meaning: Whole sentences that are understood without the table they stand above.
+    """
+
+    part: str
+    meaning: str
+
+
+_SCORES, _ROWS, _UNSURE = "Metrics and averages", "Regimes and probes", "How sure a score is"
+_MODELS, _TASKS, _HIDDEN = "Models", "Tasks", "What scores hide"
+# By what the page writes above a column, beside a choice or in a sentence.
+GLOSSARY: Mapping[str, Word] = {
+    "MCC": Word(
+        _SCORES,
+        "Matthews correlation coefficient between predicted and true classes of the test rows, "
+        "from −1 to 1: 1 is perfect, 0 is guessing.",
+    ),
+    "accuracy": Word(_SCORES, "Share of test rows whose class is predicted, from 0 to 1."),
+    "macro F1": Word(
+        _SCORES,
+        "Mean over classes of F1, the harmonic mean of precision and recall, from 0 to 1.",
+    ),
+    "balanced accuracy": Word(
+        _SCORES, "Mean over classes of the share of its test rows that are found, from 0 to 1."
+    ),
+    "AUROC": Word(
+        _SCORES,
+        "Area under the ROC curve: the probability that a row of the second class gets a higher "
+        "decision value than one of the first; 0.5 is guessing. Tasks of two classes alone.",
+    ),
+    "AUPRC": Word(
+        _SCORES,
+        "Average precision, from 0 to 1; guessing gives the share of the second class. Tasks of "
+        "two classes alone.",
+    ),
+    "macro": Word(
+        _SCORES,
+        "Mean of the category means, so that each category counts alike however many tasks it has.",
+    ),
+    "micro": Word(_SCORES, "Mean over all tasks, so that categories of many tasks count more."),
+    "score": Word(
+        _SCORES,
+        "The chosen average (macro, micro or a category) of the chosen metric in the chosen "
+        "regime; the bar shows it, and the line in the bar its interval where that is known.",
+    ),
+    "rank": Word(
+        _SCORES,
+        "Place by score, 1 the best, among the models that have all of the tasks; a model that "
+        "lacks some has no rank.",
+    ),
+    "probe": Word(
+        _ROWS,
+        "The classifier that is fitted on a frozen model's embeddings: logistic regression with "
+        "C = 1. The model itself is not trained.",
+    ),
+    "regime": Word(_ROWS, "How many train rows of each class a probe sees."),
+    "full": Word(_ROWS, "The regime in which a probe sees all train rows."),
+    "few-shot": Word(
+        _ROWS,
+        "The regimes 10-shot and 1-shot, in which a probe sees ten or one train rows of each "
+        "class; the score is the mean over five draws of them.",
+    ),
+    "seed": Word(_ROWS, "The number that few-shot rows are drawn with; the protocol has five."),
+    "SD over seeds": Word(
+        _UNSURE,
+        "Standard deviation of a model's score over the seeds, that is over few-shot draws; empty "
+        "where all seeds give one score, as in full.",
+    ),
+    "95 % interval": Word(
+        _UNSURE,
+        "Range that the macro score would be in, with 95 % confidence, had other tasks of each "
+        "category been chosen.",
+    ),
+    "rank, 95 %": Word(
+        _UNSURE,
+        "Range that the rank would be in, with 95 % confidence, had other tasks of each category "
+        "been chosen.",
+    ),
+    "group": Word(
+        _UNSURE,
+        "Letters of models that cannot be told apart: two models that share a letter differ by no "
+        "more than chance explains, after Holm's correction for all pairs.",
+    ),
+    "told apart": Word(
+        _UNSURE,
+        "Whether the difference of two models stands at 5 % after Holm's correction for all pairs "
+        "that were compared.",
+    ),
+    "question": Word(
+        _UNSURE,
+        "What might have been other: the tasks of each category, the test records of each task, "
+        "or the draws of few-shot rows (shots). Each asks for another interval.",
+    ),
+    "difference": Word(_UNSURE, "Score of the first model minus that of the second."),
+    "wins": Word(_UNSURE, "On how many of the tasks the first model scores higher."),
+    "task": Word(
+        _TASKS,
+        "A classification problem with train and test records, under its name in the paper or that "
+        "of its file.",
+    ),
+    "category": Word(_TASKS, "One of 13 biological groups of tasks, or 'custom': in no average."),
+    "classes": Word(_TASKS, "How many labels the task tells apart."),
+    "tasks": Word(_TASKS, "How many tasks the score is taken over."),
+    "size": Word(_MODELS, "Number of parameters: M a million, B a billion."),
+    "architecture": Word(
+        _MODELS,
+        "Kind of network, after the paper: T-enc and T-dec are Transformer encoders and decoders, "
+        "SSM are state space models.",
+    ),
+    "tokenization": Word(
+        _MODELS, "How a sequence becomes tokens: single letters, k-mers, or pieces found by BPE."
+    ),
+    "pretraining": Word(_MODELS, "What genomes the model was pretrained on, after the paper."),
+    "source": Word(_MODELS, "Where the scores come from: the paper's authors, or the run."),
+    "weights' licence": Word(_MODELS, "What the authors allow to be done with the weights."),
+    "others' median": Word(
+        _MODELS, "Median over all other models of this page that have the same tasks."
+    ),
+    "above it": Word(_MODELS, "Score minus the others' median."),
+    "verdict": Word(
+        _HIDDEN,
+        "What the audit says of a task: leaky, scores may come from copies or shortcuts; caution, "
+        "look at the reasons; clean, nothing was found.",
+    ),
+    "copies": Word(
+        _HIDDEN, "Test records whose sequence, on either strand, is that of a train record."
+    ),
+    "twins": Word(
+        _HIDDEN,
+        "Test records, no copies, that have the length and the dinucleotide counts of a train "
+        "record: one is a shuffle of the other.",
+    ),
+    "near": Word(
+        _HIDDEN,
+        "Near copies: test records, no copies, of which one train record holds half of the 11-mers "
+        "or which are few edits away from one.",
+    ),
+    "clean": Word(_HIDDEN, "Test records that are no copies, no near copies and no twins."),
+    "best_rule": Word(
+        _HIDDEN,
+        "The rule or shortcut without a model, such as the record's length, that predicts best on "
+        "train.",
+    ),
+    "best_rule_MCC": Word(_HIDDEN, "MCC of the best rule on the test records."),
+    "published_median": Word(
+        _HIDDEN, "Median full MCC of the paper's 40 models, on the published task."
+    ),
+    "reasons": Word(_HIDDEN, "Why the verdict is what it is."),
+    "macro_clean": Word(_HIDDEN, "Macro MCC over clean test records alone."),
+    "floor": Word(
+        _HIDDEN,
+        "What reaches a score without pretraining: a rule, a shortcut, k-mers, or the same "
+        "architecture with random weights.",
+    ),
+    "of": Word(_HIDDEN, "The model that an untrained floor is the control of."),
+    "macro floor": Word(_HIDDEN, "Macro MCC of the best floor of each task."),
+    "macro lift": Word(_HIDDEN, "Macro MCC of a model minus that of the best floor of each task."),
+    "lift": Word(_HIDDEN, "MCC of a model minus that of the best floor of the task."),
+    "strand": Word(
+        _HIDDEN,
+        "Whether a prediction stays where the record is given as its reverse complement; DNA is "
+        "the same molecule read from either strand.",
+    ),
+    "low": Word(_UNSURE, "Lower end of the 95 % interval."),
+    "high": Word(_UNSURE, "Upper end of the 95 % interval."),
+    "rank low": Word(_UNSURE, "Best end of the 95 % interval of the rank."),
+    "rank high": Word(_UNSURE, "Worst end of the 95 % interval of the rank."),
+    "n_train": Word(_TASKS, "Train records of the task, as the run read them."),
+    "n_test": Word(_TASKS, "Test records of the task, as the run read them."),
+}
+
+
+def words_by_part() -> dict[str, dict[str, str]]:
+    """Returns the words of the glossary with their meanings, by part, as the page lists them."""
+    parts: dict[str, dict[str, str]] = {}
+    for name, word in GLOSSARY.items():
+        parts.setdefault(word.part, {})[name] = word.meaning
+    return parts
+
+
+def meanings(columns: Iterable[Hashable]) -> dict[str, str]:
+    """Returns the meanings of those of a table's columns that the glossary has, in their order."""
+    return {name: GLOSSARY[name].meaning for name in map(str, columns) if name in GLOSSARY}

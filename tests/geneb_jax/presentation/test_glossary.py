@@ -1,0 +1,32 @@
+"""The words of the report."""
+
+import pytest
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.glossary import GLOSSARY, meanings, words_by_part
+from geneb_jax.presentation.report_sections import AUDIT
+from geneb_jax.scoring.scores import METRIC_COLUMNS
+
+
+@pytest.mark.parametrize("name", GLOSSARY)
+def test_meanings_are_whole_sentences(name):
+    meaning = GLOSSARY[name].meaning
+    assert meaning[0].isupper() or meaning[0].isdigit()
+    assert meaning.endswith(".")
+    assert 20 < len(meaning) < 250
+
+
+def test_metrics_and_the_columns_of_the_audit_are_explained():
+    assert {name.replace("_", " ") for name in METRIC_COLUMNS} <= set(GLOSSARY)
+    named = {column for _, columns in AUDIT.values() for column in columns}
+    assert named - {"model", "task"} <= set(GLOSSARY)
+
+
+def test_a_tables_columns_are_explained_in_their_order():
+    assert list(meanings(["rank", "none of them", "MCC"])) == ["rank", "MCC"]
+
+
+def test_the_page_lists_every_word_once():
+    listed = [name for words in words_by_part().values() for name in words]
+    assert sorted(listed) == sorted(GLOSSARY)
+    assert f"One of {len(GENEB.categories)} biological groups" in GLOSSARY["category"].meaning
