@@ -24,6 +24,7 @@ from geneb_jax.uncertainty.other_records import (
 )
 from geneb_jax.uncertainty.other_shots import shot_interval
 from geneb_jax.uncertainty.other_tasks import category_replicates, task_test
+from probes import metrics
 
 _REPLICATES = 1000
 _SPREAD = 0.12  # of tasks within a category, about that of the published scores
@@ -87,7 +88,7 @@ def rows_case(
     ours = answer_records(replicates, limits, ["one"], score).scores
     assert ours is not None
     drawn = rng.multinomial(rows, counts / rows, _REPLICATES) + 0.5
-    plain = interval(mcc_of_counts(drawn.reshape(-1, classes, classes)))
+    plain = interval(np.asarray(metrics.mcc(drawn.reshape(-1, classes, classes))))
     return mcc, ours, plain
 
 
@@ -105,15 +106,6 @@ def macro_of_rows_case(
     names = list(map(str, range(tasks)))
     ours = answer_records(whole, np.full((1, tasks), -1.0), names, values).macro
     return mcc, ours, interval(category_means(whole, names).mean(-1))
-
-
-def mcc_of_counts(counts: np.ndarray) -> np.ndarray:
-    """Returns the MCC (Gorodkin 2004) of confusion matrices [..., K, K] of any weights."""
-    total, true, predicted = counts.sum((-2, -1)), counts.sum(-1), counts.sum(-2)
-    hits = np.trace(counts, axis1=-2, axis2=-1)
-    both = hits * total - (true * predicted).sum(-1)
-    spread = (total**2 - (true**2).sum(-1)) * (total**2 - (predicted**2).sum(-1))
-    return both / np.sqrt(spread)
 
 
 def shots_case(seeds: int, rng: np.random.Generator) -> tuple[float, Ends, Ends]:

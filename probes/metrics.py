@@ -64,17 +64,22 @@ def confusion_matrix(
     return np.reshape(counts, (*predicted.shape[:-1], classes, classes))
 
 
-def mcc(confusion: Integer[np.ndarray, "*heads K K"]) -> Float64[_Values, "*heads"]:
+def mcc(
+    confusion: Integer[np.ndarray, "*heads K K"] | Float[np.ndarray, "*heads K K"],
+) -> Float64[_Values, "*heads"]:
     """Returns Matthews' correlation coefficient for K classes (Gorodkin 2004), or 0.
 
     It is 0 where it is not defined: where one class alone is true, or predicted.
+
+    Args:
+        confusion: Counts of rows, or their weights.
     """
     counts = np.asarray(confusion, np.float64)
     total = counts.sum((-2, -1))
     true, predicted = counts.sum(-1), counts.sum(-2)
     covariance = _hits(counts).sum(-1) * total - (true * predicted).sum(-1)
     spread = (total**2 - (predicted**2).sum(-1)) * (total**2 - (true**2).sum(-1))
-    # Whether there is a spread is asked of whole numbers: sums of squares may be rounded.
+    # Whether there is a spread is asked of the counts: sums of squares may be rounded.
     defined = ((true > 0).sum(-1) > 1) & ((predicted > 0).sum(-1) > 1)
     return np.where(defined, covariance / np.sqrt(np.where(defined, spread, 1)), 0)
 

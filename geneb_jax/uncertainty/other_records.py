@@ -25,6 +25,7 @@ from geneb_jax.uncertainty.comparing import (
     compare,
     interval,
 )
+from probes import metrics
 
 REPLICATES = 2000
 PRIOR = 2.0  # counts, spread over the cells of a confusion matrix
@@ -166,16 +167,8 @@ def upper_limits(
             confusion = np.zeros((len(labels), len(labels)))
             np.add.at(confusion, (pair[0], pair[1]), np.where(wrong[head], weight, 1))
             np.add.at(confusion, (pair[0], pair[0]), np.where(wrong[head], 1 - weight, 0))
-            found[head] = _mcc(confusion)
+            found[head] = metrics.mcc(confusion)
     return found
-
-
-def _mcc(confusion: Float64[np.ndarray, "K K"]) -> float:
-    """Returns the MCC (Gorodkin 2004) of a confusion matrix of any weights."""
-    total, of_true, of_predicted = confusion.sum(), confusion.sum(1), confusion.sum(0)
-    spread = (total**2 - of_true @ of_true) * (total**2 - of_predicted @ of_predicted)
-    both = np.trace(confusion) * total - of_true @ of_predicted
-    return float(both / np.sqrt(spread)) if spread > 0 else 0.0
 
 
 def mcc_of(

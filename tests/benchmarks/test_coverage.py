@@ -7,20 +7,20 @@ from benchmarks.coverage import (
     cells_of,
     equal_pair,
     held,
-    mcc_of_counts,
     pairs_cases,
     rows_case,
     simulate,
     tasks_case,
 )
 from geneb_jax.uncertainty.comparing import category_means
+from probes.metrics import mcc
 
 
 @pytest.mark.parametrize(("classes", "smallest"), [(2, 0.2), (3, 1 / 3)])
 def test_simulated_classifiers_have_their_mcc(classes, smallest):
     cells = cells_of(classes, 0.7, smallest)
     assert cells.sum() == pytest.approx(1) and cells.sum(1)[0] == pytest.approx(smallest)
-    assert mcc_of_counts(cells) == pytest.approx(0.7)
+    assert mcc(cells) == pytest.approx(0.7)
 
 
 def test_shares_count_the_intervals_that_hold_the_truth():
