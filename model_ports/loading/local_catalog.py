@@ -135,7 +135,6 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
     model_id = content.pop("id", path.stem)
     text, config = content.pop("folder", None), content.pop("config", {})
     content.pop("proof", None)
-    stated = dict(content)
     if text is None and checkpoints_dir and (checkpoints_dir / model_id).is_dir():
         text = str((checkpoints_dir / model_id).absolute())
     try:
@@ -148,8 +147,8 @@ def read_model(path: Path, checkpoints_dir: Path | None = None) -> LocalModel:
                 "folder is missing: say where the checkpoint is, or source.repo and source.revision"
             )
         if not address.folder:
-            stated.pop("source", None)  # the address says it
-        entry = describe_address(address, model_id, stated)
+            content.pop("source", None)  # the address says it
+        entry = describe_address(address, model_id, content)
         _check_config(entry, config)
         return LocalModel(entry, address)
     except ValueError as error:
