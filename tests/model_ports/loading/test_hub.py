@@ -108,7 +108,7 @@ def test_any_repository_is_described_at_a_commit(hub, command, tmp_path):
     assert f"'main' is not a commit; {REVISION} is current" in again.stderr
     taken = command(hub, tmp_path, "describe", f"{REPO}@{REVISION}")
     assert "is a model of the catalog; give another name with --name" in taken.stderr
-    offline = command(None, tmp_path, "describe", REPO)
+    offline = command(None, tmp_path, "describe", f"{REPO}-finetuned")  # the catalog knows REPO
     assert "no revision is given; add one, of 40 digits" in offline.stderr
 
 
