@@ -489,7 +489,9 @@ class Peer:
 
     def finish(self) -> Any:
         """Waits until the first process is done, and returns what it says of the run."""
-        return self._answer()["result"]
+        while (answer := self._answer())["kind"] != "done":
+            pass  # the answer to an `ask` that crossed the first process's 'done'
+        return answer["result"]
 
     def leave(self, reason: str, status: int) -> None:
         """Tells the first process why this one ends."""

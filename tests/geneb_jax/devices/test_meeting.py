@@ -244,6 +244,31 @@ def test_shares_and_jobs_are_dealt_once():
     assert given and len(given) == len(set(given))
 
 
+def test_an_answer_that_comes_after_done_is_passed_over():
+    said = threading.Event()
+
+    def lead_late(first):
+        """Says that it is done before it has heard the question, which is answered after that."""
+        first.agree(FACTS, ["m", "n"])
+        first._tell_all("done", result=["a failure"])
+        said.set()
+        first._change(_model=2)
+        time.sleep(0.5)
+
+    def ask_late(peer):
+        peer.agree(FACTS)
+        said.wait(20)
+        given = [peer.ask("m")]
+        while peer._answers.qsize() < 2:  # 'done', and the answer
+            time.sleep(0.01)
+        return [*given, peer.ask("n")], peer.finish()
+
+    nothing = {"do": "nothing"}
+    given, result = both(lead_late, ask_late)[1]
+    assert [{"do": message["do"]} for message in given] == [nothing, nothing]
+    assert result == ["a failure"]
+
+
 def test_a_model_that_a_process_cannot_check_is_not_waited_for_and_is_listed():
     found, shares = {}, []
 
