@@ -163,7 +163,10 @@ def _work(words: Sequence[str], folder: Path, name: str) -> None:
         os.dup2(screen, number)
     from geneb_jax.commands import main as command
 
-    sys.exit(command(words))
+    status = command(words)
+    for late in SIGNALS:  # the run is over; what multiprocessing still does would end with status 1
+        signal.signal(late, signal.SIG_IGN)
+    sys.exit(status)
 
 
 class Launcher:

@@ -18,6 +18,7 @@ _OF_TIME = re.compile(
     r"work/(log(-\d+)?\.txt|status\.json|run\.lock|devices/.*\.json|report/index\.html"
     r"|figures/throughput\.(png|svg))"
 )
+_CAPTION_OF_TIME = re.compile(rb"(?m)^- \*\*throughput\*\*.*\n")  # a run that only resumes has none
 _KEY = re.compile(r"/[0-9a-f]{32}$")  # of an embedding
 _OF_STORE = re.compile(r"embeddings/.*(/store\.json|\.tmp)$")
 # Of run.json: what was measured, and which processes took part.
@@ -28,9 +29,9 @@ def finals(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of each final file of a round's folder, by its name.
 
     Embeddings are compared by key: their chunks depend on where a run was interrupted. run.json
-    is taken without what was measured and who computed it, and archives of predictions by their
-    arrays. Files that unfinished writes left are among the names, so that they differ from an
-    undisturbed run.
+    is taken without what was measured and who computed it, captions.md without the figure of times,
+    and archives of predictions by their arrays. Files that unfinished writes left are among the
+    names, so that they differ from an undisturbed run.
 
     Args:
         folder: Holds `work`, and `embeddings` where embeddings are kept outside of it.
@@ -72,6 +73,8 @@ def _digest(path: Path) -> str:
         del content["config"]["processes"]  # each run has a port of its own
         kept = {name: value for name, value in content.items() if name not in _OF_THE_RUN}
         digest.update(json.dumps(kept).encode())
+    elif path.name == "captions.md":
+        digest.update(_CAPTION_OF_TIME.sub(b"", path.read_bytes()))
     elif path.suffix == ".npz":
         with np.load(path) as arrays:
             for name in sorted(arrays):

@@ -21,6 +21,9 @@ def finished(folder, chunks=((0, 4),), seconds=1.0):
     (work / "predictions").mkdir(parents=True)
     (work / "scores.csv").write_text("model,MCC\nkmer-2,0.5\n")
     (work / "log.txt").write_text(f"{seconds}")
+    (work / "figures").mkdir()
+    timed = "- **throughput**: Wall time.\n" if seconds == 1.0 else ""
+    (work / "figures" / "captions.md").write_text(f"- **heads**: Of all.\n{timed}- **z**: Last.\n")
     (work / "run.json").write_text(record([], seconds))
     np.savez(work / "predictions" / "t.npz", labels=np.arange(3))
     store = Store(folder / "embeddings" / "m")
@@ -37,6 +40,11 @@ def another_score(folder):
 def a_failure(folder):
     (folder / "work" / "run.json").write_text(record([1], 1.0))
     return "work/run.json"
+
+
+def another_caption(folder):
+    (folder / "work" / "figures" / "captions.md").write_text("- **heads**: Of all.\n")
+    return "work/figures/captions.md"
 
 
 def other_predictions(folder):
@@ -63,7 +71,7 @@ def a_missing_table(folder):
 
 def test_times_and_chunks_do_not_count(tmp_path):
     expected = finals(finished(tmp_path / "a"))
-    assert len(expected) == 3 + 4
+    assert len(expected) == 4 + 4
     found = finals(finished(tmp_path / "b", chunks=((2, 4), (0, 2), (1, 3)), seconds=2.0))
     assert differences(found, expected) == []
 
@@ -71,7 +79,8 @@ def test_times_and_chunks_do_not_count(tmp_path):
 @pytest.mark.parametrize(
     ("change", "excused"),
     [(another_score, False), (a_failure, False), (other_predictions, False),
-     (a_missing_table, False), (another_embedding, False), (a_left_over_file, True)],
+     (a_missing_table, False), (another_caption, False),
+     (another_embedding, False), (a_left_over_file, True)],
 )  # fmt: skip
 def test_what_differs_is_named(tmp_path, change, excused):
     expected = finals(finished(tmp_path / "a"))
