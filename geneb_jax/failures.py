@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from absl import logging
 
 from geneb_jax.files.atomic import WriteError
+from model_ports.exits import words_of
 
 Stage = Literal["read", "check", "audit", "load", "embed", "probe"]
 
@@ -97,11 +98,9 @@ class Failures:
 
 def reason(error: Exception) -> str:
     """Returns what an error says, in one line; of an unexpected one also where to read more."""
-    text = " ".join(str(error).split())
+    text = " ".join(words_of(error).split())
     if len(text) > _LETTERS:
         text = f"{text[:_LETTERS]}..."
-    if isinstance(error, MemoryError):
-        return text or "the host's memory ran out"
     if text and (isinstance(error, _SAYING) or type(error).__name__ == _OF_DEVICES):
         return text
     return f"{type(error).__name__}{text and f': {text}'} (traceback in log.txt)"

@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import logging
 
 from geneb_jax.failures import file_only
+from model_ports.exits import words_of
 
 LOG = "log.txt"
 _ALL = stdlib_logging.CRITICAL + 1  # a level that no line has: nothing is written too early
@@ -70,7 +71,7 @@ def log_kept_for(workdir: Path, name: str = LOG) -> Iterator[Callable[[], None]]
     try:
         yield keep
     except BaseException as error:
-        file_only.error("ended: %s", " ".join(str(error).split()) or type(error).__name__)
+        file_only.error("ended: %s", " ".join(words_of(error).split()) or type(error).__name__)
         raise
     finally:
         logging.get_absl_logger().removeFilter(once)

@@ -90,6 +90,22 @@ def _locked(workdir: Path) -> Iterator[None]:
         lock.release()
 
 
+def owner_of(workdir: Path) -> tuple[str, bool]:
+    """Returns in words whose run a workdir is, and whether that run is alive; changes nothing.
+
+    The words are empty where no run has the workdir and none was killed there. A run of another
+    host counts as alive where its last sign of life is younger than five minutes.
+    """
+    path = workdir / OWNER
+    if not path.exists():
+        return "", False
+    owner = _owner(workdir)
+    process = owner.get("process")
+    if owner.get("host") == socket.gethostname():
+        return _words(owner), isinstance(process, int) and is_alive(process)
+    return _words(owner), time.time() - path.stat().st_mtime < _SILENT
+
+
 def sign_of_life(workdir: Path) -> None:
     """Tells other hosts that the owner of a workdir is alive."""
     with suppress(OSError):  # a disk that is full or gone for a moment says nothing of the run

@@ -15,11 +15,13 @@ from geneb_jax.files.atomic import leftovers
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.names import file_name
 from geneb_jax.files.texts import FileError
+from geneb_jax.ownership import OWNER
 from geneb_jax.scoring.cells import FoundCell, look_through
+from geneb_jax.scoring.progress import STATUS
 from geneb_jax.scoring.scores import read_scores, write_scores
 
 # What tells a workdir from other folders: one of these is there.
-_SIGNS = ("run.json", "scores.csv", "cells", "embeddings")
+_SIGNS = ("run.json", "scores.csv", "cells", "embeddings", STATUS, OWNER)
 _VALUES = re.compile(r"values-([0-9a-f]+)\.npy")
 _STILL = 3600.0  # seconds; of younger values a run may be writing the keys
 

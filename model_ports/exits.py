@@ -24,6 +24,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG, f"{self.prog}: {message}; `{self.prog} --help` shows all\n")
 
 
+def words_of(error: BaseException) -> str:
+    """Returns what an error says; one of the system with its file first and without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part is not None)
+    if isinstance(error, MemoryError):
+        return str(error) or "the host's memory ran out"
+    return str(error)
+
+
 def ended(work: Callable[[], int]) -> int:
     """Runs a command and returns its exit status; an error that it raises is said on stderr.
 
@@ -46,12 +55,8 @@ def ended(work: Callable[[], int]) -> int:
         # nowhere, so that the interpreter does not complain of it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
-    except OSError as error:
-        known = error.filename is not None and error.strerror
-        print(f"{error.filename}: {error.strerror}" if known else error, file=sys.stderr)
-        return FAILED
-    except (FloatingPointError, MemoryError) as error:
-        print(str(error) or "the host's memory ran out", file=sys.stderr)
+    except (OSError, FloatingPointError, MemoryError) as error:
+        print(words_of(error), file=sys.stderr)
         return FAILED
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`geneb-jax workdir DIR`: lists what a workdir holds, and removes what is named."""
+"""`geneb-jax workdir DIR`: how its last run ended, what it holds; removes what is named."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,9 +79,12 @@ def _print_contents(contents: "Contents") -> None:
     from rich.table import Table
 
     from geneb_jax.files.sizes import shown_size, size_of
+    from geneb_jax.last_run import last_run
     from geneb_jax.presentation.console import wide_console
     from geneb_jax.workdir import belongs_to_nothing
 
+    for line in last_run(contents.folder):
+        print(line)
     table = Table(title=f"{contents.folder}, {shown_size(size_of(contents.folder))}")
     table.add_column("model", overflow="fold")
     for name in ("representations", "tasks scored", "scores", "embeddings", "others"):

@@ -30,12 +30,13 @@ from absl import logging
 
 from geneb_jax.devices.processes import Process
 from geneb_jax.signals import GOES_ON, Interrupted, heard, interrupt
-from model_ports.exits import FAILED, INTERRUPTED, WRONG
+from model_ports.exits import FAILED, INTERRUPTED, WRONG, words_of
 
 _PROGRAM = "geneb_jax"  # the first word of every process; other programs say others
 _BEAT = 5.0  # seconds between two signs of life; less where silence is to be noticed sooner
 _GREETING = 10.0  # seconds within which a program at the other end says who it is
 _RETRY = 0.2  # seconds between two trials to reach the first process
+_SHOWN_NUMBERS = 8  # of processes that have not come
 _SHOWN = 200  # letters of a fact that differs
 _LONGEST = 2**30  # bytes of a message; predictions of a task take the most
 
@@ -171,7 +172,9 @@ class First:
                 )
             if not said and self._seconds - left > _BEAT:
                 said = True
-                logging.info("waiting for %d of %d processes", len(missing), self.process.count)
+                numbers = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))
+                more = ", ..." if len(missing) > _SHOWN_NUMBERS else ""
+                logging.info("waiting for process %s%s of %d", numbers, more, self.process.count)
             self._listening.settimeout(min(left, _BEAT))
             with suppress(TimeoutError):
                 self._admit(_Wire(self._listening.accept()[0]))
@@ -560,7 +563,7 @@ def in_touch(here: Here) -> Iterator[Here]:
 
 def _why(error: BaseException, process: Process) -> tuple[str, int]:
     """Returns what an error tells the other processes, in a line, and the status it ends with."""
-    lines = [line for line in str(error).split("\n") if line] or [type(error).__name__]
+    lines = [line for line in words_of(error).split("\n") if line] or [type(error).__name__]
     text = lines[0] + (f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else "")
     if isinstance(error, KeyboardInterrupt):
         return f"{_name(process)}: {text.removesuffix(f'; {GOES_ON}')}", INTERRUPTED

@@ -19,7 +19,7 @@ def test_the_statuses_are_those_of_the_documents():
     [
         (ValueError("x.csv: wrong"), WRONG, "x.csv: wrong"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a/b"), FAILED, "a/b: No space left on"),
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), FAILED, "[Errno 28] No space left on"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), FAILED, "No space left on device"),
         (FloatingPointError("not finite"), FAILED, "not finite"),
         (MemoryError("Unable to allocate 4. GiB"), FAILED, "Unable to allocate 4. GiB"),
         (MemoryError(), FAILED, "the host's memory ran out"),
