@@ -105,8 +105,12 @@ def test_presentation_does_without_jax():
 
 
 def test_a_run_without_report_draws_nothing():
-    heavy = loaded("import geneb_jax.run, geneb_jax.closing") & {"matplotlib", "scipy.stats"}
+    heavy = loaded("import geneb_jax.run") & {"matplotlib", "scipy.stats"}
     assert not heavy
+
+
+def test_nothing_is_asked_of_the_hub_before_a_model_or_task_needs_it():
+    assert "huggingface_hub.hf_api" not in loaded("import geneb_jax.run; geneb_jax.embed")
 
 
 def test_embedding_sequences_needs_neither_tables_nor_figures():
