@@ -7,14 +7,16 @@ memory and how many programs it left in the cache. `cold` starts with an empty c
 with the cache that `cold` left. A peer stands below what it is compared with, and `ratio` is our
 CPU and wall time over the peer's. The rows:
 
-- kmer-4 on every task of DIR, three regimes, five seeds, without report; beside
-  `benchmarks.cold_peer`, which is scikit-learn with joblib;
-- the same with five C, with solver optax, with 100 seeds, and on 100 tasks (files of DIR under
+- kmer-4 on every task of DIR, three regimes, five seeds, without report, audit and intervals;
+  beside `benchmarks.cold_peer`, which is scikit-learn with joblib and makes none of these either;
+- the same with audit and intervals, which a run makes unless it is told not to;
+- without them with five C, with solver optax, with 100 seeds, and on 100 tasks (files of DIR under
   several names);
 - the quickstart, report included;
 - `embed` of 200 records of 300 bp with a full-size NT-v2-50M of random weights, from a checkpoint
   folder; beside PyTorch, which is given token ids;
-- that model on the two smallest tasks of DIR, beside PyTorch and scikit-learn.
+- that model on the two smallest tasks of DIR, without report, audit and intervals; beside PyTorch
+  and scikit-learn.
 
 `--out FILE` takes the rows as lines of JSON as they are measured.
 """
@@ -42,6 +44,7 @@ MODEL = "nucleotide-transformer-v2-50m-multi-species"
 C_GRID = "0.01,0.1,1.0,10.0,100.0"
 LETTERS, RECORDS = 300, 200  # of `embed`
 TASKS = 100  # of the row with many tasks
+BARE = ("report=False", "audit=False", "intervals=False")  # what no peer does
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,8 @@ class Bench:
 
 
 def run_words(workdir: Path, *fields: str) -> list[str]:
-    """Returns the command of a run without report."""
-    flags = [f"--config.{field}" for field in ("report=False", *fields)]
+    """Returns the command of a run that does what a peer does; the last word on a field counts."""
+    flags = [f"--config.{field}" for field in (*BARE, *fields)]
     return ["run.py", "--config=configs/full.py", f"--workdir={workdir}", *flags]
 
 
@@ -142,6 +145,7 @@ def measure_kmers(bench: Bench, tasks_dir: Path) -> None:
     rows = bench.ours(f"kmer-4, {count} tasks", words(tasks_dir))
     peer = ["-m", "benchmarks.cold_peer", "kmers", str(tasks_dir)]
     bench.peer(f"  scikit-learn, {count} tasks", peer, rows)
+    bench.ours("kmer-4, audit and intervals too", words(tasks_dir, "audit=True", "intervals=True"))
     bench.ours("kmer-4, five C", words(tasks_dir, f"C={C_GRID}"))
     bench.ours("kmer-4, solver optax", words(tasks_dir, "solver=optax"))
     bench.ours("kmer-4, 100 seeds", words(tasks_dir, f"seeds={','.join(map(str, range(100)))}"))

@@ -14,9 +14,7 @@ from geneb_jax.config import ConfigError, Settings
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.auditing import print_audit, print_hidden, write_audit
-from geneb_jax.presentation.figures.heatmap import save_heatmap
 from geneb_jax.presentation.guide import print_guide
-from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
@@ -72,24 +70,8 @@ def close_run(
     local = _local_names(evaluation.cards)
     shown = shown.assign(model=shown["model"].replace(local))
     tables: dict[str, pd.DataFrame] = {}
-    if not shown.empty:
-        save_heatmap(shown, workdir / "figures")
-    if settings.output.report and not protocol_rows(shown).empty:
-        results, version = run_results(shown), settings.output.labels
-        tables = present(
-            results,
-            workdir,
-            scores=shown,
-            provenance=provenance,
-            version=version,
-            predictions={
-                local.get(name, name): predictions_folder(workdir, name)
-                for name in evaluation.cards
-            },
-            intervals=settings.output.intervals,
-            audits=audits,
-            thresholds=settings.audit,
-        )
+    if settings.output.report and not shown.empty:
+        tables = _present(settings, evaluation, shown, audits, provenance, local, workdir)
     print_table(shown, console)
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_audit(audited, console)
@@ -107,12 +89,52 @@ def close_run(
     console.print(f"results: {workdir}")
 
 
+def _present(
+    settings: Settings,
+    evaluation: Evaluation,
+    shown: pd.DataFrame,
+    audits: Sequence[TaskAudit],
+    provenance: Mapping[str, Any],
+    names: Mapping[str, str],
+    workdir: Path,
+) -> dict[str, pd.DataFrame]:
+    """Draws the heat map of some scores and writes tables, figures and report; returns the tables.
+
+    Args:
+        names: What `shown` calls some of the models; see `_local_names`. For the others see
+            `close_run`.
+    """
+    # matplotlib is loaded where figures are wanted.
+    from geneb_jax.presentation.figures.heatmap import save_heatmap  # noqa: PLC0415
+    from geneb_jax.presentation.present import present  # noqa: PLC0415
+
+    save_heatmap(shown, workdir / "figures")
+    if protocol_rows(shown).empty:
+        return {}
+    results, version = run_results(shown), settings.output.labels
+    return present(
+        results,
+        workdir,
+        scores=shown,
+        provenance=provenance,
+        version=version,
+        predictions={
+            names.get(name, name): predictions_folder(workdir, name) for name in evaluation.cards
+        },
+        intervals=settings.output.intervals,
+        audits=audits,
+        thresholds=settings.audit,
+    )
+
+
 def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.DataFrame:
     """Writes tables, figures and report of scores that are there already, and returns them.
 
     Raises:
         ConfigError: The settings' `scores` names no scores.
     """
+    from geneb_jax.presentation.present import present  # noqa: PLC0415 (it loads matplotlib)
+
     output = settings.output
     try:
         source = read_source(output.scores)

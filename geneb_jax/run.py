@@ -17,6 +17,7 @@ from geneb_jax.agreement import facts, look_for_first, shown_to_others
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.kept import kept_audit
 from geneb_jax.benchmark import GENEB
+from geneb_jax.closing import close_run, present_scores
 from geneb_jax.config import ConfigError, OutputSettings, ProbeSettings, Settings, parse_config
 from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
@@ -102,8 +103,6 @@ def run(
     console = console or wide_console(120)
     if settings.output.scores:
         _check_workdir(workdir)
-        from geneb_jax.closing import present_scores  # noqa: PLC0415 (what a run needs at its end)
-
         presented = present_scores(settings, workdir, console)
         return Outcome(presented, [], presented)
     try:
@@ -217,8 +216,6 @@ def _compute(
         provenance["processes"] = others
     write_json(workdir / "run.json", provenance)
     progress.stage("tables and report")
-    from geneb_jax.closing import close_run  # noqa: PLC0415 (matplotlib is loaded when all is done)
-
     close_run(
         settings, evaluation, failures.found, tasks, audits, provenance, workdir, progress.console
     )

@@ -24,7 +24,7 @@ _MOST_MAPS = Path("/proc/sys/vm/max_map_count")
 _CACHE_LOCK = ".lockfile"  # JAX's name
 _LOCK_SECONDS = 5.0
 _ZEROS = 8  # bytes
-_COMPILERS = 2  # threads
+_COMPILERS = 2  # threads for each use
 # JAX's words where a program cannot be kept, and ours.
 _NOT_KEPT = re.compile(
     r"Error (?P<does>reading|writing) persistent compilation cache entry for '.*?': (?P<what>.*)",
@@ -123,19 +123,23 @@ def make_room_for_programs() -> None:
             jax.clear_caches()
 
 
-def soon(work: Callable[[], T]) -> Future[T]:
+def soon(work: Callable[[], T], use: str) -> Future[T]:
     """Lets one of a few threads do some work in its turn, such as to compile a program.
 
     The threads end with the process, whatever they are at: a signal need not wait for them.
+
+    Args:
+        work: What is to be done.
+        use: What it is for; work for one use does not wait for that for another.
     """
     future: Future[T] = Future()
-    _turns().put((future, work))
+    _turns(use).put((future, work))
     return future
 
 
 @functools.cache
-def _turns() -> SimpleQueue[tuple[Future[Any], Callable[[], Any]]]:
-    """Returns what waits for the threads, which are started now."""
+def _turns(use: str) -> SimpleQueue[tuple[Future[Any], Callable[[], Any]]]:
+    """Returns what waits for the threads of a use, which are started now."""
     turns: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
 
     def take_turns() -> None:
@@ -148,7 +152,7 @@ def _turns() -> SimpleQueue[tuple[Future[Any], Callable[[], Any]]]:
                     future.set_exception(error)
 
     for number in range(_COMPILERS):
-        threading.Thread(target=take_turns, name=f"compile_{number}", daemon=True).start()
+        threading.Thread(target=take_turns, name=f"compile_{use}_{number}", daemon=True).start()
     return turns
 
 

@@ -222,7 +222,7 @@ class Engine:
         for batch in batches:
             shape = (batch.size, batch.length)
             if shape not in self._programs:
-                self._programs[shape] = soon(functools.partial(self._compile, batch))
+                self._programs[shape] = soon(functools.partial(self._compile, batch), "batches")
 
     def compile_no_more(self) -> None:
         """Forgets the programs that no thread has begun to compile."""

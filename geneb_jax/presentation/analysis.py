@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, tap_position
@@ -74,6 +73,8 @@ def macro_micro_agreement(results: pd.DataFrame) -> pd.DataFrame:
 
 def size_correlation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Correlates log10 parameters with full-shot MCC (Spearman's rho and p): macro, by category."""
+    from scipy import stats  # noqa: PLC0415 (slow to import, and wanted in reports alone)
+
     by = category_matrix(results).assign(macro=lambda table: table.mean(axis=1))
     by = by.loc[by.index.intersection(labels.index)]
     size = np.log10(labels.loc[by.index, "params"].astype(float))

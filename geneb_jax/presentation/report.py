@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 import jinja2
 import markupsafe
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
@@ -279,7 +279,7 @@ def report_data(
             for regime in regimes
         },
         "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
-        "t95": [round(float(stats.t.ppf(0.975, n)), 5) for n in range(1, len(tasks) + 1)],
+        "t95": [round(float(special.stdtrit(n, 0.975)), 5) for n in range(1, len(tasks) + 1)],
         "pairs": _pairs(pairs, models) if pairs is not None else {},
         "words": {name: word.meaning for name, word in GLOSSARY.items()},
         "method": _method(provenance),

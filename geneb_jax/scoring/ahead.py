@@ -1,26 +1,32 @@
-"""Programs of probes, compiled while a model embeds: their shapes are known before its features."""
+"""Programs of probes, compiled behind other work: shapes are known before features are."""
 
-import threading
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from absl import logging
 
 from geneb_jax.config import ProbeSettings
+from geneb_jax.devices.programs import soon
 from geneb_jax.scoring.heads import probes_of
 from geneb_jax.tasks.task import Task
 from probes import compile_task
 from probes.padding import ladder
 
+_Shape = tuple[int, int, int]  # padded train rows, classes, width of the features
+
 
 @contextmanager
 def compiling_ahead(
     probes: ProbeSettings, tasks: Sequence[Task], widths: Sequence[int]
-) -> Iterator[None]:
+) -> Iterator[Callable[[Task, int], None]]:
     """Compiles what the probes of tasks will run, the largest task first, while the block works.
 
-    At the end of the block the task that is at hand is waited for, and no further one is begun.
-    What cannot be compiled is left to the fit that needs it, which says so.
+    The block is given a function to be called with a task and the width of its features before
+    these are probed. If the task's programs are being compiled, it waits for them; if that has not
+    begun, they are left to the fit, so that whoever probes small tasks first and whoever compiles
+    for large ones first meet in the middle. What cannot be compiled is left to the fit, too, which
+    says so. At the end of the block what is being compiled is waited for, unless the block failed.
 
     Args:
         probes: What is fitted.
@@ -28,34 +34,42 @@ def compiling_ahead(
         widths: Widths D of the features; none: they are not known, and nothing is compiled.
     """
     # Tasks of one shape share their programs.
-    shapes = {
-        (ladder(len(task.train.labels)), len(set(task.train.labels.tolist())), width): task
-        for width in dict.fromkeys(widths)
-        for task in tasks
+    shapes = {_shape(task, width): task for width in dict.fromkeys(widths) for task in tasks}
+    programs = {
+        shape: soon(functools.partial(_compile, probes, task, shape), "probes")
+        for shape, task in sorted(shapes.items(), reverse=True)
     }
-    enough = threading.Event()
 
-    def work() -> None:
-        for (rows, classes, width), task in sorted(shapes.items(), reverse=True):
-            if enough.is_set():
-                return
-            try:
-                compile_task(
-                    task.train.labels,
-                    width,
-                    probes=probes_of(probes),
-                    shots=probes.regimes,
-                    seeds=probes.seeds,
-                )
-            except Exception as error:
-                what = f"{rows:,} rows of {width:,} features in {classes} classes"
-                logging.info("probes of %s are not compiled ahead: %s", what, error)
+    def wait_for(shape: _Shape) -> None:
+        program = programs.get(shape)
+        if program is not None and not program.cancel():
+            program.result()
 
-    thread = threading.Thread(target=work, name="compile probes", daemon=True)
-    thread.start()
     try:
-        yield
-        enough.set()
-        thread.join()
+        yield lambda task, width: wait_for(_shape(task, width))
+        for shape in programs:
+            wait_for(shape)
     finally:
-        enough.set()
+        for program in programs.values():
+            program.cancel()
+
+
+def _shape(task: Task, width: int) -> _Shape:
+    labels = task.train.labels
+    return ladder(len(labels)), len(set(labels.tolist())), width
+
+
+def _compile(probes: ProbeSettings, task: Task, shape: _Shape) -> None:
+    """Compiles the programs of a task, or says in the log why it cannot."""
+    rows, classes, width = shape
+    try:
+        compile_task(
+            task.train.labels,
+            width,
+            probes=probes_of(probes),
+            shots=probes.regimes,
+            seeds=probes.seeds,
+        )
+    except Exception as error:
+        what = f"{rows:,} rows of {width:,} features in {classes} classes"
+        logging.info("probes of %s are not compiled ahead: %s", what, error)

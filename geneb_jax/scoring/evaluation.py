@@ -1,7 +1,7 @@
 """Every model on every task: features, probes, scores; finished pairs are kept."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from geneb_jax.config import ProbeSettings
 from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.meeting import First, Message
 from geneb_jax.embedding.identity import weights_identity
-from geneb_jax.embedding.source import OpenSource, Representation, Source
+from geneb_jax.embedding.source import OpenSource, Prepared, Representation, Source
 from geneb_jax.embedding.store import key
 from geneb_jax.failures import Failure, Failures
 from geneb_jax.files.json_files import canonical_json
@@ -238,21 +238,48 @@ def _compute(
     Returns:
         What embedding took; nothing where it failed.
     """
-    name, processes = source.name, how.processes
-    digest = representations_digest(model.representations)
+    name, digest = source.name, representations_digest(model.representations)
     tasks = list({job.task.info.id: job.task for job in jobs}.values())
+    with compiling_ahead(how.asked.probes, tasks, model.widths) as wait_for_programs:
+        prepared = None
+        with how.failures.contained(name, "embed"), clock.time(f"embed {name}"):
+            prepared = _prepare(how, source, model, tasks, digest)
+        if prepared is None:
+            return {}
+        _probe(how, name, jobs, digest, prepared, wait_for_programs, clock)
+    return prepared.speed
+
+
+def _prepare(
+    how: Evaluator, source: Source, model: OpenSource, tasks: Sequence[Task], digest: str
+) -> Prepared:
+    """Embeds the records of some tasks, in all processes where the model shares this."""
+    processes, advance = how.processes, how.progress.advance
     records = sum(len(task.train.labels) + len(task.test.labels) for task in tasks)
     how.progress.stage("embed", records, "records")
-    prepared = None
-    ahead = compiling_ahead(how.asked.probes, tasks, model.widths)
-    with how.failures.contained(name, "embed"), clock.time(f"embed {name}"), ahead:
-        if source.shared and processes.living():
-            processes.share({"tasks": [task.info.id for task in tasks], "identity": digest})
-            model.prepare_share(tasks, how.progress.advance)
-            processes.wait_for_shares()
-        prepared = model.prepare(tasks, how.progress.advance)
-    if prepared is None:
-        return {}
+    if source.shared and processes.living():
+        processes.share({"tasks": [task.info.id for task in tasks], "identity": digest})
+        model.prepare_share(tasks, advance)
+        processes.wait_for_shares()
+    return model.prepare(tasks, advance)
+
+
+def _probe(
+    how: Evaluator,
+    name: str,
+    jobs: Sequence[_Job],
+    digest: str,
+    prepared: Prepared,
+    wait_for_programs: Callable[[Task, int], None],
+    clock: "_Clock",
+) -> None:
+    """Probes a model in all processes; one that is alone begins with the smallest tasks.
+
+    Meanwhile the programs of the largest are compiled.
+    """
+    processes = how.processes
+    if not processes.living():
+        jobs = sorted(jobs, key=lambda job: len(job.task.train.labels))
     rows = sum(len(job.task.train.labels) for job in jobs)  # what a fit takes goes with them
     how.progress.stage("probe", len(jobs), "tasks", rows)
 
@@ -264,6 +291,7 @@ def _compute(
             features = prepared.features(job.task, job.representation)
             turned = prepared.turned and prepared.turned(job.task, job.representation)
         with clock.time(f"probe {name}"):
+            wait_for_programs(job.task, features[0].shape[1])
             probed = probe(how.asked, name, job.task, job.representation, features, turned)
         done(job, probed)
 
@@ -292,7 +320,6 @@ def _compute(
         with how.failures.contained(name, "probe", task.info.id):
             do(jobs[number])
         how.progress.advance(1, len(task.train.labels))
-    return prepared.speed
 
 
 class _Clock:

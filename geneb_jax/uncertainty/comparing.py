@@ -3,12 +3,13 @@
 Replicates are float [B, M]: B equally likely values of the scores of M models (see the package).
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int64
-from scipy import stats
 
 LEVEL = 0.95  # of intervals, and of what is told apart
 Ends = tuple[Float64[np.ndarray, "*scores"], Float64[np.ndarray, "*scores"]]  # low and high
@@ -28,7 +29,8 @@ def bounded(ends: Ends) -> Ends:
 
 def ranks(scores: Float[np.ndarray, "*B M"]) -> Float64[np.ndarray, "*B M"]:
     """Ranks models, 1 the best; equal ones share the mean of their ranks."""
-    return stats.rankdata(-scores, axis=-1)
+    rows = scores.reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
+    return pd.DataFrame(rows).rank(axis=1, ascending=False).to_numpy().reshape(scores.shape)
 
 
 def rank_interval(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer
-from scipy import stats
+from scipy import special
 
 from geneb_jax.uncertainty.comparing import (
     LEVEL,
@@ -132,7 +132,7 @@ def record_test(replicates: Float[np.ndarray, "B M"]) -> PairTest:
         difference = replicates[:, a, None] - replicates[:, a + 1 :]
         size = np.abs(difference.mean(0, dtype=np.float64))
         spread = difference.std(0, dtype=np.float64)
-        p.append(2 * stats.norm.sf(np.divide(size, spread, np.zeros(len(size)), where=spread > 0)))
+        p.append(2 * special.ndtr(-np.divide(size, spread, np.zeros(len(size)), where=spread > 0)))
     return PairTest(np.concatenate(p or [np.zeros(0)]), 0.0)
 
 
@@ -161,7 +161,8 @@ def upper_limits(
             found[head] = 1.0
         elif errors <= FEW and len(np.unique(predicted[head])) > 1:
             rows = len(true)
-            weight = rows * stats.beta.ppf((1 - LEVEL) / 2, errors, rows - errors + 1) / errors
+            p = special.betaincinv(errors, rows - errors + 1, (1 - LEVEL) / 2)
+            weight = rows * p / errors
             labels, numbers = np.unique([true, predicted[head]], return_inverse=True)
             pair = numbers.reshape(2, rows)
             confusion = np.zeros((len(labels), len(labels)))

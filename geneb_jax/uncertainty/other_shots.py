@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Float64
-from scipy import stats
+from scipy import special
 
 from geneb_jax.uncertainty.comparing import (
     LEVEL,
@@ -56,7 +56,7 @@ def shot_interval(scores: Float[np.ndarray, "S *scores"]) -> Ends:
     Raises:
         ValueError: There are fewer than two seeds.
     """
-    half = stats.t.ppf((1 + LEVEL) / 2, _freedom(scores)) * _error(scores)
+    half = special.stdtrit(_freedom(scores), (1 + LEVEL) / 2) * _error(scores)
     middle = scores.mean(0)
     return middle - half, middle + half
 
@@ -90,7 +90,7 @@ def shot_test(scores: Float[np.ndarray, "S M"]) -> PairTest:
     difference = scores[:, first] - scores[:, second]
     size, error = np.abs(difference.mean(0)), _error(difference)
     t = np.divide(size, error, np.where(size > 0, np.inf, 0.0), where=error > 0)
-    return PairTest(2 * stats.t.sf(t, freedom), 0.0)
+    return PairTest(2 * special.stdtr(freedom, -t), 0.0)
 
 
 def _error(scores: np.ndarray) -> np.ndarray:

@@ -1,21 +1,20 @@
 """Files of a repository on the hub, at a pinned revision.
 
-HF_ENDPOINT, HF_HOME and HF_TOKEN count as everywhere.
+HF_ENDPOINT, HF_HOME and HF_TOKEN count as everywhere. The hub's library loads its HTTP client,
+which takes a fifth of a second, where something is asked of it; so its errors are imported there.
 """
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import huggingface_hub
 from absl import logging
-from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub import constants
 
 _ATTEMPTS = 3
 _SECONDS = 20  # until a question to the hub counts as not answered
 _QUESTIONS = 2  # to a hub that does not answer, before nothing is fetched from it
-# The base of all errors of the HTTP client that the hub's library uses.
-_TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore
 
 
 class HubError(ValueError):
@@ -24,9 +23,11 @@ class HubError(ValueError):
 
 def current_revision(repo: str) -> str:
     """Returns the commit that a model's repository is at; '' where the hub does not say."""
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+
     try:
-        return HfApi().model_info(repo, timeout=_SECONDS).sha or ""
-    except (HfHubHTTPError, OSError, ValueError, _TRANSPORT_ERROR):
+        return huggingface_hub.HfApi().model_info(repo, timeout=_SECONDS).sha or ""
+    except (HfHubHTTPError, OSError, ValueError, _transport_error()):
         return ""
 
 
@@ -55,10 +56,12 @@ def download(
     Raises:
         HubError: The hub cannot be reached or refuses.
     """
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+
     silence = _silence(repo, revision, kind)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            found = snapshot_download(
+            found = huggingface_hub.snapshot_download(
                 repo,
                 repo_type=kind,
                 revision=revision,
@@ -67,7 +70,7 @@ def download(
                 local_files_only=silence is not None,
             )
             return Path(found)
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, _TRANSPORT_ERROR) as error:
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, _transport_error()) as error:
             refused = isinstance(error, HfHubHTTPError | LocalEntryNotFoundError)
             if refused or silence or attempt == _ATTEMPTS:
                 words = silence or _first_line(error)
@@ -83,12 +86,16 @@ def _silence(repo: str, revision: str, kind: str) -> str | None:
 
     The hub's library would ask for half a minute before it says so.
     """
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+
     for question in range(1, _QUESTIONS + 1):
         try:
-            HfApi().repo_info(repo, revision=revision, repo_type=kind, timeout=_SECONDS / 2)
+            huggingface_hub.HfApi().repo_info(
+                repo, revision=revision, repo_type=kind, timeout=_SECONDS / 2
+            )
         except HfHubHTTPError:
             return None
-        except (OSError, _TRANSPORT_ERROR) as error:
+        except (OSError, _transport_error()) as error:
             words = f"{constants.ENDPOINT} does not answer ({_first_line(error)})"
             if question == _QUESTIONS:
                 return words
@@ -97,6 +104,13 @@ def _silence(repo: str, revision: str, kind: str) -> str | None:
         else:
             return None
     raise AssertionError
+
+
+def _transport_error() -> type[Exception]:
+    """Returns the base of all errors of the HTTP client that the hub's library uses."""
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+
+    return HfHubHTTPError.__bases__[0]  # pyright: ignore
 
 
 def _first_line(error: Exception) -> str:
@@ -111,8 +125,12 @@ def downloaded(repo: str, revision: str, *, kind: str = "model") -> Path | None:
         revision: Its full revision.
         kind: 'model' or 'dataset'.
     """
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+
     try:
-        found = snapshot_download(repo, repo_type=kind, revision=revision, local_files_only=True)
+        found = huggingface_hub.snapshot_download(
+            repo, repo_type=kind, revision=revision, local_files_only=True
+        )
     except (LocalEntryNotFoundError, OSError):
         return None
     return Path(found)

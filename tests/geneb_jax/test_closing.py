@@ -60,6 +60,7 @@ def test_a_submission_leaves_out_tasks_whose_records_were_changed(tmp_path, log)
     path = tmp_path / "submissions" / f"{MODEL}.json"
     close(tmp_path)
     assert TASK in json.loads(path.read_text())["results"]["full"]
+    assert not (tmp_path / "figures").exists()  # without report
     assert "not known" not in log.text
     close(tmp_path, prepared=[TASK])
     assert not path.exists()

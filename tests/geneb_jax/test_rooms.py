@@ -65,13 +65,13 @@ def test_modules_that_windows_lacks_are_not_imported_with_the_package(package):
 
 
 def loaded(code):
-    """The modules that a program loads, by their first names."""
+    """The modules that a program loads, and their first names."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print('MODULES', *sys.modules)"],
         capture_output=True, text=True, check=True, timeout=120, cwd=PACKAGE.parent,
     )  # fmt: skip
     modules = done.stdout.rpartition("MODULES")[2].split()
-    return {name.partition(".")[0] for name in modules}
+    return {*modules, *(name.partition(".")[0] for name in modules)}
 
 
 LIGHT = """
@@ -103,6 +103,15 @@ def test_what_needs_no_jax_does_not_load_it():
 
 def test_presentation_does_without_jax():
     assert "jax" not in loaded("import geneb_jax.presentation.present")
+
+
+def test_a_run_without_report_draws_nothing():
+    heavy = loaded("import geneb_jax.run") & {"matplotlib", "scipy.stats"}
+    assert not heavy
+
+
+def test_nothing_is_asked_of_the_hub_before_a_model_or_task_needs_it():
+    assert "huggingface_hub.hf_api" not in loaded("import geneb_jax.run; geneb_jax.embed")
 
 
 def test_embedding_sequences_needs_neither_tables_nor_figures():

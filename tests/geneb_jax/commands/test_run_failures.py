@@ -238,7 +238,7 @@ def test_a_disk_that_is_full_at_the_end_is_named_with_the_file(
         return real(path, flags)
 
     monkeypatch.setattr(atomic, "_sync", full)
-    done = command(*call, "--config.models=kmer-1")
+    done = command(*call, "--config.models=kmer-1", "--config.report=True")
     assert done.returncode == FAILED
     last = done.stderr.splitlines()[-1]
     assert last == f"{run / 'figures' / 'scores.svg'}: cannot be written: No space left on device"
@@ -246,7 +246,7 @@ def test_a_disk_that_is_full_at_the_end_is_named_with_the_file(
     assert json.loads((run / "status.json").read_text())["state"] == "failed"
     assert not list(run.rglob("*.tmp"))
     monkeypatch.undo()
-    assert command(*call, "--config.models=kmer-1").returncode == DONE
+    assert command(*call, "--config.models=kmer-1", "--config.report=True").returncode == DONE
 
 
 def test_a_run_that_is_not_started_leaves_no_folder(command, tmp_path, call, checkpoints):

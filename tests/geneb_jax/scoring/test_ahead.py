@@ -12,74 +12,90 @@ PROBES = parse_config(default_config()).probes
 TASKS = synthetic_tasks()
 
 
-def with_rows(task, rows):
+def with_rows(rows):
     labels = np.arange(rows) % 2
-    train = replace(task.train, sequences=["ACGT"] * rows, labels=labels)
-    return replace(task, train=train)
+    train = replace(TASKS[0].train, sequences=["ACGT"] * rows, labels=labels)
+    return replace(TASKS[0], train=train)
 
 
-def test_each_shape_is_compiled_once_the_largest_first(monkeypatch):
-    asked, all_of_them = [], threading.Event()
+class Compiler:
+    """Stands for `compile_task`: notes what is asked, and is at it until it may go on."""
 
-    def compile_task(labels, width, **how):
+    def __init__(self, monkeypatch, at_once=False):
+        self.asked, self.done = [], []
+        self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(1000 * at_once)
+        monkeypatch.setattr(ahead, "compile_task", self)
+
+    def __call__(self, labels, width, **how):
         assert how == {
             "probes": ahead.probes_of(PROBES), "shots": PROBES.regimes, "seeds": PROBES.seeds
         }  # fmt: skip
-        asked.append((len(labels), width))
-        if len(asked) == 2:
-            all_of_them.set()
+        self.asked.append((len(labels), width))
+        self.begun.release()
+        assert self.go_on.acquire(timeout=60)
+        self.done.append((len(labels), width))
 
-    monkeypatch.setattr(ahead, "compile_task", compile_task)
-    tasks = [with_rows(TASKS[0], rows) for rows in (30, 400, 395)]  # 395 and 400 are padded alike
+
+def test_each_shape_is_compiled_once(monkeypatch):
+    compiler = Compiler(monkeypatch, at_once=True)
+    tasks = [with_rows(rows) for rows in (30, 400, 395, 3000)]  # 395 and 400 are padded alike
     with ahead.compiling_ahead(PROBES, tasks, [8, 8]):
-        assert all_of_them.wait(60)
-    assert asked == [(395, 8), (30, 8)]
+        for _ in range(3):
+            assert compiler.begun.acquire(timeout=60)
+    assert sorted(compiler.asked) == [(30, 8), (395, 8), (3000, 8)]
 
 
-def test_nothing_is_begun_once_the_block_has_ended(monkeypatch):
-    asked, begun, go_on = [], threading.Event(), threading.Event()
+def test_the_largest_are_compiled_first_and_waited_for_and_the_smallest_left_to_the_fit(
+    monkeypatch,
+):
+    compiler = Compiler(monkeypatch)
+    tasks = [with_rows(rows) for rows in (10, 100, 1000, 10_000)]
+    with ahead.compiling_ahead(PROBES, tasks, [4]) as wait_for_programs:
+        assert all(compiler.begun.acquire(timeout=60) for _ in range(2))
+        assert set(compiler.asked) == {(10_000, 4), (1000, 4)}
+        wait_for_programs(tasks[0], 4)  # both threads are at larger ones
+        wait_for_programs(tasks[3], 5)  # of a width that nobody knew of
+        assert not compiler.done
+        threading.Timer(0.2, compiler.go_on.release, (1000,)).start()
+        wait_for_programs(tasks[3], 4)
+        assert (10_000, 4) in compiler.done
+        wait_for_programs(tasks[3], 4)
+    assert (10, 4) not in compiler.asked
+    assert sorted(compiler.asked) == sorted(compiler.done)
 
-    def compile_task(labels, width, **_):
-        asked.append(width)
-        begun.set()
-        assert go_on.wait(60)
 
-    monkeypatch.setattr(ahead, "compile_task", compile_task)
+def test_at_the_end_of_the_block_nothing_is_begun_and_what_is_at_hand_is_waited_for(monkeypatch):
+    compiler = Compiler(monkeypatch)
     with ahead.compiling_ahead(PROBES, TASKS[:1], [4, 8, 16]):
-        assert begun.wait(60)
-        threading.Timer(0.2, go_on.set).start()
-    assert asked == [16]
+        assert all(compiler.begun.acquire(timeout=60) for _ in range(2))
+        threading.Timer(0.2, compiler.go_on.release, (1000,)).start()
+    assert len(compiler.done) == len(compiler.asked) >= 2
 
 
 def test_an_error_of_the_block_is_not_held_up(monkeypatch):
-    begun, go_on = threading.Event(), threading.Event()
-
-    def compile_task(labels, width, **_):
-        begun.set()
-        go_on.wait(60)
-
-    monkeypatch.setattr(ahead, "compile_task", compile_task)
-    with (
-        pytest.raises(KeyError),
-        ahead.compiling_ahead(PROBES, TASKS[:1], [4]),
-    ):
-        assert begun.wait(60)
+    compiler = Compiler(monkeypatch)
+    with pytest.raises(KeyError), ahead.compiling_ahead(PROBES, TASKS[:1], [4, 8, 16]):
+        assert all(compiler.begun.acquire(timeout=60) for _ in range(2))
         raise KeyError
-    go_on.set()
+    assert not compiler.done
+    compiler.go_on.release(1000)
+    with ahead.compiling_ahead(PROBES, TASKS[:1], [2]):  # its turn comes when the threads are free
+        assert compiler.begun.acquire(timeout=60)
+    assert {width for _, width in compiler.asked} == {16, 8, 2}
 
 
 def test_what_cannot_be_compiled_is_left_to_the_fit(monkeypatch, caplog):
     caplog.set_level("INFO")
 
-    begun = threading.Event()
-
     def compile_task(labels, width, **_):
         begun.set()
         raise ValueError("no such program")
 
+    begun, task = threading.Event(), with_rows(8)
     monkeypatch.setattr(ahead, "compile_task", compile_task)
-    with ahead.compiling_ahead(PROBES, [with_rows(TASKS[0], 8)], [4]):
+    with ahead.compiling_ahead(PROBES, [task], [4]) as wait_for_programs:
         assert begun.wait(60)
+        wait_for_programs(task, 4)
     assert caplog.messages == [
         "probes of 8 rows of 4 features in 2 classes are not compiled ahead: no such program"
     ]
@@ -87,5 +103,5 @@ def test_what_cannot_be_compiled_is_left_to_the_fit(monkeypatch, caplog):
 
 def test_nothing_is_compiled_without_widths(monkeypatch):
     monkeypatch.setattr(ahead, "compile_task", lambda *_, **__: pytest.fail("compiled"))
-    with ahead.compiling_ahead(PROBES, TASKS, ()):
-        pass
+    with ahead.compiling_ahead(PROBES, TASKS, ()) as wait_for_programs:
+        wait_for_programs(TASKS[0], 4)

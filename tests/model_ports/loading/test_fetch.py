@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from golden_ports import GOLDEN
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from geneb_jax.files.digests import file_facts
 from model_ports import catalog
@@ -52,10 +53,10 @@ def test_a_dropped_connection_is_taken_up_and_the_checkpoint_converts(hub, comma
 
 def test_what_cannot_be_fetched_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
     def refuse(*_, **__):
-        raise download.LocalEntryNotFoundError("no network")
+        raise LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(download, "_silence", lambda *_: None)
-    monkeypatch.setattr(download, "snapshot_download", refuse)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(fetch.HubError, match=f"{REPO} at revision {REVISION[:8]} cannot be fetch"):
         fetch.stage(ENTRY, tmp_path / "staged")
     assert not (tmp_path / "staged" / NAME).exists()
