@@ -237,7 +237,7 @@ class AuditSettings:
         checks.flag,
         "Look in each task for test records that stand in train, for shuffle twins and near "
         "copies, and for rules that answer it without a model; with predictions, score the other "
-        "test records too. A task is audited once in a workdir.",
+        "test records too. A task is audited once for all runs of a user (see cache_dir).",
     )
     leaky_copies: float = _field(
         0.1,
@@ -276,11 +276,11 @@ class DeviceSettings:
         "How long processes wait for one that has not come, and for a sign of life of one that has "
         "(it gives one every 5 s, or sooner). One that has died is noticed at once.",
     )
-    programs_dir: str = _field(
+    cache_dir: str = _field(
         "",
         checks.any_path,
-        "Keeps compiled programs, at most 2 GiB, for all later runs: a folder; empty: "
-        "geneb_jax/programs in the user's cache; none: they are not kept.",
+        "Keeps compiled programs, at most 2 GiB, and audits of tasks, at most 64 MiB, for all "
+        "later runs: a folder; empty: geneb_jax in the user's cache; none: they are not kept.",
     )
     profile: bool = _field(
         False,
@@ -369,7 +369,7 @@ _GROUPS: Mapping[str, Any] = {
 # Fields that say where things are on a host: processes of a run may have their own, and results do
 # not depend on them.
 OF_A_HOST = (
-    "processes", "tasks_dir", "checkpoints_dir", "catalog", "embeddings_dir", "programs_dir",
+    "processes", "tasks_dir", "checkpoints_dir", "catalog", "embeddings_dir", "cache_dir",
 )  # fmt: skip
 _OF_SCORES = ("data", "embedding", "probes")  # groups that scores depend on
 

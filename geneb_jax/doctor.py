@@ -176,7 +176,8 @@ def _caches(asked: Asked) -> Iterator[Line]:
     del asked
     from huggingface_hub.constants import HF_HOME  # noqa: PLC0415 (loading it takes time)
 
-    folders = {"program cache": user_cache("programs"), "digest cache": user_cache("digests")}
+    names = {"program cache": "programs", "audit cache": "audits", "digest cache": "digests"}
+    folders = {subject: user_cache(name) for subject, name in names.items()}
     for subject, folder in (folders | {"HF_HOME": Path(HF_HOME)}).items():
         yield _writable(subject, folder, f"{shown_size(size_of(folder))} in {folder}")
 

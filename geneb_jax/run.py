@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 import jax
 import ml_collections
 import pandas as pd
+from absl import logging
 from etils import epath
 from rich.console import Console
 
 from geneb_jax.agreement import facts, look_for_first, shown_to_others
+from geneb_jax.audit.cached import audits_folder
+from geneb_jax.audit.cost import announced, expected_seconds
 from geneb_jax.audit.findings import TaskAudit
-from geneb_jax.audit.kept import kept_audit
+from geneb_jax.audit.kept import find_kept, make_kept
 from geneb_jax.benchmark import GENEB
 from geneb_jax.closing import close_run, present_scores
 from geneb_jax.config import ConfigError, OutputSettings, ProbeSettings, Settings, parse_config
@@ -160,7 +163,7 @@ def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
         peer.agree(facts(settings, tasks) | (look_for_first(peer, folder) if shared else {}))
         workdir.mkdir(parents=True, exist_ok=True)
         keep_log()
-        keep_programs(settings.devices.programs_dir)
+        keep_programs(settings.devices.cache_dir)
         assist(_asked(settings), workloads, workdir, failures, peer)
         found = peer.finish()
     return Outcome(pd.DataFrame(), [Failure(**failure) for failure in found], pd.DataFrame())
@@ -187,7 +190,7 @@ def _compute(
     """Computes, writes and shows what was found fit to run."""
     workdir, failures = progress.workdir, progress.failures
     checked, memory = progress.elapsed(), {"read and check": peaks()}
-    keep_programs(settings.devices.programs_dir)
+    keep_programs(settings.devices.cache_dir)
     unseen = [
         finding
         for source, of_source in workloads
@@ -223,16 +226,21 @@ def _compute(
 
 
 def _audit(settings: Settings, tasks: Sequence[Task], progress: RunProgress) -> list[TaskAudit]:
-    """Audits the tasks that were not audited in this workdir; one that fails is left out."""
+    """Audits the tasks of which no audit is kept; one that fails is left out."""
     if not settings.audit.audit:
         return []
-    progress.stage("audit", len(tasks), "tasks", sum(len(task.test.labels) for task in tasks))
-    audits = []
-    for task in tasks:
+    folder, cache = progress.workdir / "audit", audits_folder(settings.devices.cache_dir)
+    audits = {task.info.id: find_kept(folder, task, cache) for task in tasks}
+    missing = [task for task in tasks if audits[task.info.id] is None]
+    if missing:
+        logging.info("%s; --config.audit=False leaves it out", announced(missing))
+    weights = [expected_seconds(task) for task in missing]
+    progress.stage("audit", len(missing), "tasks", sum(weights))
+    for task, weight in zip(missing, weights, strict=True):
         with progress.failures.contained("", "audit", task.info.id):
-            audits.append(kept_audit(progress.workdir / "audit", task))
-        progress.advance(1, len(task.test.labels))
-    return audits
+            audits[task.info.id] = make_kept(folder, task, cache)
+        progress.advance(1, weight)
+    return [audit for audit in audits.values() if audit is not None]
 
 
 def _check_workdir(workdir: Path) -> None:

@@ -1,13 +1,19 @@
-"""Audits that are kept: one file a task, read while the task's rows are the same."""
+"""Audits that are kept: one file a task, read while the task's rows are the same.
+
+A workdir has the audits of its tasks by their names; those of all runs of a user are in the user's
+cache, by what they are of (see `cached`), so that the files of a benchmark are audited once.
+"""
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import logging
 
+from geneb_jax.audit.cached import find_audit, identity_of, keep_audit
 from geneb_jax.audit.findings import CLEAN, MARKS, NUMERICS, TaskAudit
 from geneb_jax.audit.rules import Rule
 from geneb_jax.files.json_files import read_object, write_json
@@ -16,22 +22,40 @@ from geneb_jax.files.texts import FileError
 from geneb_jax.tasks.task import Task, content_digest
 
 
-def kept_audit(folder: Path, task: Task) -> TaskAudit:
-    """Returns a task's audit: the one in the folder where it is of these rows, or a new one.
+def find_kept(folder: Path, task: Task, cache: Path | None) -> TaskAudit | None:
+    """Returns the audit that is kept of a task's rows; None: there is none.
+
+    One that the cache alone has is written into the folder.
 
     Args:
-        folder: Takes TASK.json.
+        folder: Holds TASK.json.
         task: The task.
+        cache: Where the audits of all runs are kept; None: they are not.
     """
-    path, identity = folder / f"{file_name(task.info.id)}.json", _identity(task)
-    kept = _read(path)
-    if kept and kept[0] == identity:
-        return kept[1]
+    rows = content_digest(task)
+    audit = _in_folder(folder, task, rows)
+    if audit is None:
+        audit = _in_cache(cache, task, rows)
+        if audit is not None:
+            _write(folder, audit, rows)
+    return audit
+
+
+def make_kept(folder: Path, task: Task, cache: Path | None) -> TaskAudit:
+    """Audits a task, and keeps what is found; see `find_kept` for the arguments."""
     from geneb_jax.audit.audit import audit_task  # noqa: PLC0415 (JAX; reading does without it)
 
-    audit = audit_task(task)
-    write_json(path, {"identity": identity, **_to_json(audit)})
+    audit, rows = audit_task(task), content_digest(task)
+    _write(folder, audit, rows)
+    if cache is not None:
+        keep_audit(cache, identity_of(rows), _to_json(audit))
     return audit
+
+
+def is_kept(folder: Path, task: Task, cache: Path | None) -> bool:
+    """Says whether `find_kept` would find a task's audit; writes nothing."""
+    rows = content_digest(task)
+    return bool(_in_folder(folder, task, rows) or _in_cache(cache, task, rows))
 
 
 def read_audits(folder: Path) -> list[TaskAudit]:
@@ -52,8 +76,31 @@ def _read(path: Path) -> tuple[Mapping[str, Any], TaskAudit] | None:
         return None
 
 
-def _identity(task: Task) -> Mapping[str, Any]:
-    return {"task": content_digest(task), "numerics": NUMERICS}
+def _in_folder(folder: Path, task: Task, rows: str) -> TaskAudit | None:
+    """Returns the audit that a folder has of a task's rows, by their digest."""
+    kept = _read(_path(folder, task.info.id))
+    return kept[1] if kept and kept[0] == _identity(rows) else None
+
+
+def _in_cache(cache: Path | None, task: Task, rows: str) -> TaskAudit | None:
+    """Returns the audit that the cache has of a task's rows, under this task's name."""
+    found = None if cache is None else find_audit(cache, identity_of(rows))
+    if found is None:
+        return None
+    return replace(_from_json(found), task=task.info.id, category=task.info.category)
+
+
+def _write(folder: Path, audit: TaskAudit, rows: str) -> None:
+    write_json(_path(folder, audit.task), {"identity": _identity(rows), **_to_json(audit)})
+
+
+def _path(folder: Path, task: str) -> Path:
+    return folder / f"{file_name(task)}.json"
+
+
+def _identity(rows: str) -> Mapping[str, Any]:
+    """Returns what an audit in a folder is of, by the digest of a task's rows."""
+    return {"task": rows, "numerics": NUMERICS}
 
 
 def _to_json(audit: TaskAudit) -> dict[str, Any]:

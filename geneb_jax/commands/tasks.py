@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,10 +14,17 @@ from geneb_jax.config import AuditSettings, fields
 from geneb_jax.presentation.console import plain_console
 from model_ports.exits import DONE, WRONG, Parser
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from geneb_jax.tasks.task import Task
+
 _LENGTHS = ("min", "median", "max")
 _DUPLICATES = ("duplicates in train", "duplicates in test", "test rows in train")
 _CONFLICTS = ("conflicting in train", "conflicting in test", "conflicting in train and test")
 _THRESHOLDS = [field for field in fields() if field.name.startswith("leaky_")]
+_CACHE = next(field for field in fields() if field.name == "cache_dir")
+_LONG = 1.0  # seconds that an audit takes of which a line is printed where there is no terminal
 _SHA_SHOWN = 12  # digits; --csv writes all
 
 
@@ -38,7 +45,7 @@ def main(words: Sequence[str]) -> int:
         "rules that answer a task without a model; without --tasks_dir of the pinned data set",
     )
     parser.add_argument("--out", type=Path, help="folder of --audit: audit.csv, rules.csv, ...")
-    for field in _THRESHOLDS:
+    for field in (*_THRESHOLDS, _CACHE):
         parser.add_argument(
             f"--{field.name}", type=field.check, default=field.default, help=field.help
         )
@@ -51,7 +58,9 @@ def main(words: Sequence[str]) -> int:
         settings = AuditSettings(
             **{field.name: getattr(arguments, field.name) for field in _THRESHOLDS}
         )
-        return _audit(arguments.tasks_dir, arguments.tasks, arguments.out, settings)
+        return _audit(
+            arguments.tasks_dir, arguments.tasks, arguments.out, settings, arguments.cache_dir
+        )
     if arguments.out is not None:
         raise ValueError("--out is the folder of --audit; --csv=FILE writes the table of tasks")
     if arguments.csv and not arguments.csv.absolute().parent.is_dir():
@@ -92,12 +101,15 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
     return WRONG if problems or not rows else DONE
 
 
-def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) -> int:
+def _audit(
+    folder: Path | None, tasks: str, out: Path, settings: AuditSettings, cache_dir: str
+) -> int:
     """Audits the tasks of a folder, one after the other, and writes and prints what was found."""
-    from rich.progress import track
-
+    from geneb_jax.audit.cached import audits_folder
     from geneb_jax.audit.copies import task_keys
-    from geneb_jax.audit.kept import kept_audit
+    from geneb_jax.audit.cost import expected_seconds
+    from geneb_jax.audit.kept import find_kept, make_kept
+    from geneb_jax.devices.programs import keep_programs
     from geneb_jax.presentation.audit_figure import save_audit_figure
     from geneb_jax.presentation.auditing import audit_lines, audit_summary, write_audit
     from geneb_jax.tasks.hub import fetch_tasks
@@ -106,15 +118,28 @@ def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) 
 
     chosen = list(select_tasks(tasks)) if folder is None else choose_tasks(folder, tasks)
     folder = folder or fetch_tasks([info.id for info in chosen])
+    keep_programs(cache_dir)
+    kept, cache = out / "audit", audits_folder(cache_dir)
     audits, keys, problems = [], [], []
-    for info in track(chosen, "auditing", console=Console(stderr=True), transient=True):
-        try:
-            task = read_task(folder, info)
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        audits.append(kept_audit(out / "audit", task))
-        keys.append(task_keys(task))
+    screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    with _bars(screen) as bars:
+        bar = bars.add_task("", total=len(chosen))
+        for number, info in enumerate(chosen, 1):
+            bars.update(bar, completed=number - 1, description=f"reading {info.id}")
+            try:
+                task = read_task(folder, info)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            audit = find_kept(kept, task, cache)
+            if audit is None:
+                what = _announced(task)
+                bars.update(bar, description=f"auditing {what}")
+                if not screen.is_terminal and expected_seconds(task) >= _LONG:
+                    screen.print(f"auditing task {number} of {len(chosen)}, {what}", soft_wrap=True)
+                audit = make_kept(kept, task, cache)
+            audits.append(audit)
+            keys.append(task_keys(task))
     written = write_audit(out, audits, keys, settings)
     rows = written.to_dict("records")
     if rows:
@@ -124,6 +149,27 @@ def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) 
     print(f"{len(rows)} tasks in {folder}; audit.csv, audit.png and the other files are in {out}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return WRONG if problems or not rows else DONE
+
+
+def _announced(task: "Task") -> str:
+    """Returns which task is audited, and about how long that takes."""
+    from geneb_jax.audit.cost import expected_seconds
+
+    train, test = (len(split.labels) for split in (task.train, task.test))
+    return f"{task.info.id}: {train:,} x {test:,} records, about {expected_seconds(task):.0f} s"
+
+
+def _bars(screen: Console) -> "Progress":
+    """Returns a bar over tasks, which is shown on terminals alone."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
 def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -38,18 +38,18 @@ _compiling: dict[str, float] = {}  # what is compiled now, and since when
 T = TypeVar("T")
 
 
-def keep_programs(folder: str = "") -> None:
+def keep_programs(cache_dir: str = "") -> None:
     """Keeps compiled programs on disk, small ones too, so that no later process compiles them.
 
     Args:
-        folder: Takes the programs; empty: the user's cache; 'none': nothing is kept. A folder that
-            JAX was told of before, by its own setting, stays.
+        cache_dir: Its folder `programs` takes them; empty: the user's cache; 'none': nothing is
+            kept. A folder that JAX was told of before, by its own setting, stays.
     """
-    if folder == "none":
+    if cache_dir == "none":
         return
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
         try:
-            path = Path(folder).absolute() if folder else user_cache("programs")
+            path = user_cache("programs", cache_dir)
             path.mkdir(parents=True, exist_ok=True)
             _remove_unfinished(path)
         except (OSError, RuntimeError) as error:

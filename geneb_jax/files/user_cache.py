@@ -4,15 +4,19 @@ import os
 from pathlib import Path
 
 
-def user_cache(name: str) -> Path:
-    """Returns the folder `geneb_jax/NAME` of the user's cache, which may not be there yet.
+def user_cache(name: str, cache_dir: str = "") -> Path:
+    """Returns the folder NAME of the cache, which may not be there yet.
 
-    The cache is $XDG_CACHE_HOME, or ~/.cache where that is unset, empty or relative, as the XDG
-    specification has it.
+    Args:
+        name: What is kept there, such as 'programs'.
+        cache_dir: The cache; empty: `geneb_jax` in the user's, which is $XDG_CACHE_HOME, or
+            ~/.cache where that is unset, empty or relative, as the XDG specification has it.
 
     Raises:
-        RuntimeError: The user has neither.
+        RuntimeError: The user's cache is asked for, and there is neither.
     """
+    if cache_dir:
+        return Path(cache_dir).absolute() / name
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not home.is_absolute():
         home = Path.home() / ".cache"

@@ -52,7 +52,7 @@ def difference(ours, theirs):
         ({"processes": "1/2@localhost:7000"}, set()),
         ({"tasks_dir": "."}, set()),
         ({"checkpoints_dir": "."}, set()),
-        ({"embeddings_dir": "elsewhere", "programs_dir": "none"}, set()),
+        ({"embeddings_dir": "elsewhere", "cache_dir": "none"}, set()),
     ],
 )
 def test_what_changes_results_is_compared_and_where_things_are_is_not(fields, differ):

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from absl import logging
 from rich.console import Console
 
 from geneb_jax.audit import audit
@@ -597,9 +598,15 @@ def test_a_claim_of_one_model_is_refused_for_several(tasks_dir, tmp_path):
     assert (meta["display"], meta["submitted_by"], meta["zero_shot"]) == ("Mine", "A. Uthor", False)
 
 
-def test_tasks_are_audited_once_in_a_workdir(tasks_dir, tmp_path, monkeypatch):
-    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", report=True, audit=True)
+def test_tasks_are_audited_once(tasks_dir, tmp_path, monkeypatch):
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", report=True, audit=True,
+                  cache_dir=str(tmp_path / "cache"))  # fmt: skip
+    said = []
+    monkeypatch.setattr(logging, "info", lambda form, *of: said.append(form % of))
     quiet(made, tmp_path)
+    words = f"the audit of {len(TASKS)} tasks takes about "
+    assert any(line.startswith(words) and "config.audit=False" in line for line in said)
+    said.clear()
     table = pd.read_csv(tmp_path / "audit.csv")
     assert table["task"].tolist() == list(TASKS) and (table["n_test"] == 80).all()
     assert set(pd.read_csv(tmp_path / "rules.csv")["task"]) == set(TASKS)
@@ -611,6 +618,9 @@ def test_tasks_are_audited_once_in_a_workdir(tasks_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(audit, "audit_task", None)
     made.models, made.report = "kmer-2,kmer-1", False
     quiet(made, tmp_path)
+    quiet(made, tmp_path / "another")
+    same = [(folder / "audit.csv").read_bytes() for folder in (tmp_path, tmp_path / "another")]
+    assert same[0] == same[1] and not any("audit" in line for line in said)
     made.audit = False
     quiet(made, tmp_path / "without")
     assert not (tmp_path / "without" / "audit.csv").exists()
@@ -621,7 +631,8 @@ def test_a_task_whose_audit_fails_is_scored(tasks_dir, tmp_path, monkeypatch):
         raise ValueError(f"no audit of {task.info.id}")
 
     monkeypatch.setattr(audit, "audit_task", fail)
-    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", audit=True)
+    made = config(tasks_dir, models="kmer-2", regimes="full", seeds="13", audit=True,
+                  cache_dir="none")  # fmt: skip
     outcome = run(made, tmp_path, Console(quiet=True))
     assert {failure.stage for failure in outcome.failures} == {"audit"}
     assert set(outcome.scores["task"]) == set(TASKS)

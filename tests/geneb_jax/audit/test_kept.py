@@ -1,10 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from geneb_jax.audit import audit, kept
-from geneb_jax.audit.kept import kept_audit
+from geneb_jax.audit.findings import verdict
+from geneb_jax.audit.kept import find_kept, is_kept, make_kept, read_audits
 from geneb_jax.benchmark import CUSTOM, TaskInfo
+from geneb_jax.config import AuditSettings
 from geneb_jax.tasks.task import Split, Task
 
 
@@ -23,30 +27,75 @@ def same(a, b):
     assert repr(list(a.counts.values())) == repr(list(b.counts.values()))
     assert repr(list(a.rules)) == repr(list(b.rules))
     assert np.array_equal(a.marks, b.marks) and (a.task, a.category) == (b.task, b.category)
+    assert a.labels == b.labels
 
 
-def test_an_audit_is_kept_while_the_rows_are_the_same(tmp_path, monkeypatch):
-    task, calls = small(), []
-    made = audit.audit_task
-    monkeypatch.setattr(audit, "audit_task", lambda task: calls.append(task) or made(task))
-    first = kept_audit(tmp_path, task)
-    assert first.counts["copies"] == 1 and first.marks[3] == 1
-    same(kept_audit(tmp_path, task), first)
-    assert len(calls) == 1
-    other = Task(task.info, task.train, Split(task.test.sequences, 1 - task.test.labels))
-    assert kept_audit(tmp_path, other).counts["copies"] == 1
-    assert len(calls) == 2
+def changed(task):
+    """Tasks that differ from a task in one thing that an audit depends on."""
+    train, test = task.train, task.test
+    turned = np.arange(20)[::-1]
+    yield Task(task.info, train, Split(test.sequences, 1 - test.labels))
+    yield Task(task.info, Split(train.sequences, 1 - train.labels), test)
+    yield Task(task.info, Split([s.lower() for s in train.sequences], train.labels), test)
+    yield Task(task.info, train, Split(["A", *test.sequences[1:]], test.labels))
+    ordered = Split([train.sequences[i] for i in turned], train.labels[turned])
+    yield Task(task.info, ordered, test)  # a record's position in its split is a shortcut
+    yield Task(task.info, test, train)
+    yield Task(task.info, train, Split(test.sequences[:19], test.labels[:19]))
+
+
+@pytest.mark.parametrize("where", ["the folder", "the cache"])
+def test_an_audit_is_kept_while_the_rows_are_the_same(where, tmp_path):
+    task, cache = small(), tmp_path / "cache"
+    assert find_kept(tmp_path / "a", task, cache) is None
+    assert not is_kept(tmp_path / "a", task, cache)
+    made = make_kept(tmp_path / "a", task, cache)
+    assert made.counts["copies"] == 1 and made.marks[3] == 1
+    folder, cache = {
+        "the folder": (tmp_path / "a", None),
+        "the cache": (tmp_path / "b", cache),
+    }[where]
+    assert is_kept(folder, task, cache)
+    same(find_kept(folder, task, cache), made)
+    for other in changed(task):
+        assert find_kept(folder, other, cache) is None
+        assert not is_kept(folder, other, cache)
+    same(find_kept(folder, task, None), made)  # the cache's is in the folder now
+    same(read_audits(folder)[0], made)
+
+
+def test_the_version_of_what_is_found_tells_audits_apart(tmp_path, monkeypatch):
+    task = small()
+    make_kept(tmp_path, task, None)
     monkeypatch.setattr(kept, "NUMERICS", 0)
-    kept_audit(tmp_path, other)
-    assert len(calls) == 3
+    assert find_kept(tmp_path, task, None) is None
+
+
+def test_equal_rows_have_one_audit_in_the_cache_under_any_name(tmp_path, monkeypatch):
+    task, cache = small(), tmp_path / "cache"
+    made = make_kept(tmp_path / "a", task, cache)
+    monkeypatch.setattr(audit, "audit_task", None)
+    other = replace(task, info=TaskInfo("yours", "yours", "Enhancers", "GUE"))
+    same(find_kept(tmp_path / "b", other, cache), replace(made, task="yours", category="Enhancers"))
+    assert (tmp_path / "b" / "yours.json").is_file()
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_thresholds_of_the_verdict_are_those_of_the_asker(tmp_path):
+    task, cache = small(), tmp_path / "cache"
+    make_kept(tmp_path / "a", task, cache)
+    found = find_kept(tmp_path / "b", task, cache)
+    assert verdict(found, None, AuditSettings(leaky_copies=0.05)).word == "leaky"
+    assert verdict(found, None, AuditSettings(leaky_copies=0.5)).word == "clean"
 
 
 def test_a_damaged_audit_is_made_anew(tmp_path):
     task = small()
-    first = kept_audit(tmp_path, task)
+    first = make_kept(tmp_path, task, None)
     (file,) = tmp_path.iterdir()
     content = json.loads(file.read_text())
     for damaged in ("{", json.dumps(content | {"rows": {}}), json.dumps(content | {"rules": [1]})):
         file.write_text(damaged)
-        same(kept_audit(tmp_path, task), first)
+        assert find_kept(tmp_path, task, None) is None
+        same(make_kept(tmp_path, task, None), first)
         assert json.loads(file.read_text()) == content

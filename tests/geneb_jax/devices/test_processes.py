@@ -143,7 +143,7 @@ def group(tasks_dir, workdir, count, *flags, numbers=None, address="", flags_of=
             tasks_dir, workdir, 1,
             f"--config.models=kmer-3,{MODELS[0]}", "--config.regimes=full,10shot",
             # Embedding compiles and takes seconds, so that something can happen meanwhile.
-            "--config.programs_dir=none", "--config.audit=False", *flags,
+            "--config.cache_dir=none", "--config.audit=False", *flags,
             *([f"--config.processes={number}/{count}@{address}"] if count > 1 else []),
             *(flags_of or {}).get(number, []),
         )

@@ -53,7 +53,7 @@ def test_programs_are_found_again_after_the_cache_has_moved(tmp_path):
     assert list((first / "geneb_jax" / "programs").iterdir())
     first.rename(second)
     assert hits(XDG_CACHE_HOME=str(second)) > 0
-    assert hits(str(second / "geneb_jax" / "programs"), XDG_CACHE_HOME=str(first)) > 0
+    assert hits(str(second / "geneb_jax"), XDG_CACHE_HOME=str(first)) > 0
     assert hits("none", XDG_CACHE_HOME=str(second)) == 0
 
 
@@ -66,13 +66,13 @@ def test_programs_that_a_killed_process_left_unfinished_are_compiled_and_kept_ag
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         assert "compilation cache" not in done.stderr, done.stderr[-3000:]
-        found = sorted((tmp_path / "p").glob("*-cache"))
+        found = sorted((tmp_path / "p" / "programs").glob("*-cache"))
         return int(done.stdout), {path.name: path.stat().st_size for path in found}
 
     _, whole = kept()
     again, _ = kept()
     assert again == len(whole)
-    first, second, *_ = [tmp_path / "p" / name for name in whole]
+    first, second, *_ = [tmp_path / "p" / "programs" / name for name in whole]
     damages = [
         lambda: second.write_bytes(b""),
         lambda: second.write_bytes(second.read_bytes()[:-9] + bytes(9)),
@@ -124,6 +124,6 @@ def test_a_full_folder_of_programs_is_said_once_in_a_line(tmp_path):
     )  # fmt: skip
     ours, others = done.stderr.splitlines()[0], done.stderr.splitlines()[1:]
     words = "some compiled programs are not kept, and are compiled again in the next run: OSError"
-    assert ours[9:].startswith(f"{tmp_path}: {words}")
+    assert ours[9:].startswith(f"{tmp_path / 'programs'}: {words}")
     assert "No space left on device" in ours
     assert len(others) <= 2 and "UserWarning: of somebody else" in others[0]
