@@ -2,8 +2,8 @@
 
 Two runs in one workdir, in float32 and in bfloat16, on the same tasks, regimes and seeds; a
 killed one goes on where it was, and other models and tasks are added. Models with random weights
-stand for the real ones where there are no checkpoints (`--checkpoints_dir` names them; the
-fixtures' folder, which it is otherwise, has the tokenizers of random ones).
+stand for the real ones where there are no checkpoints (`--checkpoints_dir` names them; otherwise
+random ones of full size have the tokenizers of the fixtures).
 
 The table has one row a model and regime: mean and largest |difference| of a task's MCC, which is
 the mean over seeds; the same difference with its sign, which says whether bfloat16 costs anything;
@@ -12,6 +12,7 @@ and the standard deviation over seeds, which the differences are small beside or
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from rich.table import Table
 from benchmarks.embedding_engine import FIXTURES
 from geneb_jax.config import default_config
 from geneb_jax.run import run
+from model_ports.loading.identity import text_files
 
 DTYPES = ("float32", "bfloat16")
 # One of each kind of arithmetic: attention and its gated, grouped and rotated forms, long
@@ -61,6 +63,21 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
+def tokenizers(fixtures: Path, to: Path) -> Path:
+    """Copies the tokenizers of fixtures without their config.json, which is that of small models.
+
+    Returns:
+        The folder that has them, by model id.
+    """
+    for fixture in filter(Path.is_dir, fixtures.iterdir()):
+        folder = to / fixture.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in text_files(fixture):
+            if path.name not in ("config.json", "meta.json"):
+                shutil.copyfile(path, folder / path.name)
+    return to
+
+
 def print_table(rows: pd.DataFrame, console: Console) -> None:
     """Prints what `differences` returns."""
     table = Table(title="MCC in bfloat16 against float32")
@@ -87,12 +104,13 @@ def main() -> None:
     parser.add_argument("--tasks_dir", type=Path, required=True)
     parser.add_argument("--tasks", default="all", help="as config.tasks")
     parser.add_argument("--models", default=",".join(MODELS), help="as config.models")
-    parser.add_argument(
-        "--checkpoints_dir", default=str(FIXTURES), help="as config.checkpoints_dir"
-    )
+    parser.add_argument("--checkpoints_dir", help="as config.checkpoints_dir")
     parser.add_argument("--max_train", type=int, default=0, help="as config.max_train")
     parser.add_argument("--workdir", type=Path, required=True)
     options = parser.parse_args()
+    options.checkpoints_dir = options.checkpoints_dir or str(
+        tokenizers(FIXTURES, options.workdir / "tokenizers")
+    )
     config = default_config()
     for name in ("tasks", "models", "checkpoints_dir", "max_train"):
         config[name] = getattr(options, name)

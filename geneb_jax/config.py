@@ -57,11 +57,11 @@ class DataSettings:
         checks.names,
         "kmer-1 .. kmer-6 and shortcut-length, -gc, -unknown, -lowercase, -position, -composition, "
         "-ends, floors without a model; a model of the catalog by its id, its name in the paper or "
-        "its repository on the hub; ID:random and ID:random:tiny, untrained controls at full and "
-        "at small size, also with a seed, as ID:random:1; hf:FOLDER, hf:FOLDER+ADAPTER (LoRA) and "
-        "hf:ORG/NAME@REVISION, a checkpoint of your own; embeddings:DIR, computed elsewhere; "
-        "NAME=hf:... and NAME=embeddings:..., what such a model is called; all: the paper's 40; "
-        "more: the others that the package knows.",
+        "its repository on the hub; ID:random and ID:random:tiny, untrained controls at the "
+        "checkpoint's and at small size, also with a seed, as ID:random:1; hf:FOLDER, "
+        "hf:FOLDER+ADAPTER (LoRA) and hf:ORG/NAME@REVISION, a checkpoint of your own; "
+        "embeddings:DIR, computed elsewhere; NAME=hf:... and NAME=embeddings:..., what such a "
+        "model is called; all: the paper's 40; more: the others that the package knows.",
     )
     controls: int = _field(
         0,

@@ -9,7 +9,8 @@ NAME=hf:..., NAME=embeddings:...   what such a model is called in scores and tab
 ID                        a model of `config.catalog`; also ID:random and ID:random:tiny
 MODEL                     a port with its checkpoint: the model's id, its name in the paper, or
                           its repository on the hub
-MODEL:random              a full-size port with random weights, the untrained control
+MODEL:random              the port with random weights, the untrained control; its size is that of
+                          the checkpoint's config.json where there is one, else the catalog's
 MODEL:random:tiny         a tiny port with random weights
 NAME:both                 made by `config.strand`: NAME's embeddings averaged over both strands
 MODEL:random:3            as MODEL:random, drawn with the seed 3; MODEL:random:tiny:3 likewise

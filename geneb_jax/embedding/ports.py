@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from absl import logging
 from etils import epath
+from flax import nnx
 from jax.sharding import Mesh
 
 from geneb_jax.config import EmbeddingSettings, Settings
@@ -65,12 +66,15 @@ from model_ports.loading.hub import check_hub_checkpoint, checkpoint_there, conv
 from model_ports.loading.origin import is_published
 from model_ports.loading.planned import PlannedCheckpoint, plan_checkpoint
 from model_ports.loading.ports import (
+    Size,
     catalog_reader,
+    control_reader,
+    drawn_port,
     load_port,
-    random_port,
     random_reader,
     random_weights_id,
     shape_port,
+    size_of,
 )
 from model_ports.loading.tensors import CheckpointError
 from model_ports.port import NUMERICS, Port, Reader
@@ -80,7 +84,6 @@ from model_ports.running.unseen import unseen
 from model_ports.running.windows import average_windows, cut_into_windows, telling_of_records
 from model_ports.tokenizers.base import AbsentTokenizer
 
-_TINY_PARAMS = 10_000  # of random weights that are few, about
 _SHOWN = 3  # refused records of a split that are named; the others are counted
 _LETTERS = 40  # of a record that are shown
 
@@ -166,8 +169,8 @@ class PortSource:
         name: Its name in the config.
         entry: The catalog's entry.
         weights: Whether they are a checkpoint's, random, or random and few.
-        folder: The checkpoint's, or of the tokenizer files of random weights; None: a checkpoint
-            comes from the hub.
+        folder: The checkpoint's, also that of which random weights are the control, or of their
+            tokenizer files alone; None: a checkpoint comes from the hub.
         settings: Preset, precision, views and batches.
         mesh: How many devices share a copy of the parameters.
         adapter: Folder of a LoRA adapter that is merged into the checkpoint's weights.
@@ -212,7 +215,7 @@ class PortSource:
         views = views_of(port, self.settings.taps, self.settings.poolings)
         representations = [_representation(port, view, self.settings) for view in views]
         stores = [store_folder(self._folder(workdir), each) for each in representations]
-        numbers = sum(map(math.prod, parameter_shapes(port.state).values()))
+        numbers = _count(port.state)
         by_hand = f"fetch it by hand: `geneb-jax models fetch {self.entry.id} --to DIR` says how"
         notes = (by_hand,) if self.entry.files and not fetched else ()
 
@@ -250,8 +253,9 @@ class PortSource:
         """Returns a rough number from the parameters; None: nobody has counted these."""
         reader, params = self._reader(), self.entry.params
         if isinstance(reader, PlannedCheckpoint):
-            params = sum(map(math.prod, parameter_shapes(reader.abstract).values()))
-        params = _TINY_PARAMS if self.weights == "tiny" else params
+            params = _count(reader.abstract)
+        elif self.weights != "checkpoint" and self._size(reader) != "full":
+            params = _count(shape_port(reader).state)
         return rough_operations(reader, params, records) if params else None
 
     def open(self, workdir: Path) -> "OpenPort":
@@ -343,9 +347,8 @@ class PortSource:
         converted first), and whether the weights were fetched.
         """
         if self.weights != "checkpoint":
-            tiny = self.weights == "tiny"
-            weights_id = random_weights_id(self.folder, tiny=tiny, seed=self.seed)
-            return self._reader(), weights_id, True
+            reader = self._reader()
+            return reader, self._drawn_id(reader), True
         reader, fetched = None, self.folder is not None
         if fetched:
             reader = self._reader()
@@ -381,7 +384,7 @@ class PortSource:
         They are where they come from the hub, or from a folder of which `is_published` says so.
         Parameters are those of the port, which leaves out heads that no embedding needs.
         """
-        params = sum(map(math.prod, parameter_shapes(port.state).values()))
+        params = _count(port.state)
         if self.weights != "checkpoint":
             return unpublished_card(self.name, params=params)
         if self.entry.source["kind"] == catalog.FOLDER:
@@ -421,11 +424,19 @@ class PortSource:
         concerned = self.settings.preset == "published" or self.entry.id not in catalog.entries()
         return self.entry.known_defects if concerned else ()
 
+    def _size(self, reader: Reader) -> Size:
+        """Says whose architecture random weights have."""
+        return "tiny" if self.weights == "tiny" else size_of(reader)
+
+    def _drawn_id(self, reader: Reader) -> str:
+        return random_weights_id(self.folder, size=self._size(reader), seed=self.seed)
+
     def _plan(self) -> Reader:
         preset = self.settings.preset
         if self.weights != "checkpoint":
-            tiny = self.weights == "tiny"
-            return random_reader(self.entry, self.folder, preset, tiny=tiny)
+            if self.weights == "tiny":
+                return random_reader(self.entry, self.folder, preset, tiny=True)
+            return control_reader(self.entry, self.folder, preset)
         if self.folder:
             self._check_folder(self.folder)
             return plan_checkpoint(self.entry, self.folder, preset, self.adapter)
@@ -443,15 +454,8 @@ class PortSource:
         planned, self._planned = self._reader(), None
         preset, dtype = self.settings.preset, dtype_of(self.entry, self.settings.dtype)
         if self.weights != "checkpoint":
-            tiny = self.weights == "tiny"
-            port = random_port(
-                *(self.entry, self.folder, preset),
-                tiny=tiny,
-                seed=self.seed,
-                dtype=dtype,
-                mesh=mesh,
-            )
-            return with_windows(port, self.settings.window)
+            identity = self._drawn_id(planned)
+            return drawn_port(planned, identity, seed=self.seed, dtype=dtype, mesh=mesh)
         if not isinstance(planned, PlannedCheckpoint):  # weights that were not fetched yet
             folder = converted_checkpoint(self.entry)
             planned = plan_checkpoint(self.entry, folder, preset)
@@ -624,6 +628,10 @@ def with_windows(reader: _Reader, window: str | tuple[int, int]) -> _Reader:
             "none of its windows alone; use config.preset=corrected or config.window=model"
         )
     return replace(reader, preset=replace(reader.preset, window=letters, stride=stride))
+
+
+def _count(state: nnx.State) -> int:
+    return sum(map(math.prod, parameter_shapes(state).values()))
 
 
 def _window_name(preset: catalog.Preset) -> str:

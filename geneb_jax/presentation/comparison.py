@@ -27,7 +27,9 @@ _DIGITS = 16  # of a digest, which people are to compare
 _HEAD = [name for name in KEY_COLUMNS if name != "seed"]  # what a mean over seeds is of
 _SIDES = ("first", "second")
 # Weights that are drawn: their kind and seed, fields that were changed, files of a tokenizer.
-_RANDOM = re.compile(r"(random:(?:tiny|full):\d+(?::\{.*\})?)(?::(sha256:.*|[0-9a-f]+))?")
+_RANDOM = re.compile(
+    r"(random:(?:tiny|full|checkpoint):\d+(?::\{.*\})?)(?::(sha256:.*|[0-9a-f]+))?"
+)
 
 
 class Difference(NamedTuple):

@@ -211,11 +211,12 @@ def _fitted(
 def text_reader(
     entry: catalog.Entry, folder: Path, preset: catalog.PresetName = "corrected"
 ) -> Reader:
-    """Returns the reader of a checkpoint whose weight files are not there yet.
+    """Returns the reader of a checkpoint without its weight files, which need not be there.
 
     Args:
         entry: The model.
-        folder: Holds config.json and the tokenizer's files.
+        folder: Holds config.json and the tokenizer's files; a fixture states the limit of its
+            records, as for `plan_checkpoint`.
         preset: Preset name.
 
     Raises:
@@ -223,5 +224,5 @@ def text_reader(
     """
     config, unknown_fields = family_config(entry, read_config(folder))
     tokenizer = build_tokenizer(folder, entry.tokenizer)
-    fitted = _fitted(entry, entry.preset(preset), config, tokenizer)
+    fitted = _fitted(entry, _preset_of(entry, preset, folder), config, tokenizer)
     return Reader(entry, fitted, config, tokenizer, unknown_fields)

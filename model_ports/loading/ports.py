@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,12 +22,21 @@ from model_ports.loading.assignment import (
     parameter_shapes,
 )
 from model_ports.loading.identity import text_facts, weights_id
-from model_ports.loading.planned import PlannedCheckpoint, abstract_model, family_config
+from model_ports.loading.planned import (
+    PlannedCheckpoint,
+    abstract_model,
+    family_config,
+    text_reader,
+)
 from model_ports.loading.sharding import parameter_shardings
 from model_ports.loading.tensors import check_equal
 from model_ports.port import Port, Reader
 from model_ports.tokenizers import build_tokenizer
 from model_ports.tokenizers.base import AbsentTokenizer, TokenizerError
+
+# Whose architecture random weights have: the catalog's, the family's tiny one, or that of the
+# config.json of a checkpoint which differs from the catalog's.
+Size = Literal["full", "tiny", "checkpoint"]
 
 
 def load_port(planned: PlannedCheckpoint, dtype: str = "float32", mesh: Mesh | None = None) -> Port:
@@ -112,6 +121,31 @@ def random_reader(
     return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields=())
 
 
+def control_reader(
+    entry: catalog.Entry, folder: Path | None, preset: catalog.PresetName = "corrected"
+) -> Reader:
+    """Returns the reader of a checkpoint's untrained control: the same model but for its weights.
+
+    Args:
+        entry: The model.
+        folder: The checkpoint; where it has no config.json, or is None, the model is as the catalog
+            describes it.
+        preset: Preset name.
+
+    Raises:
+        CatalogError, FamilyError, CheckpointError, TokenizerError: See `plan_checkpoint`.
+    """
+    if folder is None or not (folder / "config.json").is_file():
+        return random_reader(entry, folder, preset)
+    return text_reader(entry, folder, preset)
+
+
+def size_of(reader: Reader) -> Size:
+    """Says whether the architecture of a control is that of the catalog."""
+    stated, _ = family_config(reader.entry, reader.entry.config)
+    return "full" if reader.config == stated else "checkpoint"
+
+
 def _changed(content: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns a config.json with changes; of an object in it, the fields that they name change."""
     inner = {
@@ -135,23 +169,43 @@ def random_port(
 ) -> Port:
     """Builds a port with random weights, the untrained control.
 
-    The weights are those of the family's initialisers (normal matrices of standard deviation
-    0.02, unit scales and zero biases unless the family says otherwise), from `nnx.Rngs(seed)`.
-
     Args:
         entry: The model.
         folder: Where tokenizer files lie, for tokenizers that need files.
         preset: Preset name.
         tiny: Whether the model is the family's tiny one instead of the full-size one.
         fields: Fields of config.json that differ from the model's.
-        seed: Seed of the weights.
-        dtype: Dtype of parameters and computation.
-        mesh: As for `load_port`; the weights are the same, and no device ever holds them all.
+        seed, dtype, mesh: See `drawn_port`.
 
     Raises:
         CatalogError, FamilyError, TokenizerError: See `random_reader`.
     """
     reader = random_reader(entry, folder, preset, tiny=tiny, fields=fields)
+    size = "tiny" if tiny else "full"
+    identity = random_weights_id(folder, size=size, fields=fields, seed=seed)
+    return drawn_port(reader, identity, seed=seed, dtype=dtype, mesh=mesh)
+
+
+def drawn_port(
+    reader: Reader,
+    weights_id: str,
+    *,
+    seed: int = 0,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+) -> Port:
+    """Draws the weights of a model of which everything else is known.
+
+    They are those of the family's initialisers (normal matrices of standard deviation 0.02, unit
+    scales and zero biases unless the family says otherwise), from `nnx.Rngs(seed)`.
+
+    Args:
+        reader: The model.
+        weights_id: What tells the weights from others, see `random_weights_id`.
+        seed: Seed of the weights.
+        dtype: Dtype of parameters and computation.
+        mesh: As for `load_port`; the weights are the same, and no device ever holds them all.
+    """
     kind = family(reader.entry.family)
     graphdef, abstract = abstract_model(reader.entry.family, reader.config)
     shardings = _shardings(kind, abstract, mesh)
@@ -166,7 +220,7 @@ def random_port(
         graphdef=graphdef,
         state=jax.jit(create, out_shardings=layout)(),
         dtype=dtype,
-        weights_id=random_weights_id(folder, tiny=tiny, fields=fields, seed=seed),
+        weights_id=weights_id,
         mesh=mesh,
     )
 
@@ -174,16 +228,18 @@ def random_port(
 def random_weights_id(
     folder: Path | None = None,
     *,
-    tiny: bool = False,
+    size: Size = "full",
     fields: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> str:
-    """Returns what tells the weights of `random_port` from others, without making them.
+    """Returns what tells random weights from others, without making them.
 
     Args:
-        folder, tiny, fields, seed: See `random_port`.
+        folder: Holds the tokenizer's files, and the config.json of a checkpoint.
+        size: Whose architecture they have.
+        fields, seed: See `random_port`.
     """
-    identity = ["random", "tiny" if tiny else "full", str(seed)]
+    identity = ["random", size, str(seed)]
     if fields:
         identity.append(json.dumps(fields, sort_keys=True))
     if folder is not None and (facts := text_facts(folder)):

@@ -13,7 +13,7 @@ import geneb_jax
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.config import ConfigError, DataSettings, EmbeddingSettings, Settings, default_config
 from geneb_jax.embedding import engine, ports
-from geneb_jax.embedding.models import find_source
+from geneb_jax.embedding.models import find_source, find_sources
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.embedding.source import Refusal
 from geneb_jax.run import run
@@ -212,6 +212,36 @@ def test_parameters_of_random_weights_are_counted(tmp_path):
     assert (found["model_id"], found["display"], found["url"]) == (name, name, "")
     entry = catalog.get(name.partition(":")[0])
     assert found["params"] == parameters(random_port(entry, tiny=True)) > 0
+
+
+def test_a_control_has_the_architecture_of_the_checkpoint(tmp_path, checkpoints):
+    settings = Settings(data=DataSettings((GENA,), controls=2, checkpoints_dir=checkpoints))
+    (trained, first, second), problems = find_sources(settings)
+    assert not problems
+    expected = jax.tree.map(np.shape, golden_port(GENA).state)
+    drawn = [source.open(tmp_path / "run").engine.port for source in (first, second)]
+    assert all(jax.tree.map(np.shape, port.state) == expected for port in drawn)
+    matrices = [max(jax.tree.leaves(port.state), key=np.size) for port in drawn]
+    assert np.std(matrices[0]) == pytest.approx(0.02, rel=0.05)
+    assert not np.allclose(*matrices)
+    assert drawn[0].weights_id.startswith("random:checkpoint:0:sha256:")
+    assert first.plan(tmp_path).width == trained.plan(tmp_path).width
+    assert first.operations(100) == pytest.approx(trained.operations(100))
+    (
+        checkpoints / GENA / "config.json"
+    ).unlink()  # of the tokenizer's files alone it is the paper's
+    plan = find_source(f"{GENA}:random", settings).plan(tmp_path)
+    assert plan.width == catalog.get(GENA).config["hidden_size"]
+    assert plan.representations[0].identity["weights"].startswith("random:full:0:")
+
+
+def test_a_control_takes_as_many_tokens_as_the_fixture(tmp_path):
+    settings = Settings(data=DataSettings((GENA,), controls=1, checkpoints_dir=GOLDEN))
+    (trained, control), _ = find_sources(settings)
+    presets = [source.plan(tmp_path).representations[0].identity["preset"]
+               for source in (trained, control)]  # fmt: skip
+    assert presets[0] == presets[1]
+    assert presets[0]["max_tokens"] == 24
 
 
 def test_windows_of_a_run_are_averaged_and_stand_in_rows_of_their_own(tmp_path):

@@ -1,3 +1,5 @@
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -20,8 +22,10 @@ def test_a_wrong_dtype_is_found_before_loading(source):
         plan_checkpoint(ENTRY, source)
 
 
-def test_a_checkpoints_text_files_are_enough():
-    reader = text_reader(catalog.get("gena-lm-bert-base"), GOLDEN / "gena-lm-bert-base")
+def test_a_checkpoints_text_files_are_enough(tmp_path):
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(GOLDEN / "gena-lm-bert-base" / name, tmp_path)
+    reader = text_reader(catalog.get("gena-lm-bert-base"), tmp_path)
     assert reader.config.max_tokens == 24
     ((index, reason),) = refused(reader, ["ACGT", "ACGGTCAATCG" * 30])
     assert index == 1
