@@ -12,6 +12,7 @@ Every field that a config.json states is one of four things to a family:
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, overload
 
 # Largest sizes that are read. No model comes near, and shapes stay within 32 bits.
@@ -80,9 +81,18 @@ class Fields:
     too: where it has a meaning, `is_null` or `unset` is asked before.
     """
 
-    def __init__(self, values: Mapping[str, Any]):
-        """Takes the content of a config.json."""
+    def __init__(
+        self, values: Mapping[str, Any], otherwise: Mapping[str, Any] = MappingProxyType({})
+    ):
+        """Takes the content of a config.json.
+
+        Args:
+            values: The content.
+            otherwise: The content of another one, which is asked for fields that are absent, and
+                for which the original has no default.
+        """
         self._values = values
+        self._otherwise = otherwise
         self._asked: set[str] = set()
 
     def count(
@@ -290,12 +300,7 @@ class Fields:
         return tuple(_unknown(self._values, "", self._asked | set(COMMON_UNUSED) | set(unused)))
 
     def _found(self, name: str) -> tuple[bool, Any]:
-        value: Any = self._values
-        for part in name.split("."):
-            if not isinstance(value, Mapping) or part not in value:
-                return False, None
-            value = value[part]
-        return True, value
+        return _looked_up(self._values, name)
 
     def _value(self, names: tuple[str, ...], absent: Any) -> tuple[str, Any]:
         """Returns the spelling that is there, and its value."""
@@ -306,9 +311,23 @@ class Fields:
                 raise _error(name, value, f"{there[0][0]} is {_shown(there[0][1])}; keep one")
         if there:
             return there[0]
-        if absent is None:
-            raise FieldError(f"config.json: {names[0]} is missing; add it")
-        return names[0], absent
+        if absent is not None:
+            return names[0], absent
+        for name in names:
+            found, value = _looked_up(self._otherwise, name)
+            if found:
+                return name, value
+        raise FieldError(f"config.json: {names[0]} is missing; add it")
+
+
+def _looked_up(values: Mapping[str, Any], name: str) -> tuple[bool, Any]:
+    """Returns whether a field of a dotted name is there, and its value."""
+    value: Any = values
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False, None
+        value = value[part]
+    return True, value
 
 
 _ROPE_FIELDS = {"rope_theta", "rope_type", "type", "partial_rotary_factor"}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from absl import logging
@@ -31,11 +32,20 @@ from model_ports.tokenizers import Tokenizer, build_tokenizer
 from model_ports.tokenizers.character import CharacterTokenizer
 
 
-def family_config(entry: catalog.Entry, content: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
+def family_config(
+    entry: catalog.Entry,
+    content: Mapping[str, Any],
+    otherwise: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Any, tuple[str, ...]]:
     """Reads the content of a checkpoint's config.json.
 
     The repositories of some models have a config.json that names the model and no more, as their
     authors' code holds the sizes (Evo 2). Where it shares no field with the catalog's, that counts.
+
+    Args:
+        entry: The model.
+        content: The content of config.json.
+        otherwise: See `Fields`.
 
     Returns:
         The family's config, and the names of the fields that the family does not know.
@@ -52,7 +62,7 @@ def family_config(entry: catalog.Entry, content: Mapping[str, Any]) -> tuple[Any
             entry.id,
         )
         content = {**content, **entry.config}
-    fields = Fields({**content, **entry.unstated})
+    fields = Fields({**content, **entry.unstated}, otherwise)
     try:
         return kind.Config.from_json(fields), fields.unknown(kind.UNUSED)
     except FieldError as error:

@@ -9,11 +9,13 @@ _BASES = frozenset("ACGT")
 def spaced(sequence: str, k: int | None) -> str:
     """Returns all k-mers of a record in a row, 'ACG CGT GTA' of ACGTA for k = 3.
 
+    As in DNABERT's `seq2kmer`, a record that is shorter than k has none.
+
     Args:
-        sequence: The record; one that is shorter than k is returned as it is.
+        sequence: The record.
         k: Letters of a k-mer; None: the record is returned as it is.
     """
-    if k is None or len(sequence) < k:
+    if k is None:
         return sequence
     return " ".join(sequence[i : i + k] for i in range(len(sequence) - k + 1))
 

@@ -22,7 +22,7 @@ from model_ports.loading.describe import describe
 from model_ports.loading.names import read_names
 from model_ports.loading.planned import abstract_model, family_config, plan_checkpoint
 from model_ports.loading.ports import load_port
-from model_ports.loading.tensors import CheckpointError
+from model_ports.loading.tensors import CheckpointError, read_config
 from model_ports.pooling import POOLINGS
 from model_ports.port import Port
 from model_ports.running.embedder import forward
@@ -105,8 +105,9 @@ def verify(folder: Path) -> Verdict:
 def verify_keys(folder: Path) -> str | None:
     """Checks the full-size tensor list against the full-size module, without its memory.
 
-    What full_config.json leaves out is taken from the catalog. A letter among the sizes of a
-    tensor stands for one that nobody has seen: it is taken to be the parameter's.
+    What full_config.json leaves out is taken from the catalog, and what is in neither, and has no
+    default, from the fixture's config.json: such as the rows of a table that nobody has seen. A
+    letter among the sizes of a tensor stands for one of these: it is taken to be the parameter's.
 
     Returns:
         '' where every tensor fills a parameter and every parameter has a tensor, else the
@@ -117,7 +118,8 @@ def verify_keys(folder: Path) -> str | None:
     fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
     shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
     entry = entry_of(folder)
-    config, _ = family_config(entry, {**catalog.stated_config(entry.id), **fields})
+    stated = {**catalog.stated_config(entry.id), **fields}
+    config, _ = family_config(entry, stated, otherwise=read_config(folder))
     _, abstract = abstract_model(entry.family, config)
     rules, parameters = family(entry.family).weights(config), parameter_shapes(abstract)
     filled = {

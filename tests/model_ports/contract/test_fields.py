@@ -32,6 +32,19 @@ def test_what_is_no_whole_number_is_refused(value):
     assert str(error.value).endswith("; it must be a whole number from 1 to 1048576")
 
 
+def test_another_config_is_asked_for_what_is_absent_and_has_no_default():
+    other = {"rows": [9], "b": {"width": 5}, "heads": 7, "layers": 8, "bias": 1}
+    fields = Fields({"layers": 3, "b": {}}, otherwise=other)
+    assert fields.sizes("rows", length=1) == (9,)
+    assert fields.count("width", "b.width") == 5
+    assert (fields.count("layers"), fields.count("heads", absent=2)) == (3, 2)
+    assert (fields.has("heads"), fields.unset("rows")) == (False, True)
+    with pytest.raises(FieldError, match="bias is 1; it must be true or false"):
+        fields.flag("bias")
+    with pytest.raises(FieldError, match="epsilon is missing; add it"):
+        fields.number("epsilon")
+
+
 @pytest.mark.parametrize("value", NOT_A_SHARE)
 def test_what_is_no_number_of_the_range_is_refused(value):
     with pytest.raises(

@@ -1,6 +1,12 @@
+import jax
+import numpy as np
 import pytest
 import transformers
+from golden_ports import MORE, golden_port, golden_records
 from saved_models import VOCABULARY, check_agrees, random_model
+
+from model_ports.running.embedder import forward
+from model_ports.running.records import collate, tokenize
 
 TINY = {
     "vocab_size": VOCABULARY,
@@ -45,3 +51,21 @@ def test_agrees_with_transformers(tmp_path, name, head, fields):
     positions = {"RoFormer": None, "Roberta": config.max_position_embeddings - 2}
     if config.pad_token_id == 1:
         assert port.config.max_tokens == positions.get(name, config.max_position_embeddings)
+
+
+@pytest.mark.parametrize("model_id", ["DNA_bert_3", "DNA_bert_6", "splicebert-1024nt"])
+def test_every_layer_and_the_mean_without_special_tokens(model_id):
+    port = golden_port(model_id)
+    encoded = tokenize(port, golden_records(model_id))
+    inputs = collate(port, encoded, max(map(len, encoded)))
+    taps = (*range(port.config.layers), -1)
+    found = jax.jit(lambda state, x: forward(port, state, x, taps))(port.state, inputs).states
+    mask = inputs["attention_mask"]
+    with np.load(MORE / model_id / "golden.npz") as golden:
+        for tap, expected in zip(taps, golden["all_hidden"], strict=True):
+            np.testing.assert_allclose(np.asarray(found[tap])[mask], expected[mask], atol=1e-4)
+        inner = [
+            state[1 : len(ids) - 1].sum(0) / max(len(ids) - 2, 1)
+            for state, ids in zip(np.asarray(found[-1]), encoded, strict=True)
+        ]
+        np.testing.assert_allclose(inner, golden["pooled_without_special_tokens"], atol=5e-5)

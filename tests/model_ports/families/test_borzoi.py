@@ -4,9 +4,12 @@ import functools
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from golden_ports import MORE, golden_port, golden_records
+from safetensors.numpy import load_file
 
 from model_ports import catalog
 from model_ports.contract.family import FINAL
@@ -59,6 +62,49 @@ def test_every_layer_is_the_originals(model_id):
     for tap, expected in enumerate(arrays["all_hidden"]):
         state = np.asarray(found.states[tap])[arrays["stage_records"]]
         np.testing.assert_allclose(state, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("model_id", BOTH)
+def test_every_stage_around_the_transformer_is_the_originals(model_id):
+    port, (arrays, found) = golden_port(model_id), computed(model_id)
+    config, full, records = port.config, arrays["input_onehot"].shape[1], arrays["stage_records"]
+    encoded = tokenize(port, golden_records(model_id))
+    ids = collate(port, encoded, full)["input_ids"][records]
+    last = np.asarray(found.states[config.layers])[records]
+
+    @jax.jit
+    def run(state, ids, x):
+        model = nnx.merge(port.graphdef, state)
+        with jax.default_matmul_precision("highest"):
+            stem = model.stem(jax.nn.one_hot(ids, 4, dtype=jnp.float32))
+            tower, deeper = model._bins(ids, full)
+            inner = model.joint1(x, deeper)
+            return stem, tower, deeper, inner, model.joint0(inner, tower)
+
+    stem, tower, deeper, inner, outer = map(np.asarray, run(port.state, ids, last))
+    # Of the stem the original's array holds some rows, channels first, after its pooling.
+    start = arrays["stage_stem_offset"]
+    pooled = stem.reshape(len(records), full // 2, 2, -1).max(axis=2)[:, start : start + 80]
+    trim = (full // 32 - config.bins) // 2
+    for array, expected in (
+        (pooled.swapaxes(1, 2), arrays["stage_stem"]),
+        (tower, arrays["stage_tower"]),
+        (deeper, arrays["stage_unet1"]),
+        (inner, arrays["stage_separable1"]),
+        (outer, arrays["stage_separable0"]),
+        (outer[:, trim : trim + config.bins], arrays["after_crop"][records]),
+    ):
+        assert array.shape == expected.shape
+        np.testing.assert_allclose(array, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("model_id", BOTH)
+def test_the_heads_of_the_file_give_the_originals_tracks(model_id):
+    arrays, found = computed(model_id)
+    tensors = load_file(MORE / model_id / "model.safetensors")
+    hidden = np.asarray(found.states[FINAL], np.float64)[arrays["stage_records"]]
+    tracks = hidden @ tensors["human_head.weight"][:, :, 0].T + tensors["human_head.bias"]
+    np.testing.assert_allclose(np.logaddexp(0, tracks), arrays["head_tracks"], atol=5e-5)
 
 
 def test_position_features_are_the_originals():

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from golden_ports import FOLDERS, golden_port
+from safetensors.numpy import load_file
 
 from model_ports import catalog
 from model_ports.families.caduceus import MambaSizes
@@ -26,8 +27,11 @@ def states(inputs, taps, *, masked=True):
     return np.stack([np.asarray(found[tap]) for tap in taps])
 
 
-def test_mixer_outputs_of_every_layer():
-    """The original lists what a mixer adds: a state less the one before it, strands exchanged."""
+def test_mixer_outputs_of_every_layer_and_the_logits():
+    """The original lists what a mixer adds: a state less the one before it, strands exchanged.
+
+    Its head is the table of tokens, of the other strand with complements exchanged.
+    """
     golden = np.load(FOLDERS[NAME] / "golden.npz")
     ids, mask = golden["input_ids"], golden["attention_mask"].astype(bool)
     found = states({"input_ids": ids.astype(np.int32), "attention_mask": mask}, (0, 1, -1))
@@ -37,13 +41,21 @@ def test_mixer_outputs_of_every_layer():
         (found[0], added, found[2]), golden["all_hidden_normalized"], strict=True
     ):
         np.testing.assert_allclose(mine[mask], theirs[mask], rtol=0, atol=5e-5)
+    tensors = load_file(FOLDERS[NAME] / "model.safetensors")
+    embeddings = "caduceus.backbone.embeddings.word_embeddings"
+    table = tensors[f"{embeddings}.embedding.weight"].astype(np.float64)
+    complements = table[tensors[f"{embeddings}.complement_map"]]
+    logits = found[2, ..., :width] @ table.T + found[2, ..., : width - 1 : -1] @ complements.T
+    np.testing.assert_allclose(logits[mask], golden["logits_normalized"][mask], rtol=0, atol=1e-4)
 
 
 def test_without_a_mask_padding_is_seen_as_by_the_original():
     golden = np.load(FOLDERS[NAME] / "golden.npz")
     seen = golden["attention_mask"].astype(bool)
     inputs = {"input_ids": golden["input_ids"].astype(np.int32), "attention_mask": seen}
-    (found,) = states(inputs, (-1,), masked=False)
+    embedded, first, found = states(inputs, (0, 1, -1), masked=False)
+    added = first - np.roll(embedded, golden_port(NAME).config.width, axis=-1)
+    np.testing.assert_allclose([embedded, added, found], golden["all_hidden"], rtol=0, atol=5e-5)
     np.testing.assert_allclose(found, golden["hidden"], rtol=0, atol=5e-5)
     assert np.abs(golden["hidden"] - golden["hidden_normalized"])[seen].max() > 1
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import transformers
 from golden_ports import FOLDERS, GOLDEN, golden_port, golden_records
+from safetensors.numpy import load_file
 from saved_models import VOCABULARY, check_agrees, random_model
 
 from model_ports import catalog
@@ -149,6 +150,9 @@ def test_generanno_sees_all_tokens():
     np.testing.assert_allclose(means(port, bare), golden["pooled_no_specials"], rtol=0, atol=2e-5)
     closed = [np.append(ids[:-1], np.int32(2)) for ids in encoded]  # </s> behind
     np.testing.assert_allclose(means(port, closed), golden["pooled_bos_eos"], rtol=0, atol=2e-5)
+    head = load_file(FOLDERS[GENERANNO] / "model.safetensors")["lm_head.weight"]
+    logits = found[-1].astype(np.float64) @ head.T
+    np.testing.assert_allclose(logits[mask], golden["logits"][mask], rtol=0, atol=1e-4)
 
 
 def test_a_head_width_means_nothing_to_generanno():

@@ -10,7 +10,7 @@ from model_ports.tokenizers.spaced import kmers_of, spaced
     [
         ("ACGTA", 3, "ACG CGT GTA"),
         ("ACG", 3, "ACG"),
-        ("AC", 3, "AC"),
+        ("AC", 3, ""),
         ("", 3, ""),
         ("ACGTA", None, "ACGTA"),
     ],

@@ -7,7 +7,8 @@ import pytest
 from golden_ports import MORE
 
 from model_ports import catalog
-from model_ports.verification.verify import entry_of, verify
+from model_ports.loading.tensors import CheckpointError
+from model_ports.verification.verify import entry_of, verify, verify_keys
 
 
 def renamed(tmp_path, fixture, name):
@@ -28,6 +29,7 @@ def renamed(tmp_path, fixture, name):
         pytest.param("evo2_1b_base", "evo2_40b", marks=pytest.mark.slow),
         pytest.param("flashzoi-replicate-0", "flashzoi-replicate-3", marks=pytest.mark.slow),
         pytest.param("NTv3_8M_pre", "NTv3_650M_pre", marks=pytest.mark.slow),
+        pytest.param("NTv3_100M_post", "NTv3_650M_post", marks=pytest.mark.slow),
         pytest.param("splicebert-1024nt", "splicebert-510nt", marks=pytest.mark.slow),
     ],
 )
@@ -36,6 +38,24 @@ def test_a_fixture_of_another_size_passes(tmp_path, fixture, name):
     verdict = verify(folder)
     assert verdict.passed, verdict
     assert (verdict.model_id, entry_of(folder).id) == (name, name)
+
+
+def test_what_nobody_has_seen_of_the_full_size_is_that_of_the_fixture(tmp_path):
+    folder = renamed(tmp_path, "NTv3_100M_post", "NTv3_650M_post")
+    full = json.loads((folder / "full_config.json").read_text())
+    assert not {"conditions_vocab_size", "species_to_token_id"} & full.keys()
+    keys = json.loads((folder / "full_keys.json").read_text())
+    assert keys["tensors"]["core.cond_tables.0.weight"] == ["V", 16]
+    assert verify_keys(folder) == ""
+    # What is stated is never taken from elsewhere, nor is what has a default.
+    keys["tensors"]["core.cond_tables.0.weight"] = [30, 16]
+    (folder / "full_keys.json").write_text(json.dumps(keys))
+    assert "species.embedding" in (verify_keys(folder) or "")
+    # The catalog states the width of this model, and the fixture's is another one.
+    del full["embed_dim"]
+    (folder / "full_config.json").write_text(json.dumps({**full, "conditions_vocab_size": [30]}))
+    with pytest.raises(CheckpointError, match="key_size is 64; it must be embed_dim / heads, 128"):
+        verify_keys(folder)
 
 
 def test_a_fixture_that_says_nothing_of_its_model_is_refused(tmp_path):
