@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from model_ports.tokenizers.spaced import MOST_K
+
 _ANY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -33,10 +35,17 @@ _UNMASKED_DNABERT = (
     "DNABERT's authors' own BertModel adds the mask to the scores, so that padding is attended to; "
     "here a record is computed as it is alone"
 )
+_ONE_CASE = (
+    "lower-case letters are read as upper case, as the vocabulary of k-mers has no others; its "
+    "tokenizer in transformers reads a k-mer with one of them as unknown"
+)
 
 NOTES: tuple[Note, ...] = (
     Note("bert", _UNMASKED_DNABERT, tokenizer={"kind": ("overlapping-kmer",)}, trained=True),
-    Note("bert", _UNMASKED_DNABERT, tokenizer={"spaced": (3, 4, 5, 6)}, trained=True),
+    # DNABERT's authors train with a transformers of theirs, whose config.json has this field.
+    Note("bert", _UNMASKED_DNABERT, {"split": 10}, {"spaced": (3, 4, 5, 6)}, trained=True),
+    Note("bert", _ONE_CASE, tokenizer={"kind": ("overlapping-kmer",)}),
+    Note("bert", _ONE_CASE, tokenizer={"spaced": tuple(range(2, MOST_K + 1))}),
     Note(
         "borzoi",
         "every record stands in the middle of a window, of 524,288 bases in the published models, "

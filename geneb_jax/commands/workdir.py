@@ -98,13 +98,15 @@ def _print_contents(contents: "Contents") -> None:
             sum(size_of(store.path) for store in model.stores),
             sum(map(size_of, model.others)),
         )
-        weights = str((model.weights or {}).get("weights", "")).removeprefix("sha256:")
+        # A model with an adapter has two digests.
+        digests = str((model.weights or {}).get("weights", "")).split("+")
+        weights = "+".join(digest.removeprefix("sha256:")[:_SHOWN] for digest in digests)
         table.add_row(
             model.name,
             f"{len(views or model.stores)}",
             f"{len(scored)}",
             *(shown_size(size) if size else "-" for size in sizes),
-            weights[:_SHOWN] or "-",
+            weights or "-",
         )
     console = wide_console(140)
     console.print(table)

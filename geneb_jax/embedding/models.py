@@ -43,13 +43,17 @@ _GROUPS: Mapping[str, Callable[[], Iterable[str]]] = {"all": catalog.entries, "m
 
 
 def _named_in_list(name: str, settings: Settings) -> str:
-    """Returns what to write for NAME:random where NAME=SPEC stands in the list; empty: nothing."""
-    base, _, variant = name.partition(":")
+    """Returns what to write for NAME:random where NAME=SPEC stands in the list; empty: nothing.
+
+    NAME:random=SPEC:random has its own specification, and only needs another name.
+    """
+    called, _, its_spec = name.partition("=")
+    base, _, variant = called.partition(":")
     given = [each for each in settings.data.models if each.startswith(f"{base}=")]
     if not variant or not given:
         return ""
-    spec = given[0].partition("=")[2]
-    right = f"{base}-{variant}={spec}:{variant}"
+    spec = its_spec or f"{given[0].partition('=')[2]}:{variant}"
+    right = f"{base}-{variant.replace(':', '-')}={spec}"
     return f"'{name}': '{base}' is a name that this list gives; write {right}"
 
 

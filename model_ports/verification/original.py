@@ -21,6 +21,7 @@ from model_ports.pooling import POOLINGS
 from model_ports.port import Port
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, padded_length, tokenize
+from model_ports.tokenizers.spaced import spaced
 
 # Of the largest magnitude of a hidden state; float32 codes of deep models differ by a tenth of it.
 TOLERANCE = 1e-4
@@ -89,7 +90,8 @@ def random_records(longest: int | None, seed: int = 0) -> list[str]:
 def compare_with_transformers(port: Port, folder: Path, seed: int = 0) -> Comparison:
     """Embeds records with a port and with the original code, in one padded batch, on the CPU.
 
-    Both get the port's token ids; those of transformers' tokenizer are compared beside it.
+    Both get the port's token ids; those of transformers' tokenizer are compared beside it. Where
+    its vocabulary is one of overlapping k-mers it is given the records written in these.
 
     Args:
         port: The port of the folder's checkpoint, of dtype float32.
@@ -143,27 +145,34 @@ def _original(port: Port, folder: Path) -> Any:
             config = transformers.AutoConfig.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
-            _check_tensors(port, folder, transformers.AutoModel, config)
-            model = transformers.AutoModel.from_pretrained(
+            named = _names_there(port, folder, transformers.AutoModel, config)
+            model, loaded = transformers.AutoModel.from_pretrained(
                 folder,
                 config=config,
                 dtype="float32",
                 attn_implementation="eager",
                 trust_remote_code=False,
                 local_files_only=True,
+                output_loading_info=True,
             )
+            if not named.keys().isdisjoint(loaded["missing_keys"]):
+                _fill(model, folder, named)
         except OriginalError:
             raise
-        except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except Exception as error:  # its classes raise whatever a config.json leads them to
             reason = " ".join(str(error).split())[:200]
-            raise _no_original(port, f"transformers cannot load it: {reason}") from error
+            raise OriginalError(
+                f"model '{port.entry.id}': transformers {transformers.__version__} cannot load it, "
+                f"so that nothing is compared: {type(error).__name__}: {reason}"
+            ) from error
     return model.eval()
 
 
-def _check_tensors(port: Port, folder: Path, auto: Any, config: Any) -> None:
-    """Checks that transformers' class has the tensors that the port takes, and no others.
+def _names_there(port: Port, folder: Path, auto: Any, config: Any) -> dict[str, str]:
+    """Returns the tensors of the folder by their names in transformers' class.
 
-    A repository with code of its kind has other tensors than the class whose model_type it states.
+    Checks that the class has the tensors that the port takes, and no others. A repository with
+    code of its kind has other tensors than the class whose model_type it states.
 
     Raises:
         OriginalError: A tensor is of one of them alone, or of two shapes.
@@ -188,6 +197,25 @@ def _check_tensors(port: Port, folder: Path, auto: Any, config: Any) -> None:
             port,
             f"transformers' {type(empty).__name__} has other tensors, such as '{strange[0]}'{more}",
         )
+    return {theirs.needed[name]: stored for name, stored in mine.needed.items()}
+
+
+def _fill(model: Any, folder: Path, named: Mapping[str, str]) -> None:
+    """Gives a model the tensors of a folder whose names transformers does not know.
+
+    It leaves such tensors random without an error, as those that training in parallel has saved
+    behind `module.`.
+
+    Args:
+        model: The original model.
+        folder: The folder.
+        named: The names of the folder's tensors by those of the model.
+    """
+    import torch  # noqa: PLC0415 (an optional extra)
+
+    tensors = open_checkpoint(folder)
+    arrays = {name: tensors.read(stored).astype(np.float32) for name, stored in named.items()}
+    model.load_state_dict({name: torch.tensor(a) for name, a in arrays.items()}, strict=False)
 
 
 def _no_original(port: Port, reason: str) -> OriginalError:
@@ -245,7 +273,7 @@ def _compare_tokens(
             )
             theirs = [
                 tokenizer(
-                    record,
+                    spaced(record, port.entry.tokenizer.get("spaced")),
                     truncation=port.preset.max_tokens is not None,
                     max_length=port.preset.max_tokens,
                 )["input_ids"]

@@ -23,7 +23,7 @@ from model_ports.loading.local_catalog import model_text, read_model
         ("gLM2_650M", ["upper-case letters are amino acids"]),
         ("gpn-brassicales", ["no mask", "average a window at the centre"]),
         ("GENERanno-eukaryote-0.5b-base", ["published tokenizer was not seen"]),
-        ("DNA_bert_3", ["padding is attended to"]),
+        ("DNA_bert_3", ["padding is attended to", "read as upper case"]),
     ],
 )
 def test_a_folder_is_told_what_the_catalog_says_of_its_architecture(model_id, words, tmp_path):

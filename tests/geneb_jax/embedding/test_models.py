@@ -1,4 +1,5 @@
 import pytest
+from golden_ports import MORE
 
 from geneb_jax.config import DataSettings, EmbeddingSettings, Settings
 from geneb_jax.embedding.kmers import KmerSource
@@ -46,6 +47,17 @@ def test_what_cannot_run_is_a_problem(tmp_path, name, words):
     (problem,) = problems
     for word in words:
         assert word in problem
+
+
+@pytest.mark.parametrize("variant", ["base:random", "base:random=hf:FOLDER:random"])
+def test_a_variant_of_a_name_of_the_list_is_told_a_name_that_works(variant):
+    folder = MORE / "DNA_bert_3"
+    wrong = variant.replace("FOLDER", str(folder))
+    _, (problem,) = find([f"base=hf:{folder}", wrong])
+    right = f"base-random=hf:{folder}:random"
+    assert problem.endswith(f"'base' is a name that this list gives; write {right}")
+    sources, _ = find([f"base=hf:{folder}", right])
+    assert [source.name for source in sources][-1:] == ["base-random"]
 
 
 def test_all_stands_for_the_catalog():

@@ -5,9 +5,12 @@ import shutil
 import pytest
 import transformers
 from golden_ports import GOLDEN, change_tensors, golden_port
-from saved_models import VOCABULARY, random_model, stock_port
+from saved_models import SAVED, VOCABULARY, random_model, stock_port
 
 from model_ports import commands
+from model_ports.loading.describe import describe
+from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.ports import load_port
 from model_ports.verification.original import (
     TOLERANCE,
     OriginalError,
@@ -70,6 +73,38 @@ def test_a_field_that_is_read_wrongly_is_found(folder, field):
     content[field] = {"layer_norm_eps": 1e-2, "hidden_act": "relu"}[field]
     (folder / "config.json").write_text(json.dumps(content))
     assert not compare_with_transformers(port, folder).passed
+
+
+def test_names_of_parallel_training_are_no_difference(folder):
+    """transformers takes such tensors for unknown ones and leaves its model random."""
+    change_tensors(folder, lambda tensors: _rename(tensors, lambda name: f"module.{name}"))
+    found = compare_with_transformers(stock_port("bert", folder), folder)
+    assert found.passed and 0 < found.pooled.relative < 1e-5
+
+
+def _rename(tensors, new):
+    renamed = {new(name): value for name, value in tensors.items()}
+    tensors.clear()
+    tensors.update(renamed)
+
+
+def test_kmers_are_compared_with_blanks_between_them(tmp_path):
+    build, write = SAVED["dnabert"]
+    build().save_pretrained(tmp_path)
+    write(tmp_path)
+    port = load_port(plan_checkpoint(describe(tmp_path, "mine"), tmp_path))
+    found = compare_with_transformers(port, tmp_path)
+    assert found.passed and found.tokens == ""
+    other = dataclasses.replace(port.tokenizer, letters=lambda text: text.replace("T", "A"))
+    assert compare_with_transformers(dataclasses.replace(port, tokenizer=other), tmp_path).tokens
+
+
+def test_a_config_that_transformers_refuses_is_no_lack_of_its_code(folder):
+    port = stock_port("bert", folder)
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(content | {"hidden_act": "no such function"}))
+    with pytest.raises(OriginalError, match=r"transformers \S+ cannot load it, so that nothing is"):
+        compare_with_transformers(port, folder)
 
 
 def test_token_ids_are_compared():
