@@ -1,4 +1,4 @@
-"""Work on the host's processors: products of NumPy over blocks of rows, in a few threads.
+"""Work on the host's processors: whole fits, or blocks of rows of one, in a few threads.
 
 What comes of it does not depend on the number of threads or cores: a block is a fixed number of
 rows, each block is one task for one thread, and what blocks give is put together in their order.
@@ -6,9 +6,12 @@ rows, each block is one task for one thread, and what blocks give is put togethe
 
 import functools
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +22,9 @@ from threadpoolctl import ThreadpoolController
 _BLOCK = 2**22  # bytes of a block as float64: in cache between the products that need it
 _FEWEST = 64  # rows of a block
 _FEW_ROWS = 6  # a product of so few takes as long as one of eight
+_MEMORY = 2**31  # bytes that what runs in several threads may take together
 
+Item = TypeVar("Item")
 Part = TypeVar("Part")
 
 
@@ -42,9 +47,61 @@ def over_blocks(part: Callable[[slice], Part], rows: int, width: int) -> list[Pa
     """
     size = max(_BLOCK // (8 * max(width, 1)), _FEWEST)
     blocks = [slice(first, min(first + size, rows)) for first in range(0, rows, size)]
-    if len(blocks) == 1:
-        return [part(blocks[0])]
+    if len(blocks) == 1 or isinstance(threading.current_thread(), _Worker):
+        return [part(block) for block in blocks]
     return list(_threads().map(part, blocks))
+
+
+def in_threads(
+    function: Callable[[Item], Part], items: Sequence[Item], memory: int
+) -> Generator[tuple[int, Part]]:
+    """Makes something of each of some items, several at a time, each in one thread alone.
+
+    One item, and what is asked for in such a thread, is made in the thread that asks. Where the
+    caller stops early or an item fails, no further one is begun.
+
+    Args:
+        function: Takes an item. Its products of NumPy and SciPy take one thread each.
+        items: What there is to do.
+        memory: Bytes that the function takes for an item; so few run at a time that all of them
+            take 2 GiB at most, or one.
+
+    Yields:
+        The index of an item and what was made of it, in the order in which they are done.
+    """
+    most = min(len(items), os.cpu_count() or 1, max(_MEMORY // max(memory, 1), 1))
+    if most < 2 or isinstance(threading.current_thread(), _Worker):
+        for index, item in enumerate(items):
+            with single_threaded_blas():
+                part = function(item)
+            yield index, part
+        return
+    left = deque(enumerate(items))
+    done = SimpleQueue[tuple[int, Future[Part]]]()
+
+    def work() -> None:
+        while True:
+            try:
+                index, item = left.popleft()
+            except IndexError:  # another thread has taken the last one
+                return
+            made = Future[Part]()
+            try:
+                made.set_result(function(item))
+            except BaseException as error:
+                left.clear()
+                made.set_exception(error)
+            done.put((index, made))
+
+    with single_threaded_blas():
+        for _ in range(most):
+            _Worker(target=work, daemon=True).start()
+        try:
+            for _ in items:
+                index, made = done.get()
+                yield index, made.result()
+        finally:
+            left.clear()
 
 
 def product(a: Float[np.ndarray, "m k"], b: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "m n"]:
@@ -52,6 +109,10 @@ def product(a: Float[np.ndarray, "m k"], b: Float[np.ndarray, "k n"]) -> Float[n
     if len(a) > _FEW_ROWS:
         return a @ b
     return np.stack([row @ b for row in a])
+
+
+class _Worker(threading.Thread):
+    """A thread of `in_threads`, whose blocks of rows are not spread over others."""
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import scipy.optimize
 from jaxtyping import Float, Float32, Float64
 
 from probes.draws import Draw, row_weights
-from probes.host import over_blocks, product, single_threaded_blas
+from probes.host import in_threads, over_blocks, product
 from probes.kind import FittedHeads
 from probes.loss import row_loss, targets
 from probes.probe import Probe
@@ -26,6 +26,10 @@ from probes.whitening import curvature, is_near_optimum
 
 # Numbers in the features up to which they are cast once, not in each product: 32 MB as float64.
 _KEPT_AS_PRODUCTS = 2**22
+
+# Bytes that fits on the same rows take for each number in their features: copies in float32 and
+# float64, and the eigenbasis.
+_BYTES = 32
 
 
 class _Rows(NamedTuple):
@@ -74,22 +78,33 @@ class _Fit(NamedTuple):
 def fit_logistic(
     train: TaskRows, draws: Sequence[Draw], strengths: Float64[np.ndarray, " S"], probe: Probe
 ) -> FittedHeads:
-    """Fits heads of S strengths C on R draws of rows, each for itself; see `kind.Kind`."""
+    """Fits heads of S strengths C on R draws of rows, each for itself; see `kind.Kind`.
+
+    Draws of the same rows, which differ in class weights, share what depends on features alone;
+    those of other rows are fitted in other threads.
+    """
     y = targets(train.classes, train.class_count).T
     solver = SOLVERS[probe.solver]
-    with single_threaded_blas():
-        fits = [
-            _fit_draw(
-                train.x if len(draw.rows) == len(train.x) and draw.whole else train.x[draw.rows],
-                np.ascontiguousarray(y[:, draw.rows]),
-                row_weights(train.classes[draw.rows], draw.class_weight),
-                strengths,
-                solver if draw.whole else solver._replace(rounded=False),
-                probe.standardised,
-            )
-            for draw in draws
-        ]
-    heads, *facts = zip(*(fit for of_draw in fits for fit in of_draw), strict=True)
+    of_rows: dict[bytes, list[int]] = {}
+    for number, draw in enumerate(draws):
+        of_rows.setdefault(draw.rows.tobytes(), []).append(number)
+
+    def fit(numbers: Sequence[int]) -> list[list[_Fit]]:
+        rows, _, whole, _ = draws[numbers[0]]
+        return _fit_draws(
+            train.x if len(rows) == len(train.x) and whole else train.x[rows],
+            np.ascontiguousarray(y[:, rows]),
+            [row_weights(train.classes[rows], draws[number].class_weight) for number in numbers],
+            strengths,
+            solver if whole else solver._replace(rounded=False),
+            probe.standardised,
+        )
+
+    groups, fits = list(of_rows.values()), {}
+    most_rows = max(len(draw.rows) for draw in draws)
+    for group, of_group in in_threads(fit, groups, _BYTES * most_rows * train.x.shape[1]):
+        fits |= zip(groups[group], of_group, strict=True)
+    heads, *facts = zip(*(fit for r in range(len(draws)) for fit in fits[r]), strict=True)
     axes = len(draws), len(strengths)
 
     def arranged(values: Sequence) -> np.ndarray:
@@ -106,30 +121,33 @@ def fit_logistic(
     )
 
 
-def _fit_draw(
+def _fit_draws(
     x: Float32[np.ndarray, "N D"],
     y: Float64[np.ndarray, "K1 N"],
-    weight: Float64[np.ndarray, " N"],
+    weights: Sequence[Float64[np.ndarray, " N"]],
     strengths: Float64[np.ndarray, " S"],
     solver: Solver,
     standardised: bool,
-) -> list[_Fit]:
-    """Fits heads of every strength on the rows of one draw."""
+) -> list[list[_Fit]]:
+    """Fits heads of every strength on draws of the same rows: of each weights, by strength."""
     scaling = _standardise(x) if standardised else None
     products = np.float32 if solver.rounded else np.float64
     features = scaling.x if scaling else x
     if features.size <= _KEPT_AS_PRODUCTS:
         features = features.astype(products, copy=False)
-    rows = _Rows(features, y, weight, products)
-    penalties = 1 / (strengths * weight.sum())
-    if solver.whitened:
-        basis = _eigenbasis(rows.x)
-        fits = [_fit_whitened(rows, basis, penalty, solver) for penalty in penalties]
-    else:
-        fits = [_fit_from_zero(rows, penalty, solver) for penalty in penalties]
-    if scaling is None:
-        return fits
-    return [fit._replace(head=_on_raw_features(fit.head, scaling)) for fit in fits]
+    basis = _eigenbasis(features) if solver.whitened else None
+    fits = []
+    for weight in weights:
+        rows = _Rows(features, y, weight, products)
+        penalties = 1 / (strengths * weight.sum())
+        if basis is None:
+            of_draw = [_fit_from_zero(rows, penalty, solver) for penalty in penalties]
+        else:
+            of_draw = [_fit_whitened(rows, basis, penalty, solver) for penalty in penalties]
+        if scaling is not None:
+            of_draw = [f._replace(head=_on_raw_features(f.head, scaling)) for f in of_draw]
+        fits.append(of_draw)
+    return fits
 
 
 def _fit_from_zero(rows: _Rows, penalty: float, solver: Solver) -> _Fit:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from probe_problems import problem
 
-from probes import SOLVERS, Probe, evaluate_task, host
+from probes import SOLVERS, Probe, evaluate_task, host, logistic_scipy
 from probes.logistic_scipy import _objective, _Rows
 
 SCIPYS = [name for name, solver in SOLVERS.items() if not solver.optax]
@@ -47,6 +47,28 @@ def test_a_head_is_the_same_alone_in_any_order_and_on_any_number_of_threads(
         for name, head in heads_by_name(*rows, alone, (seed,)).items():
             assert_same_bits(head, together[name])
     host._threads.cache_clear()
+
+
+def test_draws_of_the_same_rows_share_what_depends_on_features_alone(monkeypatch):
+    made = []
+
+    def counted(name):
+        real = getattr(logistic_scipy, name)
+
+        def function(x):
+            made.append((name, len(x)))
+            return real(x)
+
+        return function
+
+    for name in ("_standardise", "_eigenbasis"):
+        monkeypatch.setattr(logistic_scipy, name, counted(name))
+    x, y, x_test, y_test = problem(n=200)
+    probe = Probe(solver="converged", standardised=True, class_weights=("none", "balanced"),
+                  selection="folds")  # fmt: skip
+    evaluate_task(x, y, x_test, y_test, probes=[probe], shots=[None], seeds=(3, 4))
+    folds = [(name, 80) for name in ("_standardise", "_eigenbasis")] * 2 * 5
+    assert sorted(m for m in made if m[1] < 100) == sorted(folds)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
