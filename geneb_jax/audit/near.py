@@ -11,15 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
 
-from geneb_jax.audit.records import Records, kmers
+from geneb_jax.audit.records import Records, canonical_kmers
 
 K = 11
 SHORT = 100  # letters below which records are compared by edit distance too
 EDITS = 0.1  # of such a record's letters that may be edited in a near copy
 _BLOCK_KMERS = 2**21  # of train records at once
-_BLOCK_PAIRS = 2**21  # numbers of a product, and pairs of short records, at once
+_BLOCK_PAIRS = 2**21  # pairs of a record and a train record at once
 _CACHED = 2**15  # pairs whose distances are computed at once
 
 
@@ -30,7 +29,7 @@ class Nearest(NamedTuple):
         row: Its number, int64 [M]: within the edits of a near copy that with the fewest, else that
             with the largest share; of equal ones the smallest. -1: there is none.
         share: The largest share of the record's distinct canonical 11-mers that one train record
-            holds, float64 [M]; 0 where it has none.
+            holds, float64 [M]; 0 where it is below the least that was looked for.
         edited: Whether the record is below 100 bp and a train record within the edits of a near
             copy, bool [M].
         empty: Whether the record has no 11-mer, bool [M].
@@ -45,18 +44,26 @@ class Nearest(NamedTuple):
         """Returns which records are near copies, of a share of 11-mers from this one on."""
         return self.edited | (self.share >= share)
 
+    def split(self, count: int) -> "tuple[Nearest, Nearest]":
+        """Returns what was found of the first records, and of the others."""
+        first, others = zip(*(np.split(values, [count]) for values in self), strict=True)
+        return Nearest(*first), Nearest(*others)
 
-def nearest(records: Records, train: Records, without: np.ndarray | None = None) -> Nearest:
+
+def nearest(
+    records: Records, train: Records, least: float, without: np.ndarray | None = None
+) -> Nearest:
     """Finds the train record that is nearest to each of M records.
 
     Args:
         records: The M records.
         train: The N train records.
+        least: The share of 11-mers from which on train records are looked for.
         without: The train record that does not count for each record, int64 [M], as of a record of
             train itself; None: all count.
     """
     without = np.full(len(records), -1) if without is None else without
-    row, share, empty = _most_shared(records, train, without)
+    row, share, empty = _most_shared(records, train, without, least)
     short = np.flatnonzero(records.lengths < SHORT)
     close = _fewest_edits(records.rows(short), train, without[short])
     edited = np.zeros(len(records), bool)
@@ -71,59 +78,105 @@ def _distinct_kmers(records: Records) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Where those of each record begin, int64 [N + 1], and their numbers, int32.
     """
-    record, number = kmers(records, K, both_strands=True)
+    record, number = canonical_kmers(records, K)
     order = np.sort(record.astype(np.int64) << (2 * K) | number)
     order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
     starts = np.searchsorted(order, np.arange(len(records) + 1, dtype=np.int64) << (2 * K))
     return starts, (order & (4**K - 1)).astype(np.int32)
 
 
-def _ones(starts: np.ndarray, columns: np.ndarray, width: int) -> scipy.sparse.csr_array:
-    """Returns a matrix of ones [N, width] whose row i has the columns from starts[i] on."""
-    ones = np.ones(len(columns), np.int32)
-    return scipy.sparse.csr_array((ones, columns, starts), shape=(len(starts) - 1, width))
-
-
 def _most_shared(
-    records: Records, train: Records, without: np.ndarray
+    records: Records, train: Records, without: np.ndarray, least: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns of each record the train record with most of its 11-mers, their share, and if none.
 
-    Products of the records' 11-mers with those of a block of train; a product is made of so many
-    records at once that it stays small.
+    The 11-mers of a block of train are listed by number. The lists of a record's 11-mers, one
+    behind the other, name a train record as often as it holds one of them: they are sorted and
+    counted, those of so many records at once that they stay small.
     """
     row, most = np.full(len(records), -1, np.int64), np.zeros(len(records), np.int64)
-    if not len(records):
-        return row, most.astype(np.float64), most == 0
-    of_blocks = [(chosen, *_distinct_kmers(records.part(chosen))) for chosen in records.blocks()]
+    starts, numbers = _distinct_kmers(records)
+    distinct = np.diff(starts)
+    needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
     # Of train those 11-mers count that a record holds: these are the columns.
     asked = np.zeros(4**K, bool)
-    for _, _, numbers in of_blocks:
-        asked[numbers] = True
+    asked[numbers] = True
     column = np.cumsum(asked, dtype=np.int32) - 1
-    width = int(column[-1]) + 1
-    parts = [
-        (chosen, _ones(starts, column[numbers], width)) for chosen, starts, numbers in of_blocks
-    ]
+    columns = column[numbers]
     for block in train.blocks(_BLOCK_KMERS):
-        starts, numbers = _distinct_kmers(train.part(block))
-        kept = asked[numbers]
-        starts = np.append(0, np.cumsum(kept))[starts]
-        held = _ones(starts, column[numbers[kept]], width).T.tocsr()
-        per_kmer = np.diff(held.indptr)
-        for chosen, matrix in parts:
-            starts = np.asarray(matrix.indptr)
-            work = np.add.reduceat(np.append(per_kmer[matrix.indices], 0), starts[:-1])
-            work[np.diff(starts) == 0] = 0
-            for part in _shares_of_work(work):
-                where = np.arange(chosen.start + part.start, chosen.start + part.stop)
-                product = (matrix[part] @ held).tocsr()
-                best, count = _row_maxima(product, without[where] - block.start)
-                better = count > most[where]
-                most[where[better]] = count[better]
-                row[where[better]] = best[better] + block.start
-    distinct = np.concatenate([np.diff(matrix.indptr) for _, matrix in parts])
+        lists = _lists_of_records(train.part(block), asked, column)
+        size = block.stop - block.start
+        per_kmer = np.diff(lists.starts)[columns]
+        work = np.diff(np.append(0, np.cumsum(per_kmer))[starts])
+        for part in _shares_of_work(work):
+            of_part = slice(starts[part.start], starts[part.stop])
+            dtype = np.int32 if (part.stop - part.start) * size < 2**31 else np.int64
+            first = np.arange(part.stop - part.start, dtype=dtype) * size
+            pairs = np.repeat(first, work[part])
+            pairs += lists.rows[_ranges(lists.starts[columns[of_part]], per_kmer[of_part])]
+            best, count = _most_frequent(pairs, size, needed[part], without[part] - block.start)
+            better = count > most[part]
+            most[part][better] = count[better]
+            row[part][better] = best[better] + block.start
     return row, most / np.maximum(distinct, 1), distinct == 0
+
+
+class _Lists(NamedTuple):
+    """The train records that hold each of C 11-mers.
+
+    Attributes:
+        starts: Where the list of each 11-mer begins, and where the last ends, int64 [C + 1].
+        rows: Numbers of records, int32, rising in each list.
+    """
+
+    starts: np.ndarray
+    rows: np.ndarray
+
+
+def _lists_of_records(train: Records, asked: np.ndarray, column: np.ndarray) -> _Lists:
+    """Returns the lists of the 11-mers that are asked for, whose numbers `column` gives."""
+    record, number = canonical_kmers(train, K)
+    kept = asked[number]
+    order = np.sort(column[number[kept]].astype(np.int64) << 32 | record[kept])
+    order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
+    counts = np.bincount(order >> 32, minlength=int(column[-1]) + 1)
+    return _Lists(np.append(0, np.cumsum(counts)), (order & (2**32 - 1)).astype(np.int32))
+
+
+def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns the numbers first[i] .. first[i] + counts[i] - 1 for each i, one behind another."""
+    before = np.cumsum(counts) - counts
+    numbers = np.repeat(first - before, counts)
+    numbers += np.arange(len(numbers))
+    return numbers
+
+
+def _most_frequent(
+    pairs: np.ndarray, size: int, needed: np.ndarray, without: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of each record the train record that it is paired with most often, and how often.
+
+    Args:
+        pairs: Numbers record * size + train record, in any order.
+        size: How many train records there are.
+        needed: How often is enough for each record, int64 [n].
+        without: The train record that does not count, int64 [n].
+
+    Returns:
+        The train record, of several the first, and how often; 0 where none is often enough.
+    """
+    pairs = np.sort(pairs)
+    ends = np.flatnonzero(np.append(pairs[1:] != pairs[:-1], True)[: len(pairs)])
+    counts = np.diff(ends, prepend=-1)
+    enough = counts >= needed.min()
+    counts = counts[enough]
+    record, row = np.divmod(pairs[ends[enough]].astype(np.int64), size)
+    enough = (counts >= needed[record]) & (row != without[record])
+    # The largest count, and of equal ones the first row: one number to be compared.
+    best = np.full(len(needed), size - 1)
+    np.maximum.at(best, record[enough], (counts * size + size - 1 - row)[enough])
+    most, row = np.divmod(best, size)
+    return size - 1 - row, most
 
 
 def _shares_of_work(work: np.ndarray) -> Iterator[slice]:
@@ -131,22 +184,6 @@ def _shares_of_work(work: np.ndarray) -> Iterator[slice]:
     numbers = np.cumsum(work) // _BLOCK_PAIRS
     ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(work)]
     yield from (slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if a < b)
-
-
-def _row_maxima(
-    counts: scipy.sparse.csr_array, without: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns of each row the first column with the largest entry, and the entry; 0 where none."""
-    shape: tuple[int, int] = counts.shape  # pyright: ignore (its stub has no shape)
-    last = shape[1] - 1
-    rows = np.repeat(np.arange(shape[0]), np.diff(counts.indptr))
-    columns = np.asarray(counts.indices, np.int64)
-    values = np.where(columns == without[rows], 0, counts.data).astype(np.int64)
-    # The largest entry, and of equal ones the first column: one number to be compared.
-    best = np.full(shape[0], last)
-    np.maximum.at(best, rows, values * (last + 1) + (last - columns))
-    most, column = np.divmod(best, last + 1)
-    return last - column, most
 
 
 def _fewest_edits(records: Records, train: Records, without: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.audit.audit import audit_task
 from geneb_jax.audit.findings import audit_row, rule_rows, verdict
-from geneb_jax.audit.shortcuts import SHORTCUTS
+from geneb_jax.audit.shortcuts import shortcut_features
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.config import AuditSettings
 from geneb_jax.tasks.task import Split, Task
@@ -82,7 +82,7 @@ def test_shortcuts_are_judged_by_the_probe_of_scikit_learn():
     ]
     made = task(rows[:200], rows[200:])
     (rule,) = (rule for rule in audit_task(made).rules if rule.name == "length")
-    x, x_test = SHORTCUTS["length"](made)
+    x, x_test = shortcut_features("length", made)
     head = LogisticRegression(max_iter=1000).fit(x, made.train.labels)
     predicted = head.predict(x_test)
     assert rule.MCC == pytest.approx(matthews_corrcoef(made.test.labels, predicted))
