@@ -45,7 +45,7 @@ def audit_task(task: Task) -> TaskAudit:
     by_twins = twin_votes(twins, copies, train_classes, of)
     sample = _sample(cut)
     # The records of the sample are asked beside those of test: train is gone through once.
-    asked = encode([*task.test.sequences, *(task.train.sequences[row] for row in sample)])
+    asked = encode([*task.test.sequences, *(task.train.sequences[int(row)] for row in sample)])
     near, of_sample = nearest(
         asked, train, _SPOKEN_FROM, np.append(np.full(len(test), -1), sample)
     ).split(len(test))

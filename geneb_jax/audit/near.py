@@ -192,12 +192,11 @@ def _fewest_edits(records: Records, train: Records, without: np.ndarray) -> np.n
     allowed = (EDITS * records.lengths + 1e-9).astype(np.int64)
     for most in np.unique(allowed).tolist():
         rows = np.flatnonzero(allowed == most)
-        short = _Texts(*_padded(records, rows, 5))
-        low, high = short.lengths.min() - most, short.lengths.max() + most
+        low, high = records.lengths[rows].min() - most, records.lengths[rows].max() + most
         theirs = np.flatnonzero((train.lengths >= low) & (train.lengths <= high))
         if not len(theirs):
             continue
-        forward = _Texts(*_padded(train, theirs, 6))
+        short, forward = _texts(records, rows, 5), _texts(train, theirs, 6)
         for strand in (forward, _turned(forward)):
             for i, j in _candidates(short, strand, most):
                 distance = _distances(short.rows(i), strand.rows(j), most)
@@ -209,16 +208,24 @@ def _fewest_edits(records: Records, train: Records, without: np.ndarray) -> np.n
 
 
 class _Texts(NamedTuple):
-    """Letters of n records, uint8 [n, width], padded with a letter of no record, and lengths."""
+    """The letters of n records.
+
+    Attributes:
+        letters: uint8 [n, width], padded with a letter of no record.
+        lengths: int64 [n].
+        pairs: Counts of dinucleotides AA, AC .. TT, int8 [n, 16].
+    """
 
     letters: np.ndarray
     lengths: np.ndarray
+    pairs: np.ndarray
 
     def rows(self, chosen: np.ndarray) -> "_Texts":
-        return _Texts(self.letters[chosen], self.lengths[chosen])
+        return _Texts(*(values[chosen] for values in self))
 
 
-def _padded(records: Records, rows: np.ndarray, letter: int) -> tuple[np.ndarray, np.ndarray]:
+def _texts(records: Records, rows: np.ndarray, letter: int) -> _Texts:
+    """Returns records below 128 letters by their numbers, padded with a letter."""
     lengths = records.lengths[rows]
     letters = np.full((len(rows), int(lengths.max())), letter, np.uint8)
     for length in np.unique(lengths).tolist():
@@ -226,7 +233,7 @@ def _padded(records: Records, rows: np.ndarray, letter: int) -> tuple[np.ndarray
         where = records.starts[rows[of_length]]
         for column in range(length):
             letters[of_length, column] = records.codes[where + column]
-    return letters, lengths
+    return _Texts(letters, lengths, records.compositions[rows, 4:].astype(np.int8))
 
 
 def _turned(texts: _Texts) -> _Texts:
@@ -236,7 +243,8 @@ def _turned(texts: _Texts) -> _Texts:
         of_length = texts.lengths == length
         turned = letters[of_length, :length][:, ::-1]
         letters[of_length, :length] = np.where(turned < 4, 3 - turned, turned)
-    return _Texts(letters, texts.lengths)
+    pairs = texts.pairs.reshape(-1, 4, 4)[:, ::-1, ::-1].transpose(0, 2, 1).reshape(-1, 16)
+    return _Texts(letters, texts.lengths, pairs)
 
 
 def _candidates(a: _Texts, b: _Texts, edits: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -260,47 +268,64 @@ def _candidates(a: _Texts, b: _Texts, edits: int) -> Iterator[tuple[np.ndarray, 
                 looked_for.setdefault(key, []).append((rows, first, i))
     found, count = [], 0
     for (start, size), pieces in looked_for.items():
-        theirs = _numbers(b.letters[:, start : start + size])
-        order = np.argsort(theirs, kind="stable")
-        theirs = theirs[order]
+        theirs = _numbered(b.letters[:, start : start + size], np.arange(len(b.lengths)))
         for rows, first, piece in pieces:
-            ours = _numbers(a.letters[rows, first : first + size])
-            for of_ours, of_theirs in _equal_pairs(ours, theirs):
-                i, j = rows[of_ours], order[of_theirs]
+            ours = _numbered(a.letters[rows, first : first + size], rows)
+            for i, j in _equal_numbers(ours, theirs):
                 behind = b.lengths[j] - a.lengths[i] - (start - first)
                 kept = np.abs(behind) <= edits - piece
                 found.append(i[kept] * len(b.lengths) + j[kept])
                 count += len(found[-1])
                 if count > _BLOCK_PAIRS:
-                    yield from _distinct_pairs(found, len(b.lengths))
+                    yield from _likely_pairs(found, a, b, edits)
                     found, count = [], 0
-    yield from _distinct_pairs(found, len(b.lengths))
+    yield from _likely_pairs(found, a, b, edits)
 
 
-def _distinct_pairs(
-    found: Sequence[np.ndarray], of: int
+def _likely_pairs(
+    found: Sequence[np.ndarray], a: _Texts, b: _Texts, edits: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields each pair i of + j once, as i and j, some that fit a processor's cache at once."""
+    """Yields each pair i * len(b) + j once, as i and j, if dinucleotides allow so few edits.
+
+    An edit takes at most two of them away and puts at most two there, so that counts differ by four
+    at most. The pairs come so many at once as fit a processor's cache.
+    """
     pairs = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
     pairs = pairs[np.append(pairs[:-1] != pairs[1:], True)[: len(pairs)]]
-    for first in range(0, len(pairs), _CACHED):
-        yield np.divmod(pairs[first : first + _CACHED], of)
+    i, j = np.divmod(pairs, max(len(b.lengths), 1))
+    differing = np.abs(a.pairs[i] - b.pairs[j]).sum(axis=1, dtype=np.int16)
+    likely = differing <= 4 * edits
+    i, j = i[likely], j[likely]
+    for first in range(0, len(i), _CACHED):
+        yield i[first : first + _CACHED], j[first : first + _CACHED]
 
 
-def _numbers(letters: np.ndarray) -> np.ndarray:
-    """Returns a number for the letters of each row [n, size], int64 [n]; size is at most 22."""
-    return letters.astype(np.int64) @ 7 ** np.arange(letters.shape[1], dtype=np.int64)
+def _numbered(letters: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns the numbers of some letters and of their rows together, in rising order.
+
+    Args:
+        letters: Letters below 8, uint8 [n, size], of which there are at most 10.
+        rows: The number of each row, int64 [n], below 2^32.
+    """
+    factors = 8 ** np.arange(letters.shape[1], dtype=np.int64)
+    return np.sort((letters.astype(np.int64) @ factors) << 32 | rows)
 
 
-def _equal_pairs(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields all (i, j) with a[i] == b[j], where b rises, some at once."""
-    low, high = (np.searchsorted(b, a, side) for side in ("left", "right"))
-    counts = high - low
+def _equal_numbers(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields all pairs of rows of a and b that have the same letters, some at once.
+
+    Args:
+        a, b: See `_numbered`.
+    """
+    letters = b >> 32
+    heads = np.flatnonzero(np.append(True, letters[1:] != letters[:-1])[: len(b)])
+    distinct, sizes = letters[heads], np.diff(heads, append=len(b))
+    at = np.minimum(np.searchsorted(distinct, a >> 32), len(distinct) - 1)
+    counts = np.where(distinct[at] == a >> 32, sizes[at], 0)
+    rows_of_a, rows_of_b = a & (2**32 - 1), b & (2**32 - 1)
     for part in _shares_of_work(counts):
-        of_part = counts[part]
-        i = np.repeat(np.arange(part.start, part.stop), of_part)
-        step = np.arange(len(i)) - np.repeat(np.cumsum(of_part) - of_part, of_part)
-        yield i, low[i] + step
+        of_b = rows_of_b[_ranges(heads[at[part]], counts[part])]
+        yield np.repeat(rows_of_a[part], counts[part]), of_b
 
 
 def _distances(a: _Texts, b: _Texts, most: int) -> np.ndarray:

@@ -66,7 +66,9 @@ def test_distances_are_exact_as_far_as_they_are_asked(a, b, most):
     texts = []
     for text, pad in ((a, 0), (b, 1)):
         padded = [list(text.encode()) + [pad] * (30 - len(text)), [65] * 30]
-        texts.append(near._Texts(np.array(padded, np.uint8), np.array([len(text), 30])))
+        texts.append(
+            near._Texts(np.array(padded, np.uint8), np.array([len(text), 30]), np.array([]))
+        )
     found, equal = near._distances(*texts, most)
     assert equal == 0
     exact = brute.edits(a, b)
@@ -86,3 +88,25 @@ def test_records_without_an_11mer_are_counted_apart():
     found = nearest(encode(["ACGTACGTAC", "N" * 200]), encode(["ACGTACGTAC" * 20]), 0.2)
     assert found.empty.tolist() == [True, True]
     assert found.row.tolist() == [-1, -1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(brute.related_records(low=12, high=60, most=5), brute.related_records(12, 60, 5))
+def test_pairs_within_edits_pass_the_filters(a, b):
+    # Pieces and dinucleotides may let others pass, but keep none of these out, on either strand.
+    most = 3
+    ours, forward = (
+        near._texts(encode(texts), np.arange(len(texts)), padding)
+        for texts, padding in ((a, 5), (b, 6))
+    )
+    for strand, turn in ((forward, str.upper), (near._turned(forward), brute.other_strand)):
+        found = {
+            pair for i, j in near._candidates(ours, strand, most) for pair in zip(i, j, strict=True)
+        }
+        for i, text in enumerate(a):
+            for j, other in enumerate(b):
+                if brute.edits(text.upper(), turn(other)) <= most:
+                    assert (i, j) in found
+        assert strand.pairs.tolist() == [
+            encode([turn(other)]).compositions[0, 4:].tolist() for other in b
+        ]
