@@ -14,6 +14,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from geneb_jax.audit.cached import audits_folder
+from geneb_jax.audit.cost import announced, expected_seconds, seconds_of
+from geneb_jax.audit.kept import is_kept
 from geneb_jax.benchmark import select_tasks
 from geneb_jax.config import ConfigError, DataSettings, ProbeSettings, Settings
 from geneb_jax.devices.capacity import matmul_rate, read_facts
@@ -27,7 +30,7 @@ from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.heads import hold_all_heads
 from geneb_jax.tasks.hub import fetched_tasks
 from geneb_jax.tasks.selection import read_tasks
-from geneb_jax.tasks.sizes import TaskSize, published_sizes, sizes_of
+from geneb_jax.tasks.sizes import TaskSize, published_letters, published_sizes, sizes_of
 from geneb_jax.tasks.task import Task, content_digest
 from probes.logistic import is_large
 from probes.padding import ladder
@@ -111,7 +114,8 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
     if refused and (settings.data.fail_fast or not plans):
         raise ConfigError(refused)
     console.print(_table(plans))
-    for line in _lines(plans, work, workdir, rates, refused):
+    audit = _audit_line(settings, work, workdir)
+    for line in (*_lines(plans, work, workdir, rates, refused), *audit):
         console.print(line, highlight=False, soft_wrap=True)
     return pd.DataFrame([_row(plan) for plan in plans])
 
@@ -353,6 +357,21 @@ def _lines(
     for plan in plans:
         yield from (f"{plan.model}: {note}" for note in plan.notes)
     yield from (f"left out: {problem}" for problem in problems)
+
+
+def _audit_line(settings: Settings, work: Work, workdir: Path) -> Iterable[str]:
+    """Yields what the audit of tasks will take, where some are still to be audited."""
+    if not settings.audit.audit:
+        return
+    if work.tasks is None:
+        letters = published_letters()
+        seconds = [seconds_of(s.train + s.test, letters[s.task]) for s in work.sizes]
+    else:
+        folder, cache = workdir / "audit", audits_folder(settings.devices.cache_dir)
+        missing = [task for task in work.tasks if not is_kept(folder, task, cache)]
+        seconds = [expected_seconds(task) for task in missing]
+    if seconds:
+        yield announced(len(seconds), sum(seconds))
 
 
 def _amount(value: float, units: Sequence[tuple[str, float]]) -> str:

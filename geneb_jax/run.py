@@ -232,9 +232,9 @@ def _audit(settings: Settings, tasks: Sequence[Task], progress: RunProgress) -> 
     folder, cache = progress.workdir / "audit", audits_folder(settings.devices.cache_dir)
     audits = {task.info.id: find_kept(folder, task, cache) for task in tasks}
     missing = [task for task in tasks if audits[task.info.id] is None]
-    if missing:
-        logging.info("%s; --config.audit=False leaves it out", announced(missing))
     weights = [expected_seconds(task) for task in missing]
+    if missing:
+        logging.info("%s", announced(len(missing), sum(weights)))
     progress.stage("audit", len(missing), "tasks", sum(weights))
     for task, weight in zip(missing, weights, strict=True):
         with progress.failures.contained("", "audit", task.info.id):

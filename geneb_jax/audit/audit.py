@@ -15,7 +15,7 @@ from geneb_jax.audit.findings import CLEAN, COPY, NEAR_COPY, TWIN, TaskAudit, la
 from geneb_jax.audit.near import nearest
 from geneb_jax.audit.records import encode
 from geneb_jax.audit.rules import NOT_COVERED, Rule, Said, judge, said_by_votes
-from geneb_jax.audit.shortcuts import SHORTCUTS
+from geneb_jax.audit.shortcuts import SHORTCUTS, Features, Side
 from geneb_jax.tasks.task import Task
 from probes import Probe, evaluate_task
 from probes.sampling import stratified_carve
@@ -43,7 +43,12 @@ def audit_task(task: Task) -> TaskAudit:
     twins = twin_groups(train, test)
     by_copies = copy_votes(copies, train_classes, of)
     by_twins = twin_votes(twins, copies, train_classes, of)
-    near = nearest(test, train)
+    sample = _sample(cut)
+    # The records of the sample are asked beside those of test: train is gone through once.
+    asked = encode([*task.test.sequences, *(task.train.sequences[int(row)] for row in sample)])
+    near, of_sample = nearest(
+        asked, train, _SPOKEN_FROM, np.append(np.full(len(test), -1), sample)
+    ).split(len(test))
     copied, twin = by_copies.test.any(axis=1), by_twins.test.any(axis=1)
     own = by_copies.test[np.arange(len(test)), test_classes]
     of_others = by_copies.test.sum(axis=1) - own
@@ -72,8 +77,6 @@ def audit_task(task: Task) -> TaskAudit:
         "no_11mer": int(near.empty.sum()),
     }
     marks = np.select([copied, twin, close], [COPY, TWIN, NEAR_COPY], CLEAN).astype(np.int8)
-    sample = _sample(cut)
-    of_sample = nearest(train.rows(sample), train, sample)
     by_nearest = Said(
         *(
             np.where(each.near(_SPOKEN_FROM), train_classes[each.row], NOT_COVERED)
@@ -86,7 +89,10 @@ def audit_task(task: Task) -> TaskAudit:
     ]
     judged.append(judge("nearest", by_nearest, train_classes[sample], test_classes, of))
     digest = label_digest(task.test.labels)
-    judged += [_judge_shortcut(name, task) for name in SHORTCUTS]
+    sides = Side(task.train.sequences, train), Side(task.test.sequences, test)
+    judged += [
+        _judge_shortcut(name, features(*sides), task) for name, features in SHORTCUTS.items()
+    ]
     return TaskAudit(task.info.id, task.info.category, counts, judged, marks, digest)
 
 
@@ -97,9 +103,9 @@ def _sample(rows: int) -> np.ndarray:
     return np.sort(np.random.default_rng(_SEED).choice(rows, _SAMPLE, replace=False))
 
 
-def _judge_shortcut(name: str, task: Task) -> Rule:
-    """Returns how well the protocol's probe does on a shortcut's features."""
-    x_train, x_test = SHORTCUTS[name](task)
+def _judge_shortcut(name: str, features: Features, task: Task) -> Rule:
+    """Returns how well the protocol's probe does on a shortcut's features of train and test."""
+    x_train, x_test = features
     labels = task.train.labels
     held_out = stratified_carve(labels, _HELD_OUT, _SEED)
     on_train = _probe(x_train[~held_out], labels[~held_out], x_train[held_out], labels[held_out])

@@ -43,13 +43,16 @@ class TaskAudit:
     marks: np.ndarray
     labels: str
 
-    def chosen(self) -> Rule:
-        """Returns the rule or shortcut that does best on train records that it did not see.
+    def seen(self) -> list[Rule]:
+        """Returns the rules and shortcuts that a model could take.
 
-        A record's position in its file is none that a model could take: it does not see it.
+        A record's position in its file is none of them: a model does not see it.
         """
-        seen = [rule for rule in self.rules if rule.name not in shortcuts.UNSEEN]
-        return max(seen, key=lambda rule: rule.train_MCC)
+        return [rule for rule in self.rules if rule.name not in shortcuts.UNSEEN]
+
+    def chosen(self) -> Rule:
+        """Returns the one of `seen` that does best on train records that it did not see."""
+        return max(self.seen(), key=lambda rule: rule.train_MCC)
 
 
 class Verdict(NamedTuple):
@@ -57,7 +60,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         word: 'leaky', 'caution' or 'clean'.
-        reasons: Why, a sentence each; none where it is clean.
+        reasons: Why, a sentence each, and that the chosen rule fails on test, if it does.
     """
 
     word: str
@@ -103,7 +106,38 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
             )
     if not reasons and median is None:
         reasons.append("no published scores of the task say what a rule would have to reach")
+    if _fails_on_test(best, counts["n_test"]):
+        reasons.append(_failure(audit, best))
     return Verdict(word, reasons)
+
+
+def _fails_on_test(rule: Rule, n_test: float) -> bool:
+    """Says whether a rule has less than half of its train MCC on test, and that not by chance.
+
+    Without a relation n MCC^2 is about chi-squared with one degree of freedom, so that MCC has a
+    standard error of 1 / sqrt(n); a difference counts from three of them on.
+    """
+    lost = rule.train_MCC - rule.MCC
+    return lost > max(rule.train_MCC / 2, 3 / np.sqrt(n_test))
+
+
+def _failure(audit: TaskAudit, best: Rule) -> str:
+    """Returns in words that the chosen rule fails on test, and which of the others does not."""
+    covered = f", of which it covers {best.coverage:.0%}" if best.coverage < 1 else ""
+    said = (
+        f"'{best.name}', {MEANINGS[best.name]}, is chosen for its MCC of {best.train_MCC:.3f} on "
+        f"train records and fails on the test records{covered}: {best.MCC:.3f}; train and test "
+        "differ in what it reads"
+    )
+    n_test = audit.counts["n_test"]
+    holding = [rule for rule in audit.seen() if not _fails_on_test(rule, n_test)]
+    if not holding:
+        return said
+    held = max(holding, key=lambda rule: rule.train_MCC)
+    return (
+        f"{said} (of the rules that hold, '{held.name}' is the best on train: "
+        f"{held.train_MCC:.3f} there, {held.MCC:.3f} on test)"
+    )
 
 
 def audit_row(

@@ -11,15 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
 
-from geneb_jax.audit.records import Records, kmers
+from geneb_jax.audit.records import Records, canonical_kmers
 
 K = 11
 SHORT = 100  # letters below which records are compared by edit distance too
 EDITS = 0.1  # of such a record's letters that may be edited in a near copy
 _BLOCK_KMERS = 2**21  # of train records at once
-_BLOCK_PAIRS = 2**21  # numbers of a product, and pairs of short records, at once
+_BLOCK_PAIRS = 2**21  # pairs of a record and a train record at once
 _CACHED = 2**15  # pairs whose distances are computed at once
 
 
@@ -30,7 +29,7 @@ class Nearest(NamedTuple):
         row: Its number, int64 [M]: within the edits of a near copy that with the fewest, else that
             with the largest share; of equal ones the smallest. -1: there is none.
         share: The largest share of the record's distinct canonical 11-mers that one train record
-            holds, float64 [M]; 0 where it has none.
+            holds, float64 [M]; 0 where it is below the least that was looked for.
         edited: Whether the record is below 100 bp and a train record within the edits of a near
             copy, bool [M].
         empty: Whether the record has no 11-mer, bool [M].
@@ -45,18 +44,26 @@ class Nearest(NamedTuple):
         """Returns which records are near copies, of a share of 11-mers from this one on."""
         return self.edited | (self.share >= share)
 
+    def split(self, count: int) -> "tuple[Nearest, Nearest]":
+        """Returns what was found of the first records, and of the others."""
+        first, others = zip(*(np.split(values, [count]) for values in self), strict=True)
+        return Nearest(*first), Nearest(*others)
 
-def nearest(records: Records, train: Records, without: np.ndarray | None = None) -> Nearest:
+
+def nearest(
+    records: Records, train: Records, least: float, without: np.ndarray | None = None
+) -> Nearest:
     """Finds the train record that is nearest to each of M records.
 
     Args:
         records: The M records.
         train: The N train records.
+        least: The share of 11-mers from which on train records are looked for.
         without: The train record that does not count for each record, int64 [M], as of a record of
             train itself; None: all count.
     """
     without = np.full(len(records), -1) if without is None else without
-    row, share, empty = _most_shared(records, train, without)
+    row, share, empty = _most_shared(records, train, without, least)
     short = np.flatnonzero(records.lengths < SHORT)
     close = _fewest_edits(records.rows(short), train, without[short])
     edited = np.zeros(len(records), bool)
@@ -71,59 +78,105 @@ def _distinct_kmers(records: Records) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Where those of each record begin, int64 [N + 1], and their numbers, int32.
     """
-    record, number = kmers(records, K, both_strands=True)
+    record, number = canonical_kmers(records, K)
     order = np.sort(record.astype(np.int64) << (2 * K) | number)
     order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
     starts = np.searchsorted(order, np.arange(len(records) + 1, dtype=np.int64) << (2 * K))
     return starts, (order & (4**K - 1)).astype(np.int32)
 
 
-def _ones(starts: np.ndarray, columns: np.ndarray, width: int) -> scipy.sparse.csr_array:
-    """Returns a matrix of ones [N, width] whose row i has the columns from starts[i] on."""
-    ones = np.ones(len(columns), np.int32)
-    return scipy.sparse.csr_array((ones, columns, starts), shape=(len(starts) - 1, width))
-
-
 def _most_shared(
-    records: Records, train: Records, without: np.ndarray
+    records: Records, train: Records, without: np.ndarray, least: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns of each record the train record with most of its 11-mers, their share, and if none.
 
-    Products of the records' 11-mers with those of a block of train; a product is made of so many
-    records at once that it stays small.
+    The 11-mers of a block of train are listed by number. The lists of a record's 11-mers, one
+    behind the other, name a train record as often as it holds one of them: they are sorted and
+    counted, those of so many records at once that they stay small.
     """
     row, most = np.full(len(records), -1, np.int64), np.zeros(len(records), np.int64)
-    if not len(records):
-        return row, most.astype(np.float64), most == 0
-    of_blocks = [(chosen, *_distinct_kmers(records.part(chosen))) for chosen in records.blocks()]
+    starts, numbers = _distinct_kmers(records)
+    distinct = np.diff(starts)
+    needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
     # Of train those 11-mers count that a record holds: these are the columns.
     asked = np.zeros(4**K, bool)
-    for _, _, numbers in of_blocks:
-        asked[numbers] = True
+    asked[numbers] = True
     column = np.cumsum(asked, dtype=np.int32) - 1
-    width = int(column[-1]) + 1
-    parts = [
-        (chosen, _ones(starts, column[numbers], width)) for chosen, starts, numbers in of_blocks
-    ]
+    columns = column[numbers]
     for block in train.blocks(_BLOCK_KMERS):
-        starts, numbers = _distinct_kmers(train.part(block))
-        kept = asked[numbers]
-        starts = np.append(0, np.cumsum(kept))[starts]
-        held = _ones(starts, column[numbers[kept]], width).T.tocsr()
-        per_kmer = np.diff(held.indptr)
-        for chosen, matrix in parts:
-            starts = np.asarray(matrix.indptr)
-            work = np.add.reduceat(np.append(per_kmer[matrix.indices], 0), starts[:-1])
-            work[np.diff(starts) == 0] = 0
-            for part in _shares_of_work(work):
-                where = np.arange(chosen.start + part.start, chosen.start + part.stop)
-                product = (matrix[part] @ held).tocsr()
-                best, count = _row_maxima(product, without[where] - block.start)
-                better = count > most[where]
-                most[where[better]] = count[better]
-                row[where[better]] = best[better] + block.start
-    distinct = np.concatenate([np.diff(matrix.indptr) for _, matrix in parts])
+        lists = _lists_of_records(train.part(block), asked, column)
+        size = block.stop - block.start
+        per_kmer = np.diff(lists.starts)[columns]
+        work = np.diff(np.append(0, np.cumsum(per_kmer))[starts])
+        for part in _shares_of_work(work):
+            of_part = slice(starts[part.start], starts[part.stop])
+            dtype = np.int32 if (part.stop - part.start) * size < 2**31 else np.int64
+            first = np.arange(part.stop - part.start, dtype=dtype) * size
+            pairs = np.repeat(first, work[part])
+            pairs += lists.rows[_ranges(lists.starts[columns[of_part]], per_kmer[of_part])]
+            best, count = _most_frequent(pairs, size, needed[part], without[part] - block.start)
+            better = count > most[part]
+            most[part][better] = count[better]
+            row[part][better] = best[better] + block.start
     return row, most / np.maximum(distinct, 1), distinct == 0
+
+
+class _Lists(NamedTuple):
+    """The train records that hold each of C 11-mers.
+
+    Attributes:
+        starts: Where the list of each 11-mer begins, and where the last ends, int64 [C + 1].
+        rows: Numbers of records, int32, rising in each list.
+    """
+
+    starts: np.ndarray
+    rows: np.ndarray
+
+
+def _lists_of_records(train: Records, asked: np.ndarray, column: np.ndarray) -> _Lists:
+    """Returns the lists of the 11-mers that are asked for, whose numbers `column` gives."""
+    record, number = canonical_kmers(train, K)
+    kept = asked[number]
+    order = np.sort(column[number[kept]].astype(np.int64) << 32 | record[kept])
+    order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
+    counts = np.bincount(order >> 32, minlength=int(column[-1]) + 1)
+    return _Lists(np.append(0, np.cumsum(counts)), (order & (2**32 - 1)).astype(np.int32))
+
+
+def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns the numbers first[i] .. first[i] + counts[i] - 1 for each i, one behind another."""
+    before = np.cumsum(counts) - counts
+    numbers = np.repeat(first - before, counts)
+    numbers += np.arange(len(numbers))
+    return numbers
+
+
+def _most_frequent(
+    pairs: np.ndarray, size: int, needed: np.ndarray, without: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of each record the train record that it is paired with most often, and how often.
+
+    Args:
+        pairs: Numbers record * size + train record, in any order.
+        size: How many train records there are.
+        needed: How often is enough for each record, int64 [n].
+        without: The train record that does not count, int64 [n].
+
+    Returns:
+        The train record, of several the first, and how often; 0 where none is often enough.
+    """
+    pairs = np.sort(pairs)
+    ends = np.flatnonzero(np.append(pairs[1:] != pairs[:-1], True)[: len(pairs)])
+    counts = np.diff(ends, prepend=-1)
+    enough = counts >= needed.min()
+    counts = counts[enough]
+    record, row = np.divmod(pairs[ends[enough]].astype(np.int64), size)
+    enough = (counts >= needed[record]) & (row != without[record])
+    # The largest count, and of equal ones the first row: one number to be compared.
+    best = np.full(len(needed), size - 1)
+    np.maximum.at(best, record[enough], (counts * size + size - 1 - row)[enough])
+    most, row = np.divmod(best, size)
+    return size - 1 - row, most
 
 
 def _shares_of_work(work: np.ndarray) -> Iterator[slice]:
@@ -133,34 +186,17 @@ def _shares_of_work(work: np.ndarray) -> Iterator[slice]:
     yield from (slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if a < b)
 
 
-def _row_maxima(
-    counts: scipy.sparse.csr_array, without: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns of each row the first column with the largest entry, and the entry; 0 where none."""
-    shape: tuple[int, int] = counts.shape  # pyright: ignore (its stub has no shape)
-    last = shape[1] - 1
-    rows = np.repeat(np.arange(shape[0]), np.diff(counts.indptr))
-    columns = np.asarray(counts.indices, np.int64)
-    values = np.where(columns == without[rows], 0, counts.data).astype(np.int64)
-    # The largest entry, and of equal ones the first column: one number to be compared.
-    best = np.full(shape[0], last)
-    np.maximum.at(best, rows, values * (last + 1) + (last - columns))
-    most, column = np.divmod(best, last + 1)
-    return last - column, most
-
-
 def _fewest_edits(records: Records, train: Records, without: np.ndarray) -> np.ndarray:
     """Returns of each short record the train record within `EDITS` with the fewest; -1: none."""
     best = np.full(len(records), np.iinfo(np.int64).max)
     allowed = (EDITS * records.lengths + 1e-9).astype(np.int64)
     for most in np.unique(allowed).tolist():
         rows = np.flatnonzero(allowed == most)
-        short = _Texts(*_padded(records, rows, 5))
-        low, high = short.lengths.min() - most, short.lengths.max() + most
+        low, high = records.lengths[rows].min() - most, records.lengths[rows].max() + most
         theirs = np.flatnonzero((train.lengths >= low) & (train.lengths <= high))
         if not len(theirs):
             continue
-        forward = _Texts(*_padded(train, theirs, 6))
+        short, forward = _texts(records, rows, 5), _texts(train, theirs, 6)
         for strand in (forward, _turned(forward)):
             for i, j in _candidates(short, strand, most):
                 distance = _distances(short.rows(i), strand.rows(j), most)
@@ -172,16 +208,24 @@ def _fewest_edits(records: Records, train: Records, without: np.ndarray) -> np.n
 
 
 class _Texts(NamedTuple):
-    """Letters of n records, uint8 [n, width], padded with a letter of no record, and lengths."""
+    """The letters of n records.
+
+    Attributes:
+        letters: uint8 [n, width], padded with a letter of no record.
+        lengths: int64 [n].
+        pairs: Counts of dinucleotides AA, AC .. TT, int8 [n, 16].
+    """
 
     letters: np.ndarray
     lengths: np.ndarray
+    pairs: np.ndarray
 
     def rows(self, chosen: np.ndarray) -> "_Texts":
-        return _Texts(self.letters[chosen], self.lengths[chosen])
+        return _Texts(*(values[chosen] for values in self))
 
 
-def _padded(records: Records, rows: np.ndarray, letter: int) -> tuple[np.ndarray, np.ndarray]:
+def _texts(records: Records, rows: np.ndarray, letter: int) -> _Texts:
+    """Returns records below 128 letters by their numbers, padded with a letter."""
     lengths = records.lengths[rows]
     letters = np.full((len(rows), int(lengths.max())), letter, np.uint8)
     for length in np.unique(lengths).tolist():
@@ -189,7 +233,7 @@ def _padded(records: Records, rows: np.ndarray, letter: int) -> tuple[np.ndarray
         where = records.starts[rows[of_length]]
         for column in range(length):
             letters[of_length, column] = records.codes[where + column]
-    return letters, lengths
+    return _Texts(letters, lengths, records.compositions[rows, 4:].astype(np.int8))
 
 
 def _turned(texts: _Texts) -> _Texts:
@@ -199,7 +243,8 @@ def _turned(texts: _Texts) -> _Texts:
         of_length = texts.lengths == length
         turned = letters[of_length, :length][:, ::-1]
         letters[of_length, :length] = np.where(turned < 4, 3 - turned, turned)
-    return _Texts(letters, texts.lengths)
+    pairs = texts.pairs.reshape(-1, 4, 4)[:, ::-1, ::-1].transpose(0, 2, 1).reshape(-1, 16)
+    return _Texts(letters, texts.lengths, pairs)
 
 
 def _candidates(a: _Texts, b: _Texts, edits: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -223,47 +268,64 @@ def _candidates(a: _Texts, b: _Texts, edits: int) -> Iterator[tuple[np.ndarray, 
                 looked_for.setdefault(key, []).append((rows, first, i))
     found, count = [], 0
     for (start, size), pieces in looked_for.items():
-        theirs = _numbers(b.letters[:, start : start + size])
-        order = np.argsort(theirs, kind="stable")
-        theirs = theirs[order]
+        theirs = _numbered(b.letters[:, start : start + size], np.arange(len(b.lengths)))
         for rows, first, piece in pieces:
-            ours = _numbers(a.letters[rows, first : first + size])
-            for of_ours, of_theirs in _equal_pairs(ours, theirs):
-                i, j = rows[of_ours], order[of_theirs]
+            ours = _numbered(a.letters[rows, first : first + size], rows)
+            for i, j in _equal_numbers(ours, theirs):
                 behind = b.lengths[j] - a.lengths[i] - (start - first)
                 kept = np.abs(behind) <= edits - piece
                 found.append(i[kept] * len(b.lengths) + j[kept])
                 count += len(found[-1])
                 if count > _BLOCK_PAIRS:
-                    yield from _distinct_pairs(found, len(b.lengths))
+                    yield from _likely_pairs(found, a, b, edits)
                     found, count = [], 0
-    yield from _distinct_pairs(found, len(b.lengths))
+    yield from _likely_pairs(found, a, b, edits)
 
 
-def _distinct_pairs(
-    found: Sequence[np.ndarray], of: int
+def _likely_pairs(
+    found: Sequence[np.ndarray], a: _Texts, b: _Texts, edits: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields each pair i of + j once, as i and j, some that fit a processor's cache at once."""
+    """Yields each pair i * len(b) + j once, as i and j, if dinucleotides allow so few edits.
+
+    An edit takes at most two of them away and puts at most two there, so that counts differ by four
+    at most. The pairs come so many at once as fit a processor's cache.
+    """
     pairs = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
     pairs = pairs[np.append(pairs[:-1] != pairs[1:], True)[: len(pairs)]]
-    for first in range(0, len(pairs), _CACHED):
-        yield np.divmod(pairs[first : first + _CACHED], of)
+    i, j = np.divmod(pairs, max(len(b.lengths), 1))
+    differing = np.abs(a.pairs[i] - b.pairs[j]).sum(axis=1, dtype=np.int16)
+    likely = differing <= 4 * edits
+    i, j = i[likely], j[likely]
+    for first in range(0, len(i), _CACHED):
+        yield i[first : first + _CACHED], j[first : first + _CACHED]
 
 
-def _numbers(letters: np.ndarray) -> np.ndarray:
-    """Returns a number for the letters of each row [n, size], int64 [n]; size is at most 22."""
-    return letters.astype(np.int64) @ 7 ** np.arange(letters.shape[1], dtype=np.int64)
+def _numbered(letters: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns the numbers of some letters and of their rows together, in rising order.
+
+    Args:
+        letters: Letters below 8, uint8 [n, size], of which there are at most 10.
+        rows: The number of each row, int64 [n], below 2^32.
+    """
+    factors = 8 ** np.arange(letters.shape[1], dtype=np.int64)
+    return np.sort((letters.astype(np.int64) @ factors) << 32 | rows)
 
 
-def _equal_pairs(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields all (i, j) with a[i] == b[j], where b rises, some at once."""
-    low, high = (np.searchsorted(b, a, side) for side in ("left", "right"))
-    counts = high - low
+def _equal_numbers(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields all pairs of rows of a and b that have the same letters, some at once.
+
+    Args:
+        a, b: See `_numbered`.
+    """
+    letters = b >> 32
+    heads = np.flatnonzero(np.append(True, letters[1:] != letters[:-1])[: len(b)])
+    distinct, sizes = letters[heads], np.diff(heads, append=len(b))
+    at = np.minimum(np.searchsorted(distinct, a >> 32), len(distinct) - 1)
+    counts = np.where(distinct[at] == a >> 32, sizes[at], 0)
+    rows_of_a, rows_of_b = a & (2**32 - 1), b & (2**32 - 1)
     for part in _shares_of_work(counts):
-        of_part = counts[part]
-        i = np.repeat(np.arange(part.start, part.stop), of_part)
-        step = np.arange(len(i)) - np.repeat(np.cumsum(of_part) - of_part, of_part)
-        yield i, low[i] + step
+        of_b = rows_of_b[_ranges(heads[at[part]], counts[part])]
+        yield np.repeat(rows_of_a[part], counts[part]), of_b
 
 
 def _distances(a: _Texts, b: _Texts, most: int) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Records as numbers: letters, k-mers of both strands, compositions, and keys of equal records."""
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +36,11 @@ class Records:
     def __len__(self) -> int:
         """Returns N."""
         return len(self.starts)
+
+    @functools.cached_property
+    def compositions(self) -> np.ndarray:
+        """Bases and dinucleotides of each record, int32 [N, 20]: A .. T, then AA, AC .. TT."""
+        return _compositions(self)
 
     def blocks(self, letters: int = _BLOCK_LETTERS) -> Iterator[slice]:
         """Yields the records in turn, in slices of about so many letters."""
@@ -67,43 +74,68 @@ def encode(sequences: Sequence[str]) -> Records:
     return Records(codes, np.cumsum(lengths + 1) - lengths - 1, lengths)
 
 
-def kmers(records: Records, k: int, *, both_strands: bool) -> tuple[np.ndarray, np.ndarray]:
+class _Windows(NamedTuple):
+    """All windows of some letters, one beginning at each letter.
+
+    Attributes:
+        size: Letters of a window.
+        forward: The number of each, the first letter's digit the highest, int32.
+        backward: That of its reverse complement.
+        broken: Whether it holds a letter that is no base.
+    """
+
+    size: int
+    forward: np.ndarray
+    backward: np.ndarray
+    broken: np.ndarray
+
+    def followed_by(self, other: "_Windows") -> "_Windows":
+        """Returns the windows of both sizes together."""
+        count = max(len(self.broken) - other.size, 0)
+        behind = slice(self.size, self.size + count)
+        return _Windows(
+            self.size + other.size,
+            self.forward[:count] << 2 * other.size | other.forward[behind],
+            other.backward[behind] << 2 * self.size | self.backward[:count],
+            self.broken[:count] | other.broken[behind],
+        )
+
+
+def canonical_kmers(records: Records, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Numbers the windows of k bases; windows with another letter are left out.
+
+    A k-mer and its reverse complement are one, with the smaller of their numbers.
 
     Args:
         records: N records.
-        k: At most 15.
-        both_strands: Whether a k-mer and its reverse complement are one, with the smaller number.
+        k: 1 to 15.
 
     Returns:
         The record of each window, in rising order, and its number 0 .. 4 ** k - 1, both int32.
     """
-    windows = max(len(records.codes) - k + 1, 0)
-    forward, backward = np.zeros(windows, np.int32), np.zeros(windows, np.int32)
-    broken = np.zeros(windows, np.uint8)
-    for offset in range(k):
-        letter = records.codes[offset : offset + windows]
-        broken |= letter
-        base = (letter & 3).astype(np.int32)
-        forward <<= 2
-        forward |= base
-        if both_strands:
-            backward |= (3 - base) << (2 * offset)
-    whole = broken < _OTHER
-    record = np.repeat(np.arange(len(records), dtype=np.int32), records.lengths + 1)[:windows]
-    number = np.minimum(forward, backward) if both_strands else forward
-    return record[whole], number[whole]
+    base = (records.codes & 3).astype(np.int32)
+    one = windows = _Windows(1, base, 3 - base, records.codes == _OTHER)
+    for digit in f"{k:b}"[1:]:  # the binary digits of k: twice the size, and one more for a 1
+        windows = windows.followed_by(windows)
+        windows = windows.followed_by(one) if digit == "1" else windows
+    whole = ~windows.broken
+    record = np.repeat(np.arange(len(records), dtype=np.int32), records.lengths + 1)
+    number = np.minimum(windows.forward, windows.backward)
+    return record[: len(whole)][whole], number[whole]
 
 
-def compositions(records: Records) -> np.ndarray:
-    """Counts bases and dinucleotides of N records, int32 [N, 20]: A .. T, then AA, AC .. TT."""
+def _compositions(records: Records) -> np.ndarray:
     counts = np.zeros((len(records), 20), np.int32)
     for chosen in records.blocks():
         part = records.part(chosen)
-        for k, columns in ((1, slice(0, 4)), (2, slice(4, 20))):
-            record, number = kmers(part, k, both_strands=False)
-            cells = np.bincount(record * 4**k + number, minlength=len(part) * 4**k)
-            counts[chosen, columns] = cells.reshape(-1, 4**k)
+        letters = _OTHER + 1
+        # Each letter with that behind it, which is none behind the last.
+        pair = part.codes[:-1] * np.uint8(letters) + part.codes[1:]
+        cell = np.repeat(np.arange(len(part)) * letters**2, part.lengths + 1)[:-1]
+        cell += pair
+        pairs = np.bincount(cell, minlength=len(part) * letters**2).reshape(-1, letters, letters)
+        counts[chosen, :4] = pairs[:, :4].sum(axis=2)
+        counts[chosen, 4:] = pairs[:, :4, :4].reshape(-1, 16)
     return counts
 
 

@@ -4,62 +4,79 @@ The usual probe on one of them shows how far a task is answered by it. A measure
 in the 32 quantiles of train: of the raw number a linear probe makes much less.
 """
 
-from collections.abc import Callable, Mapping
+import string
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from geneb_jax.audit.records import compositions, encode
-from geneb_jax.tasks.task import Split, Task
+from geneb_jax.audit.records import Records, encode
+from geneb_jax.tasks.task import Task
 
 QUANTILES = 32
 _LETTERS = 10  # letters of each end
+_LOWER = string.ascii_lowercase.encode()
 
 Features = tuple[np.ndarray, np.ndarray]
 
 
-def _lengths(split: Split) -> np.ndarray:
-    return np.array([len(sequence) for sequence in split.sequences], float)
+class Side(NamedTuple):
+    """The records of a split, N of them.
+
+    Attributes:
+        sequences: As texts.
+        records: As numbers.
+    """
+
+    sequences: Sequence[str]
+    records: Records
 
 
-def _gc(split: Split) -> np.ndarray:
-    bases = compositions(encode(split.sequences))[:, :4]
+def _lengths(side: Side) -> np.ndarray:
+    return side.records.lengths.astype(float)
+
+
+def _gc(side: Side) -> np.ndarray:
+    bases = side.records.compositions[:, :4]
     return bases[:, 1:3].sum(axis=1) / np.maximum(bases.sum(axis=1), 1)
 
 
-def _unknown(split: Split) -> np.ndarray:
-    return np.array([(s.count("N") + s.count("n")) / len(s) for s in split.sequences])
+def _unknown(side: Side) -> np.ndarray:
+    return np.array([(s.count("N") + s.count("n")) / len(s) for s in side.sequences])
 
 
-def _lower(split: Split) -> np.ndarray:
-    return np.array([sum(map(str.islower, s)) / len(s) for s in split.sequences])
+def _lower(side: Side) -> np.ndarray:
+    others = (s.encode("latin-1", "replace").translate(None, _LOWER) for s in side.sequences)
+    pairs = zip(side.sequences, others, strict=True)
+    return np.array([(len(s) - len(other)) / len(s) for s, other in pairs])
 
 
-def _position(split: Split) -> np.ndarray:
-    return np.arange(len(split.sequences)) / max(len(split.sequences), 1)
+def _position(side: Side) -> np.ndarray:
+    return np.arange(len(side.sequences)) / max(len(side.sequences), 1)
 
 
-def _one_hot(measure: Callable[[Split], np.ndarray]) -> Callable[[Task], Features]:
-    def features(task: Task) -> Features:
-        train, test = measure(task.train), measure(task.test)
-        edges = np.unique(np.quantile(train, np.arange(1, QUANTILES) / QUANTILES))
+def _one_hot(measure: Callable[[Side], np.ndarray]) -> Callable[[Side, Side], Features]:
+    def features(train: Side, test: Side) -> Features:
+        measured = measure(train), measure(test)
+        edges = np.unique(np.quantile(measured[0], np.arange(1, QUANTILES) / QUANTILES))
         bins = np.eye(len(edges) + 1, dtype=np.float32)
-        x, x_test = (bins[np.searchsorted(edges, values, "right")] for values in (train, test))
+        x, x_test = (bins[np.searchsorted(edges, values, "right")] for values in measured)
         return x, x_test
 
     return features
 
 
-def _of_both(of_split: Callable[[Split], np.ndarray]) -> Callable[[Task], Features]:
-    return lambda task: (of_split(task.train), of_split(task.test))
+def _of_both(of_side: Callable[[Side], np.ndarray]) -> Callable[[Side, Side], Features]:
+    return lambda train, test: (of_side(train), of_side(test))
 
 
-def _composition(split: Split) -> np.ndarray:
-    return compositions(encode(split.sequences)).astype(np.float32)
+def _composition(side: Side) -> np.ndarray:
+    return side.records.compositions.astype(np.float32)
 
 
-def _ends(split: Split) -> np.ndarray:
+def _ends(side: Side) -> np.ndarray:
     """Returns the bases of the first and the last ten letters, float32 [N, 80]."""
-    records = encode(split.sequences)
+    records = side.records
     steps = np.arange(_LETTERS)
     from_first = records.starts[:, None] + steps
     from_last = (records.starts + records.lengths)[:, None] - _LETTERS + steps
@@ -71,7 +88,7 @@ def _ends(split: Split) -> np.ndarray:
 
 
 # What gives the features of train and test, float32 [N, D] and [M, D], by the shortcut's name.
-SHORTCUTS: Mapping[str, Callable[[Task], Features]] = {
+SHORTCUTS: Mapping[str, Callable[[Side, Side], Features]] = {
     "length": _one_hot(_lengths),
     "gc": _one_hot(_gc),
     "unknown": _one_hot(_unknown),
@@ -80,6 +97,18 @@ SHORTCUTS: Mapping[str, Callable[[Task], Features]] = {
     "composition": _of_both(_composition),
     "ends": _of_both(_ends),
 }
+
+
+def shortcut_features(name: str, task: Task) -> Features:
+    """Returns a shortcut's features of a task's records, float32 [N, D] of train, [M, D] of test.
+
+    Args:
+        name: A name of `SHORTCUTS`.
+        task: The task.
+    """
+    train, test = (Side(s.sequences, encode(s.sequences)) for s in (task.train, task.test))
+    return SHORTCUTS[name](train, test)
+
 
 # Shortcuts that are in the file and not in the record: they show how a file was made.
 UNSEEN = ("position",)

@@ -4,6 +4,7 @@ Beside models they are floors: what a model has to beat before it has read anyth
 `geneb_jax.audit.shortcuts` for what they are.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geneb_jax.audit.shortcuts import SHORTCUTS
+from geneb_jax.audit.shortcuts import SHORTCUTS, shortcut_features
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import (
     Advance,
@@ -67,7 +68,7 @@ class ShortcutSource(Weightless):
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' features."""
         del workdir
-        of_task = SHORTCUTS[self.shortcut]
+        of_task = functools.partial(shortcut_features, self.shortcut)
         return Immediate(unpublished_card(self.name), self._representation(), of_task)
 
     def embed(

@@ -23,7 +23,7 @@ AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
         "published models.",
         (
             *("task", "n_train", "n_test", "copies", "near", "twins", "clean", "best_rule"),
-            *("best_rule_MCC", "published_median", "verdict", "reasons"),
+            *("best_rule_train_MCC", "best_rule_MCC", "published_median", "verdict", "reasons"),
         ),
     ),
     "intervals_macro": (

@@ -48,13 +48,15 @@ def tasks_dir(tmp_path):
 
 
 def test_a_plan_is_what_the_run_then_takes(tasks_dir, tmp_path):
-    config = made(models=f"kmer-2,{TINY}", tasks_dir=str(tasks_dir), batch_tokens=512)
+    config = made(models=f"kmer-2,{TINY}", tasks_dir=str(tasks_dir), batch_tokens=512,
+                  cache_dir=str(tmp_path / "cache"))  # fmt: skip
     workdir = tmp_path / "run"
     rows, text = planned(config, workdir)
     assert not workdir.exists()
     assert rows.loc["kmer-2", ["scored", "records", "flop", "store"]].tolist() == [0, 36, 0, 0]
     assert rows.loc[TINY, ["scored", "tasks", "records", "kept"]].tolist() == [0, 2, 30, 0]
     assert "tasks: 2 with 36 rows" in text and "total" in text
+    assert "the audit of 2 tasks takes about 1 s of one core" in text
 
     run(config, workdir, Console(quiet=True))
     speed = json.loads((workdir / "run.json").read_text())["embedding"][TINY]
@@ -67,7 +69,8 @@ def test_a_plan_is_what_the_run_then_takes(tasks_dir, tmp_path):
     assert rows.loc[TINY, "store"] == values.stat().st_size - 128  # of NumPy's header
 
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
-    rows, _ = planned(config, workdir)
+    rows, text = planned(config, workdir)
+    assert "audit" not in text
     assert rows["scored"].tolist() == [2, 2] and rows["records"].tolist() == [0, 0]
     shutil.rmtree(workdir / "cells")
     (workdir / "embeddings" / "a file").touch()
@@ -133,6 +136,7 @@ def test_all_models_on_all_tasks_are_planned_without_data_and_network(
     for name, entry in catalog.entries().items():
         assert rows.loc[name, "store"] == records * entry.width * 4
     assert "tasks: 100, not here yet" in text
+    assert "the audit of 100 tasks takes about" in text
     assert "dna_gpt3b_m: fetch it by hand" in text
     assert not (tmp_path / "run").exists()
 
@@ -154,6 +158,17 @@ def test_the_rate_of_products_is_not_kept_by_a_plan(tasks_dir, tmp_path):
     planned(made(models=TINY, tasks_dir=str(tasks_dir)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert matmul_rate("float32") > 1e8
+
+
+def test_the_audit_is_planned_for_tasks_of_which_none_is_kept(tasks_dir, tmp_path):
+    config = made(models="kmer-2", tasks_dir=str(tasks_dir), cache_dir=str(tmp_path / "cache"))
+    run(config, tmp_path / "run", Console(quiet=True))
+    assert "audit" not in planned(config, tmp_path / "another")[1]  # the cache has them
+    config.cache_dir = "none"
+    assert "audit" not in planned(config, tmp_path / "run")[1]  # so has the workdir
+    assert "the audit of 2 tasks takes" in planned(config, tmp_path / "another")[1]
+    config.audit = False
+    assert "audit" not in planned(config, tmp_path / "another")[1]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.audit.audit import audit_task
 from geneb_jax.audit.findings import audit_row, rule_rows, verdict
-from geneb_jax.audit.shortcuts import SHORTCUTS
+from geneb_jax.audit.shortcuts import shortcut_features
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.config import AuditSettings
 from geneb_jax.tasks.task import Split, Task
@@ -82,7 +82,7 @@ def test_shortcuts_are_judged_by_the_probe_of_scikit_learn():
     ]
     made = task(rows[:200], rows[200:])
     (rule,) = (rule for rule in audit_task(made).rules if rule.name == "length")
-    x, x_test = SHORTCUTS["length"](made)
+    x, x_test = shortcut_features("length", made)
     head = LogisticRegression(max_iter=1000).fit(x, made.train.labels)
     predicted = head.predict(x_test)
     assert rule.MCC == pytest.approx(matthews_corrcoef(made.test.labels, predicted))
@@ -112,7 +112,7 @@ def test_a_file_in_the_order_of_its_labels_is_no_shortcut_of_a_model():
      (0, 0.41, "clean"), (0, 0.39, "caution"), (0, 0.2, "leaky"), (0, -0.1, "clean")],
 )  # fmt: skip
 def test_verdicts(toy, copied, median, word):
-    rule = replace(toy.rules[0], train_MCC=2.0, MCC=0.2)
+    rule = replace(toy.rules[0], train_MCC=0.2, MCC=0.2)
     found = replace(toy, counts={**toy.counts, "n_test": 100, "copies": copied, "near": 0},
                     rules=[rule])  # fmt: skip
     assert verdict(found, median).word == word
@@ -123,6 +123,32 @@ def test_verdicts(toy, copied, median, word):
     else:
         assert reasons and said not in reasons
     assert audit_row(found, median)["verdict"] == word
+
+
+@pytest.mark.parametrize(
+    ("train_MCC", "MCC", "n_test", "fails"),
+    # The limits by hand: half of 0.6, and three standard errors of 1 / sqrt(n).
+    [(0.6, 0.29, 400, True), (0.6, 0.31, 400, False), (0.6, 0.0, 26, True), (0.6, 0.0, 24, False),
+     (0.14, -0.02, 400, True), (0.12, -0.02, 400, False)],
+)  # fmt: skip
+def test_a_chosen_rule_that_fails_on_test_is_explained(toy, train_MCC, MCC, n_test, fails):
+    copy, other = (replace(rule, coverage=0.25) for rule in toy.rules[:2])
+    rules = [
+        replace(copy, train_MCC=train_MCC, MCC=MCC),
+        replace(other, train_MCC=0.1, MCC=0.05),
+        replace(other, name="position", train_MCC=1.0, MCC=1.0),
+    ]
+    found = replace(toy, counts={**toy.counts, "n_test": n_test, "copies": 0, "near": 0},
+                    rules=rules)  # fmt: skip
+    said, *more = [reason for reason in verdict(found, 0.9).reasons if "fails" in reason] or [""]
+    assert not more
+    if not fails:
+        assert not said
+        return
+    assert f"'copy', the label of its copies in train, is chosen for its MCC of {train_MCC}" in said
+    assert f"the test records, of which it covers 25%: {MCC:.3f}" in said
+    assert "'twin' is the best on train: 0.100 there, 0.050 on test" in said
+    assert verdict(found, 0.9).word == "clean"
 
 
 def test_thresholds_can_be_set(toy):
