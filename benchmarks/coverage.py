@@ -8,7 +8,7 @@ intervals would be without their corrections; and how often tests leave two equa
 import argparse
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +17,14 @@ from scipy import stats
 from geneb_jax.benchmark import GENEB
 from geneb_jax.uncertainty.comparing import LEVEL, Ends, category_means, interval
 from geneb_jax.uncertainty.other_records import (
-    answer_records,
+    interval_of_means,
+    jackknife_variance,
     mcc_of,
     record_replicates,
+    replicates_of_means,
+    row_effects,
     upper_limits,
+    weights_of,
 )
 from geneb_jax.uncertainty.other_shots import shot_interval
 from geneb_jax.uncertainty.other_tasks import category_replicates, task_test
@@ -82,30 +86,44 @@ def rows_case(
     counts = rng.multinomial(rows, cells)
     numbers = np.repeat(np.arange(classes**2), counts)
     true, predicted = numbers // classes, numbers % classes
-    replicates = record_replicates(true, predicted[None], _REPLICATES, rng)[:, :, None]
-    limits = upper_limits(true, predicted[None])[:, None]
-    score = mcc_of(true, predicted[None])[:, None]
-    ours = answer_records(replicates, limits, ["one"], score).scores
-    assert ours is not None
+    (replicates,) = record_replicates(true, predicted[None], _REPLICATES, rng)
+    low, high = interval(replicates)
+    ours = low, np.maximum(high, upper_limits(true, predicted[None]))
     drawn = rng.multinomial(rows, counts / rows, _REPLICATES) + 0.5
     plain = interval(np.asarray(metrics.mcc(drawn.reshape(-1, classes, classes))))
     return mcc, ours, plain
 
 
 def macro_of_rows_case(
-    rows: int, tasks: int, mcc: float, rng: np.random.Generator
+    rows: int, categories: Sequence[str], mcc: float, smallest: float, rng: np.random.Generator
 ) -> tuple[float, Ends, Ends]:
-    """Simulated test splits of a task a category: the macro interval, with and without the move."""
-    true = np.arange(rows) % 2
-    replicates, scores = [], []
-    for _ in range(tasks):
-        predicted = (true ^ (rng.random(rows) > (1 + mcc) / 2))[None]
-        replicates.append(record_replicates(true, predicted, _REPLICATES, rng))
+    """Simulated test splits of two classes: the macro interval, and that of whole priors, moved.
+
+    Args:
+        rows: Of each split.
+        categories: Of the tasks.
+        mcc: Of every task.
+        smallest: Share of the first class.
+        rng: Draws them.
+    """
+    cells = cells_of(2, mcc, smallest).ravel()
+    weights = weights_of(categories)
+    replicates, variances, scores = [], [], []
+    for share in weights.macro:
+        counts = rng.multinomial(rows, cells)
+        while 0 in counts.reshape(2, 2).sum(1):  # the test records of a task are of all classes
+            counts = rng.multinomial(rows, cells)
+        numbers = np.repeat(np.arange(4), counts)
+        true, predicted = numbers // 2, numbers[None] % 2
+        replicates.append(record_replicates(true, predicted, _REPLICATES, rng, (share, 1.0)))
+        variances.append(jackknife_variance(row_effects(true, predicted)))
         scores.append(mcc_of(true, predicted))
-    whole, values = np.stack(replicates, axis=-1), np.stack(scores, axis=-1)
-    names = list(map(str, range(tasks)))
-    ours = answer_records(whole, np.full((1, tasks), -1.0), names, values).macro
-    return mcc, ours, interval(category_means(whole, names).mean(-1))
+    shared, whole = np.stack(replicates, axis=-1)
+    score = np.stack(scores, axis=-1) @ weights.macro
+    ours = replicates_of_means(shared, np.stack(variances, axis=-1), weights.macro)
+    moved = whole @ weights.macro
+    moved += score - moved.mean(0)
+    return mcc, interval_of_means(ours, score), interval(moved)
 
 
 def shots_case(seeds: int, rng: np.random.Generator) -> tuple[float, Ends, Ends]:
@@ -194,12 +212,18 @@ def simulate(count: int) -> Iterator[Coverage]:
         ours, plain = held(functools.partial(rows_case, *split), count, 0)
         case = f"{rows} rows, {classes} classes, MCC {mcc}, smallest class {smallest:.0%}"
         yield Coverage("records", case, ours.item(), plain.item(), "counts, then half a count")
-    for rows, mcc, tasks in itertools.product((19, 200), (0.5, 0.9), (13, 100)):
-        ours, plain = held(
-            functools.partial(macro_of_rows_case, rows, tasks, mcc), max(1, count // 4), 1
+    benchmark = [task.category for task in GENEB.tasks]
+    thirteen = list(dict.fromkeys(benchmark))
+    for categories, rows, smallest, mcc in itertools.product(
+        (thirteen, benchmark), (19, 200), (0.5, 0.2), (0.3, 0.5, 0.9, 0.98)
+    ):
+        split = (rows, categories, mcc, smallest)
+        ours, plain = held(functools.partial(macro_of_rows_case, *split), max(1, count // 2), 1)
+        case = (
+            f"macro of {len(categories)} tasks of {rows} rows, MCC {mcc}, "
+            f"smallest class {smallest:.0%}"
         )
-        case = f"macro of {tasks} tasks of {rows} rows, MCC {mcc}"
-        yield Coverage("records", case, ours.item(), plain.item(), "means drawn to 0")
+        yield Coverage("records", case, ours.item(), plain.item(), "whole priors, moved")
     for seeds in (3, 5, 20):
         ours, plain = held(functools.partial(shots_case, seeds), 10 * count, 2)
         yield Coverage("shots", f"{seeds} seeds", ours.item(), plain.item(), "normal")

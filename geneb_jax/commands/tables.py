@@ -43,7 +43,12 @@ def main(words: Sequence[str]) -> int:
     from geneb_jax.presentation.present import present
     from geneb_jax.presentation.published import published_results
     from geneb_jax.presentation.results import read_source
-    from geneb_jax.presentation.subsets import subset_agreement, subset_lines, subset_table
+    from geneb_jax.presentation.subsets import (
+        lite_table,
+        subset_agreement,
+        subset_lines,
+        subset_table,
+    )
     from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
     from geneb_jax.presentation.tables import without_rows, write_table
 
@@ -70,8 +75,10 @@ def main(words: Sequence[str]) -> int:
     if arguments.subsets:
         results = scores.results if scores else published_results()
         agreement = subset_agreement(results)
-        tables["subsets"] = subset_table(agreement)
-        write_table(tables["subsets"], arguments.out / "tables" / "subsets")
+        of_subsets = {"subsets": subset_table(agreement), "lite": lite_table()}
+        for name, table in of_subsets.items():
+            write_table(table, arguments.out / "tables" / name)
+        tables |= of_subsets
         print("\n".join(subset_lines(results, agreement)))
     if lacking := without_rows(tables):
         print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")

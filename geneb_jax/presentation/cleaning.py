@@ -17,11 +17,15 @@ from geneb_jax.scoring.predictions import (
     read_predictions,
 )
 from geneb_jax.scoring.scores import protocol_rows
-from geneb_jax.uncertainty.comparing import category_means, interval, rank_interval, ranks
+from geneb_jax.uncertainty.comparing import category_means, rank_interval, ranks
 from geneb_jax.uncertainty.other_records import (
     REPLICATES,
+    interval_of_means,
+    jackknife_variance,
     record_replicates,
     replicates_of_means,
+    row_effects,
+    weights_of,
 )
 
 _FULL = "full"
@@ -81,14 +85,18 @@ def _leaderboard(
             continue
         whole = _means(every[every["regime"] == regime]).reindex(index=models, columns=tasks)
         names = categories[tasks].tolist()
-        drawn = [_replicates(audits[task], models, regime, predictions) for task in tasks]
-        replicates = np.stack(drawn, axis=-1)
-        of_macro = replicates_of_means(replicates, names, left.to_numpy(float)).mean(-1)
-        low, high = interval(of_macro)
-        best, worst = rank_interval(of_macro)
+        weights = weights_of(names).macro
+        drawn = [
+            _replicates(audits[task], models, regime, predictions, share)
+            for task, share in zip(tasks, weights, strict=True)
+        ]
+        replicates, variances = (np.stack(each, axis=-1) for each in zip(*drawn, strict=True))
+        of_macro = replicates_of_means(replicates, variances, weights)
         macro, macro_clean = (
             category_means(table.to_numpy(float), names).mean(-1) for table in (whole, left)
         )
+        low, high = interval_of_means(of_macro, macro_clean)
+        best, worst = rank_interval(of_macro)
         table = pd.DataFrame(
             {
                 "regime": regime,
@@ -116,18 +124,30 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _replicates(
-    task: TaskAudit, models: Sequence[str], regime: str, predictions: Mapping[str, Path]
-) -> np.ndarray:
-    """Returns replicates of the clean MCC of models on a task, means over seeds, float [B, M]."""
+    task: TaskAudit,
+    models: Sequence[str],
+    regime: str,
+    predictions: Mapping[str, Path],
+    share: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns replicates [B, M] and variances [M] of the clean MCC of models on a task.
+
+    They are of means over seeds; `share` is the prior's.
+    """
     kept = [read_predictions(predictions_path(predictions[model], task.task)) for model in models]
     found = [each for each in kept if each is not None]  # they were read before, for their scores
     heads = [each.predictions[_protocol_heads(each, regime)] for each in found]
     labels = found[0].labels
     rows, _ = clean_rows(task, labels)
     rng = np.random.default_rng([*task.task.encode()])  # the same whatever else is in the run
-    drawn = record_replicates(labels[rows], np.concatenate(heads)[:, rows], REPLICATES, rng)
+    true, predicted = labels[rows], np.concatenate(heads)[:, rows]
+    (drawn,) = record_replicates(true, predicted, REPLICATES, rng, (share,))
     borders = np.cumsum([len(each) for each in heads])[:-1]
-    return np.stack([part.mean(1) for part in np.split(drawn, borders, axis=1)], axis=1)
+    of_models, effects = (
+        np.stack([part.mean(1) for part in np.split(values, borders, axis=1)], axis=1)
+        for values in (drawn, row_effects(true, predicted))
+    )
+    return of_models, jackknife_variance(effects)
 
 
 def _protocol_heads(kept: Predictions, regime: str) -> np.ndarray:

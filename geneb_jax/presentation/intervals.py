@@ -28,9 +28,12 @@ from geneb_jax.uncertainty.comparing import (
 from geneb_jax.uncertainty.other_records import (
     REPLICATES,
     answer_records,
+    jackknife_variance,
     mcc_of,
     record_replicates,
+    row_effects,
     upper_limits,
+    weights_of,
 )
 from geneb_jax.uncertainty.other_shots import FEWEST, answer_shots
 from geneb_jax.uncertainty.other_tasks import answer_tasks
@@ -143,10 +146,22 @@ class _Head(NamedTuple):
     MCC: float
 
 
+class _OfTask(NamedTuple):
+    """What `answer_records` asks of each task, of one task without the last axis."""
+
+    replicates: np.ndarray  # [3, B, M]
+    variances: np.ndarray  # [M]
+    limits: np.ndarray  # [M]
+    scores: np.ndarray  # [M]
+
+
 def _of_records(
     rows: pd.DataFrame, names: Mapping[str, str], predictions: Mapping[str, Path]
 ) -> Iterator[_Asked]:
-    """Resamples the test rows of each task with the same weights for all models and regimes."""
+    """Resamples the test rows of each task with the same weights for all models and regimes.
+
+    The prior's shares are those of all tasks, also where some turn out to have no predictions.
+    """
     models = list(dict.fromkeys(rows["model"]))
     heads: dict[str, dict[str, list[_Head]]] = {task: {} for task in rows["task"].unique()}
     columns = [rows[name].tolist() for name in ("task", "model", "regime", "seed", "MCC")]
@@ -155,9 +170,10 @@ def _of_records(
         # The fits of all rows are one, whatever the seed.
         if fields[1] != _FULL or _FULL not in {head.regime for head in of_model}:
             of_model.append(_Head(*fields))
-    drawn: dict[str, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    drawn: dict[str, dict[str, _OfTask]] = {}
     without = 0
-    for task, of_task in heads.items():
+    shares = weights_of(_categories(rows, list(heads))).shares
+    for (task, of_task), of_prior in zip(heads.items(), shares, strict=True):
         kept = [
             _kept(of_task.get(model, []), predictions_path(predictions[model], task))
             for model in models
@@ -171,8 +187,8 @@ def _of_records(
             continue
         true, every = found[0][0], np.concatenate([predicted for _, predicted in found])
         rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
-        replicates = record_replicates(true, every, REPLICATES, rng)
-        limits = upper_limits(true, every)
+        replicates = record_replicates(true, every, REPLICATES, rng, of_prior)
+        effects, limits = row_effects(true, every), upper_limits(true, every)
         of_rows = [head for model in models for head in of_task[model]]
         MCC = np.array([head.MCC for head in of_rows])
         for regime in dict.fromkeys(head.regime for head in of_rows):
@@ -181,8 +197,10 @@ def _of_records(
                 for model in models
             ]
             if all(numbers):
-                drawn.setdefault(regime, {})[task] = (
-                    np.stack([replicates[:, each].mean(1) for each in numbers], axis=1),
+                of_models = np.stack([effects[:, each].mean(1) for each in numbers], axis=1)
+                drawn.setdefault(regime, {})[task] = _OfTask(
+                    np.stack([replicates[..., each].mean(-1) for each in numbers], axis=-1),
+                    jackknife_variance(of_models),
                     np.array([limits[each].mean() for each in numbers]),
                     np.array([MCC[each].mean() for each in numbers]),
                 )
@@ -197,11 +215,10 @@ def _of_records(
     for regime, of_tasks in drawn.items():
         tasks = list(of_tasks)
         categories = _categories(rows, tasks)
-        replicates, limits, values = (
-            np.stack([of_tasks[task][i] for task in tasks], axis=-1) for i in range(3)
-        )
-        answer = answer_records(replicates, limits, categories, values)
-        yield _Asked("records", regime, shown, tasks, categories, values, answer)
+        facts = zip(*of_tasks.values(), strict=True)
+        stacked = _OfTask(*(np.stack(each, axis=-1) for each in facts))
+        answer = answer_records(*stacked, weights_of(categories))
+        yield _Asked("records", regime, shown, tasks, categories, stacked.scores, answer)
 
 
 def _kept(wanted: list[_Head], path: Path) -> tuple[np.ndarray, np.ndarray] | None:

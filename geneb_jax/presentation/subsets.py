@@ -5,7 +5,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import GENEB, LITE
 from geneb_jax.presentation.analysis import score_matrix, task_categories
-from geneb_jax.tasks.sizes import published_letters
+from geneb_jax.tasks.sizes import KINDS, published_tokens
 from geneb_jax.uncertainty.comparing import category_means
 from geneb_jax.uncertainty.fewer_tasks import (
     GOALS,
@@ -19,6 +19,7 @@ from geneb_jax.uncertainty.fewer_tasks import (
 
 FEWEST_MODELS = 20  # so that ten order what ten others have chosen
 SIZES = tuple(range(2, 41))
+LIMITS = (512, 1024)  # tokens that models cut a record to
 
 
 def subset_agreement(results: pd.DataFrame) -> dict[str, Agreement]:
@@ -53,6 +54,38 @@ def subset_table(agreement: dict[str, Agreement]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def lite_table() -> pd.DataFrame:
+    """Returns what embedding the records of `lite` costs in tokens, a row a kind of tokenizer.
+
+    Returns:
+        Columns tokenizer; all tasks and lite, million tokens of train and test records; share, of
+        lite in all; `share, at most L tokens a record` for each of `LIMITS`, where every task's
+        mean record is cut at L; and counted and counted in lite, the share of these tokens that
+        comes from counted records. The rest follows from lengths that the tasks' sources state.
+    """
+    known = published_tokens()
+    records = np.array([task.records for task in known.values()])
+    counted = np.array([task.counted for task in known.values()])
+    lite = np.array([label in LITE for label in known])
+    rows = []
+    for kind in KINDS:
+        mean = np.array([task.tokens[kind] for task in known.values()])
+        tokens = records * mean
+        row = {
+            "tokenizer": kind,
+            "all tasks": tokens.sum() / 1e6,
+            "lite": tokens[lite].sum() / 1e6,
+            "share": tokens[lite].sum() / tokens.sum(),
+        }
+        for limit in LIMITS:
+            cut = records * np.minimum(mean, limit)
+            row[f"share, at most {limit} tokens a record"] = cut[lite].sum() / cut.sum()
+        row["counted"] = tokens[counted].sum() / tokens.sum()
+        row["counted in lite"] = tokens[counted & lite].sum() / tokens[lite].sum()
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def subset_lines(results: pd.DataFrame, agreement: dict[str, Agreement]) -> list[str]:
     """Says in sentences which sizes reach the goals, and what `lite` is and costs."""
     lines = []
@@ -65,9 +98,13 @@ def subset_lines(results: pd.DataFrame, agreement: dict[str, Agreement]) -> list
             f"tasks needed for a rank correlation of {goal} with all tasks, in nine of ten of "
             f"{HALVINGS} halvings, on the models that did not choose: {each}"
         )
-    letters = published_letters()
-    share = sum(letters[label] for label in LITE) / sum(letters.values())
-    line = f"config.tasks=lite: {len(LITE)} tasks, {share:.0%} of the letters that all tasks have"
+    cost = lite_table()
+    cut = cost[f"share, at most {LIMITS[0]} tokens a record"]
+    line = (
+        f"config.tasks=lite: {len(LITE)} tasks, {_range(cost['share'])} of the tokens of all "
+        f"tasks, {_range(cut)} where a model cuts records at {LIMITS[0]} tokens (tables/lite, by "
+        "kind of tokenizer)"
+    )
     matrix = score_matrix(results).dropna(axis=1)
     known, ids = task_categories(results), list(matrix)
     lite = [task.id for task in GENEB.tasks if task.label in LITE]
@@ -83,3 +120,8 @@ def subset_lines(results: pd.DataFrame, agreement: dict[str, Agreement]) -> list
             f"{rho:.3f} over {len(values)} models"
         )
     return [*lines, line]
+
+
+def _range(shares: pd.Series) -> str:
+    """Returns the smallest and the largest of some shares, one number where they look alike."""
+    return " to ".join(dict.fromkeys(f"{share:.0%}" for share in (shares.min(), shares.max())))

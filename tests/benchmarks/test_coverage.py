@@ -7,11 +7,13 @@ from benchmarks.coverage import (
     cells_of,
     equal_pair,
     held,
+    macro_of_rows_case,
     pairs_cases,
     rows_case,
     simulate,
     tasks_case,
 )
+from geneb_jax.benchmark import GENEB
 from geneb_jax.uncertainty.comparing import category_means
 from probes.metrics import mcc
 
@@ -45,6 +47,15 @@ def test_every_question_is_simulated():
 def test_intervals_over_records_cover(rows, mcc):
     ours, plain = held(functools.partial(rows_case, rows, 2, mcc, 0.5), 600, 7)
     assert 0.92 < ours.item() <= 1 and plain.item() < ours.item()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mcc", "smallest"), [(0.5, 0.5), (0.9, 0.2)])
+def test_intervals_of_means_over_many_small_tasks_cover(mcc, smallest):
+    categories = [task.category for task in GENEB.tasks]
+    case = functools.partial(macro_of_rows_case, 19, categories, mcc, smallest)
+    ours, plain = held(case, 150, 7)
+    assert 0.9 < ours.item() < 1 and plain.item() < 0.9
 
 
 @pytest.mark.slow
