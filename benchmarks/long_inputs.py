@@ -2,8 +2,8 @@
 
     python -m benchmarks.long_inputs
 
-HyenaDNA-Large-1M on up to 1,000,000 tokens and Caduceus-PS on up to 131,072, at their full size,
-and two blocks of Evo 2 1B at its full width, those with its medium and its long filters, on up to
+HyenaDNA-Large-1M and NTv3 8M on up to a million tokens and Caduceus-PS on up to 131,072, at their
+full size, and two blocks of Evo 2 1B at its full width, those with its medium and its long filters, on up to
 100,000; random weights, float32, one record a run. Each run is a process of its own, whose peak
 resident memory is printed beside the seconds of the call (compilation left out) and the exponent
 of growth from the length before: 1 is linear.
@@ -28,6 +28,7 @@ from model_ports.running.records import collate
 LENGTHS = {
     "hyenadna-large-1m-seqlen-hf": (125_000, 250_000, 500_000, 1_000_000),
     "caduceus-ps_seqlen-131k_d_model-256_n_layer-16": (16_384, 32_768, 65_536, 131_072),
+    "NTv3_8M_pre": (131_072, 262_144, 524_288, 1_048_576),
     "evo2_1b_base": (25_000, 50_000, 100_000),
 }
 # Fields of config.json that make a model of fewer blocks.

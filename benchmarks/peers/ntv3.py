@@ -93,7 +93,8 @@ def build(
             block = f"core.deconv_tower_blocks.{i}"
             x = double(norm(f"{block}.conv.layer_norm", x))
             x = convolve(f"{block}.conv.conv", x, turned=transposed)
-            x = residual(f"{block}.res_conv", x, turned=True) + skips.pop()
+            x = residual(f"{block}.res_conv", x, turned=True)
+            x = x + skips.pop() if config["use_skip_connection"] else x
         return x[:, :length]
 
     return forward

@@ -11,6 +11,7 @@ the record alone. Post-trained models are conditioned on a species.
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ _STEM_WIDTH, _TOWER_WIDTH = 15, 5  # of the convolutions
 _TOWER_EPSILON = 1e-5  # of the norms of both towers, whatever config.json says of the others
 _ACTIVATION = ACTIVATIONS["gelu_pytorch_tanh"]  # of the stem and both towers
 _PRETRAINED, _POSTTRAINED = "ntv3", "ntv3_posttrained"
+_PART = 2**15  # rows of a record that a tower computes at once
 _USUAL = "human"  # the species of records where none is stated
 _REPEAT, _TRANSPOSE = "repeat+conv", "conv_transpose"
 
@@ -172,27 +174,65 @@ class Records(NamedTuple):
     Attributes:
         filled: Rows of each record with its fill, int32 [B].
         condition: The vectors of their species; None: the model has no condition.
+        start: The number of the first row that is computed, below 0 in front of the record.
     """
 
     filled: Array
     condition: Float[Array, "B C"] | None
+    start: int | Array = 0
 
     def seen(self, length: int) -> Bool[Array, "B L"]:
         """Returns which of `length` rows are of the record and its fill."""
-        return jnp.arange(length) < self.filled[:, None]
+        row = self.start + jnp.arange(length)
+        return (row >= 0) & (row < self.filled[:, None])
 
     def halved(self) -> "Records":
         """Returns the same of rows of twice as many bases."""
-        return self._replace(filled=self.filled // 2)
+        return self._replace(filled=self.filled // 2, start=self.start // 2)
 
     def doubled(self) -> "Records":
         """Returns the same of rows of half as many bases."""
-        return self._replace(filled=self.filled * 2)
+        return self._replace(filled=self.filled * 2, start=self.start * 2)
 
 
 def _hide(x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L D"]:
-    """Makes zeros of what stands behind a record's fill: what a convolution sees at an end."""
+    """Makes zeros of what is outside a record and its fill: what a convolution sees at an end."""
     return jnp.where(records.seen(x.shape[1])[..., None], x, 0)
+
+
+def _in_parts(
+    compute: Callable[[Array, Records], Array],
+    x: Float[Array, "B L D"],
+    records: Records,
+    *,
+    reach: int,
+    doubles: bool = False,
+) -> Array:
+    """Computes the rows of a long record part by part, so that memory holds only results whole.
+
+    Args:
+        compute: Function of rows; what it hides outside the record counts as zeros.
+        x: All rows.
+        records: Of the batch.
+        reach: How many rows on either side a row depends on.
+        doubles: Whether it gives two rows for one.
+
+    Returns:
+        What `compute` gives for `x`.
+    """
+    length, growth = x.shape[1], 1 + doubles
+    if length <= _PART:
+        return compute(x, records)
+    count = -(-length // _PART)
+    x = jnp.pad(x, ((0, 0), (reach, reach + count * _PART - length), (0, 0)))
+
+    def part(start: Array) -> Array:
+        rows = jax.lax.dynamic_slice_in_dim(x, start, _PART + 2 * reach, axis=1)
+        y = compute(rows, records._replace(start=start - reach))
+        return y[:, growth * reach : growth * (reach + _PART)]
+
+    parts = jnp.moveaxis(jax.lax.map(part, _PART * jnp.arange(count)), 0, 1)
+    return parts.reshape(len(x), -1, parts.shape[-1])[:, : growth * length]
 
 
 def _modulation(width_in: int, width_out: int, *, rngs: nnx.Rngs) -> nnx.Linear:
@@ -384,11 +424,11 @@ class Model(nnx.Module):
         filled = -(-bases // config.length_multiple) * config.length_multiple
         records = Records(filled, self._condition(inputs, len(ids)))
 
-        x = _ACTIVATION(self.stem(_hide(self.tokens(ids), records)))
+        x = _in_parts(self._stem, self.tokens(ids), records, reach=_STEM_WIDTH // 2)
         states, skips, tap = {0: x}, [], 0
         for block in self.downward:
             skips.append(x)
-            x, tap = block(x, records), tap + 1
+            x, tap = _in_parts(block, x, records, reach=_TOWER_WIDTH // 2), tap + 1
             states[tap] = x
             x, records = _halve(x), records.halved()
         table = rotary_table(x.shape[1], config.width // config.heads)
@@ -401,7 +441,8 @@ class Model(nnx.Module):
         states |= {tap + each: state for each, state in inner.items()}
         tap += config.transformer_layers
         for block, skip in zip(self.upward, reversed(skips), strict=True):
-            x, records, tap = block(x, records), records.doubled(), tap + 1
+            x = _in_parts(block, x, records, reach=_TOWER_WIDTH // 2, doubles=True)
+            records, tap = records.doubled(), tap + 1
             x = x + skip if config.skips else x
             states[tap] = x
         states[FINAL] = x
@@ -412,6 +453,9 @@ class Model(nnx.Module):
             found[tap] = states[tap][:, : -(-length // size)]
             rows[tap] = jnp.arange(found[tap].shape[1]) * size < bases[:, None]
         return Hidden(found, rows)
+
+    def _stem(self, x: Float[Array, "B L D"], records: Records) -> Float[Array, "B L E"]:
+        return _ACTIVATION(self.stem(_hide(x, records)))
 
     def _condition(self, inputs: Inputs, count: int) -> Float[Array, "B C"] | None:
         if not self.config.species_rows:

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn_checkpoints import drawn_tensors
 from golden_ports import FOLDERS
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.long_families import peer
 from model_ports import catalog
 from model_ports.contract.family import FINAL
-from model_ports.loading.planned import plan_checkpoint
+from model_ports.loading.planned import family_config, plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.pooling import POOLINGS
 from model_ports.running.embedder import forward
@@ -179,6 +180,11 @@ VARIATIONS = {
         {"attention_heads": 1, "key_size": 18, "layer_norm_eps": 1e-2},
         {},
     ),
+    "Flashzoi, two heads that turn whole": (
+        "flashzoi-replicate-0",
+        {"heads": 2, "fixture_only_widths": {"rotary_dim": 20}, "bins_to_return": 19},
+        {},
+    ),
     "Borzoi, an odd number of bins": ("borzoi-replicate-0", {"bins_to_return": 17}, {}),
     "eccDNAMamba, convolution of two": (
         "eccdnamamba_weights",
@@ -194,7 +200,26 @@ VARIATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", VARIATIONS)
+# Those whose kind another one covers as well.
+SLOW = {
+    "evo, one state",
+    "evo, plain rotary, two heads",
+    "caduceus, five states",
+    "PlantCAD2, strands that are not exchanged",
+    "JanusDNA, one expert",
+    "NTv3, one head and another epsilon",
+    "NTv3, four levels that narrow, without skips",
+    "NTv3, species and transposed convolutions",
+    "GENERanno, biases and as many heads of keys",
+    "gLM2, one layer of one head",
+}
+
+
+def by_speed(names):
+    return [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in names]
+
+
+@pytest.mark.parametrize("name", by_speed(VARIATIONS))
 def test_port_and_peer_agree_on_other_configs(name, tmp_path):
     model_id, fields, sizes = VARIATIONS[name]
     folder = tmp_path / model_id
@@ -215,13 +240,154 @@ def test_port_and_peer_agree_on_other_configs(name, tmp_path):
                 noise = rng.uniform(0.8, 1, taken.shape)
                 tensors[tensor] = (taken * noise).astype(taken.dtype)
     save_file(tensors, folder / "model.safetensors")
+    compare_with_peer(model_id, folder)
+
+
+# Fields of config.json by which most shapes change: other tensors are drawn.
+DRAWN = {
+    "NTv3, one narrow level that is transposed, odd widths": (
+        "NTv3_8M_pre",
+        {
+            "num_downsamples": 1,
+            "deconv_upsample_type": "conv_transpose",
+            "token_embed_dim": 3,
+            "conv_init_embed_dim": 7,
+            "embed_dim": 12,
+            "attention_heads": 3,
+            "key_size": None,
+            "ffn_embed_dim": 5,
+            "num_layers": 3,
+        },
+    ),
+    "NTv3, four levels that narrow, without skips": (
+        "NTv3_8M_pre",
+        {
+            "num_downsamples": 4,
+            "use_skip_connection": False,
+            "conv_init_embed_dim": 19,
+            "embed_dim": 8,
+            "attention_heads": 1,
+            "key_size": 8,
+            "num_layers": 1,
+        },
+    ),
+    "NTv3, species and transposed convolutions": (
+        "NTv3_100M_post",
+        {
+            "num_downsamples": 3,
+            "deconv_upsample_type": "conv_transpose",
+            "conv_init_embed_dim": 6,
+            "embed_dim": 16,
+            "attention_heads": 2,
+            "key_size": 8,
+            "num_layers": 1,
+            "conditions_vocab_size": [31],
+            "species_to_token_id": {"mouse": 6, "human": 30},
+        },
+    ),
+    "PlantCAD2, three layers of an odd width": (
+        "PlantCAD2-Small-l24-d0768",
+        {
+            "n_layer": 3,
+            "d_model": 15,
+            "layer_cfg": {
+                "mode": "mamba-only",
+                "mamba_cfg": {
+                    "version": "v2",
+                    "ssm_cfg": {"d_state": 1, "d_conv": 3, "expand": 3, "headdim": 5, "ngroups": 1},
+                    "mlp_cfg": None,
+                },
+            },
+        },
+    ),
+    "GENERanno, biases and as many heads of keys": (
+        "GENERanno-eukaryote-0.5b-base",
+        {
+            "attention_bias": True,
+            "mlp_bias": True,
+            "hidden_act": "gelu",
+            "num_attention_heads": 3,
+            "num_key_value_heads": 3,
+            "hidden_size": 18,
+            "intermediate_size": 7,
+            "num_hidden_layers": 1,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "Evo 2, attention first, one group of filters, two heads": (
+        "evo2_1b_base",
+        {
+            "num_layers": 5,
+            "attn_layer_idxs": [0, 4],
+            "hcs_layer_idxs": [3],
+            "hcm_layer_idxs": [1],
+            "hcl_layer_idxs": [2],
+            "hidden_size": 12,
+            "num_filters": 12,
+            "num_attention_heads": 2,
+            "hcs_filter_groups": 1,
+            "hcm_filter_groups": 12,
+            "hcm_filter_length": 200,
+            "hcs_filter_length": 2,
+            "short_filter_length": 1,
+            "state_size": 3,
+            "inner_mlp_size": 7,
+        },
+    ),
+    "Borzoi, wide values of three heads, odd widths": (
+        "borzoi-replicate-0",
+        {
+            "dim": 15,
+            "depth": 1,
+            "heads": 3,
+            "attn_dim_key": 5,
+            "attn_dim_value": 7,
+            "fixture_only_widths": {"tower": [3, 5, 4, 9, 2, 7], "final": 6},
+        },
+    ),
+    "gLM2, one layer of one head": (
+        "gLM2_650M",
+        {"depth": 1, "dim": 14, "heads": 1, "swiglu_multiple_of": 5},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", by_speed(DRAWN))
+def test_port_and_peer_agree_on_other_shapes(name, tmp_path):
+    model_id, fields = DRAWN[name]
+    folder = shutil.copytree(FOLDERS[model_id], tmp_path / model_id)
+    content = json.loads((folder / "config.json").read_text()) | fields
+    (folder / "config.json").write_text(json.dumps(content))
+    entry = catalog.get(model_id)
+    config, unknown = family_config(entry, content)
+    assert unknown == ()
+    tensors = drawn_tensors(entry.family, config, std=0.3)
+    for tensor, array in tensors.items():
+        if re.search("running_var|inv_freq|log_poles", tensor):
+            tensors[tensor] = np.abs(array) * (-1 if "log_poles" in tensor else 1)
+    for tensor, array in load_file(folder / "model.safetensors").items():
+        if tensor.endswith("complement_map"):
+            tensors[tensor] = array
+    save_file(tensors, folder / "model.safetensors")
+    compare_with_peer(model_id, folder)
+
+
+def compare_with_peer(model_id, folder):
+    """Compares a batch of very different records with the peer's, of each record alone."""
     port = load_port(plan_checkpoint(catalog.get(model_id), folder))
-    encoded = tokenize(port, ["".join(rng.choice(list("ACGT"), 90))])
+    letters = np.random.default_rng(0).choice(list("ACGT"), 90)
+    encoded = tokenize(port, ["".join(letters), "G", "N" * 7, "".join(letters[:30]) + "NRacgt"])
     fixed = port.preset.batching == "fixed"
-    inputs = collate(port, encoded, (port.preset.max_tokens or 0) if fixed else len(encoded[0]))
-    states = jax.jit(lambda state, x: forward(port, state, x, (FINAL,)))(port.state, inputs).states
+    inputs = collate(port, encoded, (port.preset.max_tokens or 0) if fixed else 111)
+    run = jax.jit(lambda state, x: forward(port, state, x, (FINAL,)).states[FINAL])
+    found = np.asarray(run(port.state, inputs))
+    config = json.loads((folder / "config.json").read_text())
+    theirs = peer(model_id).build(config, load_file(folder / "model.safetensors"))
     ids, mask = inputs["input_ids"].astype(np.int64), inputs["attention_mask"]
-    expected = peer(model_id).build(config, tensors)(torch.from_numpy(ids), torch.from_numpy(mask))
-    found = np.asarray(states[FINAL])
-    scale = np.abs(expected.numpy()).max()
-    np.testing.assert_allclose(found, expected.numpy(), atol=2e-5 * scale)
+    assert mask.any(1).all()
+    for row, record in enumerate(ids):
+        kept = np.ones_like(mask[row]) if fixed else mask[row]
+        given = (torch.from_numpy(array[None]) for array in (record[kept], mask[row][kept]))
+        expected = theirs(*given).numpy()[0]
+        state = found[row] if fixed else found[row][kept]
+        np.testing.assert_allclose(state, expected, atol=2e-5 * np.abs(expected).max())

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from geneb_jax.embedding.batches import ladder_of
 from model_ports import catalog
 from model_ports.contract.family import FINAL
+from model_ports.families import ntv3
 from model_ports.loading.describe import describe
 from model_ports.loading.local_catalog import read_model
 from model_ports.loading.planned import family_config, plan_checkpoint
@@ -82,6 +83,25 @@ def test_every_state_is_the_originals_of_each_record_alone(kind):
         pooled = mean(found.states[tap], found.rows(tap))
         np.testing.assert_allclose(pooled, arrays[name], atol=2e-5)
     assert found.states[0].shape[1:] == (arrays["input_ids"].shape[1], port.config.first_width)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("transpose", 20), ("species", 1), pytest.param("repeat", 8, marks=pytest.mark.slow)],
+)
+def test_towers_that_are_computed_part_by_part_give_the_same(kind, part, monkeypatch):
+    port, arrays, run = loaded(kind)
+    inputs = inputs_of(kind)
+    whole = run(inputs)
+    monkeypatch.setattr(ntv3, "_PART", part)
+    others = {"species_ids": arrays["species_ids"]} if kind == "species" else {}
+    taps = tuple(whole.states)
+    parts = jax.jit(lambda state, x: forward(port, state, x, taps))(port.state, inputs | others)
+    for tap in taps:
+        seen = np.asarray(whole.rows(tap))
+        found, expected = np.asarray(parts.states[tap]), np.asarray(whole.states[tap])
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found[seen], expected[seen], atol=2e-5, err_msg=f"{tap}")
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
