@@ -15,7 +15,7 @@ from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
-from geneb_jax.presentation.report import ModelExtras, TaskExtras, write_report
+from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
@@ -94,6 +94,7 @@ def present(
         version=version,
         scores=scores,
         statistics=tables.get("paper_statistics"),
+        claims=tables.get("claims"),
         figures=folder / "figures" if tables else None,
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
@@ -110,17 +111,17 @@ def _of_models(macro: pd.DataFrame | None) -> dict[str, ModelExtras]:
     if macro is None:
         return {}
     rows = macro[macro["question"] == "tasks"]
-    return {
-        str(model): ModelExtras(
-            interval={row["regime"]: [row["low"], row["high"]] for row in of_model},
-            rank_interval={
-                row["regime"]: [int(row["rank low"]), int(row["rank high"])] for row in of_model
-            },
-            group={row["regime"]: row["group"] for row in of_model},
+    models = rows["regime"].value_counts()
+    found: dict[str, dict[str, Sureness]] = {}
+    for row in rows.to_dict("records"):
+        found.setdefault(row["model"], {})[row["regime"]] = Sureness(
+            interval=[row["low"], row["high"]],
+            ranks=[int(row["rank low"]), int(row["rank high"])],
+            group=row["group"],
+            tasks=int(row["tasks"]),
+            models=int(models[row["regime"]]),
         )
-        for model, group in rows.groupby("model")
-        for of_model in [group.to_dict("records")]
-    }
+    return {model: ModelExtras(sure=sure) for model, sure in found.items()}
 
 
 def _of_tasks(audit: pd.DataFrame | None) -> dict[str, TaskExtras]:
