@@ -9,7 +9,6 @@ import pandas as pd
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
-from geneb_jax.presentation.audit_figure import save_audit_figure
 from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
@@ -83,9 +82,7 @@ def present(
             found |= {} if claims.empty else {"claims": claims}
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
-        if "audit" in tables:
-            save_audit_figure(tables["audit"], folder / "figures")
-        save_figures(shown, labels, folder / "figures", scores, seconds)
+        save_figures(shown, labels, folder / "figures", scores, seconds, tables.get("audit"))
     published = set(published_results()["model"])
     write_report(
         folder / "report" / "index.html",
