@@ -98,8 +98,8 @@ def _audit(folder: Path | None, tasks: str, out: Path, settings: AuditSettings) 
 
     from geneb_jax.audit.copies import task_keys
     from geneb_jax.audit.kept import kept_audit
-    from geneb_jax.presentation.figures.audit import save_audit_figure
     from geneb_jax.presentation.auditing import audit_lines, audit_summary, write_audit
+    from geneb_jax.presentation.figures.audit import save_audit_figure
     from geneb_jax.tasks.hub import fetch_tasks
     from geneb_jax.tasks.reading import read_task
     from geneb_jax.tasks.selection import choose_tasks
