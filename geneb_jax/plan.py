@@ -30,7 +30,7 @@ from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.heads import hold_all_heads
 from geneb_jax.tasks.hub import fetched_tasks
 from geneb_jax.tasks.selection import read_tasks
-from geneb_jax.tasks.sizes import TaskSize, published_letters, published_sizes, sizes_of
+from geneb_jax.tasks.sizes import TaskSize, published_lengths, published_sizes, sizes_of
 from geneb_jax.tasks.task import Task, content_digest
 from probes.logistic import is_large
 from probes.padding import ladder
@@ -364,8 +364,9 @@ def _audit_line(settings: Settings, work: Work, workdir: Path) -> Iterable[str]:
     if not settings.audit.audit:
         return
     if work.tasks is None:
-        letters = published_letters()
-        seconds = [seconds_of(s.train + s.test, letters[s.task]) for s in work.sizes]
+        lengths = published_lengths()
+        records = {size.task: size.train + size.test for size in work.sizes}
+        seconds = [seconds_of(count, count * lengths[task]) for task, count in records.items()]
     else:
         folder, cache = workdir / "audit", audits_folder(settings.devices.cache_dir)
         missing = [task for task in work.tasks if not is_kept(folder, task, cache)]

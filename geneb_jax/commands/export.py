@@ -14,7 +14,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--predictions",
         action="store_true",
-        help="predictions.parquet too, of a run with --config.save_predictions=True",
+        help="predictions.parquet too; with decision values of a run with "
+        "--config.save_predictions=True",
     )
     parser.add_argument(
         "--model-index",
@@ -63,6 +64,12 @@ def main(words: Sequence[str]) -> int:
                 print(f"{model}: no row of GENEB's tasks and protocol, so no model-index")
     if arguments.predictions:
         models, tasks = (by_file_name(scores[column].unique()) for column in ("model", "task"))
-        rows = write_predictions_parquet(workdir, models, tasks, out / "predictions.parquet")
-        print(f"{out / 'predictions.parquet'}: {rows} rows")
+        path = out / "predictions.parquet"
+        rows, without = write_predictions_parquet(workdir, models, tasks, path)
+        print(f"{path}: {rows} rows")
+        if without:
+            print(
+                f"column scores is empty for {without} pairs of model and task, of which the run "
+                "kept no decision values; its command with --config.save_predictions=True does"
+            )
     return DONE

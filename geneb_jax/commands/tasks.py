@@ -110,8 +110,8 @@ def _audit(
     from geneb_jax.audit.cost import expected_seconds
     from geneb_jax.audit.kept import find_kept, make_kept
     from geneb_jax.devices.programs import keep_programs
-    from geneb_jax.presentation.audit_figure import save_audit_figure
     from geneb_jax.presentation.auditing import audit_lines, audit_summary, write_audit
+    from geneb_jax.presentation.figures.audit import save_audit_figure
     from geneb_jax.tasks.hub import fetch_tasks
     from geneb_jax.tasks.reading import read_task
     from geneb_jax.tasks.selection import choose_tasks

@@ -17,7 +17,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.analysis import HIGH_VARIANCE, MUCH_LARGER, TIERS
-from geneb_jax.presentation.published import paper
+from geneb_jax.presentation.published import paper, published_results
 from geneb_jax.tasks.tabular import TableError, read_table, shown
 from geneb_jax.uncertainty.comparing import LEVEL, category_means, holm, interval, ranks
 from geneb_jax.uncertainty.fewer_tasks import rank_correlation
@@ -38,7 +38,8 @@ class Claim:
         name: What it says.
         paper: The number that the paper prints; NaN: it prints none.
         values: Ours, then replicates over other tasks; ours alone, where tests of them are counted.
-        null: What the number should exceed, or stay below if the paper's is negative.
+        null: What the number should exceed, or stay below if the paper's is negative; NaN: it is
+            an estimate, with nothing to exceed.
         over_models: Replicates over other models; None: it speaks of given models.
     """
 
@@ -79,8 +80,12 @@ def claims_table(
 ) -> pd.DataFrame:
     """Computes every statement whose models and regimes are there.
 
+    Statements of models in general are the paper's of its 40 models, and need them all; other
+    models change none.
+
     Args:
-        results: Results table; the tasks that all models have in all regimes count.
+        results: Results table; the tasks that all of the paper's models in it have in all regimes
+            count.
         labels: The models' labels (see `published.model_labels`).
         leaky: Ids of tasks that an audit found leaky; None: there was no audit.
 
@@ -88,7 +93,7 @@ def claims_table(
         Columns statement, paper, ours, low, high (over other tasks), models low and models high
         (over other models), null; of an audit also clean, clean low, clean high (without leaky
         tasks); and word: `stands` where all intervals lie beyond the null value, `gone` where a
-        number lies on its other side, `weak` in between.
+        number lies on its other side, `weak` in between, `estimate` where there is no null.
     """
     evidence = _evidence(results, labels)
     if evidence is None:
@@ -131,7 +136,8 @@ def read_leaky(path: Path) -> list[str]:
 
 def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:
     """Returns the evidence; None: other tasks cannot be judged from these."""
-    rows = results[results["category"] != CUSTOM]
+    of_paper = results["model"].isin(_paper_models())
+    rows = results[(results["category"] != CUSTOM) & of_paper]
     regimes = [name for name in _SHOTS if (rows["regime"] == name).any()]
     if "full" not in regimes:
         return None
@@ -161,9 +167,17 @@ def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:
     return _Evidence(models, tasks, categories, scores, means, parts[-1], present)
 
 
+def _paper_models() -> set[str]:
+    return set(published_results()["model"])
+
+
 def _claims(evidence: _Evidence) -> Iterator[Claim]:
-    yield from _of_sizes(evidence)
+    general = set(evidence.models) == _paper_models()
+    if general:
+        yield from _of_sizes(evidence)
     yield from _of_pairs(evidence)
+    if not general:
+        return
     yield from _of_corpora(evidence)
     if {"full", "10shot"} <= set(evidence.scores):
         yield from _of_winners(evidence)
@@ -274,7 +288,8 @@ def _of_sizes(evidence: _Evidence) -> Iterator[Claim]:
             continue
         drawn = rng.integers(0, len(numbers), (REPLICATES, len(numbers)))
         over = np.array([statistic(macro[:1, each], params[each])[0] for each in drawn])
-        yield Claim(name, theirs, values, over_models=over[~np.isnan(over)])
+        null = np.nan if statistic is _small_wins else 0.0
+        yield Claim(name, theirs, values, null, over_models=over[~np.isnan(over)])
         if statistic is _small_wins:
             yield _told_apart(name, evidence, numbers, params)
 
@@ -293,7 +308,7 @@ def _told_apart(
     count = (asked & (macro[small] > macro[large]))[asked]
     stands = holm(test.p[asked]) < 1 - LEVEL
     values = np.array([float((count & stands).sum())])
-    return Claim(f"{name}: told apart (Holm over {asked.sum()} pairs)", np.nan, values)
+    return Claim(f"{name}: told apart (Holm over {asked.sum()} pairs)", np.nan, values, np.nan)
 
 
 def _of_pairs(evidence: _Evidence) -> Iterator[Claim]:
@@ -403,10 +418,10 @@ def _of_few_shots(evidence: _Evidence) -> Iterator[Claim]:
     printed = paper()["statistics"]
     for regime, macro in (("10shot", ten), ("1shot", one)):
         name = f"mean macro MCC, {regime}"
-        yield Claim(name, printed[name], macro.mean(1))
+        yield Claim(name, printed[name], macro.mean(1), np.nan)
     relative = 1 - ten / full
     name = "median relative 10-shot drop"
-    yield Claim(name, printed[name], np.median(relative, axis=1))
+    yield Claim(name, printed[name], np.median(relative, axis=1), np.nan)
     absolute = full - one
     by_drop = sorted(paper()["absolute_drop"].values())
     if (numbers := evidence.numbers([_EVO])) and len(evidence.models) > 1:
@@ -451,9 +466,13 @@ def _row(claim: Claim, clean: Claim | None, *, audited: bool) -> dict[str, float
         }
         numbers.append(side * (clean.values[0] - clean.null))
         ends.append(side * ((low if side > 0 else high) - clean.null))
-    row["word"] = (
-        "gone" if min(numbers) <= 0 else "weak" if np.nanmin([*ends, 1]) <= 0 else "stands"
-    )
+    if np.isnan(claim.null):
+        word = "estimate"
+    elif min(numbers) <= 0:
+        word = "gone"
+    else:
+        word = "weak" if np.nanmin([*ends, 1]) <= 0 else "stands"
+    row["word"] = word
     return row
 
 

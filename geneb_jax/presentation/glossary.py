@@ -18,6 +18,7 @@ class Word(NamedTuple):
 
 _SCORES, _ROWS, _UNSURE = "Metrics and averages", "Regimes and probes", "How sure a score is"
 _MODELS, _TASKS, _HIDDEN = "Models", "Tasks", "What scores hide"
+_STATEMENTS = "The paper's statements"
 # By what the page writes above a column, beside a choice or in a sentence.
 GLOSSARY: Mapping[str, Word] = {
     "MCC": Word(
@@ -84,7 +85,7 @@ GLOSSARY: Mapping[str, Word] = {
     "rank, 95 %": Word(
         _UNSURE,
         "Range that the rank would be in, with 95 % confidence, had other tasks of each category "
-        "been chosen.",
+        "been chosen, and among how many models: those of a run are compared among themselves.",
     ),
     "group": Word(
         _UNSURE,
@@ -180,6 +181,38 @@ GLOSSARY: Mapping[str, Word] = {
     "high": Word(_UNSURE, "Upper end of the 95 % interval."),
     "rank low": Word(_UNSURE, "Best end of the 95 % interval of the rank."),
     "rank high": Word(_UNSURE, "Worst end of the 95 % interval of the rank."),
+    "statement": Word(
+        _STATEMENTS,
+        "What the paper says of its scores, as a number: a difference, a correlation or a count.",
+    ),
+    "statistic": Word(_STATEMENTS, "A number that the paper prints of its scores."),
+    "paper": Word(_STATEMENTS, "The number as the paper prints it."),
+    "computed": Word(_STATEMENTS, "The same number computed from the scores of this page."),
+    "other tasks": Word(
+        _STATEMENTS,
+        "95 % interval of the number, had other tasks of each category been chosen.",
+    ),
+    "other models": Word(
+        _STATEMENTS,
+        "95 % interval of the number, had other models been evaluated; empty where the statement "
+        "is of certain models.",
+    ),
+    "null": Word(
+        _STATEMENTS,
+        "The number that there would be if the statement did not hold: 0 of a difference, or what "
+        "chance gives; empty of an estimate.",
+    ),
+    "without leaky tasks": Word(
+        _STATEMENTS, "The number without the tasks that an audit found leaky."
+    ),
+    "its interval": Word(
+        _STATEMENTS, "95 % interval over other tasks of the number without leaky tasks."
+    ),
+    "holds": Word(
+        _STATEMENTS,
+        "Whether the statement stands: all intervals lie beyond the null value; or is gone: a "
+        "number lies on its other side; or weak, in between. An estimate has no null value.",
+    ),
     "n_train": Word(_TASKS, "Train records of the task, as the run read them."),
     "n_test": Word(_TASKS, "Test records of the task, as the run read them."),
 }

@@ -33,7 +33,7 @@ def print_guide(scores: pd.DataFrame, workdir: Path, console: Console) -> None:
         return
     console.print("\nWhat this shows", style="bold")
     for model in dict.fromkeys(scores["model"]):
-        meaning = _meaning(str(model))
+        meaning = what_it_is(str(model))
         if meaning:
             console.print(f"  {model}: {meaning}.")
     console.print(
@@ -51,7 +51,12 @@ def print_guide(scores: pd.DataFrame, workdir: Path, console: Console) -> None:
     console.print(f"    {_NEXT} --config.models=kmer-4,mine=hf:FOLDER", soft_wrap=True)
 
 
-def _meaning(model: str) -> str:
+def what_it_is(model: str) -> str:
+    """Returns what a row of a run is that is no pretrained model, or nothing.
+
+    Args:
+        model: As scores.csv names it, such as `kmer-4` or `ID:random:tiny`.
+    """
     for pattern, meaning in _KINDS.items():
         if found := re.fullmatch(pattern, model):
             return meaning.format(*found.groups())

@@ -66,21 +66,22 @@ def write_scores_parquet(scores: pd.DataFrame, path: Path) -> None:
 
 def write_predictions_parquet(
     workdir: Path, models: Mapping[str, str], tasks: Mapping[str, str], path: Path
-) -> int:
+) -> tuple[int, int]:
     """Writes the predictions that a run kept, one row a head and test row.
 
     The columns are model, representation ('' for what the preset pools), task, those that tell
     heads apart in scores.csv, row (int32, the test row from 0), label and prediction (int32) and
-    scores (list of float32: the decision value of two classes, else one a class).
+    scores (list of float32: the decision value of two classes, else one a class; null where the
+    run kept none).
 
     Args:
-        workdir: Its folder `predictions` holds the files of `save_predictions`.
+        workdir: Its folder `predictions` holds the files of `intervals` or `save_predictions`.
         models: Names of models by the names of their folders.
         tasks: Ids of tasks by the names of their files.
         path: The file.
 
     Returns:
-        How many rows were written.
+        How many rows were written, and how many of the run's files have no decision values.
 
     Raises:
         ValueError: pyarrow is not installed, there are no predictions, or a file is damaged.
@@ -104,13 +105,18 @@ def write_predictions_parquet(
             "--config.save_predictions=True"
         )
 
+    without = 0
+
     def tables() -> Iterator[Any]:
+        nonlocal without
         for file in files:
             model, *between = file.relative_to(folder).parts[:-1]
             names = (models.get(model, model), "".join(between), tasks.get(file.stem, file.stem))
-            yield _heads_table(pa, schema, file, names)
+            table = _heads_table(pa, schema, file, names)
+            without += int(table["scores"].null_count > 0)
+            yield table
 
-    return _write(path, schema, tables())
+    return _write(path, schema, tables()), without
 
 
 def _heads_table(pa: ModuleType, schema: Any, file: Path, names: tuple[str, str, str]) -> Any:
@@ -120,7 +126,9 @@ def _heads_table(pa: ModuleType, schema: Any, file: Path, names: tuple[str, str,
             held = {name: archive[name] for name in archive.files}
         predictions = held["predictions"]
         heads, rows = predictions.shape
-        values = held["scores"].reshape(heads * rows, -1).astype(np.float32)
+        values = None
+        if "scores" in held:  # with save_predictions alone
+            values = held["scores"].reshape(heads * rows, -1).astype(np.float32)
         columns = {
             **{
                 name: np.repeat(np.array([value], object), heads * rows)
@@ -134,8 +142,11 @@ def _heads_table(pa: ModuleType, schema: Any, file: Path, names: tuple[str, str,
     except Exception as error:  # a damaged archive fails in whatever layer meets the damage first
         raise ValueError(f"{file}: no predictions of a run: {error}") from error
     arrays = [pa.array(values, schema.field(name).type) for name, values in columns.items()]
-    offsets = pa.array(np.arange(heads * rows + 1) * values.shape[1], pa.int32())
-    lists = pa.ListArray.from_arrays(offsets, pa.array(values.ravel(), pa.float32()))
+    if values is None:
+        lists = pa.nulls(heads * rows, schema.field("scores").type)
+    else:
+        offsets = pa.array(np.arange(heads * rows + 1) * values.shape[1], pa.int32())
+        lists = pa.ListArray.from_arrays(offsets, pa.array(values.ravel(), pa.float32()))
     return pa.table([*arrays, lists], schema=schema)
 
 

@@ -9,13 +9,12 @@ import pandas as pd
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
-from geneb_jax.presentation.audit_figure import save_audit_figure
 from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
-from geneb_jax.presentation.report import ModelExtras, TaskExtras, write_report
+from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
@@ -83,9 +82,7 @@ def present(
             found |= {} if claims.empty else {"claims": claims}
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
-        if "audit" in tables:
-            save_audit_figure(tables["audit"], folder / "figures")
-        save_figures(shown, labels, folder / "figures", scores, seconds)
+        save_figures(shown, labels, folder / "figures", scores, seconds, tables.get("audit"))
     published = set(published_results()["model"])
     write_report(
         folder / "report" / "index.html",
@@ -94,6 +91,7 @@ def present(
         version=version,
         scores=scores,
         statistics=tables.get("paper_statistics"),
+        claims=tables.get("claims"),
         figures=folder / "figures" if tables else None,
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
@@ -110,17 +108,17 @@ def _of_models(macro: pd.DataFrame | None) -> dict[str, ModelExtras]:
     if macro is None:
         return {}
     rows = macro[macro["question"] == "tasks"]
-    return {
-        str(model): ModelExtras(
-            interval={row["regime"]: [row["low"], row["high"]] for row in of_model},
-            rank_interval={
-                row["regime"]: [int(row["rank low"]), int(row["rank high"])] for row in of_model
-            },
-            group={row["regime"]: row["group"] for row in of_model},
+    models = rows["regime"].value_counts()
+    found: dict[str, dict[str, Sureness]] = {}
+    for row in rows.to_dict("records"):
+        found.setdefault(row["model"], {})[row["regime"]] = Sureness(
+            interval=[row["low"], row["high"]],
+            ranks=[int(row["rank low"]), int(row["rank high"])],
+            group=row["group"],
+            tasks=int(row["tasks"]),
+            models=int(models[row["regime"]]),
         )
-        for model, group in rows.groupby("model")
-        for of_model in [group.to_dict("records")]
-    }
+    return {model: ModelExtras(sure=sure) for model, sure in found.items()}
 
 
 def _of_tasks(audit: pd.DataFrame | None) -> dict[str, TaskExtras]:

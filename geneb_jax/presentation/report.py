@@ -21,13 +21,14 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.glossary import GLOSSARY, words_by_part
+from geneb_jax.presentation.guide import what_it_is
 from geneb_jax.presentation.published import model_labels
 from geneb_jax.presentation.report_sections import (
     audit_sections,
     figure_rows,
     plain,
     provenance_sections,
-    statistics_rows,
+    statement_sections,
     unseen_rows,
 )
 from geneb_jax.presentation.results import labels_of, namesake, run_names
@@ -52,8 +53,8 @@ _VIEWS: Mapping[str, tuple[str, str]] = {
         "choices above.",
     ),
     "statistics": (
-        "The paper's statistics",
-        "Numbers that the paper prints, beside the ones computed from these scores.",
+        "The paper's statements",
+        "Which of the paper's statements hold, and its numbers beside the ones of these scores.",
     ),
     "audit": (
         "What scores hide",
@@ -61,12 +62,12 @@ _VIEWS: Mapping[str, tuple[str, str]] = {
         "floors, and how sure the order is.",
     ),
     "limits": (
-        "Limits of the scores",
+        "Limits",
         "What failed, which records a model does not see in full, and fits that did not end.",
     ),
     "provenance": ("Provenance", "What the run was of: run.json, part by part."),
     "cite": ("Cite", "How the numbers of this view were made, to be quoted, and a link to it."),
-    "words": ("What the words mean", "Every word of this page in a sentence or two."),
+    "words": ("Words", "Every word of this page in a sentence or two."),
     "everything": ("Everything", "All views below each other, for printing."),
 }
 _DECIMALS = 6  # of the scores, as in the published ones
@@ -94,20 +95,33 @@ _BIBTEX = """\
 """
 
 
+class Sureness(TypedDict):
+    """How sure a model's macro MCC in a regime is, among models that are compared on their tasks.
+
+    Attributes:
+        interval: The 95 % interval of macro MCC, had other tasks been chosen; lower end first.
+        ranks: The 95 % interval of the rank by that score among `models`, the best rank first.
+        group: Letters of the groups of models that cannot be told apart; models that share a
+            letter are in one.
+        tasks: How many tasks the score is over: all that every compared model has.
+        models: How many models are compared.
+    """
+
+    interval: Sequence[float]
+    ranks: Sequence[int]
+    group: str
+    tasks: int
+    models: int
+
+
 class ModelExtras(TypedDict, total=False):
     """What else is known of a model; each part is shown where it is there.
 
     Attributes:
-        interval: By regime, the 95 % interval of the model's macro MCC over all tasks of the
-            benchmark that it has, had others been chosen; lower end first.
-        rank_interval: By regime, the 95 % interval of its rank by that score, 1 the best.
-        group: By regime, the letters of the groups of models that cannot be told apart; models
-            that share a letter are in one.
+        sure: By regime, how sure its macro MCC is.
     """
 
-    interval: Mapping[str, Sequence[float]]
-    rank_interval: Mapping[str, Sequence[int]]
-    group: Mapping[str, str]
+    sure: Mapping[str, Sureness]
 
 
 class TaskExtras(TypedDict, total=False):
@@ -136,6 +150,7 @@ def write_report(
     version: PaperVersion = "v1",
     scores: pd.DataFrame | None = None,
     statistics: pd.DataFrame | None = None,
+    claims: pd.DataFrame | None = None,
     figures: Path | None = None,
     unfinished: Mapping[str, int] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
@@ -152,7 +167,8 @@ def write_report(
         run_models: Models of `results` that are not the published ones.
         version: Whose labels to use.
         scores: The run's scores table, for the spread over seeds; None: it is not shown.
-        statistics: Table of the paper's statistics; None: that part is left out.
+        statistics: Table of the paper's statistics; None: it is left out.
+        claims: Table of the paper's statements (see `claims.claims_table`); None: it is left out.
         figures: Folder of the figures' .svg files; None: that part is left out.
         unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`).
         provenance: Content of run.json; None: the report is of published scores alone.
@@ -170,7 +186,7 @@ def write_report(
     )
     provenance = provenance or {}
     parts = {
-        "statistics": statistics_rows(statistics) if statistics is not None else [],
+        "statistics": statement_sections(statistics, claims),
         "figures": figure_rows(figures) if figures is not None else [],
         "audit": audit_sections(audit),
         "failures": provenance.get("failures", []),
@@ -264,7 +280,7 @@ def report_data(
             {
                 "name": model,
                 "run": model in run_models,
-                **_of_run(provenance.get("models", {}).get(in_run.get(model), {})),
+                **_of_run(in_run.get(model, ""), provenance.get("models", {})),
                 **_entry(by_name.get(namesake(model)) or known(in_run.get(model, ""))),
                 **labels.get(model, dict.fromkeys(_LABELS)),
                 **of_models.get(model, {}),
@@ -325,9 +341,11 @@ def _entry(entry: Entry | None) -> dict[str, Any]:
     }
 
 
-def _of_run(of_run: Mapping[str, Any]) -> dict[str, Any]:
-    """What run.json says of a model, its known defects apart."""
-    facts = [(f"run: {k}", plain(value)) for k, value in of_run.items() if k != "known_defects"]
+def _of_run(model: str, models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a model of a run is, and what run.json says of it, its known defects apart."""
+    of_run = models.get(model, {})
+    facts = [("what it is", what_it_is(model))]
+    facts += [(f"run: {k}", plain(value)) for k, value in of_run.items() if k != "known_defects"]
     return {"facts": facts, "run_defects": of_run.get("known_defects", []), "defects": []}
 
 
@@ -426,8 +444,8 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
     notes = {
         _SYNTHETIC: synthetic,
         f"Probes of this run saw {rows}, the published ones all.": limit,
-        "Task files of this run are its user's; whether they are GENEB's, of which the published "
-        "scores are, is not known.": folder,
+        "The task files of this run come from a folder of its user: whether they hold the records "
+        "that the published scores are of is not known.": folder,
     }
     return [note for note, holds in notes.items() if holds]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 from geneb_jax.presentation.glossary import meanings
 from geneb_jax.presentation.tables import number_form
@@ -43,34 +44,90 @@ AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
     "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
     "lift": ("Lift: MCC of a model minus that of the best floor of each task.", ()),
 }
+_CLAIMS = (
+    "The paper's statements, with 95 % intervals over other tasks and, where they are of models in "
+    "general, over other models. Differences of two models are one comparison each here; "
+    "tables/pairs corrects for all pairs at once, and tells fewer of them apart."
+)
+_STATISTICS = "Numbers that the paper prints, beside the ones computed from these scores."
+# Kinds of columns that their values do not tell.
+_TEXTS = {
+    **{"statement": "text", "statistic": "text", "holds": "text"},
+    **{"reasons": "sentences", "note": "sentences"},
+}
 Rows = list[tuple[str, str]]  # names with values, as texts
 
 
-def statistics_rows(statistics: pd.DataFrame) -> list[dict[str, str]]:
-    """Returns the paper's statistics that could be computed, every number as a text.
+def statement_sections(
+    statistics: pd.DataFrame | None, claims: pd.DataFrame | None
+) -> list[dict[str, Any]]:
+    """Returns the paper's statements and statistics as tables of texts.
 
     Args:
-        statistics: See `tables.paper_statistics`.
+        statistics: See `tables.paper_statistics`; None: it was not made.
+        claims: See `claims.claims_table`; None: it was not made.
 
     Returns:
-        A row each, with statistic, ours, paper, difference and note.
+        Those that have rows, in the form of `audit_sections`.
     """
-    shown = statistics[statistics["ours"].notna()]
+    tables = []
+    if claims is not None and not claims.empty:
+        tables.append(("claims", _CLAIMS, _claim_texts(claims)))
+    if statistics is not None and statistics["ours"].notna().any():
+        tables.append(("statistics", _STATISTICS, _statistic_texts(statistics)))
     return [
         {
-            "statistic": row["statistic"],
-            "ours": _number(row["ours"]),
-            "paper": _number(row["paper"]),
-            "difference": _number(row["difference"], "+"),
-            "note": row["note"],
+            "name": name,
+            "caption": caption,
+            "header": [(str(column), _TEXTS.get(str(column), "")) for column in table],
+            "rows": table.to_numpy().tolist(),
+            "meanings": meanings(table),
         }
-        for row in shown.to_dict("records")
+        for name, caption, table in tables
     ]
 
 
+def _claim_texts(claims: pd.DataFrame) -> pd.DataFrame:
+    columns = {
+        "statement": claims["statement"],
+        "paper": claims["paper"].map(_number),
+        "computed": claims["ours"].map(_number),
+        "other tasks": _intervals(claims, "low", "high"),
+        "other models": _intervals(claims, "models low", "models high"),
+        "null": claims["null"].map(_number),
+    }
+    if "clean" in claims:
+        columns["without leaky tasks"] = claims["clean"].map(_number)
+        columns["its interval"] = _intervals(claims, "clean low", "clean high")
+    return pd.DataFrame({**columns, "holds": claims["word"]})
+
+
+def _statistic_texts(statistics: pd.DataFrame) -> pd.DataFrame:
+    known = statistics[statistics["ours"].notna()]
+    texts = pd.DataFrame(
+        {
+            "statistic": known["statistic"],
+            "paper": known["paper"].map(_number),
+            "computed": known["ours"].map(_number),
+            "difference": [_number(round(value, 9), "+") for value in known["difference"]],
+        }
+    )
+    return texts.assign(note=known["note"]) if known["note"].any() else texts
+
+
+def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    ends = zip(table[low].map(_number), table[high].map(_number), strict=True)
+    return [f"{start} to {end}" if start else "" for start, end in ends]
+
+
 def _number(value: float, sign: str = "") -> str:
+    """Writes a number of a table that holds counts and scores: whole ones without decimals."""
+    if math.isnan(value):
+        return ""
     whole = float(value).is_integer()
-    return f"{value:{sign}.0f}" if whole else f"{value:{sign}z.3f}"
+    text = f"{value:{sign}.0f}" if whole else f"{value:{sign}{'.3g' if abs(value) > 1 else 'z.3f'}}"
+    # A difference that rounds to zero has no sign.
+    return (text if float(text) else text.lstrip("+-")).replace("-", "\N{MINUS SIGN}")
 
 
 def figure_rows(folder: Path) -> list[dict[str, str]]:
@@ -105,8 +162,9 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
         tables: Tables by name, of which those that `AUDIT` names are taken.
 
     Returns:
-        By table its name and caption, its header (columns, and whether they are numbers), and its
-        rows, of which the first column is the name, and the meanings of columns by name.
+        By table its name and caption, its header, its rows, of which the first column is the name,
+        and the meanings of columns by name. The header has the name of each column and its kind:
+        text, sentences, heat (of a category, whose name stands upright) or nothing (numbers).
     """
     found = []
     for name, (caption, columns) in AUDIT.items():
@@ -117,8 +175,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                 [_text(value, form) for value, form in zip(row, forms, strict=True)]
                 for row in table.itertuples(index=False)
             ]
-            numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
-            header = list(zip(table.columns, numeric, strict=True))
+            header = [(str(column), _kind(str(column), values)) for column, values in table.items()]
             found.append(
                 {
                     "name": name,
@@ -129,6 +186,12 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _kind(column: str, values: pd.Series) -> str:
+    if column in GENEB.categories:
+        return "heat"
+    return _TEXTS.get(column, "" if pd.api.types.is_numeric_dtype(values) else "text")
 
 
 def _text(value: Any, form: str) -> str:

@@ -198,6 +198,7 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
     stale = {cell.task for cell in run.cells if not cell.belongs}
     kept, written = _compared(run)
     alike: dict[str, list[str]] = {}
+    few: dict[str, str] = {}
     for task, size in zip((info.id for info in GENEB.tasks), published_sizes(), strict=True):
         facts = run.record["tasks"].get(task)
         if facts is None:
@@ -207,10 +208,10 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
         else:
             found = []
             rows_here = sum(facts[split]["rows"] for split in ("train", "test"))
-            if run.record["config"].get("tasks_dir") and rows_here < _FEW * (
-                size.train + size.test
-            ):
+            published = size.train + size.test
+            if run.record["config"].get("tasks_dir") and rows_here < _FEW * published:
                 found.append("its file in config.tasks_dir has too few records to be GENEB's")
+                few[task] = f" ({rows_here:,} of some {published:,})"
         if task in changed:
             found.append(f"config.{changed[task]} changed its records")
         if task in stale:
@@ -224,7 +225,7 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
             alike.setdefault("; ".join(found), []).append(task)
     for text, tasks in alike.items():
         more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
-        yield f"task '{tasks[0]}'{more}: {text}"
+        yield f"task '{tasks[0]}'{few.get(tasks[0], '')}{more}: {text}"
 
 
 def _coverage(task: str, seeds: Mapping[Any, set[int]], others: str) -> Iterator[str]:

@@ -126,15 +126,28 @@ function drawDifferences(host, chosen, tasks) {
         value: (row) => `${row.differences[i].wins} of ${row.differences[i].tasks}`,
       },
     ]),
-  ];
+  ].filter(({ value }) => rows.some((row) => value(row) !== null));
+  const known = rows.some(({ differences }) => differences.some(({ interval }) => interval));
   const [
     {
       differences: [{ wins, ties }],
     },
   ] = rows;
-  const inTables = others.some((m) =>
-    surenessOf(first, m).some((each) => each.question === "tasks" && each.tasks === tasks.length),
+  const [inTables, outside] = [true, false].map((wanted) =>
+    others.filter(
+      (m) =>
+        surenessOfPair(first, m).some(
+          (each) => each.question === "tasks" && each.tasks === tasks.length,
+        ) === wanted,
+    ),
   );
+  const method =
+    "t intervals of the differences, which take the tasks of each category for a sample of such tasks and pool the variance within categories.";
+  const sources = !known
+    ? "No two categories have two tasks or more, so what other tasks would change is not known: there are no intervals here."
+    : !inTables.length
+      ? `No pair is in tables/pairs over these tasks: the intervals are ${method}`
+      : `The interval of macro is that of tables/pairs${outside.length ? ` of the pairs with ${inTables.map(name).join(", ")}` : ""}; the others are ${method}`;
   host.append(
     h(
       "p",
@@ -145,14 +158,14 @@ function drawDifferences(host, chosen, tasks) {
     tableOf("Compared models by category", columns, rows),
     tableButtons("comparison", columns, rows),
     note(
-      `${inTables ? "The interval of macro is that of tables/pairs; those of micro and of categories" : "The pair is not in tables/pairs, or over other tasks there: the intervals"} are t intervals of the differences, which take the tasks of each category for a sample of such tasks and pool the variance within categories. All are of one pair alone, and say nothing of other test records or other few-shot draws.`,
+      `${sources} All are of one pair alone, and say nothing of other test records or other few-shot draws.`,
     ),
   );
   drawSureness(host, chosen);
   figureOf(
     host,
     "differences",
-    `By how much ${name(first)} is above the others, with 95 % intervals; right of the line it is better.`,
+    `By how much ${name(first)} is above the others${known ? ", with 95 % intervals" : ""}; right of the line it is better.`,
     (width) =>
       dotRows(width, {
         label: `Differences of ${name(first)} to the other chosen models by category`,
@@ -175,7 +188,7 @@ function drawDifferences(host, chosen, tasks) {
 // How sure the macro differences are, as tables/pairs has it.
 function drawSureness(host, [first, ...others]) {
   const rows = others.flatMap((m) =>
-    surenessOf(first, m).map((each) => ({ ...each, pair: `${DATA.models[first].name} − ${DATA.models[m].name}` })),
+    surenessOfPair(first, m).map((each) => ({ ...each, pair: `${DATA.models[first].name} − ${DATA.models[m].name}` })),
   );
   if (!rows.length) return;
   const columns = [

@@ -33,13 +33,13 @@ function json(columns, rows) {
 }
 
 // Buttons that save the table that is shown; columns without values, such as boxes, are left out.
-function tableButtons(name, columns, rows) {
+function tableButtons(name, columns, rows, what = "this table") {
   const kept = columns.filter(({ value }) => value);
   const file = (ending) => `geneb_${name}_${state.regime}.${ending}`;
   return h(
     "p",
     { className: "downloads" },
-    "Save this table: ",
+    `Save ${what}: `,
     button("CSV", `${name} csv`, () => save(file("csv"), new Blob([csv(kept, rows)], { type: "text/csv" }))),
     " ",
     button("JSON", `${name} json`, () =>

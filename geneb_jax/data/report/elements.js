@@ -105,9 +105,8 @@ function tableOf(caption, columns, rows, { sort = null, onSort = null, marked = 
     const active = sort?.replace(/^-/, "") === column.key;
     const cell = h("th", { scope: "col", title: meaningOf(column) });
     const name = column.style ? h("span", {}, column.name) : column.name;
-    if (column.text) cell.classList.add("text");
+    if (column.text || column.bar) cell.classList.add("text");
     if (column.style) cell.classList.add("heat");
-    if (column.bar) cell.classList.add("text");
     if (onSort && column.value) {
       cell.setAttribute("aria-sort", active ? (sort.startsWith("-") ? "descending" : "ascending") : "none");
       // Numbers begin with the largest, ranks and texts with the first.
@@ -126,7 +125,7 @@ function tableOf(caption, columns, rows, { sort = null, onSort = null, marked = 
           scope: column.row ? "row" : null,
           style: column.style?.(row),
         });
-        if (column.text) cell.classList.add("text");
+        if (column.text || column.bar) cell.classList.add("text");
         if (column.short) cell.classList.add("short");
         if (column.style) cell.classList.add("heat");
         cell.append(column.show ? column.show(row) : (column.value(row) ?? MISSING));

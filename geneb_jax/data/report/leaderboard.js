@@ -7,18 +7,18 @@ const FIELDS = {
     name: "95 % interval",
     text: true,
     short: true,
-    value: (row) => row.interval && between(row.interval),
+    value: ({ sure }) => sure && between(sure.interval),
   },
   rankInterval: {
     name: "rank, 95 %",
     text: true,
     short: true,
-    value: (row) => row.rankInterval && between(row.rankInterval, 0),
+    value: ({ sure }) => sure && `${between(sure.ranks, 0)} of ${sure.models}`,
   },
   group: {
     name: "group",
     text: true,
-    value: (row) => row.group,
+    value: ({ sure }) => sure?.group ?? null,
   },
   parameters: {
     name: "size",
@@ -31,6 +31,7 @@ const FIELDS = {
   source: { name: "source", text: true, value: sourceName },
   licence: { name: "weights' licence", text: true, value: (row) => row.licence },
 };
+const MOST_OF_RUN = 6; // models whose ranks are said above the table
 const FILTERS = ["size", "architecture", "tokenization", "pretraining", "source"];
 
 function boardColumns(rows, top) {
@@ -76,7 +77,7 @@ function fixedColumns(top) {
       name: "score",
       bar: true,
       value: (row) => row.score,
-      show: (row) => barCell(row.score, top, row.interval),
+      show: (row) => barCell(row.score, top, row.sure?.interval),
     },
   ];
 }
@@ -106,7 +107,11 @@ function drawBoard() {
   const top = Math.max(...scored.flatMap((row) => [row.score, ...Object.values(row.categories)]), 0.01);
   const offered = boardColumns(scored, top);
   const columns = [...fixedColumns(top), ...offered.filter(({ key }) => state.columns.includes(key))];
-  const kept = sorted(rows.filter(passes), columns, state.sort);
+  const inOrder = sorted(rows.filter(passes), columns, state.sort);
+  // Averages of other tasks are no competitors: they stand below those that are ranked.
+  const kept = /^-?score$/.test(state.sort)
+    ? [...inOrder.filter(({ rank }) => rank !== null), ...inOrder.filter(({ rank }) => rank === null)]
+    : inOrder;
   byId("board-table").replaceChildren(
     tableOf("Models by score", columns, kept, {
       sort: state.sort,
@@ -118,8 +123,12 @@ function drawBoard() {
   byId("board-shown").textContent =
     `${kept.length} of ${counted(scored.length, "model")}; ${metricName(state.metric)}, ${regimeName(state.regime)}, ` +
     `${CHOICES.score.find(([key]) => key === state.score)[1]}, over ${counted(tasks.length, "task")}` +
-    (scored.some((row) => row.rank === null) ? "; models that lack some of them have no rank" : "") +
+    (state.tasks === "run" ? ` that all models of ${DATA.here} have` : "") +
+    (scored.some((row) => row.rank === null)
+      ? "; models that lack some of them have no rank and stand last, as averages of different tasks cannot be compared"
+      : "") +
     `; colours from 0 to ${shown(top, 2)}. ${DATA.words[state.score] ? `${state.score}: ${DATA.words[state.score]}` : ""}`;
+  drawOfRun(scored);
   byId("board-columns").replaceChildren(
     ...offered.map(({ key, name }) =>
       h(
@@ -152,6 +161,24 @@ function drawBoard() {
   drawSizes(kept);
 }
 
+// Where the models of the run stand, which may be far down the table.
+function drawOfRun(scored) {
+  const ofRun = scored.filter(({ run }) => run).sort((a, b) => b.score - a.score);
+  const few = ofRun.slice(0, MOST_OF_RUN);
+  const links = few.flatMap((row, i) => [
+    i ? ", " : "",
+    modelLink(row.name),
+    ` ${shown(row.score)}${row.rank === null ? "" : ` (rank ${row.rank})`}`,
+  ]);
+  const more = ofRun.length - few.length;
+  byId("board-run").hidden = !few.length || ofRun.length === scored.length;
+  byId("board-run").replaceChildren(
+    `Models of ${DATA.here}: `,
+    ...links,
+    more ? `, and ${counted(more, "other")}.` : ".",
+  );
+}
+
 function drawSizes(rows) {
   const host = byId("board-chart");
   host.replaceChildren();
@@ -175,7 +202,7 @@ function drawSizes(rows) {
           y: row.score,
           name: row.name,
           href: modelAddress(row.name),
-          interval: row.interval,
+          interval: row.sure?.interval,
           title: `${row.name}: ${shown(row.score)}, ${size(row.params)}, ${row.architecture}`,
           named: 3 * row.run + 2 * state.chosen.includes(row.name) + frontier.has(row),
           strong: row.run || state.chosen.includes(row.name),
@@ -183,7 +210,7 @@ function drawSizes(rows) {
         })),
         groups: present.map((name) => ({ name, ...architectureMarking(name) })),
         xTitle: "parameters",
-        yTitle: `${metricName(state.metric)}, ${regimeName(state.regime)}`,
+        yTitle: `${state.score} ${metricName(state.metric)}, ${regimeName(state.regime)}`,
         log: true,
       }),
   );

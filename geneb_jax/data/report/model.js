@@ -84,7 +84,7 @@ function drawRegimes(host, m) {
         name: "95 %",
         text: true,
         short: true,
-        value: (row) => row[score].interval && between(row[score].interval),
+        value: (row) => row[score].sure && between(row[score].sure.interval),
       },
       {
         key: `${score} spread`,
@@ -218,5 +218,5 @@ function drawExtremes(host, m) {
         ["Worst tasks against the others", rows.slice(-MOST_TASKS).reverse()],
       ];
   for (const [title, some] of parts) host.append(h("h3", {}, title), tableOf(title, columns, some));
-  host.append(tableButtons("model_by_task", columns, rows));
+  host.append(tableButtons("model_by_task", columns, rows, few ? "this table" : "all of its tasks"));
 }

@@ -15,7 +15,7 @@ function drawHeader() {
     `: ${regimeMeaning(state.regime)} `,
     h("strong", {}, metricName(state.metric)),
     `: ${DATA.words[metricName(state.metric)] ?? ""} `,
-    link("What the words mean", address({ view: "words" })),
+    h("a", { href: address({ view: "words" }), className: "screen" }, "What the words mean"),
   );
   const lacking = unknownParts(location.hash);
   byId("unknown").hidden = !lacking.length;
@@ -41,6 +41,7 @@ function render() {
       (tab.dataset.view === "board" && state.view === "model");
     if (shownNow) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
+    if (shownNow) tab.parentElement.scrollLeft = tab.offsetLeft - 40; // where views stand in one line
   }
   for (const choice of document.querySelectorAll("[data-state]")) {
     if (choice.value !== state[choice.dataset.state]) choice.value = state[choice.dataset.state];

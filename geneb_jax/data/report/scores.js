@@ -1,8 +1,6 @@
 // Averages, ranks and differences of the scores in DATA, for the regime and metric of the state.
 // A model is named by its index m in DATA.models, a task by its index t in DATA.tasks.
 const scoresNow = () => DATA.scores[state.regime][state.metric];
-const indexOfModel = (name) => DATA.models.findIndex((model) => model.name === name);
-const indexOfTask = (id) => DATA.tasks.findIndex((task) => task.id === id);
 
 // The tasks that a score is taken over: macro, micro, or a category.
 function tasksInScope(score = state.score) {
@@ -43,13 +41,12 @@ function seedSpread(m, tasks, score = state.score) {
   return values.length > 1 ? deviation(values) : null;
 }
 
-// Intervals are of macro MCC over all tasks of the benchmark that a model has.
-function intervalOf(m, field, tasks, score = state.score) {
-  const row = scoresNow()[m];
-  const has = DATA.tasks.filter((task, t) => task.category !== CUSTOM && row[t] !== null).length;
-  const same =
-    state.metric === "MCC" && score === "macro" && tasks.filter((t) => row[t] !== null).length === has;
-  return (same && DATA.models[m][field]?.[state.regime]) || null;
+// How sure macro MCC is: known where the score is over the very tasks that the intervals are of.
+function surenessOf(m, tasks, score = state.score) {
+  const sure = DATA.models[m].sure?.[state.regime];
+  const has = tasks.filter((t) => scoresNow()[m][t] !== null).length;
+  const same = state.metric === "MCC" && score === "macro" && sure?.tasks === has && has === tasks.length;
+  return same ? sure : null;
 }
 
 // A row a model with its score, rank and category means. Only averages over the same tasks are ranked.
@@ -63,9 +60,7 @@ function standings(score = state.score) {
     score: average(scores[m], tasks, score),
     tasks: tasks.filter((t) => scores[m][t] !== null).length,
     spread: seedSpread(m, tasks, score),
-    interval: intervalOf(m, "interval", tasks, score),
-    rankInterval: intervalOf(m, "rank_interval", tasks, score),
-    group: intervalOf(m, "group", tasks, score),
+    sure: surenessOf(m, tasks, score),
     categories: Object.fromEntries(
       columns.map(([category, of]) => [category, average(scores[m], of, category)]),
     ),
@@ -124,7 +119,7 @@ function difference(a, b, group, everything, score = state.score) {
 
 // What the tables of intervals say of two models' macro MCC, a row a question of the regime: what
 // might have been other, the difference a - b, its interval, and whether the two are told apart.
-function surenessOf(a, b) {
+function surenessOfPair(a, b) {
   if (state.metric !== "MCC") return [];
   return (DATA.pairs[state.regime] ?? []).flatMap(
     ([question, first, second, value, low, high, apart, tasks]) => {
@@ -142,7 +137,7 @@ function differenceAsInTables(a, b, group, everything, score) {
   const found = difference(a, b, group, everything, score);
   const table =
     score === "macro"
-      ? surenessOf(a, b).find(({ question, tasks }) => question === "tasks" && tasks === group.length)
+      ? surenessOfPair(a, b).find(({ question, tasks }) => question === "tasks" && tasks === group.length)
       : null;
   return table ? { ...found, interval: table.interval } : found;
 }

@@ -40,13 +40,27 @@ const DEFAULTS = {
   task: "",
 };
 
+const indexOfModel = (name) => DATA.models.findIndex((model) => model.name === name);
+const indexOfTask = (id) => DATA.tasks.findIndex((task) => task.id === id);
+
+// People write names in letters of either case, and call tasks as they are shown.
+const same = (a, b) => a.toLowerCase() === b.toLowerCase();
+const modelCalled = (name) =>
+  indexOfModel(name) >= 0 ? name : DATA.models.find((model) => same(model.name, name))?.name;
+const taskCalled = (name) =>
+  indexOfTask(name) >= 0
+    ? name
+    : DATA.tasks.find(({ id, label }) => same(id, name) || same(label, name))?.id;
+const CALLED = { model: modelCalled, task: taskCalled, chosen: modelCalled };
+
 function read(hash) {
   const given = new URLSearchParams(hash.slice(1));
   const value = (key, otherwise) => {
     if (!given.has(key)) return otherwise;
-    if (Array.isArray(otherwise)) return given.getAll(key).filter((each) => each !== "");
+    const called = (each) => CALLED[key]?.(each) ?? each;
+    if (Array.isArray(otherwise)) return given.getAll(key).filter((each) => each !== "").map(called);
     const known = CHOICES[key]?.some(([each]) => each === given.get(key)) ?? true;
-    return known ? given.get(key) : otherwise;
+    return known ? called(given.get(key)) : otherwise;
   };
   return Object.fromEntries(Object.entries(DEFAULTS).map(([key, otherwise]) => [key, value(key, otherwise)]));
 }
@@ -56,16 +70,14 @@ const cut = (words) => (words.length > 40 ? `${words.slice(0, 39)}…` : words);
 
 // The parts of an address that this report does not have, as people read them.
 function unknownParts(hash) {
-  const names = new Set(DATA.models.map(({ name }) => name));
-  const tasks = new Set(DATA.tasks.map(({ id }) => id));
   const columns = new Set([...Object.keys(FIELDS), ...DATA.categories]);
   const boardKeys = new Set([...columns, "rank", "model", "score"]);
   const bare = (sort) => sort.replace(/^-/, "");
   const known = {
     columns: (value) => columns.has(value),
-    chosen: (value) => names.has(value),
-    model: (value) => names.has(value),
-    task: (value) => tasks.has(value),
+    chosen: modelCalled,
+    model: modelCalled,
+    task: taskCalled,
     sort: (value) => boardKeys.has(bare(value)),
     order: (value) => TASK_COLUMNS.some(({ key }) => key === bare(value)),
     search: () => true,

@@ -28,7 +28,7 @@ const TASK_COLUMNS = [
     value: ({ label }) => label,
     show: ({ t }) => taskLink(t),
   },
-  { key: "category", name: "category", text: true, value: ({ category }) => category },
+  { key: "category", name: "category", text: true, short: true, value: ({ category }) => category },
   { key: "verdict", name: "verdict", text: true, value: ({ verdict }) => verdict },
   {
     key: "train",
@@ -72,14 +72,8 @@ const TASK_COLUMNS = [
     title: "Its rank among the published models, 1 the best.",
   },
   {
-    key: "models",
-    name: "published models",
-    value: ({ published }) => published.length || null,
-    title: "How many of the paper's models have a published score on the task.",
-  },
-  {
     key: "median",
-    name: "their median",
+    name: "published median",
     bar: true,
     value: ({ median }) => median,
     show: ({ median }) => barCell(median, 1),
@@ -87,14 +81,14 @@ const TASK_COLUMNS = [
   },
   {
     key: "spread",
-    name: "their SD",
+    name: "published SD",
     value: ({ spread }) => spread,
     show: ({ spread }) => shown(spread),
     title: "Standard deviation over the published models.",
   },
   {
     key: "best",
-    name: "their best",
+    name: "published best",
     value: ({ published }) => published[0]?.score ?? null,
     show: ({ published }) => shown(published[0]?.score ?? null),
     title: "The highest score of a published model.",

@@ -10,6 +10,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.figures import theme
 
+_NARROW = 3  # tasks of a heat map of one column's width
 _MOST_NUMBERED = 12  # columns of a heat map whose cells are wide enough for numbers
 _BELOW = 14  # points from an axis to a legend below it
 _PROFILES = 5  # models in a panel
@@ -37,7 +38,8 @@ def tasks_of(category: str) -> Callable[[pd.DataFrame, pd.DataFrame], Figure]:
     def draw(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
         matrix = analysis.score_matrix(results[results["category"] == category])
         matrix = _from_the_best(matrix.rename(columns=names))
-        figure, axis = theme.lines(theme.PAGE, 1.5, 0.14, len(matrix))
+        width = theme.COLUMN if len(matrix.columns) <= _NARROW else theme.PAGE
+        figure, axis = theme.lines(width, 1.5, 0.14, len(matrix))
         few = len(matrix.columns) <= _MOST_NUMBERED
         image = theme.heat_map(axis, matrix, 0, 1, decimals=2 if few else None)
         if not few:
@@ -56,7 +58,7 @@ def profiles(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
     by = _from_the_best(analysis.category_matrix(results))
     groups = [by.iloc[start : start + _PROFILES] for start in range(0, len(by), _PROFILES)]
     columns = min(len(groups), 2)
-    figure, axes = theme.panels(len(groups), columns, 1 + 0.125 * by.shape[1])
+    figure, axes = theme.panels(len(groups), columns, max(0.85 + 0.105 * by.shape[1], 1.2))
     rows = range(by.shape[1])
     for i, (axis, group) in enumerate(zip(axes, groups, strict=True)):
         for line, category in enumerate(by):
@@ -82,15 +84,16 @@ def best(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
     """Draws the ten best models of each category."""
     by = analysis.category_matrix(results)
     by = by.rename(index=theme.short_names(by.index))
-    figure, axes = theme.panels(by.shape[1], 3, 0.5 + 0.1 * min(len(by), _BEST))
+    figure, axes = theme.panels(by.shape[1], 3, max(0.5 + 0.1 * min(len(by), _BEST), 1.0))
     for axis, category in zip(axes, by, strict=True):
         chosen = by[category].nlargest(_BEST)[::-1]
         axis.grid(axis="y", color="0.92", lw=0.5)
         axis.set_axisbelow(True)
         axis.scatter(chosen, chosen.index, s=9, color=theme.COLOURS[0], linewidths=0)
         axis.tick_params(axis="y", labelsize=5.5, length=0)
-        axis.margins(y=0.08)
+        axis.margins(x=0.08, y=0.08)
         axis.set_title(str(category))
+    figure.supxlabel("MCC, full", fontsize=7)
     return figure
 
 

@@ -28,6 +28,7 @@ def distribution(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
     )  # fmt: skip
     axis.set_yticks(range(1, len(order) + 1), [names[str(model)] for model in order])
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlim(left=0.5)
     axis.set_xlabel("rank on a task (1 is best)")
     return figure
 
@@ -41,7 +42,7 @@ def wins(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
     counts = counts.rename(index=theme.short_names(counts.index))
     figure, axis = theme.lines(theme.COLUMN, 0.6, 0.15, len(counts))
     axis.bar_label(axis.barh(counts.index, counts, color=theme.COLOURS[0]), padding=2, fontsize=6.5)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axis.set_xlabel("tasks won, full")
     return figure
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from geneb_jax.benchmark import GENEB
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.escapes import markdown_text
-from geneb_jax.presentation.figures import categories, probes, ranks, shots, size_and_score
+from geneb_jax.presentation.figures import audit, categories, probes, ranks, shots, size_and_score
 from geneb_jax.presentation.figures.files import save_figure
 from geneb_jax.presentation.figures.theme import STYLE
 
@@ -53,7 +53,21 @@ class RunFigure(NamedTuple):
     caption: str
 
 
-# Both in the order in which the report shows them.
+class AuditFigure(NamedTuple):
+    """A figure of the audit of a run's tasks.
+
+    Attributes:
+        draw: Draws it of a table `audit` (see `auditing.audit_table`).
+        title: What it shows.
+        caption: What to see in it.
+    """
+
+    draw: Callable[[pd.DataFrame], Figure]
+    title: str
+    caption: str
+
+
+# All in the order in which the report shows them.
 FIGURES: Mapping[str, PaperFigure] = {
     "size_and_score": PaperFigure(
         size_and_score.overall,
@@ -64,13 +78,13 @@ FIGURES: Mapping[str, PaperFigure] = {
     ),
     "category_heatmap": PaperFigure(
         categories.heat_map,
-        "Mean MCC by model and category",
+        "Mean MCC by model and category, full",
         "Rows from the best macro MCC. A column of one colour is a category that does not tell "
         "models apart; a light cell low in the table is a specialist.",
     ),
     "category_profiles": PaperFigure(
         categories.profiles,
-        "Category profiles",
+        "Category profiles, full",
         "Five models a panel, in the order of their macro MCC; grey ticks are all models. A "
         "model's marks that lie on both sides of the grey crowd show an uneven profile.",
     ),
@@ -115,7 +129,7 @@ FIGURES: Mapping[str, PaperFigure] = {
     ),
     "top_by_category": PaperFigure(
         categories.best,
-        "The best models of each category",
+        "The best models of each category, full",
         "Up to ten a category; axes differ, so look at the spread within a panel: where dots are "
         "close, the order says little.",
     ),
@@ -127,7 +141,7 @@ FIGURES: Mapping[str, PaperFigure] = {
     ),
     "specialisation": PaperFigure(
         categories.specialisation,
-        "Specialisation",
+        "Specialisation, full",
         "Mean rank outside a category minus that inside: blue, the model ranks better in this "
         "category than elsewhere; red, worse.",
     ),
@@ -161,18 +175,28 @@ RUN_FIGURES: Mapping[str, RunFigure] = {
         "What a model cost in this run, on its machine.",
     ),
 }
+AUDIT_FIGURES: Mapping[str, AuditFigure] = {
+    "audit": AuditFigure(
+        audit.draw,
+        "What answers the tasks without a model",
+        "A mark is the rule or shortcut that train chooses, a black tick the median of the paper's "
+        "models; where the mark is right of the tick, a score says little about models. Bars are "
+        "test records that train has or nearly has.",
+    ),
+}
 # The tasks of each category; they lie in figures/ only: the report's page shows the same itself.
 TASK_FIGURES: Mapping[str, PaperFigure] = {
     f"tasks_{re.sub(r'[^a-z0-9]+', '_', category.lower()).strip('_')}": PaperFigure(
         categories.tasks_of(category),
-        f"MCC by model and task: {category}",
+        f"MCC by model and task, full: {category}",
         "Rows from the best mean over these tasks.",
     )
     for category in GENEB.categories
 }
 _OF_CATEGORY = dict(zip(TASK_FIGURES, GENEB.categories, strict=True))
-TITLES = {name: figure.title for name, figure in (*FIGURES.items(), *RUN_FIGURES.items())}
-CAPTIONS = {name: figure.caption for name, figure in (*FIGURES.items(), *RUN_FIGURES.items())}
+_OF_REPORT = {**FIGURES, **RUN_FIGURES, **AUDIT_FIGURES}
+TITLES = {name: figure.title for name, figure in _OF_REPORT.items()}
+CAPTIONS = {name: figure.caption for name, figure in _OF_REPORT.items()}
 
 
 def save_figures(
@@ -181,6 +205,7 @@ def save_figures(
     folder: Path,
     scores: pd.DataFrame | None = None,
     seconds: Mapping[str, float] | None = None,
+    audited: pd.DataFrame | None = None,
 ) -> list[str]:
     """Draws every figure that the scores allow into `folder` as .svg and .png, with captions.md.
 
@@ -190,6 +215,7 @@ def save_figures(
         folder: Made where it is missing; what an earlier call drew there goes.
         scores: The run's scores table, for the figures of its probes; None: they are left out.
         seconds: The run's wall time by stage.
+        audited: Table `audit` of the run's tasks (see `auditing.audit_table`); None: there is none.
 
     Returns:
         The names of the figures drawn.
@@ -207,6 +233,10 @@ def save_figures(
             name: functools.partial(figure.draw, scores, seconds or {})
             for name, figure in RUN_FIGURES.items()
         }
+    if audited is not None:
+        draws |= {
+            name: functools.partial(figure.draw, audited) for name, figure in AUDIT_FIGURES.items()
+        }
     drawn = []
     with plt.rc_context(STYLE):
         for name, draw in draws.items():
@@ -215,7 +245,7 @@ def save_figures(
                 continue
             save_figure(figure, folder / name, dpi=300)
             drawn.append(name)
-    every = {**FIGURES, **RUN_FIGURES, **TASK_FIGURES}
+    every = {**_OF_REPORT, **TASK_FIGURES}
     for name in every.keys() - set(drawn):
         for ending in ("svg", "png"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)

@@ -105,7 +105,7 @@ def lines(width: float, margins: float, line: float, count: int) -> tuple[Figure
         line: Height of a line, in inches.
         count: How many lines; a few still leave room for the margins.
     """
-    return plt.subplots(figsize=(width, max(margins + line * count, 1.8)), layout="constrained")
+    return plt.subplots(figsize=(width, max(margins + line * count, 1.3)), layout="constrained")
 
 
 def panels(count: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:

@@ -24,7 +24,8 @@ def save(path, scores):
     path.parent.mkdir(parents=True, exist_ok=True)
     heads = {name: np.array(values) for name, values in HEADS.items()}
     labels, predictions = np.array([0, 1, 1]), np.array([[0, 1, 0], [1, 1, 1]])
-    np.savez(path, labels=labels, predictions=predictions, scores=scores, **heads)
+    values = {} if scores is None else {"scores": scores}
+    np.savez(path, labels=labels, predictions=predictions, **values, **heads)
 
 
 def test_scores_have_the_columns_and_values_of_the_csv(tmp_path):
@@ -55,7 +56,8 @@ def test_predictions_are_a_row_a_head_and_test_row(tmp_path):
     save(folder / "m_random" / "t.npz", two)
     save(folder / "m_random" / "corrected-float32-0-mean" / "t.npz", three)
     names = {"m_random": "m:random"}, {"t": "my task"}
-    rows = write_predictions_parquet(tmp_path, *names, tmp_path / "p.parquet")
+    rows, without = write_predictions_parquet(tmp_path, *names, tmp_path / "p.parquet")
+    assert without == 0
     found = parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert rows == len(found) == 12
     assert found[6 + 4] == {
@@ -69,6 +71,15 @@ def test_predictions_are_a_row_a_head_and_test_row(tmp_path):
     before = (tmp_path / "p.parquet").read_bytes()
     write_predictions_parquet(tmp_path, *names, tmp_path / "p.parquet")
     assert (tmp_path / "p.parquet").read_bytes() == before
+
+
+def test_predictions_without_decision_values_are_rows_too(tmp_path):
+    save(tmp_path / "predictions" / "m" / "labels alone.npz", None)
+    save(tmp_path / "predictions" / "m" / "t.npz", np.ones((2, 3), np.float32))
+    assert write_predictions_parquet(tmp_path, {}, {}, tmp_path / "p.parquet") == (12, 1)
+    found = parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    assert [row["scores"] for row in found] == [None] * 6 + [[1.0]] * 6
+    assert [row["prediction"] for row in found] == [0, 1, 0, 1, 1, 1] * 2
 
 
 def test_damaged_predictions_are_named_and_nothing_is_left(tmp_path):

@@ -49,9 +49,15 @@ ROWS = [
       "task": "mine", "category": "custom"}]  # fmt: skip
 OF_MODELS = {
     MINE: {
-        "interval": {"full": [0.8, 0.95]},
-        "rank_interval": {"full": [1, 2]},
-        "group": {"full": "a"},
+        "sure": {
+            "full": {
+                "interval": [0.8, 0.95],
+                "ranks": [1, 2],
+                "group": "a",
+                "tasks": 3,
+                "models": 2,
+            }
+        }
     }
 }
 TASK = GENEB.tasks[0]
@@ -176,9 +182,13 @@ def test_models_of_the_run_stand_beside_the_published_on_the_tasks_they_have(ope
     assert column(opened, "model")[0] == MINE
     assert len(column(opened, "model")) == 41
     assert float(column(opened, "score")[0]) == 0.9
+    said = opened.find_element(By.ID, "board-run").text
+    assert said == f"Models of this run: {MINE} 0.900 (rank 1)."
     choose(opened, "tasks", "all")
-    assert column(opened, "model")[0] == MINE
-    assert column(opened, "rank")[:2] == ["–", "1"]  # three tasks of a hundred: no rank
+    # Three tasks of a hundred: no rank, and below all that have one, whatever the average.
+    assert column(opened, "model")[-1] == MINE
+    assert column(opened, "rank")[:1] + column(opened, "rank")[-1:] == ["1", "–"]
+    assert "stand last" in opened.find_element(By.ID, "board-shown").text
     choose(opened, "score", "custom")
     assert column(opened, "model") == [MINE]
 
@@ -266,6 +276,15 @@ def test_any_name_goes_through_the_address(opened, page):
     WebDriverWait(opened, 5).until(lambda b: b.title.startswith(MINE))
     assert opened.find_element(By.ID, "model-title").text == MINE
     assert "run: numerics" in opened.find_element(By.ID, "model-body").text
+
+
+def test_an_address_may_name_things_as_people_do(browser, page):
+    show(browser, page, view="task", task=TASK.label.lower())
+    assert browser.find_element(By.ID, "task-title").text == TASK.label
+    show(browser, page, view="model", model="lucaone", chosen=["grover", "Space"])
+    assert browser.find_element(By.ID, "model-title").text == "LucaOne"
+    assert not browser.find_element(By.ID, "unknown").is_displayed()
+    assert browser.execute_script("return state.chosen") == ["GROVER", "SPACE"]
 
 
 def test_models_are_added_to_a_comparison_and_left_out(browser, page):
@@ -415,9 +434,14 @@ def test_tasks_of_the_run_come_first_and_medians_are_of_the_published_models(bro
     assert column(browser, "best of this run", "#tasks-body")[:5] == ["0.900"] * 3 + ["0.300", "–"]
     assert column(browser, "its rank", "#tasks-body")[:4] == ["1 of 41"] * 3 + ["–"]
     medians = full_scores().median(axis=1)
-    shown = column(browser, "their median", "#tasks-body")
+    shown = column(browser, "published median", "#tasks-body")
     assert shown[:3] == [f"{medians[task.id]:.3f}" for task in GENEB.tasks[:3]]
     assert shown[3] == "–"
+    wide, room = browser.execute_script(
+        "const table = document.querySelector('#tasks-body .scroll');"
+        "return [table.scrollWidth, table.clientWidth]"
+    )
+    assert wide <= room  # in a window of 1280 pixels
     assert "4 tasks of this run first; 97 others" in browser.find_element(By.ID, "tasks-body").text
     header = browser.find_element(By.TAG_NAME, "header").text
     assert "1 model of this run beside the 40 published; 4 tasks of this run" in header
@@ -444,7 +468,10 @@ def test_a_comparison_has_the_intervals_of_the_tables(browser, tmp_path):
     assert records[1:] == ["other test records", "+0.200", "0.100 to 0.300", "yes", "12"]
     show(browser, page, view="compare", chosen=[a, b], regime="10shot")  # of other tasks there
     assert not browser.find_element(By.ID, "compare-summary").text.endswith("0.200 to 0.400).")
-    assert "over other tasks there" in browser.find_element(By.ID, "compare-body").text
+    assert (
+        "No pair is in tables/pairs over these tasks"
+        in browser.find_element(By.ID, "compare-body").text
+    )
 
 
 def test_what_an_address_asks_for_and_a_report_lacks_is_said(browser, page):
@@ -456,6 +483,59 @@ def test_what_an_address_asks_for_and_a_report_lacks_is_said(browser, page):
     assert f"sort=-nothing, columns=size, task={'T' * 39}…." in said
     show(browser, page, sort="parameters", search="x", columns=["group", ""], chosen="SPACE")
     assert not browser.find_element(By.ID, "unknown").is_displayed()
+
+
+def test_intervals_are_of_the_tasks_and_models_that_were_compared():
+    columns = ["question", "regime", "model", "low", "high", "rank low", "rank high", "group"]
+    macro = pd.DataFrame(
+        [
+            ("tasks", "full", "a", 0.1, 0.3, 1, 2, "a"),
+            ("tasks", "full", "b", 0.0, 0.2, 1, 2, "a"),
+            ("tasks", "1shot", "a", 0.0, 0.1, 1, 1, "a"),
+            ("shots", "1shot", "a", 0.9, 1.0, 1, 1, "a"),
+        ],
+        columns=columns,
+    ).assign(tasks=11)
+    found = showing._of_models(macro)
+    assert found["b"] == {
+        "sure": {
+            "full": {
+                "interval": [0.0, 0.2],
+                "ranks": [1, 2],
+                "group": "a",
+                "tasks": 11,
+                "models": 2,
+            }
+        }
+    }
+    assert found["a"].get("sure", {})["1shot"]["interval"] == [0.0, 0.1]
+    assert found["a"].get("sure", {})["1shot"]["models"] == 1
+
+
+def test_the_papers_statements_and_its_numbers_are_shown(browser, tmp_path):
+    claims = pd.DataFrame(
+        {
+            "statement": ["larger is better", "a mean", "pairs"], "paper": [0.5, 0.25, 74],
+            "ours": [-0.0123, 0.25, 31.0], "low": [-0.5, np.nan, 27], "high": [0.1, np.nan, 65.025],
+            "models low": np.nan, "models high": np.nan, "null": [0, np.nan, 19.5],
+            "word": ["gone", "estimate", "weak"],
+        }
+    )  # fmt: skip
+    statistics = pd.DataFrame(
+        {
+            "statistic": ["rho", "wins", "unknown"], "ours": [0.1, 8.0, np.nan],
+            "paper": [0.1 + 1e-9, 10, 1], "difference": [-1e-9, -2.0, np.nan], "note": "",
+        }
+    )  # fmt: skip
+    page = tmp_path / "index.html"
+    write_report(page, published_results(), claims=claims, statistics=statistics)
+    show(browser, page, view="statistics")
+    rows = [row for row in cells(browser, "#statistics") if row]
+    assert rows[1] == ["larger is better", "0.500", "−0.012", "−0.500 to 0.100", "", "0", "gone"]
+    assert rows[2] == ["a mean", "0.250", "0.250", "", "", "", "estimate"]
+    assert rows[3] == ["pairs", "74", "31", "27 to 65", "", "19.5", "weak"]
+    assert rows[4] == ["statistic", "paper", "computed", "difference"]  # no note, no column of them
+    assert rows[5:] == [["rho", "0.100", "0.100", "0.000"], ["wins", "10", "8", "−2"]]
 
 
 def test_every_column_is_explained_where_it_stands(browser, page):
@@ -490,7 +570,7 @@ def test_the_choices_of_all_views_are_explained(browser, page):
 def test_intervals_groups_and_seeds_are_shown_where_a_run_has_them(browser, page):
     show(browser, page, columns=["interval", "rankInterval", "group"])
     assert column(browser, "95 % interval")[:2] == ["0.800 to 0.950", "–"]
-    assert column(browser, "rank, 95 %")[0] == "1 to 2"
+    assert column(browser, "rank, 95 %")[0] == "1 to 2 of 2"
     assert column(browser, "group")[0] == "a"
     show(browser, page, columns=["interval"], score="micro")
     assert "95 % interval" not in cells(browser)[0]
@@ -618,7 +698,7 @@ def test_data_of_the_page_are_the_results():
     assert list(data["seeds"]) == ["10shot", "1shot"]  # all seeds fit the same rows in full
     assert data["seeds"]["10shot"]["0"][1] == [0.21, 0.21, 0.21, None]
     assert data["t95"][0] == pytest.approx(12.7062, abs=1e-4)
-    assert data["models"][0]["facts"] == [("run: numerics", "1")]
+    assert data["models"][0]["facts"] == [("what it is", ""), ("run: numerics", "1")]
 
 
 def section(page, name):

@@ -16,6 +16,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.presentation.submission_checks import make_submission, problems, read_model_run
 from geneb_jax.scoring.scores import read_scores, write_scores
+from geneb_jax.tasks.sizes import published_sizes
 
 SAID = {"submitted_by": "A. Person"}
 TASKS = [task.id for task in GENEB.tasks]
@@ -33,6 +34,11 @@ NT_CARD = {
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("whole") / "run")
+
+
+def rows_of(number):
+    size = published_sizes()[number]
+    return f"{size.train + size.test:,}"
 
 
 def found(folder, model="kmer-4", said=SAID):
@@ -102,7 +108,8 @@ def test_records_that_are_not_the_benchmarks_are_named(tmp_path):
         f"task '{TASKS[0]}' and 1 more: config.letters=upper changed its records",
         f"task '{TASKS[2]}': run.json has no fingerprint of its records",
         f"task '{TASKS[3]}': its records are made up, not GENEB's",
-        f"task '{TASKS[4]}': its file in config.tasks_dir has too few records to be GENEB's",
+        f"task '{TASKS[4]}' (80 of some {rows_of(4)}): its file in config.tasks_dir has too few "
+        "records to be GENEB's",
     ]
     content = make_submission(read_model_run(tmp_path, "kmer-4"), SAID)
     assert content is not None and len(content["results"]["full"]) == 98

@@ -19,6 +19,7 @@ def few_models(published):
     return published[published["model"].isin(models) & published["task"].isin(tasks)]
 
 
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
 @pytest.mark.parametrize(
     ("models", "tasks", "regimes"),
     [(3, 40, ["full"]), (1, 1, ["full", "10shot", "1shot"]), (2, 5, ["1shot"])],
