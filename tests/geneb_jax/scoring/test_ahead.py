@@ -53,13 +53,12 @@ def test_the_largest_are_compiled_first_and_waited_for_and_the_smallest_left_to_
     with ahead.compiling_ahead(PROBES, tasks, [4]) as wait_for_programs:
         assert all(compiler.begun.acquire(timeout=60) for _ in range(2))
         assert set(compiler.asked) == {(10_000, 4), (1000, 4)}
-        wait_for_programs(tasks[0], 4)  # both threads are at larger ones
-        wait_for_programs(tasks[3], 5)  # of a width that nobody knew of
+        wait_for_programs(tasks[0])  # both threads are at larger ones
         assert not compiler.done
         threading.Timer(0.2, compiler.go_on.release, (1000,)).start()
-        wait_for_programs(tasks[3], 4)
+        wait_for_programs(tasks[3])
         assert (10_000, 4) in compiler.done
-        wait_for_programs(tasks[3], 4)
+        wait_for_programs(tasks[3])
     assert (10, 4) not in compiler.asked
     assert sorted(compiler.asked) == sorted(compiler.done)
 
@@ -95,7 +94,7 @@ def test_what_cannot_be_compiled_is_left_to_the_fit(monkeypatch, caplog):
     monkeypatch.setattr(ahead, "compile_task", compile_task)
     with ahead.compiling_ahead(PROBES, [task], [4]) as wait_for_programs:
         assert begun.wait(60)
-        wait_for_programs(task, 4)
+        wait_for_programs(task)
     assert caplog.messages == [
         "probes of 8 rows of 4 features in 2 classes are not compiled ahead: no such program"
     ]
@@ -104,4 +103,4 @@ def test_what_cannot_be_compiled_is_left_to_the_fit(monkeypatch, caplog):
 def test_nothing_is_compiled_without_widths(monkeypatch):
     monkeypatch.setattr(ahead, "compile_task", lambda *_, **__: pytest.fail("compiled"))
     with ahead.compiling_ahead(PROBES, TASKS, ()) as wait_for_programs:
-        wait_for_programs(TASKS[0], 4)
+        wait_for_programs(TASKS[0])
