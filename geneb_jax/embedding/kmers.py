@@ -118,7 +118,8 @@ class KmerSource(Weightless):
     def open(self, workdir: Path) -> Immediate:
         """Returns the source of the tasks' frequencies."""
         del workdir
-        return Immediate(unpublished_card(self.name), self._representation(), self._of_task)
+        card, representation = unpublished_card(self.name), self._representation()
+        return Immediate(card, representation, self._of_task, (4**self.k,))
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

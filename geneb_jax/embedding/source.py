@@ -337,21 +337,18 @@ class Immediate:
         card: See `OpenSource`.
         representation: Its one representation.
         of_task: Returns the features of a task, float32 [N_train, D] and [N_test, D].
+        widths: See `OpenSource`.
     """
 
     card: Mapping[str, Any]
     representation: Representation
     of_task: Callable[[Task], tuple[np.ndarray, np.ndarray]]
+    widths: Sequence[int] = ()
 
     @property
     def representations(self) -> Sequence[Representation]:
         """The one representation."""
         return (self.representation,)
-
-    @property
-    def widths(self) -> Sequence[int]:
-        """None: they are known as soon as the features are."""
-        return ()
 
     def prepare(self, tasks: Sequence[Task], advance: Advance) -> Prepared:
         """Returns the look-up of features; nothing is computed before it is asked."""

@@ -84,8 +84,12 @@ class StoredSource(Weightless):
         unnamed = self.name.startswith(_PREFIX)
         name = f"{_PREFIX}{self.folder.resolve().name}" if unnamed else self.name
         card = unpublished_card(name, training_data="not stated")
-        representation = self._representation()
-        return Immediate(card, representation, lambda task: read_embeddings(self.folder, task))
+        return Immediate(
+            card,
+            self._representation(),
+            lambda task: read_embeddings(self.folder, task),
+            tuple(filter(None, [self._width()])),
+        )
 
     def embed(
         self, sequences: Sequence[str], names: Sequence[str], advance: Advance

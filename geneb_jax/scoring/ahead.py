@@ -19,14 +19,14 @@ _Shape = tuple[int, int, int]  # padded train rows, classes, width of the featur
 @contextmanager
 def compiling_ahead(
     probes: ProbeSettings, tasks: Sequence[Task], widths: Sequence[int]
-) -> Iterator[Callable[[Task, int], None]]:
+) -> Iterator[Callable[[Task], None]]:
     """Compiles what the probes of tasks will run, the largest task first, while the block works.
 
-    The block is given a function to be called with a task and the width of its features before
-    these are probed. If the task's programs are being compiled, it waits for them; if that has not
-    begun, they are left to the fit, so that whoever probes small tasks first and whoever compiles
-    for large ones first meet in the middle. What cannot be compiled is left to the fit, too, which
-    says so. At the end of the block what is being compiled is waited for, unless the block failed.
+    The block is given a function to be called with a task before it is probed. If the task's
+    programs are being compiled, it waits for them; if that has not begun, they are left to the fit,
+    so that whoever probes small tasks first and whoever compiles for large ones first meet in the
+    middle. What cannot be compiled is left to the fit, too, which says so. At the end of the block
+    what is being compiled is waited for, unless the block failed.
 
     Args:
         probes: What is fitted.
@@ -34,29 +34,29 @@ def compiling_ahead(
         widths: Widths D of the features; none: they are not known, and nothing is compiled.
     """
     # Tasks of one shape share their programs.
-    shapes = {_shape(task, width): task for width in dict.fromkeys(widths) for task in tasks}
+    shapes = {shape: task for task in tasks for shape in _shapes(task, widths)}
     programs = {
         shape: soon(functools.partial(_compile, probes, task, shape), "probes")
         for shape, task in sorted(shapes.items(), reverse=True)
     }
 
-    def wait_for(shape: _Shape) -> None:
-        program = programs.get(shape)
-        if program is not None and not program.cancel():
-            program.result()
+    def wait_for(task: Task) -> None:
+        for shape in _shapes(task, widths):
+            if not programs[shape].cancel():
+                programs[shape].result()
 
     try:
-        yield lambda task, width: wait_for(_shape(task, width))
-        for shape in programs:
-            wait_for(shape)
+        yield wait_for
+        for task in tasks:
+            wait_for(task)
     finally:
         for program in programs.values():
             program.cancel()
 
 
-def _shape(task: Task, width: int) -> _Shape:
-    labels = task.train.labels
-    return ladder(len(labels)), len(set(labels.tolist())), width
+def _shapes(task: Task, widths: Sequence[int]) -> set[_Shape]:
+    rows, classes = ladder(len(task.train.labels)), len(set(task.train.labels.tolist()))
+    return {(rows, classes, width) for width in widths}
 
 
 def _compile(probes: ProbeSettings, task: Task, shape: _Shape) -> None:

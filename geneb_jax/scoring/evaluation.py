@@ -270,7 +270,7 @@ def _probe(
     jobs: Sequence[_Job],
     digest: str,
     prepared: Prepared,
-    wait_for_programs: Callable[[Task, int], None],
+    wait_for_programs: Callable[[Task], None],
     clock: "_Clock",
 ) -> None:
     """Probes a model in all processes; one that is alone begins with the smallest tasks.
@@ -287,11 +287,12 @@ def _probe(
         keep(probed, job.cell, job.predictions)
 
     def do(job: _Job) -> None:
+        with clock.time(f"probe {name}"):
+            wait_for_programs(job.task)  # first: compilers and large features need much memory
         with clock.time(f"embed {name}"):
             features = prepared.features(job.task, job.representation)
             turned = prepared.turned and prepared.turned(job.task, job.representation)
         with clock.time(f"probe {name}"):
-            wait_for_programs(job.task, features[0].shape[1])
             probed = probe(how.asked, name, job.task, job.representation, features, turned)
         done(job, probed)
 

@@ -1,9 +1,11 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import jax
+import pytest
 
 from geneb_jax.devices import programs
 
@@ -83,6 +85,27 @@ def test_programs_that_a_killed_process_left_unfinished_are_compiled_and_kept_ag
         hits, found = kept()
         assert (hits, found) == (again - 1, whole)
         assert kept() == (again, whole)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone can be asked")
+def test_what_a_compiler_has_freed_is_given_back():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def work():
+        blocks = [bytes(1000) for _ in range(100_000)]
+        blocks[-1:], last = [], blocks[-1]  # lies behind what is freed, and would keep it there
+        return last, resident()
+
+    def fails():
+        raise KeyError
+
+    before = resident()
+    (_, most), after = programs.soon(work, "test").result(), resident()
+    assert most - before > 90e6
+    assert after - before < 30e6
+    with pytest.raises(KeyError):
+        programs.soon(fails, "test").result()
 
 
 def test_a_cache_that_takes_nothing_is_said(tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geneb_jax.embedding.kmers import kmer_frequencies
+from geneb_jax.embedding.kmers import KmerSource, kmer_frequencies
+from geneb_jax.tasks.synthetic import synthetic_tasks
 
 
 def naive(sequence, k):
@@ -36,3 +37,10 @@ def test_many_records_go_through_in_chunks(k):
     found = kmer_frequencies(sequences, k)
     for row in (0, 1, 700, 1023, 1024, 1499):
         np.testing.assert_allclose(found[row], naive(sequences[row], k), atol=1e-7)
+
+
+def test_the_width_of_features_is_known_before_they_are(tmp_path):
+    opened = KmerSource("kmer-3", 3).open(tmp_path)
+    task = synthetic_tasks()[0]
+    train, test = opened.prepare([task], lambda _: None).features(task, opened.representation)
+    assert list(opened.widths) == [train.shape[1]] == [test.shape[1]] == [64]

@@ -292,3 +292,9 @@ def test_a_plan_takes_the_width_of_the_first_file_and_leaves_damage_to_the_run(
     (tmp_path / "a.npz").write_bytes(content)
     plan = StoredSource("embeddings:x", tmp_path).plan(tmp_path)
     assert (plan.width, plan.cost([TASK]).kept) == (width, 8)
+
+
+def test_the_width_of_features_is_known_before_they_are_read(tmp_path):
+    assert list(StoredSource("mine", tmp_path).open(tmp_path).widths) == []
+    (tmp_path / f"{TASK.info.id}.npz").write_bytes(packed())
+    assert list(StoredSource("mine", tmp_path).open(tmp_path).widths) == [2]

@@ -1,15 +1,20 @@
 import threading
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
 from geneb_jax.config import default_config, parse_config
+from geneb_jax.embedding import kmers
+from geneb_jax.run import run
 from geneb_jax.scoring import ahead
 from geneb_jax.tasks.synthetic import synthetic_tasks
+from probes import logistic
 
 PROBES = parse_config(default_config()).probes
 TASKS = synthetic_tasks()
+OPEN = kmers.KmerSource.open
 
 
 def with_rows(rows):
@@ -53,13 +58,12 @@ def test_the_largest_are_compiled_first_and_waited_for_and_the_smallest_left_to_
     with ahead.compiling_ahead(PROBES, tasks, [4]) as wait_for_programs:
         assert all(compiler.begun.acquire(timeout=60) for _ in range(2))
         assert set(compiler.asked) == {(10_000, 4), (1000, 4)}
-        wait_for_programs(tasks[0], 4)  # both threads are at larger ones
-        wait_for_programs(tasks[3], 5)  # of a width that nobody knew of
+        wait_for_programs(tasks[0])  # both threads are at larger ones
         assert not compiler.done
         threading.Timer(0.2, compiler.go_on.release, (1000,)).start()
-        wait_for_programs(tasks[3], 4)
+        wait_for_programs(tasks[3])
         assert (10_000, 4) in compiler.done
-        wait_for_programs(tasks[3], 4)
+        wait_for_programs(tasks[3])
     assert (10, 4) not in compiler.asked
     assert sorted(compiler.asked) == sorted(compiler.done)
 
@@ -95,7 +99,7 @@ def test_what_cannot_be_compiled_is_left_to_the_fit(monkeypatch, caplog):
     monkeypatch.setattr(ahead, "compile_task", compile_task)
     with ahead.compiling_ahead(PROBES, [task], [4]) as wait_for_programs:
         assert begun.wait(60)
-        wait_for_programs(task, 4)
+        wait_for_programs(task)
     assert caplog.messages == [
         "probes of 8 rows of 4 features in 2 classes are not compiled ahead: no such program"
     ]
@@ -104,4 +108,41 @@ def test_what_cannot_be_compiled_is_left_to_the_fit(monkeypatch, caplog):
 def test_nothing_is_compiled_without_widths(monkeypatch):
     monkeypatch.setattr(ahead, "compile_task", lambda *_, **__: pytest.fail("compiled"))
     with ahead.compiling_ahead(PROBES, TASKS, ()) as wait_for_programs:
-        wait_for_programs(TASKS[0], 4)
+        wait_for_programs(TASKS[0])
+
+
+@pytest.mark.slow
+def test_a_run_compiles_each_program_once_whoever_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(logistic, "_COMPILED_FROM", 200)  # numbers: 51 rows of 4 features
+    compiled = []
+
+    def note(event, _, **facts):
+        if event == "/jax/core/compile/backend_compile_duration" and "fit_" in facts["fun_name"]:
+            compiled.append(threading.current_thread().name)
+
+    config = default_config()
+    config.update({
+        "models": "kmer-1", "tasks": "synthetic", "regimes": "full", "seeds": "13",
+        "audit": False, "intervals": False, "report": False, "programs_dir": "none",
+    })  # fmt: skip
+    scores, threads = [], []
+    for waits in (False, True):
+        with monkeypatch.context() as patch:
+            if not waits:
+                patch.setattr(kmers.KmerSource, "open", without_widths)
+            jax.clear_caches()
+            jax.monitoring.register_event_duration_secs_listener(note)
+            outcome = run(config, tmp_path / str(waits))
+            jax.monitoring.unregister_event_duration_listener(note)
+        assert not outcome.failures
+        scores.append((tmp_path / str(waits) / "scores.csv").read_bytes())
+        threads.append(compiled.copy())
+        compiled.clear()
+    assert scores[0] == scores[1]
+    assert set(threads[0]) == {"MainThread"}
+    assert any(name.startswith("compile_probes") for name in threads[1])
+    assert len(threads[0]) == len(threads[1]) >= 1
+
+
+def without_widths(source, workdir):
+    return replace(OPEN(source, workdir), widths=())
