@@ -22,7 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probes.evaluate import compile_task, evaluate_task
+    from probes.evaluate import compile_task, evaluate_task, host_memory
     from probes.joint import JointLogistic
     from probes.kind import engine_of, solver_name
     from probes.probe import CLASS_WEIGHTS, KINDS, METRICS, SELECTIONS, HeadScore, Probe
@@ -42,6 +42,7 @@ __all__ = [
     "engine_of",
     "evaluate_task",
     "few_shot_rows",
+    "host_memory",
     "solver_name",
 ]
 
@@ -58,6 +59,7 @@ _MODULES = {
     "engine_of": "probes.kind",
     "evaluate_task": "probes.evaluate",
     "few_shot_rows": "probes.sampling",
+    "host_memory": "probes.evaluate",
     "solver_name": "probes.kind",
 }
 

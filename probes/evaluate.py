@@ -124,6 +124,28 @@ def compile_task(
             kind.compile(train, fit, np.array(probe.strengths), probe)
 
 
+def host_memory(
+    y_train: Integer[np.ndarray, " N"], width: int, probes: Sequence[Probe]
+) -> int | None:
+    """Returns the bytes that `evaluate_task` takes beside features where it runs no program.
+
+    Several tasks may then be evaluated in as many threads (see `host.in_threads`), with the same
+    result. A program takes all processors, or the device, by itself.
+
+    Args:
+        y_train: Labels of the train rows.
+        width: D.
+        probes: See `evaluate_task`.
+
+    Returns:
+        None: a fit of all rows, or of any, is a program.
+    """
+    sizes = len(y_train), width, len(np.unique(y_train))
+    needed = [find_kind(probe.kind).host_memory(*sizes, probe) for probe in probes]
+    known = [memory for memory in needed if memory is not None]
+    return max(known, default=0) if len(known) == len(needed) else None
+
+
 def _draws(train: TaskRows, probe: Probe, shots: int | None, seeds: Sequence[int]) -> list[Draw]:
     """Returns the draws of a regime, the class weights the slower axis and the seeds the faster."""
     every = np.arange(len(train.classes))

@@ -24,6 +24,10 @@ _FEWEST = 64  # rows of a block
 _FEW_ROWS = 6  # a product of so few takes as long as one of eight
 _MEMORY = 2**31  # bytes that what runs in several threads may take together
 
+# Bytes of one item, a fit, up to which its steps are mostly Python's, which threads take in turns:
+# on two cores two threads took a third more processor time than one.
+_SMALL = 2**24
+
 Item = TypeVar("Item")
 Part = TypeVar("Part")
 
@@ -57,8 +61,8 @@ def in_threads(
 ) -> Generator[tuple[int, Part]]:
     """Makes something of each of some items, several at a time, each in one thread alone.
 
-    One item, and what is asked for in such a thread, is made in the thread that asks. Where the
-    caller stops early or an item fails, no further one is begun.
+    One item, small ones, and what is asked for in such a thread, are made in the thread that asks.
+    Where the caller stops early or an item fails, no further one is begun.
 
     Args:
         function: Takes an item. Its products of NumPy and SciPy take one thread each.
@@ -69,8 +73,8 @@ def in_threads(
     Yields:
         The index of an item and what was made of it, in the order in which they are done.
     """
-    most = min(len(items), os.cpu_count() or 1, max(_MEMORY // max(memory, 1), 1))
-    if most < 2 or isinstance(threading.current_thread(), _Worker):
+    most = min(len(items), os.cpu_count() or 1, _MEMORY // max(memory, 1))
+    if most < 2 or memory <= _SMALL or isinstance(threading.current_thread(), _Worker):
         for index, item in enumerate(items):
             with single_threaded_blas():
                 part = function(item)

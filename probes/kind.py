@@ -44,6 +44,11 @@ def _nothing_to_compile(
     del train, draws, strengths, probe
 
 
+def _compiled(rows: int, width: int, class_count: int, probe: Probe) -> None:
+    """Stands for `host_memory` of a kind whose fits are programs."""
+    del rows, width, class_count, probe
+
+
 @dataclass(frozen=True)
 class Kind:
     """Offers what `evaluate_task` needs of a kind of probe.
@@ -55,6 +60,8 @@ class Kind:
             values [S, R, M, K1].
         compile: Compiles the programs that `fit` runs on the same arguments, or reads them from the
             compilation cache; values of features do not count. It may be called in any thread.
+        host_memory: Returns the bytes that fits of so many rows, features and classes take on the
+            host, in one thread; None: they are programs, which take all processors by themselves.
         solver: Name of its one way to fit; None: the probe names it.
         seeded: Whether a fit of the same rows depends on the seed.
         engine: What does the arithmetic, as people read it: a function of backend, sizes and
@@ -64,6 +71,7 @@ class Kind:
     fit: Callable[[TaskRows, Sequence[Draw], np.ndarray, Probe], FittedHeads]
     decision_values: Callable[[Float32[np.ndarray, "M D"], PyTree], np.ndarray]
     compile: Callable[[TaskRows, Sequence[Draw], np.ndarray, Probe], None] = _nothing_to_compile
+    host_memory: Callable[[int, int, int, Probe], int | None] = _compiled
     solver: str | None = None
     seeded: bool = False
     engine: str = "compiled for the device"

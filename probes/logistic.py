@@ -82,10 +82,18 @@ def is_large(rows: int, width: int, class_count: int) -> bool:
     return rows * width * columns >= _COMPILED_FROM
 
 
+def host_memory(rows: int, width: int, class_count: int, probe: Probe) -> int | None:
+    """Returns the bytes that SciPy's fits take; None where they are compiled; see `kind.Kind`."""
+    if SOLVERS[probe.solver].optax or is_large(rows, width, class_count):
+        return None
+    return logistic_scipy.memory(rows, width)
+
+
 KIND = Kind(
     fit_heads,
     decision_values,
     compile_heads,
+    host_memory,
     engine=(
         f"SciPy on the host below {_COMPILED_FROM:,} numbers (rows x features x columns of "
         "decision values), compiled for the device from there on and for the solver optax"

@@ -27,10 +27,6 @@ from probes.whitening import curvature, is_near_optimum
 # Numbers in the features up to which they are cast once, not in each product: 32 MB as float64.
 _KEPT_AS_PRODUCTS = 2**22
 
-# Bytes that fits on the same rows take for each number in their features: copies in float32 and
-# float64, and the eigenbasis.
-_BYTES = 32
-
 
 class _Rows(NamedTuple):
     """Rows of one fit: features, targets and weights, and the dtype of products with features."""
@@ -102,7 +98,7 @@ def fit_logistic(
 
     groups, fits = list(of_rows.values()), {}
     most_rows = max(len(draw.rows) for draw in draws)
-    for group, of_group in in_threads(fit, groups, _BYTES * most_rows * train.x.shape[1]):
+    for group, of_group in in_threads(fit, groups, memory(most_rows, train.x.shape[1])):
         fits |= zip(groups[group], of_group, strict=True)
     heads, *facts = zip(*(fit for r in range(len(draws)) for fit in fits[r]), strict=True)
     axes = len(draws), len(strengths)
@@ -119,6 +115,12 @@ def fit_logistic(
         gradient_norm=np.max(np.abs(gradient), axis=(-2, -1)),
         converged=converged,
     )
+
+
+def memory(rows: int, width: int) -> int:
+    """Returns the bytes that fits on the same rows take: copies of features, and the eigenbasis."""
+    of_number = 2 * np.dtype(np.float32).itemsize + 3 * np.dtype(np.float64).itemsize
+    return of_number * rows * width
 
 
 def _fit_draws(

@@ -1,5 +1,6 @@
 """Every model on every task: features, probes, scores; finished pairs are kept."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import pandas as pd
 from absl import logging
 
@@ -14,7 +16,13 @@ from geneb_jax.config import ProbeSettings
 from geneb_jax.devices.capacity import peaks
 from geneb_jax.devices.meeting import First, Message
 from geneb_jax.embedding.identity import weights_identity
-from geneb_jax.embedding.source import OpenSource, Prepared, Representation, Source
+from geneb_jax.embedding.source import (
+    OpenSource,
+    Prepared,
+    Representation,
+    Source,
+    count_records,
+)
 from geneb_jax.embedding.store import key
 from geneb_jax.failures import Failure, Failures
 from geneb_jax.files.json_files import canonical_json
@@ -29,10 +37,13 @@ from geneb_jax.scoring.predictions import (
     read_predictions,
     read_turned,
 )
-from geneb_jax.scoring.probing import Asked, Probed, from_json, keep, probe
+from geneb_jax.scoring.probing import Asked, Probed, from_json, keep, probe, probing_memory
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.scoring.scores import arrange, represented, write_scores
 from geneb_jax.tasks.task import Task, content_digest
+from probes.host import in_threads
+
+_TOGETHER = 2**28  # bytes of a task's features, in several representations
 
 
 class Evaluation(NamedTuple):
@@ -68,6 +79,13 @@ class _Job(NamedTuple):
     representation: Representation
     cell: Cell
     predictions: Path
+
+
+class _Features(NamedTuple):
+    """Features of a task: of its train and test rows, and of test rows on the other strand."""
+
+    of_splits: tuple[np.ndarray, np.ndarray]
+    turned: np.ndarray | None
 
 
 class Workload(NamedTuple):
@@ -246,7 +264,7 @@ def _compute(
             prepared = _prepare(how, source, model, tasks, digest)
         if prepared is None:
             return {}
-        _probe(how, name, jobs, digest, prepared, wait_for_programs, clock)
+        _probe(how, name, jobs, digest, prepared, model.widths, wait_for_programs, clock)
     return prepared.speed
 
 
@@ -270,6 +288,7 @@ def _probe(
     jobs: Sequence[_Job],
     digest: str,
     prepared: Prepared,
+    widths: Sequence[int],
     wait_for_programs: Callable[[Task], None],
     clock: "_Clock",
 ) -> None:
@@ -286,15 +305,30 @@ def _probe(
     def done(job: _Job, probed: Probed) -> None:
         keep(probed, job.cell, job.predictions)
 
-    def do(job: _Job) -> None:
-        with clock.time(f"probe {name}"):
-            wait_for_programs(job.task)  # first: compilers and large features need much memory
-        with clock.time(f"embed {name}"):
-            features = prepared.features(job.task, job.representation)
+    def features(job: _Job) -> _Features | None:
+        with how.failures.contained(name, "probe", job.task.info.id), clock.time(f"embed {name}"):
             turned = prepared.turned and prepared.turned(job.task, job.representation)
+            return _Features(prepared.features(job.task, job.representation), turned)
+
+    def do(some: Sequence[_Job]) -> None:
+        """Probes a task in some representations, each in a thread; each is on disk when it is."""
         with clock.time(f"probe {name}"):
-            probed = probe(how.asked, name, job.task, job.representation, features, turned)
-        done(job, probed)
+            wait_for_programs(some[0].task)  # first: compilers and large features need much memory
+        of_jobs = [features(job) for job in some]
+
+        def fit(number: int) -> Probed | None:
+            job, found = some[number], of_jobs[number]
+            with how.failures.contained(name, "probe", job.task.info.id):
+                return found and probe(how.asked, name, job.task, job.representation, *found)
+
+        with clock.time(f"probe {name}"):
+            memory = probing_memory(how.asked, some[0].task, widths) or 0
+            for number, probed in in_threads(fit, range(len(some)), memory):
+                task = some[number].task
+                with how.failures.contained(name, "probe", task.info.id):
+                    if probed is not None:
+                        done(some[number], probed)
+                how.progress.advance(1, len(task.train.labels))
 
     def done_elsewhere(number: int, message: Message) -> None:
         job = jobs[number]
@@ -316,11 +350,38 @@ def _probe(
         }
         for job in jobs
     ]
-    for number in processes.deal(offered, done_elsewhere):
-        task = jobs[number].task
-        with how.failures.contained(name, "probe", task.info.id):
-            do(jobs[number])
-        how.progress.advance(1, len(task.train.labels))
+    most = functools.partial(_most_together, how, widths)
+    for some in _together(processes.deal(offered, done_elsewhere), jobs, most):
+        do(some)
+
+
+def _most_together(how: Evaluator, widths: Sequence[int], task: Task) -> int:
+    """Returns in how many representations a task is probed at a time.
+
+    It is one where the probes run programs, or other processes take jobs too.
+    """
+    if how.processes.living() or probing_memory(how.asked, task, widths) is None:
+        return 1
+    return max(_TOGETHER // (4 * max(widths) * count_records([task])), 1)
+
+
+def _together(
+    dealt: Iterator[int], jobs: Sequence[_Job], most: Callable[[Task], int]
+) -> Iterator[list[_Job]]:
+    """Yields the jobs of some numbers, those of a task that follow each other together.
+
+    Args:
+        dealt: The numbers.
+        jobs: All jobs.
+        most: Returns how many jobs of a task may be together.
+    """
+    some: list[_Job] = []
+    for number in dealt:
+        some.append(jobs[number])
+        last = number + 1 == len(jobs) or jobs[number + 1].task is not jobs[number].task
+        if last or len(some) >= most(jobs[number].task):
+            yield some
+            some = []
 
 
 class _Clock:

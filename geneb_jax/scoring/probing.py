@@ -1,7 +1,7 @@
 """One task in one representation of a model: its probes, and the files that take what they gave."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from geneb_jax.scoring.cells import Cell
 from geneb_jax.scoring.heads import head_columns, probes_of
 from geneb_jax.scoring.predictions import predictions_file
 from geneb_jax.tasks.task import Task
-from probes import evaluate_task
+from probes import evaluate_task, host_memory
 
 
 class Probed(NamedTuple):
@@ -90,6 +90,19 @@ def probe(
     return Probed(
         rows, predictions_file(task, heads, rows, decision_values=values, turned=on_other)
     )
+
+
+def probing_memory(asked: Asked, task: Task, widths: Sequence[int]) -> int | None:
+    """Returns the bytes that `probe` takes beside features; None: it must run alone.
+
+    Args:
+        asked: What is fitted.
+        task: The task.
+        widths: Widths D of the features; none: they are not known.
+    """
+    if not widths:
+        return None
+    return host_memory(task.train.labels, max(widths), probes_of(asked.probes))
 
 
 def keep(probed: Probed, cell: Cell, predictions: Path) -> None:

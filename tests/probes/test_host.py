@@ -7,6 +7,8 @@ import pytest
 from probes import host
 from probes.host import in_threads, over_blocks
 
+LARGE = host._SMALL + 1  # bytes
+
 
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch):
@@ -20,11 +22,13 @@ def test_each_item_is_made_once_in_several_threads_at_a_time():
         meet.wait()  # passes where three run at a time alone
         return number**2
 
-    assert dict(in_threads(square, [5, 6, 7], 1)) == {0: 25, 1: 36, 2: 49}
+    assert dict(in_threads(square, [5, 6, 7], LARGE)) == {0: 25, 1: 36, 2: 49}
 
 
-@pytest.mark.parametrize(("items", "memory"), [([3], 1), ([3, 4, 5], host._MEMORY)])
-def test_one_item_or_little_memory_takes_the_thread_that_asks(items, memory):
+@pytest.mark.parametrize(
+    ("items", "memory"), [([3], LARGE), ([3, 4, 5], host._MEMORY), ([3, 4], host._SMALL)]
+)
+def test_one_item_small_ones_and_little_memory_take_the_thread_that_asks(items, memory):
     def where(item):
         return item, threading.current_thread()
 
@@ -56,9 +60,12 @@ def test_what_is_asked_for_inside_stays_in_the_thread():
     def outer(_):
         blocks = over_blocks(inner, 100 * host._FEWEST, host._BLOCK)
         assert len(blocks) == 100
-        return {*blocks, *dict(in_threads(inner, [1, 2], 1)).values()}, threading.current_thread()
+        return {
+            *blocks,
+            *dict(in_threads(inner, [1, 2], LARGE)).values(),
+        }, threading.current_thread()
 
-    for _, (inside, outside) in in_threads(outer, [1, 2], 1):
+    for _, (inside, outside) in in_threads(outer, [1, 2], LARGE):
         assert inside == {outside}
         assert outside is not threading.current_thread()
 
