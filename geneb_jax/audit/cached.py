@@ -63,14 +63,14 @@ def find_audit(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | No
         identity: See `identity_of`.
     """
     path = _file(folder, identity)
-    if not path.exists():
-        return None
     try:
+        if not path.exists():
+            return None
         entry = read_object(path)
         audit = entry["audit"]
         if entry["identity"] != identity or entry["sha256"] != _digest(audit):
             raise FileError(f"{path}: its parts do not fit each other")
-    except (FileError, LookupError, TypeError) as error:
+    except (FileError, OSError, LookupError, TypeError) as error:
         logging.warning("%s: a damaged audit, as if it were not there: %s", path, error)
         return None
     with suppress(OSError):  # of a cache that others own; its time says when it was read
@@ -94,7 +94,8 @@ def keep_audit(folder: Path, identity: Mapping[str, Any], audit: Mapping[str, An
         remove_leftovers(folder)
         _make_room(folder)
     except OSError as error:
-        logging.warning("an audit is not kept for later runs: %s", error)
+        # Said once: of the next tasks it is the same.
+        logging.log_first_n(logging.WARNING, "audits are not kept for later runs: %s", 1, error)
 
 
 def _make_room(folder: Path) -> None:

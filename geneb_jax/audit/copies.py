@@ -126,8 +126,9 @@ def duplicates(groups: np.ndarray) -> int:
 
 def conflicts(groups: np.ndarray, labels: np.ndarray) -> int:
     """Returns how many groups hold records of different labels."""
-    pairs = np.unique(np.column_stack([groups, labels]), axis=0)
-    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+    of, classes = np.unique(labels, return_inverse=True)
+    pairs = np.unique(groups * len(of) + classes)
+    return int((np.unique(pairs // max(len(of), 1), return_counts=True)[1] > 1).sum())
 
 
 def describe_copies(task: Task) -> dict[str, Any]:
@@ -186,8 +187,8 @@ def copies_across(tasks: Sequence[TaskKeys]) -> list[dict[str, Any]]:
         return []
     keys = np.concatenate([each for task in tasks for each in task.keys])
     labels = np.concatenate([each for task in tasks for each in task.labels])
-    records = np.unique(keys, return_inverse=True)[1].ravel()
-    labelled = np.unique(np.column_stack([records, labels]), axis=0, return_inverse=True)[1].ravel()
+    records, classes = (np.unique(each, return_inverse=True)[1] for each in (keys, labels))
+    labelled = np.unique(records * len(labels) + classes, return_inverse=True)[1]
     sizes = [len(each) for task in tasks for each in task.keys]
     split = np.repeat(np.arange(len(sizes)), sizes)
     found = _found(split, records, len(sizes))

@@ -95,29 +95,26 @@ def _most_shared(
     counted, those of so many records at once that they stay small.
     """
     row, most = np.full(len(records), -1, np.int64), np.zeros(len(records), np.int64)
-    starts, numbers = _distinct_kmers(records)
-    distinct = np.diff(starts)
-    needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
+    if not len(records):
+        return row, most.astype(np.float64), most == 0
+    of_blocks = [(chosen, *_distinct_kmers(records.part(chosen))) for chosen in records.blocks()]
     # Of train those 11-mers count that a record holds: these are the columns.
     asked = np.zeros(4**K, bool)
-    asked[numbers] = True
+    for _, _, numbers in of_blocks:
+        asked[numbers] = True
     column = np.cumsum(asked, dtype=np.int32) - 1
-    columns = column[numbers]
+    parts = [(chosen, starts, column[numbers]) for chosen, starts, numbers in of_blocks]
+    distinct = np.concatenate([np.diff(starts) for _, starts, _ in parts])
+    needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
     for block in train.blocks(_BLOCK_KMERS):
         lists = _lists_of_records(train.part(block), asked, column)
         size = block.stop - block.start
-        per_kmer = np.diff(lists.starts)[columns]
-        work = np.diff(np.append(0, np.cumsum(per_kmer))[starts])
-        for part in _shares_of_work(work):
-            of_part = slice(starts[part.start], starts[part.stop])
-            dtype = np.int32 if (part.stop - part.start) * size < 2**31 else np.int64
-            first = np.arange(part.stop - part.start, dtype=dtype) * size
-            pairs = np.repeat(first, work[part])
-            pairs += lists.rows[_ranges(lists.starts[columns[of_part]], per_kmer[of_part])]
-            best, count = _most_frequent(pairs, size, needed[part], without[part] - block.start)
-            better = count > most[part]
-            most[part][better] = count[better]
-            row[part][better] = best[better] + block.start
+        for chosen, starts, columns in parts:
+            others = without[chosen] - block.start
+            best, count = _most_listed(lists, size, starts, columns, needed[chosen], others)
+            better = count > most[chosen]
+            most[chosen][better] = count[better]
+            row[chosen][better] = best[better] + block.start
     return row, most / np.maximum(distinct, 1), distinct == 0
 
 
@@ -141,6 +138,36 @@ def _lists_of_records(train: Records, asked: np.ndarray, column: np.ndarray) -> 
     order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
     counts = np.bincount(order >> 32, minlength=int(column[-1]) + 1)
     return _Lists(np.append(0, np.cumsum(counts)), (order & (2**32 - 1)).astype(np.int32))
+
+
+def _most_listed(
+    lists: _Lists,
+    size: int,
+    starts: np.ndarray,
+    columns: np.ndarray,
+    needed: np.ndarray,
+    without: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of each record the train record in most lists of its 11-mers, and in how many.
+
+    Args:
+        lists: Of some train records.
+        size: How many these are.
+        starts: Where the 11-mers of each record begin in `columns`, int64 [n + 1].
+        columns: The lists of these 11-mers, int32.
+        needed: See `_most_frequent`, which makes the result.
+        without: See there.
+    """
+    per_kmer = np.diff(lists.starts)[columns]
+    work = np.diff(np.append(0, np.cumsum(per_kmer))[starts])
+    best, most = np.zeros(len(needed), np.int64), np.zeros(len(needed), np.int64)
+    for part in _shares_of_work(work):
+        of_part = slice(starts[part.start], starts[part.stop])
+        dtype = np.int32 if (part.stop - part.start) * size < 2**31 else np.int64
+        pairs = np.repeat(np.arange(part.stop - part.start, dtype=dtype) * size, work[part])
+        pairs += lists.rows[_ranges(lists.starts[columns[of_part]], per_kmer[of_part])]
+        best[part], most[part] = _most_frequent(pairs, size, needed[part], without[part])
+    return best, most
 
 
 def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -156,7 +156,8 @@ def _announced(task: "Task") -> str:
     from geneb_jax.audit.cost import expected_seconds
 
     train, test = (len(split.labels) for split in (task.train, task.test))
-    return f"{task.info.id}: {train:,} x {test:,} records, about {expected_seconds(task):.0f} s"
+    seconds = max(expected_seconds(task), 1)
+    return f"{task.info.id}: {train:,} x {test:,} records, about {seconds:.0f} s"
 
 
 def _bars(screen: Console) -> "Progress":

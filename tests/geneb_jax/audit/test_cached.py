@@ -75,12 +75,15 @@ def test_what_was_not_read_for_longest_goes_first(tmp_path, monkeypatch):
     assert there == [True, False, True, True]
 
 
-def test_a_cache_that_takes_nothing_is_said(tmp_path, identity, monkeypatch):
+def test_a_cache_that_takes_nothing_is_said_once(tmp_path, identity, monkeypatch):
     said = []
-    monkeypatch.setattr(cached.logging, "warning", lambda *words: said.append(words))
+    logger = cached.logging.get_absl_logger()
+    monkeypatch.setattr(logger, "handle", lambda line: said.append(line.getMessage()))
     (tmp_path / "file").write_text("")
-    keep_audit(tmp_path / "file" / "inside", identity, {})
-    assert len(said) == 1 and "not kept" in said[0][0]
+    for _ in range(3):
+        keep_audit(tmp_path / "file" / "inside", identity, {})
+        assert find_audit(tmp_path / "file" / "inside", identity) is None
+    assert len(said) == 1 and "not kept" in said[0] and "inside" in said[0]
 
 
 def test_the_folder_is_that_of_the_users_cache_or_the_one_that_is_named(tmp_path, monkeypatch):

@@ -38,6 +38,7 @@ def test_the_nearest_record_is_that_of_brute_force(others, train, block, least):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "_BLOCK_KMERS", block)
         patch.setattr(near, "_BLOCK_PAIRS", block)
+        patch.setattr(near.Records.blocks, "__defaults__", (block,))
         found = nearest(encode(records), encode(train), least)
     for i, text in enumerate(records):
         row, share, edited = slowly(text, train, least)
