@@ -101,8 +101,8 @@ class ModelExtras(TypedDict, total=False):
         interval: By regime, the 95 % interval of the model's macro MCC over all tasks of the
             benchmark that it has, had others been chosen; lower end first.
         rank_interval: By regime, the 95 % interval of its rank by that score, 1 the best.
-        group: By regime, the letters of the groups of models that cannot be told apart; models
-            that share a letter are in one.
+        group: By regime, the letters of the groups of models that cannot be told apart; two models
+            share one where they are not.
     """
 
     interval: Mapping[str, Sequence[float]]
