@@ -86,7 +86,7 @@ def present(
         seconds = (provenance or {}).get("seconds")
         if "audit" in tables:
             save_audit_figure(tables["audit"], folder / "figures")
-        save_figures(shown, labels, folder / "figures", scores, seconds)
+        save_figures(shown, labels, folder / "figures", scores, seconds, tables)
     published = set(published_results()["model"])
     write_report(
         folder / "report" / "index.html",

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -13,7 +14,14 @@ from matplotlib.figure import Figure
 from geneb_jax.benchmark import GENEB
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.escapes import markdown_text
-from geneb_jax.presentation.figures import categories, probes, ranks, shots, size_and_score
+from geneb_jax.presentation.figures import (
+    categories,
+    intervals,
+    probes,
+    ranks,
+    shots,
+    size_and_score,
+)
 from geneb_jax.presentation.figures.files import save_figure
 from geneb_jax.presentation.figures.theme import STYLE
 
@@ -21,6 +29,8 @@ from geneb_jax.presentation.figures.theme import STYLE
 Draw = Callable[[pd.DataFrame, pd.DataFrame], Figure | None]
 # Of a run's scores table and its wall time by stage; None where the run has nothing to show.
 DrawRun = Callable[[pd.DataFrame, Mapping[str, float]], Figure | None]
+# Of the tables that were made of results; None where they have nothing to show.
+DrawTables = Callable[[Mapping[str, pd.DataFrame]], Figure | None]
 
 
 class PaperFigure(NamedTuple):
@@ -53,7 +63,30 @@ class RunFigure(NamedTuple):
     caption: str
 
 
-# Both in the order in which the report shows them.
+class TableFigure(NamedTuple):
+    """A figure of tables, such as those of intervals.
+
+    Attributes:
+        draw: Draws it of the tables by name, or returns None.
+        title: What it shows.
+        caption: What to see in it.
+    """
+
+    draw: DrawTables
+    title: str
+    caption: str
+
+
+# All in the order in which the report shows them.
+TABLE_FIGURES: Mapping[str, TableFigure] = {
+    "intervals": TableFigure(
+        intervals.macro_and_rank,
+        "How sure are macro MCC and rank?",
+        "Bars are 95 % intervals, had other test records or other tasks of each category been "
+        "drawn; ticks are the scores and ranks themselves. A long bar of ranks is a rank that says "
+        "little. Whether two models can be told apart is in tables/pairs: their bars may overlap.",
+    ),
+}
 FIGURES: Mapping[str, PaperFigure] = {
     "size_and_score": PaperFigure(
         size_and_score.overall,
@@ -171,8 +204,9 @@ TASK_FIGURES: Mapping[str, PaperFigure] = {
     for category in GENEB.categories
 }
 _OF_CATEGORY = dict(zip(TASK_FIGURES, GENEB.categories, strict=True))
-TITLES = {name: figure.title for name, figure in (*FIGURES.items(), *RUN_FIGURES.items())}
-CAPTIONS = {name: figure.caption for name, figure in (*FIGURES.items(), *RUN_FIGURES.items())}
+_SHOWN = {**TABLE_FIGURES, **FIGURES, **RUN_FIGURES}
+TITLES = {name: figure.title for name, figure in _SHOWN.items()}
+CAPTIONS = {name: figure.caption for name, figure in _SHOWN.items()}
 
 
 def save_figures(
@@ -181,6 +215,7 @@ def save_figures(
     folder: Path,
     scores: pd.DataFrame | None = None,
     seconds: Mapping[str, float] | None = None,
+    tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> list[str]:
     """Draws every figure that the scores allow into `folder` as .svg and .png, with captions.md.
 
@@ -190,6 +225,7 @@ def save_figures(
         folder: Made where it is missing; what an earlier call drew there goes.
         scores: The run's scores table, for the figures of its probes; None: they are left out.
         seconds: The run's wall time by stage.
+        tables: Tables that were made of the results, by name.
 
     Returns:
         The names of the figures drawn.
@@ -198,6 +234,9 @@ def save_figures(
     regimes, present = set(results["regime"]), set(results["category"])
     tasks = {name: f for name, f in TASK_FIGURES.items() if _OF_CATEGORY[name] in present}
     draws: dict[str, Callable[[], Figure | None]] = {
+        name: functools.partial(figure.draw, tables) for name, figure in TABLE_FIGURES.items()
+    }
+    draws |= {
         name: functools.partial(figure.draw, results, labels)
         for name, figure in (*FIGURES.items(), *tasks.items())
         if regimes.issuperset(figure.regimes)
@@ -215,7 +254,7 @@ def save_figures(
                 continue
             save_figure(figure, folder / name, dpi=300)
             drawn.append(name)
-    every = {**FIGURES, **RUN_FIGURES, **TASK_FIGURES}
+    every = {**_SHOWN, **TASK_FIGURES}
     for name in every.keys() - set(drawn):
         for ending in ("svg", "png"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
