@@ -1,11 +1,8 @@
-import numpy as np
 import pytest
 from score_rows import table
 
 from geneb_jax.presentation.figures.heatmap import save_heatmap
-from geneb_jax.presentation.figures.intervals import macro_and_rank
 from geneb_jax.presentation.figures.save import CAPTIONS, FIGURES, TITLES, save_figures
-from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.results import labels_of
 
@@ -54,31 +51,6 @@ def test_models_without_sizes_draw_no_sizes_and_old_files_go(published, tmp_path
     assert not {"size_and_score", "size_and_score_by_category"} & set(drawn)
     assert not (tmp_path / "size_and_score.png").exists()
     assert (tmp_path / "scores.png").exists()
-
-
-def test_intervals_are_drawn_where_two_models_have_them(published, tmp_path):
-    some = few_models(published)
-    full = published["regime"] == "full"
-    tables = interval_tables(published[published["model"].isin(some["model"]) & full])
-    one = some[some["model"].eq("SPACE") & some["task"].eq(some["task"].iloc[0])]
-    drawn = save_figures(one, model_labels(), tmp_path, tables=tables)
-    assert drawn[0] == "intervals" and (tmp_path / "intervals.png").stat().st_size > 1000
-    macro = tables["intervals_macro"]
-    figure = macro_and_rank(tables)
-    assert figure is not None
-    axis, of_ranks = figure.axes
-    rows = macro.set_index("model").loc[["GROVER", "SPACE", "LucaOne"]]
-    assert [text.get_text() for text in axis.get_yticklabels()] == rows.index.tolist()
-    (bars,) = axis.collections
-    ends = sorted((*bar[:, 0], bar[0, 1]) for bar in bars.get_segments())
-    expected = sorted(zip(rows["low"], rows["high"], range(3), strict=True))
-    np.testing.assert_allclose(ends, expected)
-    ticks = dict(zip(*of_ranks.lines[0].get_data()[::-1], strict=True))
-    assert ticks == dict(zip(range(3), rows["rank"], strict=True))
-    alone = {"intervals_macro": macro[macro["model"] == "SPACE"]}
-    assert macro_and_rank(alone) is None and macro_and_rank({}) is None
-    assert "intervals" not in save_figures(one, model_labels(), tmp_path)
-    assert not (tmp_path / "intervals.png").exists()
 
 
 def test_every_figure_has_a_title_and_says_what_to_see():
