@@ -30,8 +30,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--leaky",
         type=Path,
-        help="CSV of an audit, columns task and verdict: the paper's statements without the tasks "
-        "whose verdict is leaky, too",
+        help="CSV of an audit, columns task and verdict: leaderboard, pairs and the paper's "
+        "statements without the tasks whose verdict is leaky, too",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(words)

@@ -10,7 +10,7 @@ other models, a bootstrap over the models at hand: a correlation of 40 models is
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,9 +38,11 @@ class Claim:
         name: What it says.
         paper: The number that the paper prints; NaN: it prints none.
         values: Ours, then replicates over other tasks; ours alone, where tests of them are counted.
-        null: What the number should exceed, or stay below if the paper's is negative; NaN: it is
-            an estimate, with nothing to exceed.
+        null: What the number should exceed, or stay below if the paper's is negative; NaN: there is
+            no value that would refute it, as of a count or of a mean score: it is an estimate.
         over_models: Replicates over other models; None: it speaks of given models.
+        p: Of a difference of two models, that of `uncertainty.other_tasks.task_test`; NaN: it is
+            none.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Claim:
     values: np.ndarray
     null: float = 0.0
     over_models: np.ndarray | None = None
+    p: float = np.nan
 
 
 class _Evidence(NamedTuple):
@@ -60,6 +63,7 @@ class _Evidence(NamedTuple):
     means: Mapping[str, np.ndarray]  # by regime category means [1 + B, M, C]
     rank_means: np.ndarray  # category means of full-shot ranks [1 + B, M, C]
     labels: pd.DataFrame  # of the models that have some
+    p: np.ndarray  # of the difference of every two models in full shot [M, M]
 
     def macro(self, regime: str = "full") -> np.ndarray:
         return self.means[regime].mean(-1)
@@ -91,21 +95,27 @@ def claims_table(
 
     Returns:
         Columns statement, paper, ours, low, high (over other tasks), models low and models high
-        (over other models), null; of an audit also clean, clean low, clean high (without leaky
-        tasks); and word: `stands` where all intervals lie beyond the null value, `gone` where a
-        number lies on its other side, `weak` in between, `estimate` where there is no null.
+        (over other models), null, p (two-sided, of differences of two models, not corrected for
+        their number), tasks; of an audit also clean, clean low, clean high, clean null, clean p and
+        clean tasks (without leaky tasks); and word: `stands` where all intervals lie beyond the
+        null value, `gone` where a number lies on its other side, `weak` in between, each beside the
+        null value of its tasks; `estimate` where there is none.
     """
     evidence = _evidence(results, labels)
     if evidence is None:
         return pd.DataFrame()
     found = list(_claims(evidence))
-    clean: dict[str, Claim] = {}
+    rows = [_row(claim, len(evidence.tasks)) for claim in found]
     if leaky is not None:
         kept = _evidence(results[~results["task"].isin(leaky)], labels)
         clean = {claim.name: claim for claim in _claims(kept)} if kept else {}
-    return pd.DataFrame(
-        [_row(claim, clean.get(claim.name), audited=leaky is not None) for claim in found]
-    )
+        left = len(kept.tasks) if kept else 0
+        rows = [
+            row | _clean_row(clean.get(claim.name), left)
+            for row, claim in zip(rows, found, strict=True)
+        ]
+    words = [_word(row, claim) for row, claim in zip(rows, found, strict=True)]
+    return pd.DataFrame(rows).assign(word=words)
 
 
 def read_leaky(path: Path) -> list[str]:
@@ -164,7 +174,11 @@ def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:
     parts = np.split(np.concatenate([observed, np.stack(drawn, -1)]), len(scores) + 1, axis=1)
     means = dict(zip(scores, parts[:-1], strict=True))
     present = labels.loc[labels.index.intersection(models)]
-    return _Evidence(models, tasks, categories, scores, means, parts[-1], present)
+    p = np.ones((len(models), len(models)))
+    test = task_test(scores["full"], categories, FLIPS, np.random.default_rng(2))
+    p[np.triu_indices(len(models), 1)] = test.p
+    p = np.minimum(p, p.T)
+    return _Evidence(models, tasks, categories, scores, means, parts[-1], present, p)
 
 
 def _paper_models() -> set[str]:
@@ -289,7 +303,7 @@ def _of_sizes(evidence: _Evidence) -> Iterator[Claim]:
         drawn = rng.integers(0, len(numbers), (REPLICATES, len(numbers)))
         over = np.array([statistic(macro[:1, each], params[each])[0] for each in drawn])
         null = np.nan if statistic is _small_wins else 0.0
-        yield Claim(name, theirs, values, null, over_models=over[~np.isnan(over)])
+        yield Claim(name, theirs, values, null, over[~np.isnan(over)])
         if statistic is _small_wins:
             yield _told_apart(name, evidence, numbers, params)
 
@@ -299,16 +313,16 @@ def _told_apart(
 ) -> Claim:
     """How many of the pairs where a small model scores higher are told apart among all such."""
     macro = evidence.macro()[0, numbers]
-    scores = evidence.scores["full"][list(numbers)]
-    test = task_test(scores, evidence.categories, FLIPS, np.random.default_rng(2))
+    of_pairs = evidence.p[np.ix_(numbers, numbers)]
     first, second = np.triu_indices(len(numbers), 1)
     small = np.where(params[first] < params[second], first, second)
     large = first + second - small
     asked = params[large] >= MUCH_LARGER * params[small]
     count = (asked & (macro[small] > macro[large]))[asked]
-    stands = holm(test.p[asked]) < 1 - LEVEL
+    stands = holm(of_pairs[small, large][asked]) < 1 - LEVEL
     values = np.array([float((count & stands).sum())])
-    return Claim(f"{name}: told apart (Holm over {asked.sum()} pairs)", np.nan, values, np.nan)
+    name = f"{name}: told apart (Holm over {asked.sum()} pairs)"
+    return Claim(name, np.nan, values, np.nan)
 
 
 def _of_pairs(evidence: _Evidence) -> Iterator[Claim]:
@@ -317,7 +331,8 @@ def _of_pairs(evidence: _Evidence) -> Iterator[Claim]:
         for a, b, printed in pairs:
             if numbers := evidence.numbers([a, b]):
                 values = macro[:, numbers[0]] - macro[:, numbers[1]]
-                yield Claim(f"{a} minus {b} ({kind})", printed, values)
+                p = float(evidence.p[numbers[0], numbers[1]])
+                yield Claim(f"{a} minus {b} ({kind})", printed, values, p=p)
     pairs = [evidence.numbers(pair) for pair in paper()["human_versus_multi_species"]]
     there = np.array([pair for pair in pairs if pair])
     if len(there) == len(pairs):
@@ -435,8 +450,7 @@ def _of_few_shots(evidence: _Evidence) -> Iterator[Claim]:
         yield Claim(name, np.nan, relative[:, numbers[0]] - others)
 
 
-def _row(claim: Claim, clean: Claim | None, *, audited: bool) -> dict[str, float | str]:
-    side = -1.0 if claim.paper < claim.null else 1.0
+def _row(claim: Claim, tasks: int) -> dict[str, float | str]:
     low, high = _ends(claim.values[1:])
     row: dict[str, float | str] = {
         "statement": claim.name,
@@ -447,33 +461,48 @@ def _row(claim: Claim, clean: Claim | None, *, audited: bool) -> dict[str, float
         "models low": np.nan,
         "models high": np.nan,
         "null": claim.null,
+        "p": claim.p,
+        "tasks": tasks,
     }
-    # How far each number, and the nearer end of each interval, lie beyond the null value.
-    numbers = [side * (claim.values[0] - claim.null)]
-    ends = [side * ((low if side > 0 else high) - claim.null)]
     if claim.over_models is not None and len(claim.over_models):
         low, high = _ends(claim.over_models)
         row |= {"models low": low, "models high": high}
-        ends.append(side * ((low if side > 0 else high) - claim.null))
-    if audited:
-        row |= dict.fromkeys(("clean", "clean low", "clean high"), np.nan)
-    if clean is not None:
-        low, high = _ends(clean.values[1:])
-        row |= {
-            "clean": float(clean.values[0]),
-            "clean low": low,
-            "clean high": high,
-        }
-        numbers.append(side * (clean.values[0] - clean.null))
-        ends.append(side * ((low if side > 0 else high) - clean.null))
-    if np.isnan(claim.null):
-        word = "estimate"
-    elif min(numbers) <= 0:
-        word = "gone"
-    else:
-        word = "weak" if np.nanmin([*ends, 1]) <= 0 else "stands"
-    row["word"] = word
     return row
+
+
+def _clean_row(clean: Claim | None, tasks: int) -> dict[str, float | str]:
+    """Returns what a statement is without leaky tasks; missing values where it cannot be made."""
+    clean = clean or Claim("", np.nan, np.array([np.nan]), np.nan)
+    low, high = _ends(clean.values[1:])
+    return {
+        "clean": float(clean.values[0]),
+        "clean low": low,
+        "clean high": high,
+        "clean null": clean.null,
+        "clean p": clean.p,
+        "clean tasks": tasks,
+    }
+
+
+def _word(row: Mapping[str, Any], claim: Claim) -> str:
+    """Says what a row comes to: every number and interval in it beside the null value of its tasks.
+
+    Intervals over other models are of all tasks.
+    """
+    if np.isnan(claim.null):
+        return "estimate"
+    side = -1.0 if claim.paper < claim.null else 1.0
+    near = "low" if side > 0 else "high"
+    clean = row.get("clean null", np.nan)
+    numbers = [row["ours"] - claim.null, row.get("clean", np.nan) - clean]
+    ends = [
+        row[near] - claim.null,
+        row[f"models {near}"] - claim.null,
+        row.get(f"clean {near}", np.nan) - clean,
+    ]
+    if np.nanmin(side * np.array(numbers)) <= 0:
+        return "gone"
+    return "weak" if np.nanmin([*(side * np.array(ends)), 1]) <= 0 else "stands"
 
 
 def _ends(replicates: np.ndarray) -> tuple[float, float]:

@@ -89,8 +89,8 @@ GLOSSARY: Mapping[str, Word] = {
     ),
     "group": Word(
         _UNSURE,
-        "Letters of models that cannot be told apart: two models that share a letter differ by no "
-        "more than chance explains, after Holm's correction for all pairs.",
+        "Letters of models that cannot be told apart: two models share one where they differ by no "
+        "more than chance explains, after Holm's correction for all pairs, and none where they do.",
     ),
     "told apart": Word(
         _UNSURE,

@@ -4,7 +4,8 @@ The questions are those of `geneb_jax.uncertainty`. Other tasks are asked of any
 other shots of a run's scores by seed, other records of its kept predictions.
 """
 
-from collections.abc import Iterator, Mapping
+import string
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,6 +94,39 @@ def interval_tables(
         for name, build in builds.items()
     }
     return {name: table for name, table in tables.items() if not table.empty}
+
+
+def without_leaky(
+    results: pd.DataFrame, leaky: Sequence[str], tables: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Makes the tables over other tasks again, without tasks that an audit found leaky.
+
+    Args:
+        results: Results table.
+        leaky: Ids of the tasks that are left out; others than the results' do not count.
+        tables: Of `interval_tables`, on all tasks.
+
+    Returns:
+        `intervals_macro_without_leaky` and `pairs_without_leaky`: these tables of the other tasks,
+        with the rank, or whether the pair is told apart, on all tasks, and how many are left out.
+        None where no task is left out, or the others do not suffice.
+    """
+    kept = results[~results["task"].isin(leaky)]
+    asked = "pairs" in tables and (tables["pairs"]["question"] == "tasks").any()
+    if len(kept) == len(results) or not asked:
+        return {}
+    again, found = interval_tables(kept), {}
+    for name, keys, column in (
+        ("intervals_macro", ["regime", "model"], "rank"),
+        ("pairs", ["regime", "A", "B"], "told apart"),
+    ):
+        if name in again:
+            renamed = {column: f"{column}, all tasks", "tasks": "left out"}
+            before = tables[name][tables[name]["question"] == "tasks"].rename(columns=renamed)
+            both = again[name].merge(before[[*keys, *renamed.values()]], on=keys)
+            both["left out"] -= both["tasks"]
+            found[f"{name}_without_leaky"] = both
+    return found
 
 
 def _regimes(rows: pd.DataFrame) -> list[str]:
@@ -273,8 +307,9 @@ def _macro_rows(asked: _Asked) -> list[dict[str, Any]]:
 
 
 def _letter(number: int) -> str:
-    """Names a group: a .. z, then (27), (28), ..."""
-    return chr(ord("a") + number) if number < 26 else f"({number + 1})"
+    """Names a group: a .. z, A .. Z, then (53), (54), ..."""
+    letters = string.ascii_letters
+    return letters[number] if number < len(letters) else f"({number + 1})"
 
 
 def _category_rows(asked: _Asked) -> list[dict[str, Any]]:

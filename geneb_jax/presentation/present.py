@@ -12,7 +12,7 @@ from geneb_jax.config import AuditSettings, PaperVersion
 from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
-from geneb_jax.presentation.intervals import interval_tables
+from geneb_jax.presentation.intervals import interval_tables, without_leaky
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
 from geneb_jax.presentation.results import beside_published, common_cells, labels_of
@@ -52,8 +52,8 @@ def present(
         intervals: Make the tables of intervals, and that of the paper's statements.
         audits: Audits of the run's tasks, for the tables of what they show.
         thresholds: From where on a task is leaky; None: the defaults.
-        leaky: Tasks that the paper's statements are computed without, too; None: those that
-            `audits` find leaky.
+        leaky: Tasks that intervals over other tasks and the paper's statements are computed
+            without, too; None: those that `audits` find leaky.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -78,11 +78,12 @@ def present(
             if leaky is None and "audit" in found:
                 audit = found["audit"]
                 leaky = list(audit["task"][audit["verdict"] == "leaky"])
+            found |= without_leaky(shown, leaky or (), found)
             claims = claims_table(shown, labels, leaky)
             found |= {} if claims.empty else {"claims": claims}
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")
-        save_figures(shown, labels, folder / "figures", scores, seconds, tables.get("audit"))
+        save_figures(shown, labels, folder / "figures", scores, seconds, tables)
     published = set(published_results()["model"])
     write_report(
         folder / "report" / "index.html",

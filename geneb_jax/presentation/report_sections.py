@@ -29,7 +29,7 @@ AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
     ),
     "intervals_macro": (
         "How sure the macro scores and ranks are: 95 % intervals had other test records, few-shot "
-        "rows or tasks been drawn; models that share a letter cannot be told apart.",
+        "rows or tasks been drawn; two models share a letter where they cannot be told apart.",
         (
             *("question", "regime", "model", "macro", "low", "high", "rank", "rank low"),
             *("rank high", "group", "tasks"),

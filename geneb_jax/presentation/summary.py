@@ -131,8 +131,8 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
         console.print(table)
     console.print(
         "records: test records; shots: draws of few-shot rows; rank: of the models in this table; "
-        "group: models that share a letter cannot be told apart (Holm's correction over all "
-        "pairs); of others tables/pairs says whether they can",
+        "group: two models share a letter where they cannot be told apart (Holm's correction over "
+        "all pairs), and none where they can",
         highlight=False,
     )
 
@@ -150,12 +150,12 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
     table = Table(
         box=None,
         title="the paper's statements: 95 % intervals over other tasks and other models",
-        caption="stands: all intervals lie beyond null; gone: a number lies on its other side; "
-        "estimate: there is no null; "
-        + ("clean: without leaky tasks" if audited else "no audit of the tasks was given"),
+        caption="stands: all intervals lie beyond null, a value that would refute it; gone: a "
+        "number lies on its other side; estimate: there is no such value; " + _audited(claims),
     )
     table.add_column("statement", overflow="fold", min_width=40)
-    for name in ("paper", "ours", "tasks", "models", "null", *(("clean", "") if audited else ())):
+    clean = ("clean", "tasks", "null") if audited else ()
+    for name in ("paper", "ours", "tasks", "models", "null", *clean):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("word")
     for row in claims.to_dict("records"):
@@ -163,8 +163,17 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         cells += [_ends(row["models low"], row["models high"]), _known(row["null"])]
         if audited:
             cells += [_known(row["clean"]), _ends(row["clean low"], row["clean high"])]
+            cells += [_known(row["clean null"])]
         table.add_row(row["statement"], *cells, row["word"])
     console.print(table)
+
+
+def _audited(claims: pd.DataFrame) -> str:
+    """Says how many tasks the clean numbers of statements are without."""
+    if "clean" not in claims:
+        return "no audit of the tasks was given"
+    every, left = (int(claims[name].iloc[0]) for name in ("tasks", "clean tasks"))
+    return f"clean: without the {every - left} leaky ones of {every} tasks, beside their null value"
 
 
 def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:

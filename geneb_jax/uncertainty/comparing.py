@@ -3,6 +3,8 @@
 Replicates are float [B, M]: B equally likely values of the scores of M models (see the package).
 """
 
+import collections
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -142,27 +144,41 @@ def better_and_worse(
 
 
 def groups(scores: Float[np.ndarray, " M"], pairs: Pairs) -> Sequence[Sequence[int]]:
-    """Returns the runs of neighbours, in the order of their scores, that cannot be told apart.
+    """Returns groups of models so that two share one exactly where they are not told apart.
 
-    No two models of a run are told apart, and no run is part of another. A model may be in
-    several runs; two that are not told apart while one between them is told from either share none.
+    They are the letters of a compact letter display (Piepho 2004), which any pattern of pairs has:
+    a model may be in several groups, and a group need not be a run of neighbours. Each pair that no
+    group has yet, in the order of scores, begins one, which takes every model that is told apart
+    from none of its models, the best first; groups whose pairs others have too are left out.
 
     Returns:
-        Numbers of the models of each run, the best first.
+        Numbers of the models of each group, the best first; groups in the order of their best
+        models, and of their worst ones.
     """
-    order = np.argsort(-scores, kind="stable")
-    apart = np.zeros((len(scores), len(scores)), bool)
-    apart[pairs.first, pairs.second] = apart[pairs.second, pairs.first] = pairs.told_apart
+    order = [int(model) for model in np.argsort(-scores, kind="stable")]
+    told = zip(pairs.first[pairs.told_apart], pairs.second[pairs.told_apart], strict=True)
+    apart = {frozenset((int(a), int(b))) for a, b in told}
     found: list[list[int]] = []
-    reached = -1
-    for start in range(len(order)):
-        end = start
-        while end + 1 < len(order) and not apart[order[start : end + 1], order[end + 1]].any():
-            end += 1
-        if end > reached:
-            found.append([int(model) for model in order[start : end + 1]])
-            reached = end
-    return found
+    for pair in _pairs_in(order):
+        if pair not in apart and not any(pair.issubset(group) for group in found):
+            group = set(pair)
+            for model in order:
+                if not any(frozenset((model, member)) in apart for member in group):
+                    group.add(model)
+            found.append([model for model in order if model in group])
+    counts = collections.Counter(pair for group in found for pair in _pairs_in(group))
+    kept = []
+    for group in reversed(found):
+        if all(counts[pair] > 1 for pair in _pairs_in(group)):
+            counts.subtract(_pairs_in(group))
+        else:
+            kept.append(group)
+    return sorted(kept, key=lambda group: (order.index(group[0]), order.index(group[-1])))
+
+
+def _pairs_in(group: Sequence[int]) -> list[frozenset[int]]:
+    """Returns the pairs of a group, each model with itself too."""
+    return [frozenset(pair) for pair in itertools.combinations_with_replacement(group, 2)]
 
 
 def category_means(

@@ -1,5 +1,6 @@
 """The figure of an audit: what answers each task without a model, beside published models."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -34,6 +35,11 @@ def save_audit_figure(table: pd.DataFrame, folder: Path) -> list[Path]:
     """
     with plt.rc_context(theme.STYLE):
         return save_figure(draw(table), folder / "audit", dpi=300)
+
+
+def rules(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
+    """Draws the table `audit` of a run's tables (see `draw`); None where there is none."""
+    return draw(tables["audit"]) if "audit" in tables else None
 
 
 def draw(table: pd.DataFrame) -> Figure:

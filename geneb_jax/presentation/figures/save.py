@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -13,7 +14,15 @@ from matplotlib.figure import Figure
 from geneb_jax.benchmark import GENEB
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation.escapes import markdown_text
-from geneb_jax.presentation.figures import audit, categories, probes, ranks, shots, size_and_score
+from geneb_jax.presentation.figures import (
+    audit,
+    categories,
+    intervals,
+    probes,
+    ranks,
+    shots,
+    size_and_score,
+)
 from geneb_jax.presentation.figures.files import save_figure
 from geneb_jax.presentation.figures.theme import STYLE
 
@@ -21,6 +30,8 @@ from geneb_jax.presentation.figures.theme import STYLE
 Draw = Callable[[pd.DataFrame, pd.DataFrame], Figure | None]
 # Of a run's scores table and its wall time by stage; None where the run has nothing to show.
 DrawRun = Callable[[pd.DataFrame, Mapping[str, float]], Figure | None]
+# Of the tables that were made of results; None where they have nothing to show.
+DrawTables = Callable[[Mapping[str, pd.DataFrame]], Figure | None]
 
 
 class PaperFigure(NamedTuple):
@@ -53,21 +64,37 @@ class RunFigure(NamedTuple):
     caption: str
 
 
-class AuditFigure(NamedTuple):
-    """A figure of the audit of a run's tasks.
+class TableFigure(NamedTuple):
+    """A figure of tables, such as those of intervals.
 
     Attributes:
-        draw: Draws it of a table `audit` (see `auditing.audit_table`).
+        draw: Draws it of the tables by name, or returns None.
         title: What it shows.
         caption: What to see in it.
     """
 
-    draw: Callable[[pd.DataFrame], Figure]
+    draw: DrawTables
     title: str
     caption: str
 
 
 # All in the order in which the report shows them.
+TABLE_FIGURES: Mapping[str, TableFigure] = {
+    "intervals": TableFigure(
+        intervals.macro_and_rank,
+        "How sure are macro MCC and rank?",
+        "Bars are 95 % intervals, had other test records or other tasks of each category been "
+        "drawn; ticks are the scores and ranks themselves. A long bar of ranks is a rank that says "
+        "little. Whether two models can be told apart is in tables/pairs: their bars may overlap.",
+    ),
+    "audit": TableFigure(
+        audit.rules,
+        "What answers the tasks without a model",
+        "A mark is the rule or shortcut that train chooses, a black tick the median of the paper's "
+        "models; where the mark is right of the tick, a score says little about models. Bars are "
+        "test records that train has or nearly has.",
+    ),
+}
 FIGURES: Mapping[str, PaperFigure] = {
     "size_and_score": PaperFigure(
         size_and_score.overall,
@@ -175,15 +202,6 @@ RUN_FIGURES: Mapping[str, RunFigure] = {
         "What a model cost in this run, on its machine.",
     ),
 }
-AUDIT_FIGURES: Mapping[str, AuditFigure] = {
-    "audit": AuditFigure(
-        audit.draw,
-        "What answers the tasks without a model",
-        "A mark is the rule or shortcut that train chooses, a black tick the median of the paper's "
-        "models; where the mark is right of the tick, a score says little about models. Bars are "
-        "test records that train has or nearly has.",
-    ),
-}
 # The tasks of each category; they lie in figures/ only: the report's page shows the same itself.
 TASK_FIGURES: Mapping[str, PaperFigure] = {
     f"tasks_{re.sub(r'[^a-z0-9]+', '_', category.lower()).strip('_')}": PaperFigure(
@@ -194,7 +212,7 @@ TASK_FIGURES: Mapping[str, PaperFigure] = {
     for category in GENEB.categories
 }
 _OF_CATEGORY = dict(zip(TASK_FIGURES, GENEB.categories, strict=True))
-_OF_REPORT = {**FIGURES, **RUN_FIGURES, **AUDIT_FIGURES}
+_OF_REPORT = {**TABLE_FIGURES, **FIGURES, **RUN_FIGURES}
 TITLES = {name: figure.title for name, figure in _OF_REPORT.items()}
 CAPTIONS = {name: figure.caption for name, figure in _OF_REPORT.items()}
 
@@ -205,7 +223,7 @@ def save_figures(
     folder: Path,
     scores: pd.DataFrame | None = None,
     seconds: Mapping[str, float] | None = None,
-    audited: pd.DataFrame | None = None,
+    tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> list[str]:
     """Draws every figure that the scores allow into `folder` as .svg and .png, with captions.md.
 
@@ -215,7 +233,7 @@ def save_figures(
         folder: Made where it is missing; what an earlier call drew there goes.
         scores: The run's scores table, for the figures of its probes; None: they are left out.
         seconds: The run's wall time by stage.
-        audited: Table `audit` of the run's tasks (see `auditing.audit_table`); None: there is none.
+        tables: Tables that were made of the results, by name.
 
     Returns:
         The names of the figures drawn.
@@ -224,6 +242,9 @@ def save_figures(
     regimes, present = set(results["regime"]), set(results["category"])
     tasks = {name: f for name, f in TASK_FIGURES.items() if _OF_CATEGORY[name] in present}
     draws: dict[str, Callable[[], Figure | None]] = {
+        name: functools.partial(figure.draw, tables) for name, figure in TABLE_FIGURES.items()
+    }
+    draws |= {
         name: functools.partial(figure.draw, results, labels)
         for name, figure in (*FIGURES.items(), *tasks.items())
         if regimes.issuperset(figure.regimes)
@@ -232,10 +253,6 @@ def save_figures(
         draws |= {
             name: functools.partial(figure.draw, scores, seconds or {})
             for name, figure in RUN_FIGURES.items()
-        }
-    if audited is not None:
-        draws |= {
-            name: functools.partial(figure.draw, audited) for name, figure in AUDIT_FIGURES.items()
         }
     drawn = []
     with plt.rc_context(STYLE):

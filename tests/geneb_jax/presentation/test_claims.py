@@ -66,6 +66,50 @@ def test_clean_numbers_are_without_the_leaky_tasks(published):
     assert row["clean"] != pytest.approx(row["ours"], abs=1e-4)
 
 
+def test_words_follow_from_the_numbers_beside_them(published):
+    """Also where leaving tasks out moves the null value, as of counted slots."""
+    slots = published.loc["high-variance bottom-3 slots, human, beside its share of models"]
+    assert slots["clean null"] == pytest.approx(slots["null"] * 12 / 13)  # mouse 0 left out
+    for _, row in published.iterrows():
+        side = -1 if row["paper"] < row["null"] else 1
+        near = "low" if side > 0 else "high"
+        beyond = [side * (row[name] - row[null]) for name, null in (("ours", "null"),
+                  ("clean", "clean null"))]  # fmt: skip
+        ends = [side * (row[f"{group}{near}"] - row[null]) for group, null in (("", "null"),
+                ("models ", "null"), ("clean ", "clean null"))]  # fmt: skip
+        ends = [end for end in ends if not np.isnan(end)]
+        if np.isnan(row["null"]):
+            assert row["word"] == "estimate"
+        elif min(beyond) <= 0:
+            assert row["word"] == "gone"
+        else:
+            assert row["word"] == ("stands" if all(end > 0 for end in ends) else "weak")
+    assert set(published["word"]) >= {"estimate", "stands", "weak"}
+
+
+def test_counts_and_means_that_nothing_would_refute_are_estimates(published):
+    for name in ("small-beats-large pairs, all models", "mean macro MCC, 10shot",
+                 "median relative 10-shot drop"):  # fmt: skip
+        assert np.isnan(published.loc[name, "null"]) and published.loc[name, "word"] == "estimate"
+
+
+def test_p_values_are_those_of_flipped_signs(published):
+    results = published_results()
+    rows = results[results["model"].isin(["GROVER", "DeepGene"]) & (results["regime"] == "full")]
+    for column, left in (("p", rows), ("clean p", rows[~rows["task"].isin(LEAKY)])):
+        table = left.pivot(index="task", columns="model", values="MCC")
+        categories = left.drop_duplicates("task").set_index("task").loc[table.index, "category"]
+        sizes = categories.map(categories.value_counts())
+        parts = ((table["GROVER"] - table["DeepGene"]) / sizes / 13).to_numpy()
+        signs = np.random.default_rng(1).choice([-1.0, 1.0], (20_000, len(parts)))
+        p = (np.abs(signs @ parts) >= abs(parts.sum())).mean()
+        found = published.loc["GROVER minus DeepGene (architecture)", column]
+        assert found == pytest.approx(p, abs=0.012)
+    assert published["tasks"].unique().tolist() == [100]
+    assert published["clean tasks"].unique().tolist() == [98]
+    assert published.loc["rho(size, macro), all models", ["p", "clean p"]].isna().all()
+
+
 def test_a_pair_that_a_clean_benchmark_turns_round_is_gone():
     labels = model_labels()
     results = published_results()

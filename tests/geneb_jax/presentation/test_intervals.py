@@ -6,7 +6,7 @@ from score_rows import table
 from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.presentation.intervals import interval_tables
+from geneb_jax.presentation.intervals import interval_tables, without_leaky
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.results import run_results
 from geneb_jax.scoring.predictions import predictions_path
@@ -132,3 +132,26 @@ def test_published_models_are_compared_on_the_tasks_that_all_have():
         macro["macro"].sort_index(), expected.sort_index(), check_names=False
     )
     assert macro.loc["LucaOne", "rank high"] == 1 and macro.loc["Evo-1-131k", "rank low"] == 3
+
+
+def test_tables_without_leaky_tasks_are_those_of_the_other_tasks():
+    published = published_results()
+    some = published[published["model"].isin(["LucaOne", "GROVER", "Evo-1-131k"])]
+    some = some[some["regime"] == "full"]
+    leaky = [task.id for task in GENEB.tasks if task.category == "Mouse Enh."]
+    tables = interval_tables(some)
+    found = without_leaky(some, [*leaky, "elsewhere"], tables)
+    assert set(found) == {"intervals_macro_without_leaky", "pairs_without_leaky"}
+    macro = found["intervals_macro_without_leaky"].set_index("model")
+    kept = some[some["category"] != "Mouse Enh."]
+    expected = kept.groupby(["model", "category"])["MCC"].mean().groupby("model").mean()
+    assert macro["macro"].to_dict() == pytest.approx(expected.to_dict())
+    before = tables["intervals_macro"].set_index("model")["rank"]
+    assert macro["rank, all tasks"].to_dict() == before.to_dict()
+    pairs = found["pairs_without_leaky"]
+    assert len(pairs) == 3 and set(pairs["told apart, all tasks"]) <= {True, False}
+    for each in found.values():
+        assert set(each["tasks"]) == {95} and set(each["left out"]) == {5}
+    assert without_leaky(some, [], tables) == {} == without_leaky(some, ["elsewhere"], tables)
+    every = [task.id for task in GENEB.tasks]
+    assert without_leaky(some, every, tables) == {}

@@ -60,28 +60,33 @@ def test_ranks_share_and_are_rounded_outwards():
     assert low.tolist() == [1, 2, 2] and high.tolist() == [1, 3, 3]
 
 
-def test_groups_are_runs_of_neighbours():
+def test_groups_by_hand():
     scores = np.array([0.1, 0.4, 0.3, 0.2])  # in order: 1, 2, 3, 0
     assert groups(scores, pairs_of(4, set())) == [[1, 2, 3, 0]]
     assert groups(scores, pairs_of(4, {(0, 1)})) == [[1, 2, 3], [2, 3, 0]]
     every = {(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)}
     assert groups(scores, pairs_of(4, every)) == [[1], [2], [3], [0]]
-    # 1 and 3 stand on both sides of 2, which is told from both.
-    assert groups(scores, pairs_of(4, {(1, 2), (2, 3), (0, 2)})) == [[1], [2], [3, 0]]
+    # 1 and 3 stand on both sides of 2, which is told from both: they share a group all the same.
+    assert groups(scores, pairs_of(4, {(1, 2), (2, 3), (0, 2)})) == [[1, 3, 0], [2]]
+    # A ring of four, 1 - 2 - 3 - 0 - 1: no three are alike, and every pair is a group.
+    ring = groups(scores, pairs_of(4, {(1, 3), (0, 2)}))
+    assert ring == [[1, 2], [1, 0], [2, 3], [3, 0]]
+    assert groups(np.zeros(1), pairs_of(1, set())) == [[0]]
 
 
-def test_no_run_has_two_that_are_told_apart_and_none_is_part_of_another():
+def test_models_share_a_group_exactly_where_they_are_not_told_apart():
     rng = np.random.default_rng(2)
-    for _ in range(50):
-        scores, apart = rng.random(8), set()
-        for pair in itertools.combinations(range(8), 2):
-            if rng.random() < 0.3:
-                apart.add(pair)
-        found = groups(scores, pairs_of(8, apart))
-        assert {model for run in found for model in run} == set(range(8))
-        for run in found:
-            assert not apart.intersection(itertools.combinations(sorted(run), 2))
-            assert not any(set(run) < set(other) for other in found)
+    for share in np.linspace(0, 1, 60):
+        scores = rng.random(9)
+        every = list(itertools.combinations(range(9), 2))
+        apart = {pair for pair in every if rng.random() < share}
+        found = groups(scores, pairs_of(9, apart))
+        assert {model for group in found for model in group} == set(range(9))
+        for a, b in every:
+            together = any(a in group and b in group for group in found)
+            assert together == ((a, b) not in apart)
+        assert not any(set(one) <= set(other) for one, other in itertools.permutations(found, 2))
+        assert all(sorted(group, key=lambda m: -scores[m]) == group for group in found)
 
 
 def test_better_and_worse_are_counted():

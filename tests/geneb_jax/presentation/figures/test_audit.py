@@ -52,7 +52,7 @@ def test_rules_stand_by_the_distance_to_the_median_and_touch_no_axis():
 def test_it_stands_among_the_figures_of_a_run_with_a_caption(tmp_path):
     published = published_results()
     some = published[published["model"].isin(["LucaOne"]) & (published["regime"] == "1shot")]
-    assert save_figures(some, model_labels(), tmp_path, audited=TABLE) == ["audit"]
+    assert save_figures(some, model_labels(), tmp_path, tables={"audit": TABLE}) == ["audit"]
     assert (tmp_path / "audit.svg").stat().st_size > 1000
     assert "**audit**: What answers" in (tmp_path / "captions.md").read_text()
     assert "audit" in CAPTIONS
