@@ -3,10 +3,10 @@
     python -m benchmarks.long_inputs
 
 HyenaDNA-Large-1M and NTv3 8M on up to a million tokens and Caduceus-PS on up to 131,072, at their
-full size, and two blocks of Evo 2 1B at its full width, those with its medium and its long filters, on up to
-100,000; random weights, float32, one record a run. Each run is a process of its own, whose peak
-resident memory is printed beside the seconds of the call (compilation left out) and the exponent
-of growth from the length before: 1 is linear.
+full size, and two blocks of Evo 2 1B at its full width, those with its medium and its long filters,
+on up to 100,000; random weights, float32, one record a run. Each run is a process of its own, whose
+peak resident memory is printed beside the seconds of the call (compilation left out) and the
+exponent of growth from the length before: 1 is linear.
 """
 
 import argparse
