@@ -101,6 +101,12 @@ def _random_tensor(name: str, shape: tuple[int, ...], rng: np.random.Generator) 
     return rng.normal(0, 0.02, shape).astype(np.float32)
 
 
+def layer_of(name: str) -> int | None:
+    """The number of the layer that a tensor belongs to by its name; None: it is of no layer."""
+    found = re.search(r"(?:^|\.)(?:layers?|transformer|transformer_blocks|encoder)\.(\d+)\.", name)
+    return int(found[1]) if found else None
+
+
 def write_checkpoint(case: Case, folder: Path) -> None:
     """Writes config.json, tokenizer files and random tensors of the case's small model."""
     source = fixture(case.model_id)
@@ -117,8 +123,8 @@ def write_checkpoint(case: Case, folder: Path) -> None:
     tiny = load_file(source / "model.safetensors")
     rng, tensors = np.random.default_rng(0), {}
     for name, shape in shapes.items():
-        layer = re.search(r"(?:layers?|transformer|transformer_blocks|encoder)\.(\d+)\.", name)
-        if layer and int(layer[1]) >= case.layers:
+        layer = layer_of(name)
+        if layer is not None and layer >= case.layers:
             continue
         if name.endswith("complement_map"):
             pairs = {int(a): b for a, b in config["complement_map"].items()}

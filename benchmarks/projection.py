@@ -64,7 +64,7 @@ def measure(model_id: str, dtype: str, count: int) -> float | None:
             raise
         print(f"{model_id:50s} {dtype:8s} does not fit", flush=True)
         return None
-    rate = row["flop"] / row["seconds"]
+    rate, peak = row["flop"] / row["seconds"], peak_bytes()
     figures = (
         f"{count / row['seconds']:9.2f}",
         f"{row['tokens'] / row['seconds']:9.0f}",
@@ -72,7 +72,7 @@ def measure(model_id: str, dtype: str, count: int) -> float | None:
         f"{row['waits']:6.1%}",
         f"{rate / 1e12:8.3f}",
         f"{rate / row['matmul_rate']:9.0%}",
-        f"{(peak_bytes() or 0) / 2**30:8.1f}",
+        f"{peak / 2**30:8.1f}" if peak else f"{'-':>8s}",  # CPUs do not say
         f"{time.perf_counter() - start:6.0f}",
     )
     print(f"{model_id:50s} {dtype:8s}", *figures, flush=True)

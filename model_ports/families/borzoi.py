@@ -265,10 +265,12 @@ class Model(nnx.Module):
         ids = inputs["input_ids"]
         full = inputs.get("padded_length", ids.shape[1])
         bins = full // _BIN
-        if full % _UNIT or bins < self.config.bins:
+        if full % _UNIT:
+            raise ValueError(f"max_tokens is {full}; the input must be a multiple of {_UNIT} bases")
+        if bins < self.config.bins:
             raise ValueError(
-                f"an input of {full} bases has no {self.config.bins} bins of {_BIN} bases, or is "
-                f"no multiple of {_UNIT}"
+                f"config.json: bins_to_return is {self.config.bins}, but an input of {full} bases "
+                f"has {bins} bins of {_BIN}; state max_tokens of {_BIN * self.config.bins} or more"
             )
         tower, deeper = self._bins(ids, full)
         x = _pool(deeper)
