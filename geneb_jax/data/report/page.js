@@ -68,11 +68,8 @@ function follow() {
 byId("settings").append(control("regime", "Regime"), control("metric", "Metric"));
 fillBoardForm();
 for (const host of document.querySelectorAll("[data-figure]")) {
-  // A figure's file is text in base64; its letters are UTF-8.
-  const svg = () =>
-    new TextDecoder().decode(
-      Uint8Array.from(atob(host.querySelector("img").src.split(",")[1]), (letter) => letter.charCodeAt(0)),
-    );
+  // A figure's file is its image's address, behind the first comma.
+  const svg = () => decodeURIComponent(host.querySelector("img").src.replace(/^[^,]*,/, ""));
   host.querySelector("figcaption").append(" ", ...imageButtons(host.dataset.figure, svg));
 }
 byId("print").addEventListener("click", () => print());
