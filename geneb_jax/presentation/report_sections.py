@@ -85,6 +85,7 @@ def statement_sections(
             "caption": caption,
             "header": [(str(column), _TEXTS.get(str(column), "")) for column in table],
             "rows": table.to_numpy().tolist(),
+            "regimes": [],
             "meanings": meanings(table),
         }
         for name, caption, table in tables
@@ -167,8 +168,9 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
     Returns:
         By table its name and caption, its header, its rows, of which the first column is the name,
-        and the meanings of columns by name. The header has the name of each column and its kind:
-        text, sentences, heat (of a category, whose name stands upright) or nothing (numbers).
+        the regime of each row where it has one, and the meanings of columns by name. The header has
+        the name of each column and its kind: text, sentences, heat (of a category, whose name
+        stands upright) or nothing (numbers).
     """
     found = []
     for name, (caption, columns) in AUDIT.items():
@@ -186,6 +188,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                     "caption": caption,
                     "header": header,
                     "rows": texts,
+                    "regimes": list(table["regime"]) if "regime" in table else [],
                     "meanings": meanings(table),
                 }
             )

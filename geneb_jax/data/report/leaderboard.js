@@ -8,12 +8,14 @@ const FIELDS = {
     text: true,
     short: true,
     value: ({ sure }) => sure && between(sure.interval),
+    saved: endsOf("95 % interval", ({ sure }) => sure?.interval),
   },
   rankInterval: {
     name: "rank, 95 %",
     text: true,
     short: true,
     value: ({ sure }) => sure && `${between(sure.ranks, 0)} of ${sure.models}`,
+    saved: endsOf("rank, 95 %", ({ sure }) => sure?.ranks),
   },
   group: {
     name: "group",
