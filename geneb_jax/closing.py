@@ -21,6 +21,7 @@ from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
+    print_claims,
     print_failures,
     print_intervals,
     print_layers,
@@ -132,6 +133,7 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
+    print_claims(tables.get("claims", pd.DataFrame()), console)
     console.print(f"results: {workdir}")
     return source.results
 
