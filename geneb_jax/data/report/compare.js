@@ -150,11 +150,9 @@ function drawDifferences(host, chosen, tasks) {
   );
   const method =
     "t intervals of the differences, which take the tasks of each category for a sample of such tasks and pool the variance within categories.";
-  const sources = !known
-    ? "No two categories have two tasks or more, so what other tasks would change is not known: there are no intervals here."
-    : !inTables.length
-      ? `No pair is in tables/pairs over these tasks: the intervals are ${method}`
-      : `The interval of macro is that of tables/pairs${outside.length ? ` of the pairs with ${inTables.map(name).join(", ")}` : ""}; the others are ${method}`;
+  const sources = !inTables.length
+    ? `No pair is in tables/pairs over these tasks: the intervals are ${method}`
+    : `The interval of macro is that of tables/pairs${outside.length ? ` of the pairs with ${inTables.map(name).join(", ")}` : ""}; the others are ${method}`;
   host.append(
     h(
       "p",
@@ -165,7 +163,9 @@ function drawDifferences(host, chosen, tasks) {
     tableOf("Compared models by category", columns, rows),
     tableButtons("comparison", columns, rows),
     note(
-      `${sources} All are of one pair alone, and say nothing of other test records or other few-shot draws.`,
+      known
+        ? `${sources} All are of one pair alone, and say nothing of other test records or other few-shot draws.`
+        : "No two categories have two tasks or more, so what other tasks would change is not known: there are no intervals here.",
     ),
   );
   drawSureness(host, chosen);

@@ -188,7 +188,7 @@ def test_models_of_the_run_stand_beside_the_published_on_the_tasks_they_have(ope
     # Three tasks of a hundred: no rank, and below all that have one, whatever the average.
     assert column(opened, "model")[-1] == MINE
     assert column(opened, "rank")[:1] + column(opened, "rank")[-1:] == ["1", "–"]
-    assert "stand last" in opened.find_element(By.ID, "board-shown").text
+    assert "the more they lack" in opened.find_element(By.ID, "board-shown").text
     choose(opened, "score", "custom")
     assert column(opened, "model") == [MINE]
 
@@ -336,6 +336,19 @@ def test_downloads_hold_what_is_shown(browser, page, downloads):
     assert content["rows"][1]["Histone Mod."] == pytest.approx(float(rows[1][4]))
 
 
+def test_averages_of_fewer_tasks_stand_below_those_of_more(browser, tmp_path):
+    made = pd.DataFrame(
+        [("high", "x", 0.9), ("low", "x", 0.1), ("low", "y", 0.1), ("mid", "z", 0.5)],
+        columns=["model", "task", "MCC"],
+    ).assign(category="Promoters", regime="full")
+    page = tmp_path / "index.html"
+    write_report(page, made.reindex(columns=[*made, *set(METRIC_COLUMNS) - {"MCC"}]))
+    show(browser, page, tasks="all")
+    # Nobody has all three tasks, so nobody has a rank.
+    assert column(browser, "model") == ["low", "high", "mid"]
+    assert column(browser, "rank") == ["–"] * 3
+
+
 def test_intervals_and_counts_are_saved_as_numbers(browser, page, downloads):
     show(browser, page, view="compare", chosen=["LucaOne", "GROVER"], tasks="all")
     content = downloaded(browser, downloads, "comparison csv", "geneb_comparison_full.csv")
@@ -359,6 +372,7 @@ def test_tables_of_the_audit_follow_the_regime(browser, tmp_path):
     show(browser, page, view="audit", regime="10shot")
     rows = browser.find_elements(By.CSS_SELECTOR, "#audit tbody tr")
     assert [row.text for row in rows if row.is_displayed()] == ["10shot b", "10shot c"]
+    assert "No records of tasks were audited" in browser.find_element(By.ID, "audit").text
 
 
 def test_a_saved_table_has_no_formulas_and_loses_no_letter(opened):
