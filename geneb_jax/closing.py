@@ -21,6 +21,7 @@ from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
+    data_note,
     print_claims,
     print_failures,
     print_intervals,
@@ -153,7 +154,8 @@ def _submit(
         name: write_submission(name, {**card, **claims(settings.output)}, scores, workdir)
         for name, card in evaluation.cards.items()
     }
-    if without := [name for name, path in written.items() if not path]:
+    without = [name for name, path in written.items() if not path]
+    if without and not data_note(scores):  # of generated tasks nobody expects one
         named = ", ".join(without[:_MOST_NAMED])
         more = len(without) - _MOST_NAMED
         logging.info(

@@ -156,7 +156,8 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         box=None,
         title="the paper's statements: 95 % intervals over other tasks and other models",
         caption="stands: all intervals lie beyond null; gone: a number lies on its other side; "
-        "estimate: there is no null; "
+        "estimate: there is no null; a pair of models is one comparison here, which tables/pairs "
+        "corrects for all pairs; "
         + ("clean: without leaky tasks" if audited else "no audit of the tasks was given"),
     )
     table.add_column("statement", overflow="fold", min_width=40)
