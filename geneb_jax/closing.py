@@ -19,6 +19,8 @@ from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
+    data_note,
+    print_claims,
     print_failures,
     print_intervals,
     print_layers,
@@ -154,6 +156,7 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
+    print_claims(tables.get("claims", pd.DataFrame()), console)
     console.print(f"results: {workdir}")
     return source.results
 
@@ -173,7 +176,8 @@ def _submit(
         name: write_submission(name, {**card, **claims(settings.output)}, scores, workdir)
         for name, card in evaluation.cards.items()
     }
-    if without := [name for name, path in written.items() if not path]:
+    without = [name for name, path in written.items() if not path]
+    if without and not data_note(scores):  # of generated tasks nobody expects one
         named = ", ".join(without[:_MOST_NAMED])
         more = len(without) - _MOST_NAMED
         logging.info(

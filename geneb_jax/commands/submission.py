@@ -33,6 +33,11 @@ def main(words: Sequence[str]) -> int:
         action=argparse.BooleanOptionalAction,
         help="claim that pretraining saw no task of the benchmark",
     )
+    parser.add_argument(
+        "--genebs-tasks",
+        action="store_true",
+        help="say that the files of config.tasks_dir are GENEB's",
+    )
     arguments = parser.parse_args(words)
 
     from geneb_jax.presentation.pull_request import pull_request, write_folder
@@ -42,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     fields = [*(field for field, _ in _SAID.values()), "zero_shot"]
     said: dict[str, Any] = {name: given[name] for name in fields if given[name] is not None}
     run = read_model_run(arguments.workdir, arguments.model)
-    if found := problems(run, said):
+    if found := problems(run, said, genebs_tasks=arguments.genebs_tasks):
         print("\n".join(found), file=sys.stderr)
         count = "a problem keeps" if len(found) == 1 else f"{len(found)} problems keep"
         print(f"{count} '{run.model}' from being submitted; nothing is written", file=sys.stderr)
@@ -50,8 +55,6 @@ def main(words: Sequence[str]) -> int:
     files = pull_request(run, said)
     write_folder(arguments.out, files)
     print("\n".join(str(arguments.out / name) for name in files))
-    if run.record["config"].get("tasks_dir"):
-        print("the tasks are files of config.tasks_dir; whether these are GENEB's is not known")
     print(
         "the cards say *to be filled in* where a run does not know; for the pull request, copy "
         "submissions/, harness/ and model_cards/ over a clone of GENEB's repository"

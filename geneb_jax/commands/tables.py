@@ -38,8 +38,9 @@ def main(words: Sequence[str]) -> int:
 
     import pandas as pd
 
+    from geneb_jax.benchmark import GENEB
     from geneb_jax.presentation.auditing import print_hidden
-    from geneb_jax.presentation.claims import read_leaky
+    from geneb_jax.presentation.claims import LEAKY, read_verdicts
     from geneb_jax.presentation.present import present
     from geneb_jax.presentation.published import published_results
     from geneb_jax.presentation.results import read_source
@@ -52,7 +53,7 @@ def main(words: Sequence[str]) -> int:
     from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
     from geneb_jax.presentation.tables import without_rows, write_table
 
-    leaky = read_leaky(arguments.leaky) if arguments.leaky else None
+    verdicts = read_verdicts(arguments.leaky) if arguments.leaky else None
     chosen = arguments.scores or arguments.submissions
     scores = read_source(str(chosen)) if chosen else None
     tables = present(
@@ -64,7 +65,7 @@ def main(words: Sequence[str]) -> int:
         beside=arguments.published,
         audits=scores.audits if scores else (),
         predictions=scores.predictions if scores else None,
-        leaky=leaky,
+        leaky=None if verdicts is None else [t for t, word in verdicts.items() if word == LEAKY],
     )
     console = wide_console(160)
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
@@ -72,6 +73,12 @@ def main(words: Sequence[str]) -> int:
     if "paper_statistics" in tables:
         print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)
+    if verdicts is not None:
+        leaky = list(verdicts.values()).count(LEAKY)
+        print(
+            f"{arguments.leaky}: {leaky} of {len(verdicts)} audited tasks are leaky; "
+            f"{len(GENEB.tasks) - len(verdicts)} of the benchmark's were not audited"
+        )
     if arguments.subsets:
         results = scores.results if scores else published_results()
         agreement = subset_agreement(results)

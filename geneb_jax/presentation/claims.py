@@ -118,15 +118,15 @@ def claims_table(
     return pd.DataFrame(rows).assign(word=words)
 
 
-def read_leaky(path: Path) -> list[str]:
-    """Returns the tasks that an audit found leaky.
+def read_verdicts(path: Path) -> dict[str, str]:
+    """Returns the verdict of each task of an audit, by the task's id.
 
     Args:
         path: CSV with the columns task (id or label) and verdict.
 
     Raises:
-        ValueError: The file cannot be read, lacks a column, or names a task that the benchmark
-            does not have.
+        ValueError: The file cannot be read, lacks a column, or calls a task leaky that the
+            benchmark does not have.
     """
     try:
         table = read_table(path, str(path))
@@ -137,11 +137,12 @@ def read_leaky(path: Path) -> list[str]:
             raise ValueError(f"{path}: no column '{column}'; an audit has task and verdict")
     ids = {name: task.id for task in GENEB.tasks for name in (task.id, task.label)}
     task, verdict = table.header.index("task"), table.header.index("verdict")
-    named = [row[task] for row in table.rows if row[verdict].strip() == LEAKY]
-    unknown = [name for name in named if name not in ids]
+    found = {row[task]: row[verdict].strip() for row in table.rows}
+    # Tasks of others may have been audited too; that one of them is leaky asks for a mistake.
+    unknown = [name for name in found if name not in ids and found[name] == LEAKY]
     if unknown:
         raise ValueError(f"{path}: '{shown(unknown[0])}' is no task of the benchmark")
-    return [ids[name] for name in named]
+    return {ids[name]: word for name, word in found.items() if name in ids}
 
 
 def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:

@@ -303,6 +303,12 @@ def report_data(
     }
 
 
+# What the page calls fields of run.json whose names say little.
+_FACTS = {
+    "numerics": "version of the code's numerics",
+    "tap": "hidden state (-1: the final one)",
+    "described": "found out of the checkpoint's files",
+}
 _LABELS = ("params", "architecture", "tokenization", "pretraining")
 
 
@@ -345,7 +351,11 @@ def _of_run(model: str, models: Mapping[str, Mapping[str, Any]]) -> dict[str, An
     """What a model of a run is, and what run.json says of it, its known defects apart."""
     of_run = models.get(model, {})
     facts = [("what it is", what_it_is(model))]
-    facts += [(f"run: {k}", plain(value)) for k, value in of_run.items() if k != "known_defects"]
+    facts += [
+        (f"run: {_FACTS.get(name, name)}", plain(value))
+        for name, value in of_run.items()
+        if name != "known_defects" and value is not None
+    ]
     return {"facts": facts, "run_defects": of_run.get("known_defects", []), "defects": []}
 
 

@@ -1,12 +1,13 @@
 """The parts of the report that its template writes: statistics, figures, limits, provenance."""
 
-import base64
 import math
 import re
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import markupsafe
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
@@ -15,6 +16,9 @@ from geneb_jax.presentation.glossary import meanings
 from geneb_jax.presentation.tables import number_form
 
 _WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
+_SVG = "data:image/svg+xml;charset=utf-8,"
+# What may stand in such an address between single quotes of HTML: a quarter shorter than base64.
+_PLAIN = ' !"$()*+,/:;<=>?@[\\]^`{|}~'
 _ZOOM = 1.75  # pixels of the page for a point of paper: type of 7 points is read on a screen
 # Tables of the audit that the page shows, with their captions and columns; none: all columns.
 AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
@@ -81,6 +85,7 @@ def statement_sections(
             "caption": caption,
             "header": [(str(column), _TEXTS.get(str(column), "")) for column in table],
             "rows": table.to_numpy().tolist(),
+            "regimes": [],
             "meanings": meanings(table),
         }
         for name, caption, table in tables
@@ -135,7 +140,7 @@ def figure_rows(folder: Path) -> list[dict[str, str]]:
 
     Returns:
         By figure its name, title, caption, width in pixels and address, which holds the whole .svg
-        file: an image cannot reach into the page.
+        file: an image cannot reach into the page. It is to stand between single quotes.
     """
     found = []
     for name, caption in CAPTIONS.items():
@@ -149,7 +154,7 @@ def figure_rows(folder: Path) -> list[dict[str, str]]:
                     "title": TITLES[name],
                     "caption": caption,
                     "width": f"{_ZOOM * float(points[1]):.0f}" if points else "",
-                    "address": f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}",
+                    "address": markupsafe.Markup(_SVG + urllib.parse.quote(content, _PLAIN)),
                 }
             )
     return found
@@ -163,8 +168,9 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
     Returns:
         By table its name and caption, its header, its rows, of which the first column is the name,
-        and the meanings of columns by name. The header has the name of each column and its kind:
-        text, sentences, heat (of a category, whose name stands upright) or nothing (numbers).
+        the regime of each row where it has one, and the meanings of columns by name. The header has
+        the name of each column and its kind: text, sentences, heat (of a category, whose name
+        stands upright) or nothing (numbers).
     """
     found = []
     for name, (caption, columns) in AUDIT.items():
@@ -182,6 +188,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                     "caption": caption,
                     "header": header,
                     "rows": texts,
+                    "regimes": list(table["regime"]) if "regime" in table else [],
                     "meanings": meanings(table),
                 }
             )

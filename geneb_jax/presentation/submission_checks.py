@@ -152,12 +152,13 @@ def _card(run: ModelRun, said: Mapping[str, Any]) -> dict[str, Any]:
     return {**run.record["cards"][run.model], **claims(OutputSettings(**config)), **said}
 
 
-def problems(run: ModelRun, said: Mapping[str, Any]) -> list[str]:
+def problems(run: ModelRun, said: Mapping[str, Any], *, genebs_tasks: bool = False) -> list[str]:
     """Returns everything that keeps a model from being submitted, a line each.
 
     Args:
         run: The model.
         said: Replaces model_id and fields of `meta`.
+        genebs_tasks: Whether who submits says that the files of config.tasks_dir are GENEB's.
 
     Returns:
         None of them where the submission can be sent as it is.
@@ -165,6 +166,12 @@ def problems(run: ModelRun, said: Mapping[str, Any]) -> list[str]:
     content = make_submission(run, said)
     card = _card(run, said)
     found = [*_data_problems(run), *_task_problems(run), *_card_problems(run, card)]
+    folder = run.record["config"].get("tasks_dir")
+    if folder and not genebs_tasks:
+        found.append(
+            f"the scores are of the task files in {folder}, and whether these are GENEB's is not "
+            "known; say so with --genebs-tasks"
+        )
     if content is None:
         return [*found, f"model '{run.model}': no row of scores.csv follows GENEB's protocol"]
     return [*found, *format_problems(content)]
@@ -265,6 +272,19 @@ def _by_task(rows: pd.DataFrame) -> dict[str, set[Any]]:
     }
 
 
+def _borrowed(card: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what a model that is none of the paper's has of one of them."""
+    for entry in catalog.entries().values():
+        display, url = str(card["display"]).casefold(), str(card["url"]).rstrip("/").casefold()
+        if display in (entry.id.casefold(), entry.paper_name.casefold()):
+            yield f"meta.display is '{card['display']}', a published model's; say it with --name"
+        if url and url == str(entry.source["url"] or "").rstrip("/").casefold():
+            yield (
+                f"meta.url is that of {entry.paper_name}, whose weights are not those that were "
+                "run; say with --url where these are"
+            )
+
+
 def _card_problems(run: ModelRun, card: Mapping[str, Any]) -> Iterator[str]:
     """Yields what a reader of the leaderboard would miss of the model."""
     name = card["model_id"]
@@ -275,6 +295,8 @@ def _card_problems(run: ModelRun, card: Mapping[str, Any]) -> Iterator[str]:
         )
     if name in catalog.entries() and name != run.record["cards"][run.model]["model_id"]:
         yield f"model_id '{name}' is that of a published model; give another with --id"
+    if run.record["cards"][run.model]["model_id"] not in catalog.entries():
+        yield from _borrowed(card)
     counted = run.record["cards"][run.model]["params"]
     if counted and not counted / _MUCH <= card["params"] <= counted * _MUCH:
         yield (

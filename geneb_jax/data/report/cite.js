@@ -21,8 +21,12 @@ function copyButton(key, words) {
   return copy;
 }
 
+// The view whose numbers are quoted: the last one that was not this page.
+let quotedView = DEFAULTS.view;
+
 function drawCite() {
   const how = sentence();
+  const rest = address({ view: DEFAULTS.view }).slice(1);
   byId("cite-body").replaceChildren(
     h("h3", {}, "How the numbers of this view were made"),
     h("blockquote", { id: "cite-sentence" }, how),
@@ -41,6 +45,6 @@ function drawCite() {
       "The address of the page holds what is shown: regime, metric, score, filters, columns, order and chosen models. ",
       "A copy of the file opens to the same view with the same letters after its #; docs/running.md lists them.",
     ),
-    h("code", { id: "cite-link" }, address({ view: DEFAULTS.view })),
+    h("code", { id: "cite-link" }, `#view=${quotedView}${rest && `&${rest}`}`),
   );
 }

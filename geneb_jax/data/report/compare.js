@@ -25,8 +25,11 @@ function drawCompare() {
         ...(i
           ? [
               " ",
-              button("first", `first ${name}`, () =>
-                choose([name, ...names.filter((other) => other !== name)]),
+              Object.assign(
+                button("first", `first ${name}`, () =>
+                  choose([name, ...names.filter((other) => other !== name)]),
+                ),
+                { ariaLabel: `first ${name}, against the others` },
               ),
             ]
           : []),
@@ -117,6 +120,7 @@ function drawDifferences(host, chosen, tasks) {
         text: true,
         short: true,
         value: (row) => row.differences[i].interval && between(row.differences[i].interval),
+        saved: endsOf(`${name(first)} − ${name(m)}, 95 %`, (row) => row.differences[i].interval),
       },
       {
         key: `wins ${i}`,
@@ -124,6 +128,9 @@ function drawDifferences(host, chosen, tasks) {
         text: true,
         short: true,
         value: (row) => `${row.differences[i].wins} of ${row.differences[i].tasks}`,
+        saved: [
+          { name: `wins of ${name(first)} over ${name(m)}`, value: (row) => row.differences[i].wins },
+        ],
       },
     ]),
   ].filter(({ value }) => rows.some((row) => value(row) !== null));
@@ -143,11 +150,9 @@ function drawDifferences(host, chosen, tasks) {
   );
   const method =
     "t intervals of the differences, which take the tasks of each category for a sample of such tasks and pool the variance within categories.";
-  const sources = !known
-    ? "No two categories have two tasks or more, so what other tasks would change is not known: there are no intervals here."
-    : !inTables.length
-      ? `No pair is in tables/pairs over these tasks: the intervals are ${method}`
-      : `The interval of macro is that of tables/pairs${outside.length ? ` of the pairs with ${inTables.map(name).join(", ")}` : ""}; the others are ${method}`;
+  const sources = !inTables.length
+    ? `No pair is in tables/pairs over these tasks: the intervals are ${method}`
+    : `The interval of macro is that of tables/pairs${outside.length ? ` of the pairs with ${inTables.map(name).join(", ")}` : ""}; the others are ${method}`;
   host.append(
     h(
       "p",
@@ -158,7 +163,9 @@ function drawDifferences(host, chosen, tasks) {
     tableOf("Compared models by category", columns, rows),
     tableButtons("comparison", columns, rows),
     note(
-      `${sources} All are of one pair alone, and say nothing of other test records or other few-shot draws.`,
+      known
+        ? `${sources} All are of one pair alone, and say nothing of other test records or other few-shot draws.`
+        : "No two categories have two tasks or more, so what other tasks would change is not known: there are no intervals here.",
     ),
   );
   drawSureness(host, chosen);
@@ -213,6 +220,7 @@ function drawSureness(host, [first, ...others]) {
       text: true,
       short: true,
       value: ({ interval }) => between(interval),
+      saved: endsOf("95 %", ({ interval }) => interval),
       title: "95 % interval of the difference, had what the question names been other.",
     },
     {
@@ -227,6 +235,9 @@ function drawSureness(host, [first, ...others]) {
     h("h3", {}, "How sure the macro difference is"),
     tableOf("How sure the macro difference is", columns, rows),
     tableButtons("sureness", columns, rows),
+    note(
+      "'Told apart' is a test over all tasks at once, which is corrected for all pairs of models; the interval is of this pair alone, over draws of tasks within categories. They may disagree: quote the test where a model is called better.",
+    ),
   );
 }
 

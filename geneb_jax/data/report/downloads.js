@@ -23,6 +23,13 @@ function csv(columns, rows) {
   return lines.map((line) => `${line.map(csvCell).join(",")}\n`).join("");
 }
 
+// The columns of a file: what a cell writes in words, such as an interval, is saved as its numbers.
+const savedColumns = (columns) =>
+  columns.flatMap(({ name, value, saved }) => (value ? (saved ?? [{ name, value }]) : []));
+// Both ends of an interval.
+const endsOf = (name, interval) =>
+  ["low", "high"].map((end, i) => ({ name: `${name} ${end}`, value: (row) => interval(row)?.[i] ?? null }));
+
 // The rows under the columns' names, with what of the state decides on them.
 function json(columns, rows) {
   const { regime, metric, score, tasks } = state;
@@ -32,9 +39,9 @@ function json(columns, rows) {
   return `${JSON.stringify({ regime, metric, score, tasks, view: location.href, geneb_jax: DATA.version, rows: records }, null, 1)}\n`;
 }
 
-// Buttons that save the table that is shown; columns without values, such as boxes, are left out.
+// Buttons that save the table that is shown, but for columns without values, such as boxes.
 function tableButtons(name, columns, rows, what = "this table") {
-  const kept = columns.filter(({ value }) => value);
+  const kept = savedColumns(columns);
   const file = (ending) => `geneb_${name}_${state.regime}.${ending}`;
   return h(
     "p",

@@ -99,7 +99,7 @@ function meaningsOf(caption, columns) {
 
 // A table. A column is { key, name, value(row), show(row), text, short, bar, row, style(row), title, word }: `value` is
 // what is sorted and downloaded, `show` what stands in the cell; `row` marks the row's header, and `short` a text in one
-// line; `title` is what the column means, or `word` the glossary's word for it where that is not its name.
+// line; `saved` are the columns of a file where a cell's text is no number; `title` is what the column means, or `word` the glossary's word for it where that is not its name.
 function tableOf(caption, columns, rows, { sort = null, onSort = null, marked = () => false } = {}) {
   const head = columns.map((column) => {
     const active = sort?.replace(/^-/, "") === column.key;

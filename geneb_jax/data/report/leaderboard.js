@@ -8,12 +8,14 @@ const FIELDS = {
     text: true,
     short: true,
     value: ({ sure }) => sure && between(sure.interval),
+    saved: endsOf("95 % interval", ({ sure }) => sure?.interval),
   },
   rankInterval: {
     name: "rank, 95 %",
     text: true,
     short: true,
     value: ({ sure }) => sure && `${between(sure.ranks, 0)} of ${sure.models}`,
+    saved: endsOf("rank, 95 %", ({ sure }) => sure?.ranks),
   },
   group: {
     name: "group",
@@ -108,10 +110,8 @@ function drawBoard() {
   const offered = boardColumns(scored, top);
   const columns = [...fixedColumns(top), ...offered.filter(({ key }) => state.columns.includes(key))];
   const inOrder = sorted(rows.filter(passes), columns, state.sort);
-  // Averages of other tasks are no competitors: they stand below those that are ranked.
-  const kept = /^-?score$/.test(state.sort)
-    ? [...inOrder.filter(({ rank }) => rank !== null), ...inOrder.filter(({ rank }) => rank === null)]
-    : inOrder;
+  // Averages of fewer tasks are no competitors: they stand below those of more.
+  const kept = /^-?score$/.test(state.sort) ? inOrder.sort((a, b) => b.tasks - a.tasks) : inOrder;
   byId("board-table").replaceChildren(
     tableOf("Models by score", columns, kept, {
       sort: state.sort,
@@ -125,7 +125,7 @@ function drawBoard() {
     `${CHOICES.score.find(([key]) => key === state.score)[1]}, over ${counted(tasks.length, "task")}` +
     (state.tasks === "run" ? ` that all models of ${DATA.here} have` : "") +
     (scored.some((row) => row.rank === null)
-      ? "; models that lack some of them have no rank and stand last, as averages of different tasks cannot be compared"
+      ? "; models that lack some of them have no rank, and the more they lack, the lower they stand, as averages of different tasks cannot be compared"
       : "") +
     `; colours from 0 to ${shown(top, 2)}. ${DATA.words[state.score] ? `${state.score}: ${DATA.words[state.score]}` : ""}`;
   drawOfRun(scored);

@@ -85,6 +85,7 @@ function drawRegimes(host, m) {
         text: true,
         short: true,
         value: (row) => row[score].sure && between(row[score].sure.interval),
+        saved: endsOf(`${score}, 95 %`, (row) => row[score].sure?.interval),
       },
       {
         key: `${score} spread`,
@@ -146,6 +147,10 @@ function drawProfile(host, m) {
       text: true,
       short: true,
       value: (row) => `${row.rank} of ${row.field.length + 1}`,
+      saved: [
+        { name: "rank", value: (row) => row.rank },
+        { name: "models", value: (row) => row.field.length + 1 },
+      ],
     },
     { key: "median", name: "others' median", value: (row) => row.median, show: (row) => shown(row.median) },
     { key: "spread", name: "SD over seeds", value: (row) => row.spread, show: (row) => shown(row.spread) },
@@ -208,7 +213,17 @@ function drawExtremes(host, m) {
       value: (row) => row.difference,
       show: (row) => signed(row.difference),
     },
-    { key: "rank", name: "rank", text: true, short: true, value: ({ rank, of }) => `${rank} of ${of}` },
+    {
+      key: "rank",
+      name: "rank",
+      text: true,
+      short: true,
+      value: ({ rank, of }) => `${rank} of ${of}`,
+      saved: [
+        { name: "rank", value: ({ rank }) => rank },
+        { name: "models", value: ({ of }) => of },
+      ],
+    },
   ];
   const few = rows.length <= 2 * MOST_TASKS;
   const parts = few

@@ -47,6 +47,9 @@ function render() {
     if (choice.value !== state[choice.dataset.state]) choice.value = state[choice.dataset.state];
   }
   drawHeader();
+  if (state.view !== "cite") quotedView = state.view;
+  for (const row of document.querySelectorAll("tr[data-regime]"))
+    row.hidden = row.dataset.regime !== state.regime;
   for (const [view, draw] of Object.entries(VIEWS)) if (!byId(view).hidden) draw();
   const title = { model: state.model, task: DATA.tasks[indexOfTask(state.task)]?.label }[state.view];
   document.title = title ? `${title}: GENEB report` : "GENEB report";
@@ -68,11 +71,8 @@ function follow() {
 byId("settings").append(control("regime", "Regime"), control("metric", "Metric"));
 fillBoardForm();
 for (const host of document.querySelectorAll("[data-figure]")) {
-  // A figure's file is text in base64; its letters are UTF-8.
-  const svg = () =>
-    new TextDecoder().decode(
-      Uint8Array.from(atob(host.querySelector("img").src.split(",")[1]), (letter) => letter.charCodeAt(0)),
-    );
+  // A figure's file is its image's address, behind the first comma.
+  const svg = () => decodeURIComponent(host.querySelector("img").src.replace(/^[^,]*,/, ""));
   host.querySelector("figcaption").append(" ", ...imageButtons(host.dataset.figure, svg));
 }
 byId("print").addEventListener("click", () => print());

@@ -13,13 +13,15 @@ def test_a_pull_request_is_written_where_nothing_is_wrong(tmp_path, command):
     assert done.returncode == 2 and not done.stdout and not out.exists()
     assert done.stderr.splitlines() == [
         "meta.submitted_by is '', nobody's name; say it with --submitted-by",
-        "a problem keeps 'kmer-4' from being submitted; nothing is written",
+        "the scores are of the task files in somewhere, and whether these are GENEB's is not "
+        "known; say so with --genebs-tasks",
+        "2 problems keep 'kmer-4' from being submitted; nothing is written",
     ]
+    words = (*words, "--genebs-tasks")
     done = command(*words, "--submitted-by", "A. Person", "--zero-shot", "--id", "four")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == str(out / "submissions" / "four.json") and len(lines) == 7
-    assert "whether these are GENEB's is not known" in lines[5]
+    assert lines[0] == str(out / "submissions" / "four.json") and len(lines) == 6
     content = json.loads((out / "submissions" / "four.json").read_text())
     assert content["model_id"] == "four" and content["meta"]["zero_shot"] is True
     done = command(*words, "--submitted-by", "A. Person")

@@ -48,7 +48,10 @@ def small_tasks(monkeypatch):
 @pytest.mark.parametrize("model", MODELS)
 def test_the_submission_has_the_bytes_of_the_runs(finished, command, tmp_path, model):
     said = ("--url", "https://example.org", "--training-data", "none") if model == "mine" else ()
-    done = command("submission", finished / "run", "--model", model, "--out", tmp_path / "o", *said)
+    done = command(
+        "submission", finished / "run", "--model", model, "--out", tmp_path / "o",
+        "--genebs-tasks", *said,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "o" / "submissions" / f"{model}.json").read_text())
     of_run = finished / "run" / "submissions" / f"{model}.json"
@@ -69,7 +72,14 @@ def test_the_extractor_of_a_checkpoint_embeds_as_the_run_did(
 ):
     words = ("--url", "https://example.org", "--training-data", "none", *WHO)
     done = command(
-        "submission", finished / "run", "--model", "mine", "--out", tmp_path / "o", *words
+        "submission",
+        finished / "run",
+        "--model",
+        "mine",
+        "--out",
+        tmp_path / "o",
+        "--genebs-tasks",
+        *words,
     )
     assert done.returncode == 0, done.stderr
     base = types.ModuleType("extractors.base")

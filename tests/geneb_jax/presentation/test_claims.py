@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.presentation.claims import claims_table, read_leaky
+from geneb_jax.presentation.claims import claims_table, read_verdicts
 from geneb_jax.presentation.published import model_labels, published_results
 
 LEAKY = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4")]
@@ -142,13 +142,13 @@ def test_an_audit_is_read(tmp_path):
     path = tmp_path / "audit.csv"
     rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,clean", f"{LEAKY[1]},1,leaky"]
     path.write_text("\n".join(rows))
-    assert read_leaky(path) == LEAKY
+    assert read_verdicts(path) == {LEAKY[0]: "leaky", GENEB.tasks[0].id: "clean", LEAKY[1]: "leaky"}
     path.write_text("task,n_test\nNT H3,5\n")
     with pytest.raises(ValueError, match="no column 'verdict'"):
-        read_leaky(path)
+        read_verdicts(path)
     path.write_text("task,verdict\nNT H33,leaky\n")
     with pytest.raises(ValueError, match="'NT H33' is no task of the benchmark"):
-        read_leaky(path)
+        read_verdicts(path)
 
 
 def test_neither_names_of_tasks_nor_models_of_a_run_change_a_number(published):

@@ -188,7 +188,7 @@ def test_models_of_the_run_stand_beside_the_published_on_the_tasks_they_have(ope
     # Three tasks of a hundred: no rank, and below all that have one, whatever the average.
     assert column(opened, "model")[-1] == MINE
     assert column(opened, "rank")[:1] + column(opened, "rank")[-1:] == ["1", "–"]
-    assert "stand last" in opened.find_element(By.ID, "board-shown").text
+    assert "the more they lack" in opened.find_element(By.ID, "board-shown").text
     choose(opened, "score", "custom")
     assert column(opened, "model") == [MINE]
 
@@ -275,7 +275,7 @@ def test_any_name_goes_through_the_address(opened, page):
     opened.find_element(By.LINK_TEXT, MINE).click()
     WebDriverWait(opened, 5).until(lambda b: b.title.startswith(MINE))
     assert opened.find_element(By.ID, "model-title").text == MINE
-    assert "run: numerics" in opened.find_element(By.ID, "model-body").text
+    assert "version of the code's numerics" in opened.find_element(By.ID, "model-body").text
 
 
 def test_an_address_may_name_things_as_people_do(browser, page):
@@ -334,6 +334,45 @@ def test_downloads_hold_what_is_shown(browser, page, downloads):
     assert (content["regime"], content["metric"], content["score"]) == ("full", "MCC", "macro")
     assert [row["model"] for row in content["rows"]] == [MINE, "LucaOne"]
     assert content["rows"][1]["Histone Mod."] == pytest.approx(float(rows[1][4]))
+
+
+def test_averages_of_fewer_tasks_stand_below_those_of_more(browser, tmp_path):
+    made = pd.DataFrame(
+        [("high", "x", 0.9), ("low", "x", 0.1), ("low", "y", 0.1), ("mid", "z", 0.5)],
+        columns=["model", "task", "MCC"],
+    ).assign(category="Promoters", regime="full")
+    page = tmp_path / "index.html"
+    write_report(page, made.reindex(columns=[*made, *set(METRIC_COLUMNS) - {"MCC"}]))
+    show(browser, page, tasks="all")
+    # Nobody has all three tasks, so nobody has a rank.
+    assert column(browser, "model") == ["low", "high", "mid"]
+    assert column(browser, "rank") == ["–"] * 3
+
+
+def test_intervals_and_counts_are_saved_as_numbers(browser, page, downloads):
+    show(browser, page, view="compare", chosen=["LucaOne", "GROVER"], tasks="all")
+    content = downloaded(browser, downloads, "comparison csv", "geneb_comparison_full.csv")
+    saved = pd.read_csv(io.BytesIO(content)).set_index("category")
+    pair = "LucaOne − GROVER"
+    low, high = saved.loc["macro", [f"{pair}, 95 % low", f"{pair}, 95 % high"]]
+    full = full_scores()
+    assert saved.loc["macro", "wins of LucaOne over GROVER"] == sum(
+        full["LucaOne"] > full["GROVER"]
+    )
+    assert low < saved.loc["macro", pair] < high
+    summary = browser.find_element(By.ID, "compare-summary").text.replace("−", "-")
+    assert f"(95 %: {low:.3f} to {high:.3f})" in summary
+    assert all(map(pd.api.types.is_numeric_dtype, saved.dtypes))
+
+
+def test_tables_of_the_audit_follow_the_regime(browser, tmp_path):
+    lift = pd.DataFrame({"regime": ["full", "10shot", "10shot"], "model": ["a", "b", "c"]})
+    page = tmp_path / "index.html"
+    write_report(page, published_results(), audit={"lift": lift})
+    show(browser, page, view="audit", regime="10shot")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#audit tbody tr")
+    assert [row.text for row in rows if row.is_displayed()] == ["10shot b", "10shot c"]
+    assert "No records of tasks were audited" in browser.find_element(By.ID, "audit").text
 
 
 def test_a_saved_table_has_no_formulas_and_loses_no_letter(opened):
@@ -603,7 +642,14 @@ def test_a_citation_says_how_the_numbers_were_made(browser, page):
     for part in ("MCC", "3 tasks", "10 train rows of each class", "095e35fdb411", "at most 50"):
         assert part in words
     assert "2606.04525" in browser.find_element(By.ID, "cite-bibtex").text
-    assert browser.find_element(By.ID, "cite-link").text == "#regime=10shot"
+    assert browser.find_element(By.ID, "cite-link").text == "#view=board&regime=10shot"
+    show(browser, page, view="compare", chosen=["LucaOne", "GROVER"])
+    browser.find_element(By.CSS_SELECTOR, "nav [data-view=cite]").click()
+    WebDriverWait(browser, 5).until(lambda b: b.find_element(By.ID, "cite-link").is_displayed())
+    link = browser.find_element(By.ID, "cite-link").text
+    browser.get("about:blank")
+    browser.get(page.as_uri() + link)
+    assert browser.find_element(By.ID, "compare-summary").text.startswith("LucaOne is better")
 
 
 def test_a_phone_shows_the_score_beside_the_name(phone, page):
@@ -698,7 +744,10 @@ def test_data_of_the_page_are_the_results():
     assert list(data["seeds"]) == ["10shot", "1shot"]  # all seeds fit the same rows in full
     assert data["seeds"]["10shot"]["0"][1] == [0.21, 0.21, 0.21, None]
     assert data["t95"][0] == pytest.approx(12.7062, abs=1e-4)
-    assert data["models"][0]["facts"] == [("what it is", ""), ("run: numerics", "1")]
+    assert data["models"][0]["facts"] == [
+        ("what it is", ""),
+        ("run: version of the code's numerics", "1"),
+    ]
 
 
 def section(page, name):

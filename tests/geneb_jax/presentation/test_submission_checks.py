@@ -17,6 +17,7 @@ from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.presentation.submission_checks import make_submission, problems, read_model_run
 from geneb_jax.scoring.scores import read_scores, write_scores
 from geneb_jax.tasks.sizes import published_sizes
+from model_ports import catalog
 
 SAID = {"submitted_by": "A. Person"}
 TASKS = [task.id for task in GENEB.tasks]
@@ -110,6 +111,8 @@ def test_records_that_are_not_the_benchmarks_are_named(tmp_path):
         f"task '{TASKS[3]}': its records are made up, not GENEB's",
         f"task '{TASKS[4]}' (80 of some {rows_of(4)}): its file in config.tasks_dir has too few "
         "records to be GENEB's",
+        "the scores are of the task files in elsewhere, and whether these are GENEB's is not "
+        "known; say so with --genebs-tasks",
     ]
     content = make_submission(read_model_run(tmp_path, "kmer-4"), SAID)
     assert content is not None and len(content["results"]["full"]) == 98
@@ -149,8 +152,8 @@ def test_metrics_out_of_range_are_named(tmp_path):
 
 
 def test_local_weights_need_a_name_and_an_address(tmp_path):
-    card = {**NT_CARD, "model_id": f"{NT}:local", "url": LOCAL_WEIGHTS,
-            "training_data": "not stated"}  # fmt: skip
+    card = {**NT_CARD, "model_id": f"{NT}:local", "display": "NT, local weights",
+            "url": LOCAL_WEIGHTS, "training_data": "not stated"}  # fmt: skip
     scores = scores_of(NT, PORT)
     write_run(tmp_path, scores, identity=NT_IDENTITY, card=card, columns=PORT)
     change_record(tmp_path, models={NT: NT_IDENTITY | {"revision": LOCAL_WEIGHTS}})
@@ -217,3 +220,16 @@ def test_what_is_not_there_is_said(whole, tmp_path):
     (folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"run.json: has no 'cards'; give the command"):
         read_model_run(folder, "kmer-4")
+
+
+def test_a_published_models_name_and_address_are_not_for_others(tmp_path):
+    write_run(tmp_path)
+    url = catalog.get("GROVER").source["url"]
+    said = SAID | {"display": "grover", "url": f"{url}/"}
+    lines = problems(read_model_run(tmp_path, "kmer-4"), said)
+    assert lines == [
+        "meta.display is 'grover', a published model's; say it with --name",
+        "meta.url is that of GROVER, whose weights are not those that were run; say with --url "
+        "where these are",
+    ]
+    assert problems(read_model_run(tmp_path, "kmer-4"), SAID) == []

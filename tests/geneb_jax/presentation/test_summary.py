@@ -3,6 +3,8 @@
 import io
 import re
 
+import numpy as np
+import pandas as pd
 from rich.console import Console
 from score_rows import table
 
@@ -13,6 +15,7 @@ from geneb_jax.presentation.summary import (
     print_layers,
     print_problems,
     print_speeds,
+    print_statistics,
     print_table,
     print_unfinished_fits,
     unfinished_fits,
@@ -114,3 +117,18 @@ def test_what_failed_is_a_table_whose_length_is_bounded():
     assert cells[1] == ["all", "task 0", "read", "no row"]
     assert cells[-1] == ["and 11 more", "", "", "in run.json"]
     assert len(cells) == 41
+
+
+def test_of_the_papers_statistics_those_that_differ_are_listed():
+    statistics = pd.DataFrame(
+        {
+            "statistic": ["same", "other", "lacking"], "ours": [0.5, 0.4, np.nan],
+            "paper": [0.5, 0.434, 1.0], "difference": [0.0, -0.034, np.nan],
+            "note": ["", "a later version", "needs a run"],
+        }
+    )  # fmt: skip
+    console = Console(file=io.StringIO(), width=120)
+    print_statistics(statistics, console)
+    text = console.file.getvalue()
+    assert "1 of 2 statistics agree" in text and "later version" in text
+    assert "same" not in text and "lacking" not in text
