@@ -29,6 +29,9 @@ DTYPES = (CATALOG_DTYPE, "float32", "bfloat16")
 # The `kind` of source of models that are described from their files: in a folder, or on the hub.
 FOLDER, REPOSITORY = "folder", "repository"
 
+# Fields of config.json that tell the sizes of a model from another's of its family.
+_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "d_model", "n_layer", "n_embd")
+
 _SHOWN = 100  # letters of a name that no model has
 
 BATCHINGS = {
@@ -235,6 +238,39 @@ def get(model_id: str) -> Entry:
     if entry is None:
         raise unknown_model(model_id)
     return entry
+
+
+def pooled_otherwise(entry: Entry) -> tuple[str, ...]:
+    """Returns which models of the paper are pooled in another way than one of the same sizes.
+
+    Weights that were trained on from a model of the paper are pooled by the mean where they are
+    described from their files, which the model itself need not be.
+
+    Args:
+        entry: A model that was described from its files; of any other nothing is said.
+
+    Returns:
+        A clause for whoever compares the two; nothing where there is no such model.
+    """
+    if entry.source["kind"] not in (FOLDER, REPOSITORY):
+        return ()
+    pooling = entry.preset("corrected").pooling
+    sizes = {name: entry.config.get(name) for name in _SIZES}
+    others = {
+        each.id: found
+        for each in entries().values()
+        if each.family == entry.family
+        and {name: each.config.get(name) for name in _SIZES} == sizes
+        and (found := each.preset("corrected").pooling) != pooling
+    }
+    if not others:
+        return ()
+    named = " and ".join(f"{model_id} by '{found}'" for model_id, found in others.items())
+    return (
+        f"its records are pooled by '{pooling}', but those of models of its family and sizes "
+        f"otherwise: {named}; to compare it with these, state their pooling in a catalog of your "
+        "own (docs/your-model.md)",
+    )
 
 
 def known(model_id: str) -> Entry | None:
