@@ -38,7 +38,7 @@ def card_problems(
             f"model_id is '{name}', but the file is called after it and takes letters, digits, "
             ". _ and - alone; give another with --id"
         )
-    yield from _identity_problems(card, of_run)
+    yield from identity_problems(card, of_run)
     counted = of_run["params"]
     if counted and not counted / _MUCH <= card["params"] <= counted * _MUCH:
         yield (
@@ -81,7 +81,7 @@ def _says_nothing(text: str) -> bool:
     return text.strip(" .?-").casefold() in _NOTHING
 
 
-def _identity_problems(card: Mapping[str, Any], of_run: Mapping[str, Any]) -> Iterator[str]:
+def identity_problems(card: Mapping[str, Any], of_run: Mapping[str, Any]) -> Iterator[str]:
     """Yields which names and addresses of the card are those of models that were not run.
 
     Args:

@@ -90,7 +90,7 @@ KINDS: Mapping[str, Kind] = {
     "described": Kind(
         'f"{MODEL}=hf:{self.name_model}VARIANT"',
         "",
-        "The checkpoint: a folder as transformers saves it, FOLDER+ADAPTER, or ORG/NAME@REVISION.",
+        "A folder as transformers saves it, FOLDER+ADAPTER, or ORG/NAME@REVISION.",
         "CHECKPOINT",
     ),
     "catalog folder": Kind(
