@@ -14,6 +14,7 @@ from geneb_jax.config import ConfigError, Settings
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.auditing import print_audit, print_hidden, write_audit
+from geneb_jax.presentation.card_checks import identity_problems
 from geneb_jax.presentation.guide import print_guide
 from geneb_jax.presentation.published import PUBLISHED
 from geneb_jax.presentation.results import read_source, run_results
@@ -172,10 +173,11 @@ def _submit(
             evaluation.prepared[0],
         )
         scores = scores[~scores["task"].isin(evaluation.prepared)]
-    written = {
-        name: write_submission(name, {**card, **claims(settings.output)}, scores, workdir)
-        for name, card in evaluation.cards.items()
-    }
+    said = {name: {**card, **claims(settings.output)} for name, card in evaluation.cards.items()}
+    written = {name: write_submission(name, card, scores, workdir) for name, card in said.items()}
+    for name, card in said.items():
+        for problem in identity_problems(card, evaluation.cards[name]) if written[name] else ():
+            logging.warning("%s: `geneb-jax submission` refuses it: %s", written[name], problem)
     without = [name for name, path in written.items() if not path]
     if without and not data_note(scores):  # of generated tasks nobody expects one
         named = ", ".join(without[:_MOST_NAMED])

@@ -13,8 +13,8 @@ from geneb_jax.scoring.scores import COLUMNS
 WORKDIR: Mapping[str, str] = {
     "scores.csv": "Every score, one row a head; see above.",
     "run.json": "What the scores depend on: config, versions, devices, engines, identities of "
-    "models, what a submission says of them, fingerprints of tasks, what models do not see of "
-    "their records, failures, speeds, times, the peaks of memory by stage, and of several "
+    "models, what a submission says of them, sizes and fingerprints of tasks, what models do not "
+    "see of their records, failures, speeds, times, the peaks of memory by stage, and of several "
     "processes the others.",
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model, its number of models, stage, done of total units, what is compiling, elapsed "

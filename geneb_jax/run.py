@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import ml_collections
+import numpy as np
 import pandas as pd
 from absl import logging
 from etils import epath
@@ -45,7 +46,7 @@ from geneb_jax.scoring.outlook import expect
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.tasks.selection import read_tasks
-from geneb_jax.tasks.task import Task, fingerprint
+from geneb_jax.tasks.task import Split, Task, fingerprint
 from probes import engine_of
 
 _MOST_PROBLEMS = 40  # lines of what keeps models and tasks from being run; the others are counted
@@ -382,6 +383,15 @@ def _identity(representations: Sequence[Representation], card: Mapping[str, Any]
     return found
 
 
+def _split_facts(split: Split) -> dict[str, Any]:
+    """Returns the rows of a split, those of each class, and what its content is told by."""
+    return {
+        "rows": len(split.labels),
+        "class_rows": np.unique(split.labels, return_counts=True)[1].tolist(),
+        "sha256": fingerprint(split),
+    }
+
+
 def _provenance(
     config: ml_collections.ConfigDict,
     probes: ProbeSettings,
@@ -414,8 +424,8 @@ def _provenance(
                 "synthetic": task.synthetic,
                 "letters": task.letters,
                 "classes": task.classes and dict(task.classes),
-                "train": {"rows": len(task.train.labels), "sha256": fingerprint(task.train)},
-                "test": {"rows": len(task.test.labels), "sha256": fingerprint(task.test)},
+                "train": _split_facts(task.train),
+                "test": _split_facts(task.test),
             }
             for task in tasks
         },

@@ -9,11 +9,14 @@ import difflib
 import functools
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote
 
 from absl import logging
 
@@ -25,6 +28,9 @@ DTYPES = (CATALOG_DTYPE, "float32", "bfloat16")
 
 # The `kind` of source of models that are described from their files: in a folder, or on the hub.
 FOLDER, REPOSITORY = "folder", "repository"
+
+# Fields of config.json that tell the sizes of a model from another's of its family.
+_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "d_model", "n_layer", "n_embd")
 
 _SHOWN = 100  # letters of a name that no model has
 
@@ -234,6 +240,39 @@ def get(model_id: str) -> Entry:
     return entry
 
 
+def pooled_otherwise(entry: Entry) -> tuple[str, ...]:
+    """Returns which models of the paper are pooled in another way than one of the same sizes.
+
+    Weights that were trained on from a model of the paper are pooled by the mean where they are
+    described from their files, which the model itself need not be.
+
+    Args:
+        entry: A model that was described from its files; of any other nothing is said.
+
+    Returns:
+        A clause for whoever compares the two; nothing where there is no such model.
+    """
+    if entry.source["kind"] not in (FOLDER, REPOSITORY):
+        return ()
+    pooling = entry.preset("corrected").pooling
+    sizes = {name: entry.config.get(name) for name in _SIZES}
+    others = {
+        each.id: found
+        for each in entries().values()
+        if each.family == entry.family
+        and {name: each.config.get(name) for name in _SIZES} == sizes
+        and (found := each.preset("corrected").pooling) != pooling
+    }
+    if not others:
+        return ()
+    named = " and ".join(f"{model_id} by '{found}'" for model_id, found in others.items())
+    return (
+        f"its records are pooled by '{pooling}', but those of models of its family and sizes "
+        f"otherwise: {named}; to compare it with these, state their pooling in a catalog of your "
+        "own (docs/your-model.md)",
+    )
+
+
 def known(model_id: str) -> Entry | None:
     """Returns the entry of a model by its id; None where there is none without the checkpoint."""
     if model_id in entries():
@@ -298,14 +337,57 @@ def find(name: str) -> str | None:
 @functools.cache
 def _names() -> Mapping[str, str]:
     """Returns the ids of all models by each of their names in lower case."""
+    return {name.casefold(): model_id for model_id, name in _named()}
+
+
+def _named() -> Iterator[tuple[str, str]]:
+    """Yields the id of each model with each of its names, the id last."""
     named = [(e.id, e.paper_name, e.source["repo"]) for e in entries().values()]
     named += [(id, m.fields["paper_name"], m.fields["source"]["repo"]) for id, m in more().items()]
+    for model_id, paper_name, repo in named:
+        for name in (repo or "", (repo or "").rpartition("/")[2], paper_name, model_id):
+            if name:
+                yield model_id, name
+
+
+def named_alike(name: str) -> set[str]:
+    """Returns the ids of the models that a reader would take a name for.
+
+    Args:
+        name: What somebody calls a model. It is compared with all names that `resolve` takes, by
+            their letters and digits alone: 'dnabert 2' is DNABERT-2.
+    """
+    letters = _letters(name)
+    return {model_id for model_id, known in _named() if _letters(known) == letters}
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
+
+
+def at_address(url: str) -> set[str]:
+    """Returns the ids of the models whose weights their authors publish at an address.
+
+    Args:
+        url: An address. It is compared with that of each model's source, in letters of either case,
+            and may name a revision or a file there.
+    """
+    sources = {e.id: e.source for e in entries().values()}
+    sources |= {model_id: m.fields["source"] for model_id, m in more().items()}
+    asked = _address(url)
     return {
-        name.casefold(): model_id
-        for model_id, paper_name, repo in named
-        for name in (repo or "", (repo or "").rpartition("/")[2], paper_name, model_id)
-        if name
+        model_id
+        for model_id, source in sources.items()
+        if (known := _address(source["url"] or ""))
+        and (asked == known or (asked.startswith(known) and asked[len(known)] in "/?#@&"))
     }
+
+
+def _address(url: str) -> str:
+    """Returns an address without its scheme, in lower case, with one slash between its parts."""
+    text = re.sub(r"^https?:/*(www\.)?", "", unquote(url).strip().casefold())
+    text = re.sub("^hf\\.co/", "huggingface.co/", text)
+    return re.sub("/+", "/", text).rstrip("/")
 
 
 def unknown_model(name: str, others: Iterable[str] = ()) -> CatalogError:

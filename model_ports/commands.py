@@ -41,7 +41,13 @@ def main(words: Sequence[str] | None = None, program: str = "geneb-jax models") 
     checked = commands.add_parser(
         "verify", help="compare ports with the original code: of checkpoints, and of fixtures"
     )
-    checked.add_argument("folders", nargs="*", type=Path, metavar="DIR")
+    checked.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="a checkpoint folder, FOLDER+ADAPTER, or a fixture",
+    )
     checked.add_argument("--real", metavar="MODEL", help="the real checkpoint, against its anchors")
     checked.add_argument("--source", type=Path, metavar="DIR", help="its folder, else from the hub")
     checked.add_argument(
@@ -225,7 +231,8 @@ def _verify_against_transformers(folders: Sequence[Path], name: str | None) -> i
         try:
             verdicts[folder] = "PASS" if _is_like_transformers(folder, name) else "FAIL"
         except (ValueError, FileNotFoundError) as error:
-            print(f"{folder}: {error}", flush=True)
+            named = str(error).startswith(str(folder))  # as errors of its files are
+            print(error if named else f"{folder}: {error}", flush=True)
             verdicts[folder] = "not compared"
     if len(folders) > 1:
         print("\n".join(["", *(f"{verdict}: {folder}" for folder, verdict in verdicts.items())]))
@@ -239,22 +246,25 @@ def _is_like_transformers(folder: Path, name: str | None) -> bool:
     from rich.console import Console
     from rich.table import Table
 
+    from model_ports.loading.address import parse_address
     from model_ports.loading.describe import describe
     from model_ports.loading.planned import plan_checkpoint
     from model_ports.loading.ports import load_port
     from model_ports.verification.original import TOLERANCE, compare_with_transformers
     from model_ports.verification.verify import entry_of
 
-    if not folder.is_dir() and "+" in folder.name:
-        raise ValueError("an adapter is compared once it is merged: save the merged model first")
+    given, (base, adapter, *_) = folder, parse_address(str(folder))
+    if base is None:
+        raise ValueError("no such folder; only folders are compared")
+    folder = base
     if name:
         entry = catalog.get(catalog.resolve(name))
     elif (folder / "meta.json").is_file():  # a fixture
         entry = entry_of(folder)
     else:
         entry = describe(folder, folder.resolve().name)
-    port = load_port(plan_checkpoint(entry, folder))
-    found = compare_with_transformers(port, folder)
+    port = load_port(plan_checkpoint(entry, folder, adapter=adapter))
+    found = compare_with_transformers(port, folder, adapter=adapter)
     table = Table(box=None)
     table.add_column("hidden state")
     table.add_column("largest difference", justify="right")
@@ -263,8 +273,9 @@ def _is_like_transformers(folder: Path, name: str | None) -> bool:
     for words, far in (rows | {f"embedding ({port.preset.pooling})": found.pooled}).items():
         table.add_row(words, f"{far.absolute:.1e}", f"{far.relative:.1e}")
     print(
-        f"{folder}: {found.records} records of random DNA in a padded batch, float32, against "
+        f"{given}: {found.records} records of random DNA in a padded batch, float32, against "
         f"transformers' {found.original}"
+        + (" with the sums of weights and adapter" if adapter else "")
     )
     Console().print(table)
     print(f"token ids: {found.tokens or 'the same'}")

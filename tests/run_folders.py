@@ -9,6 +9,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.config import default_config
 from geneb_jax.scoring.cells import cell_path
 from geneb_jax.scoring.scores import complete, write_scores
+from geneb_jax.tasks.sizes import published_sizes
 
 COLUMNS = {"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}
 PORT = {"preset": "corrected", "dtype": "float32", "tap": "-1", "pooling": "mean"}
@@ -42,7 +43,14 @@ def write_cells(folder, scores, identity, digest="content of {}", **changes):
 
 def record_of(models, cards, columns, /, tasks=GENEB.tasks, **config):
     """The content of run.json."""
-    split = {"rows": 30_000, "sha256": "f" * 64}
+    classes = {
+        info.id: size.classes for info, size in zip(GENEB.tasks, published_sizes(), strict=True)
+    }
+
+    def split(task):
+        rows = [30_000 // classes[task.id]] * classes[task.id]
+        return {"rows": sum(rows), "class_rows": rows, "sha256": "f" * 64}
+
     return {
         "config": default_config().to_dict() | {"models": ",".join(models)} | config,
         "geneb_jax": "0.1.0",
@@ -55,7 +63,7 @@ def record_of(models, cards, columns, /, tasks=GENEB.tasks, **config):
         "representations": {name: [columns[name]] for name in models},
         "tasks": {
             task.id: {"category": task.category, "synthetic": False, "letters": "as-is",
-                      "train": split, "test": split}
+                      "train": split(task), "test": split(task)}
             for task in tasks
         },
         "unseen": {},

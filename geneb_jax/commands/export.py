@@ -25,13 +25,20 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--genebs-tasks",
         action="store_true",
-        help="say that the files of config.tasks_dir are GENEB's, for --model-index",
+        help="say that the files of config.tasks_dir are GENEB's, of its pinned revision, for "
+        "--model-index",
     )
     arguments = parser.parse_args(words)
 
     from geneb_jax.files.atomic import write_whole
     from geneb_jax.files.json_files import read_object
     from geneb_jax.files.names import file_name
+    from geneb_jax.presentation.genebs_tasks import (
+        contradictions,
+        in_lines,
+        source_of_tasks,
+        unanswered,
+    )
     from geneb_jax.presentation.model_card import model_index
     from geneb_jax.presentation.parquet import (
         by_file_name,
@@ -46,16 +53,15 @@ def main(words: Sequence[str]) -> int:
     print(f"{out / 'scores.parquet'}: {len(scores)} rows")
     if arguments.model_index:
         record = read_object(workdir / "run.json")
-        folder = record.get("config", {}).get("tasks_dir")
-        if folder and not arguments.genebs_tasks:
-            raise ValueError(
-                f"no model-index: the scores are of the task files in {folder}, and whether these "
-                "are GENEB's is not known; say so with --genebs-tasks"
-            )
+        found = [*unanswered(record, said=arguments.genebs_tasks)]
+        found += in_lines(contradictions(record))
+        if found:
+            raise ValueError("\n".join(f"no model-index: {line}" for line in found))
         cards = record.get("cards", {})
         for model, rows in scores.groupby("model", sort=False):
             shown = str(cards.get(model, {}).get("model_id", model))
-            known = record.get("models", {}).get(model, {}).get("known_defects", [])
+            known = [source_of_tasks(record)]
+            known += record.get("models", {}).get(model, {}).get("known_defects", [])
             if text := model_index(shown, rows, known):
                 path = out / "model-index" / f"{file_name(str(model))}.yaml"
                 write_whole(path, text.encode())

@@ -422,7 +422,8 @@ class PortSource:
             content, tokenizer = self.entry.config, self.entry.tokenizer
             return known_defects(self.entry.family, content, tokenizer, trained=False)
         concerned = self.settings.preset == "published" or self.entry.id not in catalog.entries()
-        return self.entry.known_defects if concerned else ()
+        of_model = self.entry.known_defects if concerned else ()
+        return (*of_model, *catalog.pooled_otherwise(self.entry))
 
     def _size(self, reader: Reader) -> Size:
         """Says whose architecture random weights have."""

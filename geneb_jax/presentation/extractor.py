@@ -65,7 +65,8 @@ class Kind(NamedTuple):
     """How an extractor finds a model.
 
     Attributes:
-        model: The expression that names the model to `geneb_jax.embed`; '': nothing does.
+        model: The expression that names the model to `geneb_jax.embed`, with VARIANT for what
+            stands behind the name of a model with random weights; '': nothing does.
         options: Keyword arguments of that call that depend on where the model is, in code.
         name_model: What the harness's argument `--name_model` says.
         address: A word for it on the command line; '': the model's name.
@@ -87,9 +88,9 @@ KINDS: Mapping[str, Kind] = {
         "CHECKPOINTS_DIR",
     ),
     "described": Kind(
-        'f"hf:{self.name_model}"',
+        'f"{MODEL}=hf:{self.name_model}VARIANT"',
         "",
-        "The checkpoint: a folder as transformers saves it, or ORG/NAME@REVISION.",
+        "A folder as transformers saves it, FOLDER+ADAPTER, or ORG/NAME@REVISION.",
         "CHECKPOINT",
     ),
     "catalog folder": Kind(
@@ -190,9 +191,12 @@ def extractor(
     how = KINDS[kind]
     lines = [f"{name}: {value}" for name, value in facts.items() if value]
     if how.model:
-        body = f"return geneb_jax.embed({how.model}, sequences, {how.options}**OPTIONS)"
-        used = [("MODEL", model)] if how.model == "MODEL" else []
-        constants = [*used, ("OPTIONS", dict(options))]
+        # A folder may have the name of a model of the catalog: it is called as it was in the run.
+        of_files = "VARIANT" in how.model
+        called, colon, variant = model.partition(":") if of_files else (model, "", "")
+        named = how.model.replace("VARIANT", f"{colon}{variant}")
+        body = f"return geneb_jax.embed({named}, sequences, {how.options}**OPTIONS)"
+        constants = [("MODEL", called), ("OPTIONS", dict(options))]
     else:
         body, constants = _UNKNOWN.format(model=model.replace('"', "")), []
     return _MODULE.format(

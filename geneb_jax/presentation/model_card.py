@@ -127,6 +127,7 @@ def card_body(
     scores: pd.DataFrame,
     command: str,
     *,
+    tasks: str,
     names: Mapping[str, str] = MappingProxyType({}),
     defects: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
@@ -137,6 +138,7 @@ def card_body(
         meta: `meta` of the model's submission.
         scores: See `eval_results`.
         command: The command that gives the scores again.
+        tasks: Where the tasks are from, as a sentence.
         names: What words in capitals in the command stand for.
         defects: What a reader must know, by what it concerns.
     """
@@ -154,6 +156,8 @@ def card_body(
             "rows: 1 is perfect, 0 is guessing.",
             "",
             *_score_table(scores),
+            "",
+            tasks,
             "",
             "Computed with geneb_jax:",
             "",

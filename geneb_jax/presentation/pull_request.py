@@ -19,12 +19,17 @@ from geneb_jax.config_checks import names
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.files.json_files import json_bytes
 from geneb_jax.presentation import extractor, model_card
+from geneb_jax.presentation.genebs_tasks import source_of_tasks
 from geneb_jax.presentation.submission_checks import ModelRun, make_submission
 from geneb_jax.scoring.scores import protocol_rows
 from model_ports import catalog
 
-_HUB = re.compile(r"https://huggingface\.co/([\w.-]+/[\w.-]+?)(?:/(?:tree|commit)/([\w.-]+))?/?")
-_ADDRESSED = re.compile("(?:([^=]*)=)?(hf|embeddings):(.*)")  # an item of `config.models`
+_HUB = re.compile(
+    r"https://huggingface\.co/([\w.-]+/[\w.-]+?)(?:/(?:tree|commit)/([0-9a-f]{40})|/tree/main)?/?"
+)
+# An item of `config.models`: NAME, kind, address, and the variant with random weights.
+_ADDRESSED = re.compile("(?:([^=]*)=)?(hf|embeddings):(.*?)((?::random(?::tiny)?(?::[0-9]+)?)?)")
+_ON_THE_HUB = re.compile(r"[\w-][\w.-]*/[\w.-]+@[0-9a-f]{40}", re.ASCII)  # what a run takes
 
 
 def pull_request(run: ModelRun, said: Mapping[str, Any]) -> dict[str, bytes]:
@@ -44,7 +49,13 @@ def pull_request(run: ModelRun, said: Mapping[str, Any]) -> dict[str, bytes]:
     facts = _facts(run, meta)
     command, names = _command(run, meta["url"])
     body = model_card.card_body(
-        facts, meta, run.scores, command, names=names, defects=run.known_defects
+        facts,
+        meta,
+        run.scores,
+        command,
+        tasks=source_of_tasks(run.record),
+        names=names,
+        defects=run.known_defects,
     )
     licence = run.entry.licence["weights"] if run.entry and run.has_weights else None
     front = model_card.front_matter(meta["display"], run.scores, licence=licence, repo=_repo(run))
@@ -86,21 +97,28 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def address_of(run: ModelRun) -> str:
-    """Returns what `config.models` called a model, with FOLDER for a folder of this host."""
+    """Returns what `config.models` called a model, with words in capitals for paths of a host.
+
+    These are FOLDER and, for an adapter that is merged into its model, FOLDER+ADAPTER.
+    """
     for item in names(run.record["config"]["models"]):
         match = _ADDRESSED.fullmatch(item)
         if match is None:
             continue
-        given, kind, address = match.groups()
-        name = given or Path(address.partition("@")[0]).name
-        if run.model in (name, item):
-            return f"{name}={kind}:{'FOLDER' if Path(address).is_absolute() else address}"
+        given, kind, address, variant = match.groups()
+        name = (given or Path(address.partition("@")[0]).name) + variant
+        if run.model not in (name, item):
+            continue
+        if kind == "embeddings" or not _ON_THE_HUB.fullmatch(address):
+            adapted = "+" in str(run.identity.get("weights", "")) and "+" in address
+            address = "FOLDER+ADAPTER" if adapted else "FOLDER"
+        return f"{name.removesuffix(variant)}={kind}:{address}{variant}"
     return run.model
 
 
 # Fields that name folders of a host, with the words that stand for these in a card.
 _FOLDERS: Mapping[str, tuple[str, str]] = {
-    "tasks_dir": ("TASKS", f"the folder of the task files of {GENEB.dataset_repo}"),
+    "tasks_dir": ("TASKS", "the folder of the task files"),
     "checkpoints_dir": ("CHECKPOINTS", "the folder that holds the checkpoint's folder"),
     "catalog": ("CATALOG", "the folder that holds the model's entry"),
 }
@@ -122,11 +140,18 @@ def _command(run: ModelRun, url: str) -> tuple[str, dict[str, str]]:
         folders.pop("catalog", None)
     words = {"WORKDIR": "a new folder for the results"}
     words |= {_FOLDERS[name][0]: _FOLDERS[name][1] for name in folders}
-    model = address_of(run)
-    if "FOLDER" in model and (hub := _HUB.fullmatch(url)):
-        model = model.replace("FOLDER", "@".join(filter(None, hub.groups())))
+    model, there = address_of(run), f", from {url}" if url else ""
+    hub = _HUB.fullmatch(url)
+    if hub and "=hf:FOLDER" in model and "ADAPTER" not in model:
+        model = model.replace("FOLDER", f"{hub[1]}@{hub[2] or 'REVISION'}")
+        if not hub[2]:
+            words["REVISION"] = "the commit of the repository that holds these weights, 40 digits"
+    elif "ADAPTER" in model:
+        words["FOLDER"] = "the folder of the model that the adapter was trained on"
+        words["ADAPTER"] = f"the folder of the adapter's files{there}"
     elif "FOLDER" in model:
-        words["FOLDER"] = f"the folder of the model's files{f', from {url}' if url else ''}"
+        kept = "embeddings" if "=embeddings:" in model else "model's files"
+        words["FOLDER"] = f"the folder of the {kept}{there}"
     changed = {
         field.name: config[field.name]
         for field in fields_of_scores()
@@ -212,7 +237,6 @@ def _provenance(run: ModelRun, name: str, submission_digest: str) -> dict[str, A
     """Returns what the scores depend on, and by what each of it is found again."""
     record, config = run.record, run.record["config"]
     settings = {f.name: config[f.name] for f in fields_of_scores() if f.name in config}
-    source = "files of config.tasks_dir" if config.get("tasks_dir") else "the hub"
     return {
         "model": run.model,
         "model_id": name,
@@ -227,7 +251,7 @@ def _provenance(run: ModelRun, name: str, submission_digest: str) -> dict[str, A
             "harness_version": GENEB.harness_version,
             "dataset": GENEB.dataset_repo,
             "revision": GENEB.dataset_revision,
-            "read_from": source,
+            "read_from": source_of_tasks(record),
         },
         "tasks": {
             task.id: {split: record["tasks"][task.id][split] for split in ("train", "test")}

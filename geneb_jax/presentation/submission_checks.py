@@ -1,13 +1,12 @@
 """What keeps a model of a workdir from being submitted to GENEB's leaderboard.
 
 The rules are those of GENEB's CONTRIBUTING.md: a submission holds all 100 tasks in each of the
-three regimes, means over the benchmark's five seeds on the pinned data, within the metrics' ranges,
-in a file that is called after its `model_id`. Whether the scores are what they are taken for is
+three regimes, means over the benchmark's five seeds on the pinned data, within the metrics' ranges.
+Whether the scores are what they are taken for is
 found out from the workdir alone: scores.csv, cells/ and run.json.
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,10 @@ import pandas as pd
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import OutputSettings
 from geneb_jax.config_checks import nearest
-from geneb_jax.embedding.identity import LOCAL_WEIGHTS, weights_identity
+from geneb_jax.embedding.identity import weights_identity
 from geneb_jax.files.json_files import read_object
+from geneb_jax.presentation.card_checks import card_problems
+from geneb_jax.presentation.genebs_tasks import contradictions, in_lines, unanswered
 from geneb_jax.presentation.submission import claims, format_problems, submission
 from geneb_jax.scoring.cells import FoundCell, look_through
 from geneb_jax.scoring.scores import (
@@ -29,21 +30,15 @@ from geneb_jax.scoring.scores import (
     read_scores,
     represented,
 )
-from geneb_jax.tasks.sizes import published_sizes
 from model_ports import catalog
 
 _AGAIN = "give the command of its run again in this workdir (what is finished is not computed)"
 # The names under which a run of this version says in run.json what is needed here.
 _NEEDED = ("config", "benchmark", "models", "cards", "representations", "tasks", "failures")
-# GENEB's harness puts '_' in place of every other letter of a model's id in its file's name.
-_ID = re.compile(r"[A-Za-z0-9._-]+")
-_URL = re.compile(r"https?://\S+")
 _OF_ALL = ("model", "task")  # what the identity of every cell has
 # What in an identity says that a model has weights, or other contents that can be looked up.
 _CONTENTS = {"weights", "folder", "function"}
 _COMPARED = [*KEY_COLUMNS, *METRIC_COLUMNS]
-_MUCH = 2.0  # times the counted parameters, which leave out heads, that a stated number may be
-_FEW = 0.1  # of the records that a task has by its sources, some of which are guessed
 
 
 @dataclass(frozen=True)
@@ -158,20 +153,21 @@ def problems(run: ModelRun, said: Mapping[str, Any], *, genebs_tasks: bool = Fal
     Args:
         run: The model.
         said: Replaces model_id and fields of `meta`.
-        genebs_tasks: Whether who submits says that the files of config.tasks_dir are GENEB's.
+        genebs_tasks: Whether the submitter says that files of `config.tasks_dir` are GENEB's.
 
     Returns:
         None of them where the submission can be sent as it is.
     """
     content = make_submission(run, said)
     card = _card(run, said)
-    found = [*_data_problems(run), *_task_problems(run), *_card_problems(run, card)]
-    folder = run.record["config"].get("tasks_dir")
-    if folder and not genebs_tasks:
-        found.append(
-            f"the scores are of the task files in {folder}, and whether these are GENEB's is not "
-            "known; say so with --genebs-tasks"
-        )
+    found = [
+        *_data_problems(run),
+        *unanswered(run.record, said=genebs_tasks),
+        *_task_problems(run),
+        *card_problems(
+            run.model, card, run.record["cards"][run.model], has_weights=run.has_weights
+        ),
+    ]
     if content is None:
         return [*found, f"model '{run.model}': no row of scores.csv follows GENEB's protocol"]
     return [*found, *format_problems(content)]
@@ -204,21 +200,15 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
     changed, failed = changed_tasks(run), _failures(run)
     stale = {cell.task for cell in run.cells if not cell.belongs}
     kept, written = _compared(run)
-    alike: dict[str, list[str]] = {}
-    few: dict[str, str] = {}
-    for task, size in zip((info.id for info in GENEB.tasks), published_sizes(), strict=True):
+    other_files = contradictions(run.record)
+    by_task: dict[str, list[tuple[str, str]]] = {}
+    for task in (info.id for info in GENEB.tasks):
         facts = run.record["tasks"].get(task)
+        found = []
         if facts is None:
-            found = ["run.json has no fingerprint of its records"]
+            found.append("run.json has no fingerprint of its records")
         elif facts.get("synthetic"):
-            found = ["its records are made up, not GENEB's"]
-        else:
-            found = []
-            rows_here = sum(facts[split]["rows"] for split in ("train", "test"))
-            published = size.train + size.test
-            if run.record["config"].get("tasks_dir") and rows_here < _FEW * published:
-                found.append("its file in config.tasks_dir has too few records to be GENEB's")
-                few[task] = f" ({rows_here:,} of some {published:,})"
+            found.append("its records are made up, not GENEB's")
         if task in changed:
             found.append(f"config.{changed[task]} changed its records")
         if task in stale:
@@ -228,11 +218,9 @@ def _task_problems(run: ModelRun) -> Iterator[str]:
             found.append(f"it failed: {failed[task]}")
         if kept.get(task) != written.get(task):
             found.append("scores.csv is not what cells/ holds")
-        if found:
-            alike.setdefault("; ".join(found), []).append(task)
-    for text, tasks in alike.items():
-        more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
-        yield f"task '{tasks[0]}'{few.get(tasks[0], '')}{more}: {text}"
+        if each := [*other_files.get(task, ()), *((text, "") for text in found)]:
+            by_task[task] = each
+    yield from in_lines(by_task)
 
 
 def _coverage(task: str, seeds: Mapping[Any, set[int]], others: str) -> Iterator[str]:
@@ -270,61 +258,3 @@ def _by_task(rows: pd.DataFrame) -> dict[str, set[Any]]:
         str(task): set(group.itertuples(index=False, name=None))
         for task, group in there.groupby("task", sort=False)
     }
-
-
-def _borrowed(card: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what a model that is none of the paper's has of one of them."""
-    for entry in catalog.entries().values():
-        display, url = str(card["display"]).casefold(), str(card["url"]).rstrip("/").casefold()
-        if display in (entry.id.casefold(), entry.paper_name.casefold()):
-            yield f"meta.display is '{card['display']}', a published model's; say it with --name"
-        if url and url == str(entry.source["url"] or "").rstrip("/").casefold():
-            yield (
-                f"meta.url is that of {entry.paper_name}, whose weights are not those that were "
-                "run; say with --url where these are"
-            )
-
-
-def _card_problems(run: ModelRun, card: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what a reader of the leaderboard would miss of the model."""
-    name = card["model_id"]
-    if not _ID.fullmatch(name):
-        yield (
-            f"model_id is '{name}', but the file is called after it and takes letters, digits, "
-            ". _ and - alone; give another with --id"
-        )
-    if name in catalog.entries() and name != run.record["cards"][run.model]["model_id"]:
-        yield f"model_id '{name}' is that of a published model; give another with --id"
-    if run.record["cards"][run.model]["model_id"] not in catalog.entries():
-        yield from _borrowed(card)
-    counted = run.record["cards"][run.model]["params"]
-    if counted and not counted / _MUCH <= card["params"] <= counted * _MUCH:
-        yield (
-            f"meta.params is {card['params']:,}, but the model that was run has {counted:,} "
-            "(heads aside); leave --params out, or say the number"
-        )
-    needs_url = card["url"] != "" or run.has_weights
-    for field, wrong, why, option in (
-        ("display", not card["display"], "the leaderboard shows it", "--name"),
-        (
-            "params",
-            not counted and card["params"] < int(run.has_weights),
-            "no number of parameters",
-            "--params",
-        ),
-        ("url", needs_url and not _URL.fullmatch(card["url"]), "no address (https://)", "--url"),
-        (
-            "training_data",
-            card["training_data"] in ("", "not stated"),
-            "unknown",
-            "--training-data",
-        ),
-        ("submitted_by", not card.get("submitted_by"), "nobody's name", "--submitted-by"),
-    ):
-        if wrong:
-            yield f"meta.{field} is {card.get(field, '')!r}, {why}; say it with {option}"
-    if card["url"] == LOCAL_WEIGHTS:
-        yield (
-            f"model '{run.model}': the weights of its folder are not known to be the authors'; "
-            "publish them and say where, or fetch the authors' with `geneb-jax models fetch`"
-        )

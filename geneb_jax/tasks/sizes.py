@@ -17,6 +17,11 @@ from geneb_jax.tasks.task import Task
 KINDS = ("letters", "3-mers", "6-mers", "byte pairs, DNABERT-2", "byte pairs, GENA-LM")
 
 
+# Tasks of which no source states the number of classes: it is taken from the name, and a list of
+# their records has been seen with another one (25 virus species).
+GUESSED_CLASSES = ("GUE fungi species 20", "GUE virus species 40")
+
+
 class TaskSize(NamedTuple):
     """A task's label, its rows of train and test, and its classes."""
 
@@ -31,7 +36,8 @@ def published_sizes() -> list[TaskSize]:
 
     Papers and data cards of the Nucleotide Transformer's tasks (both versions), GUE, Genomic
     Benchmarks and PGB; the files of iPro-WAEL, Deep4mC, iDNA-ABF and iDHS-EL. Guessed: phage
-    fragments, fungi and virus species (the size of GUE's other long tasks) and iPro GM12878.
+    fragments, fungi and virus species (the size of GUE's other long tasks) and iPro GM12878; of
+    `GUESSED_CLASSES` the number of classes too.
     """
     return [
         TaskSize(row["task"], *(int(row[name]) for name in ("train", "test", "classes")))

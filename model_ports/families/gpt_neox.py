@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.fields import COUNTS, ROWS, Fields, Rotary, rotary
+from model_ports.contract.fields import COUNTS, ROWS, FieldError, Fields, Rotary, rotary
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
 from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
@@ -26,6 +26,13 @@ FIXED = {"model_type": "gpt_neox"}
 # says.
 UNUSED = (
     "attention_dropout", "hidden_dropout", "is_decoder", "max_position_embeddings",
+)  # fmt: skip
+
+# The share of a head that turns where none is stated, and the fields that state it.
+_SHARE = 0.25
+_SHARES = (
+    "rotary_pct", "partial_rotary_factor", "rope_parameters.partial_rotary_factor",
+    "rope_scaling.partial_rotary_factor",
 )  # fmt: skip
 
 
@@ -66,11 +73,14 @@ class Config:
         fields.check(FIXED)
         width = fields.count("hidden_size")
         heads = fields.divisor("num_attention_heads", of="hidden_size", whole=width)
-        turns = rotary(fields, share=0.25)
+        turns = rotary(fields, share=_SHARE)
         turned = int(width // heads * turns.share)
         if turned % 2 or not turned:
             mend = f"of heads {width // heads} wide, {turned} elements turn: it must be pairs"
-            raise fields.refuse("rotary_pct", mend)
+            stated = [name for name in _SHARES if not fields.unset(name)]
+            if not stated:
+                raise FieldError(f"config.json: rotary_pct is not stated, {_SHARE} counts; {mend}")
+            raise fields.refuse(stated[0], mend)
         return cls(
             vocab_size=fields.count("vocab_size", most=ROWS),
             hidden_size=width,

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from model_ports.contract.family import FINAL, family
+from model_ports.loading.adapter import merged
 from model_ports.loading.names import read_names
-from model_ports.loading.tensors import open_checkpoint, read_config
+from model_ports.loading.tensors import Tensors, open_checkpoint, read_config
 from model_ports.pooling import POOLINGS
 from model_ports.port import Port
 from model_ports.running.embedder import forward
@@ -87,7 +88,9 @@ def random_records(longest: int | None, seed: int = 0) -> list[str]:
     return [*records, records[2][:5] + "NN" + records[2][7:]]
 
 
-def compare_with_transformers(port: Port, folder: Path, seed: int = 0) -> Comparison:
+def compare_with_transformers(
+    port: Port, folder: Path, seed: int = 0, *, adapter: Path | None = None
+) -> Comparison:
     """Embeds records with a port and with the original code, in one padded batch, on the CPU.
 
     Both get the port's token ids; those of transformers' tokenizer are compared beside it. Where
@@ -97,12 +100,17 @@ def compare_with_transformers(port: Port, folder: Path, seed: int = 0) -> Compar
         port: The port of the folder's checkpoint, of dtype float32.
         folder: The authors' files, or files that transformers has saved.
         seed: Seed of the records.
+        adapter: Folder of the LoRA adapter that is merged into the port's weights; None: there is
+            none. The original is given the same sums: that they are PEFT's is not compared.
 
     Raises:
+        CheckpointError: See `merged`.
         OriginalError: PyTorch or transformers is not installed, transformers has no class for the
             checkpoint, or its class does not take the checkpoint's tensors.
     """
-    model = _original(port, folder)
+    tensors = open_checkpoint(folder)
+    tensors = merged(tensors, adapter) if adapter else tensors
+    model = _original(port, folder, tensors, fill=adapter is not None)
     limit = port.config.max_tokens
     longest = None if limit is None else limit - port.tokenizer.specials
     records = random_records(longest, seed)
@@ -133,8 +141,15 @@ def compare_with_transformers(port: Port, folder: Path, seed: int = 0) -> Compar
     )
 
 
-def _original(port: Port, folder: Path) -> Any:
-    """Returns the original model with the folder's weights, in float32."""
+def _original(port: Port, folder: Path, tensors: Tensors, *, fill: bool) -> Any:
+    """Returns the original model with a folder's weights, in float32.
+
+    Args:
+        port: The port.
+        folder: The folder.
+        tensors: Its tensors, or others of the same names in their stead.
+        fill: Whether they are others.
+    """
     with _quiet_transformers() as transformers:
         name = read_config(folder).get("model_type")
         if name is None:
@@ -145,7 +160,7 @@ def _original(port: Port, folder: Path) -> Any:
             config = transformers.AutoConfig.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
-            named = _names_there(port, folder, transformers.AutoModel, config)
+            named = _names_there(port, tensors, transformers.AutoModel, config)
             model, loaded = transformers.AutoModel.from_pretrained(
                 folder,
                 config=config,
@@ -155,8 +170,8 @@ def _original(port: Port, folder: Path) -> Any:
                 local_files_only=True,
                 output_loading_info=True,
             )
-            if not named.keys().isdisjoint(loaded["missing_keys"]):
-                _fill(model, folder, named)
+            if fill or not named.keys().isdisjoint(loaded["missing_keys"]):
+                _fill(model, tensors, named)
         except OriginalError:
             raise
         except Exception as error:  # its classes raise whatever a config.json leads them to
@@ -168,8 +183,8 @@ def _original(port: Port, folder: Path) -> Any:
     return model.eval()
 
 
-def _names_there(port: Port, folder: Path, auto: Any, config: Any) -> dict[str, str]:
-    """Returns the tensors of the folder by their names in transformers' class.
+def _names_there(port: Port, tensors: Tensors, auto: Any, config: Any) -> dict[str, str]:
+    """Returns the names of a folder's tensors by those in transformers' class.
 
     Checks that the class has the tensors that the port takes, and no others. A repository with
     code of its kind has other tensors than the class whose model_type it states.
@@ -182,7 +197,6 @@ def _names_there(port: Port, folder: Path, auto: Any, config: Any) -> dict[str, 
     with torch.device("meta"):
         empty = auto.from_config(config, trust_remote_code=False)
     shapes = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
-    tensors = open_checkpoint(folder)
     rules = family(port.entry.family).weights(port.config)
     theirs, mine = read_names(rules, shapes), read_names(rules, tensors)
     strange = [*theirs.unknown, *sorted(theirs.needed.keys() ^ mine.needed.keys())]
@@ -200,20 +214,19 @@ def _names_there(port: Port, folder: Path, auto: Any, config: Any) -> dict[str, 
     return {theirs.needed[name]: stored for name, stored in mine.needed.items()}
 
 
-def _fill(model: Any, folder: Path, named: Mapping[str, str]) -> None:
-    """Gives a model the tensors of a folder whose names transformers does not know.
+def _fill(model: Any, tensors: Tensors, named: Mapping[str, str]) -> None:
+    """Gives a model tensors that transformers does not find by itself.
 
-    It leaves such tensors random without an error, as those that training in parallel has saved
-    behind `module.`.
+    It leaves tensors whose names it does not know random without an error, as those that training
+    in parallel has saved behind `module.`.
 
     Args:
         model: The original model.
-        folder: The folder.
-        named: The names of the folder's tensors by those of the model.
+        tensors: The tensors.
+        named: Their names by those of the model.
     """
     import torch  # noqa: PLC0415 (an optional extra)
 
-    tensors = open_checkpoint(folder)
     arrays = {name: tensors.read(stored).astype(np.float32) for name, stored in named.items()}
     model.load_state_dict({name: torch.tensor(a) for name, a in arrays.items()}, strict=False)
 

@@ -29,7 +29,7 @@ def log(caplog):
     absl_logging.get_absl_logger().removeHandler(caplog.handler)
 
 
-def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None):
+def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None, **said):
     rows = [{"model": MODEL, "task": TASK, "seed": seed, **COLUMNS} for seed in GENEB.seeds]
     evaluation = Evaluation(
         table(*rows),
@@ -37,7 +37,9 @@ def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None):
         {MODEL: unpublished_card(model_id) | {"url": url}},
         {}, {}, {}, [], list(prepared),
     )  # fmt: skip
-    settings = Settings(data=DataSettings(tasks_dir=tasks_dir), output=OutputSettings(report=False))
+    settings = Settings(
+        data=DataSettings(tasks_dir=tasks_dir), output=OutputSettings(report=False, **said)
+    )
     task = type("Named", (), {"info": GENEB.tasks[0]})
     console = Console(width=120, record=True, quiet=False)
     with console.capture() as shown:
@@ -70,3 +72,16 @@ def test_a_submission_leaves_out_tasks_whose_records_were_changed(tmp_path, log)
 def test_a_submission_of_a_folder_of_tasks_is_said_to_be_that(tmp_path, log):
     close(tmp_path, tasks_dir=Path("mine"))
     assert "submissions are of the task files in mine; whether these are GENEB's" in log.text
+
+
+def test_a_submission_under_another_models_name_is_said_to_be_refused(tmp_path, log):
+    close(tmp_path, submission_name="GENERator-Eukaryote-1.2B")
+    assert "refuses it" not in log.text
+    close(
+        tmp_path,
+        submission_name="grover",
+        submission_url="https://huggingface.co/zehui127/Omni-DNA-1B",
+    )
+    for words in ("meta.display 'grover' is that of a published model ('GROVER')",
+                  "meta.url 'https://huggingface.co/zehui127/Omni-DNA-1B' is that of"):  # fmt: skip
+        assert f"{MODEL}.json: `geneb-jax submission` refuses it: {words}" in log.text

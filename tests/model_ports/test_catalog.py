@@ -1,4 +1,8 @@
+import dataclasses
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model_ports import catalog
 from model_ports.pooling import POOLINGS
@@ -88,3 +92,69 @@ def test_an_unknown_name_is_answered_with_the_nearest_of_all():
     with pytest.raises(catalog.CatalogError) as error:
         catalog.resolve("x" * 5000)
     assert str(error.value) == f"model '{'x' * 100}' is not in the catalog"
+
+
+def described(like, pooling="mean", kind=catalog.FOLDER, **sizes):
+    entry = catalog.get(like)
+    source = {"kind": kind, "repo": None, "revision": None, "url": None}
+    presets = {"corrected": {**entry.presets["corrected"], "pooling": pooling}}
+    config = {**entry.config, **sizes}
+    return dataclasses.replace(entry, id="mine", source=source, presets=presets, config=config)
+
+
+def test_a_model_that_was_trained_on_is_told_that_its_base_is_pooled_otherwise():
+    (said,) = catalog.pooled_otherwise(described("DNABERT-S"))
+    assert "pooled by 'mean'" in said and "DNABERT-S by 'first'" in said
+    # DNABERT-2 has DNABERT-S's sizes, and is pooled by the mean.
+    assert catalog.pooled_otherwise(described("dnabert2-no-flashattention")) == (said,)
+    (said,) = catalog.pooled_otherwise(described("DNABERT-S", "first"))
+    assert "dnabert2-no-flashattention by 'mean'" in said
+    (said,) = catalog.pooled_otherwise(described("BioFM-265M", kind=catalog.REPOSITORY))
+    assert "BioFM-265M by 'penultimate'" in said
+
+
+def test_models_of_other_sizes_and_of_the_catalog_are_told_nothing():
+    assert catalog.pooled_otherwise(described("DNABERT-S", hidden_size=48)) == ()
+    assert catalog.pooled_otherwise(described("GROVER")) == ()
+    assert all(catalog.pooled_otherwise(entry) == () for entry in catalog.entries().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("GROVER", {"GROVER"}),
+        ("dnabert 2", {"dnabert2-no-flashattention"}),
+        ("ＮＴ‐v2‐50M‐MS", {"nucleotide-transformer-v2-50m-multi-species"}),  # wide letters
+        ("PoetschLab/GROVER", {"GROVER"}),
+        ("GROVER 2", set()),
+        ("", set()),
+        ("---", set()),
+    ],
+)
+def test_names_are_alike_by_letters_and_digits(name, ids):
+    assert catalog.named_alike(name) == ids
+
+
+@pytest.mark.parametrize(
+    ("url", "ids"),
+    [
+        ("https://huggingface.co/PoetschLab/GROVER", {"GROVER"}),
+        ("HTTP://www.huggingface.co//poetschlab/grover/tree/main?x=1", {"GROVER"}),
+        ("https://hf.co/PoetschLab%2FGROVER", {"GROVER"}),
+        ("https://huggingface.co/PoetschLab/GROVER@6b22", {"GROVER"}),
+        ("https://huggingface.co/PoetschLab/GROVER2", set()),
+        ("https://huggingface.co/PoetschLab", set()),
+        ("https://dataverse.harvard.edu/dataset.xhtml?persistentId=doi%3A10.7910%2FDVN%2FHDT0RN&x",
+         {"JanusDNA_72_w", "JanusDNA_72_wo"}),
+        ("", set()),
+        ("local weights", set()),
+    ],
+)  # fmt: skip
+def test_addresses_are_those_of_the_weights(url, ids):
+    assert catalog.at_address(url) == ids
+
+
+@given(st.text(max_size=30))
+def test_any_text_may_be_asked_for(text):
+    for found in (catalog.named_alike(text), catalog.at_address(text)):
+        assert all(catalog.known(each) or each in catalog.more() for each in found)

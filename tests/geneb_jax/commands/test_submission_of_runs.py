@@ -11,10 +11,11 @@ import saved_models
 
 import geneb_jax
 from geneb_jax.benchmark import GENEB
-from geneb_jax.presentation import submission_checks
+from geneb_jax.presentation import genebs_tasks
+from geneb_jax.tasks.sizes import published_sizes
 
 pytestmark = pytest.mark.slow
-WHO = ("--submitted-by", "A. Person")
+WHO = ("--submitted-by", "A. Person", "--genebs-tasks")
 MODELS = ("kmer-2", "mine")
 
 
@@ -23,9 +24,10 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("submission")
     tasks, draw = root / "tasks", random.Random(0)
     tasks.mkdir()
-    for task in GENEB.tasks:
-        rows = [f"{''.join(draw.choices('ACGT', k=20))},{i % 2},{split}"
-                for split, count in (("train", 6), ("test", 4)) for i in range(count)]  # fmt: skip
+    for task, size in zip(GENEB.tasks, published_sizes(), strict=True):
+        rows = [f"{''.join(draw.choices('ACGT', k=20))},{i % size.classes},{split}"
+                for split, count in (("train", max(6, size.classes)), ("test", 4))
+                for i in range(count)]  # fmt: skip
         (tasks / f"{task.id}.csv").write_text("\n".join(["text,label,split", *rows]))
     checkpoint = saved_models.save(*saved_models.SAVED["bert-json"], root / "tuned")
     from geneb_jax.commands import main
@@ -42,22 +44,20 @@ def finished(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch):
     """Lets files of ten records pass for GENEB's."""
-    monkeypatch.setattr(submission_checks, "_FEW", 0.0)
+    monkeypatch.setattr(genebs_tasks, "_FEW", 0.0)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_submission_has_the_bytes_of_the_runs(finished, command, tmp_path, model):
-    said = ("--url", "https://example.org", "--training-data", "none") if model == "mine" else ()
-    done = command(
-        "submission", finished / "run", "--model", model, "--out", tmp_path / "o",
-        "--genebs-tasks", *said,
-    )  # fmt: skip
+    said = ("--url", "https://example.org", "--training-data", "random") if model == "mine" else ()
+    words = ("--model", model, "--out", tmp_path / "o", *said, *WHO)
+    done = command("submission", finished / "run", *words)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "o" / "submissions" / f"{model}.json").read_text())
     of_run = finished / "run" / "submissions" / f"{model}.json"
     if model == "mine":
         known = json.loads(of_run.read_text())
-        meta = {**known["meta"], "url": "https://example.org", "training_data": "none"}
+        meta = {**known["meta"], "url": "https://example.org", "training_data": "random"}
         assert written == {**known, "meta": meta}
         assert written["meta"]["params"] > 1000
     else:
@@ -70,16 +70,9 @@ def test_the_submission_has_the_bytes_of_the_runs(finished, command, tmp_path, m
 def test_the_extractor_of_a_checkpoint_embeds_as_the_run_did(
     finished, command, tmp_path, monkeypatch
 ):
-    words = ("--url", "https://example.org", "--training-data", "none", *WHO)
+    words = ("--url", "https://example.org", "--training-data", "random", *WHO)
     done = command(
-        "submission",
-        finished / "run",
-        "--model",
-        "mine",
-        "--out",
-        tmp_path / "o",
-        "--genebs-tasks",
-        *words,
+        "submission", finished / "run", "--model", "mine", "--out", tmp_path / "o", *words
     )
     assert done.returncode == 0, done.stderr
     base = types.ModuleType("extractors.base")

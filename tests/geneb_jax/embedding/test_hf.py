@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import geneb_jax
 from geneb_jax.config import ConfigError, DataSettings, Settings, default_config
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.run import run
+from model_ports import catalog
 
 TASK = [("ACGTTGCAAC" * 3, 0), ("GGCATTACGG" * 3, 1), ("TTACAGGACA" * 3, 0), ("CCGGATCCAT" * 3, 1)]
 
@@ -144,3 +146,16 @@ def test_long_records_are_cut_where_the_tokenizer_says(folder, tmp_path):
 def test_a_folder_without_its_prefix_is_recognised(folder):
     _, (problem,) = find(str(folder))
     assert problem.endswith(f"model '{folder}' is a folder; write hf:{folder}")
+
+
+def test_another_pooling_than_its_bases_is_said(tmp_path, monkeypatch):
+    golden = Path(__file__).parents[2] / "golden" / "DNABERT-S"
+    folder = shutil.copytree(golden, tmp_path / "tuned")
+    (folder / "meta.json").unlink()
+    monkeypatch.setattr(catalog, "_SIZES", ())  # the fixture is smaller than the model
+    ((source,), problems) = find(f"tuned=hf:{folder}")
+    assert not problems
+    (representation,) = source.open(tmp_path).representations
+    assert representation.columns["pooling"] == "mean"
+    assert any("DNABERT-S by 'first'" in text for text in representation.known_defects)
+    assert "known_defects" not in representation.identity

@@ -53,7 +53,7 @@ def test_it_gives_what_geneb_jax_embeds(monkeypatch):
     [
         ("catalog", "m", {}),
         ("folder", "m", {"checkpoints_dir": "org/name"}),
-        ("described", "hf:org/name", {}),
+        ("described", "m=hf:org/name", {}),
         ("catalog folder", "m", {"catalog": "org/name"}),
     ],
 )
@@ -66,6 +66,13 @@ def test_every_kind_is_found_by_its_address(monkeypatch, kind, model, options):
     assert kind in KINDS
 
 
+def test_random_weights_are_drawn_again(monkeypatch):
+    called = []
+    monkeypatch.setattr(geneb_jax, "embed", lambda *a, **k: called.append(a), raising=False)
+    made(monkeypatch, "described", "m:random:3").extract_embeddings(["A"], 8)
+    assert called == [("m=hf:org/name:random:3", ["A"])]
+
+
 def test_embeddings_from_elsewhere_leave_the_code_to_their_author(monkeypatch):
     found = made(monkeypatch, "unknown")
     with pytest.raises(NotImplementedError, match="kmer-3 was scored from embeddings"):
@@ -76,7 +83,7 @@ def test_it_says_how_the_harness_runs_it():
     code = extractor(
         "m", "m-1", "described", {}, display="A model", params=3, facts={}, version="1"
     )
-    assert "MODEL = " not in code
+    assert '\nMODEL = "m"\n' in code
     said = " ".join(code.replace("\\", " ").split())
     assert (
         "harness/run_GENEB.py --extractor M1Extractor --module m_1 --name_model CHECKPOINT "

@@ -54,7 +54,9 @@ def test_results_are_what_the_hub_reads():
 
 
 def test_a_card_has_front_matter_and_text():
-    body = card_body({"Architecture": "", "Pooling": "mean"}, META, scores(), "geneb-jax run")
+    body = card_body(
+        {"Architecture": "", "Pooling": "mean"}, META, scores(), "geneb-jax run", tasks="From here."
+    )
     front = front_matter("A model", scores(), licence="mit", repo="org/a-model")
     card = ModelCard(hub_card(front, "A model", body))
     assert card.data.license == "mit" and card.data.base_model == "org/a-model"

@@ -19,6 +19,8 @@ HF = {
 }  # fmt: skip
 HF_SAID = {**SAID, "url": "https://example.org/mine", "training_data": "maize", "params": 5}
 
+COMMIT = "0abc" * 10
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -50,7 +52,9 @@ def test_provenance_says_what_scores_depend_on_and_no_path(run):
     assert found["submission_sha256"] == digest
     assert found["identity"] == {"model": "kmer-4", "numerics": 1}
     assert found["benchmark"]["revision"] == GENEB.dataset_revision
-    assert found["tasks"][GENEB.tasks[0].id]["train"] == {"rows": 30_000, "sha256": "f" * 64}
+    assert found["tasks"][GENEB.tasks[0].id]["train"] == {
+        "rows": 30_000, "class_rows": [15_000, 15_000], "sha256": "f" * 64
+    }  # fmt: skip
     assert len(found["tasks"]) == 100
     assert "tasks_dir" not in found["config"] and found["config"]["solver"] == "geneb"
 
@@ -64,7 +68,7 @@ def test_a_checkpoint_of_ones_own_is_described_by_its_files(tmp_path):
     assert problems(run, HF_SAID) == []
     files = pull_request(run, HF_SAID)
     code = files["harness/extractors/mine.py"].decode()
-    assert 'geneb_jax.embed(f"hf:{self.name_model}", sequences, **OPTIONS)' in code
+    assert 'geneb_jax.embed(f"{MODEL}=hf:{self.name_model}", sequences, **OPTIONS)' in code
     text = files["model_cards/mine.md"].decode()
     for line in ("- **Architecture:** bert", "- **Weights' digest:** sha256:abc",
                  "- **Pooling:** mean of the final hidden state",
@@ -89,16 +93,45 @@ def test_a_cards_command_names_every_folder_and_the_hub(tmp_path):
     change_record(tmp_path / "run", representations={"mine": [PORT]})
     run = read_model_run(tmp_path / "run", "mine")
     for url, address in (
-        ("https://huggingface.co/me/mine", "me/mine"),
-        ("https://huggingface.co/me/mine/tree/0abc", "me/mine@0abc"),
-        ("https://huggingface.co/me/mine/", "me/mine"),
+        ("https://huggingface.co/me/mine", "me/mine@REVISION"),
+        (f"https://huggingface.co/me/mine/tree/{COMMIT}", f"me/mine@{COMMIT}"),
+        ("https://huggingface.co/me/mine/tree/main", "me/mine@REVISION"),
     ):
         text = pull_request(run, HF_SAID | {"url": url})["README.md"].decode()
         command = next(line for line in text.splitlines() if line.startswith("    geneb-jax run"))
         assert f" --config.models=mine=hf:{address} " in f"{command} "
         assert "--config.tasks_dir=TASKS --config.checkpoints_dir=CHECKPOINTS" in command
-        assert "- `TASKS` is the folder of the task files of darlednik/geneb-tasks." in text
+        assert "- `TASKS` is the folder of the task files." in text
         assert "FOLDER" not in text and "/home/me" not in text
+        assert ("- `REVISION` is the commit" in text) == address.endswith("@REVISION")
+
+
+def test_an_adapter_has_two_folders(tmp_path):
+    identity = HF | {"weights": "sha256:1+sha256:2"}
+    write_run(tmp_path, scores_of("mine", PORT), identity=identity, columns=PORT,
+              models="mine=hf:base+lora")  # fmt: skip
+    said = HF_SAID | {"url": "https://huggingface.co/me/lora"}
+    text = pull_request(read_model_run(tmp_path, "mine"), said)["README.md"].decode()
+    assert "--config.models=mine=hf:FOLDER+ADAPTER" in text
+    assert "- `FOLDER` is the folder of the model that the adapter was trained on." in text
+    assert (
+        "- `ADAPTER` is the folder of the adapter's files, from https://huggingface.co/me/lora."
+    ) in text
+
+
+@pytest.mark.parametrize("tasks_dir", ["", "tasks"])
+def test_the_cards_say_where_the_tasks_are_from_and_who_says_so(tmp_path, tasks_dir):
+    write_run(tmp_path, tasks_dir=tasks_dir)
+    files = pull_request(read_model_run(tmp_path, "kmer-4"), SAID)
+    sentences = {
+        json.loads(files["provenance.json"])["benchmark"]["read_from"],
+        *(next(line for line in files[name].decode().splitlines() if "tasks were read" in line)
+          for name in ("README.md", "model_cards/kmer-4.md")),
+    }  # fmt: skip
+    (sentence,) = sentences
+    pinned = f"{GENEB.dataset_repo} at revision {GENEB.dataset_revision}"
+    assert pinned in sentence
+    assert ("Whoever published the scores says" in sentence) == bool(tasks_dir)
 
 
 def test_known_defects_stand_on_the_card(tmp_path):
@@ -124,14 +157,24 @@ def test_of_several_hidden_states_the_presets_is_described(tmp_path):
     [
         ("kmer-4", "kmer-4", "kmer-4"),
         ("a=hf:/x/y,b=hf:/x/z", "b", "b=hf:FOLDER"),
-        ("hf:org/name@abc", "name", "name=hf:org/name@abc"),
+        (f"hf:org/name@{COMMIT}", "name", f"name=hf:org/name@{COMMIT}"),
         ("hf:/x/y", "y", "y=hf:FOLDER"),
+        ("c=hf:x/y", "c", "c=hf:FOLDER"),
+        ("hf:y", "y", "y=hf:FOLDER"),
+        ("a=hf:x/y:random:tiny:3", "a:random:tiny:3", "a=hf:FOLDER:random:tiny:3"),
+        ("a=hf:x/y+z/b,b=hf:x/y", "a", "a=hf:FOLDER+ADAPTER"),
+        ("b=hf:x+y", "b", "b=hf:FOLDER"),
         ("embeddings:/x/e", "embeddings:/x/e", "e=embeddings:FOLDER"),
         ("all", "GROVER", "GROVER"),
     ],
 )
 def test_addresses_lose_the_paths_of_a_host(run, tmp_path, models, model, address):
-    record = {**run.record, "config": {**run.record["config"], "models": models}}
+    weights = {"a": "sha256:1+sha256:2"}.get(model, "sha256:1")
+    record = {
+        **run.record,
+        "config": {**run.record["config"], "models": models},
+        "models": {model: {"model": model, "weights": weights}},
+    }
     assert address_of(type(run)(tmp_path, model, record, run.scores, [])) == address
 
 

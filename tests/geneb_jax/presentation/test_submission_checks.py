@@ -42,8 +42,8 @@ def rows_of(number):
     return f"{size.train + size.test:,}"
 
 
-def found(folder, model="kmer-4", said=SAID):
-    return problems(read_model_run(folder, model), said)
+def found(folder, model="kmer-4", said=SAID, **options):
+    return problems(read_model_run(folder, model), said, **options)
 
 
 def test_a_whole_run_has_no_problem_but_what_it_cannot_know(whole):
@@ -103,16 +103,14 @@ def test_records_that_are_not_the_benchmarks_are_named(tmp_path):
     record["benchmark"]["data"] = "0000"
     (tmp_path / "run.json").write_text(json.dumps(record))
     again = "give the command of its run again in this workdir (what is finished is not computed)"
-    lines = found(tmp_path)
+    lines = found(tmp_path, genebs_tasks=True)
     assert lines == [
         f"run.json: benchmark.data is '0000', not '{GENEB.dataset_revision}'; {again}",
         f"task '{TASKS[0]}' and 1 more: config.letters=upper changed its records",
         f"task '{TASKS[2]}': run.json has no fingerprint of its records",
         f"task '{TASKS[3]}': its records are made up, not GENEB's",
-        f"task '{TASKS[4]}' (80 of some {rows_of(4)}): its file in config.tasks_dir has too few "
-        "records to be GENEB's",
-        "the scores are of the task files in elsewhere, and whether these are GENEB's is not "
-        "known; say so with --genebs-tasks",
+        f"task '{TASKS[4]}' (80 of some {rows_of(4)} records): its file in config.tasks_dir has "
+        "fewer than 10% of the records of GENEB's",
     ]
     content = make_submission(read_model_run(tmp_path, "kmer-4"), SAID)
     assert content is not None and len(content["results"]["full"]) == 98
@@ -152,7 +150,7 @@ def test_metrics_out_of_range_are_named(tmp_path):
 
 
 def test_local_weights_need_a_name_and_an_address(tmp_path):
-    card = {**NT_CARD, "model_id": f"{NT}:local", "display": "NT, local weights",
+    card = {**NT_CARD, "model_id": f"{NT}:local", "display": "NT-v2-50M-MS, local weights",
             "url": LOCAL_WEIGHTS, "training_data": "not stated"}  # fmt: skip
     scores = scores_of(NT, PORT)
     write_run(tmp_path, scores, identity=NT_IDENTITY, card=card, columns=PORT)
@@ -184,6 +182,16 @@ def test_a_number_of_parameters_is_compared_with_the_counted_one(tmp_path, param
     lines = found(tmp_path, NT, {**SAID, "params": int(params * NT_CARD["params"])})
     assert (lines == []) == plausible
     assert plausible or f"but the model that was run has {NT_CARD['params']:,}" in lines[0]
+
+
+def test_files_are_genebs_by_the_word_of_the_submitter(tmp_path):
+    write_run(tmp_path, tasks_dir="elsewhere")
+    (line,) = found(tmp_path)
+    assert line == (
+        "the scores are of the task files in elsewhere, and whether these are GENEB's is not "
+        "known; say so with --genebs-tasks"
+    )
+    assert found(tmp_path, genebs_tasks=True) == []
 
 
 def test_a_model_goes_by_its_id_in_submissions_too(tmp_path):

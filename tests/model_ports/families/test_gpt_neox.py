@@ -2,6 +2,9 @@ import pytest
 import transformers
 from saved_models import VOCABULARY, check_agrees, random_model
 
+from model_ports.contract.fields import FieldError, Fields
+from model_ports.families.gpt_neox import Config
+
 TINY = {
     "vocab_size": VOCABULARY,
     "hidden_size": 48,
@@ -32,3 +35,24 @@ def test_agrees_with_transformers(tmp_path, head, fields):
     config = transformers.GPTNeoXConfig(**TINY | fields)
     model = random_model(getattr(transformers, f"GPTNeoX{head}"), config)
     check_agrees("gpt_neox", model, tmp_path)
+
+
+# Heads are 16 wide, of which a share of 0.33 is 5 elements and 0.2 is 3.
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"rotary_pct": 0.33}, "rotary_pct is 0.33; of heads 16 wide, 5 elements"),
+        ({"partial_rotary_factor": 0.33}, "partial_rotary_factor is 0.33; of heads 16 wide, 5 "),
+        (
+            {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.2}},
+            "rope_parameters.partial_rotary_factor is 0.2; of heads 16 wide, 3 elements",
+        ),
+        (
+            {"num_attention_heads": 8},  # heads of 6, of which a quarter is 1
+            "rotary_pct is not stated, 0.25 counts; of heads 6 wide, 1 elements",
+        ),
+    ],
+)
+def test_what_states_a_share_that_makes_no_pairs_is_named(stated, said):
+    with pytest.raises(FieldError, match=f"config.json: {said}"):
+        Config.from_json(Fields({"model_type": "gpt_neox", **TINY, **stated}))

@@ -2,10 +2,12 @@ import dataclasses
 import json
 import shutil
 
+import numpy as np
 import pytest
 import transformers
 from golden_ports import GOLDEN, change_tensors, golden_port
-from saved_models import SAVED, VOCABULARY, random_model, stock_port
+from safetensors.numpy import save_file
+from saved_models import SAVED, VOCABULARY, random_model, save, stock_port
 
 from model_ports import commands
 from model_ports.loading.describe import describe
@@ -163,3 +165,41 @@ def test_the_command_prints_a_table_and_its_status(tmp_path, capsys):
     assert commands.main(arguments) == 0  # what the folder says of itself is enough
     assert capsys.readouterr().out.splitlines()[-1].startswith("PASS")
     assert commands.main([*arguments, "--model", "GENERATOR"]) == 2
+
+
+def test_an_adapter_is_compared_with_what_its_sums_give(tmp_path, capsys):
+    base = save(*SAVED["bert-json"], tmp_path / "base")
+    name = "bert.encoder.layer.0.attention.self.value"
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(2, 32)).astype("f4"), rng.normal(size=(32, 2)).astype("f4")
+    adapter = tmp_path / "lora"
+    adapter.mkdir()
+    fields = {"peft_type": "LORA", "r": 2, "lora_alpha": 6, "base_model_name_or_path": str(base)}
+    (adapter / "adapter_config.json").write_text(json.dumps(fields))
+    of_module = f"base_model.model.{name}.lora_"
+    tensors = {f"{of_module}A.weight": a, f"{of_module}B.weight": b}
+    save_file(tensors, adapter / "adapter_model.safetensors")
+    port = load_port(plan_checkpoint(describe(base, "mine"), base, adapter=adapter))
+    assert compare_with_transformers(port, base, adapter=adapter).passed
+    assert not compare_with_transformers(port, base).passed
+    # the sum by hand: s = alpha / r = 3
+    by_hand = shutil.copytree(base, tmp_path / "by_hand")
+    summed = f"{name}.weight"
+    change_tensors(by_hand, lambda tensors: tensors.update({summed: tensors[summed] + 3 * (b @ a)}))
+    assert compare_with_transformers(port, by_hand).passed
+    for given in (str(adapter), f"{base}+{adapter}"):
+        assert commands.main(["verify", given, "--against", "transformers"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith(f"{given}: 7 records")
+        assert lines[0].endswith("BertModel with the sums of weights and adapter")
+
+
+def test_a_folder_is_named_once_in_what_is_wrong_with_it(tmp_path, capsys):
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "org/gone"}')
+    for folder, words in (
+        (tmp_path, "is a PEFT adapter of org/gone; name the folder of its base too"),
+        (tmp_path / "gone", "no such folder"),
+    ):
+        assert commands.main(["verify", str(folder), "--against", "transformers"]) == 2
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"{folder}: {words}") and line.count(str(folder)) == 1

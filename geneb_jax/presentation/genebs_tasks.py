@@ -1,0 +1,109 @@
+"""Whether the tasks of a run are GENEB's: what their files say, and who answers for them.
+
+Tasks that a run reads from GENEB's data set on the hub, at its pinned revision, are GENEB's. Those
+of files in `config.tasks_dir` may be anything: their numbers of records and classes are compared
+with the published ones, and whoever publishes the scores says the rest.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.tasks.sizes import GUESSED_CLASSES, TaskSize, published_sizes
+
+_FEW = 0.1  # of the records that a task has by its sources, some of which are guessed
+_TIMES = 2  # as many classes as guessed, or a half, may a task have whose number is a guess
+_NO_COUNTS = (
+    "run.json does not say what classes its file has, as older versions did not; give the command "
+    "of its run again in this workdir (what is finished is not computed)"
+)
+
+
+def from_files(record: Mapping[str, Any]) -> bool:
+    """Says whether the tasks of a run are files of `config.tasks_dir`, from its run.json."""
+    return bool(record.get("config", {}).get("tasks_dir"))
+
+
+def source_of_tasks(record: Mapping[str, Any]) -> str:
+    """Returns where the tasks of a run are from, as a sentence for readers of its scores."""
+    data = f"{GENEB.dataset_repo} at revision {GENEB.dataset_revision}"
+    if not from_files(record):
+        return f"The tasks were read from {data}."
+    return (
+        f"The tasks were read from files. Whoever published the scores says that these are {data}; "
+        "geneb_jax has compared no more than their numbers of records and classes."
+    )
+
+
+def unanswered(record: Mapping[str, Any], *, said: bool) -> Iterator[str]:
+    """Yields that nobody says whether the tasks of a run are GENEB's, where that is so.
+
+    Args:
+        record: The content of run.json.
+        said: Whether whoever publishes the scores says that they are.
+    """
+    if from_files(record) and not said:
+        folder = record["config"]["tasks_dir"]
+        yield (
+            f"the scores are of the task files in {folder}, and whether these are GENEB's is not "
+            "known; say so with --genebs-tasks"
+        )
+
+
+def contradictions(record: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Returns what keeps files of `config.tasks_dir` from being the benchmark's tasks, by task.
+
+    Args:
+        record: The content of run.json.
+
+    Returns:
+        Of each of the benchmark's tasks whose file was read and cannot be GENEB's: what is wrong,
+        and the numbers that say so, such as '2 classes, not 40'.
+    """
+    if not from_files(record):
+        return {}
+    tasks = record.get("tasks", {})
+    sizes = zip((task.id for task in GENEB.tasks), published_sizes(), strict=True)
+    found = {
+        name: list(_contradictions(tasks[name], size)) for name, size in sizes if name in tasks
+    }
+    return {name: each for name, each in found.items() if each}
+
+
+def _contradictions(facts: Mapping[str, Any], size: TaskSize) -> Iterator[tuple[str, str]]:
+    rows, published = sum(facts[s]["rows"] for s in ("train", "test")), size.train + size.test
+    if rows < _FEW * published:
+        yield (
+            f"its file in config.tasks_dir has fewer than {_FEW:.0%} of the records of GENEB's",
+            f"{rows:,} of some {published:,} records",
+        )
+    if "class_rows" not in facts["train"]:
+        yield _NO_COUNTS, ""
+        return
+    classes = len(facts["train"]["class_rows"])
+    if size.task in GUESSED_CLASSES:
+        fits = size.classes / _TIMES <= classes <= size.classes * _TIMES
+        expected = f"some {size.classes}"
+    else:
+        fits, expected = classes == size.classes, f"{size.classes}"
+    if not fits:
+        yield (
+            "its file in config.tasks_dir has another number of classes than GENEB's",
+            f"{classes} classes, not {expected}",
+        )
+
+
+def in_lines(found: Mapping[str, list[tuple[str, str]]]) -> Iterator[str]:
+    """Yields problems of tasks, a line for all tasks that have the same ones.
+
+    Args:
+        found: By task, what is wrong with it, each with the numbers of that task ('': none).
+    """
+    alike: dict[str, list[str]] = {}
+    for task, problems in found.items():
+        alike.setdefault("; ".join(text for text, _ in problems), []).append(task)
+    for text, tasks in alike.items():
+        numbers = ", ".join(number for _, number in found[tasks[0]] if number)
+        shown = f" ({numbers})" if numbers else ""
+        more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
+        yield f"task '{tasks[0]}'{shown}{more}: {text}"
