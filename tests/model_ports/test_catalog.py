@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from model_ports import catalog
@@ -88,3 +90,14 @@ def test_an_unknown_name_is_answered_with_the_nearest_of_all():
     with pytest.raises(catalog.CatalogError) as error:
         catalog.resolve("x" * 5000)
     assert str(error.value) == f"model '{'x' * 100}' is not in the catalog"
+
+
+def test_what_proves_a_model_says_that_its_family_is_not_there_yet():
+    lines = {
+        ("glm2", "fixture"): "fixture",
+        ("glm2", None): "family",
+        ("toy", "fixture"): "not yet",
+    }
+    for (family, proof), word in lines.items():
+        fields = {"family": family} | ({"proof": proof} if proof else {})
+        assert catalog.More(Path("model.json"), fields, None).proven_by == word
