@@ -195,6 +195,12 @@ class More(NamedTuple):
         return {name: self.fields[name] for name in kept}
 
     @property
+    def proven_by(self) -> str:
+        """What speaks for the port: 'fixture', 'family' or, where there is no port, 'not yet'."""
+        ported = is_ported(self.fields["family"])
+        return self.fields.get("proof", "family") if ported else "not yet"
+
+    @property
     def known_defects(self) -> tuple[str, ...]:
         """What a user must know of the model, as far as the file tells."""
         return _defects_of(self.fields)

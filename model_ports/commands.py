@@ -153,14 +153,14 @@ def _print_others(models: Mapping[str, catalog.More]) -> None:
             model_id,
             model.fields["family"],
             model.fields["source"]["repo"] or model.fields["source"]["url"],
-            model.fields.get("proof", "family"),
+            model.proven_by,
             "stated" if model.entry else "come with the checkpoint",
         )
     console = Console(width=Console(width=10**4).measure(more).maximum)
     console.print(more)
     console.print(
         "fixture: the port gives the original code's outputs on a small checkpoint; family: its "
-        "family does, on other models"
+        "family does, on other models; not yet: model_ports/families lacks its family"
     )
     told: dict[str, list[str]] = {}  # the sizes of a model mostly have the same to tell
     for model_id, model in models.items():
@@ -196,7 +196,7 @@ def verify_folders(arguments: argparse.Namespace) -> int:
         try:
             verdict = verify(folder)
         except (ValueError, FileNotFoundError) as error:
-            print(f"{folder} FAIL: {error}", flush=True)
+            print(f"{folder} FAIL: {str(error).removeprefix(f'{folder}: ')}", flush=True)
             failed = True
             continue
         print(_verdict_text(verdict), flush=True)
@@ -386,7 +386,7 @@ def _print_facts(model_id: str) -> None:
         "longest input": longest,
         "pooling": preset.get("pooling", "mean"),
         "hidden state": "final" if tap == -1 else tap,
-        "proven by": fields.get("proof", "family") if model else "fixture",
+        "proven by": model.proven_by if model else "fixture",
     }
     widest = max(map(len, facts))
     print(model_id)

@@ -4,7 +4,7 @@ All take any leading axes, "*heads". Entry (i, j) of a confusion matrix counts t
 that were predicted as j.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,20 +26,30 @@ def score(
         MCC, accuracy, macro_F1, balanced_accuracy, AUROC and AUPRC of each head; the areas are NaN
         for more than two classes.
     """
-    axes = values.shape[:-2]
-    confusion = confusion_matrix(true, predict(values), max(values.shape[-1], 2))
-    roc, pr = np.full(axes, np.nan), np.full(axes, np.nan)
+    counted = count_metrics(confusion_matrix(true, predict(values), max(values.shape[-1], 2)))
     if values.shape[-1] == 1:
-        levels = _levels(true, values[..., 0])
-        roc, pr = _reshaped(map(_roc_area, levels), axes), _reshaped(map(_pr_area, levels), axes)
-    return {
-        "MCC": mcc(confusion),
-        "accuracy": accuracy(confusion),
-        "macro_F1": macro_f1(confusion),
-        "balanced_accuracy": balanced_accuracy(confusion),
-        "AUROC": roc,
-        "AUPRC": pr,
-    }
+        return counted | area_metrics(true, values[..., 0])
+    return counted | {name: np.full(values.shape[:-2], np.nan) for name in AREAS}
+
+
+def count_metrics(
+    confusion: Integer[np.ndarray, "*heads K K"],
+) -> dict[str, Float64[_Values, "*heads"]]:
+    """Returns the metrics of `COUNTS` by name, of counts of rows."""
+    return {name: metric(confusion) for name, metric in COUNTS.items()}
+
+
+def area_metrics(
+    true: Integer[np.ndarray, " N"], scores: Float[np.ndarray, "*heads N"]
+) -> dict[str, Float64[_Values, "*heads"]]:
+    """Returns the metrics of `AREAS` by name, for two classes.
+
+    Args:
+        true: 0 or 1.
+        scores: Decision values, larger for class 1.
+    """
+    levels = _levels(true, scores)
+    return {name: _reshaped(map(area, levels), scores.shape[:-1]) for name, area in AREAS.items()}
 
 
 def predict(values: Float[np.ndarray, "*heads N K1"]) -> Int64[np.ndarray, "*heads N"]:
@@ -105,34 +115,6 @@ def balanced_accuracy(
     return recall.sum(-1) / (true > 0).sum(-1)
 
 
-def auroc(
-    true: Integer[np.ndarray, " N"], scores: Float[np.ndarray, "*heads N"]
-) -> Float64[_Values, "*heads"]:
-    """Returns the area under the ROC curve, or NaN where a class is missing.
-
-    It is the share of pairs of rows of both classes in the right order, ties counting half.
-
-    Args:
-        true: 0 or 1.
-        scores: Decision values, larger for class 1.
-    """
-    return _reshaped(map(_roc_area, _levels(true, scores)), scores.shape[:-1])
-
-
-def auprc(
-    true: Integer[np.ndarray, " N"], scores: Float[np.ndarray, "*heads N"]
-) -> Float64[_Values, "*heads"]:
-    """Returns the average precision, or 0 where no row is positive.
-
-    It is the sum of precision x gain in recall over the distinct thresholds.
-
-    Args:
-        true: 0 or 1.
-        scores: Decision values, larger for class 1.
-    """
-    return _reshaped(map(_pr_area, _levels(true, scores)), scores.shape[:-1])
-
-
 class _Levels(NamedTuple):
     """How many rows, and rows of class 1, have each of the distinct scores, in rising order."""
 
@@ -155,6 +137,10 @@ def _levels(
 
 
 def _roc_area(levels: _Levels) -> float:
+    """Returns the area under the ROC curve, or NaN where a class is missing.
+
+    It is the share of pairs of rows of both classes in the right order, ties counting half.
+    """
     negatives = levels.rows - levels.hits
     below = np.cumsum(negatives) - negatives
     pairs = levels.hits.sum() * negatives.sum()
@@ -162,6 +148,10 @@ def _roc_area(levels: _Levels) -> float:
 
 
 def _pr_area(levels: _Levels) -> float:
+    """Returns the average precision, or 0 where no row is positive.
+
+    It is the sum of precision x gain in recall over the distinct thresholds.
+    """
     hits, rows = levels.hits[::-1], levels.rows[::-1]
     precision = np.cumsum(hits) / np.cumsum(rows)
     return (hits * precision).sum() / max(hits.sum(), 1)
@@ -173,3 +163,14 @@ def _reshaped(areas: Iterable[float], axes: tuple[int, ...]) -> Float64[_Values,
 
 def _hits(counts: np.ndarray) -> np.ndarray:
     return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+# The metrics of a confusion matrix, and those of the levels of two classes' decision values.
+# `probe.METRICS` says what each means.
+COUNTS: Mapping[str, Callable[[np.ndarray], Float64[_Values, "*heads"]]] = {
+    "MCC": mcc,
+    "accuracy": accuracy,
+    "macro_F1": macro_f1,
+    "balanced_accuracy": balanced_accuracy,
+}
+AREAS: Mapping[str, Callable[[_Levels], float]] = {"AUROC": _roc_area, "AUPRC": _pr_area}

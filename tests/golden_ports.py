@@ -33,6 +33,20 @@ def golden_records(model_id: str) -> list[str]:
     return json.loads((FOLDERS[model_id] / "cases.json").read_text())["sequences"]
 
 
+def golden_layers(model_id: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the hidden states of all layers of the corrected preset, and their mask.
+
+    These are `all_hidden`, [layers + 1, N, L, D] with the final state as the last, and bool [N, L];
+    None where the fixture holds none, or of another preset or other records.
+    """
+    check = json.loads((FOLDERS[model_id] / "meta.json").read_text())["check"]["corrected"]
+    with np.load(FOLDERS[model_id] / "golden.npz") as arrays:
+        if "all_hidden" not in arrays or check["hidden"] != "hidden" or not check["mask"]:
+            return None
+        golden, mask = arrays["all_hidden"], arrays[check["mask"]].astype(bool)
+    return (golden, mask) if golden.shape[1] == len(mask) else None
+
+
 def change_tensors(folder: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
     """Rewrites the model.safetensors of a folder with `change` applied to its tensors."""
     path = folder / "model.safetensors"

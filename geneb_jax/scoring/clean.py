@@ -4,7 +4,7 @@ These are the records that are neither a copy nor a near copy of a train record,
 of one (see `audit`). They come from kept predictions, so that no head is fitted again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,15 +19,8 @@ from geneb_jax.scoring.predictions import (
     read_predictions,
 )
 from geneb_jax.scoring.scores import HEAD_COLUMNS, KEY_COLUMNS, preset_rows
-from probes.metrics import (
-    accuracy,
-    auprc,
-    auroc,
-    balanced_accuracy,
-    confusion_matrix,
-    macro_f1,
-    mcc,
-)
+from probes import METRICS
+from probes.metrics import area_metrics, confusion_matrix, count_metrics
 
 FEWEST = 50  # clean records of a task that is scored
 
@@ -83,8 +76,7 @@ def clean_scores(
         kept = read_predictions(path)
         if kept is not None and label_digest(kept.labels) == audits[str(task)].labels:
             rows += _of_task(group, audits[str(task)], kept, read_decision_values(path))
-    metrics = ["MCC", "accuracy", "macro_F1", "balanced_accuracy", "AUROC", "AUPRC"]
-    return pd.DataFrame(rows, columns=[*KEY_COLUMNS, "clean", *metrics, "note"])
+    return pd.DataFrame(rows, columns=[*KEY_COLUMNS, "clean", *METRICS, "note"])
 
 
 def _of_task(
@@ -95,32 +87,20 @@ def _of_task(
     labels = np.unique(np.concatenate([kept.labels, kept.predictions.ravel()]))
     true = np.searchsorted(labels, kept.labels[rows])
     numbers = {head: i for i, head in enumerate(_heads(kept.heads))}
-    facts = {} if why_not else _metrics(true, np.searchsorted(labels, kept.predictions[:, rows]))
+    facts: dict[str, np.ndarray | np.float64] = {}
+    if not why_not:
+        predicted = np.searchsorted(labels, kept.predictions[:, rows])
+        classes = int(max(true.max(), predicted.max())) + 1
+        facts |= count_metrics(confusion_matrix(true, predicted, classes))
     if not why_not and values is not None and values.ndim == 2:
-        facts |= {name: np.asarray(area(true, values[:, rows])) for name, area in _AREAS.items()}
+        facts |= area_metrics(true, values[:, rows])
     for row in group[list(KEY_COLUMNS)].to_dict("records"):
         number = numbers.get(tuple(row[name] for name in HEAD_COLUMNS))
         if number is not None:
-            own = {name: metric[number].item() for name, metric in facts.items()}
+            own = {name: np.asarray(metric)[number].item() for name, metric in facts.items()}
             named = {name: row[name] for name in KEY_COLUMNS}
             yield {**named, "clean": int(rows.sum()), **own, "note": why_not}
 
 
-_AREAS = {"AUROC": auroc, "AUPRC": auprc}
-
-
 def _heads(columns: Mapping[str, np.ndarray]) -> Iterator[tuple[Any, ...]]:
     yield from zip(*(columns[name].tolist() for name in HEAD_COLUMNS), strict=True)
-
-
-def _metrics(true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the metrics [H] of predicted class numbers [H, n]."""
-    classes = int(max(true.max(), predicted.max())) + 1
-    confusion = confusion_matrix(true, predicted, classes)
-    found: Sequence[tuple[str, Any]] = (
-        ("MCC", mcc),
-        ("accuracy", accuracy),
-        ("macro_F1", macro_f1),
-        ("balanced_accuracy", balanced_accuracy),
-    )
-    return {name: np.asarray(metric(confusion)) for name, metric in found}

@@ -115,7 +115,7 @@ def auto_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> AutoToken
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise TokenizerError(
             f"{folder}: no tokenizer.json and no vocabulary ({', '.join(VOCABULARIES)}); copy them "
-            "from the model's repository"
+            "from the model's repository, or state `tokenizer` in the model's catalog file"
         )
     if not find_spec("sentencepiece") and not any((folder / name).is_file() for name in _PLAIN):
         raise TokenizerError(

@@ -2,11 +2,10 @@
 
 A fixture folder holds a tiny checkpoint, `cases.json` (records), `golden.npz` (arrays),
 `meta.json` (tolerances and which arrays to compare, per preset) and the full-size checkpoint's
-`full_config.json` and `full_keys.json` (tensor shapes).
+`full_config.json` and `full_keys.json` (tensor shapes). docs/adding-a-model.md makes one.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
+from geneb_jax.files.json_files import read_object
 from model_ports import catalog
 from model_ports.contract.family import FINAL, family
 from model_ports.contract.weights import Weight
@@ -75,22 +75,27 @@ def verify(folder: Path) -> Verdict:
     """Compares a port with a fixture folder.
 
     Raises:
-        CatalogError, CheckpointError, TokenizerError: The fixture cannot be loaded.
-        FileNotFoundError: A file of the fixture is missing.
+        CatalogError, CheckpointError, TokenizerError: The fixture cannot be loaded, or lacks what
+            is compared.
+        FileError: A JSON file of the fixture is missing or cannot be read.
+        FileNotFoundError: The folder is no fixture, or has no golden.npz.
     """
     if not (folder / "meta.json").is_file():
         raise FileNotFoundError(
             f"{folder}: no meta.json: it is no fixture, which holds the original code's outputs"
         )
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    meta, check = _meta_of(folder)
     entry = entry_of(folder)
-    sequences = json.loads((folder / "cases.json").read_text(encoding="utf-8"))["sequences"]
-    check = meta["check"]
+    cases = read_object(folder / "cases.json")
+    _require(folder / "cases.json", cases, ["sequences"])
+    sequences = cases["sequences"]
     presets: dict[str, Difference | str] = {}
     embedded: dict[catalog.Preset, _Embedded] = {}  # the two presets of many models are the same
     with np.load(folder / "golden.npz") as arrays:
-        others = {name: arrays[name] for name in check["other_inputs"] if name in arrays}
-        for name in ("corrected", "published"):
+        asked = [name for fields in _presets_of(check).values() for name in _arrays_of(fields)]
+        _require(folder / "golden.npz", arrays, asked)
+        others = {name: arrays[name] for name in check.get("other_inputs", ()) if name in arrays}
+        for name in _PRESETS:
             if check[name] is None:
                 presets[name] = meta.get("published_reason") or check["published_reason"]
                 continue
@@ -100,6 +105,49 @@ def verify(folder: Path) -> Verdict:
                 embedded[port.preset] = _embed(port, sequences, others)
             presets[name] = _compare(port, embedded[port.preset], check, check[name], arrays)
     return Verdict(meta["geneb_model_id"], presets, check["pooled_atol"], verify_keys(folder))
+
+
+# What meta.json states in `check`, and in each preset of it that is computed.
+_PRESETS = ("corrected", "published")
+_TOLERANCES = ("hidden_atol", "pooled_atol", "rtol")
+_ARRAYS = ("input", "mask", "hidden", "pooled")  # of golden.npz; mask and hidden may be null
+
+
+def _meta_of(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Returns the meta.json of a fixture, and the `check` of it, which hold all that is needed.
+
+    Raises:
+        CheckpointError: Something is missing.
+    """
+    path = folder / "meta.json"
+    meta = read_object(path)
+    _require(path, meta, ["geneb_model_id", "check"])
+    check = meta["check"]
+    _require(path, check, [*_TOLERANCES, *_PRESETS], "check.")
+    for name, fields in _presets_of(check).items():
+        _require(path, fields, _ARRAYS, f"check.{name}.")
+    if len(_presets_of(check)) < len(_PRESETS) and not meta.get("published_reason"):
+        _require(path, check, ["published_reason"], "check.")
+    return meta, check
+
+
+def _presets_of(check: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {name: check[name] for name in _PRESETS if check[name] is not None}
+
+
+def _arrays_of(fields: Mapping[str, Any]) -> list[str]:
+    return [fields[name] for name in _ARRAYS if fields[name] is not None]
+
+
+def _require(path: Path, content: Any, names: Iterable[str], within: str = "") -> None:
+    """Raises CheckpointError where a file of a fixture lacks a name."""
+    there = content if isinstance(content, Mapping) else {}
+    for name in names:
+        if name not in there:
+            raise CheckpointError(
+                f"{path}: '{within}{name}' is missing; docs/adding-a-model.md says what a fixture "
+                "holds"
+            )
 
 
 def verify_keys(folder: Path) -> str | None:
@@ -115,8 +163,9 @@ def verify_keys(folder: Path) -> str | None:
     """
     if not (folder / "full_keys.json").is_file():
         return None
-    fields = json.loads((folder / "full_config.json").read_text(encoding="utf-8"))
-    shapes = json.loads((folder / "full_keys.json").read_text(encoding="utf-8"))["tensors"]
+    fields, keys = read_object(folder / "full_config.json"), read_object(folder / "full_keys.json")
+    _require(folder / "full_keys.json", keys, ["tensors"])
+    shapes = keys["tensors"]
     entry = entry_of(folder)
     stated = {**catalog.stated_config(entry.id), **fields}
     config, _ = family_config(entry, stated, otherwise=read_config(folder))
@@ -146,11 +195,13 @@ def entry_of(folder: Path) -> catalog.Entry:
     Raises:
         FileNotFoundError: The folder is no fixture, and does not say.
         CatalogError: The catalog has no such model, and the folder does not say how it is computed.
-        CheckpointError, TokenizerError: See `describe`, of a model that the catalog has.
+        CheckpointError, TokenizerError: See `describe`, of a model that the catalog has; or
+            meta.json names none.
     """
     if not (folder / "meta.json").is_file():
         raise FileNotFoundError(f"{folder}: no meta.json: name its model with --model MODEL")
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    meta = read_object(folder / "meta.json")
+    _require(folder / "meta.json", meta, ["geneb_model_id"])
     name = meta["geneb_model_id"]
     model_id = catalog.find(name) or catalog.find(meta.get("hf_repo") or "")
     if model_id is not None:

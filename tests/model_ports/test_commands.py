@@ -140,7 +140,18 @@ def test_verify_fails_where_a_full_size_tensor_has_no_place(run, fixture):
 def test_verify_names_what_it_cannot_read(run, tmp_path):
     done = run("verify", tmp_path)
     assert done.returncode == 1
-    assert str(tmp_path) in done.stdout
+    assert done.stdout.startswith(f"{tmp_path} FAIL: no meta.json: it is no fixture")
+
+
+def test_a_fixture_without_a_tokenizer_is_told_the_field_that_states_one(run, tmp_path):
+    folder = shutil.copytree(GOLDEN / "Omni-DNA-300M", tmp_path / "fixture")
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"geneb_model_id": "Omni-DNA-20M"}))
+    (folder / "tokenizer.json").unlink()
+    done = run("verify", folder)
+    assert done.returncode == FAILED
+    assert done.stdout.count(str(folder)) == 1 and len(done.stdout.splitlines()) == 1
+    assert "state `tokenizer` in the model's catalog file" in done.stdout
 
 
 WANTED = "name fixture folders, or --real MODEL"

@@ -67,7 +67,7 @@ ranked = st.integers(1, 60).flatmap(
 @given(ranked)
 def test_areas_are_scikit_learns(pair):
     true, scores = map(np.array, pair)
-    auroc, auprc = metrics.auroc(true, scores), metrics.auprc(true, scores)
+    auroc, auprc = metrics.area_metrics(true, scores).values()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if len(set(true.tolist())) == 2:
@@ -80,10 +80,10 @@ def test_areas_are_scikit_learns(pair):
 def test_areas_of_several_heads_at_once():
     rng = np.random.default_rng(0)
     true, scores = rng.integers(0, 2, 50), rng.normal(size=(2, 3, 50)).round(1)
-    for area in (metrics.auroc, metrics.auprc):
-        found = area(true, scores)
-        assert found.shape == (2, 3)
-        assert found[1, 2] == area(true, scores[1, 2])
+    found, alone = metrics.area_metrics(true, scores), metrics.area_metrics(true, scores[1, 2])
+    for name in metrics.AREAS:
+        assert found[name].shape == (2, 3)
+        assert found[name][1, 2] == alone[name]
 
 
 def test_scores_of_several_classes_from_decision_values():

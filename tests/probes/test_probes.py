@@ -62,6 +62,8 @@ def test_a_wrong_call_names_the_parameter_and_its_shape(parameter, wrong, shape)
 def test_every_metric_is_a_field_of_a_heads_scores():
     from dataclasses import fields
 
+    from probes.metrics import AREAS, COUNTS
     from probes.probe import METRICS, Metrics
 
     assert tuple(METRICS) == tuple(field.name for field in fields(Metrics))
+    assert set(METRICS) == {*COUNTS, *AREAS}

@@ -228,16 +228,3 @@ def test_what_is_not_there_is_said(whole, tmp_path):
     (folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"run.json: has no 'cards'; give the command"):
         read_model_run(folder, "kmer-4")
-
-
-def test_a_published_models_name_and_address_are_not_for_others(tmp_path):
-    write_run(tmp_path)
-    url = catalog.get("GROVER").source["url"]
-    said = SAID | {"display": "grover", "url": f"{url}/"}
-    lines = problems(read_model_run(tmp_path, "kmer-4"), said)
-    assert lines == [
-        "meta.display is 'grover', a published model's; say it with --name",
-        "meta.url is that of GROVER, whose weights are not those that were run; say with --url "
-        "where these are",
-    ]
-    assert problems(read_model_run(tmp_path, "kmer-4"), SAID) == []

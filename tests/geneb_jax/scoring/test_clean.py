@@ -9,6 +9,8 @@ from sklearn import metrics
 from geneb_jax.audit.findings import TaskAudit, label_digest
 from geneb_jax.benchmark import GENEB
 from geneb_jax.scoring.clean import clean_rows, clean_scores
+from probes import METRICS
+from probes.metrics import COUNTS
 
 TASK = GENEB.tasks[0].id
 HEAD = {"regime": "full", "probe": "logistic", "solver": "geneb", "standardised": False,
@@ -55,6 +57,17 @@ def test_clean_scores_are_those_of_scikit_learn_on_clean_rows(kept):
         assert row["balanced_accuracy"] == pytest.approx(balanced)
         assert row["AUROC"] == pytest.approx(metrics.roc_auc_score(true, value))
         assert row["AUPRC"] == pytest.approx(metrics.average_precision_score(true, value))
+
+
+def test_every_metric_of_the_tables_has_a_clean_score(kept, monkeypatch):
+    """Also one that is added to them: the share of rows of class 1 that are predicted right."""
+    folder, labels, values, found = kept
+    monkeypatch.setitem(COUNTS, "recall", lambda counts: counts[:, 1, 1] / counts[:, 1].sum(-1))
+    monkeypatch.setitem(METRICS, "recall", "Share of the rows of class 1.")
+    clean = clean_scores(scores(), {TASK: found}, {"m": folder})
+    assert clean[list(METRICS)].notna().all(axis=None)
+    true = labels[::2] == 1
+    assert clean["recall"].tolist() == pytest.approx((values[:, ::2] > 0)[:, true].mean(1).tolist())
 
 
 def test_without_decision_values_there_are_no_areas(kept):

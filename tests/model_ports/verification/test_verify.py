@@ -64,3 +64,61 @@ def test_a_fixture_that_says_nothing_of_its_model_is_refused(tmp_path):
         entry_of(folder)
     assert "model 'mega-of-nobody' is not in the catalog" in str(error.value)
     assert "config.json states no model_type" in str(error.value)
+
+
+def stripped(content, dotted):
+    """Removes what a dotted name stands for from an object of JSON."""
+    *parents, last = dotted.split(".")
+    for name in parents:
+        content = content[name]
+    del content[last]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("meta.json", "geneb_model_id"),
+        ("meta.json", "check"),
+        ("meta.json", "check.rtol"),
+        ("meta.json", "check.pooled_atol"),
+        ("meta.json", "check.published"),
+        ("meta.json", "check.corrected.hidden"),
+        ("cases.json", "sequences"),
+    ],
+)
+def test_what_a_fixture_lacks_is_named_with_its_file(tmp_path, file, name):
+    folder = renamed(tmp_path, "gLM2_650M", "gLM2_650M")
+    content = json.loads((folder / file).read_text())
+    stripped(content, name)
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(CheckpointError) as error:
+        verify(folder)
+    assert str(error.value).startswith(f"{folder / file}: '{name}' is missing; docs/adding-a-model")
+
+
+def test_an_array_that_a_fixture_lacks_is_named(tmp_path):
+    folder = renamed(tmp_path, "gLM2_650M", "gLM2_650M")
+    content = json.loads((folder / "meta.json").read_text())
+    content["check"]["corrected"]["pooled"] = "mean_of_nobody"
+    (folder / "meta.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"golden\.npz: 'mean_of_nobody' is missing"):
+        verify(folder)
+
+
+def test_a_preset_that_is_not_computed_needs_its_reason(tmp_path):
+    folder = renamed(tmp_path, "gLM2_650M", "gLM2_650M")
+    content = json.loads((folder / "meta.json").read_text())
+    content["check"] |= {"published": None}
+    for fields in (content, content["check"]):
+        fields.pop("published_reason", None)
+    (folder / "meta.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"'check\.published_reason' is missing"):
+        verify(folder)
+
+
+def test_other_inputs_may_be_left_out(tmp_path):
+    folder = renamed(tmp_path, "gLM2_650M", "gLM2_650M")
+    content = json.loads((folder / "meta.json").read_text())
+    content["check"].pop("other_inputs", None)
+    (folder / "meta.json").write_text(json.dumps(content))
+    assert verify(folder).passed
