@@ -1,8 +1,5 @@
-<<<<<<< HEAD
 import dataclasses
-=======
 from pathlib import Path
->>>>>>> h_doc
 
 import pytest
 from hypothesis import given
@@ -98,7 +95,6 @@ def test_an_unknown_name_is_answered_with_the_nearest_of_all():
     assert str(error.value) == f"model '{'x' * 100}' is not in the catalog"
 
 
-<<<<<<< HEAD
 def described(like, pooling="mean", kind=catalog.FOLDER, **sizes):
     entry = catalog.get(like)
     source = {"kind": kind, "repo": None, "revision": None, "url": None}
@@ -163,7 +159,8 @@ def test_addresses_are_those_of_the_weights(url, ids):
 def test_any_text_may_be_asked_for(text):
     for found in (catalog.named_alike(text), catalog.at_address(text)):
         assert all(catalog.known(each) or each in catalog.more() for each in found)
-=======
+
+
 def test_what_proves_a_model_says_that_its_family_is_not_there_yet():
     lines = {
         ("glm2", "fixture"): "fixture",
@@ -173,4 +170,3 @@ def test_what_proves_a_model_says_that_its_family_is_not_there_yet():
     for (family, proof), word in lines.items():
         fields = {"family": family} | ({"proof": proof} if proof else {})
         assert catalog.More(Path("model.json"), fields, None).proven_by == word
->>>>>>> h_doc

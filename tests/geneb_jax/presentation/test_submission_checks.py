@@ -17,7 +17,6 @@ from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.presentation.submission_checks import make_submission, problems, read_model_run
 from geneb_jax.scoring.scores import read_scores, write_scores
 from geneb_jax.tasks.sizes import published_sizes
-from model_ports import catalog
 
 SAID = {"submitted_by": "A. Person"}
 TASKS = [task.id for task in GENEB.tasks]
