@@ -24,6 +24,7 @@ docs: .venv/installed
 	$(BIN)/python -m geneb_jax.reference > docs/reference.md
 
 .venv/installed: pyproject.toml
+	@echo "installing what pyproject.toml names into .venv, which takes minutes the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

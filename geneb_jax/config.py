@@ -75,7 +75,7 @@ class DataSettings:
         checks.comma_list,
         "Task ids, labels, categories, suites (NT, NT-rev, GUE, GB, PGB, iPro, 4mC, iDNA, iDHS), "
         "sentinel (one task a category), stability (the paper's appendix E), lite (16 tasks that "
-        "order models as all do), synthetic, or all.",
+        "order models as all do), or all; synthetic or ids of synthetic tasks, without others.",
     )
     tasks_dir: Path | None = _field(
         "",

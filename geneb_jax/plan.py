@@ -29,8 +29,9 @@ from geneb_jax.files.texts import FileError
 from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.heads import hold_all_heads
 from geneb_jax.tasks.hub import fetched_tasks
-from geneb_jax.tasks.selection import read_tasks
+from geneb_jax.tasks.selection import generated_tasks, read_tasks
 from geneb_jax.tasks.sizes import TaskSize, published_lengths, published_sizes, sizes_of
+from geneb_jax.tasks.synthetic import SYNTHETIC_IDS
 from geneb_jax.tasks.task import Task, content_digest
 from probes.logistic import is_large
 from probes.padding import ladder
@@ -126,8 +127,8 @@ def _find_work(settings: DataSettings) -> tuple[Work, Mapping[str, str]]:
     Raises:
         ValueError: The settings name what is not there.
     """
-    if settings.tasks != "synthetic" and settings.tasks_dir is None:
-        wanted = select_tasks(settings.tasks)
+    if settings.tasks_dir is None and not generated_tasks(settings):
+        wanted = select_tasks(settings.tasks, SYNTHETIC_IDS)
         folder = fetched_tasks([task.id for task in wanted])
         if folder is None:
             labels = {task.label for task in wanted}

@@ -29,7 +29,8 @@ def score(
     counted = count_metrics(confusion_matrix(true, predict(values), max(values.shape[-1], 2)))
     if values.shape[-1] == 1:
         return counted | area_metrics(true, values[..., 0])
-    return counted | {name: np.full(values.shape[:-2], np.nan) for name in AREAS}
+    undefined: dict[str, _Values] = {name: np.full(values.shape[:-2], np.nan) for name in AREAS}
+    return counted | undefined
 
 
 def count_metrics(

@@ -9,7 +9,7 @@ from geneb_jax.benchmark import GENEB, TaskInfo, names_tasks, select_tasks
 from geneb_jax.config import DataSettings
 from geneb_jax.tasks.hub import fetch_tasks
 from geneb_jax.tasks.reading import find_tasks, read_task
-from geneb_jax.tasks.synthetic import synthetic_tasks
+from geneb_jax.tasks.synthetic import SYNTHETIC_IDS, synthetic_tasks
 from geneb_jax.tasks.tabular import shown
 from geneb_jax.tasks.task import Task, prepare_task, subsample_train
 
@@ -24,12 +24,13 @@ def read_tasks(settings: DataSettings) -> tuple[list[Task], dict[str, str]]:
         ValueError: The settings name what is not there, or the tasks cannot be fetched.
     """
     tasks, unreadable = [], {}
-    if settings.tasks == "synthetic":
-        tasks = list(synthetic_tasks())
+    generated = generated_tasks(settings)
+    if generated:
+        tasks = list(synthetic_tasks(ids=generated))
         if settings.tasks_dir:
             logging.warning(
-                "config.tasks_dir is not used: config.tasks is synthetic; say --config.tasks=all "
-                "for the tasks in %s",
+                "config.tasks_dir is not used: config.tasks names synthetic tasks; say "
+                "--config.tasks=all for the tasks in %s",
                 settings.tasks_dir,
             )
     else:
@@ -44,11 +45,38 @@ def read_tasks(settings: DataSettings) -> tuple[list[Task], dict[str, str]]:
     return [prepare_task(task, settings.letters) for task in tasks], unreadable
 
 
+def generated_tasks(settings: DataSettings) -> tuple[str, ...]:
+    """Returns the ids of the synthetic tasks that the settings name, of `synthetic.SYNTHETIC_IDS`.
+
+    'synthetic' stands for all of them; upper and lower case count alike. A file of such an id in
+    `tasks_dir` is read instead. Where none is named, the tasks are files.
+
+    Raises:
+        ValueError: They name synthetic tasks beside others.
+    """
+    names = [name.strip() for name in settings.tasks.split(",") if name.strip()]
+    named = {
+        name: SYNTHETIC_IDS if name.lower() == "synthetic" else (name.lower(),)
+        for name in names
+        if name.lower() in ("synthetic", *SYNTHETIC_IDS)
+    }
+    if settings.tasks_dir and named.keys() - {"synthetic"}:
+        there = find_tasks(settings.tasks_dir)
+        named = {name: ids for name, ids in named.items() if name not in there}
+    others = [name for name in names if name not in named]
+    if named and others:
+        raise ValueError(
+            f"config.tasks: '{next(iter(named))}' is generated, and '{shown(others[0])}' is not; "
+            "a run has tasks of one kind, so name those of the other in another run"
+        )
+    return tuple(dict.fromkeys(id for ids in named.values() for id in ids))
+
+
 def _find(settings: DataSettings) -> tuple[Path, Sequence[TaskInfo]]:
     """Returns the folder of the task files and the tasks to read there."""
     folder = settings.tasks_dir
     if folder is None:
-        wanted = select_tasks(settings.tasks)
+        wanted = select_tasks(settings.tasks, SYNTHETIC_IDS)
         return fetch_tasks([task.id for task in wanted]), wanted
     return folder, choose_tasks(folder, settings.tasks)
 

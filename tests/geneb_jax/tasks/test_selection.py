@@ -3,6 +3,7 @@ import pytest
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import DataSettings
 from geneb_jax.tasks.selection import choose_tasks, read_tasks
+from geneb_jax.tasks.synthetic import SYNTHETIC_IDS, synthetic_tasks
 
 TABLE = "text,label,split\nACG,0,train\nGG,1,train\nA,0,test\n"
 
@@ -46,3 +47,40 @@ def test_an_unknown_name_is_answered_with_the_nearest(folder, selection, words):
     with pytest.raises(ValueError) as same:
         read_tasks(DataSettings(tasks=selection, tasks_dir=folder))
     assert str(same.value) == str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        ("synthetic", SYNTHETIC_IDS),
+        ("synthetic_tata_promoter", ("synthetic_tata_promoter",)),
+        # In the order of all, each once, in any case.
+        (
+            "Synthetic_Splice_Sites, synthetic_tata_promoter,synthetic_splice_sites",
+            ("synthetic_tata_promoter", "synthetic_splice_sites"),
+        ),
+    ],
+)
+def test_synthetic_tasks_are_named_by_id(selection, expected):
+    tasks, unreadable = read_tasks(DataSettings(tasks=selection))
+    assert tuple(task.info.id for task in tasks) == expected
+    assert not unreadable
+    whole = {task.info.id: task for task in synthetic_tasks()}
+    for task in tasks:  # the same rows, whichever others are asked for
+        assert task.train.sequences == whole[task.info.id].train.sequences
+
+
+def test_synthetic_tasks_stand_alone(folder):
+    for selection in ("synthetic_tata_promoter,GUE", "GUE, synthetic"):
+        with pytest.raises(ValueError, match=r"'synthetic\w*' is generated, and 'GUE' is not"):
+            read_tasks(DataSettings(tasks=selection))
+    with pytest.raises(ValueError, match="did you mean synthetic_tata_promoter"):
+        read_tasks(DataSettings(tasks="synthetic_tata_promoters"))
+
+
+def test_a_file_with_the_id_of_a_synthetic_task_is_read(folder):
+    (folder / "synthetic_tata_promoter.csv").write_text(TABLE)
+    (task,), _ = read_tasks(DataSettings(tasks="synthetic_tata_promoter", tasks_dir=folder))
+    assert (task.synthetic, len(task.train.sequences)) == (False, 2)
+    (task,), _ = read_tasks(DataSettings(tasks="synthetic_splice_sites", tasks_dir=folder))
+    assert task.synthetic
