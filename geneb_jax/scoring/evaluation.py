@@ -377,11 +377,17 @@ def _together(
     """
     some: list[_Job] = []
     for number in dealt:
-        some.append(jobs[number])
-        last = number + 1 == len(jobs) or jobs[number + 1].task is not jobs[number].task
-        if last or len(some) >= most(jobs[number].task):
+        job = jobs[number]
+        if some and job.task is not some[0].task:  # the next one was another process's
             yield some
             some = []
+        some.append(job)
+        last = number + 1 == len(jobs) or jobs[number + 1].task is not job.task
+        if last or len(some) >= most(job.task):
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 class _Clock:

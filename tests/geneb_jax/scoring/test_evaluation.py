@@ -178,3 +178,6 @@ def test_jobs_of_a_task_that_follow_each_other_are_together():
     assert together(range(6), 2) == [[0, 1], [2], [3, 4], [5]]
     assert together(range(6), 1) == [[n] for n in range(6)]
     assert together([0, 2, 3, 5], 9) == [[0, 2], [3, 5]]
+    # Others have taken the last of a task, or of all.
+    assert together([0, 1, 3, 4], 9) == [[0, 1], [3, 4]]
+    assert together([4, 0], 9) == [[4], [0]] and together([], 9) == []
