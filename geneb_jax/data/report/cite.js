@@ -1,6 +1,16 @@
 // What to write where a number of this page is quoted.
 function sentence() {
   const tasks = tasksInScope();
+  const paper = "GENEB (Ledneva et al., 2026)";
+  const theirs = tasks.filter((t) => DATA.tasks[t].suite).length;
+  const whose =
+    theirs === tasks.length
+      ? ` of ${paper}`
+      : `, ${theirs || "none"} of them of ${paper}, whose protocol all follow`;
+  const scores = scoresNow();
+  const published = DATA.models.some(
+    (model, m) => !model.run && tasks.some((t) => scores[m][t] !== null),
+  );
   const averaged = state.score === "macro" ? "the mean of the category means" : "the mean over tasks";
   const over = benchmarkCategories.includes(state.score) ? ` of the category ${state.score}` : "";
   const shots =
@@ -8,8 +18,8 @@ function sentence() {
       ? "all train rows"
       : `${parseInt(state.regime, 10)} train rows of each class, mean over seeds`;
   return (
-    `Scores are ${metricName(state.metric)}, ${averaged} over ${counted(tasks.length, "task")}${over} of GENEB (Ledneva et al., 2026), ` +
-    `of ${DATA.method.probe} on frozen embeddings with ${shots}. ${[runModels.length < DATA.models.length ? DATA.method.paper : "", runModels.length ? DATA.method.run : ""].filter(Boolean).join(" ")}`
+    `Scores are ${metricName(state.metric)}, ${averaged} over ${counted(tasks.length, "task")}${over}${whose}, ` +
+    `of ${DATA.method.probe} on frozen embeddings with ${shots}. ${[published ? DATA.method.paper : "", runModels.length ? DATA.method.run : ""].filter(Boolean).join(" ")}`
   );
 }
 

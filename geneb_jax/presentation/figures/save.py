@@ -267,9 +267,13 @@ def save_figures(
         for ending in ("svg", "png"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
     captions = [
-        f"- **{name}**: {markdown_text(every[name].title.removesuffix('.'))}. "
+        f"- **{name}**: {markdown_text(_sentence(every[name].title))} "
         f"{markdown_text(every[name].caption)}\n"
         for name in drawn
     ]
     write_whole(folder / "captions.md", "".join(captions).encode())
     return drawn
+
+
+def _sentence(title: str) -> str:
+    return title if title.endswith((".", "?")) else f"{title}."

@@ -641,6 +641,7 @@ def test_a_citation_says_how_the_numbers_were_made(browser, page):
     words = browser.find_element(By.ID, "cite-sentence").text
     for part in ("MCC", "3 tasks", "10 train rows of each class", "095e35fdb411", "at most 50"):
         assert part in words
+    assert "3 tasks of GENEB (Ledneva et al., 2026), of" in words
     assert "2606.04525" in browser.find_element(By.ID, "cite-bibtex").text
     assert browser.find_element(By.ID, "cite-link").text == "#view=board&regime=10shot"
     show(browser, page, view="compare", chosen=["LucaOne", "GROVER"])
@@ -650,6 +651,15 @@ def test_a_citation_says_how_the_numbers_were_made(browser, page):
     browser.get("about:blank")
     browser.get(page.as_uri() + link)
     assert browser.find_element(By.ID, "compare-summary").text.startswith("LucaOne is better")
+
+
+def test_a_citation_of_tasks_that_are_not_genebs_says_so(browser, page):
+    show(browser, page, view="cite", score="custom")
+    words = browser.find_element(By.ID, "cite-sentence").text
+    assert (
+        "1 task, none of them of GENEB (Ledneva et al., 2026), whose protocol all follow" in words
+    )
+    assert "Published scores" not in words
 
 
 def test_a_phone_shows_the_score_beside_the_name(phone, page):

@@ -41,6 +41,7 @@ def test_parts_of_a_benchmark_give_figures(published, tmp_path, models, tasks, r
         assert (tmp_path / f"{name}.svg").stat().st_size > 1000
     captions = (tmp_path / "captions.md").read_text()
     assert [line[4 : line.index("**:")] for line in captions.splitlines()] == drawn
+    assert not [line for line in captions.splitlines() if "?." in line or ".." in line]
 
 
 def test_models_without_sizes_draw_no_sizes_and_old_files_go(published, tmp_path):
