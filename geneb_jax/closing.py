@@ -17,7 +17,7 @@ from geneb_jax.presentation.auditing import print_audit, print_hidden, write_aud
 from geneb_jax.presentation.card_checks import identity_problems
 from geneb_jax.presentation.guide import print_guide
 from geneb_jax.presentation.published import PUBLISHED
-from geneb_jax.presentation.results import read_source, run_results
+from geneb_jax.presentation.results import check_out, read_source, run_results
 from geneb_jax.presentation.submission import claims, write_submission
 from geneb_jax.presentation.summary import (
     data_note,
@@ -77,7 +77,7 @@ def close_run(
         tables = _present(settings, evaluation, shown, audits, provenance, local, workdir)
     print_table(shown, console)
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
-    print_audit(audited, console)
+    print_audit(audited, console, settings.data.max_train)
     print_hidden(tables, console)
     print_layers(shown, console)
     print_unfinished_fits(shown, console)
@@ -140,6 +140,7 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
 
     output = settings.output
     try:
+        check_out(workdir, output.scores)
         source = read_source(output.scores)
     except ValueError as error:
         raise ConfigError([f"config.scores: {error}"]) from error

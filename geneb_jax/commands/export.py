@@ -49,14 +49,15 @@ def main(words: Sequence[str]) -> int:
 
     workdir, out = arguments.workdir, arguments.out or arguments.workdir
     scores = read_scores(workdir / "scores.csv")
-    write_scores_parquet(scores, out / "scores.parquet")
-    print(f"{out / 'scores.parquet'}: {len(scores)} rows")
-    if arguments.model_index:
-        record = read_object(workdir / "run.json")
+    record = read_object(workdir / "run.json") if arguments.model_index else {}
+    if arguments.model_index:  # asked before anything is written
         found = [*unanswered(record, said=arguments.genebs_tasks)]
         found += in_lines(contradictions(record))
         if found:
             raise ValueError("\n".join(f"no model-index: {line}" for line in found))
+    write_scores_parquet(scores, out / "scores.parquet")
+    print(f"{out / 'scores.parquet'}: {len(scores)} rows")
+    if arguments.model_index:
         cards = record.get("cards", {})
         for model, rows in scores.groupby("model", sort=False):
             shown = str(cards.get(model, {}).get("model_id", model))

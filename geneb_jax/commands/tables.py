@@ -42,8 +42,8 @@ def main(words: Sequence[str]) -> int:
     from geneb_jax.presentation.auditing import print_hidden
     from geneb_jax.presentation.claims import LEAKY, read_verdicts
     from geneb_jax.presentation.present import present
-    from geneb_jax.presentation.published import published_results
-    from geneb_jax.presentation.results import read_source
+    from geneb_jax.presentation.published import PUBLISHED, published_results
+    from geneb_jax.presentation.results import check_out, read_source
     from geneb_jax.presentation.subsets import (
         lite_table,
         subset_agreement,
@@ -55,6 +55,7 @@ def main(words: Sequence[str]) -> int:
 
     verdicts = read_verdicts(arguments.leaky) if arguments.leaky else None
     chosen = arguments.scores or arguments.submissions
+    check_out(arguments.out, str(chosen or PUBLISHED))
     scores = read_source(str(chosen)) if chosen else None
     tables = present(
         scores.results if scores else None,

@@ -114,13 +114,25 @@ def audit_lines(rows: Iterable[Mapping[Any, Any]]) -> list[str]:
     return [f"{row['verdict']}: {row['task']}: {row['reasons']}" for row in found]
 
 
-def print_audit(table: pd.DataFrame, console: Console) -> None:
-    """Prints how many tasks are leaky and why the first are; nothing where none was audited."""
+def print_audit(table: pd.DataFrame, console: Console, max_train: int = 0) -> None:
+    """Prints how many tasks are leaky and why the first are; nothing where none was audited.
+
+    Args:
+        table: See `audit_table`.
+        console: Takes the lines.
+        max_train: Train records of a task that the run read at most, which is said; 0: all.
+    """
     if table.empty:
         return
     counts = Counter(table["verdict"])
     found = ", ".join(f"{counts[word]} {word}" for word in _VERDICTS if counts[word])
-    console.print(f"audit of {len(table)} tasks: {found} (audit.csv, rules.csv)")
+    count = f"{len(table)} task{'s' if len(table) > 1 else ''}"
+    console.print(f"audit of {count}: {found} (audit.csv, rules.csv)")
+    if max_train:
+        console.print(
+            f"  of at most {max_train} train records of a task, as config.max_train says: whole "
+            "files may be leaky where these are not; `geneb-jax tasks --audit` reads them"
+        )
     lines = audit_lines(row for row in table.to_dict("records") if row["verdict"] == "leaky")
     for line in lines[:_MOST_LINES]:
         console.print(f"  {line}", highlight=False, markup=False)

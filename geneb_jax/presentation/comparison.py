@@ -76,6 +76,8 @@ def read_side(workdir: Path) -> Side:
     Raises:
         ValueError: scores.csv is missing or damaged, or run.json is damaged.
     """
+    if not (workdir / "scores.csv").is_file():
+        raise ValueError(f"{workdir}: no scores.csv; give workdirs of runs that computed scores")
     path = workdir / "run.json"
     record = read_object(path) if path.exists() else {}
     cells = [cell for cell in look_through(workdir / "cells", {}, {}) if cell.belongs]

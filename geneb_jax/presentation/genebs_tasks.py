@@ -12,6 +12,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.tasks.sizes import GUESSED_CLASSES, TaskSize, published_sizes
 
 _FEW = 0.1  # of the records that a task has by its sources, some of which are guessed
+_HALF = 0.5
 _TIMES = 2  # as many classes as guessed, or a half, may a task have whose number is a guess
 _NO_COUNTS = (
     "run.json does not say what classes its file has, as older versions did not; give the command "
@@ -29,10 +30,25 @@ def source_of_tasks(record: Mapping[str, Any]) -> str:
     data = f"{GENEB.dataset_repo} at revision {GENEB.dataset_revision}"
     if not from_files(record):
         return f"The tasks were read from {data}."
+    few = sum(
+        _rows(facts) < _HALF * size.train + _HALF * size.test for facts, size in _known(record)
+    )
+    sizes = f"; {few} with less than half of the records that their sources state" if few else ""
     return (
         f"The tasks were read from files. Whoever published the scores says that these are {data}; "
-        "geneb_jax has compared no more than their numbers of records and classes."
+        f"geneb_jax has compared no more than their numbers of records and classes{sizes}."
     )
+
+
+def _known(record: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], TaskSize]]:
+    """Returns what run.json says of each of the benchmark's tasks that it has, and its size."""
+    tasks = record.get("tasks", {})
+    sizes = zip((task.id for task in GENEB.tasks), published_sizes(), strict=True)
+    return [(tasks[name], size) for name, size in sizes if name in tasks]
+
+
+def _rows(facts: Mapping[str, Any]) -> int:
+    return sum(facts[split]["rows"] for split in ("train", "test"))
 
 
 def unanswered(record: Mapping[str, Any], *, said: bool) -> Iterator[str]:
@@ -71,7 +87,7 @@ def contradictions(record: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]
 
 
 def _contradictions(facts: Mapping[str, Any], size: TaskSize) -> Iterator[tuple[str, str]]:
-    rows, published = sum(facts[s]["rows"] for s in ("train", "test")), size.train + size.test
+    rows, published = _rows(facts), size.train + size.test
     if rows < _FEW * published:
         yield (
             f"its file in config.tasks_dir has fewer than {_FEW:.0%} of the records of GENEB's",

@@ -95,12 +95,33 @@ def read_source(source: str) -> LoadedScores:
         audits = read_audits(file.parent / "audit")
         provenance = _provenance(file.with_name("run.json"))
         return LoadedScores(results, scores, provenance, predictions, audits)
-    if path.is_dir():
-        return LoadedScores(read_submissions(path))
+    if path.is_dir():  # of submissions, or what `geneb-jax submission` writes
+        inside = path / "submissions"
+        return LoadedScores(read_submissions(inside if inside.is_dir() else path))
     raise ValueError(
         f"'{source}' is neither '{PUBLISHED}' nor a scores.csv, a run's workdir or a folder of "
         "submission files"
     )
+
+
+def check_out(out: Path, source: str) -> None:
+    """Checks that tables of some scores do not take the place of those of a run.
+
+    Args:
+        out: Takes tables, figures and report.
+        source: See `read_source`.
+
+    Raises:
+        ValueError: The folder is the workdir of a run with other scores.
+    """
+    if not (out / "scores.csv").is_file():
+        return
+    read = None if source == PUBLISHED else local_path(source).resolve()
+    if read not in (out.resolve(), (out / "scores.csv").resolve()):
+        raise ValueError(
+            f"{out} is a run's workdir, whose tables, figures and report these would replace; "
+            f"give another folder, or its scores ({out})"
+        )
 
 
 def _provenance(file: Path) -> Mapping[str, Any] | None:

@@ -179,7 +179,10 @@ def _audited(claims: pd.DataFrame) -> str:
     if "clean" not in claims:
         return "no audit of the tasks was given"
     every, left = (int(claims[name].iloc[0]) for name in ("tasks", "clean tasks"))
-    return f"clean: without the {every - left} leaky ones of {every} tasks, beside their null value"
+    return (
+        f"clean: without the {every - left} leaky ones of {every} tasks, beside their null value, "
+        "by the audit of the files that were given, which may not be those the scores are of"
+    )
 
 
 def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:

@@ -28,6 +28,7 @@ def test_it_ends_with_0_where_runs_are_equal_and_with_1_where_not(tmp_path, comm
 def test_wrong_calls_are_answered_in_a_line(tmp_path, command):
     done = command("compare", tmp_path, tmp_path)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path}: no scores.csv; give workdirs" in done.stderr
 
 
 def test_a_tolerance_is_a_number(tmp_path, command, capsys):

@@ -37,6 +37,7 @@ def test_scores_of_files_are_genebs_by_somebodys_word(tmp_path, command):
     write_run(tmp_path, scores_of("kmer-4", tasks=GENEB.tasks[:2]), tasks_dir="somewhere")
     done = command("export", tmp_path, "--model-index")
     assert done.returncode == 2 and "say so with --genebs-tasks" in done.stderr
+    assert not (tmp_path / "scores.parquet").exists() and not done.stdout
     done = command("export", tmp_path, "--model-index", "--genebs-tasks")
     assert done.returncode == 0, done.stderr
     comment = (tmp_path / "model-index" / "kmer-4.yaml").read_text().splitlines()[0]

@@ -1,6 +1,7 @@
 import json
 
 import pandas as pd
+from run_folders import write_run
 
 from geneb_jax.benchmark import GENEB
 
@@ -23,3 +24,16 @@ def test_tables_of_the_published_scores_and_of_submissions(tmp_path, command):
     done = command("tables", "--submissions", folder, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert done.stderr.startswith("bad.json: schema_version is None")
+
+
+def test_a_runs_tables_are_not_replaced_by_others(tmp_path, command):
+    write_run(tmp_path / "run")
+    before = sorted((tmp_path / "run").rglob("*"))
+    for words in ((), ("--scores", write_run(tmp_path / "other"))):
+        done = command("tables", *words, "--out", tmp_path / "run")
+        assert done.returncode == 2 and not done.stdout
+        assert done.stderr.startswith(f"{tmp_path / 'run'} is a run's workdir, whose tables")
+        assert sorted((tmp_path / "run").rglob("*")) == before
+    words = ("--config=paper", f"--workdir={tmp_path / 'run'}")
+    assert "is a run's workdir" in command("run", *words).stderr
+    assert sorted((tmp_path / "run").rglob("*")) == before

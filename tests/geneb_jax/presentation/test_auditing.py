@@ -2,7 +2,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from geneb_jax.presentation.auditing import audit_lines, print_hidden, published_medians
+from geneb_jax.presentation.auditing import (
+    audit_lines,
+    print_audit,
+    print_hidden,
+    published_medians,
+)
 
 
 def test_published_medians_are_of_the_40_models():
@@ -36,3 +41,14 @@ def test_what_scores_hide_is_printed_a_row_a_model():
     lines = [line.split() for line in shown.get().splitlines()]
     assert ["a", "0.500", "1", "0.250", "0.125", "0.375", "2", "4"] in lines
     assert ["b", "-0.062"] in lines
+
+
+def test_an_audit_of_a_part_of_the_train_records_is_said_to_be_one():
+    table = pd.DataFrame({"task": ["a", "b"], "verdict": ["clean", "leaky"], "reasons": ["", "r"]})
+    for most, rows in ((0, table), (500, table), (500, table[:1]), (500, table[:0])):
+        console = Console(width=300)
+        with console.capture() as shown:
+            print_audit(rows, console, most)
+        lines = shown.get().splitlines()
+        assert len(lines) == (len(rows) and 1 + bool(most) + (rows["verdict"] == "leaky").sum())
+        assert ("of at most 500 train records of a task" in shown.get()) == bool(most and len(rows))

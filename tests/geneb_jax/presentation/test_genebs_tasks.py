@@ -8,6 +8,7 @@ from geneb_jax.presentation.genebs_tasks import (
     source_of_tasks,
     unanswered,
 )
+from geneb_jax.tasks.sizes import published_sizes
 
 # Classes as the sources state them: 9 variants of SARS-CoV-2; the 40 species are a guess.
 COVID, SPECIES = "GUE virus covid", "GUE virus species 40"
@@ -94,3 +95,11 @@ def test_nobody_knows_of_files_until_somebody_says_so():
     assert "the task files in tasks" in line and "--genebs-tasks" in line
     assert list(unanswered(record(), said=True)) == []
     assert "read from files" in source_of_tasks(record())
+    whole = record()
+    for facts, size in zip(whole["tasks"].values(), published_sizes(), strict=True):
+        facts["train"]["rows"], facts["test"]["rows"] = size.train, size.test
+    assert source_of_tasks(whole).endswith("their numbers of records and classes.")
+    facts["train"]["rows"], facts["test"]["rows"] = size.train // 3, size.test // 3
+    assert source_of_tasks(whole).endswith(
+        "and classes; 1 with less than half of the records that their sources state."
+    )

@@ -49,7 +49,9 @@ def test_every_kind_of_source_is_read(tmp_path):
     content = {"schema_version": GENEB.schema_version, "model_id": "mine",
                "results": {"full": {GENEB.tasks[0].id: cell}}}  # fmt: skip
     (tmp_path / "submissions" / "mine.json").write_text(json.dumps(content))
-    assert read_source(str(tmp_path / "submissions")).results["MCC"].tolist() == [0.5]
+    (tmp_path / "provenance.json").write_text("{}")  # as `geneb-jax submission` writes it
+    for folder in (tmp_path / "submissions", tmp_path):
+        assert read_source(str(folder)).results["MCC"].tolist() == [0.5]
     assert len(read_source("published").results) == 12000
 
 
