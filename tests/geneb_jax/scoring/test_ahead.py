@@ -123,7 +123,7 @@ def test_a_run_compiles_each_program_once_whoever_comes_first(tmp_path, monkeypa
     config = default_config()
     config.update({
         "models": "kmer-1", "tasks": "synthetic", "regimes": "full", "seeds": "13",
-        "audit": False, "intervals": False, "report": False, "programs_dir": "none",
+        "audit": False, "intervals": False, "report": False, "cache_dir": "none",
     })  # fmt: skip
     scores, threads = [], []
     for waits in (False, True):
