@@ -36,7 +36,8 @@ _NOT_KEPT_WORDS = {
     "reading": "some compiled programs cannot be read, and are compiled again",
     "writing": "some compiled programs are not kept, and are compiled again in the next run",
 }
-_compiling: dict[str, float] = {}  # what is compiled now, and since when
+# What is compiled now, and since when; two programs of one name may be, of two models.
+_compiling: dict[object, tuple[str, float]] = {}
 T = TypeVar("T")
 
 
@@ -178,14 +179,17 @@ def compile_program(lowered: jax.stages.Lowered, what: str) -> jax.stages.Compil
         lowered: The program.
         what: What `compiling` calls it meanwhile.
     """
-    _compiling[what] = time.monotonic()
+    this = object()
+    _compiling[this] = (what, time.monotonic())
     try:
         return lowered.compile()
     finally:
-        del _compiling[what]
+        del _compiling[this]
 
 
 def compiling() -> str:
     """Returns what is compiled at the moment and for how long; empty: nothing is."""
     now = time.monotonic()
-    return ", ".join(f"{what} for {now - since:.0f} s" for what, since in _compiling.copy().items())
+    return ", ".join(
+        f"{what} for {now - since:.0f} s" for what, since in _compiling.copy().values()
+    )

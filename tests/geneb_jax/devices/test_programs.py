@@ -1,8 +1,10 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import jax
 import pytest
@@ -150,3 +152,24 @@ def test_a_full_folder_of_programs_is_said_once_in_a_line(tmp_path):
     assert ours[9:].startswith(f"{tmp_path / 'programs'}: {words}")
     assert "No space left on device" in ours
     assert len(others) <= 2 and "UserWarning: of somebody else" in others[0]
+
+
+def test_two_programs_of_one_name_are_compiled_at_once():
+    class Lowered:
+        def compile(self):
+            both.wait(20)
+            found = programs.compiling()
+            both.wait(20)  # neither has ended before the other has asked
+            return found
+
+    def work():
+        said.append(programs.compile_program(cast(Any, Lowered()), "a"))
+
+    both, said = threading.Barrier(2), []
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert said == ["a for 0 s, a for 0 s"] * 2
+    assert programs.compiling() == ""

@@ -118,7 +118,7 @@ def test_scores_without_run_json_are_compared_alone(run, tmp_path):
     (run / "run.json").unlink()
     other = folder_of(tmp_path / "other", C="10")
     assert differences(run, other) == []
-    with pytest.raises(ValueError, match=r"scores\.csv cannot be read"):
+    with pytest.raises(ValueError, match=r"no scores\.csv; give workdirs"):
         read_side(tmp_path)
     (run / "run.json").write_text("[")
     with pytest.raises(ValueError, match=r"run\.json: not JSON"):
