@@ -40,7 +40,7 @@ from absl import logging
 from benchmarks.stress_finals import differences, finals
 from benchmarks.stress_tears import OF_STORES, tear
 from geneb_jax.ownership import OWNER
-from model_ports.exits import DONE, INTERRUPTED
+from model_ports.exits import DONE, FAILED, INTERRUPTED
 
 # Tasks of the benchmark, so that there are submissions, and the generated ones that stand for them.
 TASKS = {
@@ -299,8 +299,9 @@ class Stress:
             return True
         if signalled:
             self.figure.signals += statuses.count(INTERRUPTED)
-            # Before the run has its handlers, a signal ends the process as any other.
-            wanted = {DONE, INTERRUPTED} | (set() if began else {-number})
+            # Before the run has its handlers, a signal ends the process as any other; SIGINT with
+            # the status that multiprocessing has for its KeyboardInterrupt, which is 1.
+            wanted = {DONE, INTERRUPTED} | (set() if began else {-number, FAILED})
         else:
             self.figure.kills += statuses.count(-number)
             wanted = {DONE, -number}
