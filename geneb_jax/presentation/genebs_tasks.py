@@ -30,9 +30,7 @@ def source_of_tasks(record: Mapping[str, Any]) -> str:
     data = f"{GENEB.dataset_repo} at revision {GENEB.dataset_revision}"
     if not from_files(record):
         return f"The tasks were read from {data}."
-    few = sum(
-        _rows(facts) < _HALF * size.train + _HALF * size.test for facts, size in _known(record)
-    )
+    few = sum(_share(facts, size) < _HALF for _, facts, size in _known(record))
     sizes = f"; {few} with less than half of the records that their sources state" if few else ""
     return (
         f"The tasks were read from files. Whoever published the scores says that these are {data}; "
@@ -40,15 +38,21 @@ def source_of_tasks(record: Mapping[str, Any]) -> str:
     )
 
 
-def _known(record: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], TaskSize]]:
-    """Returns what run.json says of each of the benchmark's tasks that it has, and its size."""
+def _known(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], TaskSize]]:
+    """Yields the benchmark's tasks that a run.json has: id, what it says of them, and the size."""
     tasks = record.get("tasks", {})
-    sizes = zip((task.id for task in GENEB.tasks), published_sizes(), strict=True)
-    return [(tasks[name], size) for name, size in sizes if name in tasks]
+    for task, size in zip(GENEB.tasks, published_sizes(), strict=True):
+        if task.id in tasks:
+            yield task.id, tasks[task.id], size
 
 
 def _rows(facts: Mapping[str, Any]) -> int:
     return sum(facts[split]["rows"] for split in ("train", "test"))
+
+
+def _share(facts: Mapping[str, Any], size: TaskSize) -> float:
+    """Returns how many records a file has, as a share of those of the task by its sources."""
+    return _rows(facts) / (size.train + size.test)
 
 
 def unanswered(record: Mapping[str, Any], *, said: bool) -> Iterator[str]:
@@ -78,20 +82,15 @@ def contradictions(record: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]
     """
     if not from_files(record):
         return {}
-    tasks = record.get("tasks", {})
-    sizes = zip((task.id for task in GENEB.tasks), published_sizes(), strict=True)
-    found = {
-        name: list(_contradictions(tasks[name], size)) for name, size in sizes if name in tasks
-    }
+    found = {name: list(_contradictions(facts, size)) for name, facts, size in _known(record)}
     return {name: each for name, each in found.items() if each}
 
 
 def _contradictions(facts: Mapping[str, Any], size: TaskSize) -> Iterator[tuple[str, str]]:
-    rows, published = _rows(facts), size.train + size.test
-    if rows < _FEW * published:
+    if _share(facts, size) < _FEW:
         yield (
             f"its file in config.tasks_dir has fewer than {_FEW:.0%} of the records of GENEB's",
-            f"{rows:,} of some {published:,} records",
+            f"{_rows(facts):,} of some {size.train + size.test:,} records",
         )
     if "class_rows" not in facts["train"]:
         yield _NO_COUNTS, ""

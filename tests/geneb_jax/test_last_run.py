@@ -97,6 +97,9 @@ def test_a_run_that_was_killed_is_told_from_one_that_lives_elsewhere(tmp_path):
     assert line.endswith(f"last seen {STATUS['time']}: {AT}") and "geneb-jax run" in command
     owner(tmp_path, process, "elsewhere")
     assert last_run(tmp_path)[0].startswith("running now: the run of process")
+    (tmp_path / "owner.json").write_text("{")  # damaged: a run that lives writes it whole
+    assert last_run(tmp_path)[0].startswith("the last run was killed")
+    owner(tmp_path, process, "elsewhere")
     os.utime(tmp_path / "owner.json", (0, 0))  # no sign of life since 1970
     assert last_run(tmp_path)[0].startswith("the last run was killed")
 
