@@ -25,21 +25,17 @@ import argparse
 import importlib.util
 import itertools
 import json
-import os
 import random
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.processes import timed
 from model_ports import catalog
 
-ROOT = Path(__file__).parents[1]
 MODEL = "nucleotide-transformer-v2-50m-multi-species"
 C_GRID = "0.01,0.1,1.0,10.0,100.0"
 LETTERS, RECORDS = 300, 200  # of `embed`
@@ -84,21 +80,10 @@ class Bench:
         Raises:
             RuntimeError: The command failed; shows what it said.
         """
-        log = self.scratch / f"log-{next(self.numbers)}"
         before = len(list(cache.rglob("*-cache")))
-        variables = os.environ | {"XDG_CACHE_HOME": str(cache), "TF_CPP_MIN_LOG_LEVEL": "2"}
-        start = time.perf_counter()
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, *words], cwd=ROOT, env=variables, stdout=file, stderr=file
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{name}: exit code {process.returncode}\n{log.read_text()[-3000:]}")
+        variables = {"XDG_CACHE_HOME": str(cache), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        cpu, wall, gib = timed(name, words, variables)
         programs = len(list(cache.rglob("*-cache"))) - before
-        cpu, gib = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
         row = Row(name, round(cpu, 2), round(wall, 2), round(gib, 2), programs)
         ratio = f"  {beside.cpu / cpu:.2f} CPU, {beside.wall / wall:.2f} wall" if beside else ""
         self.console.print(f"{name:58s}{cpu:8.1f}{wall:8.1f}{gib:7.2f}{programs:10d}{ratio}")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.processes import peak_bytes
 from model_ports import catalog
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
@@ -72,17 +73,11 @@ def converting(model: str, source: Path, out: Path) -> dict[str, float]:
     """Converts in this process; returns peak memory before and after in bytes, and seconds."""
     from model_ports.loading.convert import convert
 
-    before = _peak()
+    before = peak_bytes()
     start = time.perf_counter()
     convert(catalog.get(model), source, out)
     seconds = time.perf_counter() - start
-    return {"imports": before, "peak": _peak(), "seconds": seconds}
-
-
-def _peak() -> int:
-    """Peak resident set in bytes; ru_maxrss would count the parent's before this program began."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return {"imports": before, "peak": peak_bytes(), "seconds": seconds}
 
 
 def main() -> None:

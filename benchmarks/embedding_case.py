@@ -5,13 +5,14 @@ A folder holds the checkpoint (config.json, model.safetensors and the tokenizer'
 """
 
 import json
-import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.processes import peak_bytes
 
 
 @dataclass(frozen=True)
@@ -52,5 +53,4 @@ def read_records(folder: Path) -> tuple[Case, list[np.ndarray]]:
 def leave(folder: Path, figures: Mapping[str, Any], found: np.ndarray) -> None:
     """Writes a side's embeddings [N, D] and prints its figures, peak memory among them."""
     np.save(folder / "embeddings.npy", found)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({**figures, "gib": peak}))
+    print(json.dumps({**figures, "gib": peak_bytes() / 2**30}))

@@ -12,7 +12,6 @@ exponent of growth from the length before: 1 is linear.
 import argparse
 import json
 import math
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import time
 import jax
 import numpy as np
 
+from benchmarks.processes import peak_bytes
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 from model_ports.running.embedder import embedder
@@ -55,8 +55,7 @@ def measure(model_id: str, length: int) -> dict[str, float]:
     seconds = time.perf_counter() - compiled
     if not np.isfinite(vector).all():
         raise FloatingPointError(f"{model_id}: not finite at {length} tokens")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"compile": compiled - start, "seconds": seconds, "gib": peak}
+    return {"compile": compiled - start, "seconds": seconds, "gib": peak_bytes() / 2**30}
 
 
 def main() -> None:

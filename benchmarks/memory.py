@@ -14,16 +14,13 @@ rows for test. The rows:
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.processes import timed
+
 LENGTH = 100
 # Model and records by row.
 ROWS = {"million": ("kmer-4", 1_000_000), "wide": ("kmer-6", 200_000)}
@@ -61,20 +58,11 @@ def measure(name: str, model: str, tasks_dir: Path, workdir: Path) -> None:
     Raises:
         RuntimeError: The run failed; shows what it said.
     """
-    log = workdir.with_suffix(".log")
     words = ["-m", "geneb_jax", "run", "--config=full", f"--workdir={workdir}"]
     fields = {"models": model, "tasks_dir": tasks_dir, "report": False}
     words += [f"--config.{field}={value}" for field, value in fields.items()]
-    start = time.perf_counter()
-    with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=file, stderr=file)
-        _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{name}: exit code {process.returncode}\n{log.read_text()[-3000:]}")
-    cpu = usage.ru_utime + usage.ru_stime
-    print(f"{name:10s}{usage.ru_maxrss / 2**20:7.2f} GiB{cpu:8.1f} CPU s{wall:8.1f} wall s")
+    cpu, wall, gib = timed(name, words)
+    print(f"{name:10s}{gib:7.2f} GiB{cpu:8.1f} CPU s{wall:8.1f} wall s")
     for stage, peaks in json.loads((workdir / "run.json").read_text())["memory"].items():
         print(f"    {stage:20s}{peaks['host'] / 2**30:7.2f} GiB")
 
