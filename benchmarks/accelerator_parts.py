@@ -21,7 +21,7 @@ from geneb_jax.devices.capacity import best_seconds, matmul_rate, out_of_memory
 from geneb_jax.embedding.batches import batch_size, ladder_of, typical_length
 from model_ports import catalog
 from model_ports.loading.ports import random_port
-from probes.logistic_compiled import fit_logistic
+from probes.logistic_compiled import program
 
 _CHAIN = 16  # products in one program
 _CUDNN = "__cudnn$fmha"  # how the calls of its attention begin in a compiled program
@@ -456,7 +456,7 @@ def compiled_fit(problem: Any, solver: str) -> Row:
     y = y[:, 1:] if len(labels) == 2 else y
     with jax.enable_x64(True):
         arrays = jax.device_put((x, y, np.ones((1, len(x))), np.array(STRENGTHS)))
-        call = functools.partial(fit_logistic, *arrays, solver=solver)
+        call = functools.partial(program(), *arrays, solver=solver)
         _, first_s = timed(lambda: jax.block_until_ready(call()))
         fitted, warm_s = timed(lambda: jax.block_until_ready(call()))
     return {

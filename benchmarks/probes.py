@@ -34,7 +34,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.devices.programs import make_room_for_programs
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
-from probes.logistic_compiled import fit_logistic
+from probes.logistic_compiled import program
 from probes.padding import ladder
 from probes.solvers import SOLVERS
 
@@ -154,7 +154,7 @@ def peak_memory(problem: Problem, solver: str) -> int:
             jax.ShapeDtypeStruct((1, rows), np.float64),
             jax.ShapeDtypeStruct((len(STRENGTHS),), np.float64),
         )
-        memory = fit_logistic.lower(*arrays, solver=solver).compile().memory_analysis()
+        memory = program().lower(*arrays, solver=solver).compile().memory_analysis()
     sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
     return sum(getattr(memory, size) for size in sizes)
 

@@ -36,7 +36,7 @@ from model_ports.loading.ports import abstract_port
 from model_ports.port import Port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, padded_length
-from probes.logistic_compiled import fit_logistic
+from probes.logistic_compiled import program
 from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge
 from probes.solvers import SOLVERS
@@ -128,7 +128,7 @@ def lower_probe(name: str, devices: np.ndarray) -> tuple[str, Any]:
             if name == "ridge":
                 lowered = fit_ridge.lower(x, y, weight, strength)
             else:
-                lowered = fit_logistic.lower(x, y, weight, strength, solver=name)
+                lowered = program("tpu").lower(x, y, weight, strength, solver=name)
     return f"{devices.size}, {PROBE_ROWS} x {PROBE_WIDTH}", lowered
 
 

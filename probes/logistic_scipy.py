@@ -15,7 +15,7 @@ import scipy.optimize
 from jaxtyping import Float, Float32, Float64
 
 from probes.draws import Draw, row_weights
-from probes.host import in_threads, over_blocks, product
+from probes.host import cast, in_threads, over_blocks, product
 from probes.kind import FittedHeads
 from probes.loss import row_loss, targets
 from probes.probe import Probe
@@ -214,7 +214,7 @@ def _objective(
     factor = w.astype(rows.products)
 
     def of_block(block: slice) -> tuple[float, np.ndarray, np.ndarray]:
-        x = rows.x[block].astype(rows.products, copy=False)
+        x = cast(rows.x[block], rows.products)
         weight = rows.weight[block]
         values = product(factor, x.T).astype(np.float64, copy=False) + b
         loss, residual = row_loss(values, rows.y[:, block], axis=0)

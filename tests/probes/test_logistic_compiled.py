@@ -9,7 +9,7 @@ from probe_problems import problem, some_slow
 from probes import logistic_compiled
 from probes.draws import PaddedRows
 from probes.linear import decision_values
-from probes.logistic_compiled import fit_logistic
+from probes.logistic_compiled import fit_logistic, program
 from probes.loss import targets
 from probes.sampling import stratified_folds
 from probes.solvers import MEMORY, SOLVERS
@@ -38,7 +38,7 @@ def test_draws_of_shared_rows_are_fitted_together_as_alone(solver, shape, standa
     weight = np.pad(weight, [(0, 0), (0, size - len(y))])
     strength = np.array([1e-3, 1e-2])
     with jax.enable_x64(True):
-        fit = functools.partial(fit_logistic, x, t, solver=solver, standardised=standardised)
+        fit = functools.partial(program(), x, t, solver=solver, standardised=standardised)
         together = fit(weight, strength)
         ends = [fit(of_draw[None], strength) for of_draw in weight]
         alone = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends)
@@ -83,7 +83,20 @@ def test_a_compiled_fit_needs_less_than_three_times_the_memory_of_its_features(s
         shapes = [(rows, classes if classes > 2 else 1), (1, rows), (5,)]
         arrays = [jax.ShapeDtypeStruct(shape, np.float64) for shape in shapes]
         x = jax.ShapeDtypeStruct((rows, width), np.float32)
-        compiled = fit_logistic.lower(x, *arrays, solver=solver).compile()
+        compiled = program().lower(x, *arrays, solver=solver).compile()
     memory = compiled.memory_analysis()
     used = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
     assert used <= 3 * rows * width * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", ["geneb", "converged-float32"])
+def test_a_way_to_compile_on_cpus_changes_no_bit(solver):
+    x, y, _, _ = problem(300, 20, 2)
+    arrays = x, targets(np.unique(y, return_inverse=True)[1], 2), np.ones((1, len(y)))
+    with jax.enable_x64(True):
+        ends = [
+            program(platform)(*arrays, np.array([0.1, 10.0]), solver=solver)
+            for platform in ("cpu", "another")
+        ]
+    jax.tree.map(np.testing.assert_array_equal, *ends)
