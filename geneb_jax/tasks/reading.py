@@ -7,8 +7,9 @@ be called sequence or seq, that of labels target. Rows are counted from 1 below 
 
 import gc
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,47 +68,59 @@ def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
     Raises:
         TaskError: Lists what is wrong, with file, row and value.
     """
-    rows, problems = _read_rows(tasks_dir, info.id)
-    scored = [row for row in rows if row.split != "validation"]
+    files, problems = _read_files(tasks_dir, info.id)
+    scored = [file.where_split(lambda name: name != "validation") for file in files]
     problems += _row_problems(scored)
     if not problems:
         problems += _class_problems(scored)
     if problems:
         raise TaskError("\n".join(f"task '{info.id}': {problem}" for problem in problems))
     classes = _classes(scored)
-    train, test = (
-        _make_split([row for row in scored if row.split == name], classes)
-        for name in ("train", "test")
-    )
-    _say(info.id, rows, train, test, classes)
+    train, test = (_make_split(scored, name, classes) for name in ("train", "test"))
+    _say(info.id, sum(len(file.numbers) for file in files), train, test, classes)
     return Task(info, train, test, classes=classes)
 
 
-class _Row(NamedTuple):
-    """A row of a file, not yet checked.
+class _Rows(NamedTuple):
+    """Rows of a file, not yet checked.
 
     Attributes:
-        sequence: Its text.
-        label: Its text.
-        split: A value of `SPLITS`, or what the file has instead.
         table: The file.
-        number: From 1 below the header.
+        numbers: Of each row, from 1 below the header.
+        sequences: Texts.
+        labels: Texts.
+        splits: Values of `SPLITS`, or what the file has instead.
     """
 
-    sequence: str
-    label: str
-    split: str
     table: Table
-    number: int
+    numbers: Sequence[int]
+    sequences: Sequence[str]
+    labels: Sequence[str]
+    splits: Sequence[str]
 
-    @property
-    def where(self) -> str:
-        return self.table.where(self.number - 1)
+    def where(self, index: int) -> str:
+        """Names a row of these in messages."""
+        return self.table.where(self.numbers[index] - 1)
+
+    def where_split(self, is_wanted: Callable[[str], bool]) -> "_Rows":
+        """Returns the rows whose split is wanted."""
+        names = set(self.splits)
+        wanted = set(filter(is_wanted, names))
+        if wanted == names:
+            return self
+        kept = list(map(wanted.__contains__, self.splits))
+        return _Rows(
+            self.table,
+            list(compress(self.numbers, kept)),
+            list(compress(self.sequences, kept)),
+            list(compress(self.labels, kept)),
+            list(compress(self.splits, kept)),
+        )
 
 
-def _read_rows(tasks_dir: Path, task_id: str) -> tuple[list[_Row], list[str]]:
-    """Returns all rows of a task's files, and what keeps files from being read."""
-    rows, problems = [], []
+def _read_files(tasks_dir: Path, task_id: str) -> tuple[list[_Rows], list[str]]:
+    """Returns the rows of each of a task's files, and what keeps files from being read."""
+    files, problems = [], []
     for path, split in task_files(tasks_dir, task_id):
         if split == "validation":
             logging.warning("task '%s': %s is left out: a validation split", task_id, path.name)
@@ -126,45 +139,48 @@ def _read_rows(tasks_dir: Path, task_id: str) -> tuple[list[_Row], list[str]]:
                 problems.append(str(error))
         if len(columns) == len(wanted):
             given = columns[2] if split is None else [split] * len(table.rows)
-            splits = [SPLITS.get(name.casefold(), name) for name in given]
-            fields = zip(columns[0], columns[1], splits, strict=True)
-            rows += [_Row(*row, table, number) for number, row in enumerate(fields, 1)]
-    return rows, problems
+            known = {name: SPLITS.get(name.casefold(), name) for name in set(given)}
+            numbers = range(1, len(given) + 1)
+            splits = [known[name] for name in given]
+            files.append(_Rows(table, numbers, columns[0], columns[1], splits))
+    return files, problems
 
 
-def _row_problems(rows: Sequence[_Row]) -> list[str]:
+def _row_problems(files: Sequence[_Rows]) -> list[str]:
     """Names rows without a sequence, a label or a split, kind by kind in each file."""
-    integer = next((row for row in rows if _INTEGER.fullmatch(row.label)), None)
+    integers = (
+        (label, file.where(i))
+        for file in files
+        for i, label in enumerate(file.labels)
+        if _INTEGER.fullmatch(label)
+    )
+    integer = next(integers, None)
     problems = []
-    for name, of_file in _by_file(rows).items():
-        sequences, labels, splits = zip(*(row[:3] for row in of_file), strict=True)
+    for file in files:
         # Of sequences, nearly all of which differ, few are looked at one by one.
-        suspects = () if all_taken(sequences) else set(sequences)
+        suspects = () if all_taken(file.sequences) else set(file.sequences)
         kinds = (
-            ("sequence", sequences, {text: field_refusal(text) for text in suspects}),
-            ("label", labels, {text: _label_refusal(text, integer) for text in set(labels)}),
-            ("split", splits, {text: _split_refusal(text) for text in set(splits)}),
+            ("sequence", file.sequences, {text: field_refusal(text) for text in suspects}),
+            (
+                "label",
+                file.labels,
+                {text: _label_refusal(text, integer) for text in set(file.labels)},
+            ),
+            ("split", file.splits, {text: _split_refusal(text) for text in set(file.splits)}),
         )
         for what, texts, reasons in kinds:
             if any(reasons.values()):
                 refused = [
-                    f"{what} {shown(text)!r} in {row.where} {reasons[text]}"
-                    for row, text in zip(of_file, texts, strict=True)
+                    f"{what} {shown(text)!r} in {file.where(i)} {reasons[text]}"
+                    for i, text in enumerate(texts)
                     if reasons[text]
                 ]
-                problems += first_problems(refused, name)
+                problems += first_problems(refused, file.table.name)
     return problems
 
 
-def _by_file(rows: Sequence[_Row]) -> Mapping[str, list[_Row]]:
-    files: dict[str, list[_Row]] = {}
-    for row in rows:
-        files.setdefault(row.table.name, []).append(row)
-    return files
-
-
-def _label_refusal(label: str, integer: _Row | None) -> str | None:
-    """Says what keeps a text from being a label; `integer`: a row with an integer label."""
+def _label_refusal(label: str, integer: tuple[str, str] | None) -> str | None:
+    """Says what keeps a text from being a label; `integer`: one that is one, and where."""
     if _INTEGER.fullmatch(label):
         return None
     if label.casefold() in _MISSING:
@@ -173,7 +189,7 @@ def _label_refusal(label: str, integer: _Row | None) -> str | None:
         return "is not an integer of up to 18 digits; a class is an integer or a name"
     if integer is not None:
         return (
-            f"is not an integer, but label {integer.label!r} in {integer.where} is; "
+            f"is not an integer, but label {integer[0]!r} in {integer[1]} is; "
             "let all labels be integers or all be names"
         )
     return None
@@ -185,30 +201,36 @@ def _split_refusal(split: str) -> str | None:
     return None if split in known else f"is not {' or '.join(known)}"
 
 
-def _classes(rows: Sequence[_Row]) -> dict[str, int] | None:
+def _classes(files: Sequence[_Rows]) -> dict[str, int] | None:
     """Returns the integers of labels that are names; None: the labels are integers."""
-    labels = sorted({row.label for row in rows})
+    labels = sorted({label for file in files for label in set(file.labels)})
     if all(map(_INTEGER.fullmatch, labels)):
         return None
     return {label: number for number, label in enumerate(labels)}
 
 
-def _make_split(rows: Sequence[_Row], classes: Mapping[str, int] | None) -> Split:
-    labels = [int(row.label) if classes is None else classes[row.label] for row in rows]
-    return Split(
-        [row.sequence for row in rows],
-        np.array(labels, np.int64),
-        np.array([row.number for row in rows], np.int64),
-    )
+def _make_split(files: Sequence[_Rows], name: str, classes: Mapping[str, int] | None) -> Split:
+    sequences, labels, numbers = list[str](), list[int](), list[int]()
+    for file in files:
+        rows = file.where_split(lambda split: split == name)
+        sequences += rows.sequences
+        integers = classes or {label: int(label) for label in set(rows.labels)}
+        labels += [integers[label] for label in rows.labels]
+        numbers += rows.numbers
+    return Split(sequences, np.array(labels, np.int64), np.array(numbers, np.int64))
 
 
-def _class_problems(rows: Sequence[_Row]) -> Iterator[str]:
+def _class_problems(files: Sequence[_Rows]) -> Iterator[str]:
     """Says what keeps rows that are each right from being a task."""
-    number = int if _classes(rows) is None else str  # '+1' and '1' are one class
-    split = {
-        name: {number(row.label): row for row in reversed(rows) if row.split == name}
-        for name in ("train", "test")
-    }
+    number = int if _classes(files) is None else str  # '+1' and '1' are one class
+    split: dict[str, dict[int | str, tuple[int, str]]] = {"train": {}, "test": {}}
+    for file in files:
+        for name, classes in split.items():
+            rows = file.where_split(lambda split, name=name: split == name)
+            for label in set(rows.labels):
+                first = rows.labels.index(label)
+                found = rows.numbers[first], rows.where(first)
+                classes[number(label)] = min(classes.get(number(label), found), found)
     for name, classes in split.items():
         if not classes:
             yield f"there are no {name} rows"
@@ -217,22 +239,22 @@ def _class_problems(rows: Sequence[_Row]) -> Iterator[str]:
         yield f"every train row has label {next(iter(train))!r}; a probe needs two classes"
     absent = sorted(set(test) - set(train))
     if train and absent:
-        first = min((test[label] for label in absent), key=lambda row: row.number)
+        _, first = min(test[label] for label in absent)
         yield (
-            f"test has labels that train lacks: {absent}, first in {first.where}; "
+            f"test has labels that train lacks: {absent}, first in {first}; "
             "add train rows of these classes or remove the test rows"
         )
 
 
 def _say(
     task_id: str,
-    rows: Sequence[_Row],
+    rows: int,
     train: Split,
     test: Split,
     classes: Mapping[str, int] | None,
 ) -> None:
     """Warns of what a reader of the scores should know of a task that is taken."""
-    left_out = len(rows) - len(train.labels) - len(test.labels)
+    left_out = rows - len(train.labels) - len(test.labels)
     if left_out:
         logging.warning("task '%s': %d validation rows are left out", task_id, left_out)
     names = dict(enumerate(classes)) if classes else {}

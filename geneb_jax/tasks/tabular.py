@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from geneb_jax.tasks.content import line_of, read_content
@@ -70,8 +71,7 @@ class Table:
                 f"{self.name} has {len(positions)} columns for one thing: {several}; "
                 "rename or remove all but one"
             )
-        (position,) = positions
-        return [row[position].strip() for row in self.rows]
+        return list(map(str.strip, map(itemgetter(*positions), self.rows)))
 
     def where(self, row: int) -> str:
         """Names a row, given by its index from 0, as in 'row 3 (line 5) of mine.csv'."""
@@ -200,9 +200,9 @@ def _wrong_counts(
 ) -> list[str]:
     """Names rows that have not as many fields as the header."""
     width = len(header)
-    wrong = [(i, start, len(row)) for i, (start, _, row) in enumerate(rows) if len(row) != width]
-    if not wrong:
+    if {len(row) for _, _, row in rows} <= {width}:
         return []
+    wrong = [(i, start, len(row)) for i, (start, _, row) in enumerate(rows) if len(row) != width]
     counts = [count for _, _, count in wrong]
     mends = []
     if max(counts) > width:
