@@ -86,7 +86,7 @@ def held(
     return {method: np.mean(each, axis=0) for method, each in found.items()}
 
 
-def cells_of(shares: Sequence[float], mcc: float) -> np.ndarray:
+def cells_of(shares: np.ndarray, mcc: float) -> np.ndarray:
     """Returns the cells [K, K] of a classifier with an MCC: right, else independent guesses.
 
     Args:
@@ -331,6 +331,27 @@ def rows_case(
     return mcc, {_OURS: record_interval(replicates, score), "half a count a cell": half}
 
 
+def seeds_case(
+    rows: int, classes: int, mcc: float, rng: np.random.Generator
+) -> tuple[float, Mapping[str, Ends]]:
+    """One simulated split with five heads of one MCC, which err apart: the interval of their mean.
+
+    Args:
+        rows: Of the split.
+        classes: K, of one size.
+        mcc: Of each head.
+        rng: Draws it.
+    """
+    shares = np.full(classes, 1 / classes)
+    given = cells_of(shares, mcc) * classes  # the prediction, given the true label
+    true = rng.integers(0, classes, rows)
+    while len(np.unique(true)) < classes:
+        true = rng.integers(0, classes, rows)
+    heads = (rng.random((5, rows, 1)) > given.cumsum(1)[true]).sum(-1)
+    (replicates,) = record_replicates(true, heads, _REPLICATES, rng)
+    return mcc, {_OURS: record_interval(replicates.mean(1), mcc_of(true, heads).mean())}
+
+
 def macro_of_rows_case(
     rows: int,
     categories: Sequence[str],
@@ -465,6 +486,10 @@ def of_records(count: int) -> Iterator[Coverage]:
         yield from simulated(
             "records", case, functools.partial(rows_case, rows, classes, band), count
         )
+    for rows, classes, mcc in itertools.product((19, 100), (2, 3), (0.0, 0.3, 0.6, 0.9)):
+        case = f"mean of 5 heads on {rows} rows, {classes} classes, MCC {mcc}"
+        draw = functools.partial(seeds_case, rows, classes, mcc)
+        yield from simulated("records", case, draw, count)
     benchmark = [task.category for task in GENEB.tasks]
     thirteen = list(dict.fromkeys(benchmark))
     cases = [

@@ -23,6 +23,7 @@ from benchmarks.coverage import (
     our_ends,
     pairs_cases,
     rows_case,
+    seeds_case,
     tables_of,
     tasks_case,
     truths_of,
@@ -34,7 +35,7 @@ from probes.metrics import mcc
 
 @pytest.mark.parametrize("shares", [[0.2, 0.8], [0.2, 0.3, 0.5]])
 def test_simulated_classifiers_have_their_mcc(shares):
-    cells = cells_of(shares, 0.7)
+    cells = cells_of(np.array(shares), 0.7)
     assert cells.sum() == pytest.approx(1) and cells.sum(1) == pytest.approx(shares)
     assert mcc(cells) == pytest.approx(0.7)
 
@@ -140,6 +141,14 @@ def test_intervals_of_many_classes_cover(classes, rows):
     found = held(functools.partial(rows_case, rows, classes, (0.85, 0.98)), 400, 7)
     assert 0.92 < found["ours"].item() < 0.98
     assert classes == 2 or found["half a count a cell"].item() < 0.9
+
+
+def test_intervals_of_means_over_seeds_cover(monkeypatch):
+    monkeypatch.setattr(coverage, "_REPLICATES", 200)
+    found = held(functools.partial(seeds_case, 30, 2, 0.5), 200, 7)
+    assert 0.92 < found["ours"].item() < 1
+    drawn = held(lambda rng: (0.5, {"score": seeds_case(4000, 3, 0.5, rng)[1]["ours"]}), 20, 3)
+    assert drawn["score"].item() > 0.8  # heads have their MCC
 
 
 @pytest.mark.slow
