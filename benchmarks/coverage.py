@@ -1,29 +1,33 @@
 """Do 95 % intervals hold the truth in 95 % of cases? `python -m benchmarks.coverage`.
 
-Simulations where the truth is known, of each question of `geneb_jax.uncertainty`: test rows of
-classifiers with a known MCC, few-shot seeds, and tasks in GENEB's categories, beside what the
-intervals would be without their corrections; and how often tests leave two equal models alone.
+Of each question of `geneb_jax.uncertainty`, where the truth is known: test rows of classifiers with
+a known MCC, few-shot seeds, and tasks in GENEB's categories, beside what other intervals would
+hold; and how often tests leave two equal models alone.
+
+MCC of few rows is discrete, so that the share held jumps with the truth. Of 19 and 50 rows of two
+classes it is therefore computed, not simulated: every confusion matrix that there can be has its
+interval and, under each truth, its probability. A mean over a range of truths, beside its extremes,
+is the usual summary (Agresti and Coull 1998; Brown, Cai and DasGupta 2001).
 """
 
 import argparse
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.uncertainty.comparing import LEVEL, Ends, category_means, interval
 from geneb_jax.uncertainty.other_records import (
-    interval_of_means,
     jackknife_variance,
     mcc_of,
+    record_interval,
     record_replicates,
     replicates_of_means,
     row_effects,
-    upper_limits,
     weights_of,
 )
 from geneb_jax.uncertainty.other_shots import shot_interval
@@ -32,81 +36,339 @@ from probes import metrics
 
 _REPLICATES = 1000
 _SPREAD = 0.12  # of tasks within a category, about that of the published scores
+_OURS = "ours"
+_NEAR = (0.93, 0.97)  # shares that count as 95 %
+_CHUNK = 500  # confusion matrices whose replicates are in memory at once
+# Shares of the first class among the true labels and among the predictions.
+_SHARES = (
+    (0.5, 0.5), (0.35, 0.35), (0.2, 0.2), (0.1, 0.1),
+    (0.5, 0.6), (0.35, 0.45), (0.2, 0.3), (0.2, 0.15),
+)  # fmt: skip
+_LOW_MCC, _HIGH_MCC = np.linspace(0, 0.29, 30), np.linspace(0.3, 0.98, 69)
+_BANDS = ((0.3, 0.6), (0.6, 0.9), (0.9, 0.98))  # of MCC, for simulations
 
 
 class Coverage(NamedTuple):
     """How often intervals of a case held the truth.
 
     Attributes:
-        question: What was resampled.
+        question: What was drawn anew.
         case: How the data were made.
-        ours: Share of simulations whose interval of `geneb_jax.uncertainty` held the truth, or
-            whose test did not tell two equal models apart.
-        plain: That of the interval without its correction, or of another test.
-        correction: What that leaves out.
+        method: Whose interval or test: ours, or another one.
+        share: Share of cases in which the interval held the truth, or the test did not tell two
+            equal models apart.
+        detail: How the share was found: numbers of simulations, extremes.
     """
 
     question: str
     case: str
-    ours: float
-    plain: float
-    correction: str
+    method: str
+    share: float
+    detail: str
 
 
 def held(
-    draw: Callable[[np.random.Generator], tuple[float, Ends, Ends]], count: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns by score the shares of `count` simulations whose two intervals held the truth."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(count):
-        truth, ours, plain = draw(rng)
-        found.append([np.ravel((low <= truth) & (truth <= high)) for low, high in (ours, plain)])
-    ours, plain = np.mean(found, axis=0)
-    return ours, plain
-
-
-def cells_of(classes: int, mcc: float, smallest: float) -> np.ndarray:
-    """Returns cell probabilities of a classifier with an MCC: right, else independent guesses.
+    draw: Callable[[np.random.Generator], tuple[float, Mapping[str, Ends]]], count: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Returns by method and score the shares of `count` simulations whose interval held the truth.
 
     Args:
-        classes: K.
-        mcc: Its MCC.
-        smallest: Share of the first class; the others are alike.
+        draw: Makes one simulation: the truth, and the interval of each method.
+        count: How many to make.
+        seed: Of the generator.
     """
-    shares = np.append(smallest, np.full(classes - 1, (1 - smallest) / (classes - 1)))
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[np.ndarray]] = {}
+    for _ in range(count):
+        truth, intervals = draw(rng)
+        for method, (low, high) in intervals.items():
+            found.setdefault(method, []).append(np.ravel((low <= truth) & (truth <= high)))
+    return {method: np.mean(each, axis=0) for method, each in found.items()}
+
+
+def cells_of(shares: np.ndarray, mcc: float) -> np.ndarray:
+    """Returns the cells [K, K] of a classifier with an MCC: right, else independent guesses.
+
+    Args:
+        shares: Of each class, among the true labels and among the predictions.
+        mcc: Its MCC.
+    """
     return mcc * np.diag(shares) + (1 - mcc) * np.outer(shares, shares)
 
 
+def binary_cells(true: float, predicted: float, mcc: float) -> np.ndarray:
+    """Returns the cells [4] of a classifier of two classes with an MCC, some below 0 if none has.
+
+    Args:
+        true: Share of the first class among the true labels.
+        predicted: Its share among the predictions.
+        mcc: The classifier's MCC.
+    """
+    both = mcc * np.sqrt(true * (1 - true) * predicted * (1 - predicted))
+    independent = np.outer([true, 1 - true], [predicted, 1 - predicted]).ravel()
+    return independent + both * np.array([1, -1, -1, 1])
+
+
+def tables_of(rows: int) -> np.ndarray:
+    """Returns every confusion matrix [T, 4] of two classes, both of which are true of some row."""
+    counts = range(rows + 1)
+    first = [(a, b) for a in counts for b in counts if 0 < a + b < rows]
+    return np.array(
+        [(a, b, c, rows - a - b - c) for a, b in first for c in range(rows - a - b + 1)]
+    )
+
+
+def mcc_of_cells(cells: np.ndarray) -> np.ndarray:
+    """Returns the MCC of confusion matrices [..., 4] of two classes, 0 where it is not defined."""
+    a, b, c, d = np.moveaxis(np.asarray(cells, np.float64), -1, 0)
+    spread = (a + b) * (c + d) * (a + c) * (b + d)
+    defined = spread > 0
+    return np.where(defined, (a * d - b * c) / np.sqrt(np.where(defined, spread, 1)), 0)
+
+
+def our_ends(tables: np.ndarray, rng: np.random.Generator) -> Ends:
+    """The interval of `geneb_jax.uncertainty.other_records`, of every table [T, 4]."""
+    ends = np.empty((2, len(tables)))
+    of_first = tables[:, 0] + tables[:, 1]
+    rows = int(tables[0].sum())
+    for first in np.unique(of_first):
+        true = np.repeat([0, 1], [first, rows - first])
+        some = np.flatnonzero(of_first == first)
+        heads = np.stack([np.repeat([0, 1, 0, 1], table) for table in tables[some]])
+        (replicates,) = record_replicates(true, heads, _REPLICATES, rng)
+        ends[:, some] = record_interval(replicates, mcc_of_cells(tables[some]))
+    return ends[0], ends[1]
+
+
+def drawn_ends(
+    draw: Callable[[np.ndarray, np.random.Generator], np.ndarray],
+    tables: np.ndarray,
+    rng: np.random.Generator,
+) -> Ends:
+    """The interval of the MCC of drawn cells [B, T, 4], which has the score, of every table."""
+    ends = []
+    for start in range(0, len(tables), _CHUNK):
+        some = tables[start : start + _CHUNK]
+        ends.append(record_interval(mcc_of_cells(draw(some, rng)), mcc_of_cells(some)))
+    low, high = (np.concatenate(each) for each in zip(*ends, strict=True))
+    return low, high
+
+
+def dirichlet(each: float, by_class: float, tables: np.ndarray, rng: np.random.Generator):
+    """Draws cells from a posterior: so much a cell, and so much in all by the classes' sizes."""
+    first = (tables[:, :1] + tables[:, 1:2]) / tables.sum(1, keepdims=True)
+    shares = np.concatenate([first, first, 1 - first, 1 - first], axis=1) / 2
+    return rng.standard_gamma(tables + each + by_class * shares, (_REPLICATES, *tables.shape))
+
+
+def resampled(more: float, tables: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws the counts of other rows, and adds so much to each cell."""
+    rows = tables.sum(1)
+    return rng.multinomial(rows, tables / rows[:, None], (_REPLICATES, len(tables))) + more
+
+
+def bca_ends(tables: np.ndarray, rng: np.random.Generator) -> Ends:
+    """The bias-corrected and accelerated interval of resampled rows (Efron 1987)."""
+    ends = []
+    for start in range(0, len(tables), _CHUNK):
+        some = tables[start : start + _CHUNK]
+        score = mcc_of_cells(some)
+        drawn = np.sort(mcc_of_cells(resampled(0, some, rng)), axis=0)
+        below = ((drawn < score).mean(0) + (drawn <= score).mean(0)) / 2
+        bias = special.ndtri(np.clip(below, 0.5 / _REPLICATES, 1 - 0.5 / _REPLICATES))
+        without = mcc_of_cells(np.maximum(some[:, None] - np.eye(4), 0))
+        off = (some * without).sum(1, keepdims=True) / some.sum(1, keepdims=True) - without
+        spread = (some * off**2).sum(1)
+        skew = (some * off**3).sum(1) / (6 * np.where(spread > 0, spread, 1) ** 1.5)
+        for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
+            z = bias + special.ndtri(tail)
+            level = special.ndtr(bias + z / (1 - skew * z))
+            number = np.clip((level * _REPLICATES).astype(int), 0, _REPLICATES - 1)
+            ends.append(np.take_along_axis(drawn, number[None], 0)[0])
+    return np.concatenate(ends[::2]), np.concatenate(ends[1::2])
+
+
+def fisher_ends(tables: np.ndarray, rng: np.random.Generator) -> Ends:
+    """The interval of Fisher's z by the delta method, with half a count in each cell."""
+    cells = tables + 0.5
+    cells /= cells.sum(1, keepdims=True)
+    score, step = mcc_of_cells(cells), 1e-6
+    slopes = (mcc_of_cells(cells[:, None] + step * np.eye(4)) - score[:, None]) / step
+    variance = (cells * slopes**2).sum(1) - (cells * slopes).sum(1) ** 2
+    half = special.ndtri((1 + LEVEL) / 2) * np.sqrt(variance / tables.sum(1)) / (1 - score**2)
+    return np.tanh(np.arctanh(score) - half), np.tanh(np.arctanh(score) + half)
+
+
+def likelihood_ends(tables: np.ndarray, rng: np.random.Generator) -> Ends:
+    """The interval of MCC that a likelihood ratio test at 5 % does not refute, on a grid of truths.
+
+    The shares of the classes, true and predicted, are those most likely under each MCC.
+    """
+    grid, shares = np.linspace(-1, 1, 201), np.linspace(0.01, 0.99, 50)
+    true, predicted = (each.ravel() for each in np.meshgrid(shares, shares))
+    logs = np.full((len(grid), len(tables)), -np.inf)
+    for of_mcc, mcc in zip(logs, grid, strict=True):
+        cells = np.stack([binary_cells(*each, mcc) for each in zip(true, predicted, strict=True)])
+        cells = cells[cells.min(1) >= -1e-12]
+        if len(cells):
+            of_mcc[:] = (tables @ np.log(np.maximum(cells, 1e-300)).T).max(1)
+    best = special.xlogy(tables, tables / tables.sum(1, keepdims=True)).sum(1)
+    inside = 2 * (best - logs) <= stats.chi2.ppf(LEVEL, 1)
+    score = mcc_of_cells(tables)
+    low, high = grid[inside.argmax(0)], grid[::-1][inside[::-1].argmax(0)]
+    return np.minimum(low, score), np.maximum(high, score)
+
+
+# Intervals of tables [T, 4]; the first is ours.
+METHODS: Mapping[str, Callable[[np.ndarray, np.random.Generator], Ends]] = {
+    _OURS: our_ends,
+    "half a count a cell": functools.partial(drawn_ends, functools.partial(dirichlet, 0.5, 0)),
+    "a quarter a cell": functools.partial(drawn_ends, functools.partial(dirichlet, 0.25, 0)),
+    "two counts by class": functools.partial(drawn_ends, functools.partial(dirichlet, 0, 2)),
+    "resampled rows": functools.partial(drawn_ends, functools.partial(resampled, 0)),
+    "resampled, half a count": functools.partial(drawn_ends, functools.partial(resampled, 0.5)),
+    "BCa of resampled rows": bca_ends,
+    "Fisher's z": fisher_ends,
+    "likelihood ratio": likelihood_ends,
+}
+
+
+def truths_of(
+    tables: np.ndarray, shares: tuple[float, float], mccs: np.ndarray, fixed: bool = False
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Yields each MCC that classifiers of these shares can have, with the tables' probabilities.
+
+    Args:
+        tables: `tables_of` a number of rows; the others, of one true class, have none.
+        shares: Of the first class among the true labels and among the predictions.
+        mccs: MCC.
+        fixed: The classes have the sizes that are expected of them, as in splits that are made so.
+    """
+    rows = tables[0].sum()
+    chosen = np.ones(len(tables))
+    if fixed:
+        chosen = tables[:, 0] + tables[:, 1] == round(shares[0] * rows)
+    ways = special.gammaln(rows + 1) - special.gammaln(tables + 1).sum(1)
+    for mcc in mccs:
+        cells = binary_cells(*shares, mcc)
+        if cells.min() > -1e-12:
+            likely = np.exp(ways + special.xlogy(tables, np.maximum(cells, 0)).sum(1)) * chosen
+            yield float(mcc), likely / likely.sum()
+
+
+def exact(
+    ends: Ends,
+    tables: np.ndarray,
+    shares: Sequence[tuple[float, float]],
+    mccs: np.ndarray,
+    fixed: bool = False,
+) -> tuple[float, str]:
+    """Returns the mean share over truths, and in words its extremes, both tails and widths."""
+    (low, high), found = ends, []
+    for pair in shares:
+        for mcc, likely in truths_of(tables, pair, mccs, fixed):
+            above, below = likely @ (low > mcc + 1e-9), likely @ (high < mcc - 1e-9)
+            found.append((1 - above - below, above, below, likely @ (high - low)))
+    share, above, below, width = np.array(found).T
+    tails = f"all above it {above.mean():.3f}, below {below.mean():.3f}; width {width.mean():.3f}"
+    if len(found) == 1:
+        return float(share[0]), f"{tails}; exact"
+    near = ((share >= _NEAR[0]) & (share <= _NEAR[1])).mean()
+    return float(share.mean()), (
+        f"{share.min():.3f} to {share.max():.3f}, {near:.0%} in {_NEAR[0]} to {_NEAR[1]}; {tails}; "
+        f"exact, {len(found)} truths"
+    )
+
+
+def exact_cases(rows: int, methods: Sequence[str]) -> Iterator[Coverage]:
+    """Yields the coverage of intervals of single scores of two classes over ranges of truths."""
+    tables = tables_of(rows)
+    ends = {name: METHODS[name](tables, np.random.default_rng(0)) for name in methods}
+    for name, each in ends.items():
+        for mccs in (_HIGH_MCC, _LOW_MCC):
+            case = f"{rows} rows, 2 classes, MCC {mccs[0]:g} to {mccs[-1]:g}"
+            yield Coverage("records", case, name, *exact(each, tables, _SHARES, mccs))
+    ours = ends[_OURS]
+    case = f"{rows} rows, classes of fixed sizes, MCC 0.3 to 0.98"
+    yield Coverage("records", case, _OURS, *exact(ours, tables, _SHARES, _HIGH_MCC, True))
+    for share, mcc in itertools.product((0.5, 0.2), (0.3, 0.7, 0.9, 0.98)):
+        case = f"{rows} rows, smallest class {share:.0%}, MCC {mcc}"
+        found = exact(ours, tables, [(share, share)], np.array([mcc]))
+        yield Coverage("records", case, _OURS, *found)
+    of_one_class = ((tables[:, :2] + tables[:, 2:]) == 0).any(1)
+    nothing = np.where(of_one_class, 0, ours[0]), np.where(of_one_class, 0, ours[1])
+    for expected in (0.5, 1.0, 2.0, 4.0):
+        shares = [(share, expected / rows) for share in (0.5, 0.2)]
+        case = f"{rows} rows, of which the first class is predicted for {expected:g}"
+        for name, each in ((_OURS, ours), ("0 alone where none is", nothing)):
+            found = exact(each, tables, shares, np.linspace(-0.95, 0.95, 191))
+            yield Coverage("records", case, name, *found)
+
+
 def rows_case(
-    rows: int, classes: int, mcc: float, smallest: float, rng: np.random.Generator
-) -> tuple[float, Ends, Ends]:
-    """One simulated test split: its interval, and that of resampled counts and half a count."""
-    cells = cells_of(classes, mcc, smallest).ravel()
-    counts = rng.multinomial(rows, cells)
-    numbers = np.repeat(np.arange(classes**2), counts)
-    true, predicted = numbers // classes, numbers % classes
-    (replicates,) = record_replicates(true, predicted[None], _REPLICATES, rng)
-    low, high = interval(replicates)
-    ours = low, np.maximum(high, upper_limits(true, predicted[None]))
-    drawn = rng.multinomial(rows, counts / rows, _REPLICATES) + 0.5
-    plain = interval(np.asarray(metrics.mcc(drawn.reshape(-1, classes, classes))))
-    return mcc, ours, plain
+    rows: int, classes: int, band: tuple[float, float], rng: np.random.Generator
+) -> tuple[float, Mapping[str, Ends]]:
+    """One simulated split: its interval, and that of half a count in each cell.
+
+    Args:
+        rows: Of the split.
+        classes: K, half of the time of one size, else the largest four times the smallest.
+        band: Of the MCC.
+        rng: Draws it.
+    """
+    mcc = rng.uniform(*band)
+    shares = np.linspace(1, rng.choice([1.0, 4.0]), classes)
+    cells = cells_of(shares / shares.sum(), mcc)
+    counts = rng.multinomial(rows, cells.ravel()).reshape(classes, classes)
+    while 0 in counts.sum(1):  # the test records of a task are of all classes
+        counts = rng.multinomial(rows, cells.ravel()).reshape(classes, classes)
+    numbers = np.repeat(np.arange(classes**2), counts.ravel())
+    true, predicted = numbers // classes, numbers[None] % classes
+    score = mcc_of(true, predicted)
+    (replicates,) = record_replicates(true, predicted, _REPLICATES, rng)
+    drawn = rng.standard_gamma(counts + 0.5, (_REPLICATES, classes, classes))
+    half = record_interval(np.asarray(metrics.mcc(drawn))[:, None], score)
+    return mcc, {_OURS: record_interval(replicates, score), "half a count a cell": half}
+
+
+def seeds_case(
+    rows: int, classes: int, mcc: float, rng: np.random.Generator
+) -> tuple[float, Mapping[str, Ends]]:
+    """One simulated split with five heads of one MCC, which err apart: the interval of their mean.
+
+    Args:
+        rows: Of the split.
+        classes: K, of one size.
+        mcc: Of each head.
+        rng: Draws it.
+    """
+    shares = np.full(classes, 1 / classes)
+    given = cells_of(shares, mcc) * classes  # the prediction, given the true label
+    true = rng.integers(0, classes, rows)
+    while len(np.unique(true)) < classes:
+        true = rng.integers(0, classes, rows)
+    heads = (rng.random((5, rows, 1)) > given.cumsum(1)[true]).sum(-1)
+    (replicates,) = record_replicates(true, heads, _REPLICATES, rng)
+    return mcc, {_OURS: record_interval(replicates.mean(1), mcc_of(true, heads).mean())}
 
 
 def macro_of_rows_case(
-    rows: int, categories: Sequence[str], mcc: float, smallest: float, rng: np.random.Generator
-) -> tuple[float, Ends, Ends]:
+    rows: int,
+    categories: Sequence[str],
+    mcc: float,
+    shares: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[float, Mapping[str, Ends]]:
     """Simulated test splits of two classes: the macro interval, and that of whole priors, moved.
 
     Args:
         rows: Of each split.
         categories: Of the tasks.
         mcc: Of every task.
-        smallest: Share of the first class.
+        shares: Of the first class among the true labels and among the predictions.
         rng: Draws them.
     """
-    cells = cells_of(2, mcc, smallest).ravel()
+    cells = binary_cells(*shares, mcc)
     weights = weights_of(categories)
     replicates, variances, scores = [], [], []
     for share in weights.macro:
@@ -123,17 +385,21 @@ def macro_of_rows_case(
     ours = replicates_of_means(shared, np.stack(variances, axis=-1), weights.macro)
     moved = whole @ weights.macro
     moved += score - moved.mean(0)
-    return mcc, interval_of_means(ours, score), interval(moved)
+    others = {_OURS: record_interval(ours, score), "whole priors, moved": interval(moved)}
+    return mcc, others
 
 
-def shots_case(seeds: int, rng: np.random.Generator) -> tuple[float, Ends, Ends]:
+def shots_case(seeds: int, rng: np.random.Generator) -> tuple[float, Mapping[str, Ends]]:
     """One simulated score over seeds: Student's interval, and the normal one."""
     scores = rng.normal(0.3, 0.1, (seeds, 1))
     half = 1.96 * scores.std(0, ddof=1) / np.sqrt(seeds)
-    return 0.3, shot_interval(scores), (scores.mean(0) - half, scores.mean(0) + half)
+    normal = scores.mean(0) - half, scores.mean(0) + half
+    return 0.3, {_OURS: shot_interval(scores), "normal": normal}
 
 
-def tasks_case(kind: str, uneven: float, rng: np.random.Generator) -> tuple[float, Ends, Ends]:
+def tasks_case(
+    kind: str, uneven: float, rng: np.random.Generator
+) -> tuple[float, Mapping[str, Ends]]:
     """One simulated benchmark with GENEB's category sizes: each category's interval, and macro's.
 
     Args:
@@ -155,9 +421,10 @@ def tasks_case(kind: str, uneven: float, rng: np.random.Generator) -> tuple[floa
         resampled[:, members] = scores[members[chosen]]
     ours = np.stack([drawn[name][:, 0] for name in dict.fromkeys(categories)], axis=1)
     plain = category_means(resampled, categories)
-    with_macro = (np.column_stack([means, means.mean(1)]) for means in (ours, plain))
-    ours, plain = (interval(means) for means in with_macro)
-    return 0.5, ours, plain
+    return 0.5, {
+        method: interval(np.column_stack([means, means.mean(1)]))
+        for method, means in ((_OURS, ours), ("each category alone", plain))
+    }
 
 
 def equal_pair(effects: float, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
@@ -188,65 +455,98 @@ def pairs_cases(effects: float, count: int) -> Iterator[Coverage]:
         flips = task_test(scores, categories, 2 * _REPLICATES, rng).p.item()
         _, wilcoxon = stats.wilcoxon(scores[0], scores[1])
         p.append((flips, wilcoxon, 2 * min(share, 1 - share)))
-    flips, wilcoxon, bootstrap = (np.array(p) >= 1 - LEVEL).mean(0).tolist()
+    shares = (np.array(p) >= 1 - LEVEL).mean(0).tolist()
     case = f"equal macro, categories apart by {effects} SD"
-    for name, other in (("Wilcoxon over tasks", wilcoxon), ("replicates above 0", bootstrap)):
-        yield Coverage("pairs", f"{case}; {name}", flips, other, "that test")
+    for method, share in zip((_OURS, "Wilcoxon", "replicates above 0"), shares, strict=True):
+        yield Coverage("pairs", case, method, share, f"{count} simulations")
 
 
-def simulate(count: int) -> Iterator[Coverage]:
-    """Yields the coverage of every case over `count` simulations each."""
-    splits = [
-        (rows, 2, mcc, smallest)
-        for rows, mcc, smallest in itertools.product(
-            (19, 50, 200, 2000), (0.3, 0.7, 0.9, 0.98), (0.5, 0.2)
+def simulated(
+    question: str,
+    case: str,
+    draw: Callable[[np.random.Generator], tuple[float, Mapping[str, Ends]]],
+    count: int,
+    names: Sequence[str] = ("",),
+) -> Iterator[Coverage]:
+    """Yields the coverage of the methods of a simulation, one of each of its named scores."""
+    for method, shares in held(draw, count, len(case)).items():
+        for name, share in zip(names, shares, strict=True):
+            detail = f"{count} simulations of {_REPLICATES} replicates"
+            yield Coverage(question, f"{name}{case}", method, float(share), detail)
+
+
+def of_records(count: int) -> Iterator[Coverage]:
+    """Yields the coverage of intervals over other records."""
+    for rows in (19, 50):
+        methods = [name for name in METHODS if rows < 50 or name != "likelihood ratio"]
+        yield from exact_cases(rows, methods)
+    splits = ((2, 200), (2, 2000), (3, 30), (3, 300), (9, 90), (20, 200))
+    for (classes, rows), band in itertools.product(splits, _BANDS):
+        case = f"{rows} rows, {classes} classes, MCC {band[0]} to {band[1]}"
+        yield from simulated(
+            "records", case, functools.partial(rows_case, rows, classes, band), count
         )
-    ]
-    splits += [
-        (rows, classes, mcc, 1 / classes)
-        for classes, rows in ((3, 300), (9, 400), (20, 1000))
-        for mcc in (0.3, 0.95)
-    ]
-    for split in splits:
-        rows, classes, mcc, smallest = split
-        ours, plain = held(functools.partial(rows_case, *split), count, 0)
-        case = f"{rows} rows, {classes} classes, MCC {mcc}, smallest class {smallest:.0%}"
-        yield Coverage("records", case, ours.item(), plain.item(), "counts, then half a count")
+    for rows, classes, mcc in itertools.product((19, 100), (2, 3), (0.0, 0.3, 0.6, 0.9)):
+        case = f"mean of 5 heads on {rows} rows, {classes} classes, MCC {mcc}"
+        draw = functools.partial(seeds_case, rows, classes, mcc)
+        yield from simulated("records", case, draw, count)
     benchmark = [task.category for task in GENEB.tasks]
     thirteen = list(dict.fromkeys(benchmark))
-    for (categories, rows), smallest, mcc in itertools.product(
-        ((thirteen, 19), (thirteen, 200), (benchmark, 19)), (0.5, 0.2), (0.3, 0.5, 0.9, 0.98)
-    ):
-        split = (rows, categories, mcc, smallest)
-        ours, plain = held(functools.partial(macro_of_rows_case, *split), max(1, count // 2), 1)
+    cases = [
+        (rows, categories, mcc, (share, share))
+        for rows, categories in ((19, thirteen), (200, thirteen), (19, benchmark))
+        for share, mcc in itertools.product((0.5, 0.2), (0.3, 0.5, 0.9, 0.98))
+    ]
+    cases += [(19, thirteen, mcc, (0.5, 0.1)) for mcc in (0.0, 0.2)]
+    for split in cases:
+        rows, categories, mcc, (true, predicted) = split
         case = (
-            f"macro of {len(categories)} tasks of {rows} rows, MCC {mcc}, "
-            f"smallest class {smallest:.0%}"
+            f"macro of {len(categories)} tasks of {rows} rows, MCC {mcc}, first class {true:.0%}, "
+            f"predicted {predicted:.0%}"
         )
-        yield Coverage("records", case, ours.item(), plain.item(), "whole priors, moved")
+        yield from simulated(
+            "records", case, functools.partial(macro_of_rows_case, *split), max(1, count // 2)
+        )
+
+
+def of_shots(count: int) -> Iterator[Coverage]:
+    """Yields the coverage of intervals over other shots."""
     for seeds in (3, 5, 20):
-        ours, plain = held(functools.partial(shots_case, seeds), 10 * count, 2)
-        yield Coverage("shots", f"{seeds} seeds", ours.item(), plain.item(), "normal")
+        case = f"{seeds} seeds"
+        yield from simulated("shots", case, functools.partial(shots_case, seeds), 10 * count)
+
+
+def of_pairs(count: int) -> Iterator[Coverage]:
+    """Yields how often tests over other tasks leave two equal models alone."""
     for effects in (0.0, 1.2):
         yield from pairs_cases(effects, 4 * count)
+
+
+def of_tasks(count: int) -> Iterator[Coverage]:
+    """Yields the coverage of intervals over other tasks."""
     names = [*dict.fromkeys(task.category for task in GENEB.tasks), "macro"]
     for kind, uneven in itertools.product(("normal", "skewed"), (0.0, 0.4)):
-        ours, plain = held(functools.partial(tasks_case, kind, uneven), count, 3)
-        for k, name in enumerate(names):
-            case = f"{name}, {kind}, spreads {'uneven' if uneven else 'even'}"
-            yield Coverage("tasks", case, float(ours[k]), float(plain[k]), "each category alone")
+        case = f", {kind}, spreads {'uneven' if uneven else 'even'}"
+        draw = functools.partial(tasks_case, kind, uneven)
+        yield from simulated("tasks", case, draw, count, names)
+
+
+QUESTIONS = {"records": of_records, "shots": of_shots, "pairs": of_pairs, "tasks": of_tasks}
 
 
 def main() -> None:
     """Prints the coverage of each case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="simulations of a case")
-    for found in simulate(parser.parse_args().count):
-        print(
-            f"{found.question:8} {found.case:52} {found.ours:.3f}  {found.correction}: "
-            f"{found.plain:.3f}",
-            flush=True,
-        )
+    parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
+    words = parser.parse_args()
+    for question in words.only:
+        for found in QUESTIONS[question](words.count):
+            print(
+                f"{found.question:8} {found.case:64} {found.method:24} {found.share:.3f}  "
+                f"{found.detail}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

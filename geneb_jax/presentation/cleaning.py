@@ -20,8 +20,8 @@ from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.uncertainty.comparing import category_means, rank_interval, ranks
 from geneb_jax.uncertainty.other_records import (
     REPLICATES,
-    interval_of_means,
     jackknife_variance,
+    record_interval,
     record_replicates,
     replicates_of_means,
     row_effects,
@@ -95,7 +95,7 @@ def _leaderboard(
         macro, macro_clean = (
             category_means(table.to_numpy(float), names).mean(-1) for table in (whole, left)
         )
-        low, high = interval_of_means(of_macro, macro_clean)
+        low, high = record_interval(of_macro, macro_clean)
         best, worst = rank_interval(of_macro)
         table = pd.DataFrame(
             {

@@ -33,7 +33,6 @@ from geneb_jax.uncertainty.other_records import (
     mcc_of,
     record_replicates,
     row_effects,
-    upper_limits,
     weights_of,
 )
 from geneb_jax.uncertainty.other_shots import FEWEST, answer_shots
@@ -185,7 +184,6 @@ class _OfTask(NamedTuple):
 
     replicates: np.ndarray  # [3, B, M]
     variances: np.ndarray  # [M]
-    limits: np.ndarray  # [M]
     scores: np.ndarray  # [M]
 
 
@@ -222,7 +220,7 @@ def _of_records(
         true, every = found[0][0], np.concatenate([predicted for _, predicted in found])
         rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
         replicates = record_replicates(true, every, REPLICATES, rng, of_prior)
-        effects, limits = row_effects(true, every), upper_limits(true, every)
+        effects = row_effects(true, every)
         of_rows = [head for model in models for head in of_task[model]]
         MCC = np.array([head.MCC for head in of_rows])
         for regime in dict.fromkeys(head.regime for head in of_rows):
@@ -235,7 +233,6 @@ def _of_records(
                 drawn.setdefault(regime, {})[task] = _OfTask(
                     np.stack([replicates[..., each].mean(-1) for each in numbers], axis=-1),
                     jackknife_variance(of_models),
-                    np.array([limits[each].mean() for each in numbers]),
                     np.array([MCC[each].mean() for each in numbers]),
                 )
     if without:

@@ -32,8 +32,10 @@ AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
         ),
     ),
     "intervals_macro": (
-        "How sure the macro scores and ranks are: 95 % intervals had other test records, few-shot "
-        "rows or tasks been drawn; two models share a letter where they cannot be told apart.",
+        "How sure macro MCC and ranks are, whichever metric is shown: 95 % intervals, had other "
+        "test records (records), few-shot rows (shots) or tasks of each category (tasks) been "
+        "drawn. In full all seeds fit the same rows, and shots are not asked of. Ranks and groups "
+        "are of the models of a question: two share a letter where they cannot be told apart.",
         (
             *("question", "regime", "model", "macro", "low", "high", "rank", "rank low"),
             *("rank high", "group", "tasks"),

@@ -7,11 +7,12 @@ from geneb_jax.uncertainty.other_records import (
     answer_records,
     jackknife_variance,
     mcc_of,
+    prior_shapes,
+    record_interval,
     record_replicates,
     record_test,
     replicates_of_means,
     row_effects,
-    upper_limits,
     weights_of,
 )
 
@@ -33,18 +34,51 @@ def test_replicates_are_those_of_a_direct_float64_resampling(classes):
     found = record_replicates(true, heads, 20, np.random.default_rng(2), shares)
     again = np.random.default_rng(2)
     weights = again.standard_exponential((20, 40), np.float32).astype(np.float64)
+    again.choice([-1, 1], (20, 1))  # signs, which no head here has
     cells = np.array([(i, j) for i in range(classes) for j in range(classes)])
+    # One right answer and three quarters of a wrong one, spread over their cells.
+    shapes = np.full((classes, classes), 0.75 / (classes**2 - classes))
+    shapes[np.diag_indices(classes)] = 1 / classes
     for of_share, share in zip(found, shares, strict=True):
-        prior = again.standard_gamma(share * 2 / classes**2, (20, classes, classes))
-        for b in range(20):
-            for h, head in enumerate(heads):
-                # The counts of the prior are rows too, one for each cell of the confusion matrix.
-                expected = matthews_corrcoef(
+        prior = again.standard_gamma(share * shapes, (20, classes, classes))
+        for h, head in enumerate(heads):
+            # The counts of the prior are rows too, one for each cell of the confusion matrix.
+            drawn = np.array([
+                matthews_corrcoef(
                     np.append(true, cells[:, 0]),
                     np.append(head, cells[:, 1]),
                     sample_weight=np.append(weights[b], prior[b].ravel()),
                 )
-                assert of_share[b, h] == pytest.approx(expected, abs=2e-6)
+                for b in range(20)
+            ])  # fmt: skip
+            expected = drawn.mean() + (drawn - drawn.mean()) * np.sqrt(40 / 39)
+            assert of_share[:, h] == pytest.approx(np.clip(expected, -1, 1), abs=2e-6)
+
+
+def test_the_prior_is_of_one_right_answer_and_three_quarters_of_a_wrong_one():
+    assert prior_shapes(2).tolist() == [[0.5, 0.375], [0.375, 0.5]]
+    assert prior_shapes(4).sum() == pytest.approx(1.75)
+    assert np.trace(prior_shapes(4)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_a_head_of_one_class_has_an_interval_around_zero_that_moves_no_mean(share):
+    true = np.repeat([0, 1], [16, 4])  # predicting the rare class at random is right too often
+    heads = np.stack([np.zeros(20, int), np.ones(20, int), true])
+    (found,) = record_replicates(true, heads, 20_000, np.random.default_rng(3), (share,))
+    assert abs(found[:, :2].mean(0)) == pytest.approx(0, abs=0.005)
+    low, high = interval(found[:, :2])
+    assert low == pytest.approx(-high, abs=0.03) and (high > 0.2 * share).all()
+    # Its size is that of what is drawn: cells 16, 4 and the prior, without a sign.
+    cells = np.random.default_rng(4).standard_gamma(
+        [16 + share / 2, share * 0.375, 4 + share * 0.375, share / 2], (20_000, 4)
+    )
+    a, b, c, d = cells.T
+    direct = np.abs((a * d - b * c) / np.sqrt((a + b) * (c + d) * (a + c) * (b + d)))
+    expected = np.quantile(direct, 0.95) * np.sqrt(20 / 19)
+    assert high[0] == pytest.approx(expected, abs=0.03)
+    (of_one_class,) = record_replicates(true[:16], heads[2:, 4:], 4000, np.random.default_rng(5))
+    assert abs(of_one_class.mean()) < 0.02  # one class alone is true
 
 
 def test_replicates_are_zero_where_a_speck_of_the_prior_alone_stands_for_a_class():
@@ -59,7 +93,7 @@ def test_intervals_are_those_of_the_dirichlet_posterior():
     true = np.repeat([0, 0, 1, 1], [40, 5, 8, 27])
     head = np.repeat([0, 1, 0, 1], [40, 5, 8, 27])
     found = record_replicates(true, head[None], 20_000, np.random.default_rng(3))[0, :, 0]
-    cells = np.random.default_rng(4).dirichlet([40.5, 5.5, 8.5, 27.5], 20_000)
+    cells = np.random.default_rng(4).dirichlet([40.5, 5.375, 8.375, 27.5], 20_000)
     a, b, c, d = cells.T
     direct = (a * d - b * c) / np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
     assert np.array(interval(found)) == pytest.approx(np.array(interval(direct)), abs=0.006)
@@ -93,37 +127,6 @@ def test_mcc_is_scikit_learns(classes):
     expected = [matthews_corrcoef(true, head) for head in heads]
     assert mcc_of(true, heads) == pytest.approx(expected, abs=1e-12)
     assert expected[-1] == 0
-
-
-def test_limits_are_those_of_the_fewest_errors_that_are_not_refuted():
-    true = np.repeat([3, 8], 25)
-    head = np.array(true)
-    head[0] = 8
-    constant = np.full(50, 3)
-    three = np.array(true)
-    three[:3] = 8
-    # One error is met with 2.5 % where its probability is p = 1 - 0.975 ** (1 / 50).
-    w = 50 * (1 - 0.975 ** (1 / 50))
-    weights = [w, *np.ones(49), 1 - w]
-    expected = matthews_corrcoef(np.append(true, 3), np.append(head, 3), sample_weight=weights)
-    found = upper_limits(true, np.stack([true, head, constant, three]))
-    assert found == pytest.approx([1, expected, -1, -1], abs=1e-12)
-    assert 0.998 < expected < 1
-    # Two errors of three classes: P(at least 2 of 30 at probability q) = 2.5 %.
-    true = np.arange(30) % 3
-    head = np.array(true)
-    head[:2] = 2, 0
-    low, high = 0.0, 0.5
-    for _ in range(60):
-        q = (low + high) / 2
-        above = 1 - (1 - q) ** 30 - 30 * q * (1 - q) ** 29
-        low, high = (q, high) if above < 0.025 else (low, q)
-    w = 30 * low / 2
-    weights = [w, w, *np.ones(28), 1 - w, 1 - w]
-    expected = matthews_corrcoef(
-        np.append(true, true[:2]), np.append(head, true[:2]), sample_weight=weights
-    )
-    assert upper_limits(true, head[None])[0] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -169,21 +172,22 @@ def facts(true, heads, rng, shares=(1.0, 1.0, 1.0), count=500):
     return (
         record_replicates(true, heads, count, rng, shares),
         jackknife_variance(row_effects(true, heads)),
-        upper_limits(true, heads),
         mcc_of(true, heads),
     )
 
 
-def test_an_interval_reaches_the_limit():
+def test_an_interval_has_its_score():
     true = np.arange(30) % 2
     heads = np.stack([true, np.append(1 - true[:1], true[1:])])
     found = facts(true, heads, np.random.default_rng(9))
     answer = answer_records(*(each[..., None] for each in found), weights_of(["a"]))
     assert answer.scores is not None
     low, high = answer.scores
-    assert high[0, 0] == 1 and 0.7 < low[0, 0] < 0.95 and high[1, 0] == found[2][1] < 1
-    # A mean of scores without an error reaches it too, though every replicate lies below.
-    assert answer.macro[1][0] == answer.categories[1][0, 0] == 1 > answer.replicates[:, 0].max()
+    assert high[0, 0] == 1 and 0.7 < low[0, 0] < 0.95 and found[2][1] < high[1, 0] < 1
+    assert answer.macro[1][0] == answer.categories[1][0, 0] == 1
+    drawn = np.linspace(0, 1, 101)[:, None]
+    for score, ends in ((0.5, (0.025, 0.975)), (1.0, (0.025, 1.0)), (0.01, (0.01, 0.975))):
+        assert record_interval(drawn, np.array([score])) == pytest.approx(ends)
 
 
 def test_averages_are_of_categories():
@@ -191,7 +195,7 @@ def test_averages_are_of_categories():
     replicates[:, :, 0] = [0.1, 0.3, 0.8]  # categories a, a, b: 0.2 and 0.8
     scores, nothing = replicates[0, 0].astype(float), np.zeros((2, 3))
     weights = weights_of(["a", "a", "b"])
-    answer = answer_records(replicates, nothing, nothing - 1, scores, weights)
+    answer = answer_records(replicates, nothing, scores, weights)
     assert answer.categories[0][0] == pytest.approx([0.2, 0.8])
     assert answer.macro[1] == pytest.approx([0.5, 0])
 
