@@ -37,7 +37,7 @@ def audit_task(task: Task) -> TaskAudit:
     of, cut = len(labels), len(task.train.labels)
     train_classes, test_classes = numbers[:cut], numbers[cut:]
     train, test = encode(task.train.sequences), encode(task.test.sequences)
-    copies = copy_groups(task)
+    copies = copy_groups(task, train, test)
     twins = twin_groups(train, test)
     by_copies = copy_votes(copies, train_classes, of)
     by_twins = twin_votes(twins, copies, train_classes, of)
