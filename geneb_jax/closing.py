@@ -31,6 +31,7 @@ from geneb_jax.presentation.summary import (
     print_table,
     print_unfinished_fits,
 )
+from geneb_jax.presentation.verdicts import read_verdicts
 from geneb_jax.scoring.evaluation import Evaluation, asked_rows, represented_rows
 from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import protocol_rows
@@ -127,6 +128,7 @@ def _present(
         intervals=settings.output.intervals,
         audits=audits,
         thresholds=settings.audit,
+        verdicts=read_verdicts(leaky) if (leaky := settings.audit.leaky) else None,
     )
 
 
@@ -144,6 +146,10 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
         source = read_source(output.scores)
     except ValueError as error:
         raise ConfigError([f"config.scores: {error}"]) from error
+    try:
+        verdicts = read_verdicts(leaky) if (leaky := settings.audit.leaky) else None
+    except ValueError as error:
+        raise ConfigError([f"config.leaky: {error}"]) from error
     tables = present(
         None if output.scores == PUBLISHED else source.results,
         workdir,
@@ -154,6 +160,7 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
         intervals=output.intervals,
         audits=source.audits if settings.audit.audit else (),
         thresholds=settings.audit,
+        verdicts=verdicts,
     )
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
     print_hidden(tables, console)

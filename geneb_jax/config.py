@@ -251,6 +251,13 @@ class AuditSettings:
         "Share of the published models' median MCC that a rule without a model reaches, from "
         "which on a task is called leaky; from half of it caution is due.",
     )
+    leaky: str = _field(
+        "",
+        checks.text,
+        "Whose leaky tasks intervals over tasks, pairs and the paper's statements are computed "
+        "without, too. Empty: those of this run's audit; shipped: those of the audit that comes "
+        "with the package, of files like those of 52 of the 100 tasks; or the CSV of an audit.",
+    )
 
 
 @dataclass(frozen=True)

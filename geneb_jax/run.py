@@ -39,6 +39,7 @@ from geneb_jax.files.names import clashes
 from geneb_jax.log_file import log_kept_for
 from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
+from geneb_jax.presentation.verdicts import read_verdicts
 from geneb_jax.scoring.assisting import assist
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
 from geneb_jax.scoring.heads import probes_of
@@ -296,6 +297,11 @@ def check(
             f"{what}: '{first}' and '{second}' would write the same files; rename one"
             for first, second in clashes(names)
         ]
+    if settings.audit.leaky:
+        try:
+            read_verdicts(settings.audit.leaky)
+        except ValueError as error:
+            problems.append(f"config.leaky: {error}")
     problems += _claim_problems(settings.output, sources)
     refusals = {source.name: _check_source(source, tasks) for source in sources}
     workloads = [

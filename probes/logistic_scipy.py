@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 import scipy.optimize
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Integer
 
 from probes.draws import Draw, row_weights
-from probes.host import cast, in_threads, over_blocks, product
+from probes.host import cast, in_threads, over_blocks, product, single_threaded_blas
 from probes.kind import FittedHeads
 from probes.loss import row_loss, targets
 from probes.probe import Probe
@@ -115,6 +115,33 @@ def fit_logistic(
         gradient_norm=np.max(np.abs(gradient), axis=(-2, -1)),
         converged=converged,
     )
+
+
+def fit_weighted(
+    x: Float32[np.ndarray, "N D"],
+    classes: Integer[np.ndarray, " N"],
+    weight: Integer[np.ndarray, " N"],
+    class_count: int,
+    strength: float,
+    solver: str,
+) -> Float64[np.ndarray, "D+1 K1"]:
+    """Fits one head on rows of which each stands for several, on the host whatever the sizes.
+
+    It is the head of these rows repeated, up to the rounding of sums.
+
+    Args:
+        x: Features.
+        classes: Class number 0 .. K - 1 of each row.
+        weight: How many equal rows it stands for, 1 or more.
+        class_count: K.
+        strength: C.
+        solver: A name of `solvers.SOLVERS`.
+    """
+    y = np.ascontiguousarray(targets(classes, class_count).T)
+    weights, strengths = weight.astype(np.float64), np.array([strength])
+    with single_threaded_blas():
+        ((fit,),) = _fit_draws(x, y, [weights], strengths, SOLVERS[solver], standardised=False)
+    return fit.head.T
 
 
 def memory(rows: int, width: int) -> int:

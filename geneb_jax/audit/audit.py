@@ -14,17 +14,15 @@ from geneb_jax.audit.copies import (
 from geneb_jax.audit.findings import CLEAN, COPY, NEAR_COPY, TWIN, TaskAudit, label_digest
 from geneb_jax.audit.near import nearest
 from geneb_jax.audit.records import encode
-from geneb_jax.audit.rules import NOT_COVERED, Rule, Said, judge, said_by_votes
-from geneb_jax.audit.shortcuts import SHORTCUTS, Features, Side
+from geneb_jax.audit.rules import NOT_COVERED, Said, judge, said_by_votes
+from geneb_jax.audit.shortcut_probes import judge_shortcut
+from geneb_jax.audit.shortcuts import SHORTCUTS, Side
 from geneb_jax.tasks.task import Task
-from probes import Probe, evaluate_task
-from probes.sampling import stratified_carve
 
 NEAR = 0.5  # share of 11-mers from which a near copy counts
 SHARES = (0.8, NEAR, 0.2)
 _SPOKEN_FROM = 0.2  # share from which the rule 'nearest' covers a record
 _SAMPLE = 4096  # train records of which the nearest other one is looked for
-_HELD_OUT = 0.15  # share of train by which shortcuts are chosen
 _SEED = 0
 
 
@@ -39,7 +37,7 @@ def audit_task(task: Task) -> TaskAudit:
     of, cut = len(labels), len(task.train.labels)
     train_classes, test_classes = numbers[:cut], numbers[cut:]
     train, test = encode(task.train.sequences), encode(task.test.sequences)
-    copies = copy_groups(task)
+    copies = copy_groups(task, train, test)
     twins = twin_groups(train, test)
     by_copies = copy_votes(copies, train_classes, of)
     by_twins = twin_votes(twins, copies, train_classes, of)
@@ -91,7 +89,8 @@ def audit_task(task: Task) -> TaskAudit:
     digest = label_digest(task.test.labels)
     sides = Side(task.train.sequences, train), Side(task.test.sequences, test)
     judged += [
-        _judge_shortcut(name, features(*sides), task) for name, features in SHORTCUTS.items()
+        judge_shortcut(name, features(*sides), train_classes, test_classes)
+        for name, features in SHORTCUTS.items()
     ]
     return TaskAudit(task.info.id, task.info.category, counts, judged, marks, digest)
 
@@ -101,30 +100,3 @@ def _sample(rows: int) -> np.ndarray:
     if rows <= _SAMPLE:
         return np.arange(rows)
     return np.sort(np.random.default_rng(_SEED).choice(rows, _SAMPLE, replace=False))
-
-
-def _judge_shortcut(name: str, features: Features, task: Task) -> Rule:
-    """Returns how well the protocol's probe does on a shortcut's features of train and test."""
-    x_train, x_test = features
-    labels = task.train.labels
-    held_out = stratified_carve(labels, _HELD_OUT, _SEED)
-    on_train = _probe(x_train[~held_out], labels[~held_out], x_train[held_out], labels[held_out])
-    MCC, accuracy = _probe(x_train, labels, x_test, task.test.labels)
-    return Rule(name, on_train[0], MCC, 1.0, accuracy, MCC, MCC)
-
-
-def _probe(
-    x: np.ndarray, y: np.ndarray, x_other: np.ndarray, y_other: np.ndarray
-) -> tuple[float, float]:
-    """Returns MCC and accuracy of the protocol's probe of x [N, D] on other rows.
-
-    Rows with a label that x lacks do not count. 0 and NaN where features or labels are constant,
-    or nothing is left to be scored.
-    """
-    kept = np.isin(y_other, y)
-    if not kept.any() or len(np.unique(y)) < 2 or (x == x[:1]).all():
-        return 0.0, float("nan")
-    (head,) = evaluate_task(
-        x, y, x_other[kept], y_other[kept], probes=[Probe()], shots=[None], seeds=[_SEED]
-    )
-    return head.MCC, head.accuracy

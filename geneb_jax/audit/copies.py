@@ -6,9 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from geneb_jax.audit.records import Records, copy_keys
+from geneb_jax.audit.records import Records, copy_keys, encode
 from geneb_jax.tasks.task import Task
 
+# Dinucleotides AA, AC .. TT by number, and those that they are on the other strand.
+_PAIRS = np.arange(16)
+_TURNED = 15 - _PAIRS.reshape(4, 4).T.ravel()
 # Of a record's length and counts of dinucleotides.
 _FACTORS = np.random.default_rng(0).integers(0, 2**64, 17, np.uint64) | np.uint64(1)
 
@@ -25,22 +28,51 @@ class Groups(NamedTuple):
     test: np.ndarray
 
 
-def copy_groups(task: Task) -> Groups:
-    """Returns groups of equal records, on either strand; see `records.copy_keys`."""
-    return _grouped(copy_keys(task.train.sequences), copy_keys(task.test.sequences))
+def copy_groups(task: Task, train: Records, test: Records) -> Groups:
+    """Returns groups of equal records, on either strand; see `records.copy_keys`.
+
+    Copies have one composition on either strand: texts are read of records alone whose composition
+    another has too.
+
+    Args:
+        task: The task.
+        train: Its train records as numbers.
+        test: Its test records as numbers.
+    """
+    keys = np.concatenate([_strandless_keys(records) for records in (train, test)])
+    _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    shared = np.flatnonzero(counts[numbers] > 1)
+    cut = len(train)
+    texts = [
+        task.train.sequences[i] if i < cut else task.test.sequences[i - cut]
+        for i in shared.tolist()
+    ]
+    keys[shared] = copy_keys(texts)
+    return _grouped(keys[:cut], keys[cut:])
 
 
 def twin_groups(train: Records, test: Records) -> Groups:
-    """Returns groups of records with the same length and the same 16 counts of dinucleotides.
+    """Returns groups of records with the same length and the same 16 counts of dinucleotides."""
+    return _grouped(*(_composition_keys(records, _PAIRS) for records in (train, test)))
 
-    Lengths and counts are compared by one number of 64 bits, their sum with random odd factors: of
-    ten million records two that differ have the same with a probability below 1e-3.
+
+def _composition_keys(records: Records, pairs: np.ndarray) -> np.ndarray:
+    """Returns a number of each record's length and its counts of dinucleotides, uint64 [N].
+
+    It is their sum with random odd factors: of ten million records two that differ have the same
+    with a probability below 1e-3.
+
+    Args:
+        records: N records.
+        pairs: The dinucleotides in the order of the factors, int64 [16].
     """
-    keys = [
-        np.column_stack([records.lengths, records.compositions[:, 4:]]).astype(np.uint64) @ _FACTORS
-        for records in (train, test)
-    ]
-    return _grouped(*keys)
+    counted = np.column_stack([records.lengths, records.compositions[:, 4 + pairs]])
+    return counted.astype(np.uint64) @ _FACTORS
+
+
+def _strandless_keys(records: Records) -> np.ndarray:
+    """Returns `_composition_keys` that are those of the reverse complement, uint64 [N]."""
+    return np.minimum(*(_composition_keys(records, pairs) for pairs in (_PAIRS, _TURNED)))
 
 
 def _grouped(train: np.ndarray, test: np.ndarray) -> Groups:
@@ -138,7 +170,7 @@ def describe_copies(task: Task) -> dict[str, Any]:
         Records that repeat another of the same split, test records with a copy in train, and
         records of which rows differ in label: in train, in test, and among those in both.
     """
-    groups = copy_groups(task)
+    groups = copy_groups(task, encode(task.train.sequences), encode(task.test.sequences))
     shared = np.intersect1d(groups.train, groups.test)
     kept = [np.isin(group, shared) for group in groups]
     labels = task.train.labels, task.test.labels

@@ -3,7 +3,7 @@
 from geneb_jax.tasks.task import Task
 
 # Seconds of one core: of a task, a record and a letter (docs/measured.md).
-_A_TASK, _A_RECORD, _A_LETTER = 0.08, 4e-6, 0.15e-6
+_A_TASK, _A_RECORD, _A_LETTER = 0.06, 2.5e-6, 0.14e-6
 
 
 def expected_seconds(task: Task) -> float:

@@ -89,9 +89,13 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
     word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "clean"
     reasons = []
     if share >= 0.5:
+        kinds = " or ".join(
+            f"{what} ({counts[name]:,})" if found > counts[name] else what
+            for name, what in (("copies", "copies"), ("near", "near copies"))
+            if counts[name]
+        )
         reasons.append(
-            f"{found:,} of {counts['n_test']:,} test records are copies ({counts['copies']:,}) or "
-            f"near copies of train records"
+            f"{found:,} of {counts['n_test']:,} test records are {kinds} of train records"
         )
     if reached >= 0.5:
         reasons.append(

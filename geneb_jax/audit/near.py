@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 from geneb_jax.audit.records import Records, canonical_kmers
 
@@ -102,47 +103,45 @@ def _most_shared(
     asked = np.zeros(4**K, bool)
     for _, _, numbers in of_blocks:
         asked[numbers] = True
-    column = np.cumsum(asked, dtype=np.int32) - 1
+    column = np.where(asked, np.cumsum(asked, dtype=np.int32) - 1, np.int32(-1))
     parts = [(chosen, starts, column[numbers]) for chosen, starts, numbers in of_blocks]
     distinct = np.concatenate([np.diff(starts) for _, starts, _ in parts])
     needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
     for block in train.blocks(_BLOCK_KMERS):
-        lists = _lists_of_records(train.part(block), asked, column)
-        size = block.stop - block.start
+        lists = _lists_of_records(train.part(block), column, int(asked.sum()))
         for chosen, starts, columns in parts:
             others = without[chosen] - block.start
-            best, count = _most_listed(lists, size, starts, columns, needed[chosen], others)
+            best, count = _most_listed(lists, starts, columns, needed[chosen], others)
             better = count > most[chosen]
             most[chosen][better] = count[better]
             row[chosen][better] = best[better] + block.start
     return row, most / np.maximum(distinct, 1), distinct == 0
 
 
-class _Lists(NamedTuple):
-    """The train records that hold each of C 11-mers.
+def _lists_of_records(train: Records, column: np.ndarray, count: int) -> scipy.sparse.csr_array:
+    """Returns which of N train records hold each of the C 11-mers that are asked for.
 
-    Attributes:
-        starts: Where the list of each 11-mer begins, and where the last ends, int64 [C + 1].
-        rows: Numbers of records, int32, rising in each list.
+    Args:
+        train: The N train records.
+        column: The row of the result that an 11-mer has, int32 [4 ** K]; -1: it is not asked for.
+        count: C.
+
+    Returns:
+        True where a record holds an 11-mer, bool [C, N]; its indices rise in each row.
     """
-
-    starts: np.ndarray
-    rows: np.ndarray
-
-
-def _lists_of_records(train: Records, asked: np.ndarray, column: np.ndarray) -> _Lists:
-    """Returns the lists of the 11-mers that are asked for, whose numbers `column` gives."""
     record, number = canonical_kmers(train, K)
-    kept = asked[number]
-    order = np.sort(column[number[kept]].astype(np.int64) << 32 | record[kept])
-    order = order[np.append(order[:-1] != order[1:], True)[: len(order)]]  # each once
-    counts = np.bincount(order >> 32, minlength=int(column[-1]) + 1)
-    return _Lists(np.append(0, np.cumsum(counts)), (order & (2**32 - 1)).astype(np.int32))
+    columns = column[number]
+    kept = columns >= 0
+    record, columns = record[kept], columns[kept]
+    starts = np.searchsorted(record, np.arange(len(train) + 1, dtype=np.int32)).astype(np.int32)
+    held = np.ones(len(columns), bool), columns, starts
+    lists = scipy.sparse.csr_array(held, (len(train), count)).T.tocsr()
+    lists.sum_duplicates()
+    return lists
 
 
 def _most_listed(
-    lists: _Lists,
-    size: int,
+    lists: scipy.sparse.csr_array,
     starts: np.ndarray,
     columns: np.ndarray,
     needed: np.ndarray,
@@ -151,21 +150,20 @@ def _most_listed(
     """Returns of each record the train record in most lists of its 11-mers, and in how many.
 
     Args:
-        lists: Of some train records.
-        size: How many these are.
+        lists: See `_lists_of_records`.
         starts: Where the 11-mers of each record begin in `columns`, int64 [n + 1].
         columns: The lists of these 11-mers, int32.
         needed: See `_most_frequent`, which makes the result.
         without: See there.
     """
-    per_kmer = np.diff(lists.starts)[columns]
-    work = np.diff(np.append(0, np.cumsum(per_kmer))[starts])
+    size, per_kmer = lists.shape[1], np.diff(lists.indptr)[columns]
+    work = np.diff(np.append(0, np.cumsum(per_kmer, dtype=np.int64))[starts])
     best, most = np.zeros(len(needed), np.int64), np.zeros(len(needed), np.int64)
     for part in _shares_of_work(work):
         of_part = slice(starts[part.start], starts[part.stop])
         dtype = np.int32 if (part.stop - part.start) * size < 2**31 else np.int64
         pairs = np.repeat(np.arange(part.stop - part.start, dtype=dtype) * size, work[part])
-        pairs += lists.rows[_ranges(lists.starts[columns[of_part]], per_kmer[of_part])]
+        pairs += lists[columns[of_part]].indices
         best[part], most[part] = _most_frequent(pairs, size, needed[part], without[part])
     return best, most
 

@@ -15,7 +15,7 @@ _CODES = np.full(256, _OTHER, np.uint8)
 for _code, _base in enumerate(b"ACGT"):
     _CODES[_base] = _CODES[_base + 32] = _code
 _CODES[ord("U")] = _CODES[ord("u")] = 3
-_BLOCK_LETTERS = 2**20  # of the records that are worked on at once
+_BLOCK_LETTERS = 2**17  # of the records that are worked on at once: their numbers fit in a cache
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,15 @@ def canonical_kmers(records: Records, k: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The record of each window, in rising order, and its number 0 .. 4 ** k - 1, both int32.
     """
+    found = [(_kmers_of_part(records.part(chosen), k), chosen.start) for chosen in records.blocks()]
+    none = np.zeros(0, np.int32)
+    return (
+        np.concatenate([none, *(record + np.int32(first) for (record, _), first in found)]),
+        np.concatenate([none, *(number for (_, number), _ in found)]),
+    )
+
+
+def _kmers_of_part(records: Records, k: int) -> tuple[np.ndarray, np.ndarray]:
     base = (records.codes & 3).astype(np.int32)
     one = windows = _Windows(1, base, 3 - base, records.codes == _OTHER)
     for digit in f"{k:b}"[1:]:  # the binary digits of k: twice the size, and one more for a 1

@@ -17,8 +17,6 @@ QUANTILES = 32
 _LETTERS = 10  # letters of each end
 _LOWER = string.ascii_lowercase.encode()
 
-Features = tuple[np.ndarray, np.ndarray]
-
 
 class Side(NamedTuple):
     """The records of a split, N of them.
@@ -32,6 +30,20 @@ class Side(NamedTuple):
     records: Records
 
 
+class Features(NamedTuple):
+    """What a shortcut says of each record: one of R rows of features, which records may share.
+
+    Attributes:
+        rows: float32 [R, D].
+        train: The row of each train record, int64 [N].
+        test: The row of each test record, int64 [M].
+    """
+
+    rows: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+
+
 def _lengths(side: Side) -> np.ndarray:
     return side.records.lengths.astype(float)
 
@@ -42,13 +54,21 @@ def _gc(side: Side) -> np.ndarray:
 
 
 def _unknown(side: Side) -> np.ndarray:
-    return np.array([(s.count("N") + s.count("n")) / len(s) for s in side.sequences])
+    shares = np.zeros(len(side.sequences))
+    bases = side.records.compositions[:, :4].sum(axis=1)
+    for i in np.flatnonzero(bases < side.records.lengths).tolist():
+        text = side.sequences[i]
+        shares[i] = (text.count("N") + text.count("n")) / len(text)
+    return shares
 
 
 def _lower(side: Side) -> np.ndarray:
-    others = (s.encode("latin-1", "replace").translate(None, _LOWER) for s in side.sequences)
-    pairs = zip(side.sequences, others, strict=True)
-    return np.array([(len(s) - len(other)) / len(s) for s, other in pairs])
+    shares = np.zeros(len(side.sequences))
+    for i, text in enumerate(side.sequences):
+        if not text.isupper():
+            others = text.encode("latin-1", "replace").translate(None, _LOWER)
+            shares[i] = (len(text) - len(others)) / len(text)
+    return shares
 
 
 def _position(side: Side) -> np.ndarray:
@@ -60,14 +80,18 @@ def _one_hot(measure: Callable[[Side], np.ndarray]) -> Callable[[Side, Side], Fe
         measured = measure(train), measure(test)
         edges = np.unique(np.quantile(measured[0], np.arange(1, QUANTILES) / QUANTILES))
         bins = np.eye(len(edges) + 1, dtype=np.float32)
-        x, x_test = (bins[np.searchsorted(edges, values, "right")] for values in measured)
-        return x, x_test
+        return Features(bins, *(np.searchsorted(edges, values, "right") for values in measured))
 
     return features
 
 
-def _of_both(of_side: Callable[[Side], np.ndarray]) -> Callable[[Side, Side], Features]:
-    return lambda train, test: (of_side(train), of_side(test))
+def _of_each(of_side: Callable[[Side], np.ndarray]) -> Callable[[Side, Side], Features]:
+    def features(train: Side, test: Side) -> Features:
+        rows = np.concatenate([of_side(train), of_side(test)])
+        numbers = np.arange(len(rows))
+        return Features(rows, *np.split(numbers, [len(train.sequences)]))
+
+    return features
 
 
 def _composition(side: Side) -> np.ndarray:
@@ -87,19 +111,19 @@ def _ends(side: Side) -> np.ndarray:
     return bases[np.concatenate([first, last], axis=1)].reshape(len(records), 2 * _LETTERS * 4)
 
 
-# What gives the features of train and test, float32 [N, D] and [M, D], by the shortcut's name.
+# What gives the features of train and test, by the shortcut's name.
 SHORTCUTS: Mapping[str, Callable[[Side, Side], Features]] = {
     "length": _one_hot(_lengths),
     "gc": _one_hot(_gc),
     "unknown": _one_hot(_unknown),
     "lowercase": _one_hot(_lower),
     "position": _one_hot(_position),
-    "composition": _of_both(_composition),
-    "ends": _of_both(_ends),
+    "composition": _of_each(_composition),
+    "ends": _of_each(_ends),
 }
 
 
-def shortcut_features(name: str, task: Task) -> Features:
+def shortcut_features(name: str, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Returns a shortcut's features of a task's records, float32 [N, D] of train, [M, D] of test.
 
     Args:
@@ -107,7 +131,8 @@ def shortcut_features(name: str, task: Task) -> Features:
         task: The task.
     """
     train, test = (Side(s.sequences, encode(s.sequences)) for s in (task.train, task.test))
-    return SHORTCUTS[name](train, test)
+    features = SHORTCUTS[name](train, test)
+    return features.rows[features.train], features.rows[features.test]
 
 
 # Shortcuts that are in the file and not in the record: they show how a file was made.

@@ -29,9 +29,10 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--leaky",
-        type=Path,
-        help="CSV of an audit, columns task and verdict: leaderboard, pairs and the paper's "
-        "statements without the tasks whose verdict is leaky, too",
+        metavar="shipped|CSV",
+        help="leaderboard, pairs and the paper's statements without leaky tasks, too: by the audit "
+        "that is shipped, of files like those of 52 of the 100 tasks (docs/audit.md), or by a CSV "
+        "with the columns task and verdict, as `geneb-jax tasks --audit` writes it",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(words)
@@ -40,7 +41,6 @@ def main(words: Sequence[str]) -> int:
 
     from geneb_jax.benchmark import GENEB
     from geneb_jax.presentation.auditing import print_hidden
-    from geneb_jax.presentation.claims import LEAKY, read_verdicts
     from geneb_jax.presentation.present import present
     from geneb_jax.presentation.published import PUBLISHED, published_results
     from geneb_jax.presentation.results import check_out, read_source
@@ -52,6 +52,7 @@ def main(words: Sequence[str]) -> int:
     )
     from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
     from geneb_jax.presentation.tables import without_rows, write_table
+    from geneb_jax.presentation.verdicts import leaky_tasks, read_verdicts
 
     verdicts = read_verdicts(arguments.leaky) if arguments.leaky else None
     chosen = arguments.scores or arguments.submissions
@@ -66,7 +67,7 @@ def main(words: Sequence[str]) -> int:
         beside=arguments.published,
         audits=scores.audits if scores else (),
         predictions=scores.predictions if scores else None,
-        leaky=None if verdicts is None else [t for t, word in verdicts.items() if word == LEAKY],
+        verdicts=verdicts,
     )
     console = wide_console(160)
     print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
@@ -75,10 +76,10 @@ def main(words: Sequence[str]) -> int:
         print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)
     if verdicts is not None:
-        leaky = list(verdicts.values()).count(LEAKY)
+        others = len(GENEB.tasks) - len(verdicts)
         print(
-            f"{arguments.leaky}: {leaky} of {len(verdicts)} audited tasks are leaky; "
-            f"{len(GENEB.tasks) - len(verdicts)} of the benchmark's were not audited"
+            f"--leaky={arguments.leaky}: {len(leaky_tasks(verdicts))} of {len(verdicts)} audited "
+            f"tasks are leaky; {others} of the benchmark's were not audited"
         )
     if arguments.subsets:
         results = scores.results if scores else published_results()

@@ -9,7 +9,6 @@ other models, a bootstrap over the models at hand: a correlation of 40 models is
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +17,12 @@ import pandas as pd
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.analysis import HIGH_VARIANCE, MUCH_LARGER, TIERS
 from geneb_jax.presentation.published import paper, published_results
-from geneb_jax.tasks.tabular import TableError, read_table, shown
+from geneb_jax.presentation.verdicts import leaky_tasks
 from geneb_jax.uncertainty.comparing import LEVEL, category_means, holm, interval, ranks
 from geneb_jax.uncertainty.fewer_tasks import rank_correlation
 from geneb_jax.uncertainty.other_tasks import FLIPS, category_replicates, task_test
 
 REPLICATES = 2000
-LEAKY = "leaky"  # the verdict of an audit on a task
 _EVO = "Evo-1-131k"
 _SHOTS = ("full", "10shot", "1shot")
 _SLOTS = 3  # best and worst models of a task that are counted
@@ -80,7 +78,7 @@ class _Evidence(NamedTuple):
 
 
 def claims_table(
-    results: pd.DataFrame, labels: pd.DataFrame, leaky: Sequence[str] | None = None
+    results: pd.DataFrame, labels: pd.DataFrame, verdicts: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
     """Computes every statement whose models and regimes are there.
 
@@ -91,58 +89,33 @@ def claims_table(
         results: Results table; the tasks that all of the paper's models in it have in all regimes
             count.
         labels: The models' labels (see `published.model_labels`).
-        leaky: Ids of tasks that an audit found leaky; None: there was no audit.
+        verdicts: The verdict of an audit on each task that it saw, by the task's id (see
+            `verdicts`); None: there was no audit.
 
     Returns:
         Columns statement, paper, ours, low, high (over other tasks), models low and models high
         (over other models), null, p (two-sided, of differences of two models, not corrected for
-        their number), tasks; of an audit also clean, clean low, clean high, clean null, clean p and
-        clean tasks (without leaky tasks); and word: `stands` where all intervals lie beyond the
-        null value, `gone` where a number lies on its other side, `weak` in between, each beside the
-        null value of its tasks; `estimate` where there is none.
+        their number), tasks; of an audit also clean, clean low, clean high, clean null, clean p,
+        clean tasks (without leaky tasks) and audited tasks (of `tasks`); and word: `stands` where
+        all intervals lie beyond the null value, `gone` where a number lies on its other side,
+        `weak` in between, each beside the null value of its tasks; `estimate` where there is none.
     """
     evidence = _evidence(results, labels)
     if evidence is None:
         return pd.DataFrame()
     found = list(_claims(evidence))
     rows = [_row(claim, len(evidence.tasks)) for claim in found]
-    if leaky is not None:
-        kept = _evidence(results[~results["task"].isin(leaky)], labels)
+    if verdicts is not None:
+        kept = _evidence(results[~results["task"].isin(leaky_tasks(verdicts))], labels)
         clean = {claim.name: claim for claim in _claims(kept)} if kept else {}
         left = len(kept.tasks) if kept else 0
+        seen = {"audited tasks": len(set(evidence.tasks) & set(verdicts))}
         rows = [
-            row | _clean_row(clean.get(claim.name), left)
+            row | _clean_row(clean.get(claim.name), left) | seen
             for row, claim in zip(rows, found, strict=True)
         ]
     words = [_word(row, claim) for row, claim in zip(rows, found, strict=True)]
     return pd.DataFrame(rows).assign(word=words)
-
-
-def read_verdicts(path: Path) -> dict[str, str]:
-    """Returns the verdict of each task of an audit, by the task's id.
-
-    Args:
-        path: CSV with the columns task (id or label) and verdict.
-
-    Raises:
-        ValueError: The file cannot be read, lacks a column, or calls a task leaky that the
-            benchmark does not have.
-    """
-    try:
-        table = read_table(path, str(path))
-    except TableError as error:
-        raise ValueError(str(error)) from error
-    for column in ("task", "verdict"):
-        if column not in table.header:
-            raise ValueError(f"{path}: no column '{column}'; an audit has task and verdict")
-    ids = {name: task.id for task in GENEB.tasks for name in (task.id, task.label)}
-    task, verdict = table.header.index("task"), table.header.index("verdict")
-    found = {row[task]: row[verdict].strip() for row in table.rows}
-    # Tasks of others may have been audited too; that one of them is leaky asks for a mistake.
-    unknown = [name for name in found if name not in ids and found[name] == LEAKY]
-    if unknown:
-        raise ValueError(f"{path}: '{shown(unknown[0])}' is no task of the benchmark")
-    return {ids[name]: word for name, word in found.items() if name in ids}
 
 
 def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:

@@ -19,6 +19,7 @@ from geneb_jax.presentation.results import beside_published, common_cells, label
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
+from geneb_jax.presentation.verdicts import leaky_tasks
 
 
 def present(
@@ -33,7 +34,7 @@ def present(
     intervals: bool = True,
     audits: Sequence[TaskAudit] = (),
     thresholds: AuditSettings | None = None,
-    leaky: Sequence[str] | None = None,
+    verdicts: Mapping[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -52,8 +53,8 @@ def present(
         intervals: Make the tables of intervals, and that of the paper's statements.
         audits: Audits of the run's tasks, for the tables of what they show.
         thresholds: From where on a task is leaky; None: the defaults.
-        leaky: Tasks that intervals over other tasks and the paper's statements are computed
-            without, too; None: those that `audits` find leaky.
+        verdicts: The verdict of an audit on tasks, by id: intervals over other tasks and the
+            paper's statements are computed without the leaky ones, too; None: that of `audits`.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -75,11 +76,10 @@ def present(
             found |= strand_tables(scores, predictions or {})
         if intervals:
             found |= interval_tables(shown, scores, predictions)
-            if leaky is None and "audit" in found:
-                audit = found["audit"]
-                leaky = list(audit["task"][audit["verdict"] == "leaky"])
-            found |= without_leaky(shown, leaky or (), found)
-            claims = claims_table(shown, labels, leaky)
+            if verdicts is None and "audit" in found:
+                verdicts = dict(found["audit"][["task", "verdict"]].itertuples(index=False))
+            found |= without_leaky(shown, leaky_tasks(verdicts or {}), found)
+            claims = claims_table(shown, labels, verdicts)
             found |= {} if claims.empty else {"claims": claims}
         tables = write_tables(shown, folder / "tables", scores, version, found)
         seconds = (provenance or {}).get("seconds")

@@ -14,6 +14,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 from geneb_jax.presentation.glossary import meanings
 from geneb_jax.presentation.tables import number_form
+from geneb_jax.presentation.verdicts import audited_words
 
 _WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
 _SVG = "data:image/svg+xml;charset=utf-8,"
@@ -78,7 +79,8 @@ def statement_sections(
     """
     tables = []
     if claims is not None and not claims.empty:
-        tables.append(("claims", _CLAIMS, _claim_texts(claims)))
+        caption = f"{_CLAIMS} Of leaky tasks: {audited_words(claims)}."
+        tables.append(("claims", caption, _claim_texts(claims)))
     if statistics is not None and statistics["ours"].notna().any():
         tables.append(("statistics", _STATISTICS, _statistic_texts(statistics)))
     return [

@@ -14,6 +14,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.failures import Failure
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.presentation.analysis import layer_scores
+from geneb_jax.presentation.verdicts import audited_words
 from geneb_jax.scoring.scores import (
     macro_micro,
     preset_rows,
@@ -157,7 +158,7 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         title="the paper's statements: 95 % intervals over other tasks and other models",
         caption="stands: all intervals lie beyond null, a value that would refute it; gone: a "
         "number lies on its other side; estimate: there is no such value; a pair of models is one "
-        "comparison here, which tables/pairs corrects for all pairs; " + _audited(claims),
+        "comparison here, which tables/pairs corrects for all pairs; " + audited_words(claims),
     )
     table.add_column("statement", overflow="fold", min_width=40)
     clean = ("clean", "tasks", "null") if audited else ()
@@ -172,17 +173,6 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             cells += [_known(row["clean null"])]
         table.add_row(row["statement"], *cells, row["word"])
     console.print(table)
-
-
-def _audited(claims: pd.DataFrame) -> str:
-    """Says how many tasks the clean numbers of statements are without."""
-    if "clean" not in claims:
-        return "no audit of the tasks was given"
-    every, left = (int(claims[name].iloc[0]) for name in ("tasks", "clean tasks"))
-    return (
-        f"clean: without the {every - left} leaky ones of {every} tasks, beside their null value, "
-        "by the audit of the files that were given, which may not be those the scores are of"
-    )
 
 
 def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:

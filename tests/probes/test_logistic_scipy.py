@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from probe_problems import problem
+from sklearn.linear_model import LogisticRegression
 
 from probes import SOLVERS, Probe, evaluate_task, host, logistic_scipy
 from probes.logistic_scipy import _objective, _Rows
@@ -91,3 +92,16 @@ def test_the_gradient_is_the_derivative(classes):
         step[place] = 1e-5
         slope = (expected(head + step) - expected(head - step)) / 2e-5
         assert g[place] == pytest.approx(slope, abs=1e-8)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_row_with_a_weight_is_so_many_equal_rows(classes):
+    rng = np.random.default_rng(classes)
+    x, y = rng.normal(size=(30, 4)).astype(np.float32), np.arange(30) % classes
+    weight = rng.integers(1, 9, 30)
+    head = logistic_scipy.fit_weighted(x, y, weight, classes, 0.5, "converged")
+    repeated = LogisticRegression(C=0.5, tol=1e-10, max_iter=10000)
+    repeated.fit(np.repeat(x.astype(float), weight, axis=0), np.repeat(y, weight))
+    columns = slice(None) if classes == 3 else 0
+    assert head[:-1, columns].T == pytest.approx(np.squeeze(repeated.coef_), abs=1e-5)
+    assert np.ptp(head[-1, columns] - repeated.intercept_) < 1e-5  # one number is free for three

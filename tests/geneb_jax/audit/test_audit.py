@@ -2,12 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.audit.audit import audit_task
 from geneb_jax.audit.findings import audit_row, rule_rows, verdict
-from geneb_jax.audit.shortcuts import shortcut_features
 from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.config import AuditSettings
 from geneb_jax.tasks.task import Split, Task
@@ -75,21 +73,6 @@ def test_rules_of_the_toy_set_are_those_by_hand(toy):
     assert [row["name"] for row in rule_rows(toy) if row["chosen"]] == [toy.chosen().name]
 
 
-def test_shortcuts_are_judged_by_the_probe_of_scikit_learn():
-    rng = np.random.default_rng(0)
-    rows = [
-        ("A" * (20 + 30 * y + int(rng.integers(0, 40))), int(y)) for y in rng.integers(0, 2, 300)
-    ]
-    made = task(rows[:200], rows[200:])
-    (rule,) = (rule for rule in audit_task(made).rules if rule.name == "length")
-    x, x_test = shortcut_features("length", made)
-    head = LogisticRegression(max_iter=1000).fit(x, made.train.labels)
-    predicted = head.predict(x_test)
-    assert rule.MCC == pytest.approx(matthews_corrcoef(made.test.labels, predicted))
-    assert rule.accuracy == pytest.approx(np.mean(predicted == made.test.labels))
-    assert rule.train_MCC > 0.5
-
-
 def test_labels_that_train_lacks_are_never_right():
     found = audit_task(task([("ACGTACGTACGT", 0), ("CCCCAAAATTTT", 1)], [("ACGTACGTACGT", 2)]))
     copy = next(rule for rule in found.rules if rule.name == "copy")
@@ -155,4 +138,7 @@ def test_thresholds_can_be_set(toy):
     assert verdict(toy, None).word == "leaky"  # four of six
     assert verdict(toy, None, AuditSettings(leaky_copies=1.0)).word == "caution"
     assert verdict(toy, None, AuditSettings(leaky_copies=1.5)).word == "clean"
-    assert "4 of 6 test records are copies (3)" in verdict(toy, None).reasons[0]
+    assert (
+        "4 of 6 test records are copies (3) or near copies (1) of train records"
+        in verdict(toy, None).reasons[0]
+    )

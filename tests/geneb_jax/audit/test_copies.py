@@ -36,8 +36,8 @@ def votes(train, text, are_like, without=None):
 @given(ROWS, ROWS)
 def test_votes_are_the_labels_of_copies_and_of_twins(train, test):
     made = task(train, test)
-    copies, labels = copy_groups(made), made.train.labels
-    twins = twin_groups(encode(made.train.sequences), encode(made.test.sequences))
+    sides = encode(made.train.sequences), encode(made.test.sequences)
+    copies, twins, labels = copy_groups(made, *sides), twin_groups(*sides), made.train.labels
     by_copies, by_twins = copy_votes(copies, labels, 3), twin_votes(twins, copies, labels, 3)
     for rows, split in ((train, "train"), (test, "test")):
         for i, (text, _) in enumerate(rows):

@@ -71,7 +71,7 @@ def test_an_audit_is_written_and_printed(tmp_path, command):
         4,
     )
     assert first["verdict"] == "leaky"
-    assert "leaky: mine: 4 of 20 test records are copies (4)" in done.stdout
+    assert "leaky: mine: 4 of 20 test records are copies of train records" in done.stdout
     rules = pd.read_csv(out / "rules.csv")
     assert rules.groupby("task")["chosen"].sum().tolist() == [1, 1]
     across = pd.read_csv(out / "copies_across.csv")

@@ -3,15 +3,16 @@ import pandas as pd
 import pytest
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.presentation.claims import claims_table, read_verdicts
+from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.published import model_labels, published_results
 
 LEAKY = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4")]
+VERDICTS = dict.fromkeys(LEAKY, "leaky") | {GENEB.tasks[0].id: "clean"}
 
 
 @pytest.fixture(scope="module")
 def published():
-    table = claims_table(published_results(), model_labels(), LEAKY)
+    table = claims_table(published_results(), model_labels(), VERDICTS)
     return table.set_index("statement")
 
 
@@ -64,6 +65,7 @@ def test_clean_numbers_are_without_the_leaky_tasks(published):
     row = published.loc["GROVER minus DeepGene (architecture)"]
     assert row["clean"] == pytest.approx(macro["GROVER"] - macro["DeepGene"])
     assert row["clean"] != pytest.approx(row["ours"], abs=1e-4)
+    assert row[["tasks", "clean tasks", "audited tasks"]].tolist() == [100, 98, 3]
 
 
 def test_words_follow_from_the_numbers_beside_them(published):
@@ -119,7 +121,9 @@ def test_a_pair_that_a_clean_benchmark_turns_round_is_gone():
     score = np.where(pair["model"] == "GROVER", 0.4, 0.42)
     score = np.where(pair["task"].isin(mouse), np.where(pair["model"] == "GROVER", 0.9, 0), score)
     noise = np.random.default_rng(0).normal(0, 0.01, len(pair))
-    table = claims_table(pair.assign(MCC=score + noise), labels, mouse).set_index("statement")
+    table = claims_table(
+        pair.assign(MCC=score + noise), labels, dict.fromkeys(mouse, "leaky")
+    ).set_index("statement")
     row = table.loc["GROVER minus DeepGene (architecture)"]
     assert row["ours"] > 0 > row["clean"] and row["word"] == "gone"
 
@@ -136,19 +140,6 @@ def test_a_run_has_the_statements_whose_models_it_has():
     assert again["statement"].tolist() == ["DNABERT-2 minus GROVER (pretraining data)"]
     none = results[results["model"] == "GROVER"]
     assert claims_table(none[none["regime"] == "10shot"], model_labels()).empty
-
-
-def test_an_audit_is_read(tmp_path):
-    path = tmp_path / "audit.csv"
-    rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,clean", f"{LEAKY[1]},1,leaky"]
-    path.write_text("\n".join(rows))
-    assert read_verdicts(path) == {LEAKY[0]: "leaky", GENEB.tasks[0].id: "clean", LEAKY[1]: "leaky"}
-    path.write_text("task,n_test\nNT H3,5\n")
-    with pytest.raises(ValueError, match="no column 'verdict'"):
-        read_verdicts(path)
-    path.write_text("task,verdict\nNT H33,leaky\n")
-    with pytest.raises(ValueError, match="'NT H33' is no task of the benchmark"):
-        read_verdicts(path)
 
 
 def test_neither_names_of_tasks_nor_models_of_a_run_change_a_number(published):

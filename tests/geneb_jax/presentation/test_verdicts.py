@@ -1,0 +1,61 @@
+import csv
+
+import pandas as pd
+import pytest
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.published import published_results
+from geneb_jax.presentation.verdicts import (
+    SHIPPED,
+    SHIPPED_AUDIT,
+    audited_words,
+    leaky_tasks,
+    read_verdicts,
+)
+
+MICE = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4")]
+
+
+def test_an_audit_is_read(tmp_path):
+    path = tmp_path / "audit.csv"
+    rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,clean", f"{MICE[1]},1,leaky"]
+    path.write_text("\n".join(rows))
+    verdicts = read_verdicts(str(path))
+    assert verdicts == {MICE[0]: "leaky", GENEB.tasks[0].id: "clean", MICE[1]: "leaky"}
+    assert leaky_tasks(verdicts) == MICE
+    path.write_text("task,n_test\nNT H3,5\n")
+    with pytest.raises(ValueError, match="no column 'verdict'"):
+        read_verdicts(str(path))
+    path.write_text("task,verdict\nNT H33,leaky\n")
+    with pytest.raises(ValueError, match="'NT H33' is no task of the benchmark"):
+        read_verdicts(str(path))
+
+
+def test_the_shipped_audit_says_what_it_is_of():
+    with SHIPPED_AUDIT.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    verdicts = read_verdicts(SHIPPED)
+    assert {row["task"]: row["verdict"] for row in rows} == verdicts and len(rows) == 52
+    medians = published_results().query("regime == 'full'").groupby("task")["MCC"].median()
+    for row in rows:
+        assert row["files"]
+        assert all(len(bytes.fromhex(row[f"{split}_sha256"])) == 32 for split in ("train", "test"))
+        assert float(row["published_median"]) == pytest.approx(medians[row["task"]], abs=5e-4)
+        share = (int(row["copies"]) + int(row["near"])) / int(row["n_test"]) / 0.1
+        reached = float(row["best_rule_MCC"]) / float(row["published_median"])
+        if min(abs(reached - 1), abs(reached - 0.5)) > 0.02:  # beside rounding
+            worst = max(share, reached)
+            word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "clean"
+            assert row["verdict"] == word
+
+
+def test_words_say_what_no_audit_saw():
+    claims = pd.DataFrame({"tasks": [100]})
+    assert "no audit of the tasks was given: --leaky=shipped" in audited_words(claims)
+    assert "by the 52 of 100 tasks" in audited_words(claims)
+    claims = claims.assign(**{"clean": 0.1, "audited tasks": 52, "clean tasks": 81})
+    assert audited_words(claims) == (
+        "clean: without the 19 leaky ones of the tasks, of which 52 of 100 were audited (the other "
+        "48 count as clean; the audited files may not be those that the scores are of), beside "
+        "their null value"
+    )
