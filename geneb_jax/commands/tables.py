@@ -1,11 +1,13 @@
 """`geneb-jax tables`: the paper's tables, figures and a report of scores that are there already."""
 
+import logging as stdlib_logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from geneb_jax.config import PAPER_VERSIONS
 from geneb_jax.presentation.console import wide_console
 from model_ports.exits import DONE, Parser
+from model_ports.screen_log import show_log
 
 
 def main(words: Sequence[str]) -> int:
@@ -53,6 +55,7 @@ def main(words: Sequence[str]) -> int:
     from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
     from geneb_jax.presentation.tables import without_rows, write_table
 
+    show_log(stdlib_logging.INFO)
     verdicts = read_verdicts(arguments.leaky) if arguments.leaky else None
     chosen = arguments.scores or arguments.submissions
     check_out(arguments.out, str(chosen or PUBLISHED))

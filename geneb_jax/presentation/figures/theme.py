@@ -182,5 +182,6 @@ def heat_map(
         dark = share < 0.6 if colours == "viridis" else abs(share - 0.5) > 0.35
         words = number(value, decimals)
         colour = "white" if dark else "black"
-        axis.text(j, i, words, ha="center", va="center", fontsize=5.5, color=colour)
+        cell = axis.text(j, i, words, ha="center", va="center", fontsize=5.5, color=colour)
+        cell.set_in_layout(False)  # it is within the axis: the layout need not measure it
     return image
