@@ -33,7 +33,7 @@ WORKDIR: Mapping[str, str] = {
     "model-index/MODEL.yaml": "With `geneb-jax export --model-index`: the scores for the front "
     "matter of a model card on the Hugging Face hub.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run, its intervals, pairs, choices "
-    "and the paper's statements; very long ones as .csv alone.",
+    "and the paper's statements; .md and .tex have the columns and rows that a page takes.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "figures/captions.md": "What each figure shows, and what to see in it.",
     "report/index.html": "The report, one file that needs no network.",

@@ -1,11 +1,13 @@
 """`geneb-jax tables`: the paper's tables, figures and a report of scores that are there already."""
 
+import logging as stdlib_logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from geneb_jax.config import PAPER_VERSIONS
 from geneb_jax.presentation.console import wide_console
 from model_ports.exits import DONE, Parser
+from model_ports.screen_log import show_log
 
 
 def main(words: Sequence[str]) -> int:
@@ -54,6 +56,7 @@ def main(words: Sequence[str]) -> int:
     from geneb_jax.presentation.tables import without_rows, write_table
     from geneb_jax.presentation.verdicts import leaky_tasks, read_verdicts
 
+    show_log(stdlib_logging.INFO)
     verdicts = read_verdicts(arguments.leaky) if arguments.leaky else None
     chosen = arguments.scores or arguments.submissions
     check_out(arguments.out, str(chosen or PUBLISHED))

@@ -167,7 +167,7 @@ def few_shot_by_category(results: pd.DataFrame) -> pd.DataFrame:
         {regime: category_matrix(results, regime).mean() for regime in GENEB.regimes}
     )
     means["relative drop to 10shot"] = _relative_drop(means)
-    return means
+    return means.rename_axis("category")
 
 
 def _relative_drop(scores: pd.DataFrame) -> pd.Series:
@@ -180,7 +180,8 @@ def category_winners(results: pd.DataFrame) -> pd.DataFrame:
     winners = pd.DataFrame(
         {regime: category_matrix(results, regime).idxmax() for regime in ("full", "10shot")}
     )
-    return winners.assign(changes=winners["full"] != winners["10shot"])
+    changes = winners["full"] != winners["10shot"]
+    return winners.assign(changes=changes).rename_axis("category")
 
 
 def task_difficulty(results: pd.DataFrame) -> pd.DataFrame:

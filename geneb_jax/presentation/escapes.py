@@ -22,6 +22,9 @@ _LATEX = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
+        "\N{MINUS SIGN}": "$-$",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
     }
 )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from absl import logging
 
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM
@@ -75,16 +76,20 @@ def present(
         if scores is not None:
             found |= strand_tables(scores, predictions or {})
         if intervals:
+            logging.info("intervals over other records, shots and tasks")
             found |= interval_tables(shown, scores, predictions)
             if verdicts is None and "audit" in found:
                 verdicts = dict(found["audit"][["task", "verdict"]].itertuples(index=False))
             found |= without_leaky(shown, leaky_tasks(verdicts or {}), found)
             claims = claims_table(shown, labels, verdicts)
             found |= {} if claims.empty else {"claims": claims}
+        logging.info("tables: %s", folder / "tables")
         tables = write_tables(shown, folder / "tables", scores, version, found)
+        logging.info("figures: %s", folder / "figures")
         seconds = (provenance or {}).get("seconds")
         save_figures(shown, labels, folder / "figures", scores, seconds, tables)
     published = set(published_results()["model"])
+    logging.info("report: %s", folder / "report")
     write_report(
         folder / "report" / "index.html",
         everything,

@@ -1,6 +1,5 @@
 """The parts of the report that its template writes: statistics, figures, limits, provenance."""
 
-import math
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,8 @@ import pandas as pd
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 from geneb_jax.presentation.glossary import meanings
-from geneb_jax.presentation.tables import number_form
+from geneb_jax.presentation.numbers import MINUS, column_texts
+from geneb_jax.presentation.statements import claim_texts, statistic_texts
 from geneb_jax.presentation.verdicts import audited_words
 
 _WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
@@ -80,9 +80,9 @@ def statement_sections(
     tables = []
     if claims is not None and not claims.empty:
         caption = f"{_CLAIMS} Of leaky tasks: {audited_words(claims)}."
-        tables.append(("claims", caption, _claim_texts(claims)))
+        tables.append(("claims", caption, claim_texts(claims)))
     if statistics is not None and statistics["ours"].notna().any():
-        tables.append(("statistics", _STATISTICS, _statistic_texts(statistics)))
+        tables.append(("statistics", _STATISTICS, statistic_texts(statistics)))
     return [
         {
             "name": name,
@@ -94,49 +94,6 @@ def statement_sections(
         }
         for name, caption, table in tables
     ]
-
-
-def _claim_texts(claims: pd.DataFrame) -> pd.DataFrame:
-    columns = {
-        "statement": claims["statement"],
-        "paper": claims["paper"].map(_number),
-        "computed": claims["ours"].map(_number),
-        "other tasks": _intervals(claims, "low", "high"),
-        "other models": _intervals(claims, "models low", "models high"),
-        "null": claims["null"].map(_number),
-    }
-    if "clean" in claims:
-        columns["without leaky tasks"] = claims["clean"].map(_number)
-        columns["its interval"] = _intervals(claims, "clean low", "clean high")
-    return pd.DataFrame({**columns, "holds": claims["word"]})
-
-
-def _statistic_texts(statistics: pd.DataFrame) -> pd.DataFrame:
-    known = statistics[statistics["ours"].notna()]
-    texts = pd.DataFrame(
-        {
-            "statistic": known["statistic"],
-            "paper": known["paper"].map(_number),
-            "computed": known["ours"].map(_number),
-            "difference": [_number(round(value, 9), "+") for value in known["difference"]],
-        }
-    )
-    return texts.assign(note=known["note"]) if known["note"].any() else texts
-
-
-def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
-    ends = zip(table[low].map(_number), table[high].map(_number), strict=True)
-    return [f"{start} to {end}" if start else "" for start, end in ends]
-
-
-def _number(value: float, sign: str = "") -> str:
-    """Writes a number of a table that holds counts and scores: whole ones without decimals."""
-    if math.isnan(value):
-        return ""
-    whole = float(value).is_integer()
-    text = f"{value:{sign}.0f}" if whole else f"{value:{sign}{'.3g' if abs(value) > 1 else 'z.3f'}}"
-    # A difference that rounds to zero has no sign.
-    return (text if float(text) else text.lstrip("+-")).replace("-", "\N{MINUS SIGN}")
 
 
 def figure_rows(folder: Path) -> list[dict[str, str]]:
@@ -180,18 +137,14 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     for name, (caption, columns) in AUDIT.items():
         if name in tables:
             table = tables[name][list(columns) or list(tables[name])]
-            forms = [number_form(str(column), values) for column, values in table.items()]
-            texts = [
-                [_text(value, form) for value, form in zip(row, forms, strict=True)]
-                for row in table.itertuples(index=False)
-            ]
+            texts = [column_texts(str(name), values, MINUS) for name, values in table.items()]
             header = [(str(column), _kind(str(column), values)) for column, values in table.items()]
             found.append(
                 {
                     "name": name,
                     "caption": caption,
                     "header": header,
-                    "rows": texts,
+                    "rows": [list(row) for row in zip(*texts, strict=True)],
                     "regimes": list(table["regime"]) if "regime" in table else [],
                     "meanings": meanings(table),
                 }
@@ -203,12 +156,6 @@ def _kind(column: str, values: pd.Series) -> str:
     if column in GENEB.categories:
         return "heat"
     return _TEXTS.get(column, "" if pd.api.types.is_numeric_dtype(values) else "text")
-
-
-def _text(value: Any, form: str) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "" if math.isnan(value) else format(value, form).replace("-", "\N{MINUS SIGN}")
 
 
 def unseen_rows(content: Mapping[str, Any]) -> list[dict[str, str]]:

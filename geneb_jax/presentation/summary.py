@@ -14,6 +14,8 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.failures import Failure
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.presentation.analysis import layer_scores
+from geneb_jax.presentation.numbers import interval_text, number_text
+from geneb_jax.presentation.statements import statement_unit
 from geneb_jax.presentation.verdicts import audited_words
 from geneb_jax.scoring.scores import (
     macro_micro,
@@ -84,7 +86,8 @@ def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("note", overflow="fold")
     for row in off.to_dict("records"):
-        numbers = [_short(row[name]) for name in ("ours", "paper", "difference")]
+        unit = statement_unit(row["statistic"])
+        numbers = [number_text(row[name], unit) for name in ("ours", "paper", "difference")]
         table.add_row(row["statistic"], *numbers, row["note"])
     console.print(table)
 
@@ -166,11 +169,19 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("word")
     for row in claims.to_dict("records"):
-        cells = [_known(row["paper"]), _known(row["ours"]), _ends(row["low"], row["high"])]
-        cells += [_ends(row["models low"], row["models high"]), _known(row["null"])]
+        unit = statement_unit(row["statement"])
+        cells = [
+            *(number_text(row[name], unit) for name in ("paper", "ours")),
+            interval_text(row["low"], row["high"], unit),
+            interval_text(row["models low"], row["models high"], unit),
+            number_text(row["null"], unit if row["null"] else "count"),
+        ]
         if audited:
-            cells += [_known(row["clean"]), _ends(row["clean low"], row["clean high"])]
-            cells += [_known(row["clean null"])]
+            cells += [
+                number_text(row["clean"], unit),
+                interval_text(row["clean low"], row["clean high"], unit),
+                number_text(row["clean null"], unit),
+            ]
         table.add_row(row["statement"], *cells, row["word"])
     console.print(table)
 
@@ -206,10 +217,6 @@ def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
 
 def _known(value: float) -> str:
     return "" if np.isnan(value) else _short(value)
-
-
-def _ends(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f"{_short(low)}..{_short(high)}"
 
 
 def _interval_cells(row: Mapping[Any, Any]) -> tuple[str, str, str]:

@@ -1,6 +1,5 @@
 """The paper's tables as CSV, Markdown and LaTeX, its printed numbers beside the computed ones."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,10 @@ from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.choices import choices_tables
-from geneb_jax.presentation.escapes import csv_text, escaped, latex_text, markdown_text
+from geneb_jax.presentation.escapes import csv_text, escaped, markdown_text
+from geneb_jax.presentation.latex import latex_table
+from geneb_jax.presentation.numbers import DECIMALS
+from geneb_jax.presentation.pages import PAGES, fits, leaderboard_page, page
 from geneb_jax.presentation.published import (
     model_labels,
     paper,
@@ -23,6 +25,7 @@ from geneb_jax.presentation.published import (
     published_results,
 )
 from geneb_jax.presentation.results import labels_of
+from geneb_jax.presentation.statements import statement_unit
 
 Build = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]  # of results and labels
 
@@ -45,12 +48,9 @@ _CAUSES: Mapping[PaperVersion, str] = {
     "v1": "the published scores are of a later version than the paper's text",
     "v4": "the paper's text is of its first version's labels, these are the fourth's",
 }
-# Decimals that the paper prints, by the statistic's beginning; three elsewhere.
-_DECIMALS = {"specialisation": 1, "relative": 2, "median relative": 2}
 _EVO = "Evo-1-131k"
-_MOST_ROWS = 3000  # of a table as Markdown and LaTeX
+_MOST_ROWS = {"md": 3000, "tex": 200}  # of a table in each form
 _ENDINGS = ("csv", "md", "tex")
-_COUNTS = re.compile(r"\b(rank|models|wins|pairs|tasks)\b")  # in names of columns
 _TASKS = frozenset(task.id for task in GENEB.tasks)
 _FIELD = 40  # the paper's models
 T = TypeVar("T")
@@ -181,10 +181,14 @@ def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _categories(regime: str) -> Build:
-    """Category means with the largest difference to the published leaderboard's by model."""
+    """Category means with the largest difference to the published leaderboard's by model.
+
+    The model of the best macro score stands first.
+    """
 
     def build(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         table = analysis.category_matrix(results, regime)
+        table = table.loc[table.mean(axis=1).sort_values(ascending=False, kind="stable").index]
         printed = _paper_means(results, regime)[[str(name) for name in table]]
         off = (table - printed.reindex(table.index)).abs()
         return table.assign(**{"largest |ours - paper|": off.max(axis=1)})
@@ -284,9 +288,7 @@ def paper_statistics(
         ],
         columns=["statistic", "ours", "paper", "difference"],
     )
-    decimals = [
-        next((n for start, n in _DECIMALS.items() if name.startswith(start)), 3) for name in pairs
-    ]
+    decimals = [DECIMALS[statement_unit(name)] for name in pairs]
     beyond = table["difference"].abs() > [0.5001 * 10.0**-n for n in decimals]
     cause = _CAUSES[version] if is_published else "these are not the published scores"
     return table.assign(
@@ -489,11 +491,10 @@ def write_tables(
     version: PaperVersion = "v1",
     others: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> dict[str, pd.DataFrame]:
-    """Writes every table that the scores have something for as .csv, .md and .tex (booktabs).
+    """Writes every table that the scores have something for; see `write_table`.
 
     Rows and columns of the paper's tables without any number are left out, and so are tables of
-    which nothing remains; what an earlier call wrote of these is removed. Tables of more rows than
-    a page could show are written as .csv alone.
+    which nothing remains; what an earlier call wrote of these is removed.
 
     Args:
         results: Results table.
@@ -522,8 +523,12 @@ def write_tables(
     tables |= others
     unknown = tables["paper_statistics"]["ours"].isna().all()
     written = tables.keys() - ({"paper_statistics"} if unknown else set())
+    shown = {name: PAGES.get(name, page)(tables[name]) for name in written}
+    shown["leaderboard"] = leaderboard_page(
+        tables["leaderboard"], results, labels, tables.get("intervals_macro", pd.DataFrame())
+    )
     for name in sorted(written):
-        write_table(tables[name], folder / name)
+        write_table(tables[name], folder / name, shown[name])
     for name in {*TABLES, *_RUN_TABLES, "paper_statistics"} - written:
         for ending in _ENDINGS:
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
@@ -551,28 +556,24 @@ def _told(table: pd.DataFrame) -> pd.DataFrame:
     return there[numbers.notna().any(axis=1)] if len(numbers.columns) else there
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table as .csv, .md and .tex beside each other; .csv alone where it is very long.
+def write_table(table: pd.DataFrame, path: Path, shown: pd.DataFrame | None = None) -> None:
+    """Writes a table as .csv, and as .md and .tex what of it a page takes.
+
+    There is no .tex file of more columns than a page takes or of more than 200 rows, and no .md
+    file of more than 3,000.
 
     Args:
         table: The table; its index is part of it where it has a name.
         path: The files without their ending.
+        shown: The texts of the page (see `pages`); None: those of `pages.page`.
     """
-    index = table.index.name is not None
-    files = {"csv": escaped(table, csv_text).to_csv(index=index)}
+    shown = page(table) if shown is None else shown
+    files = {"csv": escaped(table, csv_text).to_csv(index=table.index.name is not None)}
     # A file without rows would be a header that looks like a failure in a paper.
-    if 0 < len(table) <= _MOST_ROWS:
-        forms = [number_form(str(name), column) for name, column in table.items()]
-        text = escaped(table, markdown_text).to_markdown(
-            index=index, floatfmt=("", *forms) if index else forms
-        )
-        files["md"] = f"{text}\n"
-        files["tex"] = escaped(table, latex_text).to_latex(
-            index=index,
-            escape=False,
-            formatters=[_latex_number(form) for form in forms],
-            na_rep="--",
-        )
+    forms = {"md": _markdown, "tex": latex_table} if len(shown) else {}
+    for ending, form in forms.items():
+        if len(shown) <= _MOST_ROWS[ending] and (ending != "tex" or fits(shown)):
+            files[ending] = form(shown)
     for ending in _ENDINGS:
         path_of = path.with_name(f"{path.name}.{ending}")
         if ending in files:
@@ -581,23 +582,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             path_of.unlink(missing_ok=True)
 
 
-def number_form(name: str, column: pd.Series) -> str:
-    """Returns the format of a column's numbers: whole and half ones of counts and ranks, else z.3f.
-
-    Scores are not above 1; of columns that may be either, the name tells.
-
-    Args:
-        name: What stands above the column.
-        column: Its values, of any type.
-    """
-    if not pd.api.types.is_float_dtype(column):
-        return ".0f"
-    numbers = column.dropna().to_numpy(float)
-    counts = bool((numbers > 1).any() or _COUNTS.search(name))
-    if counts and (numbers % 1 == 0).all():
-        return ".0f"
-    return "g" if counts and (numbers % 0.5 == 0).all() else "z.3f"
-
-
-def _latex_number(form: str) -> Callable[[object], str]:
-    return lambda value: format(value, form) if isinstance(value, float) else str(value)
+def _markdown(texts: pd.DataFrame) -> str:
+    """Returns a table of texts as Markdown; names of two parts are written in one."""
+    names = [
+        ", ".join(filter(None, name)) if isinstance(name, tuple) else str(name) for name in texts
+    ]
+    table = escaped(texts.set_axis(names, axis=1), markdown_text)
+    return f"{table.to_markdown(index=False, disable_numparse=True)}\n"

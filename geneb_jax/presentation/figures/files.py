@@ -23,6 +23,10 @@ def save_figure(figure: Figure, path: Path, dpi: int) -> list[Path]:
     Raises:
         WriteError: A file cannot be written.
     """
+    # The layout is found once: otherwise each form draws everything once more to find it.
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     # Without the date, which Matplotlib writes into the .svg unless it is told otherwise.
     forms = {".svg": {"dpi": dpi, "metadata": {"Date": None}}, ".png": {"dpi": dpi}}
     paths = []

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.figures import theme
 from geneb_jax.presentation.figures.files import save_figure
+from geneb_jax.presentation.numbers import regime_name
 from geneb_jax.presentation.summary import data_note, headline
 from geneb_jax.scoring.scores import category_means
 
@@ -49,7 +50,7 @@ def _draw(scores: pd.DataFrame) -> Figure:
         panel = pd.DataFrame(means.xs(regime, level="regime")).reindex(models)[columns]
         panel = panel.rename(index=theme.short_names(models))
         image = theme.heat_map(axis, panel, 0, 1)
-        axis.set_title(theme.regime_name(str(regime)), loc="left")
+        axis.set_title(regime_name(str(regime)), loc="left")
     if note := data_note(scores).lstrip("; "):
         figure.suptitle(note, fontsize=7)
     if image is not None:

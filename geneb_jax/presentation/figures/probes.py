@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.figures import theme
+from geneb_jax.presentation.numbers import regime_name
 from geneb_jax.scoring.scores import preset_rows
 
 _LINES = [(line, colour) for line in ("-", "--", ":") for colour in theme.COLOURS]
@@ -44,7 +45,7 @@ def strengths(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | No
             name = names[str(model)]
             axis.plot(row.index, row, line, color=colour, marker="o", ms=2, lw=0.8, label=name)
         theme.plain_log_axis(axis)
-        axis.set(xlabel="C", title=theme.regime_name(str(regime)))
+        axis.set(xlabel="C", title=regime_name(str(regime)))
     axes[0, 0].set_ylabel("mean MCC over tasks")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
@@ -61,7 +62,7 @@ def linear_against_mlp(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Fi
         return None
     figure, axis = plt.subplots(figsize=(theme.COLUMN, theme.COLUMN), layout="constrained")
     for i, (regime, group) in enumerate(_by_regime(cells)):
-        name = theme.regime_name(regime)
+        name = regime_name(regime)
         axis.scatter(group["linear"], group["mlp"], s=7, label=name, linewidths=0, **theme.style(i))
     axis.axline((0, 0), slope=1, color="0.7", lw=0.6, zorder=0)
     axis.set(xlabel="MCC, linear probe", ylabel="MCC, MLP probe")
@@ -88,7 +89,7 @@ def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None
     for axis, what in zip(axes, ("MCC", "iterations"), strict=True):
         for i, (regime, group) in enumerate(_by_regime(heads.reset_index())):
             pair = group[what, "geneb"], group[what, "converged"]
-            name = theme.regime_name(regime)
+            name = regime_name(regime)
             axis.scatter(*pair, s=7, label=name, linewidths=0, **theme.style(i))
         axis.set(xlabel=f"{what}, solver geneb", ylabel=f"{what}, solver converged")
     axes[0].axline((0, 0), slope=1, color="0.7", lw=0.6, zorder=0)
@@ -129,7 +130,7 @@ def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
                 [depth.max() if len(depth) else 0] * len(final), final[regime], "D",
                 color=colour, ms=4, mfc="none",
             )  # fmt: skip
-        axis.set(xlabel="block (0: embedding)", title=theme.regime_name(str(regime)))
+        axis.set(xlabel="block (0: embedding)", title=regime_name(str(regime)))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 0].set_ylabel("mean MCC over tasks")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.figures import theme
+from geneb_jax.presentation.numbers import regime_name
 
 
 def by_model(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
@@ -18,7 +19,7 @@ def by_model(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
         1, 2, figsize=(theme.PAGE, height), width_ratios=(2, 1), sharey=True, layout="constrained"
     )
     for i, regime in enumerate(GENEB.regimes):
-        name = theme.regime_name(regime)
+        name = regime_name(regime)
         left.scatter(drops[regime], drops.index, s=12, label=name, linewidths=0, **theme.style(i))
     scores = drops[list(GENEB.regimes)]
     ends = scores.min(axis=1), scores.max(axis=1)
@@ -39,7 +40,7 @@ def by_category(results: pd.DataFrame, labels: pd.DataFrame) -> Figure:
     ends = scores.min(axis=1), scores.max(axis=1)
     axis.hlines(means.index, *ends, color="0.85", linewidth=1, zorder=0)
     for i, regime in enumerate(GENEB.regimes):
-        name = theme.regime_name(regime)
+        name = regime_name(regime)
         axis.scatter(means[regime], means.index, s=14, label=name, linewidths=0, **theme.style(i))
     axis.set_xlabel("mean MCC over models")
     figure.legend(loc="outside upper center", ncols=3)

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from geneb_jax.presentation.numbers import size_text
 from geneb_jax.presentation.published import paper_names
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column of a journal's page, and two
@@ -67,16 +68,6 @@ def style(number: int) -> dict[str, Any]:
 def number(value: float, decimals: int = 2) -> str:
     """Returns a number as text, with a minus sign instead of a hyphen and none before a zero."""
     return f"{value:z.{decimals}f}".replace("-", "−")
-
-
-def regime_name(regime: str) -> str:
-    """Returns a regime as it is written: full, 10-shot."""
-    return regime.replace("shot", "-shot")
-
-
-def size(params: float) -> str:
-    """Returns a number of parameters as text: 2M, 1.2B."""
-    return f"{params / 1e9:.3g}B" if params >= 1e9 else f"{params / 1e6:.3g}M"
 
 
 def short_names(models: Iterable[str]) -> dict[str, str]:
@@ -144,7 +135,7 @@ def size_axis(axis: Axes) -> None:
     """Makes x a logarithmic axis of parameters: 1M, 10M, 100M, ..."""
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(numticks=12))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
     axis.xaxis.set_minor_locator(LogLocator(subs=np.arange(2, 10).tolist(), numticks=12))
     axis.xaxis.set_minor_formatter(NullFormatter())
 
@@ -191,5 +182,6 @@ def heat_map(
         dark = share < 0.6 if colours == "viridis" else abs(share - 0.5) > 0.35
         words = number(value, decimals)
         colour = "white" if dark else "black"
-        axis.text(j, i, words, ha="center", va="center", fontsize=5.5, color=colour)
+        cell = axis.text(j, i, words, ha="center", va="center", fontsize=5.5, color=colour)
+        cell.set_in_layout(False)  # it is within the axis: the layout need not measure it
     return image

@@ -18,6 +18,8 @@ def test_tables_of_the_published_scores_and_of_submissions(tmp_path, command):
     board = pd.read_csv(tmp_path / "out" / "tables" / "leaderboard.csv", index_col="model")
     assert len(board) == 41
     assert board.index[0] == "mine"
+    for stage in ("intervals over other", "tables: ", "figures: ", "report: "):
+        assert stage in done.stderr
     # Two tasks are not what the paper's numbers are of.
     assert "no number of the paper's is compared" in done.stdout
     (folder / "bad.json").write_text("{}")

@@ -554,7 +554,8 @@ def test_intervals_are_of_the_tasks_and_models_that_were_compared():
 def test_the_papers_statements_and_its_numbers_are_shown(browser, tmp_path):
     claims = pd.DataFrame(
         {
-            "statement": ["larger is better", "a mean", "pairs"], "paper": [0.5, 0.25, 74],
+            "statement": ["larger is better", "a mean", "small-beats-large"],
+            "paper": [0.5, 0.25, 74],
             "ours": [-0.0123, 0.25, 31.0], "low": [-0.5, np.nan, 27], "high": [0.1, np.nan, 65.025],
             "models low": np.nan, "models high": np.nan, "null": [0, np.nan, 19.5],
             "word": ["gone", "estimate", "weak"],
@@ -562,7 +563,7 @@ def test_the_papers_statements_and_its_numbers_are_shown(browser, tmp_path):
     )  # fmt: skip
     statistics = pd.DataFrame(
         {
-            "statistic": ["rho", "wins", "unknown"], "ours": [0.1, 8.0, np.nan],
+            "statistic": ["rho", "hard tasks", "unknown"], "ours": [0.1, 8.0, np.nan],
             "paper": [0.1 + 1e-9, 10, 1], "difference": [-1e-9, -2.0, np.nan], "note": "",
         }
     )  # fmt: skip
@@ -572,9 +573,9 @@ def test_the_papers_statements_and_its_numbers_are_shown(browser, tmp_path):
     rows = [row for row in cells(browser, "#statistics") if row]
     assert rows[1] == ["larger is better", "0.500", "−0.012", "−0.500 to 0.100", "", "0", "gone"]
     assert rows[2] == ["a mean", "0.250", "0.250", "", "", "", "estimate"]
-    assert rows[3] == ["pairs", "74", "31", "27 to 65", "", "19.5", "weak"]
+    assert rows[3] == ["small-beats-large", "74", "31", "27 to 65.0", "", "19.5", "weak"]
     assert rows[4] == ["statistic", "paper", "computed", "difference"]  # no note, no column of them
-    assert rows[5:] == [["rho", "0.100", "0.100", "0.000"], ["wins", "10", "8", "−2"]]
+    assert rows[5:] == [["rho", "0.100", "0.100", "0.000"], ["hard tasks", "10", "8", "−2"]]
 
 
 def test_every_column_is_explained_where_it_stands(browser, page):

@@ -1,0 +1,100 @@
+"""How numbers are written where people read them; .csv files have them in full."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pandas as pd
+
+Unit = Literal["score", "count", "rank", "share", "p"]
+
+MINUS = "\N{MINUS SIGN}"
+# "rank" is of mean ranks and other numbers beyond 1 that count nothing.
+_FORMS: Mapping[Unit, str] = {"score": "z.3f", "rank": "z.1f", "share": "z.0%", "count": ".0f"}
+DECIMALS: Mapping[Unit, int] = {"score": 3, "rank": 1, "share": 2, "count": 0, "p": 3}
+_SMALLEST_P = 0.001  # that is written with its digits
+# Columns whose names tell the unit of numbers that might be of several.
+_P = re.compile(r"(smallest )?p(, .*)?")
+_SHARES = re.compile(r"relative drop")
+_COUNTS = re.compile(r"\b(rank|models|wins|pairs|tasks)\b")
+_DIGITS = re.compile(r"[1-9]")
+
+
+def number_text(value: float, unit: Unit = "score", sign: str = "") -> str:
+    """Returns a number as text.
+
+    Args:
+        value: The number; NaN gives ''.
+        unit: `score` gives three decimals, `rank` one, `count` none where it is whole and one where
+            it is not, `share` whole per cents, `p` three decimals or <0.001.
+        sign: '+': positive numbers have their sign.
+    """
+    if math.isnan(value):
+        return ""
+    if unit == "p":
+        return f"{value:.3f}" if value >= _SMALLEST_P else f"<{_SMALLEST_P}"
+    form = "z.1f" if unit == "count" and not float(value).is_integer() else _FORMS[unit]
+    text = format(value, sign + form).replace("%", " %")
+    return text if _DIGITS.search(text) else text.lstrip("+-")  # what rounds to zero has no sign
+
+
+def interval_text(low: float, high: float, unit: Unit = "score") -> str:
+    """Returns an interval as text, `low to high`; '' where an end is missing."""
+    ends = [number_text(end, unit) for end in (low, high)]
+    return " to ".join(ends) if all(ends) else ""
+
+
+def column_unit(name: str, column: pd.Series) -> Unit:
+    """Returns the unit of a column of numbers.
+
+    Scores are not above 1, so that larger numbers tell of counts and ranks; of columns that may be
+    either, the name tells.
+
+    Args:
+        name: What stands above the column.
+        column: Its values.
+    """
+    if _P.fullmatch(name):
+        return "p"
+    if _SHARES.search(name):
+        return "share"
+    if not pd.api.types.is_float_dtype(column):
+        return "count"
+    numbers = column.dropna().to_numpy(float)
+    beyond = bool((abs(numbers) > 1).any())
+    if (numbers % 0.5 == 0).all() and (beyond or _COUNTS.search(name)):
+        return "count"
+    return "rank" if beyond else "score"
+
+
+def column_texts(name: str, column: pd.Series, minus: str = "-") -> list[str]:
+    """Returns a table's column as texts: truths as yes and no, missing values as ''.
+
+    Args:
+        name: What stands above the column.
+        column: Its values, of any type.
+        minus: The sign of negative numbers.
+    """
+    unit = column_unit(name, column)
+
+    def text(value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if pd.isna(value):
+            return ""
+        if pd.api.types.is_bool(value):
+            return "yes" if value else "no"
+        return number_text(float(value), unit).replace("-", minus)
+
+    return [text(value) for value in column]
+
+
+def regime_name(regime: str) -> str:
+    """Returns a regime as it is written: full, 10-shot."""
+    return regime.replace("shot", "-shot")
+
+
+def size_text(params: float) -> str:
+    """Returns a number of parameters as text: 2M, 1.2B."""
+    return f"{params / 1e9:.3g}B" if params >= 1e9 else f"{params / 1e6:.3g}M"

@@ -1,0 +1,147 @@
+"""What of a table a page of a journal takes: at most some nine columns, or one a category."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import pandas as pd
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.numbers import (
+    MINUS,
+    column_texts,
+    interval_text,
+    regime_name,
+    size_text,
+)
+from geneb_jax.presentation.statements import claim_texts, statistic_texts
+
+_MOST_COLUMNS = 9  # besides those of categories
+_OF_PAPER = re.compile(r".* - paper|largest .* - paper\|")  # that only a check of the paper wants
+_SHOT = re.compile(r"\d+shot")
+
+
+def page(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table as texts: its index first where it has a name, without differences to the
+    paper's numbers, which are in the .csv file.
+    """
+    whole = table.reset_index() if table.index.name is not None else table
+    wanted = [name for name in whole if not _OF_PAPER.fullmatch(str(name))]
+    texts = {
+        _SHOT.sub(lambda found: regime_name(found[0]), str(name)): column_texts(
+            str(name), whole[name], MINUS
+        )
+        for name in wanted
+    }
+    return pd.DataFrame(texts)
+
+
+def fits(page: pd.DataFrame) -> bool:
+    """Returns whether a page of a journal is wide enough for the columns."""
+    return sum(name not in GENEB.categories for name in page.columns) <= _MOST_COLUMNS
+
+
+def leaderboard_page(
+    board: pd.DataFrame, results: pd.DataFrame, labels: pd.DataFrame, intervals: pd.DataFrame
+) -> pd.DataFrame:
+    """Returns the leaderboard as texts: rank, size, macro MCC by regime, micro MCC of the first.
+
+    Args:
+        board: See `analysis.leaderboard`.
+        results: Results table that it is of. A model that lacks tasks of the first regime has no
+            rank and stands below the others.
+        labels: The models' labels, of which params is taken.
+        intervals: See `intervals.interval_tables`: those of macro MCC over other tasks are shown;
+            an empty table: there are none.
+    """
+    regimes = [name for name in GENEB.regimes if f"macro {name}" in board]
+    first = regimes[0]
+    macro = board[f"macro {first}"]
+    counts = results[results["regime"] == first].groupby("model")["task"].count()
+    ranks = macro.where(counts.reindex(board.index) == counts.max()).rank(ascending=False)
+    board = board.loc[ranks.sort_values(kind="stable").index]
+    sizes = labels["params"].reindex(board.index)
+    columns: dict[tuple[str, str], Sequence[str]] = {
+        ("", "rank"): column_texts("rank", ranks.reindex(board.index)),
+        ("", "model"): list(map(str, board.index)),
+        ("", "parameters"): ["" if pd.isna(size) else size_text(size) for size in sizes],
+        ("macro MCC", regime_name(first)): _scores(macro.reindex(board.index)),
+    }
+    if len(intervals):
+        asked = (intervals["question"] == "tasks") & (intervals["regime"] == first)
+        ends = intervals[asked].set_index("model").reindex(board.index)
+        columns["macro MCC", "95 % interval"] = _intervals(ends, "low", "high")
+    for regime in regimes[1:]:
+        columns["macro MCC", regime_name(regime)] = _scores(board[f"macro {regime}"])
+    columns["micro MCC", regime_name(first)] = _scores(board[f"micro {first}"])
+    known = {name: texts for name, texts in columns.items() if any(texts)}
+    return pd.DataFrame(known)
+
+
+def _scores(column: pd.Series) -> list[str]:
+    return column_texts("MCC", column, MINUS)
+
+
+def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    ends = zip(table[low], table[high], strict=True)
+    return [interval_text(*each).replace("-", MINUS) for each in ends]
+
+
+def _difficulty_page(table: pd.DataFrame) -> pd.DataFrame:
+    """The tasks under their names in the paper alone."""
+    return page(table.reset_index(drop=True))
+
+
+def _few_shot_page(table: pd.DataFrame) -> pd.DataFrame:
+    texts = page(table)
+    heads = {"model": "", **dict.fromkeys(map(regime_name, GENEB.regimes), "macro MCC")}
+    parts = [str(name).partition(", ") for name in texts]
+    pairs = [
+        (heads[start], start) if start in heads else (start, of_paper or "computed")
+        for start, _, of_paper in parts
+    ]
+    # The paper's number stands beside the computed one, whose name is above both.
+    order = sorted(range(len(pairs)), key=lambda i: [pair[0] for pair in pairs].index(pairs[i][0]))
+    return texts.set_axis(pd.MultiIndex.from_tuples(pairs), axis=1).iloc[:, order]
+
+
+def _frontier_page(table: pd.DataFrame) -> pd.DataFrame:
+    return page(table.assign(params=table["params"].map(size_text)))
+
+
+def _pairs_of_paper_page(table: pd.DataFrame) -> pd.DataFrame:
+    return page(table.drop(columns="difference", errors="ignore"))
+
+
+def _specialisation_page(table: pd.DataFrame) -> pd.DataFrame:
+    return page(table[[name for name in GENEB.categories if name in table]])
+
+
+def _intervals_page(table: pd.DataFrame) -> pd.DataFrame:
+    texts = page(table[["question", "regime", "model", "macro", "rank", "group"]])
+    texts.insert(4, "95 % interval", _intervals(table, "low", "high"))
+    ranks = zip(table["rank low"], table["rank high"], strict=True)
+    texts.insert(6, "rank, 95 %", [f"{low:.0f} to {high:.0f}" for low, high in ranks])
+    return texts
+
+
+def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:
+    texts = page(table[["question", "regime", "A", "B", "A - B", "p, Holm", "told apart"]])
+    texts.insert(5, "95 % interval", _intervals(table, "low", "high"))
+    return texts
+
+
+# Of tables that have more columns than a page takes, or other texts, by their names.
+PAGES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = MappingProxyType(
+    {
+        "claims": claim_texts,
+        "few_shot_drops": _few_shot_page,
+        "intervals_macro": _intervals_page,
+        "matched_pairs": _pairs_of_paper_page,
+        "pairs": _pairs_page,
+        "paper_statistics": statistic_texts,
+        "pareto_frontier": _frontier_page,
+        "specialisation": _specialisation_page,
+        "task_difficulty": _difficulty_page,
+    }
+)
