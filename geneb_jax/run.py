@@ -28,6 +28,7 @@ from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import Process, join
 from geneb_jax.devices.programs import keep_programs
+from geneb_jax.disks import check_disks
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Refusal, Representation, Source
@@ -142,6 +143,7 @@ def _lead(
             workloads, tasks = check(settings, failures, given)
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
+            check_disks(workloads, settings, workdir)
             keep_log()
             file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
             progress.begin(expect(workloads, workdir))
