@@ -150,6 +150,6 @@ def test_nothing_is_started_where_the_disk_is_too_small(tmp_path, free):
     free(1000)
     config = default_config()
     config.update(models=TINY, tasks=TASKS[0].info.id, report=False)
-    with pytest.raises(ConfigError, match="of embeddings.*will be written, 1000 B are free"):
+    with pytest.raises(ConfigError, match=r"of embeddings.*will be written, 1000 B are free"):
         run(config, tmp_path / "run", Console(quiet=True))
     assert not (tmp_path / "run").exists()
