@@ -53,12 +53,14 @@ class Amount(NamedTuple):
     Attributes:
         what: The kind, such as 'embeddings'.
         folder: Takes them; it need not be there.
+        setting: What says where the folder is.
         size: How many there are.
         counted: Whether they are no fewer than that; otherwise they are estimated.
     """
 
     what: str
     folder: epath.PathLike
+    setting: str
     size: int
     counted: bool = False
 
@@ -92,9 +94,10 @@ class Disk(NamedTuple):
         line = f"disk of {self.folder}: {written} will be written, {shown_size(self.free)} are free"
         if not self.lacking():
             return line
+        settings = " or ".join(dict.fromkeys(each.setting for each in self.amounts))
         return (
-            f"{line}, {shown_size(self.lacking())} too few: name fewer models, or have "
-            "config.embeddings_dir or HF_HOME on a larger disk"
+            f"{line}, {shown_size(self.lacking())} too few: name fewer models, or have {settings} "
+            "on a larger disk"
         )
 
 
@@ -142,11 +145,11 @@ def disks(
     )
     folder = folder_of_stores(settings.embedding.embeddings_dir, workdir)
     amounts = [
-        Amount("embeddings", folder, embeddings, counted),
-        Amount("scores and predictions", workdir, sum(each.results for each in needs)),
-        Amount("fetched checkpoints", constants.HF_HUB_CACHE, fetched),
-        Amount("converted checkpoints", constants.HF_HOME, converted),
-        Amount("task files", constants.HF_HUB_CACHE, task_files),
+        Amount("embeddings", folder, "config.embeddings_dir", embeddings, counted),
+        Amount("scores and predictions", workdir, "--workdir", sum(e.results for e in needs)),
+        Amount("fetched checkpoints", constants.HF_HUB_CACHE, "HF_HOME", fetched),
+        Amount("converted checkpoints", constants.HF_HOME, "HF_HOME", converted),
+        Amount("task files", constants.HF_HUB_CACHE, "HF_HOME", task_files),
     ]
     return _grouped(amount for amount in amounts if amount.size and "://" not in str(amount.folder))
 
