@@ -269,7 +269,7 @@ class PortSource:
             representations if weights_id else (),
             dtype,
             0 if fetched else stored,
-            0 if weights_id else stored,
+            0 if weights_id or self.entry.files else stored,
             stores,
             most,
             notes,
