@@ -87,9 +87,10 @@ def close_run(
     _say_what_is_not_shown(evaluation, shown, console)
     print_failures(failures, console)
     print_problems(provenance.get("processes", ()), console)
-    print_guide(shown, workdir, console)
-    if tables:
-        console.print(f"report: {workdir / 'report' / 'index.html'}", highlight=False)
+    report = workdir / "report" / "index.html" if tables else None
+    print_guide(shown, report, console)
+    if report:
+        console.print(f"report: {report}", highlight=False)
     console.print(f"results: {workdir}")
 
 

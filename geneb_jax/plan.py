@@ -20,6 +20,7 @@ from geneb_jax.audit.kept import is_kept
 from geneb_jax.benchmark import select_tasks
 from geneb_jax.config import ConfigError, DataSettings, ProbeSettings, Settings
 from geneb_jax.devices.capacity import matmul_rate, read_facts
+from geneb_jax.disks import Needs, disks, needs_of
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Source, SourcePlan
 from geneb_jax.embedding.unseen import find_unseen, unseen_by_task
@@ -59,8 +60,8 @@ class ModelPlan(NamedTuple):
         scored: Tasks of which all scores are there; None: not known before weights or tasks are.
         tasks: Tasks of the run that the model covers.
         cost: What the features of the other tasks take.
+        needs: What would be written for it.
         dtype: Precision of the computation.
-        download: Bytes of weights to be fetched.
         head_programs: Shapes that compiled probes run in: padded rows, width and classes.
         seconds: Time of embedding; None: not known.
         measured: Whether the time follows from a run of this model on this kind of device; else it
@@ -72,8 +73,8 @@ class ModelPlan(NamedTuple):
     scored: int | None
     tasks: int
     cost: Cost
+    needs: Needs
     dtype: str
-    download: int
     head_programs: frozenset[tuple[int, int, int]]
     seconds: float | None
     measured: bool
@@ -111,12 +112,13 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
         except ValueError as error:
             refused.append(f"config.models: '{source.name}': {error}")
         else:
-            plans.append(_plan_model(source, plan, work, settings.probes, workdir, rates))
+            plans.append(_plan_model(source, plan, work, settings, workdir, rates))
     if refused and (settings.data.fail_fast or not plans):
         raise ConfigError(refused)
+    plans = list(_each_once(plans))
     console.print(_table(plans))
-    audit = _audit_line(settings, work, workdir)
-    for line in (*_lines(plans, work, workdir, rates, refused), *audit):
+    others = (*_audit_line(settings, work, workdir), *_disk_lines(plans, work, settings, workdir))
+    for line in (*_lines(plans, work, workdir, rates, refused), *others):
         console.print(line, highlight=False, soft_wrap=True)
     return pd.DataFrame([_row(plan) for plan in plans])
 
@@ -148,11 +150,11 @@ def _plan_model(
     source: Source,
     plan: SourcePlan,
     work: Work,
-    probes: ProbeSettings,
+    settings: Settings,
     workdir: Path,
     rates: "_Rates",
 ) -> ModelPlan:
-    scored, notes = None, list(plan.notes)
+    scored, notes, probes = None, list(plan.notes), settings.probes
     if work.tasks is None:
         sizes = work.sizes
         cost = plan.cost(sum(size.train + size.test for size in sizes))
@@ -178,13 +180,27 @@ def _plan_model(
         scored,
         count,
         cost,
+        needs_of(plan, sizes, cost.store, settings),
         plan.dtype,
-        plan.download,
         shapes,
         seconds,
         measured,
         notes,
     )
+
+
+def _each_once(plans: Sequence[ModelPlan]) -> Iterable[ModelPlan]:
+    """Yields plans of which none embeds what one before it does, as of a model on both strands."""
+    embedded: dict[Sequence[Any], int] = {}
+    for plan in plans:
+        stores, cost = tuple(plan.needs.stores), plan.cost
+        if stores and cost.records <= embedded.get(stores, 0):
+            needs = plan.needs._replace(embeddings=0, fetched=0, converted=0)
+            cost = Cost(0, kept=cost.records + cost.kept)
+            yield plan._replace(cost=cost, needs=needs, seconds=0.0, measured=False)
+        else:
+            embedded[stores] = cost.records
+            yield plan
 
 
 def _replaced(tasks: Sequence[Task], held: Sequence[Sequence[Held]]) -> list[str]:
@@ -292,7 +308,7 @@ def _cells(plan: ModelPlan) -> list[str]:
         f"{cost.kept:,}" if cost.kept else _NONE,
         f"{about}{_amount(cost.tokens, _OPERATIONS)}" if cost.tokens else _NONE,
         f"{about}{_amount(cost.flop, _OPERATIONS)}" if cost.flop else _NONE,
-        f"~{shown_size(plan.download)}" if plan.download else _NONE,
+        f"~{shown_size(plan.needs.fetched)}" if plan.needs.fetched else _NONE,
         shown_size(cost.store) if cost.store else _NONE,
         f"{programs}" if programs else _NONE,
         time,
@@ -317,8 +333,8 @@ def _total(plans: Sequence[ModelPlan]) -> ModelPlan:
             sum(cost.store for cost in costs),
             any(cost.typical for cost in costs),
         ),
+        Needs((), 0, sum(plan.needs.fetched for plan in plans), 0, 0),
         "",
-        sum(plan.download for plan in plans),
         frozenset[tuple[int, int, int]]().union(*(plan.head_programs for plan in plans)),
         sum(known) if known else None,
         all(plan.measured for plan in plans if plan.seconds),
@@ -353,8 +369,6 @@ def _lines(
         "time is of embedding: probes, fetching and compiling come on top; programs that are kept "
         "are not compiled again"
     )
-    if any(plan.download for plan in plans):
-        yield "a fetched checkpoint stands in HF_HOME twice, as it came and converted"
     for plan in plans:
         yield from (f"{plan.model}: {note}" for note in plan.notes)
     yield from (f"left out: {problem}" for problem in problems)
@@ -376,6 +390,17 @@ def _audit_line(settings: Settings, work: Work, workdir: Path) -> Iterable[str]:
         yield announced(len(seconds), sum(seconds))
 
 
+def _disk_lines(
+    plans: Sequence[ModelPlan], work: Work, settings: Settings, workdir: Path
+) -> Iterable[str]:
+    """Yields what would be written to each disk beside what is free there."""
+    letters, task_files = published_lengths(), 0
+    if work.tasks is None:
+        task_files = sum((size.train + size.test) * letters[size.task] for size in work.sizes)
+    needs, counted = [plan.needs for plan in plans], work.tasks is not None
+    yield from map(str, disks(needs, settings, workdir, counted=counted, task_files=task_files))
+
+
 def _amount(value: float, units: Sequence[tuple[str, float]]) -> str:
     """Returns a number with three digits and the largest unit that it has one of."""
     name, factor = next((unit for unit in units if value >= unit[1]), units[-1])
@@ -394,7 +419,8 @@ def _row(plan: ModelPlan) -> dict[str, Any]:
         "tokens": cost.tokens,
         "flop": cost.flop,
         "dtype": plan.dtype,
-        "download": plan.download,
+        "download": plan.needs.fetched,
+        "convert": plan.needs.converted,
         "store": cost.store,
         "programs": cost.programs + len(plan.head_programs),
         "seconds": plan.seconds,

@@ -28,12 +28,14 @@ from geneb_jax.devices.meeting import First, MeetingError, Peer, in_touch
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import Process, join
 from geneb_jax.devices.programs import keep_programs
+from geneb_jax.disks import check_disks
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Refusal, Representation, Source
 from geneb_jax.embedding.store import check_folder, folder_of_stores
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.failures import Failure, Failures, file_only, reason
+from geneb_jax.files.atomic import remove_leftovers
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
 from geneb_jax.log_file import log_kept_for
@@ -143,7 +145,10 @@ def _lead(
             workloads, tasks = check(settings, failures, given)
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
+            check_disks(workloads, settings, workdir)
             keep_log()
+            if "://" not in str(folder):  # it may be outside of the workdir
+                remove_leftovers(Path(folder))
             file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
             progress.begin(expect(workloads, workdir))
             evaluation = _compute(config, settings, workloads, tasks, progress, first)

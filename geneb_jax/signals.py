@@ -57,7 +57,7 @@ def ending_on_signals() -> Iterator[None]:
     write.setblocking(False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     wakeup = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-    watching = threading.Thread(target=_watch, args=(read,), daemon=True)
+    watching = threading.Thread(target=_watch, args=(read, write), daemon=True)
     watching.start()
     interrupted = False
     try:
@@ -136,8 +136,14 @@ def _leave() -> None:
     os._exit(INTERRUPTED)
 
 
-def _watch(read: socket.socket) -> None:
-    """Ends the process after a second signal, or some time after the first."""
+def _watch(read: socket.socket, write: socket.socket) -> None:
+    """Ends the process after a second signal, or some time after the first.
+
+    Args:
+        read: Tells the numbers of signals.
+        write: Takes them from the system. The thread that watches keeps it open: an interrupted run
+            leaves it behind, and whatever file were opened in its stead would take the numbers.
+    """
     while first := read.recv(1):
         if first[0] in _SIGNALS:
             break
@@ -148,7 +154,7 @@ def _watch(read: socket.socket) -> None:
     deadline = time.monotonic() + _GRACE
     while ready := select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
         if not read.recv(1):
-            return
+            return  # nobody writes
         if not _again:
             break
         _again.pop()  # it is the first signal still

@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -38,6 +39,9 @@ _NOT_KEPT_WORDS = {
 }
 # What is compiled now, and since when; two programs of one name may be, of two models.
 _compiling: dict[object, tuple[str, float]] = {}
+# The seconds of the waits for programs that are over, and since when there is another one: a thread
+# that asks sees both of one moment.
+_waits: list[tuple[float, float | None]] = [(0.0, None)]
 T = TypeVar("T")
 
 
@@ -185,6 +189,23 @@ def compile_program(lowered: jax.stages.Lowered, what: str) -> jax.stages.Compil
         return lowered.compile()
     finally:
         del _compiling[this]
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Counts the time inside, of one thread at a time, as a wait for a program; see `waited`."""
+    (before, _), began = _waits[0], time.monotonic()
+    _waits[0] = (before, began)
+    try:
+        yield
+    finally:
+        _waits[0] = (before + time.monotonic() - began, None)
+
+
+def waited() -> float:
+    """Returns the seconds that this process has waited for programs to be compiled or read."""
+    over, since = _waits[0]
+    return over + (0.0 if since is None else time.monotonic() - since)
 
 
 def compiling() -> str:

@@ -20,7 +20,7 @@ from model_ports.running.records import padded_length
 _LIKE = "dnabert2-no-flashattention"
 _POINTS = 6  # lengths at which operations are counted; between them they are linear
 _SAMPLE = 4096  # records whose tokens are counted
-_FLOAT32 = 4  # bytes
+FLOAT32 = 4  # bytes
 
 
 class Lengths(NamedTuple):
@@ -84,7 +84,7 @@ def embedding_cost(
         float(lengths.records @ lengths.tokens),
         float(flop),
         len(np.unique(padded)),
-        records * width * _FLOAT32,
+        records * width * FLOAT32,
         typical,
     )
 

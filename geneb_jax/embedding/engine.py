@@ -30,7 +30,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from geneb_jax.devices.capacity import out_of_memory
 from geneb_jax.devices.flop import matrix_flop
 from geneb_jax.devices.memory import live_bytes
-from geneb_jax.devices.programs import compile_program, soon
+from geneb_jax.devices.programs import compile_program, soon, waited, waiting
 from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.store import Store, key
 from geneb_jax.embedding.units import Unit, units_of
@@ -232,11 +232,17 @@ class Engine:
 
     def compiled(self, batch: Batch) -> Program:
         """Returns the program of a batch's shape."""
-        start = time.monotonic()
-        self.compile_soon([batch])
-        program = self._programs[batch.size, batch.length].result()
-        self.speed.compile_seconds += time.monotonic() - start
+        before = waited()
+        with waiting():
+            self.compile_soon([batch])
+            program = self._programs[batch.size, batch.length].result()
+        self.speed.compile_seconds += waited() - before
         return program
+
+    def is_compiled(self, batch: Batch) -> bool:
+        """Says whether the program of a batch's shape is there."""
+        program = self._programs.get((batch.size, batch.length))
+        return program is not None and program.done()
 
     def _compile(self, batch: Batch) -> Program:
         traced = self._embed.trace(self.port.state, self._shapes(batch))
@@ -265,6 +271,11 @@ class Engine:
         self.speed.flop += program.flop
         self.speed.program_bytes = max(self.speed.program_bytes, program.memory)
         return vectors
+
+    def settle(self, batch: Batch, vectors: jax.Array) -> None:
+        """Waits until the result of a batch is there, on the devices."""
+        with self._memory_of(batch):
+            vectors.block_until_ready()
 
     def fetch(self, batch: Batch, vectors: jax.Array) -> np.ndarray:
         """Waits for the result of a batch; float32 [n, D] of its n records."""
@@ -530,6 +541,9 @@ def _stream(
                 speed.starved_seconds += time.monotonic() - asked
             if item is None:
                 break
+            if not engine.is_compiled(item[0].batch):
+                for batch, vectors in pending:  # what the device does meanwhile is no waiting
+                    engine.settle(batch, vectors)
             pending.append((item[0].batch, engine.run(*item)))
             if len(pending) > _IN_FLIGHT:
                 yield _finite(engine, *pending.popleft(), sequences)

@@ -21,6 +21,7 @@ from geneb_jax.config_checks import OF_PRESET
 from geneb_jax.devices.mesh import process_mesh
 from geneb_jax.devices.processes import this_process
 from geneb_jax.embedding.cost import (
+    FLOAT32,
     benchmark_like_lengths,
     embedding_cost,
     output_width,
@@ -48,6 +49,7 @@ from geneb_jax.embedding.source import (
     Refusal,
     Representation,
     SourcePlan,
+    count_records,
     unpublished_card,
 )
 from geneb_jax.embedding.store import Store, folder_of_stores, kept_keys, key
@@ -92,6 +94,20 @@ Weights = Literal["checkpoint", "random", "tiny"]
 _VARIANT = re.compile(r"(?P<drawn>:random(?P<tiny>:tiny)?(:(?P<seed>\d{1,9}))?)?$")
 
 SplitName = tuple[str, str]  # a task's id, and train or test
+
+
+class _Lacking(NamedTuple):
+    """What the stores of a model lack of the records of tasks.
+
+    Attributes:
+        records: Records that are not in all of the stores.
+        kept: How many others there are.
+        vectors: Embeddings that the stores lack together.
+    """
+
+    records: Sequence[str]
+    kept: int
+    vectors: int
 
 
 class Variant(NamedTuple):
@@ -218,19 +234,28 @@ class PortSource:
         numbers = _count(port.state)
         by_hand = f"fetch it by hand: `geneb-jax models fetch {self.entry.id} --to DIR` says how"
         notes = (by_hand,) if self.entry.files and not fetched else ()
+        without = isinstance(reader.tokenizer, AbsentTokenizer)
+        width, stored = output_width(port, views), numbers * _stored_bytes(self.entry)
 
         def cost(tasks: Sequence[Task] | int) -> Cost:
             if isinstance(tasks, int):
                 return embedding_cost(
                     port, views, benchmark_like_lengths(port, tasks), typical=True
                 )
-            missing, kept = self._missing(reader, stores if weights_id else [], tasks)
-            if isinstance(reader.tokenizer, AbsentTokenizer):
-                lengths = benchmark_like_lengths(port, len(missing))
-                return embedding_cost(port, views, lengths, kept=kept, typical=True)
-            return embedding_cost(port, views, sampled_lengths(port, missing), kept=kept)
+            lacks = self._missing(reader, stores, tasks)
+            if without:
+                lengths = benchmark_like_lengths(port, len(lacks.records))
+            else:
+                lengths = sampled_lengths(port, lacks.records)
+            found = embedding_cost(port, views, lengths, kept=lacks.kept, typical=without)
+            return replace(found, store=lacks.vectors * (width // len(views)) * FLOAT32)
 
-        without = isinstance(reader.tokenizer, AbsentTokenizer)
+        def most(tasks: Sequence[Task]) -> int:
+            records = count_records(tasks)
+            if reader.preset.window is not None:
+                splits = _splits(tasks).values()
+                records = sum(len(cut_into_windows(reader, s).windows) for s in splits)
+            return records * width * FLOAT32
 
         def refusals(tasks: Sequence[Task]) -> Sequence[Refusal]:
             return () if without else _refused_records(reader, tasks)
@@ -240,10 +265,13 @@ class PortSource:
 
         return SourcePlan(
             cost,
-            output_width(port, views) // len(views),
+            width // len(views),
             representations if weights_id else (),
             dtype,
-            0 if fetched else numbers * _stored_bytes(self.entry),
+            0 if fetched else stored,
+            0 if weights_id or self.entry.files else stored,
+            stores,
+            most,
             notes,
             refusals,
             not_seen,
@@ -361,11 +389,8 @@ class PortSource:
 
     def _missing(
         self, reader: Reader, stores: Sequence[epath.Path], tasks: Sequence[Task]
-    ) -> tuple[list[str], int]:
-        """Returns the records to be embedded, and how many are in all of the stores already.
-
-        Of records that are cut, these are their windows.
-        """
+    ) -> "_Lacking":
+        """Returns what stores lack of the records of tasks; of records that are cut, windows."""
         splits = {n: cut_into_windows(reader, s).windows for n, s in _splits(tasks).items()}
         if reader.preset.batching == "input-order":
             records = [sequence for sequences in splits.values() for sequence in sequences]
@@ -374,9 +399,11 @@ class PortSource:
         else:
             records = _distinct(splits)
             keys = [key(record) for record in records]
-        kept = set.intersection(*map(kept_keys, stores)) if stores else set[bytes]()
-        missing = [record for record, k in zip(records, keys, strict=True) if k not in kept]
-        return missing, len(records) - len(missing)
+        kept = [kept_keys(store, keys) for store in stores]
+        in_all = set.intersection(*kept)
+        missing = [record for record, k in zip(records, keys, strict=True) if k not in in_all]
+        vectors = sum(k not in each for each in kept for k in keys)
+        return _Lacking(missing, len(records) - len(missing), vectors)
 
     def _card(self, port: Port) -> Mapping[str, Any]:
         """Returns what a submission says: weights go under their authors' name if they are theirs.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from etils import epath
 
 from geneb_jax.tasks.task import Task
 from model_ports.contract.family import View
@@ -109,6 +110,10 @@ class SourcePlan:
         width: Features of each representation.
         dtype: Precision of the computation.
         download: Bytes of weights to be fetched, from the numbers of parameters.
+        convert: Bytes of weights to be converted, from the same.
+        stores: The folders that keep its embeddings; models with the same ones share these.
+        most: Returns the bytes of the embeddings of some tasks' records where none is kept and
+            none comes twice, without looking at them.
         notes: What else is to be said, a sentence each.
         refusals: Returns what keeps the model from running on tasks, as far as it is known without
             weights and without a network.
@@ -120,6 +125,9 @@ class SourcePlan:
     representations: Sequence[Representation] = ()
     dtype: str = "float32"
     download: int = 0
+    convert: int = 0
+    stores: Sequence[epath.Path] = ()
+    most: Callable[[Sequence[Task]], int] = lambda _: 0
     notes: Sequence[str] = ()
     refusals: Callable[[Sequence[Task]], Sequence[Refusal]] = lambda _: ()
     unseen: Callable[[Sequence[str]], Sequence[Unseen]] = lambda _: ()

@@ -12,7 +12,7 @@ import hashlib
 import io
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,21 +199,28 @@ def _write_identity(path: epath.Path, content: bytes) -> None:
         write_whole(path, content)
 
 
-def kept_keys(folder: epath.Path) -> set[bytes]:
-    """Returns the keys that a store's folder names, without making, reading or removing values.
+def kept_keys(folder: epath.Path, keys: Collection[bytes]) -> set[bytes]:
+    """Returns which of some keys a store's folder holds, as `Store.missing` would find.
 
-    Damaged and missing files count as holding nothing.
+    Chunks that hold one of the keys are read and compared with their names. Damaged and missing
+    files count as holding nothing, and stay as they are.
     """
-    keys = set[bytes]()
+    wanted, found = set(keys), set[bytes]()
     for path in folder.iterdir() if folder.is_dir() else ():
-        if _CHUNK.fullmatch(path.name):
-            content = path.read_bytes()
-            if (
-                _digest(content) == path.stem.split("-")[1]
-                and (folder / _values_of(path.name)).exists()
-            ):
-                keys.update(row.tobytes() for row in np.load(io.BytesIO(content)))
-    return keys
+        if _CHUNK.fullmatch(path.name) and (index := _undamaged(path)) is not None:
+            here = wanted.intersection(row.tobytes() for row in np.load(io.BytesIO(index)))
+            if here and _undamaged(folder / _values_of(path.name)) is not None:
+                found |= here
+    return found
+
+
+def _undamaged(path: epath.Path) -> bytes | None:
+    """Returns the bytes of a chunk's file; None: they are not those of its name, or not there."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if _digest(content) == path.stem.split("-")[1] else None
 
 
 def _values_of(chunk: str) -> str:

@@ -81,7 +81,7 @@ class _Stranded:
         def cost(tasks: Sequence[Task] | int) -> Cost:
             return plan.cost(2 * tasks if isinstance(tasks, int) else _on_both(tasks))
 
-        return replace(plan, cost=cost)
+        return replace(plan, cost=cost, most=lambda tasks: 2 * plan.most(tasks))
 
     def operations(self, records: int) -> float | None:
         """Returns how many operations so many records take on both strands; see `Source`."""

@@ -19,14 +19,14 @@ _KINDS = {
 _NEXT = "geneb-jax run --config=full --workdir=runs/mine --config.tasks=sentinel"
 
 
-def print_guide(scores: pd.DataFrame, workdir: Path, console: Console) -> None:
+def print_guide(scores: pd.DataFrame, report: Path | None, console: Console) -> None:
     """Prints what the rows are, what a good score is, and what to do next.
 
     Runs on other than generated tasks print nothing of it: whoever has data knows what they are.
 
     Args:
         scores: The run's scores table.
-        workdir: The run's folder.
+        report: The run's report; None: it has none.
         console: Shows it.
     """
     if not data_note(scores):
@@ -46,7 +46,8 @@ def print_guide(scores: pd.DataFrame, workdir: Path, console: Console) -> None:
         f"{_published('1shot')} in 1-shot (median and best macro)."
     )
     console.print("Where to go from here", style="bold")
-    console.print(f"  open {workdir / 'report' / 'index.html'} in a browser")
+    if report:
+        console.print(f"  open {report} in a browser")
     console.print("  your model, in a folder as transformers saves it, on thirteen real tasks:")
     console.print(f"    {_NEXT} --config.models=kmer-4,mine=hf:FOLDER", soft_wrap=True)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from absl import logging
 
 from geneb_jax.config import ProbeSettings
-from geneb_jax.devices.programs import soon
+from geneb_jax.devices.programs import soon, waiting
 from geneb_jax.scoring.heads import probes_of
 from geneb_jax.tasks.task import Task
 from probes import compile_task
@@ -43,7 +43,8 @@ def compiling_ahead(
     def wait_for(task: Task) -> None:
         for shape in _shapes(task, widths):
             if not programs[shape].cancel():
-                programs[shape].result()
+                with waiting():
+                    programs[shape].result()
 
     try:
         yield wait_for

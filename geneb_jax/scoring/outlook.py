@@ -2,7 +2,9 @@
 
 Models differ a thousandfold, so that their number says little. A model is expected to take time in
 each stage in proportion to what there is to do: operations of embedding, train rows of probing.
-The seconds for each are those that this run has taken for what it has done.
+The seconds for each are those that this run has taken for what it has done. Waiting for programs to
+be compiled is apart: a model waits once in a stage, however much there is to do, and those ahead as
+long as those before it on average.
 """
 
 from collections.abc import Sequence
@@ -48,6 +50,26 @@ def expect(workloads: Sequence[tuple[Source, Sequence[Task]]], workdir: Path) ->
     return expected
 
 
+class _Past(NamedTuple):
+    """What was done in a stage by the models so far.
+
+    Attributes:
+        worked: Seconds that it took, without the waiting for programs.
+        waited: Seconds of this waiting.
+        done: What of the expected was done.
+        models: How many models had something to do.
+    """
+
+    worked: float = 0.0
+    waited: float = 0.0
+    done: float = 0.0
+    models: int = 0
+
+    def and_also(self, worked: float, waited: float, done: float) -> "_Past":
+        """Returns the sums with one more model."""
+        return _Past(self.worked + worked, self.waited + waited, self.done + done, self.models + 1)
+
+
 class Outlook:
     """What of the expected is done, and how long it took."""
 
@@ -59,32 +81,31 @@ class Outlook:
         """
         self._expected = list(expected)
         self._number = -1
-        self._seconds = dict.fromkeys(_STAGES, 0.0)
-        self._done = dict.fromkeys(_STAGES, 0.0)
+        self._past = {stage: _Past() for stage in _STAGES}
 
     def next_model(self) -> None:
         """Hears that the next model is taken up."""
         self._number += 1
 
-    def ended(self, stage: str, seconds: float, share: float) -> None:
+    def ended(self, stage: str, worked: float, waited: float, share: float) -> None:
         """Hears that a stage of the model has ended.
 
         Args:
             stage: 'load', 'embed' or 'probe'; others count for nothing.
-            seconds: What it took.
+            worked: Seconds that it took, without the waiting for programs.
+            waited: Seconds that it waited for programs.
             share: How much of it was done, from 0 to 1.
         """
-        expected = self._expected_here(stage)
-        if expected:
-            self._seconds[stage] += seconds
-            self._done[stage] += share * expected
+        if expected := self._expected_here(stage):
+            self._past[stage] = self._past[stage].and_also(worked, waited, share * expected)
 
-    def remaining(self, stage: str, seconds: float, share: float) -> float | None:
+    def remaining(self, stage: str, worked: float, waited: float, share: float) -> float | None:
         """Returns the seconds that the run still takes; None: nothing like it was done yet.
 
         Args:
             stage: What is done now; see `ended`.
-            seconds: How long that was done.
+            worked: How long that was done, without the waiting for programs.
+            waited: How long it has waited for programs.
             share: How much of it is done, from 0 to 1.
         """
         if stage not in _STAGES or not 0 <= self._number < len(self._expected):
@@ -92,15 +113,17 @@ class Outlook:
         total = 0.0
         for kind in _STAGES:
             ahead = [getattr(each, kind) for each in self._expected[self._number + 1 :]]
-            spent, done = self._seconds[kind], self._done[kind]
+            past = self._past[kind]
             if kind == stage and share:
-                total += seconds * (1 - share) / share
-                spent, done = spent + seconds, done + share * (self._expected_here(kind) or 0.0)
+                total += worked * (1 - share) / share
+                past = past.and_also(worked, waited, share * (self._expected_here(kind) or 0.0))
             elif _STAGES.index(kind) >= _STAGES.index(stage):
                 ahead.append(self._expected_here(kind))
-            if None in ahead or (any(ahead) and not done):
+            if None in ahead or (any(ahead) and not past.done):
                 return None
-            total += sum(ahead) * spent / done if done else 0.0
+            if any(ahead):
+                total += sum(ahead) * past.worked / past.done
+                total += sum(map(bool, ahead)) * past.waited / past.models
         return total
 
     def _expected_here(self, stage: str) -> float | None:

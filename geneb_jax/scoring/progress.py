@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from geneb_jax.devices.programs import compiling
+from geneb_jax.devices.programs import compiling, waited
 from geneb_jax.failures import Failures
 from geneb_jax.files.atomic import WriteError, write_whole
 from geneb_jax.ownership import sign_of_life
@@ -43,6 +43,7 @@ class _Stage:
     Attributes:
         name: What is done, such as 'embed'.
         began: When it began, by the monotonic clock.
+        waited: Seconds that the run had waited for programs by then; see `programs.waited`.
         total: How many units there are; 0: they are not counted.
         unit: What is counted, such as 'records'.
         weight: The sum of what the units weigh.
@@ -52,18 +53,24 @@ class _Stage:
 
     name: str
     began: float
+    waited: float = 0.0
     total: int = 0
     unit: str = ""
     weight: float = 0.0
     done: int = 0
     weight_done: float = 0.0
 
+    def spent(self) -> tuple[float, float]:
+        """Returns the seconds of work so far, and those of waiting for programs."""
+        waiting = waited() - self.waited
+        return max(time.monotonic() - self.began - waiting, 0.0), waiting
+
     def remaining(self) -> float | None:
-        """Returns the seconds that are left at the rate so far; None: it is not known yet."""
+        """Returns the seconds of work left at the rate so far; None: it is not known yet."""
         if not self.weight_done:
             return None
-        spent = time.monotonic() - self.began
-        return spent * max(self.weight - self.weight_done, 0.0) / self.weight_done
+        worked, _ = self.spent()
+        return worked * max(self.weight - self.weight_done, 0.0) / self.weight_done
 
     def share(self) -> float:
         """Returns how much is done, from 0 to 1."""
@@ -118,7 +125,7 @@ class RunProgress:
         self._outlook.next_model()
         self._number += 1
         self._model = name
-        self._stage = _Stage("load", time.monotonic())
+        self._stage = _Stage("load", time.monotonic(), waited())
 
     def stage(self, stage: str, total: int = 0, unit: str = "", weight: float = 0.0) -> None:
         """Says that another stage of the model, or of the run, begins.
@@ -130,7 +137,7 @@ class RunProgress:
             weight: The sum of what `advance` is told, where units take times of their own.
         """
         self._end_stage()
-        self._stage = _Stage(stage, time.monotonic(), total, unit, weight or total)
+        self._stage = _Stage(stage, time.monotonic(), waited(), total, unit, weight or total)
 
     def advance(self, done: int, weight: float | None = None) -> None:
         """Says that units were done; what they weigh is their number unless it is given."""
@@ -179,11 +186,11 @@ class RunProgress:
     def _end_stage(self) -> None:
         stage = self._stage
         share = stage.share() if stage.total else 1.0
-        self._outlook.ended(stage.name, time.monotonic() - stage.began, share)
+        self._outlook.ended(stage.name, *stage.spent(), share)
 
     def _remaining(self, stage: _Stage) -> float | None:
         """Returns the seconds that the whole run still takes, in some stage; None: not known."""
-        return self._outlook.remaining(stage.name, time.monotonic() - stage.began, stage.share())
+        return self._outlook.remaining(stage.name, *stage.spent(), stage.share())
 
     def _time(self, stage: _Stage) -> str:
         """Returns the time of the whole run, that so far and that which is left."""

@@ -16,7 +16,7 @@ PACKAGE = Path(geneb_jax.__file__).parent
 ROOMS = (
     "files", "failures", "log_file", "ownership", "signals", "benchmark", "config_checks",
     "config", "tasks", "audit", "uncertainty", "devices", "embedding", "scoring", "presentation",
-    "reference", "closing", "agreement", "plan", "run", "notebook", "last_run",
+    "reference", "closing", "agreement", "disks", "plan", "run", "notebook", "last_run",
     "workdir", "doctor", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}

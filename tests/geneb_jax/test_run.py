@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from geneb_jax.audit import audit
 from geneb_jax.config import ConfigError, default_config
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.kmers import kmer_frequencies
+from geneb_jax.files.atomic import temporary_name
 from geneb_jax.run import run
 from geneb_jax.scoring import probing
 from geneb_jax.scoring.scores import read_scores
@@ -287,7 +289,12 @@ def test_runs_share_embeddings_and_a_damaged_chunk_is_computed_anew(tasks_dir, t
     quiet(made, tmp_path / "one")
     made.tasks = "all"
     quiet(made, tmp_path / "two")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = tmp_path / "kept" / temporary_name("0" * 32).replace(f".{os.getpid()}.", f".{dead.pid}.")
+    left.touch()
     quiet(made, tmp_path / "three")
+    assert not left.exists()  # of a run that was killed
     distinct = {
         task: {sequence for part in (rows.train, rows.test) for sequence in part.sequences[:80]}
         for task, rows in TASKS.items()

@@ -118,6 +118,38 @@ def test_a_second_signal_ends_at_once():
     assert seconds < 5
 
 
+def test_a_second_signal_after_the_end_has_its_file_still(tmp_path):
+    """Python writes a signal's number into a file: no other may have come in its stead."""
+    program = f"""
+import gc, os, signal, sys, time
+from geneb_jax.signals import ending_on_signals
+from model_ports.exits import ended
+
+def work():
+    with ending_on_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+ended(work)
+gc.collect()
+files = [open({str(tmp_path)!r} + f"/{{i}}", "wb") for i in range(64)]
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(60)
+"""
+    began = time.monotonic()
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, text=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert process.returncode == INTERRUPTED
+    assert process.stderr == (
+        "interrupted by SIGTERM; the same command goes on from here\n"
+        "ended by two signals; the same command goes on from here\n"
+    )
+    assert time.monotonic() - began < 10
+    assert not any(path.stat().st_size for path in tmp_path.iterdir())
+
+
 def test_an_end_that_takes_too_long_is_cut():
     process, began = start(PYTHON, end=COMPILED, grace=1), time.monotonic()
     process.send_signal(signal.SIGTERM)

@@ -10,7 +10,9 @@ from geneb_jax.embedding.batches import Batch, plan_batches
 from geneb_jax.embedding.engine import (
     DeviceMemoryError,
     NotFiniteError,
+    Work,
     _ahead,
+    _stream,
     embed_array,
     embed_in_order,
     embed_records,
@@ -157,6 +159,24 @@ def test_speed_counts_tokens_padding_and_products():
     assert weights < speed.program_bytes < 10 * weights
     assert 0 < speed.compile_seconds < speed.seconds
     assert speed.figures()["padding_share"] == round(1 - 5 / 24, 4)
+
+
+def test_the_device_is_waited_for_before_a_program_is(monkeypatch):
+    """What it still computes while a program is compiled is no waiting for that program."""
+    engine, calls = open_engine(PORT), []
+    works = [Work(Batch((i,), 8 * (1 + i // 2), 1), [np.zeros(3, np.int32)]) for i in range(4)]
+    for name, does in {"run": engine.run, "settle": engine.settle}.items():
+
+        def noted(first, second, name=name, does=does):
+            batch = first.batch if isinstance(first, Work) else first
+            calls.append((name, batch.rows[0]))
+            return does(first, second)
+
+        monkeypatch.setattr(engine, name, noted)
+    assert len(list(_stream(engine, iter(works), [""] * 4))) == 4
+    # The first of each of the two shapes is compiled; what runs before is then two batches.
+    order = [("run", 0), ("run", 1), ("settle", 0), ("settle", 1), ("run", 2), ("run", 3)]
+    assert calls == order
 
 
 def test_an_error_of_the_thread_comes_to_the_caller():

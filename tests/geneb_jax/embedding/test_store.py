@@ -250,21 +250,28 @@ def test_keys_depend_on_every_part_and_its_borders():
 
 
 def test_kept_keys_are_read_without_touching_the_store(tmp_path):
-    assert kept_keys(epath.Path(tmp_path / "none")) == set()
-    folder = epath.Path(tmp_path / "store")
+    folder, names = epath.Path(tmp_path / "store"), [key(name) for name in "abcde"]
+    assert kept_keys(epath.Path(tmp_path / "none"), names) == set()
     store = Store(folder)
-    names = [key(name) for name in "abcd"]
     store.add(names[:2], np.ones((2, 3)))
-    store.add(names[2:3], np.ones((1, 3)))
-    store.add(names[3:], np.zeros((1, 3)))
-    assert kept_keys(folder) == set(names)
-    damaged, valueless = (chunk_of(folder, name) for name in names[2:])
-    damaged.write_bytes(damaged.read_bytes()[:-1])
-    (folder / f"values-{valueless.stem.rpartition('-')[2]}.npy").unlink()
+    for row, name in enumerate(names[2:]):
+        store.add([name], np.full((1, 3), row))
+    assert kept_keys(folder, [*names, key("f")]) == set(names)
+    keys_damaged, values_damaged, valueless = (chunk_of(folder, name) for name in names[2:])
+    keys_damaged.write_bytes(keys_damaged.read_bytes()[:-1])
+    changed = bytearray(values_of(values_damaged).read_bytes())
+    changed[-1] ^= 1
+    values_of(values_damaged).write_bytes(changed)
+    values_of(valueless).unlink()
     (folder / "keys-x").write_text("no chunk")
-    before = sorted(path.name for path in folder.iterdir())
-    assert kept_keys(folder) == set(names[:2])
-    assert sorted(path.name for path in folder.iterdir()) == before
+    before = {path.name: path.stat().mtime for path in folder.iterdir()}
+    assert kept_keys(folder, names) == set(names[:2])
+    assert kept_keys(folder, names[1:]) == {names[1]}
+    assert {path.name: path.stat().mtime for path in folder.iterdir()} == before
+
+
+def values_of(chunk):
+    return chunk.with_name(f"values-{chunk.stem.rpartition('-')[2]}.npy")
 
 
 def chunk_of(folder, name):

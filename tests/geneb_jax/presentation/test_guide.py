@@ -7,9 +7,9 @@ from geneb_jax.presentation.guide import print_guide
 from geneb_jax.presentation.published import published_results
 
 
-def printed(*rows):
+def printed(*rows, report=Path("runs/first/report/index.html")):
     console = Console(width=1000, record=True, markup=False)
-    print_guide(table(*rows), Path("runs/first"), console)
+    print_guide(table(*rows), report, console)
     return console.export_text()
 
 
@@ -32,3 +32,8 @@ def test_a_run_on_generated_tasks_says_what_its_rows_are_and_what_is_next():
 
 def test_a_run_on_real_tasks_prints_nothing_of_it():
     assert printed({"model": "kmer-4"}) == ""
+
+
+def test_a_run_without_a_report_names_none():
+    text = printed({"model": "kmer-4", "task": "synthetic_motif"}, report=None)
+    assert "in a browser" not in text and "--config.models=kmer-4,mine=hf:FOLDER" in text

@@ -7,6 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
+from geneb_jax.devices import programs
 from geneb_jax.failures import Failure, Failures
 from geneb_jax.files.atomic import WriteError
 from geneb_jax.scoring import progress as module
@@ -27,6 +28,8 @@ def clock(monkeypatch):
         strftime = staticmethod(time.strftime)
 
     monkeypatch.setattr(module, "time", Clock())
+    monkeypatch.setattr(programs, "time", module.time)
+    monkeypatch.setattr(programs, "_waits", [(0.0, None)])
     return module.time
 
 
@@ -157,6 +160,35 @@ def test_the_time_of_the_run_is_said_from_the_first_task_on(tmp_path, clock, pro
     # The rest of probing 12 s; the other model: 5 s of loading, 90 of embedding, 16 of probing.
     assert status(tmp_path)["remaining"] == 12 + 5 + 90 + 16
     assert progress._time(progress._stage) == "0:00:39 so far, left: about 0:02:03"
+
+
+def test_compiling_is_no_part_of_the_rate(tmp_path, clock, progress):
+    progress.begin([Expected(1.0, 10.0, 0.0), Expected(1.0, 20.0, 0.0)])
+    progress.next_model("some")
+    clock.now += 2  # of loading
+    progress.stage("embed", 100, "records")
+    with programs.waiting():
+        clock.now += 60
+        progress._write("running")
+        assert status(tmp_path)["stage_remaining"] is None
+    progress.advance(10)
+    clock.now += 5
+    with programs.waiting():
+        clock.now += 30
+        for _ in range(2):  # 10 of 100 records took 5 s; compiling does not change what is left
+            progress._write("running")
+            assert status(tmp_path)["stage_remaining"] == 45.0
+            # The next model: 2 s of loading, 120 s of compiling so far, 200 records' time.
+            so_far = clock.now - 102 - 5
+            assert status(tmp_path)["remaining"] == 45 + 2 + so_far + 100
+            clock.now += 30
+    assert programs.waited() == 60 + 90
+    progress.next_model("other")  # what was waited before is not counted again
+    progress.stage("embed", 100, "records")
+    progress.advance(50)
+    clock.now += 7
+    progress._write("running")
+    assert status(tmp_path)["stage_remaining"] == 7.0
 
 
 def test_a_terminal_shows_the_run_and_the_stage(tmp_path, clock):
