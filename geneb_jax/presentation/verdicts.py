@@ -68,9 +68,9 @@ def audited_words(claims: pd.DataFrame) -> str:
     tasks, audited, left = (
         int(claims[name].iloc[0]) for name in ("tasks", "audited tasks", "clean tasks")
     )
-    unseen = f"the other {tasks - audited} count as clean; " if tasks > audited else ""
+    others = f", the other {tasks - audited} count as clean" if tasks > audited else ""
     return (
-        f"clean: without the {tasks - left} leaky ones of the tasks, of which {audited} of {tasks} "
-        f"were audited ({unseen}the audited files may not be those that the scores are of), beside "
-        "their null value"
+        f"clean: without {tasks - left} leaky tasks, beside the null value of those left; "
+        f"{audited} of the {tasks} tasks were audited, in files that may not be those of the "
+        f"scores{others}"
     )

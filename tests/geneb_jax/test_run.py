@@ -410,6 +410,12 @@ def test_a_model_without_a_checkpoint_leaves_the_others_alone(tasks_dir, tmp_pat
     made.models = "kmer-1,kmer-9"  # no such k-mers: a mistake in the config
     with pytest.raises(ConfigError, match=r"k-mers have k = 1 \.\. 6"):
         quiet(made, tmp_path / "nothing")
+    made.leaky = str(tmp_path / "audit.csv")  # is not there; the other mistake is said, too
+    with pytest.raises(ConfigError, match=r"(?s)k = 1.*config\.leaky: .*audit\.csv"):
+        quiet(made, tmp_path / "nothing")
+    made.update({"leaky": str(tasks_dir), "scores": "published"})
+    with pytest.raises(ConfigError, match=r"config\.leaky: .*"):
+        quiet(made, tmp_path / "nothing")
     assert not (tmp_path / "strict").exists() and not (tmp_path / "nothing").exists()
 
 
