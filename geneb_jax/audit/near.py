@@ -108,10 +108,11 @@ def _most_shared(
     distinct = np.concatenate([np.diff(starts) for _, starts, _ in parts])
     needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
     for block in train.blocks(_BLOCK_KMERS):
+        size = block.stop - block.start
         lists = _lists_of_records(train.part(block), column, int(asked.sum()))
         for chosen, starts, columns in parts:
             others = without[chosen] - block.start
-            best, count = _most_listed(lists, starts, columns, needed[chosen], others)
+            best, count = _most_listed(lists, size, starts, columns, needed[chosen], others)
             better = count > most[chosen]
             most[chosen][better] = count[better]
             row[chosen][better] = best[better] + block.start
@@ -142,6 +143,7 @@ def _lists_of_records(train: Records, column: np.ndarray, count: int) -> scipy.s
 
 def _most_listed(
     lists: scipy.sparse.csr_array,
+    size: int,
     starts: np.ndarray,
     columns: np.ndarray,
     needed: np.ndarray,
@@ -151,12 +153,13 @@ def _most_listed(
 
     Args:
         lists: See `_lists_of_records`.
+        size: How many train records there are.
         starts: Where the 11-mers of each record begin in `columns`, int64 [n + 1].
         columns: The lists of these 11-mers, int32.
         needed: See `_most_frequent`, which makes the result.
         without: See there.
     """
-    size, per_kmer = lists.shape[1], np.diff(lists.indptr)[columns]
+    per_kmer = np.diff(lists.indptr)[columns]
     work = np.diff(np.append(0, np.cumsum(per_kmer, dtype=np.int64))[starts])
     best, most = np.zeros(len(needed), np.int64), np.zeros(len(needed), np.int64)
     for part in _shares_of_work(work):
