@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from geneb_jax.collector import collector_paused
 from geneb_jax.config import LETTERS, PRESETS
 from geneb_jax.config_checks import taps
 from model_ports.catalog import CATALOG_DTYPE, DTYPES
@@ -33,14 +34,15 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--dtype", default=CATALOG_DTYPE, choices=DTYPES)
     arguments = parser.parse_args(words)
 
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import Progress
+    with collector_paused(keep=True):
+        import numpy as np
+        from rich.console import Console
+        from rich.progress import Progress
 
-    from geneb_jax.devices.programs import keep_programs
-    from geneb_jax.embedding.embed import embed_views
-    from geneb_jax.files.atomic import write_whole
-    from geneb_jax.tasks.sequences import read_sequences
+        from geneb_jax.devices.programs import keep_programs
+        from geneb_jax.embedding.embed import embed_views
+        from geneb_jax.files.atomic import write_whole
+        from geneb_jax.tasks.sequences import read_sequences
 
     keep_programs()
     names, sequences = read_sequences(arguments.input)

@@ -13,6 +13,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+from geneb_jax.collector import collector_paused
 from geneb_jax.config import ConfigError, fields, unknown_field
 from geneb_jax.config_checks import local_path, nearest
 from geneb_jax.signals import ending_on_signals
@@ -48,8 +49,8 @@ def main(words: Sequence[str]) -> int:
     config, workdir = _parse(["--config.plan=True" if word == "--plan" else word for word in words])
     try:
         with ending_on_signals():
-            # From here on JAX is needed.
-            from geneb_jax.run import run
+            with collector_paused(keep=True):  # from here on JAX is needed
+                from geneb_jax.run import run
 
             show_log(stdlib_logging.INFO)
             outcome = run(config, workdir)

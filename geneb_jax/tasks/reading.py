@@ -5,10 +5,8 @@ and label (see `folder` for their names, `tabular` for their formats). The colum
 be called sequence or seq, that of labels target. Rows are counted from 1 below the header.
 """
 
-import gc
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +15,7 @@ import numpy as np
 from absl import logging
 
 from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
+from geneb_jax.collector import collector_paused
 from geneb_jax.tasks.folder import SPLITS, task_files, task_ids
 from geneb_jax.tasks.letters import all_taken, field_refusal, unusual
 from geneb_jax.tasks.sequences import SEQUENCE_COLUMNS
@@ -43,22 +42,7 @@ def find_tasks(tasks_dir: Path) -> dict[str, TaskInfo]:
     return known | custom
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keeps Python from looking for cycles among the many small objects that rows are.
-
-    It looks again and again as they are made, finds none, and takes two thirds of the time.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-@_collector_paused()
+@collector_paused()
 def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
     """Reads and checks one task.
 
