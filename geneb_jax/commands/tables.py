@@ -41,6 +41,7 @@ def main(words: Sequence[str]) -> int:
     import pandas as pd
 
     from geneb_jax.benchmark import GENEB
+    from geneb_jax.files.counts import counted
     from geneb_jax.presentation.auditing import print_hidden
     from geneb_jax.presentation.claims import LEAKY, read_verdicts
     from geneb_jax.presentation.present import present
@@ -80,7 +81,7 @@ def main(words: Sequence[str]) -> int:
     if verdicts is not None:
         leaky = list(verdicts.values()).count(LEAKY)
         print(
-            f"{arguments.leaky}: {leaky} of {len(verdicts)} audited tasks are leaky; "
+            f"{arguments.leaky}: leaky are {leaky} of {counted(len(verdicts), 'audited task')}; "
             f"{len(GENEB.tasks) - len(verdicts)} of the benchmark's were not audited"
         )
     if arguments.subsets:
@@ -93,5 +94,6 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(subset_lines(results, agreement)))
     if lacking := without_rows(tables):
         print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")
-    print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
+    count = counted(len(tables), "table")
+    print(f"{count}, the figures and report/index.html are in {arguments.out}")
     return DONE

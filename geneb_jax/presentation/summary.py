@@ -25,6 +25,12 @@ from geneb_jax.scoring.scores import (
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
 
 _MOST_FAILURES = 40  # rows of the table of what failed
+# What the intervals of a question range over.
+_QUESTIONS: Mapping[str, str] = {
+    "records": "records: had other test records been drawn",
+    "tasks": "tasks: had other tasks of each category been chosen",
+    "shots": "shots: had other few-shot rows been drawn",
+}
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
@@ -137,10 +143,12 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     wide = Measurement.get(console, unlimited, whole).minimum > console.width
     for table in [table_of([column]) for column in columns] if wide else [whole]:
         console.print(table)
+    asked_of = dict.fromkeys(question for question, _ in columns)
     console.print(
-        "records: test records; shots: draws of few-shot rows; rank: of the models in this table; "
-        "group: two models share a letter where they cannot be told apart (Holm's correction over "
-        "all pairs), and none where they can",
+        "; ".join(_QUESTIONS[question] for question in asked_of)
+        + "; rank: of the models in this table; group: two models share a letter where they cannot "
+        "be told apart (corrected for all pairs that are compared, after Holm), and none where "
+        "they can",
         highlight=False,
     )
 
