@@ -14,6 +14,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.failures import Failure
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.presentation.analysis import layer_scores
+from geneb_jax.presentation.glossary import words_in
 from geneb_jax.presentation.numbers import interval_text, number_text
 from geneb_jax.presentation.statements import statement_unit
 from geneb_jax.scoring.scores import (
@@ -166,8 +167,9 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
     table = Table(
         box=None,
         title="the paper's statements: 95 % intervals over other tasks and other models",
-        caption="stands: all intervals lie beyond null, a value that would refute it; gone: a "
-        "number lies on its other side; estimate: there is no such value; a pair of models is one "
+        caption="paper: as printed; ours: computed from these scores; stands: all intervals lie "
+        "beyond null, a value that would refute it; gone: a number lies on its other side; weak: "
+        "in between; estimate: there is no such value; a pair of models is one "
         "comparison here, which tables/pairs corrects for all pairs; " + _audited(claims),
     )
     table.add_column("statement", overflow="fold", min_width=40)
@@ -191,6 +193,8 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             ]
         table.add_row(row["statement"], *cells, row["word"])
     console.print(table)
+    for name, meaning in words_in(claims["statement"]).items():
+        console.print(f"{name}: {meaning}", highlight=False)
 
 
 def _audited(claims: pd.DataFrame) -> str:
