@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 
+from geneb_jax.files.counts import counted
+
 _MOST_NAMED = 5  # unknown names of a selection; the others are counted
 _SHOWN = 100  # letters of an unknown name
 CUSTOM = "custom"  # category and suite of a task that is not in the benchmark
@@ -165,7 +167,7 @@ def select_tasks(selection: str, others: Iterable[str] = ()) -> tuple[TaskInfo, 
     if unknown or not names:
         lines = [_unknown(name, others) for name in unknown[:_MOST_NAMED]]
         if len(unknown) > _MOST_NAMED:
-            lines.append(f"... and {len(unknown) - _MOST_NAMED} more names of no task")
+            lines.append(f"... and {counted(len(unknown) - _MOST_NAMED, 'more name')} of no task")
         raise ValueError("\n".join(lines) or "no task is named")
     chosen = {task.id for name in names for task in _GROUPS[name.lower()]}
     return tuple(task for task in GENEB.tasks if task.id in chosen)

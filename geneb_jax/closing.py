@@ -13,6 +13,7 @@ from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.config import ConfigError, Settings
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.failures import Failure
+from geneb_jax.files.counts import counted
 from geneb_jax.presentation.auditing import print_audit, print_hidden, write_audit
 from geneb_jax.presentation.card_checks import identity_problems
 from geneb_jax.presentation.guide import print_guide
@@ -225,13 +226,13 @@ def _say_what_is_not_shown(evaluation: Evaluation, shown: pd.DataFrame, console:
     others = len(evaluation.scores) - len(shown)
     if others:
         console.print(
-            f"scores.csv holds {others} more rows, of other calls in this workdir; "
+            f"scores.csv holds {counted(others, 'more row')}, of other calls in this workdir; "
             "`geneb-jax tables --scores WORKDIR --out DIR` shows all of them"
         )
     if evaluation.set_aside:
         model, task = evaluation.set_aside[0]
         others = len(evaluation.set_aside) - 1
-        more = f" and {others} more model-task pairs" if others else ""
+        more = f" and {counted(others, 'more pair')} of model and task" if others else ""
         console.print(
             "left out of scores.csv, because they were computed from other weights or other "
             f"records: '{model}' on '{task}'{more}; evaluate them again to have them back"

@@ -246,10 +246,14 @@ def explicit_process(address: str) -> tuple[str, int, int]:
         ValueError: The text is of another form, I is not below N, or there is no such port.
     """
     match = _PROCESS.fullmatch(address)
-    if not match or int(match[1]) >= int(match[2]):
+    if not match:
         raise ValueError(
             f"{address!r} is not valid; say auto, or I/N@HOST:PORT for process I of N (from 0) "
             "with the first one's address, such as 0/2@10.0.0.1:7000"
+        )
+    if int(match[1]) >= int(match[2]):
+        raise ValueError(
+            f"{address!r}: there is no process {match[1]} of {match[2]}; their numbers begin with 0"
         )
     if int(match[4]) not in _PORTS:
         raise ValueError(

@@ -19,6 +19,7 @@ from absl import logging
 from filelock import FileLock, Timeout
 
 from geneb_jax.files.atomic import is_alive, remove_leftovers
+from geneb_jax.files.counts import counted
 from geneb_jax.files.folders import unless_empty
 from geneb_jax.files.json_files import read_object, write_json
 from geneb_jax.files.texts import FileError
@@ -82,7 +83,8 @@ def _locked(workdir: Path) -> Iterator[None]:
         write_json(workdir / OWNER, mine)
         try:
             if left := remove_leftovers(workdir):
-                logging.info("%d unfinished files of a killed run were removed", len(left))
+                count = counted(len(left), "unfinished file")
+                logging.info("removed of a killed run: %s", count)
             yield
         finally:
             (workdir / OWNER).unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from geneb_jax.disks import Needs, disks, needs_of
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Source, SourcePlan
 from geneb_jax.embedding.unseen import find_unseen, unseen_by_task
+from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.files.texts import FileError
@@ -212,7 +213,7 @@ def _replaced(tasks: Sequence[Task], held: Sequence[Sequence[Held]]) -> list[str
     ]
     if not names:
         return []
-    more = f" and {len(names) - 1} more tasks" if len(names) > 1 else ""
+    more = f" and {counted(len(names) - 1, 'more task')}" if len(names) > 1 else ""
     return [
         f"its scores on '{names[0]}'{more} are of other weights, settings or records, and would be "
         "replaced"
@@ -353,7 +354,8 @@ def _lines(
         )
     elif work.tasks:
         rows = sum(size.train + size.test for size in work.sizes)
-        yield f"tasks: {len(work.tasks)} with {rows:,} rows; of records the distinct ones count"
+        count = counted(rows, "row")
+        yield f"tasks: {len(work.tasks)} with {count}; of records the distinct ones count"
     if any(plan.cost.typical for plan in plans):
         yield "~ token lengths as the benchmark's records have them; weights by their parameters"
     if any(plan.cost.flop and not plan.measured for plan in plans):

@@ -14,6 +14,15 @@ from model_ports.exits import DONE, WRONG, ended
 from model_ports.screen_log import show_log
 
 _SHOWN = 40  # letters of a wrong name
+# What people call for that has another name here.
+_MEANT: Mapping[str, str] = {
+    "report": "tables",
+    "leaderboard": "tables",
+    "figures": "tables",
+    "audit": "tasks --audit",
+    "evaluate": "run",
+    "plan": "run --plan",
+}
 # Module and one line of help, by name.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("geneb_jax.commands.run", "evaluate models on tasks, from a config"),
@@ -43,8 +52,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if name in _SAID:
         return ended(lambda: _say(_SAID[name]()))
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(COMMANDS)}"
+        near = difflib.get_close_matches(name, [*COMMANDS, *_MEANT], 1)
+        meant = _MEANT.get(near[0], near[0]) if near else ""
+        hint = f"did you mean {meant}?" if near else f"valid: {', '.join(COMMANDS)}"
         print(f"geneb-jax: {name[:_SHOWN]!r} is not a command; {hint}", file=sys.stderr)
         return WRONG
     module, _ = COMMANDS[name]

@@ -29,6 +29,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
 
     from geneb_jax.files.atomic import write_whole
+    from geneb_jax.files.counts import counted
     from geneb_jax.presentation.comparison import as_table, compare, read_side
 
     sides = read_side(arguments.first), read_side(arguments.second)
@@ -37,7 +38,8 @@ def main(words: Sequence[str]) -> int:
         text = differences.to_csv(index=False, lineterminator="\n")
         write_whole(arguments.out, text.encode())
     if differences.empty:
-        print(f"equal: {len(sides[0].scores)} rows of scores, their data, weights and versions")
+        rows = counted(len(sides[0].scores), "row")
+        print(f"equal: {rows} of scores, their data, weights and versions")
         return DONE
     _print(differences)
     return FAILED

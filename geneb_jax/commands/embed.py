@@ -7,6 +7,7 @@ from pathlib import Path
 from geneb_jax.collector import collector_paused
 from geneb_jax.config import LETTERS, PRESETS
 from geneb_jax.config_checks import taps
+from geneb_jax.files.counts import counted
 from model_ports.catalog import CATALOG_DTYPE, DTYPES
 from model_ports.exits import DONE, Parser
 
@@ -75,7 +76,7 @@ def main(words: Sequence[str]) -> int:
     write_whole(arguments.out, buffer.getvalue())
     for name, array in arrays.items():
         print(f"{name}: float32 {list(array.shape)}")
-    print(f"ids: {len(names)} names; all in {arguments.out}")
+    print(f"ids: {counted(len(names), 'name')}; all in {arguments.out}")
     return DONE
 
 

@@ -31,6 +31,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
 
     from geneb_jax.files.atomic import write_whole
+    from geneb_jax.files.counts import counted
     from geneb_jax.files.json_files import read_object
     from geneb_jax.files.names import file_name
     from geneb_jax.presentation.genebs_tasks import (
@@ -45,9 +46,11 @@ def main(words: Sequence[str]) -> int:
         write_predictions_parquet,
         write_scores_parquet,
     )
+    from geneb_jax.presentation.results import check_has_scores
     from geneb_jax.scoring.scores import read_scores
 
     workdir, out = arguments.workdir, arguments.out or arguments.workdir
+    check_has_scores(workdir)
     scores = read_scores(workdir / "scores.csv")
     record = read_object(workdir / "run.json") if arguments.model_index else {}
     if arguments.model_index:  # asked before anything is written
@@ -56,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         if found:
             raise ValueError("\n".join(f"no model-index: {line}" for line in found))
     write_scores_parquet(scores, out / "scores.parquet")
-    print(f"{out / 'scores.parquet'}: {len(scores)} rows")
+    print(f"{out / 'scores.parquet'}: {counted(len(scores), 'row')}")
     if arguments.model_index:
         cards = record.get("cards", {})
         for model, rows in scores.groupby("model", sort=False):
@@ -73,10 +76,10 @@ def main(words: Sequence[str]) -> int:
         models, tasks = (by_file_name(scores[column].unique()) for column in ("model", "task"))
         path = out / "predictions.parquet"
         rows, without = write_predictions_parquet(workdir, models, tasks, path)
-        print(f"{path}: {rows} rows")
+        print(f"{path}: {counted(rows, 'row')}")
         if without:
             print(
-                f"column scores is empty for {without} pairs of model and task, of which the run "
-                "kept no decision values; its command with --config.save_predictions=True does"
+                f"column scores is empty for {counted(without, 'pair')} of model and task, as "
+                "the run kept no decision values there; with --config.save_predictions=True it does"
             )
     return DONE

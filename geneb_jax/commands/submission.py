@@ -59,6 +59,7 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
 
+    from geneb_jax.files.counts import counted
     from geneb_jax.presentation.genebs_tasks import from_files
     from geneb_jax.presentation.pull_request import pull_request, write_folder
     from geneb_jax.presentation.submission_checks import problems, read_model_run
@@ -69,7 +70,7 @@ def main(words: Sequence[str]) -> int:
     run = read_model_run(arguments.workdir, arguments.model)
     if found := problems(run, said, genebs_tasks=arguments.genebs_tasks):
         print("\n".join(found), file=sys.stderr)
-        count = "a problem keeps" if len(found) == 1 else f"{len(found)} problems keep"
+        count = counted(len(found), "problem keeps", "problems keep")
         print(f"{count} '{run.model}' from being submitted; nothing is written", file=sys.stderr)
         return WRONG
     files = pull_request(run, said)

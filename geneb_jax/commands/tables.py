@@ -42,6 +42,7 @@ def main(words: Sequence[str]) -> int:
     import pandas as pd
 
     from geneb_jax.benchmark import GENEB
+    from geneb_jax.files.counts import counted
     from geneb_jax.presentation.auditing import print_hidden
     from geneb_jax.presentation.present import present
     from geneb_jax.presentation.published import PUBLISHED, published_results
@@ -81,8 +82,9 @@ def main(words: Sequence[str]) -> int:
     if verdicts is not None:
         others = len(GENEB.tasks) - len(verdicts)
         print(
-            f"--leaky={arguments.leaky}: {len(leaky_tasks(verdicts))} of {len(verdicts)} audited "
-            f"tasks are leaky; {others} of the benchmark's were not audited"
+            f"--leaky={arguments.leaky}: {len(leaky_tasks(verdicts))} of "
+            f"{counted(len(verdicts), 'audited task')} are leaky; {others} of the benchmark's were "
+            "not audited"
         )
     if arguments.subsets:
         results = scores.results if scores else published_results()
@@ -94,5 +96,6 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(subset_lines(results, agreement)))
     if lacking := without_rows(tables):
         print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")
-    print(f"{len(tables)} tables, the figures and report/index.html are in {arguments.out}")
+    count = counted(len(tables), "table")
+    print(f"{count}, the figures and report/index.html are in {arguments.out}")
     return DONE

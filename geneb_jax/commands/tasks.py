@@ -11,6 +11,7 @@ from rich.table import Table
 
 from geneb_jax.benchmark import GENEB, select_tasks
 from geneb_jax.config import AuditSettings, fields
+from geneb_jax.files.counts import counted
 from geneb_jax.presentation.console import plain_console
 from model_ports.exits import DONE, WRONG, Parser
 
@@ -96,7 +97,7 @@ def _describe(folder: Path, tasks: str, csv: Path | None) -> int:
         _write_csv(rows, csv)
     if rows:
         _print([_compact(row) for row in rows])
-    print(f"{len(rows)} tasks in {folder}")
+    print(f"{counted(len(rows), 'task')} in {folder}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return WRONG if problems or not rows else DONE
 
@@ -146,7 +147,8 @@ def _audit(
         save_audit_figure(written, out)
         _print([audit_summary(row) for row in rows])
         print("\n".join(audit_lines(rows)))
-    print(f"{len(rows)} tasks in {folder}; audit.csv, audit.png and the other files are in {out}")
+    count = counted(len(rows), "task")
+    print(f"{count} in {folder}; audit.csv, audit.png and the other files are in {out}")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return WRONG if problems or not rows else DONE
 

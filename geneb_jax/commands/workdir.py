@@ -78,6 +78,7 @@ def _remove(contents: "Contents", model: str | None) -> None:
 def _print_contents(contents: "Contents") -> None:
     from rich.table import Table
 
+    from geneb_jax.files.counts import counted
     from geneb_jax.files.sizes import shown_size, size_of
     from geneb_jax.last_run import last_run
     from geneb_jax.presentation.console import wide_console
@@ -119,5 +120,6 @@ def _print_contents(contents: "Contents") -> None:
     stale = belongs_to_nothing(contents)
     if stale:
         size = shown_size(sum(map(size_of, stale)))
-        line = f"{len(stale)} files and folders belong to nothing, {size}: --prune lists them"
+        count = counted(len(stale), "file or folder", "files and folders")
+        line = f"of nothing that is here: {count}, {size}; --prune lists them"
         console.print(line, highlight=False, soft_wrap=True)

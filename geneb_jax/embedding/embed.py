@@ -37,7 +37,8 @@ def embed(
     """Embeds sequences: `geneb_jax.embed(model, sequences)`.
 
     Args:
-        model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
+        model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`; with `:both`
+            behind it, the mean over both strands.
         sequences: N texts in a list, a pandas Series, a NumPy array [N], or from a generator.
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
         catalog: Holds a .json file for each model of your own, whose ids `model` may name then;
@@ -92,7 +93,8 @@ def embed_views(
     """Embeds sequences in every pooling of every tap, from one forward pass.
 
     Args:
-        model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`.
+        model: A model id, `ID:random`, `ID:random:tiny`, or `kmer-1` .. `kmer-6`; with `:both`
+            behind it, the mean over both strands.
         sequences: N texts in a list, a pandas Series, a NumPy array [N], or from a generator.
         checkpoints_dir: Holds one folder a model id; None: the pinned checkpoint from the hub.
         catalog: Holds a .json file for each model of your own, whose ids `model` may name then;

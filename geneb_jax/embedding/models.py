@@ -12,7 +12,7 @@ MODEL                     a port with its checkpoint: the model's id, its name i
 MODEL:random              the port with random weights, the untrained control; its size is that of
                           the checkpoint's config.json where there is one, else the catalog's
 MODEL:random:tiny         a tiny port with random weights
-NAME:both                 made by `config.strand`: NAME's embeddings averaged over both strands
+NAME:both                 NAME's embeddings averaged over both strands; see `config.strand`
 MODEL:random:3            as MODEL:random, drawn with the seed 3; MODEL:random:tiny:3 likewise
 all, more                 the paper's 40; the others that the package knows
 """
@@ -23,7 +23,7 @@ from types import MappingProxyType
 
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import Source
-from geneb_jax.embedding.strands import stranded
+from geneb_jax.embedding.strands import SUFFIX, BothStrands, stranded
 from model_ports import catalog
 
 # Modules, each imported when it is asked. Its `source_of(name, settings)` returns the source that
@@ -103,5 +103,7 @@ def find_source(name: str, settings: Settings) -> Source:
     Raises:
         ValueError: No kind of source knows the name, or the model's files are not there.
     """
+    if name.endswith(SUFFIX):
+        return BothStrands(find_source(name.removesuffix(SUFFIX), settings))
     asked = (importlib.import_module(module).source_of(name, settings) for module in SOURCES)
     return next(source for source in asked if source is not None)

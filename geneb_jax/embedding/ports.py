@@ -55,6 +55,7 @@ from geneb_jax.embedding.source import (
 from geneb_jax.embedding.store import Store, folder_of_stores, kept_keys, key
 from geneb_jax.embedding.tuning import batch_sizes, smaller_batches, speed_figures
 from geneb_jax.embedding.units import Unit, deal, units_of
+from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.tasks.task import Task
@@ -164,6 +165,11 @@ def source_of(name: str, settings: Settings) -> "PortSource":
     except catalog.CatalogError as error:
         if Path(name).is_dir():
             raise ValueError(f"model '{name}' is a folder; write hf:{name}") from error
+        called, given, of = name.partition("=")
+        if given:
+            raise ValueError(
+                f"model '{name}': behind = stands hf: or embeddings:; write {called}=hf:{of}"
+            ) from error
         raise ValueError(
             f"{error}; `geneb-jax models list` prints the catalog, `geneb-jax run --help` others"
         ) from error
@@ -760,8 +766,8 @@ def _refused_records(reader: Reader, tasks: Sequence[Task]) -> list[Refusal]:
                 text = f"{name} record {_shown(split.sequences[i])} in row {row} {reason}"
                 found.append(Refusal(text, task.info.id))
             if len(refusals) > _SHOWN:
-                more = len(refusals) - _SHOWN
-                found.append(Refusal(f"... and {more} more such {name} records", task.info.id))
+                more = counted(len(refusals) - _SHOWN, f"more such {name} record")
+                found.append(Refusal(f"... and {more}", task.info.id))
     return found
 
 

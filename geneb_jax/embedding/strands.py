@@ -36,9 +36,12 @@ def stranded(source: Source, strands: Sequence[str]) -> Iterator[Source]:
     """Yields what a run evaluates of a model.
 
     Args:
-        source: The model.
+        source: The model; one that is averaged over both strands already stays what it is.
         strands: 'given', 'both' or both of these: see `config.strand`.
     """
+    if isinstance(source, BothStrands):
+        yield source
+        return
     if "given" in strands:
         yield WithOtherStrand(source) if "both" in strands else source
     if "both" in strands:

@@ -6,6 +6,7 @@ from typing import Any
 
 from absl import logging
 
+from geneb_jax.files.counts import counted
 from geneb_jax.tasks.letters import prepare
 from geneb_jax.tasks.task import Task
 from model_ports.running.letters import Unseen
@@ -93,7 +94,7 @@ def unseen_by_task(findings: Sequence[Finding]) -> Iterator[str]:
         same = sorted((f for f in findings if f.kind == kind), key=lambda f: -f.count)
         listed = [f"{f.count:,} of {f.records:,} in '{f.task}'" for f in same[:_TASKS]]
         more = len(same) - _TASKS
-        listed += [f"and more in {more} other task{'s' * (more > 1)}"] if more > 0 else []
+        listed += [f"and more in {counted(more, 'other task')}"] if more > 0 else []
         count = sum(each.count for each in same)
         yield f"{count:,} records {same[0].reason}: {', '.join(listed)}"
 
@@ -114,7 +115,7 @@ def say_unseen(findings: Sequence[Finding]) -> None:
     if len(lines) > _SHOWN:
         lines = list(_summed(others))
         rest = len(lines) - _SHOWN
-        more = [f"... and {rest} more such lines; run.json and the report have all"]
+        more = [f"... and {counted(rest, 'more such line')}; run.json and the report have all"]
         lines[_SHOWN:] = more if rest > 0 else []
     for line in lines:
         logging.warning("%s", line)
@@ -131,7 +132,7 @@ def _summed(findings: Sequence[Finding]) -> Iterator[str]:
         most = max(same, key=lambda each: each.count / each.records)
         letters = "".join(sorted({letter for each in same for letter in each.letters}))
         counts = sum(each.count for each in same), sum(each.records for each in same)
-        tasks = f"{len(same)} tasks" if len(same) > 1 else f"task '{most.task}'"
+        tasks = counted(len(same), "task") if len(same) > 1 else f"task '{most.task}'"
         largest = f"most in '{most.task}', {_share(most.count, most.records)}"
         detail = largest if len(same) > 1 else f"first: {most.first}"
         yield (

@@ -15,6 +15,7 @@ from geneb_jax.audit.findings import TaskAudit, audit_row, rule_rows
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import AuditSettings
 from geneb_jax.files.atomic import write_whole
+from geneb_jax.files.counts import counted
 from geneb_jax.presentation.cleaning import clean_tables
 from geneb_jax.presentation.floors import floor_tables
 from geneb_jax.presentation.published import published_results
@@ -126,18 +127,17 @@ def print_audit(table: pd.DataFrame, console: Console, max_train: int = 0) -> No
         return
     counts = Counter(table["verdict"])
     found = ", ".join(f"{counts[word]} {word}" for word in _VERDICTS if counts[word])
-    count = f"{len(table)} task{'s' if len(table) > 1 else ''}"
-    console.print(f"audit of {count}: {found} (audit.csv, rules.csv)")
+    console.print(f"audit of {counted(len(table), 'task')}: {found} (audit.csv, rules.csv)")
     if max_train:
         console.print(
-            f"  of at most {max_train} train records of a task, as config.max_train says: whole "
-            "files may be leaky where these are not; `geneb-jax tasks --audit` reads them"
+            f"  of at most {counted(max_train, 'train record')} of a task (config.max_train); "
+            "whole files may be leaky where these are not: `geneb-jax tasks --audit` reads them"
         )
     lines = audit_lines(row for row in table.to_dict("records") if row["verdict"] == "leaky")
     for line in lines[:_MOST_LINES]:
         console.print(f"  {line}", highlight=False, markup=False)
     if len(lines) > _MOST_LINES:
-        console.print(f"  ... and {len(lines) - _MOST_LINES} more leaky tasks")
+        console.print(f"  ... and {counted(len(lines) - _MOST_LINES, 'more leaky task')}")
 
 
 _HIDDEN_WORDS = {

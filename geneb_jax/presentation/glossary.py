@@ -18,7 +18,7 @@ class Word(NamedTuple):
 
 _SCORES, _ROWS, _UNSURE = "Metrics and averages", "Regimes and probes", "How sure a score is"
 _MODELS, _TASKS, _HIDDEN = "Models", "Tasks", "What scores hide"
-_STATEMENTS = "The paper's statements"
+_STATEMENTS, _IN_STATEMENTS = "The paper's statements", "Words of these statements"
 # By what the page writes above a column, beside a choice or in a sentence.
 GLOSSARY: Mapping[str, Word] = {
     "MCC": Word(
@@ -213,6 +213,57 @@ GLOSSARY: Mapping[str, Word] = {
         "Whether the statement stands: all intervals lie beyond the null value; or is gone: a "
         "number lies on its other side; or weak, in between. An estimate has no null value.",
     ),
+    "rho": Word(
+        _IN_STATEMENTS,
+        "Spearman's correlation of two orders, from −1 to 1: rho(size, macro) is 1 where the "
+        "larger of any two models scores higher, and 0 where size does not tell.",
+    ),
+    "in-domain": Word(
+        _IN_STATEMENTS,
+        "All models but the four that the paper calls out of domain: Evo-1-131k, DNABERT-S, "
+        "PlantCaduceus and Agro-NT-1B.",
+    ),
+    "small-beats-large": Word(
+        _IN_STATEMENTS,
+        "Pairs of models of which the one with at most a fifth of the other's parameters has the "
+        "higher macro score.",
+    ),
+    "Holm": Word(
+        _IN_STATEMENTS,
+        "A correction of P values for the number of pairs that are compared: without it, one pair "
+        "of twenty would differ by chance.",
+    ),
+    "high-variance": Word(
+        _IN_STATEMENTS,
+        "Tasks on which models differ most: the standard deviation of their scores is above 0.12.",
+    ),
+    "slots": Word(
+        _IN_STATEMENTS,
+        "Places among the three best (top-3) or the three worst (bottom-3) models of each "
+        "high-variance task: how many of them models with a label have.",
+    ),
+    "T-enc": Word(_IN_STATEMENTS, "Transformers that see a record from both sides (encoders)."),
+    "T-dec": Word(_IN_STATEMENTS, "Transformers that see what stands before a letter (decoders)."),
+    "multi-species": Word(
+        _IN_STATEMENTS, "Models that were pretrained on genomes of several species."
+    ),
+    "specialisation": Word(
+        _IN_STATEMENTS,
+        "A model's mean rank on tasks outside a category minus that inside: how many ranks better "
+        "it is in the category than elsewhere.",
+    ),
+    "relative 10-shot drop": Word(
+        _IN_STATEMENTS,
+        "Share of the macro score in full that is lost where a probe sees ten rows of each class.",
+    ),
+    "C sweep": Word(
+        _IN_STATEMENTS,
+        "The same probes with other strengths of their penalty (C): how alike they order models.",
+    ),
+    "MLP": Word(
+        _IN_STATEMENTS,
+        "A multilayer perceptron: a small neural network in place of the linear probe.",
+    ),
     "n_train": Word(_TASKS, "Train records of the task, as the run read them."),
     "n_test": Word(_TASKS, "Test records of the task, as the run read them."),
 }
@@ -224,6 +275,16 @@ def words_by_part() -> dict[str, dict[str, str]]:
     for name, word in GLOSSARY.items():
         parts.setdefault(word.part, {})[name] = word.meaning
     return parts
+
+
+def words_in(statements: Iterable[str]) -> dict[str, str]:
+    """Returns the meanings of the words that only the paper's statements have, where one has it."""
+    texts = "\n".join(statements)
+    return {
+        name: word.meaning
+        for name, word in GLOSSARY.items()
+        if word.part == _IN_STATEMENTS and name in texts
+    }
 
 
 def meanings(columns: Iterable[Hashable]) -> dict[str, str]:

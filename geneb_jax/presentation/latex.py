@@ -1,79 +1,152 @@
 """A table as LaTeX that a page of a journal takes (booktabs), to stand between \\begin{table} and
 \\end{table}, or alone where it is longer than a page."""
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.escapes import latex_text
 
-_LONGEST = 50  # rows on a page
+_LONGEST = 50  # lines on a page
 _WIDEST = 36  # letters of a column whose texts do not break
-_BROKEN = 0.6  # share of the line that columns of longer texts have together, and at most 0.36 each
-# Type sizes with the letters that a line 16 cm wide has room for.
-_SIZES = (("", 96), (r"\footnotesize", 106), (r"\scriptsize", 999))
-_GAP = 2  # letters between columns
+_BROKEN, _MOST_BROKEN = 0.6, 0.36  # shares of the line for all columns that break, and for one
+# Type sizes with the digits that a line of 17 cm has room for, and those between two columns.
+_SIZES = (("", 96, 2.5), (r"\footnotesize", 112, 1.4), (r"\scriptsize", 120, 1.5))
+_UPRIGHT = 2.0  # digits that an upright head takes
+# Widths of letters in digits, of Computer Modern; the others are about as wide as a digit.
+_WIDTHS = {
+    **dict.fromkeys("ijl.,:;'|!()[]", 0.56),
+    **dict.fromkeys("frst -/", 0.75),
+    **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ", 1.4),
+    **dict.fromkeys("mwMW−", 1.7),
+}
 _NUMBERS = re.compile("([−<]?\\d.*)?")  # and intervals, shares, sizes; also nothing
+_BREAKS = re.compile(r"(\\_|[:./])")  # after which a name may go on in the next line
 _COMMENT = "% \\usepackage{array, booktabs, graphicx, longtable}\n"
+
+
+class _Column(NamedTuple):
+    """A column, and how it is set.
+
+    Attributes:
+        group: What stands above it and its neighbours; '': nothing does.
+        name: Its head.
+        cells: Its texts.
+    """
+
+    group: str
+    name: str
+    cells: Sequence[str]
+
+    @property
+    def numbers(self) -> bool:
+        return all(map(_NUMBERS.fullmatch, self.cells))
+
+    @property
+    def breaks(self) -> bool:
+        return max(map(len, self.cells)) > _WIDEST
+
+    def width(self, upright: bool) -> float:
+        """Returns the digits that the column is wide, with its head upright or not."""
+        return max(_UPRIGHT if upright else _width(self.name), *map(_width, self.cells))
 
 
 def latex_table(table: pd.DataFrame) -> str:
     """Returns a table as LaTeX, in a type so small that it is no wider than a page's text.
 
-    Names of categories stand upright, so that their columns are as wide as their numbers. A table
-    of more than 50 rows breaks over pages and repeats its head there.
+    Names of categories stand upright, so that their columns are as wide as their numbers; where
+    that is not enough, the heads of all columns of numbers do. A table of more than 50 lines breaks
+    over pages and repeats its head there.
 
     Args:
         table: Of texts, with a row at least. Columns go by their names, or by pairs: a name that
             stands above several ('': nothing does), and one below it. Columns of numbers are set to
             the right, and what is missing of them is a dash.
+
+    Returns:
+        The table, or '' where it is wider than a page in the smallest type.
     """
-    heads = [name if isinstance(name, tuple) else ("", str(name)) for name in table.columns]
-    cells = [list(map(str, column)) for _, column in table.items()]
-    numbers = [all(map(_NUMBERS.fullmatch, column)) for column in cells]
-    widths = [max(map(len, column)) for column in cells]
-    broken = min(_BROKEN / max(sum(width > _WIDEST for width in widths), 1), 0.36)
-    paragraph = rf">{{\raggedright\arraybackslash}}p{{{broken:.2f}\linewidth}}"
-    aligned = "".join(
-        "r" if of_numbers else paragraph if width > _WIDEST else "l"
-        for width, of_numbers in zip(widths, numbers, strict=True)
-    )
-    rows = [
-        _row(
-            latex_text(text) or ("--" if of_numbers else "")
-            for text, of_numbers in zip(row, numbers, strict=True)
+    columns = [
+        _Column(str(group), str(name), list(map(str, table.iloc[:, i])))
+        for i, (group, name) in enumerate(
+            name if isinstance(name, tuple) else ("", name) for name in table.columns
         )
-        for row in zip(*cells, strict=True)
     ]
-    head = [r"\toprule", *_groups([group for group, _ in heads])]
-    head += [_row(_head(name) for _, name in heads), r"\midrule"]
-    long = len(rows) > _LONGEST
-    environment = "longtable" if long else "tabular"
-    body = [*head, *([r"\endhead"] if long else []), *rows, r"\bottomrule"]
-    lines = [rf"\begin{{{environment}}}{{{aligned}}}", *body, rf"\end{{{environment}}}"]
-    letters = sum(
-        _GAP + (100 * broken if width > _WIDEST else max(width, _head_width(name)))
-        for width, (_, name) in zip(widths, heads, strict=True)
+    broken = sum(column.breaks for column in columns)
+    share = min(_BROKEN / max(broken, 1), _MOST_BROKEN)  # of the line, for each that breaks
+    categories = [column.name in GENEB.categories for column in columns]
+    numbers = [column.numbers for column in columns]
+    ways = [*((*size, categories) for size in _SIZES), (*_SIZES[-1], numbers)]
+    for size, room, gap, upright in ways:
+        each = zip(columns, upright, strict=True)
+        width = sum(column.width(up) for column, up in each if not column.breaks)
+        if width + gap * len(columns) <= room * (1 - share * broken):
+            return _typeset(columns, upright, size, share, room)
+    return ""
+
+
+def _width(text: str) -> float:
+    return sum(_WIDTHS.get(letter, 1.0) for letter in text)
+
+
+def _typeset(
+    columns: Sequence[_Column], upright: Sequence[bool], size: str, share: float, room: int
+) -> str:
+    """Returns the table.
+
+    Args:
+        columns: Its columns.
+        upright: Whether their heads stand upright.
+        size: Of the type; '': as around it.
+        share: Of the line, for each column that breaks.
+        room: Digits, and about as many letters, of a line.
+    """
+    paragraph = rf">{{\raggedright\arraybackslash}}p{{{share:.2f}\linewidth}}"
+    aligned = "".join(
+        "r" if column.numbers else paragraph if column.breaks else "l" for column in columns
     )
-    size = next(size for size, room in _SIZES if letters <= room)
+    rows = list(zip(*(map(_cell(column), column.cells) for column in columns), strict=True))
+    texts = zip(*(column.cells for column in columns), strict=True)
+    lines = sum(math.ceil(max(map(len, row)) / (room * share)) for row in texts)
+    environment = "longtable" if lines > _LONGEST else "tabular"
+    heads = [_head(column.name, up) for column, up in zip(columns, upright, strict=True)]
+    found = [
+        rf"\begin{{{environment}}}{{{aligned}}}",
+        r"\toprule",
+        *_groups([column.group for column in columns]),
+        _row(heads),
+        r"\midrule",
+        *([r"\endhead"] if lines > _LONGEST else []),
+        *map(_row, rows),
+        r"\bottomrule",
+        rf"\end{{{environment}}}",
+    ]
     if size:
-        lines = [rf"\begingroup{size}\setlength{{\tabcolsep}}{{3pt}}", *lines, r"\endgroup"]
-    return _COMMENT + "\n".join(lines) + "\n"
+        found = [rf"\begingroup{size}\setlength{{\tabcolsep}}{{3pt}}", *found, r"\endgroup"]
+    return _COMMENT + "\n".join(found) + "\n"
 
 
-def _head_width(name: str) -> int:
-    return 0 if name in GENEB.categories else len(name)
+def _cell(column: _Column) -> Callable[[str], str]:
+    """Returns what makes a cell of a column of a text."""
+
+    def cell(text: str) -> str:
+        shown = latex_text(text) or ("--" if column.numbers else "")
+        return _BREAKS.sub(r"\1\\allowbreak{}", shown) if column.breaks else shown
+
+    return cell
 
 
 def _row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _head(name: str) -> str:
+def _head(name: str, upright: bool) -> str:
     text = latex_text(name)
-    return rf"\rotatebox{{90}}{{{text}}}" if name in GENEB.categories else text
+    return rf"\rotatebox{{90}}{{{text}}}" if upright else text
 
 
 def _groups(names: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What of a table a page of a journal takes: at most some nine columns, or one a category."""
+"""What of a table a page of a journal shows, as texts."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,6 @@ from geneb_jax.presentation.numbers import (
 )
 from geneb_jax.presentation.statements import claim_texts, statistic_texts
 
-_MOST_COLUMNS = 9  # besides those of categories
 _OF_PAPER = re.compile(r".* - paper|largest .* - paper\|")  # that only a check of the paper wants
 _SHOT = re.compile(r"\d+shot")
 
@@ -34,11 +33,6 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
         for name in wanted
     }
     return pd.DataFrame(texts)
-
-
-def fits(page: pd.DataFrame) -> bool:
-    """Returns whether a page of a journal is wide enough for the columns."""
-    return sum(name not in GENEB.categories for name in page.columns) <= _MOST_COLUMNS
 
 
 def leaderboard_page(
@@ -96,12 +90,14 @@ def _few_shot_page(table: pd.DataFrame) -> pd.DataFrame:
     texts = page(table)
     heads = {"model": "", **dict.fromkeys(map(regime_name, GENEB.regimes), "macro MCC")}
     parts = [str(name).partition(", ") for name in texts]
+    beside = {start for start, _, of_paper in parts if of_paper}
     pairs = [
-        (heads[start], start) if start in heads else (start, of_paper or "computed")
+        (start, of_paper or "computed") if start in beside else (heads.get(start, ""), start)
         for start, _, of_paper in parts
     ]
     # The paper's number stands beside the computed one, whose name is above both.
-    order = sorted(range(len(pairs)), key=lambda i: [pair[0] for pair in pairs].index(pairs[i][0]))
+    above = [pair[0] or pair[1] for pair in pairs]
+    order = sorted(range(len(pairs)), key=lambda i: above.index(above[i]))
     return texts.set_axis(pd.MultiIndex.from_tuples(pairs), axis=1).iloc[:, order]
 
 

@@ -20,6 +20,7 @@ from scipy import special
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
+from geneb_jax.files.counts import counted
 from geneb_jax.presentation.glossary import GLOSSARY, words_by_part
 from geneb_jax.presentation.guide import what_it_is
 from geneb_jax.presentation.published import model_labels
@@ -211,7 +212,7 @@ def write_report(
         **parts,
         data=data,
         views={view: each for view, each in _VIEWS.items() if view not in absent},
-        notes=_notes(provenance) if run_models else [],
+        notes=[*_notes(provenance), *_limit_note(provenance)] if run_models else [],
         contents=_contents(results, run_models, data["here"]),
         glossary=words_by_part(),
         version=metadata.version("geneb-jax"),
@@ -245,13 +246,14 @@ def report_data(
         pairs: The table `pairs`; None: it was not made.
 
     Returns:
-        version, of geneb_jax; here, what scores that are not the paper's are of; regimes, metrics
-        and categories (names); tasks and models (lists of objects); scores: by regime and metric a
-        matrix [models, tasks] with null where there is no score, and for a row without any; seeds:
-        by regime and index of a run's model the MCC [seeds, tasks], where seeds differ; t95: the
-        97.5 % points of Student's t with 1, 2, ... degrees of freedom; pairs: by regime the
-        differences of two models' macro MCC (see `_pairs`); method and bibtex: what is
-        quoted; words: the meaning of what stands above columns and beside choices.
+        version, of geneb_jax; here, what scores that are not the paper's are of; user_files,
+        whether tasks were read from files of the user; regimes, metrics and categories (names);
+        tasks and models (lists of objects); scores: by regime and metric a matrix [models, tasks]
+        with null where there is no score, and for a row without any; seeds: by regime and index of
+        a run's model the MCC [seeds, tasks], where seeds differ; t95: the 97.5 % points of
+        Student's t with 1, 2, ... degrees of freedom; pairs: by regime the differences of two
+        models' macro MCC (see `_pairs`); method and bibtex: what is quoted; words: the meaning of
+        what stands above columns and beside choices.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
     order = {task.id: i for i, task in enumerate(GENEB.tasks)}
@@ -266,6 +268,7 @@ def report_data(
     return {
         "version": metadata.version("geneb-jax"),
         "here": "this run" if provenance else "the submissions",
+        "user_files": bool(provenance.get("config", {}).get("tasks_dir")),
         "regimes": regimes,
         "metrics": metrics,
         "categories": [name for name in (*GENEB.categories, CUSTOM) if name in set(found)],
@@ -417,18 +420,14 @@ def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> st
     published = results["model"][~of_run].nunique()
     tasks = results["task"].nunique()
     if not of_run.any():
-        return f"{published} published models, {_counted(tasks, 'task')}"
+        return f"{counted(published, 'published model')}, {counted(tasks, 'task')}"
     beside = f" beside the {published} published" if published else ""
     models, of_them = (results[of_run][name].nunique() for name in ("model", "task"))
-    return f"{_counted(models, 'model')} of {here}{beside}; {_counted(of_them, 'task')} of {here}"
+    return f"{counted(models, 'model')} of {here}{beside}; {counted(of_them, 'task')} of {here}"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _method(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """How scores were made, in sentences to quote."""
+def _method(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """How scores were made, in sentences to quote; max_train is the run's, 0: all train rows."""
     packages = provenance.get("packages", {})
     versions = ", ".join(f"{name} {packages[name]}" for name in ("jax", "flax") if name in packages)
     devices = ", ".join(map(str, provenance.get("devices", [])))
@@ -442,6 +441,7 @@ def _method(provenance: Mapping[str, Any]) -> dict[str, str]:
         + (f" ({versions}; {devices}; preset {preset})" if versions else "")
         + "."
         + "".join(f" {note}" for note in _notes(provenance)),
+        "max_train": provenance.get("config", {}).get("max_train", 0),
     }
 
 
@@ -449,15 +449,19 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
     """Why a run's scores cannot simply be set beside the published ones."""
     config, tasks = provenance.get("config", {}), provenance.get("tasks", {})
     synthetic = any(task.get("synthetic") for task in tasks.values())
-    limit, folder = config.get("max_train"), config.get("tasks_dir")
-    rows = f"at most {limit} train rows of a task"
+    folder = config.get("tasks_dir")
     notes = {
         _SYNTHETIC: synthetic,
-        f"Probes of this run saw {rows}, the published ones all.": limit,
         "The task files of this run come from a folder of its user: whether they hold the records "
         "that the published scores are of is not known.": folder,
     }
     return [note for note, holds in notes.items() if holds]
+
+
+def _limit_note(provenance: Mapping[str, Any]) -> list[str]:
+    limit = provenance.get("config", {}).get("max_train")
+    rows = f"at most {limit} train rows of a task"
+    return [f"Probes of this run saw {rows}, the published ones all."] if limit else []
 
 
 def _part(name: str) -> str:

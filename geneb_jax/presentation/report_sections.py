@@ -11,7 +11,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
-from geneb_jax.presentation.glossary import meanings
+from geneb_jax.presentation.glossary import meanings, words_in
 from geneb_jax.presentation.numbers import MINUS, column_texts
 from geneb_jax.presentation.statements import claim_texts, statistic_texts
 from geneb_jax.presentation.verdicts import audited_words
@@ -90,7 +90,7 @@ def statement_sections(
             "header": [(str(column), _TEXTS.get(str(column), "")) for column in table],
             "rows": table.to_numpy().tolist(),
             "regimes": [],
-            "meanings": meanings(table),
+            "meanings": meanings(table) | words_in(table.iloc[:, 0]),
         }
         for name, caption, table in tables
     ]
@@ -129,7 +129,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
     Returns:
         By table its name and caption, its header, its rows, of which the first column is the name,
-        the regime of each row where it has one, and the meanings of columns by name. The header has
+        the regime of each row where it has one, and the meanings of its words. The header has
         the name of each column and its kind: text, sentences, heat (of a category, whose name
         stands upright) or nothing (numbers).
     """

@@ -96,12 +96,26 @@ def read_source(source: str) -> LoadedScores:
         provenance = _provenance(file.with_name("run.json"))
         return LoadedScores(results, scores, provenance, predictions, audits)
     if path.is_dir():  # of submissions, or what `geneb-jax submission` writes
+        check_has_scores(path)
         inside = path / "submissions"
         return LoadedScores(read_submissions(inside if inside.is_dir() else path))
     raise ValueError(
         f"'{source}' is neither '{PUBLISHED}' nor a scores.csv, a run's workdir or a folder of "
         "submission files"
     )
+
+
+def check_has_scores(workdir: Path) -> None:
+    """Checks that a folder is not one that shows the scores of another.
+
+    Raises:
+        ValueError: It holds a report, and no scores.csv.
+    """
+    if (workdir / "report" / "index.html").is_file() and not (workdir / "scores.csv").is_file():
+        raise ValueError(
+            f"{workdir} shows scores of elsewhere and has no scores.csv; give the workdir of the "
+            f"run that computed them, or '{PUBLISHED}' where they are the paper's"
+        )
 
 
 def check_out(out: Path, source: str) -> None:

@@ -9,6 +9,7 @@ from absl import logging
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import OutputSettings
+from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import read_json, write_json
 from geneb_jax.files.names import file_name
 from geneb_jax.files.texts import FileError
@@ -128,7 +129,8 @@ def read_submissions(folder: Path) -> pd.DataFrame:
         found = list(format_problems(content))
         problems += [f"{path.name}: {problem}" for problem in found[:_MOST_PROBLEMS]]
         if len(found) > _MOST_PROBLEMS:
-            problems.append(f"{path.name}: ... and {len(found) - _MOST_PROBLEMS} more problems")
+            more = counted(len(found) - _MOST_PROBLEMS, "more problem")
+            problems.append(f"{path.name}: ... and {more}")
         if found:
             continue
         model = names.get(content["model_id"], content["model_id"])
@@ -144,8 +146,8 @@ def read_submissions(folder: Path) -> pd.DataFrame:
         problems.append(f"{folder} holds no .json file")
     if problems:
         more = len(problems) - _MOST_LINES
-        counted = [f"... and {more} more problems of files in {folder}"] if more > 0 else []
-        raise ValueError("\n".join([*problems[:_MOST_LINES], *counted]))
+        rest = f"... and {counted(more, 'more problem')} of files in {folder}"
+        raise ValueError("\n".join([*problems[:_MOST_LINES], *([rest] if more > 0 else [])]))
     columns = ["model", "regime", "category", "task", *_METRICS.values()]
     missing = dict.fromkeys(set(METRIC_COLUMNS) - set(columns), float("nan"))
     return pd.DataFrame(rows, columns=columns).assign(**missing)

@@ -21,6 +21,7 @@ from geneb_jax.embedding.identity import weights_identity
 from geneb_jax.files.json_files import read_object
 from geneb_jax.presentation.card_checks import card_problems
 from geneb_jax.presentation.genebs_tasks import contradictions, in_lines, unanswered
+from geneb_jax.presentation.results import check_has_scores
 from geneb_jax.presentation.submission import claims, format_problems, submission
 from geneb_jax.scoring.cells import FoundCell, look_through
 from geneb_jax.scoring.scores import (
@@ -97,6 +98,7 @@ def read_model_run(workdir: Path, model: str) -> ModelRun:
         ValueError: run.json or scores.csv is missing, damaged or of an older version, or the last
             run did not evaluate the model; says what to do.
     """
+    check_has_scores(workdir)
     record = read_object(workdir / "run.json")
     if absent := [name for name in _NEEDED if name not in record]:
         raise ValueError(f"{workdir / 'run.json'}: has no '{absent[0]}'; {_AGAIN}")

@@ -14,6 +14,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.failures import Failure
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.presentation.analysis import layer_scores
+from geneb_jax.presentation.glossary import words_in
 from geneb_jax.presentation.numbers import interval_text, number_text
 from geneb_jax.presentation.statements import statement_unit
 from geneb_jax.presentation.verdicts import audited_words
@@ -26,6 +27,12 @@ from geneb_jax.scoring.scores import (
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
 
 _MOST_FAILURES = 40  # rows of the table of what failed
+# What the intervals of a question range over.
+_QUESTIONS: Mapping[str, str] = {
+    "records": "records: had other test records been drawn",
+    "tasks": "tasks: had other tasks of each category been chosen",
+    "shots": "shots: had other few-shot rows been drawn",
+}
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
@@ -138,10 +145,12 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     wide = Measurement.get(console, unlimited, whole).minimum > console.width
     for table in [table_of([column]) for column in columns] if wide else [whole]:
         console.print(table)
+    asked_of = dict.fromkeys(question for question, _ in columns)
     console.print(
-        "records: test records; shots: draws of few-shot rows; rank: of the models in this table; "
-        "group: two models share a letter where they cannot be told apart (Holm's correction over "
-        "all pairs), and none where they can",
+        "; ".join(_QUESTIONS[question] for question in asked_of)
+        + "; rank: of the models in this table; group: two models share a letter where they cannot "
+        "be told apart (corrected for all pairs that are compared, after Holm), and none where "
+        "they can",
         highlight=False,
     )
 
@@ -159,8 +168,9 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
     table = Table(
         box=None,
         title="the paper's statements: 95 % intervals over other tasks and other models",
-        caption="stands: all intervals lie beyond null, a value that would refute it; gone: a "
-        "number lies on its other side; estimate: there is no such value; a pair of models is one "
+        caption="paper: as printed; ours: computed from these scores; stands: all intervals lie "
+        "beyond null, a value that would refute it; gone: a number lies on its other side; weak: "
+        "in between; estimate: there is no such value; a pair of models is one "
         "comparison here, which tables/pairs corrects for all pairs; " + audited_words(claims),
     )
     table.add_column("statement", overflow="fold", min_width=40)
@@ -184,6 +194,8 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             ]
         table.add_row(row["statement"], *cells, row["word"])
     console.print(table)
+    for name, meaning in words_in(claims["statement"]).items():
+        console.print(f"{name}: {meaning}", highlight=False)
 
 
 def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:

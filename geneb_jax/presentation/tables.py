@@ -17,7 +17,7 @@ from geneb_jax.presentation.choices import choices_tables
 from geneb_jax.presentation.escapes import csv_text, escaped, markdown_text
 from geneb_jax.presentation.latex import latex_table
 from geneb_jax.presentation.numbers import DECIMALS
-from geneb_jax.presentation.pages import PAGES, fits, leaderboard_page, page
+from geneb_jax.presentation.pages import PAGES, leaderboard_page, page
 from geneb_jax.presentation.published import (
     model_labels,
     paper,
@@ -559,8 +559,8 @@ def _told(table: pd.DataFrame) -> pd.DataFrame:
 def write_table(table: pd.DataFrame, path: Path, shown: pd.DataFrame | None = None) -> None:
     """Writes a table as .csv, and as .md and .tex what of it a page takes.
 
-    There is no .tex file of more columns than a page takes or of more than 200 rows, and no .md
-    file of more than 3,000.
+    There is no .tex file of what is wider than a page or has more than 200 rows, and no .md file of
+    more than 3,000.
 
     Args:
         table: The table; its index is part of it where it has a name.
@@ -572,8 +572,8 @@ def write_table(table: pd.DataFrame, path: Path, shown: pd.DataFrame | None = No
     # A file without rows would be a header that looks like a failure in a paper.
     forms = {"md": _markdown, "tex": latex_table} if len(shown) else {}
     for ending, form in forms.items():
-        if len(shown) <= _MOST_ROWS[ending] and (ending != "tex" or fits(shown)):
-            files[ending] = form(shown)
+        if len(shown) <= _MOST_ROWS[ending] and (text := form(shown)):
+            files[ending] = text
     for ending in _ENDINGS:
         path_of = path.with_name(f"{path.name}.{ending}")
         if ending in files:

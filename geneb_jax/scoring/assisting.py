@@ -12,6 +12,7 @@ from absl import logging
 from geneb_jax.devices.meeting import Message, Peer
 from geneb_jax.embedding.source import OpenSource, Representation
 from geneb_jax.failures import Failure, Failures, Stage
+from geneb_jax.files.counts import counted
 from geneb_jax.scoring.evaluation import Workload, representations_digest
 from geneb_jax.scoring.probing import Asked, probe, to_json
 from geneb_jax.tasks.task import Task
@@ -88,7 +89,7 @@ def _help_with(
         result, problem = _tried(failures, name, "probe", fit, task.info.id)
         peer.tell("result", model=name, failed=problem, **(result or {}))
         probed += 1
-    logging.info("%s: %d tasks were probed here", name, probed)
+    logging.info("%s: probed here: %s", name, counted(probed, "task"))
 
 
 def _tried(

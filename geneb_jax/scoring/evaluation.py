@@ -25,6 +25,7 @@ from geneb_jax.embedding.source import (
 )
 from geneb_jax.embedding.store import key
 from geneb_jax.failures import Failure, Failures
+from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.ahead import compiling_ahead
@@ -198,7 +199,8 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
     ]
     if len(pending) < len(jobs):
         finished = len(jobs) - len(pending)
-        logging.info("%s: %d of %d tasks are finished", source.name, finished, len(jobs))
+        of_all = counted(len(jobs), "task")
+        logging.info("%s: finished are %d of %s", source.name, finished, of_all)
     _say_replaced(source.name, [job for job, cell in found if cell.of_others])
     speed: Mapping[str, Any] = {}
     if pending:

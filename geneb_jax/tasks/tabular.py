@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
+from geneb_jax.files.counts import counted
 from geneb_jax.tasks.content import line_of, read_content
 
 _SHOWN = 3  # problems of a kind that are named; the others are counted
@@ -101,8 +102,8 @@ def first_problems(problems: Sequence[str], name: str) -> list[str]:
         name: The file's name.
     """
     more = len(problems) - _SHOWN
-    counted = [f"... and {more} more such rows in {name}"] if more > 0 else []
-    return [*problems[:_SHOWN], *counted]
+    rest = [f"... and {counted(more, 'more such row')} in {name}"] if more > 0 else []
+    return [*problems[:_SHOWN], *rest]
 
 
 def read_table(path: Path, name: str) -> Table:

@@ -8,10 +8,15 @@ def test_processes_are_found_by_jax_or_named():
     assert explicit_process("1/2@10.0.0.1:7000") == ("10.0.0.1:7000", 2, 1)
 
 
-@pytest.mark.parametrize("text", ["2", "2/2@10.0.0.1:7000", "0/2@10.0.0.1", "1@10.0.0.1:7000"])
+@pytest.mark.parametrize("text", ["2", "3/2@", "0/2@10.0.0.1", "1@10.0.0.1:7000"])
 def test_processes_that_are_not_valid_are_named(text):
     with pytest.raises(ValueError, match=f"'{text}' is not valid; say auto, or I/N@HOST:PORT"):
         processes(text)
+
+
+def test_processes_are_numbered_from_0():
+    with pytest.raises(ValueError, match=r"'2/2@h:1': there is no process 2 of 2; .* begin with 0"):
+        processes("2/2@h:1")
 
 
 @pytest.mark.parametrize("port", [0, 65536, 10**30])

@@ -13,10 +13,14 @@ function sentence() {
   );
   const averaged = state.score === "macro" ? "the mean of the category means" : "the mean over tasks";
   const over = benchmarkCategories.includes(state.score) ? ` of the category ${state.score}` : "";
+  const limit = runModels.length ? DATA.method.max_train : 0;
+  const ofRun = `at most ${counted(limit, "train row")} of a task`;
+  const all = !limit ? "all train rows" : published ? `all train rows (of ${DATA.here} ${ofRun})` : ofRun;
+  const drawn = limit ? ` (of ${DATA.here} out of ${ofRun})` : "";
   const shots =
     state.regime === "full"
-      ? "all train rows"
-      : `${parseInt(state.regime, 10)} train rows of each class, mean over seeds`;
+      ? all
+      : `${parseInt(state.regime, 10)} train rows of each class${drawn}, mean over seeds`;
   return (
     `Scores are ${metricName(state.metric)}, ${averaged} over ${counted(tasks.length, "task")}${over}${whose}, ` +
     `of ${DATA.method.probe} on frozen embeddings with ${shots}. ${[published ? DATA.method.paper : "", runModels.length ? DATA.method.run : ""].filter(Boolean).join(" ")}`

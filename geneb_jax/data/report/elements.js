@@ -91,7 +91,7 @@ function meaningsOf(caption, columns) {
       open: unfolded.has(caption),
       ontoggle: ({ target }) => unfolded[target.open ? "add" : "delete"](caption),
     },
-    h("summary", { "data-key": `meanings ${caption}` }, "What the columns mean"),
+    h("summary", { "data-key": `meanings ${caption}` }, "What the words mean"),
     list,
     h("p", {}, link("All words of this page", address({ view: "words" }))),
   );

@@ -167,7 +167,11 @@ function drawTask() {
         ["id", task.id],
         ["category", task.category],
         ["suite", task.suite],
-        ["data", task.url && link("files in GENEB's data set", task.url)],
+        [
+          missing(task.run_train) || !DATA.user_files ? "data" : "data of the published scores",
+          task.url && link("files in GENEB's data set", task.url),
+        ],
+        [`data of ${DATA.here}`, !missing(task.run_train) && DATA.user_files ? "files of its user's folder" : null],
         count("train rows, as published", task.train),
         count("test rows, as published", task.test),
         count(`train rows of ${DATA.here}`, task.run_train),

@@ -17,7 +17,7 @@ const regimeMeaning = (regime) =>
     ? DATA.words.full
     : `A probe sees ${counted(parseInt(regime, 10), "train row")} of each class; scores are means over seeds.`;
 const sourceName = (model) => (model.run ? DATA.here : "paper");
-const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
 // A rounded zero has no sign, and a minus is no hyphen.
 const signs = (text) => (/^-[0.]*$/.test(text) ? text.slice(1) : text.replace("-", "−"));

@@ -99,9 +99,9 @@ FIGURES: Mapping[str, PaperFigure] = {
     "size_and_score": PaperFigure(
         size_and_score.overall,
         "Size and macro MCC",
-        "Models on the line are on the Pareto frontier: no model of their size or smaller scores "
-        "higher. The flatter the line, the less size buys; points far below it are large models "
-        "that smaller ones beat.",
+        "Of the models on the line, no model of their size or smaller scores higher. The flatter "
+        "the line, the less size buys; points far below it are large models that smaller ones "
+        "beat.",
     ),
     "category_heatmap": PaperFigure(
         categories.heat_map,
@@ -139,7 +139,7 @@ FIGURES: Mapping[str, PaperFigure] = {
     "rank_distribution": PaperFigure(
         ranks.distribution,
         "Ranks over tasks",
-        "Boxes hold the middle half of a model's ranks, whiskers all but outliers. Boxes that "
+        "Boxes hold the middle half of a model's ranks, whiskers all but a few. Boxes that "
         "overlap widely are models whose order depends on the choice of tasks.",
     ),
     "wins": PaperFigure(
@@ -163,8 +163,8 @@ FIGURES: Mapping[str, PaperFigure] = {
     "size_and_score_by_category": PaperFigure(
         size_and_score.by_category,
         "Size and MCC by category",
-        "Grey are all models, blue the Pareto frontier. Where the line is flat, size does not help "
-        "that category.",
+        "Grey are all models, blue those that none of their size or smaller beats. Where the line "
+        "is flat, size does not help that category.",
     ),
     "specialisation": PaperFigure(
         categories.specialisation,
@@ -182,8 +182,8 @@ RUN_FIGURES: Mapping[str, RunFigure] = {
     "linear_against_mlp": RunFigure(
         probes.linear_against_mlp,
         "Linear against MLP probe",
-        "A point is a model on a task; above the line the MLP reads more out of the embedding than "
-        "a linear probe can.",
+        "A point is a model on a task; above the line a small neural network (MLP) reads more out "
+        "of the embedding than a linear probe can.",
     ),
     "solvers": RunFigure(
         probes.solvers,

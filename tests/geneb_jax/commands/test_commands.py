@@ -27,6 +27,7 @@ def test_a_command_that_is_not_there_is_answered_with_the_nearest(command):
     assert done.returncode == 2
     assert done.stderr == "geneb-jax: 'taks' is not a command; did you mean tasks?\n"
     assert "valid: run, tasks, embed" in command("xyz").stderr
+    assert "'report' is not a command; did you mean tables?" in command("report").stderr
 
 
 @pytest.mark.parametrize("words", [["-m", "geneb_jax", "tasks"], ["-m", "model_ports", "list"]])

@@ -1,12 +1,16 @@
+import re
+
 import pytest
 from golden_ports import MORE
 
+import geneb_jax
 from geneb_jax.config import DataSettings, EmbeddingSettings, Settings
 from geneb_jax.embedding.kmers import KmerSource
-from geneb_jax.embedding.models import find_sources
+from geneb_jax.embedding.models import find_source, find_sources
 from geneb_jax.embedding.ports import PortSource, split_variant
 from geneb_jax.embedding.source import OpenSource, Refusal, Source
 from geneb_jax.embedding.stored import StoredSource
+from geneb_jax.embedding.strands import BothStrands
 from geneb_jax.tasks.synthetic import synthetic_tasks
 from model_ports import catalog
 
@@ -107,6 +111,29 @@ def test_a_shortcut_is_a_model(tmp_path):
     assert train.shape == (len(task.train.labels), 80) and len(test) == len(task.test.labels)
     _, problems = find(["shortcut-none"])
     assert "valid: length, gc" in problems[0]
+
+
+def test_a_model_is_named_with_both_strands():
+    averaged = find_source("kmer-3:both", Settings())
+    assert isinstance(averaged, BothStrands)
+    vectors = geneb_jax.embed("kmer-3:both", ["AACGT", "TTTTC"])
+    turned = geneb_jax.embed("kmer-3", ["ACGTT", "GAAAA"])
+    assert vectors == pytest.approx((geneb_jax.embed("kmer-3", ["AACGT", "TTTTC"]) + turned) / 2)
+    for strand in (("given",), ("given", "both")):  # it stands there once, however asked for
+        settings = Settings(
+            data=DataSettings(("kmer-3", "kmer-3:both")), embedding=EmbeddingSettings(strand=strand)
+        )
+        sources, problems = find_sources(settings)
+        assert [source.name for source in sources] == ["kmer-3", "kmer-3:both"]
+        assert not problems
+    with pytest.raises(ValueError, match="'nothing' is not in the catalog"):
+        find_source("nothing:both", Settings())
+
+
+def test_a_name_before_a_folder_wants_its_kind(tmp_path):
+    mend = f"behind = stands hf: or embeddings:; write mine=hf:{tmp_path}"
+    with pytest.raises(ValueError, match=re.escape(f"model 'mine={tmp_path}': {mend}")):
+        find_source(f"mine={tmp_path}", Settings())
 
 
 @pytest.mark.parametrize("strand", [("given",), ("given", "both")])

@@ -1,5 +1,5 @@
-"""What a page takes; the tables of the published scores also went through pdflatex, whose text of
-16.6 cm held them all."""
+"""What a page takes; the tables of the published scores and of two runs also went through pdflatex,
+whose text of 17 cm held them all."""
 
 import re
 
@@ -54,10 +54,21 @@ def test_long_tables_break_and_wide_ones_are_small():
     long = latex_table(pd.DataFrame({"x": ["1"] * 51}))
     assert r"\begin{longtable}{r}" in long and r"\endhead" in long
     assert "longtable}{" not in latex_table(pd.DataFrame({"x": ["1"] * 50}))
-    wide = latex_table(pd.DataFrame({f"column number {i}": ["text"] for i in range(9)}))
-    assert r"\begingroup\scriptsize" in wide and wide.rstrip().endswith(r"\endgroup")
+    ten, twelve, thirteen = (  # columns of eight digits
+        latex_table(pd.DataFrame({f"x{i}": ["12345678"] for i in range(count)}))
+        for count in (10, 12, 13)
+    )
+    assert r"\begingroup\footnotesize" in ten and ten.rstrip().endswith(r"\endgroup")
+    assert r"\begingroup\scriptsize" in twelve
+    assert thirteen == ""
+    numbers = latex_table(pd.DataFrame({f"name of model {i}": ["1"] for i in range(12)}))
+    assert r"\scriptsize" in numbers and numbers.count(r"\rotatebox{90}{name of model") == 12
     sentences = latex_table(pd.DataFrame({"note": ["word " * 20], "x": ["1"]}))
     assert r"p{0.36\linewidth}r}" in sentences
+    name = latex_table(pd.DataFrame({"task": ["GB_human:of" + "x" * 30], "x": ["1"]}))
+    assert r"GB\_\allowbreak{}human:\allowbreak{}ofx" in name
+    wrapped = latex_table(pd.DataFrame({"note": ["word " * 20] * 20}))
+    assert r"\begin{longtable}" in wrapped
     upright = latex_table(pd.DataFrame({"model": ["a"], "Promoters": ["0.5"]}))
     assert r"\rotatebox{90}{Promoters}" in upright
 

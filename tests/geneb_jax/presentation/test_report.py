@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import itertools
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ import pytest
 from scipy import stats
 from score_rows import table
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -66,7 +68,8 @@ PROVENANCE = {
     "packages": {"jax": "0.10"},
     "seconds": {"total": 3.0},
     "unseen": UNSEEN,
-    "config": {"max_train": 50},
+    "config": {"max_train": 50, "tasks_dir": "tasks"},
+    "tasks": {TASK.id: {"train": {"rows": 50}}},
     "models": {MINE: {"numerics": 1}},
 }
 
@@ -232,6 +235,39 @@ def test_filters_and_a_search_for_several_names(opened):
     assert opened.find_element(By.ID, "board-shown").text.startswith("2 of 41 models")
     choose(opened, "architecture", "Hyena")
     assert column(opened, "model") == []
+
+
+def test_the_whole_head_of_a_column_sorts(browser, page):
+    """Heads of categories are tall, and so are the cells beside them."""
+    show(browser, page, columns=[TASK.category, "parameters"])
+    corners = browser.execute_script(
+        "document.querySelector('#board-table th').scrollIntoView({block: 'center'});"
+        "return [...document.querySelectorAll('#board-table th[aria-sort]')].map((head) => {"
+        "  const {left, right, top, bottom} = head.getBoundingClientRect();"
+        "  return [[left + 3, top + 3], [right - 3, bottom - 3]].map(([x, y]) =>"
+        "    head.querySelector('button') === document.elementFromPoint(x, y)); })"
+    )
+    assert len(corners) > 4
+    assert all(itertools.chain.from_iterable(corners))
+    before = column(browser, "model")
+    head = browser.find_element(By.CSS_SELECTOR, "[data-key='sort parameters']")
+    cell = head.find_element(By.XPATH, "..")
+    assert cell.size["height"] > 3 * head.size["height"]
+    ActionChains(browser).move_to_element_with_offset(
+        cell, 0, -cell.size["height"] // 2 + 4
+    ).click().perform()
+    assert column(browser, "model") != before
+    assert browser.find_element(By.CSS_SELECTOR, "th[aria-sort=descending]").text.startswith("size")
+
+
+def test_a_task_of_the_users_files_says_whose_data_these_are(browser, page):
+    show(browser, page, view="task", task=TASK.id)
+    shown = browser.find_element(By.ID, "task-body").text
+    assert "data of the published scores\nfiles in GENEB's data set" in shown
+    assert "data of this run\nfiles of its user's folder" in shown
+    show(browser, page, view="task", task=GENEB.tasks[50].id)
+    shown = browser.find_element(By.ID, "task-body").text
+    assert "\ndata\nfiles in GENEB's data set" in shown and "data of this run" not in shown
 
 
 def test_a_link_reproduces_the_view_and_back_and_forward_work(opened, page):
@@ -642,6 +678,9 @@ def test_a_citation_says_how_the_numbers_were_made(browser, page):
     words = browser.find_element(By.ID, "cite-sentence").text
     for part in ("MCC", "3 tasks", "10 train rows of each class", "095e35fdb411", "at most 50"):
         assert part in words
+    assert (
+        "10 train rows of each class (of this run out of at most 50 train rows of a task)" in words
+    )
     assert "3 tasks of GENEB (Ledneva et al., 2026), of" in words
     assert "2606.04525" in browser.find_element(By.ID, "cite-bibtex").text
     assert browser.find_element(By.ID, "cite-link").text == "#view=board&regime=10shot"
@@ -661,6 +700,10 @@ def test_a_citation_of_tasks_that_are_not_genebs_says_so(browser, page):
         "1 task, none of them of GENEB (Ledneva et al., 2026), whose protocol all follow" in words
     )
     assert "Published scores" not in words
+    assert "embeddings with at most 50 train rows of a task." in words
+    show(browser, page, view="cite")
+    words = browser.find_element(By.ID, "cite-sentence").text
+    assert "with all train rows (of this run at most 50 train rows of a task)." in words
 
 
 def test_a_phone_shows_the_score_beside_the_name(phone, page):

@@ -14,6 +14,7 @@ from geneb_jax.presentation.results import (
     read_source,
     run_results,
 )
+from geneb_jax.presentation.submission_checks import read_model_run
 from geneb_jax.scoring.scores import write_scores
 
 MODEL = "nucleotide-transformer-v2-50m-multi-species"
@@ -53,6 +54,14 @@ def test_every_kind_of_source_is_read(tmp_path):
     for folder in (tmp_path / "submissions", tmp_path):
         assert read_source(str(folder)).results["MCC"].tolist() == [0.5]
     assert len(read_source("published").results) == 12000
+
+
+def test_a_folder_that_shows_the_scores_of_others_says_so(tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("")
+    for read in (lambda: read_source(str(tmp_path)), lambda: read_model_run(tmp_path, "LucaOne")):
+        with pytest.raises(ValueError, match=r"shows scores of elsewhere and has no scores\.csv"):
+            read()
 
 
 def test_own_results_stand_beside_their_published_namesakes():

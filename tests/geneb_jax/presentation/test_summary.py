@@ -11,7 +11,9 @@ from score_rows import table
 from geneb_jax.failures import Failure
 from geneb_jax.presentation.summary import (
     headline,
+    print_claims,
     print_failures,
+    print_intervals,
     print_layers,
     print_problems,
     print_speeds,
@@ -60,6 +62,28 @@ def test_what_other_processes_could_not_do_is_listed():
     assert cells(text, "damaged") == [name, *problems]
     assert cells(text, "is lost") == [name, "is lost: killed"]
     assert printed(print_problems, [able]) == ""
+
+
+def test_the_legend_of_intervals_is_of_the_questions_that_were_asked():
+    row = {"regime": "full", "model": "x", "macro": 0.5, "low": 0.4, "high": 0.6, "rank": 1,
+           "rank low": 1, "rank high": 2, "group": "a"}  # fmt: skip
+    text = printed(print_intervals, pd.DataFrame([{"question": "tasks", **row}]))
+    assert "tasks: had other tasks of each category been chosen; rank: of" in text
+    assert "records" not in text and "shots" not in text
+    text = printed(print_intervals, pd.DataFrame([{"question": "records", **row}]))
+    assert "records: had other test records been drawn; rank" in text
+
+
+def test_statements_are_printed_in_their_units():
+    claims = pd.DataFrame(
+        [{"statement": "small-beats-large pairs, all models", "paper": 74.0, "ours": 73.0,
+          "low": 70.0, "high": 85.5, "models low": np.nan, "models high": np.nan, "null": np.nan,
+          "word": "estimate"}]
+    )  # fmt: skip
+    line = next(line for line in printed(print_claims, claims).splitlines() if "pairs, all" in line)
+    assert re.split(r"\s{2,}", line.strip()) == [
+        "small-beats-large pairs, all models", "74", "73", "70 to 85.5", "estimate"
+    ]  # fmt: skip
 
 
 def test_the_best_hidden_state_is_named_beside_the_final_one():
