@@ -39,6 +39,9 @@ def stranded(source: Source, strands: Sequence[str]) -> Iterator[Source]:
         source: The model.
         strands: 'given', 'both' or both of these: see `config.strand`.
     """
+    if source.strandless:  # a mean over strands would be the model again
+        yield source
+        return
     if "given" in strands:
         yield WithOtherStrand(source) if "both" in strands else source
     if "both" in strands:
@@ -64,6 +67,11 @@ class _Stranded:
     def shared(self) -> bool:
         """Whether the processes of a run compute its features together."""
         return self.source.shared
+
+    @property
+    def strandless(self) -> bool:
+        """Whether the features of a record are those of its reverse complement, by definition."""
+        return self.source.strandless
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what would keep the model from running on these tasks, on either strand."""
