@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from geneb_jax.embedding.identity import BOTH_STRANDS
 from geneb_jax.embedding.source import (
     Advance,
     Cost,
@@ -28,7 +29,6 @@ from geneb_jax.tasks.task import Split, Task
 from model_ports.contract.family import View
 from model_ports.running.letters import Unseen
 
-SUFFIX = ":both"  # of the name of a model that is averaged over both strands
 _TURNED = " (reverse complement)"
 
 
@@ -123,7 +123,7 @@ class BothStrands(_Stranded):
     @property
     def name(self) -> str:
         """The model's name in the config, and what is made of it."""
-        return f"{self.source.name}{SUFFIX}"
+        return f"{self.source.name}{BOTH_STRANDS}"
 
     def plan(self, workdir: Path) -> SourcePlan:
         """Returns what is known of the model; it embeds every record on both strands."""
@@ -135,7 +135,7 @@ class BothStrands(_Stranded):
         model = self.source.open(workdir)
         card = {
             **model.card,
-            "model_id": f"{model.card['model_id']}{SUFFIX}",
+            "model_id": f"{model.card['model_id']}{BOTH_STRANDS}",
             "display": f"{model.card['display']}, both strands",
         }
         representations = [_averaged(each) for each in model.representations]
