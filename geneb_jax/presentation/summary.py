@@ -158,7 +158,8 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         title="the paper's statements: 95 % intervals over other tasks and other models",
         caption="stands: all intervals lie beyond null, a value that would refute it; gone: a "
         "number lies on its other side; estimate: there is no such value; a pair of models is one "
-        "comparison here, which tables/pairs corrects for all pairs; " + audited_words(claims),
+        "comparison here, which tables/pairs corrects for all pairs; "
+        f"clean, without leaky tasks: {audited_words(claims)}",
     )
     table.add_column("statement", overflow="fold", min_width=40)
     clean = ("clean", "tasks", "null") if audited else ()
