@@ -98,15 +98,15 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
             f"{found:,} of {counts['n_test']:,} test records are {kinds} of train records"
         )
     if reached >= 0.5:
+        covers = f" and covers {best.coverage:.0%} of the test records" if best.coverage < 1 else ""
         reasons.append(
-            f"'{best.name}', {MEANINGS[best.name]}, gives MCC {best.MCC:.3f}; the median of the "
-            f"published models is {median:.3f}"
+            f"'{best.name}', {MEANINGS[best.name]}, gives MCC {best.MCC:.3f}{covers}; the median "
+            f"of the published models is {median:.3f}"
         )
         if best.highest_MCC - best.lowest_MCC > 0.2:
             reasons.append(
-                f"it covers {best.coverage:.0%} of the test records, {best.accuracy:.0%} of them "
-                f"right, and by what is said elsewhere its MCC is {best.lowest_MCC:.2f} to "
-                f"{best.highest_MCC:.2f}"
+                f"of those that it covers {best.accuracy:.0%} are right, and by what is said of "
+                f"the others its MCC is {best.lowest_MCC:.2f} to {best.highest_MCC:.2f}"
             )
     if not reasons and median is None:
         reasons.append("no published scores of the task say what a rule would have to reach")

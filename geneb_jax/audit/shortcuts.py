@@ -138,6 +138,9 @@ def shortcut_features(name: str, task: Task) -> tuple[np.ndarray, np.ndarray]:
 # Shortcuts that are in the file and not in the record: they show how a file was made.
 UNSEEN = ("position",)
 
+# Shortcuts that are the same for a record and its reverse complement.
+STRANDLESS = ("length", "gc", "unknown", "lowercase", "position")
+
 # What each shortcut is, in words.
 MEANINGS: Mapping[str, str] = {
     "length": "the record's length",

@@ -1,9 +1,10 @@
-"""What tells the weights of a model from others, in the identities that are kept with results."""
+"""What tells a model from others, in names and in the identities that are kept with results."""
 
 from collections.abc import Mapping
 from typing import Any
 
 LOCAL_WEIGHTS = "local weights"  # the url of a model whose weights may not be the authors'
+BOTH_STRANDS = ":both"  # behind the name of a model that is averaged over both strands
 _WEIGHTS = ("model", "revision", "weights", "numerics", "folder", "function", "described")
 
 

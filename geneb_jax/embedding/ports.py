@@ -210,6 +210,11 @@ class PortSource:
     seed: int = 0
     _planned: Reader | None = field(default=None, repr=False)
 
+    @property
+    def strandless(self) -> bool:
+        """False: a port reads a record from its first letter to its last."""
+        return False
+
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what is wrong with files and views, and the records that the model refuses."""
         try:

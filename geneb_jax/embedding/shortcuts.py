@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geneb_jax.audit.shortcuts import SHORTCUTS, shortcut_features
+from geneb_jax.audit.shortcuts import SHORTCUTS, STRANDLESS, shortcut_features
 from geneb_jax.config import Settings
 from geneb_jax.embedding.source import (
     Advance,
@@ -47,6 +47,11 @@ class ShortcutSource(Weightless):
 
     name: str
     shortcut: str
+
+    @property
+    def strandless(self) -> bool:
+        """Whether the shortcut is the same for a record and its reverse complement."""
+        return self.shortcut in STRANDLESS
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns nothing: every record has every shortcut."""

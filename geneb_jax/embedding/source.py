@@ -204,6 +204,11 @@ class Source(Protocol):
         """Whether the processes of a run compute its features together."""
         ...
 
+    @property
+    def strandless(self) -> bool:
+        """Whether the features of a record are those of its reverse complement, by definition."""
+        ...
+
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what would keep the model from running on these tasks, found without weights."""
         ...
@@ -277,6 +282,11 @@ class Weightless:
     @property
     def shared(self) -> bool:
         """False: there is nothing to compute together."""
+        return False
+
+    @property
+    def strandless(self) -> bool:
+        """False: features may differ between strands."""
         return False
 
     def operations(self, records: int) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from geneb_jax.embedding.identity import BOTH_STRANDS
 from geneb_jax.embedding.source import (
     Advance,
     Cost,
@@ -28,7 +29,6 @@ from geneb_jax.tasks.task import Split, Task
 from model_ports.contract.family import View
 from model_ports.running.letters import Unseen
 
-SUFFIX = ":both"  # of the name of a model that is averaged over both strands
 _TURNED = " (reverse complement)"
 
 
@@ -39,7 +39,7 @@ def stranded(source: Source, strands: Sequence[str]) -> Iterator[Source]:
         source: The model; one that is averaged over both strands already stays what it is.
         strands: 'given', 'both' or both of these: see `config.strand`.
     """
-    if isinstance(source, BothStrands):
+    if source.strandless:  # a mean over strands would be the model again
         yield source
         return
     if "given" in strands:
@@ -67,6 +67,11 @@ class _Stranded:
     def shared(self) -> bool:
         """Whether the processes of a run compute its features together."""
         return self.source.shared
+
+    @property
+    def strandless(self) -> bool:
+        """Whether the features of a record are those of its reverse complement, by definition."""
+        return self.source.strandless
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what would keep the model from running on these tasks, on either strand."""
@@ -118,7 +123,12 @@ class BothStrands(_Stranded):
     @property
     def name(self) -> str:
         """The model's name in the config, and what is made of it."""
-        return f"{self.source.name}{SUFFIX}"
+        return f"{self.source.name}{BOTH_STRANDS}"
+
+    @property
+    def strandless(self) -> bool:
+        """Returns that it is: a mean over both strands is that of the other strand too."""
+        return True
 
     def plan(self, workdir: Path) -> SourcePlan:
         """Returns what is known of the model; it embeds every record on both strands."""
@@ -130,7 +140,7 @@ class BothStrands(_Stranded):
         model = self.source.open(workdir)
         card = {
             **model.card,
-            "model_id": f"{model.card['model_id']}{SUFFIX}",
+            "model_id": f"{model.card['model_id']}{BOTH_STRANDS}",
             "display": f"{model.card['display']}, both strands",
         }
         representations = [_averaged(each) for each in model.representations]

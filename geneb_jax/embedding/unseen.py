@@ -1,7 +1,7 @@
 """What models do not see of records: counted before anything is computed, and said."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from absl import logging
@@ -14,6 +14,7 @@ from model_ports.running.letters import Unseen
 _SHOWN = 10  # lines of warnings; more are summed up by model, and the models after these counted
 _LETTERS = 20  # of a line
 _TASKS = 5  # of a line
+_MODELS = 3  # of a line
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,14 @@ def unseen_by_task(findings: Sequence[Finding]) -> Iterator[str]:
 def say_unseen(findings: Sequence[Finding]) -> None:
     """Warns of unknown letters and of records without a token; tells what is cut.
 
-    Long records are cut by GENEB's protocol: this is told once a model, and is no warning.
+    Long records are cut by GENEB's protocol: this is told once a model, and is no warning. Models
+    of which the same is to be said, as of one and its untrained controls, share a line.
     """
+    findings = _joined(findings)
     cut = [each for each in findings if each.kind == "cut"]
     others = [each for each in findings if each.kind != "cut"]
     lines = [
-        f"model '{each.model}', task '{each.task}': "
+        f"{each.model}, task '{each.task}': "
         + _sentence(each.count, each.records, each.reason, each.letters, f"first: {each.first}")
         + _hint(each.letters, "--config.letters")
         for each in others
@@ -123,6 +126,23 @@ def say_unseen(findings: Sequence[Finding]) -> None:
         logging.info("%s", line)
 
 
+def _joined(findings: Sequence[Finding]) -> list[Finding]:
+    """Returns the findings of the first of models that have equal ones, `model` naming all."""
+    of_models: dict[str, list[Finding]] = {}
+    for each in findings:
+        of_models.setdefault(each.model, []).append(replace(each, model=""))
+    alike: dict[tuple[Finding, ...], list[str]] = {}
+    for model, same in of_models.items():
+        alike.setdefault(tuple(same), []).append(model)
+    return [replace(each, model=_named(names)) for same, names in alike.items() for each in same]
+
+
+def _named(models: Sequence[str]) -> str:
+    named = ", ".join(f"'{model}'" for model in models[:_MODELS])
+    more = len(models) - _MODELS
+    return f"model{'s' * (len(models) > 1)} {named}" + (f" and {more} more" if more > 0 else "")
+
+
 def _summed(findings: Sequence[Finding]) -> Iterator[str]:
     """Yields a line for each model and kind, over all tasks that have any."""
     groups: dict[tuple[str, str], list[Finding]] = {}
@@ -136,7 +156,7 @@ def _summed(findings: Sequence[Finding]) -> Iterator[str]:
         largest = f"most in '{most.task}', {_share(most.count, most.records)}"
         detail = largest if len(same) > 1 else f"first: {most.first}"
         yield (
-            f"model '{model}', {tasks}: "
+            f"{model}, {tasks}: "
             + _sentence(*counts, most.reason, letters, detail)
             + _hint(letters, "--config.letters")
         )

@@ -1,4 +1,4 @@
-"""How much the choices of a protocol move the leaderboard: layer, pooling, preset, solver, C, ...
+"""How much choices of a protocol move the leaderboard: layer, pooling, strand, preset, solver, ...
 
 Each choice changes one thing of GENEB's protocol, and is compared with the protocol on the models
 and tasks that both have. The layer and pooling of a model can be chosen on train rows alone, by the
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.embedding.identity import BOTH_STRANDS
 from geneb_jax.scoring.scores import PROTOCOL, protocol_rows, task_means
 from geneb_jax.uncertainty.comparing import ranks
 from geneb_jax.uncertainty.fewer_tasks import rank_correlation
@@ -51,7 +52,7 @@ def choices_tables(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
     scores = scores[scores["category"] != CUSTOM]
     base = task_means(_of_one_preset(protocol_rows(scores)))
     views = _view_means(scores)
-    found = [*_varied(scores), *_presets(scores), *_of_views(views)]
+    found = [*_varied(scores), *_presets(scores), *_strands(scores), *_of_views(views)]
     tables = {
         "choices": pd.DataFrame([row for each in found for row in _moves(base, each)]),
         "choices_leaderboard": pd.DataFrame([row for each in found for row in _boards(base, each)]),
@@ -90,6 +91,17 @@ def _presets(scores: pd.DataFrame) -> Iterator[_Choice]:
     published = rows[(rows["preset"] == "published") & rows["model"].isin(both[both].index)]
     if not published.empty:
         yield _Choice("published extraction", task_means(published))
+
+
+def _strands(scores: pd.DataFrame) -> Iterator[_Choice]:
+    """Yields the means over both strands, of models that are there on the given one too."""
+    rows = _of_one_preset(protocol_rows(scores))
+    models = set(rows["model"])
+    averaged = rows[rows["model"].str.endswith(BOTH_STRANDS)]
+    averaged = averaged.assign(model=averaged["model"].str.removesuffix(BOTH_STRANDS))
+    averaged = averaged[averaged["model"].isin(models)]
+    if not averaged.empty:
+        yield _Choice("embeddings averaged over both strands", task_means(averaged))
 
 
 def _view_means(scores: pd.DataFrame) -> pd.DataFrame:

@@ -30,10 +30,11 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
         audits: Audits of its tasks. Of their rules that counts which was chosen on train.
 
     Returns:
-        `floors`: MCC of each floor by regime, `of` the model that it is a control of, macro and by
-        category. `lift` and `lift_tasks`: MCC of each model minus that of the best floor of each
-        task, macro (mean of category means), by category, and by task with the floor's name. The
-        best of several floors is found on the test records, which makes lift rather too small.
+        `floors`: MCC of each floor by regime, the highest first, `of` the model that it is a
+        control of, macro and by category. `lift` and `lift_tasks`: MCC of each model minus that of
+        the best floor of each task, macro (mean of category means), by category, and by task with
+        the floor's name. The best of several floors is found on the test records, which makes lift
+        rather too small.
     """
     means = task_means(protocol_rows(scores))
     means = means[means["category"] != CUSTOM][["model", *_KEYS[2:], "MCC"]]
@@ -52,7 +53,10 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
     models = means[~common & (control == "")]
     lifts = [lift for _, rows in models.groupby("model", sort=False)
              if not (lift := _lift(rows, floors)).empty]  # fmt: skip
-    tables = {"floors": _wide(floors, ["regime", "floor", "of"], "MCC", "macro")}
+    wide = _wide(floors, ["regime", "floor", "of"], "MCC", "macro")
+    by_regime = wide.sort_values("macro", ascending=False, kind="stable").groupby("regime")
+    tables = {"floors": pd.concat([by_regime.get_group(name) for name in wide["regime"].unique()],
+                                  ignore_index=True)}  # fmt: skip
     if lifts:
         by_task = pd.concat(lifts, ignore_index=True)
         lift = _wide(by_task, ["regime", "model"], "lift", "macro lift")

@@ -47,9 +47,13 @@ AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
         "over other clean records.",
         (),
     ),
-    "floors": ("Floors: MCC of what needs no pretraining, macro and by category.", ()),
-    "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
+    "floors": (
+        "Floors: MCC of what needs no pretraining, macro and by category; what answers a task as "
+        "well as a model says that its score is not of its pretraining.",
+        (),
+    ),
     "lift": ("Lift: MCC of a model minus that of the best floor of each task.", ()),
+    "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
 }
 _CLAIMS = (
     "The paper's statements, with 95 % intervals over other tasks and, where they are of models in "
@@ -79,7 +83,7 @@ def statement_sections(
     """
     tables = []
     if claims is not None and not claims.empty:
-        caption = f"{_CLAIMS} Of leaky tasks: {audited_words(claims)}."
+        caption = f"{_CLAIMS} Without leaky tasks: {audited_words(claims)}."
         tables.append(("claims", caption, claim_texts(claims)))
     if statistics is not None and statistics["ours"].notna().any():
         tables.append(("statistics", _STATISTICS, statistic_texts(statistics)))

@@ -171,7 +171,8 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         caption="paper: as printed; ours: computed from these scores; stands: all intervals lie "
         "beyond null, a value that would refute it; gone: a number lies on its other side; weak: "
         "in between; estimate: there is no such value; a pair of models is one "
-        "comparison here, which tables/pairs corrects for all pairs; " + audited_words(claims),
+        "comparison here, which tables/pairs corrects for all pairs; clean, without leaky tasks: "
+        + audited_words(claims),
     )
     table.add_column("statement", overflow="fold", min_width=40)
     clean = ("clean", "tasks", "null") if audited else ()

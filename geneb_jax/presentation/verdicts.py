@@ -70,7 +70,6 @@ def audited_words(claims: pd.DataFrame) -> str:
     )
     others = f", the other {tasks - audited} count as clean" if tasks > audited else ""
     return (
-        f"clean: without {tasks - left} leaky tasks, beside the null value of those left; "
-        f"{audited} of the {tasks} tasks were audited, in files that may not be those of the "
-        f"scores{others}"
+        f"{tasks - left} tasks are left out; {audited} of the {tasks} were audited, in files that "
+        f"may not be those of the scores{others}"
     )

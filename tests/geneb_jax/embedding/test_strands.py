@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from geneb_jax.audit.shortcuts import SHORTCUTS, STRANDLESS, shortcut_features
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import DataSettings, EmbeddingSettings, Settings, default_config
 from geneb_jax.embedding.kmers import KmerSource, kmer_frequencies
@@ -42,6 +43,22 @@ def test_a_strand_is_asked_of_every_model_and_control():
                      f"{nt}:random:both"]  # fmt: skip
     assert [type(each) for each in find("kmer-2", strand=("given",))] == [KmerSource]
     assert [type(each) for each in find("kmer-2", strand=("both",))] == [BothStrands]
+
+
+@pytest.mark.parametrize("strand", [("given", "both"), ("both",), ("given",)])
+def test_what_no_strand_changes_is_evaluated_once(strand):
+    names = [source.name for source in find("shortcut-gc", "shortcut-ends", strand=strand)]
+    ends = {"given": "shortcut-ends", "both": "shortcut-ends:both"}
+    assert names == ["shortcut-gc", *(ends[each] for each in strand)]
+
+
+@pytest.mark.parametrize("name", SHORTCUTS)
+def test_shortcuts_of_no_strand_are_those_whose_features_are_the_same_on_both(name):
+    task, turned = small(), small()
+    for split in (turned.train, turned.test):
+        split.sequences[:] = [reverse_complement(s) for s in split.sequences]
+    pairs = zip(shortcut_features(name, task), shortcut_features(name, turned), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs) == (name in STRANDLESS)
 
 
 def test_features_of_both_strands_are_means_whose_strand_does_not_matter(tmp_path):

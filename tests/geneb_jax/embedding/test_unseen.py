@@ -94,10 +94,10 @@ def test_many_tasks_are_summed_up_by_model(said):
 
 
 def test_many_models_are_counted(said):
-    findings = [finding(f"m{i}", "t", 1) for i in range(40)]
+    findings = [finding(f"m{i}", "t", i + 1) for i in range(40)]
     lines = said(logging.WARNING, say_unseen, findings)
     assert len(lines) == 11
-    assert lines[9].startswith("model 'm9', task 't': 1 of 1,000 records (< 1 %)")
+    assert lines[9].startswith("model 'm9', task 't': 10 of 1,000 records (1 %)")
     assert lines[10] == "... and 30 more such lines; run.json and the report have all"
 
 
@@ -107,6 +107,25 @@ def test_cut_records_are_told_once_a_model_and_are_no_warning(said):
     assert said(logging.INFO, say_unseen, findings) == [
         "model 'A', 30 tasks: 15,000 of 30,000 records (50 %) are odd (most in 't0', 50 %)"
     ]
+
+
+def test_models_of_which_the_same_is_said_share_a_line(said):
+    names = ["A", "A:both", "A:random-1", "A:random-2", "B"]
+    findings = [
+        finding(name, task, 500, kind, letters)
+        for name in names
+        for task, kind, letters in (("t1", "cut", ""), ("t2", "cut", ""), ("t1", "unknown", "N"))
+    ]
+    findings.append(finding("B", "t2", 1, letters="N"))
+    assert said(logging.INFO, say_unseen, findings) == [
+        "models 'A', 'A:both', 'A:random-1' and 1 more, 2 tasks: 1,000 of 2,000 records (50 %) are "
+        "odd (most in 't1', 50 %)",
+        "model 'B', 2 tasks: 1,000 of 2,000 records (50 %) are odd (most in 't1', 50 %)",
+    ]
+    assert said(logging.WARNING, say_unseen, findings)[0] == (
+        "models 'A', 'A:both', 'A:random-1' and 1 more, task 't1': 500 of 1,000 records (50 %) are "
+        "odd (N; first: train row 1)"
+    )
 
 
 def test_embed_warns_and_prepares(said):

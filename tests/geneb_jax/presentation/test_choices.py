@@ -44,6 +44,19 @@ def test_a_choice_is_compared_on_what_both_have(probes):
     assert "choices_layers" not in found
 
 
+def test_means_over_both_strands_are_compared_with_the_model_itself():
+    scores = table(
+        *rows("kmer-3", [0.2, 0.4, 0.5]), *rows("kmer-4", [0.3, 0.3, 0.3]),
+        *rows("kmer-3:both", [0.2, 0.4, 0.1]), *rows("kmer-4:both", [0.4, 0.4, 0.5]),
+        *rows("kmer-2:both", [0.9, 0.9, 0.9]),
+    )  # fmt: skip
+    (moved,) = choices_tables(scores)["choices"].to_dict("records")
+    assert moved["choice"] == "embeddings averaged over both strands"
+    # As C = 10 above; kmer-2 was not evaluated on the given strand alone.
+    assert moved["mean change"] == pytest.approx((-0.2 + 0.15) / 2) and moved["models"] == 2
+    assert moved["who"] == "kmer-3 1 to 2; kmer-4 2 to 1"
+
+
 def test_a_task_that_a_model_lacks_counts_for_none(probes):
     gone = (probes["model"] == "kmer-4") & (probes["C"] == 10) & (probes["task"] == TASKS[2].id)
     strength = choices_tables(probes[~gone])["choices"].set_index("choice").loc["C = 10"]

@@ -49,6 +49,8 @@ def test_lift_is_over_the_best_floor_of_each_task():
     assert lift["macro floor"] == pytest.approx(np.mean([0.55, 0.4]))
     assert lift["macro lift"] == pytest.approx(np.mean([0.3, 0.3]))
     assert lift["Mouse Enh."] == pytest.approx(0.3) and lift["tasks"] == 3
+    macros = tables["floors"].groupby("regime")["macro"]
+    assert all(of_regime.is_monotonic_decreasing for _, of_regime in macros)
     floors = tables["floors"].set_index(["floor", "of"])
     assert {floor for floor, _ in floors.index} == {
         "no-model rule", "shortcut-length", "kmer-4", "untrained"

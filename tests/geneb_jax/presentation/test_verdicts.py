@@ -55,6 +55,6 @@ def test_words_say_what_no_audit_saw():
     assert "by the 52 of 100 tasks" in audited_words(claims)
     claims = claims.assign(**{"clean": 0.1, "audited tasks": 52, "clean tasks": 81})
     assert audited_words(claims) == (
-        "clean: without 19 leaky tasks, beside the null value of those left; 52 of the 100 tasks "
-        "were audited, in files that may not be those of the scores, the other 48 count as clean"
+        "19 tasks are left out; 52 of the 100 were audited, in files that may not be those of the "
+        "scores, the other 48 count as clean"
     )
