@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from absl import logging
 
 from geneb_jax.files.atomic import WriteError
+from geneb_jax.signals import interruption_first
 from model_ports.exits import words_of
 
 Stage = Literal["read", "check", "audit", "load", "embed", "probe"]
@@ -80,7 +81,8 @@ class Failures:
         """Makes an error inside a failure of a model, with its traceback in the log file.
 
         What ends the whole run is raised again: any error with `fail_fast`, a file that cannot be
-        written, a full disk; and what is no Exception, such as an interrupt from the keyboard.
+        written, a full disk; and what is no Exception, such as an interrupt from the keyboard. Of
+        an interrupted run no error is a failure: the interruption is raised in its stead.
 
         Args:
             model: The model's name.
@@ -88,7 +90,8 @@ class Failures:
             task: The task's id, where the others may go on; empty: it is the whole model.
         """
         try:
-            yield
+            with interruption_first():
+                yield
         except Exception as error:
             file_only.debug("%s, %s %s:", stage, model, task, exc_info=error)
             if self.fail_fast or _ends_the_run(error):

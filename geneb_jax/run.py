@@ -48,6 +48,7 @@ from geneb_jax.scoring.heads import probes_of
 from geneb_jax.scoring.outlook import expect
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
+from geneb_jax.signals import interruption_first
 from geneb_jax.tasks.selection import read_tasks
 from geneb_jax.tasks.task import Split, Task, fingerprint
 from probes import engine_of
@@ -141,7 +142,7 @@ def _lead(
     first = First(process, settings.devices.peer_seconds, settings.data.fail_fast)
     with log_kept_for(workdir) as keep_log, in_touch(first):
         first.gather()
-        with owned(workdir), progress.shown(), shown_to_others(first, folder):
+        with owned(workdir), progress.shown(), interruption_first(), shown_to_others(first, folder):
             workloads, tasks = check(settings, failures, given)
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
@@ -162,7 +163,8 @@ def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
     """Helps the first process."""
     failures = Failures(settings.data.fail_fast)
     peer = Peer(process, settings.devices.peer_seconds)
-    with log_kept_for(workdir, f"log-{process.number}.txt") as keep_log, in_touch(peer):
+    log = log_kept_for(workdir, f"log-{process.number}.txt")
+    with log as keep_log, in_touch(peer), interruption_first():
         workloads, tasks = check(settings, failures)
         _check_workdir(workdir)
         folder = _embeddings_folder(settings, workdir)

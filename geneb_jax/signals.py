@@ -3,7 +3,11 @@
 Python runs a signal's handler in the main thread, between its own steps. Where that thread is in
 compiled code, such as a fit or a batch on the device, the handler waits for it; a thread that the
 signal wakes at once ends the process where that takes too long. All results are whole files, so
-what is lost then is the work at hand. A second signal ends the process at once.
+what is lost then is the work at hand. A second signal ends the process at once, unless it comes in
+the same moment: whoever starts a run may pass on a signal that all of its processes got.
+
+What is torn down by a signal may fail: a file that is half written cannot be closed, say. Such an
+error is none of the run, which has been interrupted: see `interruption`.
 
 A thread ends the run in the same way with `interrupt`, and hears of a signal at once inside
 `heard`, also where the main thread does not.
@@ -27,6 +31,7 @@ from model_ports.exits import INTERRUPTED
 
 _AGAIN = 0.02  # seconds; a finaliser takes less
 _GRACE = 10.0  # seconds; schedulers send SIGKILL after 30 (Slurm, Kubernetes) or later
+_MOMENT = 0.3  # seconds; who presses Ctrl-C twice to end at once, and is not heard, presses again
 # Slurm's and others' warning, the terminal's, and the one that a job asks for before its limit.
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
@@ -37,6 +42,7 @@ GOES_ON = "the same command goes on from here"
 _hearers: list[Callable[[str], None]] = []  # told of the first signal; see `heard`
 _again: list[int] = []  # signals that come a second time, see `_interrupt`
 _reasons: list[str] = []  # why a thread has interrupted the run; see `interrupt`
+_raised: list["Interrupted"] = []  # in the main thread; see `interruption`
 
 
 class Interrupted(KeyboardInterrupt):
@@ -53,6 +59,7 @@ def ending_on_signals() -> Iterator[None]:
         yield
         return
     _reasons.clear()
+    _raised.clear()
     read, write = socket.socketpair()  # no pipe: Windows waits for sockets alone
     write.setblocking(False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
@@ -61,13 +68,15 @@ def ending_on_signals() -> Iterator[None]:
     watching.start()
     interrupted = False
     try:
-        yield
+        with interruption_first():
+            yield
     except Interrupted:
         interrupted = True  # the watch goes on: the end itself may take too long
         atexit.register(_leave)
         raise
     finally:
         if not interrupted:
+            _raised.clear()
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -90,11 +99,30 @@ def heard(tell: Callable[[str], None]) -> Iterator[None]:
         _hearers.remove(tell)
 
 
+def interruption() -> Interrupted | None:
+    """Returns what a signal has raised in the main thread; None: no signal has ended the run."""
+    return _raised[0] if _raised else None
+
+
+@contextmanager
+def interruption_first() -> Iterator[None]:
+    """Raises the interruption in the stead of an error that comes after it, in any thread."""
+    try:
+        yield
+    except Exception as error:
+        if interrupted := interruption():
+            raise interrupted from error
+        raise
+
+
 def interrupt(reason: str) -> None:
     """Ends the run from any thread as a signal does, with a message of its reason.
 
-    Outside of `ending_on_signals` the main thread gets a plain KeyboardInterrupt.
+    A run that is ending already goes on to do so. Outside of `ending_on_signals` the main thread
+    gets a plain KeyboardInterrupt.
     """
+    if interruption():
+        return
     _reasons.append(reason)
     if signal.getsignal(signal.SIGTERM) is _interrupt and hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
@@ -109,7 +137,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         return
     for each in _SIGNALS:  # the second one is the watch's
         signal.signal(each, lambda *_: None)
-    raise Interrupted(f"{_why(number)}; {GOES_ON}")
+    _raised.append(Interrupted(f"{_why(number)}; {GOES_ON}"))
+    raise _raised[0]
 
 
 def _swallows(frame: FrameType | None) -> bool:
@@ -151,13 +180,14 @@ def _watch(read: socket.socket, write: socket.socket) -> None:
         return  # nothing happened
     for tell in [*_hearers]:
         tell(_why(first[0]))
-    deadline = time.monotonic() + _GRACE
-    while ready := select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    began = time.monotonic()
+    while ready := select.select([read], [], [], max(0.0, began + _GRACE - time.monotonic()))[0]:
         if not read.recv(1):
             return  # nobody writes
-        if not _again:
+        if _again:
+            _again.pop()  # it is the first signal still
+        elif time.monotonic() > began + _MOMENT:
             break
-        _again.pop()  # it is the first signal still
     how = "by two signals" if ready else f"{_GRACE:.0f} s after a signal, in compiled code"
     print(f"{_reasons[0] if _reasons else f'ended {how}'}; {GOES_ON}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

@@ -14,7 +14,7 @@ PACKAGE = Path(geneb_jax.__file__).parent
 # From the ground up: a room imports itself and the rooms before it. `probes` and `model_ports`
 # stand beside each other on the ground and import nothing of this package but its files.
 ROOMS = (
-    "files", "collector", "failures", "log_file", "ownership", "signals", "benchmark",
+    "files", "collector", "signals", "failures", "log_file", "ownership", "benchmark",
     "config_checks", "config", "tasks", "audit", "uncertainty", "devices", "embedding", "scoring",
     "presentation", "reference", "closing", "agreement", "disks", "plan", "run", "notebook",
     "last_run", "workdir", "doctor", "commands",

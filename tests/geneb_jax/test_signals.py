@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from geneb_jax.signals import ending_on_signals
+from geneb_jax.signals import ending_on_signals, interruption, interruption_first
 from model_ports.exits import INTERRUPTED
 
 OPEN = Path("/proc/self/fd")
@@ -106,11 +106,54 @@ def test_compiled_code_is_waited_for_a_while():
     assert seconds < 5
 
 
+# An error in the teardown, which takes the interruption's stead, inside a model's part of a run and
+# outside of one.
+TEARDOWN = """
+            import os
+            from geneb_jax.failures import Failures
+            failures = Failures()
+            with {around}:
+                try:
+                    time.sleep(60)
+                finally:
+                    os.close(2**20)
+            print("a failure", *failures.found, flush=True)"""
+
+
+@pytest.mark.parametrize("around", ["failures.contained('m', 'probe')", "threading.Lock()"])
+def test_an_error_that_an_interruption_brings_about_is_no_failure(around):
+    process, began = start(TEARDOWN.format(around=around)), time.monotonic()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "flushed\n")
+    assert err == "interrupted by SIGTERM; the same command goes on from here\n"
+    assert seconds < 10
+
+
+def test_an_error_without_a_signal_stays_what_it_is():
+    with pytest.raises(OSError, match="x"), ending_on_signals(), interruption_first():
+        raise OSError("x")
+    assert interruption() is None
+
+
+def test_a_signal_that_is_passed_on_in_the_same_moment_is_one():
+    process, began = start(PYTHON, end="time.sleep(1)"), time.monotonic()
+    for name in ("SIGTERM", "SIGTERM", "SIGINT"):
+        process.send_signal(getattr(signal, name))
+        time.sleep(0.02)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "flushed\n")
+    assert err in (f"interrupted by {name}; the same command goes on from here\n"
+                   for name in ("SIGTERM", "SIGINT"))  # fmt: skip
+    assert 1 <= seconds < 10
+
+
 def test_a_second_signal_ends_at_once():
     process, began = start(COMPILED, grace=60), time.monotonic()
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     code, out, err, seconds = finish(process, began)
     assert (code, out) == (INTERRUPTED, "")
@@ -132,6 +175,7 @@ def work():
 
 ended(work)
 gc.collect()
+time.sleep(1)
 files = [open({str(tmp_path)!r} + f"/{{i}}", "wb") for i in range(64)]
 os.kill(os.getpid(), signal.SIGTERM)
 time.sleep(60)

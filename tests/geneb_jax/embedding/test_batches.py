@@ -83,6 +83,17 @@ def test_table_holds_the_lengths_of_real_records(model_id):
         assert lengths <= set(table[0].tolist())
 
 
+@pytest.mark.parametrize(
+    "model_id", [*(f"DNA_bert_{k}" for k in range(3, 7)), "splicebert-1024nt", "borzoi-replicate-3"]
+)
+def test_lengths_of_models_beyond_the_papers_follow_from_letters(model_id, tmp_path):
+    """The shortest record of the table has 40 letters."""
+    tokenizer = build_tokenizer(tmp_path, catalog.get(model_id).tokenizer)
+    table = benchmark_lengths(model_id)
+    assert table is not None
+    assert table[0].min() == len(tokenizer.encode(["ACGT" * 10], None)[0])
+
+
 @pytest.mark.parametrize("model_id", ["METAGENE-1", NT, "evo-1-131k-base"])
 def test_a_ladder_wastes_little_on_any_length(model_id):
     ladder = np.array(model_ladder(model_id, 2048))
