@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from geneb_jax.config import Settings
+from geneb_jax.embedding.identity import BOTH_STRANDS
 from geneb_jax.embedding.source import Source
-from geneb_jax.embedding.strands import SUFFIX, BothStrands, stranded
+from geneb_jax.embedding.strands import BothStrands, stranded
 from model_ports import catalog
 
 # Modules, each imported when it is asked. Its `source_of(name, settings)` returns the source that
@@ -103,7 +104,7 @@ def find_source(name: str, settings: Settings) -> Source:
     Raises:
         ValueError: No kind of source knows the name, or the model's files are not there.
     """
-    if name.endswith(SUFFIX):
-        return BothStrands(find_source(name.removesuffix(SUFFIX), settings))
+    if name.endswith(BOTH_STRANDS):
+        return BothStrands(find_source(name.removesuffix(BOTH_STRANDS), settings))
     asked = (importlib.import_module(module).source_of(name, settings) for module in SOURCES)
     return next(source for source in asked if source is not None)
