@@ -469,9 +469,12 @@ def simulated(
     names: Sequence[str] = ("",),
 ) -> Iterator[Coverage]:
     """Yields the coverage of the methods of a simulation, one of each of its named scores."""
-    for method, shares in held(draw, count, len(case)).items():
+    detail = f"{count} simulations"
+    if question != "shots":  # Student's t has no replicates
+        detail += f" of {_REPLICATES} replicates"
+    seed = len(case)  # cases of one size need not have the same draws
+    for method, shares in held(draw, count, seed).items():
         for name, share in zip(names, shares, strict=True):
-            detail = f"{count} simulations of {_REPLICATES} replicates"
             yield Coverage(question, f"{name}{case}", method, float(share), detail)
 
 
