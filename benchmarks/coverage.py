@@ -154,7 +154,9 @@ def drawn_ends(
     return low, high
 
 
-def dirichlet(each: float, by_class: float, tables: np.ndarray, rng: np.random.Generator):
+def dirichlet(
+    each: float, by_class: float, tables: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Draws cells from a posterior: so much a cell, and so much in all by the classes' sizes."""
     first = (tables[:, :1] + tables[:, 1:2]) / tables.sum(1, keepdims=True)
     shares = np.concatenate([first, first, 1 - first, 1 - first], axis=1) / 2
