@@ -154,7 +154,9 @@ def drawn_ends(
     return low, high
 
 
-def dirichlet(each: float, by_class: float, tables: np.ndarray, rng: np.random.Generator):
+def dirichlet(
+    each: float, by_class: float, tables: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Draws cells from a posterior: so much a cell, and so much in all by the classes' sizes."""
     first = (tables[:, :1] + tables[:, 1:2]) / tables.sum(1, keepdims=True)
     shares = np.concatenate([first, first, 1 - first, 1 - first], axis=1) / 2
@@ -469,9 +471,12 @@ def simulated(
     names: Sequence[str] = ("",),
 ) -> Iterator[Coverage]:
     """Yields the coverage of the methods of a simulation, one of each of its named scores."""
-    for method, shares in held(draw, count, len(case)).items():
+    detail = f"{count} simulations"
+    if question != "shots":  # Student's t has no replicates
+        detail += f" of {_REPLICATES} replicates"
+    seed = len(case)  # cases of one size need not have the same draws
+    for method, shares in held(draw, count, seed).items():
         for name, share in zip(names, shares, strict=True):
-            detail = f"{count} simulations of {_REPLICATES} replicates"
             yield Coverage(question, f"{name}{case}", method, float(share), detail)
 
 
