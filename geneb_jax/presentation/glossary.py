@@ -80,12 +80,12 @@ GLOSSARY: Mapping[str, Word] = {
     "95 % interval": Word(
         _UNSURE,
         "Range that the macro score would be in, with 95 % confidence, had other tasks of each "
-        "category been chosen.",
+        "category been chosen, or what a column named question says.",
     ),
     "rank, 95 %": Word(
         _UNSURE,
-        "Range that the rank would be in, with 95 % confidence, had other tasks of each category "
-        "been chosen, and among how many models: those of a run are compared among themselves.",
+        "Range that the rank would be in, with 95 % confidence, had the same come out otherwise; "
+        "models of a run are compared among themselves.",
     ),
     "group": Word(
         _UNSURE,
@@ -147,22 +147,24 @@ GLOSSARY: Mapping[str, Word] = {
         "or which are few edits away from one.",
     ),
     "clean": Word(_HIDDEN, "Test records that are no copies, no near copies and no twins."),
-    "best_rule": Word(
+    "best rule": Word(
         _HIDDEN,
         "The rule or shortcut without a model, such as the record's length, that predicts best on "
         "train.",
     ),
-    "best_rule_train_MCC": Word(
+    "its MCC, train": Word(
         _HIDDEN, "MCC of the best rule on train records that it did not see: what it is chosen by."
     ),
-    "best_rule_MCC": Word(_HIDDEN, "MCC of the best rule on the test records."),
-    "published_median": Word(
+    "its MCC, test": Word(_HIDDEN, "MCC of the best rule on the test records."),
+    "published median": Word(
         _HIDDEN, "Median full MCC of the paper's 40 models, on the published task."
     ),
     "reasons": Word(
         _HIDDEN, "Why the verdict is what it is, and where the best rule of train fails on test."
     ),
-    "macro_clean": Word(_HIDDEN, "Macro MCC over clean test records alone."),
+    "macro, clean": Word(_HIDDEN, "Macro MCC over clean test records alone."),
+    "rank, clean": Word(_HIDDEN, "Rank by macro MCC over clean test records, 1 the best."),
+    "left out": Word(_HIDDEN, "Tasks that have too few clean test records to be scored on them."),
     "floor": Word(
         _HIDDEN,
         "What reaches a score without pretraining: a rule, a shortcut, k-mers, or the same "
@@ -177,10 +179,6 @@ GLOSSARY: Mapping[str, Word] = {
         "Whether a prediction stays where the record is given as its reverse complement; DNA is "
         "the same molecule read from either strand.",
     ),
-    "low": Word(_UNSURE, "Lower end of the 95 % interval."),
-    "high": Word(_UNSURE, "Upper end of the 95 % interval."),
-    "rank low": Word(_UNSURE, "Best end of the 95 % interval of the rank."),
-    "rank high": Word(_UNSURE, "Worst end of the 95 % interval of the rank."),
     "statement": Word(
         _STATEMENTS,
         "What the paper says of its scores, as a number: a difference, a correlation or a count.",
@@ -264,8 +262,8 @@ GLOSSARY: Mapping[str, Word] = {
         _IN_STATEMENTS,
         "A multilayer perceptron: a small neural network in place of the linear probe.",
     ),
-    "n_train": Word(_TASKS, "Train records of the task, as the run read them."),
-    "n_test": Word(_TASKS, "Test records of the task, as the run read them."),
+    "train": Word(_TASKS, "Train records of the task, as the run read them."),
+    "test": Word(_TASKS, "Test records of the task, as the run read them."),
 }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.escapes import latex_text
+from geneb_jax.presentation.numbers import are_numbers
 
 _LONGEST = 50  # lines on a page
 _WIDEST = 36  # letters of a column whose texts do not break
@@ -24,7 +25,6 @@ _WIDTHS = {
     **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ", 1.4),
     **dict.fromkeys("mwMW−", 1.7),
 }
-_NUMBERS = re.compile("([−<]?\\d.*)?")  # and intervals, shares, sizes; also nothing
 _BREAKS = re.compile(r"(\\_|[:./])")  # after which a name may go on in the next line
 _COMMENT = "% \\usepackage{array, booktabs, graphicx, longtable}\n"
 
@@ -44,7 +44,7 @@ class _Column(NamedTuple):
 
     @property
     def numbers(self) -> bool:
-        return all(map(_NUMBERS.fullmatch, self.cells))
+        return are_numbers(self.cells)
 
     @property
     def breaks(self) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,7 +11,7 @@ Unit = Literal["score", "count", "rank", "share", "p"]
 
 MINUS = "\N{MINUS SIGN}"
 # "rank" is of mean ranks and other numbers beyond 1 that count nothing.
-_FORMS: Mapping[Unit, str] = {"score": "z.3f", "rank": "z.1f", "share": "z.0%", "count": ".0f"}
+_FORMS: Mapping[Unit, str] = {"score": "z.3f", "rank": "z.1f", "share": "z.0%", "count": ",.0f"}
 DECIMALS: Mapping[Unit, int] = {"score": 3, "rank": 1, "share": 2, "count": 0, "p": 3}
 _SMALLEST_P = 0.001  # that is written with its digits
 # Columns whose names tell the unit of numbers that might be of several.
@@ -19,6 +19,7 @@ _P = re.compile(r"(smallest )?p(, .*)?")
 _SHARES = re.compile(r"relative drop")
 _COUNTS = re.compile(r"\b(rank|models|wins|pairs|tasks)\b")
 _DIGITS = re.compile(r"[1-9]")
+_NUMBER = re.compile(r"([-−<]?\d.*)?")
 
 
 def number_text(value: float, unit: Unit = "score", sign: str = "") -> str:
@@ -40,7 +41,9 @@ def number_text(value: float, unit: Unit = "score", sign: str = "") -> str:
 
 
 def interval_text(low: float, high: float, unit: Unit = "score") -> str:
-    """Returns an interval as text, `low to high`; '' where an end is missing."""
+    """Returns an interval as text, `low to high`, its ends alike; '' where an end is missing."""
+    if unit == "count" and (low % 1 or high % 1):
+        unit = "rank"
     ends = [number_text(end, unit) for end in (low, high)]
     return " to ".join(ends) if all(ends) else ""
 
@@ -88,6 +91,11 @@ def column_texts(name: str, column: pd.Series, minus: str = "-") -> list[str]:
         return number_text(float(value), unit).replace("-", minus)
 
     return [text(value) for value in column]
+
+
+def are_numbers(texts: Iterable[str]) -> bool:
+    """Returns whether texts are numbers, intervals, shares or sizes, or nothing."""
+    return all(map(_NUMBER.fullmatch, texts))
 
 
 def regime_name(regime: str) -> str:

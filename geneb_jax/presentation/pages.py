@@ -81,6 +81,11 @@ def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
     return [interval_text(*each).replace("-", MINUS) for each in ends]
 
 
+def _ranks(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    ends = zip(table[low], table[high], strict=True)
+    return [f"{first:.0f} to {last:.0f}" for first, last in ends]
+
+
 def _difficulty_page(table: pd.DataFrame) -> pd.DataFrame:
     """The tasks under their names in the paper alone."""
     return page(table.reset_index(drop=True))
@@ -116,8 +121,36 @@ def _specialisation_page(table: pd.DataFrame) -> pd.DataFrame:
 def _intervals_page(table: pd.DataFrame) -> pd.DataFrame:
     texts = page(table[["question", "regime", "model", "macro", "rank", "group"]])
     texts.insert(4, "95 % interval", _intervals(table, "low", "high"))
-    ranks = zip(table["rank low"], table["rank high"], strict=True)
-    texts.insert(6, "rank, 95 %", [f"{low:.0f} to {high:.0f}" for low, high in ranks])
+    texts.insert(6, "rank, 95 %", _ranks(table, "rank low", "rank high"))
+    return texts
+
+
+_OF_AUDIT = {
+    "n_train": "train",
+    "n_test": "test",
+    **{name: name for name in ("copies", "near", "twins", "clean")},
+    "best_rule": "best rule",
+    "best_rule_train_MCC": "its MCC, train",
+    "best_rule_MCC": "its MCC, test",
+    "published_median": "published median",
+    "verdict": "verdict",
+}
+
+
+def _audit_page(table: pd.DataFrame) -> pd.DataFrame:
+    labels = {task.id: task.label for task in GENEB.tasks}
+    texts = page(table[list(_OF_AUDIT)].rename(columns=_OF_AUDIT))
+    texts["best rule"] = texts["best rule"].str.replace("_", " ")
+    texts.insert(0, "task", [labels.get(task, task) for task in table["task"]])
+    return texts
+
+
+def _clean_page(table: pd.DataFrame) -> pd.DataFrame:
+    names = {"macro_clean": "macro, clean", "clean rank": "rank, clean"}
+    wanted = ("regime", "model", "macro", "rank", *names, "tasks", "left out")
+    texts = page(table[list(wanted)].rename(columns=names))
+    texts.insert(5, "95 % interval", _intervals(table, "low", "high"))
+    texts.insert(7, "rank, 95 %", _ranks(table, "clean rank low", "clean rank high"))
     return texts
 
 
@@ -130,7 +163,9 @@ def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:
 # Of tables that have more columns than a page takes, or other texts, by their names.
 PAGES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = MappingProxyType(
     {
+        "audit": _audit_page,
         "claims": claim_texts,
+        "clean_leaderboard": _clean_page,
         "few_shot_drops": _few_shot_page,
         "intervals_macro": _intervals_page,
         "matched_pairs": _pairs_of_paper_page,

@@ -306,6 +306,7 @@ def report_data(
     }
 
 
+_UNSAID = ("model", "known_defects")  # they stand elsewhere on a model's page
 # What the page calls fields of run.json whose names say little.
 _FACTS = {
     "numerics": "version of the code's numerics",
@@ -357,7 +358,7 @@ def _of_run(model: str, models: Mapping[str, Mapping[str, Any]]) -> dict[str, An
     facts += [
         (f"run: {_FACTS.get(name, name)}", plain(value))
         for name, value in of_run.items()
-        if name != "known_defects" and value is not None
+        if name not in _UNSAID and value is not None
     ]
     return {"facts": facts, "run_defects": of_run.get("known_defects", []), "defects": []}
 

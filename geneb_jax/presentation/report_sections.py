@@ -2,7 +2,7 @@
 
 import re
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pandas as pd
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 from geneb_jax.presentation.glossary import meanings, words_in
-from geneb_jax.presentation.numbers import MINUS, column_texts
+from geneb_jax.presentation.numbers import are_numbers
+from geneb_jax.presentation.pages import PAGES, page
 from geneb_jax.presentation.statements import claim_texts, statistic_texts
 from geneb_jax.presentation.verdicts import audited_words
 
@@ -21,39 +22,21 @@ _SVG = "data:image/svg+xml;charset=utf-8,"
 # What may stand in such an address between single quotes of HTML: a quarter shorter than base64.
 _PLAIN = ' !"$()*+,/:;<=>?@[\\]^`{|}~'
 _ZOOM = 1.75  # pixels of the page for a point of paper: type of 7 points is read on a screen
-# Tables of the audit that the page shows, with their captions and columns; none: all columns.
-AUDIT: Mapping[str, tuple[str, Sequence[str]]] = {
-    "audit": (
-        "Tasks: test records that are copies or near copies of train records or shuffle twins of "
-        "them, the rule or shortcut without a model that train chooses, and the median of the "
-        "published models.",
-        (
-            *("task", "n_train", "n_test", "copies", "near", "twins", "clean", "best_rule"),
-            *("best_rule_train_MCC", "best_rule_MCC", "published_median", "verdict", "reasons"),
-        ),
-    ),
-    "intervals_macro": (
-        "How sure macro MCC and ranks are, whichever metric is shown: 95 % intervals, had other "
-        "test records (records), few-shot rows (shots) or tasks of each category (tasks) been "
-        "drawn. In full all seeds fit the same rows, and shots are not asked of. Ranks and groups "
-        "are of the models of a question: two share a letter where they cannot be told apart.",
-        (
-            *("question", "regime", "model", "macro", "low", "high", "rank", "rank low"),
-            *("rank high", "group", "tasks"),
-        ),
-    ),
-    "clean_leaderboard": (
-        "Macro MCC over all and over clean test records of the same tasks, with 95 % intervals "
-        "over other clean records.",
-        (),
-    ),
-    "floors": (
-        "Floors: MCC of what needs no pretraining, macro and by category; what answers a task as "
-        "well as a model says that its score is not of its pretraining.",
-        (),
-    ),
-    "lift": ("Lift: MCC of a model minus that of the best floor of each task.", ()),
-    "strand": ("Share of test records whose prediction changes under reverse complement.", ()),
+# Tables of the audit that the page shows, with their captions.
+AUDIT: Mapping[str, str] = {
+    "audit": "Tasks: test records that are copies or near copies of train records or shuffle twins "
+    "of them, the rule or shortcut without a model that train chooses, and the median of the "
+    "published models.",
+    "intervals_macro": "How sure macro MCC and ranks are, whichever metric is shown: 95 % "
+    "intervals, had other test records (records), few-shot rows (shots) or tasks of each category "
+    "(tasks) been drawn. In full all seeds fit the same rows, and shots are not asked of. Ranks and "
+    "groups are of the models of a question: two share a letter where they cannot be told apart.",
+    "clean_leaderboard": "Macro MCC over all and over clean test records of the same tasks, with "
+    "95 % intervals over other clean records.",
+    "floors": "Floors: MCC of what needs no pretraining, macro and by category; what answers a "
+    "task as well as a model says that its score is not of its pretraining.",
+    "strand": "Share of test records whose prediction changes under reverse complement.",
+    "lift": "Lift: MCC of a model minus that of the best floor of each task.",
 }
 _CLAIMS = (
     "The paper's statements, with 95 % intervals over other tasks and, where they are of models in "
@@ -138,28 +121,31 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
         stands upright) or nothing (numbers).
     """
     found = []
-    for name, (caption, columns) in AUDIT.items():
+    for name, caption in AUDIT.items():
         if name in tables:
-            table = tables[name][list(columns) or list(tables[name])]
-            texts = [column_texts(str(name), values, MINUS) for name, values in table.items()]
-            header = [(str(column), _kind(str(column), values)) for column, values in table.items()]
+            table = tables[name]
+            texts = PAGES.get(name, page)(table)
+            if "reasons" in table:
+                texts = texts.assign(reasons=table["reasons"])
             found.append(
                 {
                     "name": name,
                     "caption": caption,
-                    "header": header,
-                    "rows": [list(row) for row in zip(*texts, strict=True)],
+                    "header": [
+                        (str(column), _kind(str(column), texts[column])) for column in texts
+                    ],
+                    "rows": texts.to_numpy().tolist(),
                     "regimes": list(table["regime"]) if "regime" in table else [],
-                    "meanings": meanings(table),
+                    "meanings": meanings(texts),
                 }
             )
     return found
 
 
-def _kind(column: str, values: pd.Series) -> str:
+def _kind(column: str, texts: pd.Series) -> str:
     if column in GENEB.categories:
         return "heat"
-    return _TEXTS.get(column, "" if pd.api.types.is_numeric_dtype(values) else "text")
+    return _TEXTS.get(column, "" if are_numbers(texts) else "text")
 
 
 def unseen_rows(content: Mapping[str, Any]) -> list[dict[str, str]]:

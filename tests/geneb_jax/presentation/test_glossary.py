@@ -1,13 +1,20 @@
 """The words of the report."""
 
+import pandas as pd
 import pytest
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.analysis import HIGH_VARIANCE
 from geneb_jax.presentation.glossary import GLOSSARY, meanings, words_by_part, words_in
 from geneb_jax.presentation.published import model_labels, paper
-from geneb_jax.presentation.report_sections import AUDIT
+from geneb_jax.presentation.report_sections import audit_sections
 from geneb_jax.scoring.scores import METRIC_COLUMNS
+
+AUDITED = {
+    "task": GENEB.tasks[0].id, "n_train": 1497, "n_test": 150, "copies": 0, "near": 7, "twins": 2,
+    "clean": 141, "best_rule": "opposite_twin", "best_rule_train_MCC": 0.5624,
+    "best_rule_MCC": -0.1, "published_median": 0.6708, "verdict": "leaky", "reasons": "Why.",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", GLOSSARY)
@@ -20,8 +27,37 @@ def test_meanings_are_whole_sentences(name):
 
 def test_metrics_and_the_columns_of_the_audit_are_explained():
     assert {name.replace("_", " ") for name in METRIC_COLUMNS} <= set(GLOSSARY)
-    named = {column for _, columns in AUDIT.values() for column in columns}
-    assert named - {"model", "task"} <= set(GLOSSARY)
+    scored = {"regime": ["full"], "model": ["x"], "macro": [0.5], "low": [0.4], "high": [0.6],
+              "rank": [1], "tasks": [3]}  # fmt: skip
+    tables = {
+        "audit": pd.DataFrame([AUDITED]),
+        "intervals_macro": pd.DataFrame(
+            scored | {"question": "tasks", "rank low": 1, "rank high": 2, "group": "a"}
+        ),
+        "clean_leaderboard": pd.DataFrame(
+            scored | {"macro_clean": 0.4, "clean rank": 1, "clean rank low": 1,
+                      "clean rank high": 2, "left out": 1}
+        ),
+    }  # fmt: skip
+    sections = audit_sections(tables)
+    assert [section["name"] for section in sections] == list(tables)
+    for section in sections:
+        named = {name for name, _ in section["header"]}
+        assert named - {"model"} <= set(section["meanings"]), section["name"]
+    (audit, intervals, clean) = (
+        [cell for row in each["rows"] for cell in row] for each in sections
+    )
+    assert audit == [
+        GENEB.tasks[0].label, "1,497", "150", "0", "7", "2", "141", "opposite twin", "0.562",
+        "−0.100", "0.671", "leaky", "Why.",
+    ]  # fmt: skip
+    assert [kind for _, kind in sections[0]["header"]] == [
+        "text", *[""] * 6, "text", *[""] * 3, "text", "sentences"
+    ]  # fmt: skip
+    assert intervals == ["tasks", "full", "x", "0.500", "0.400 to 0.600", "1", "1 to 2", "a"]
+    assert clean == [
+        "full", "x", "0.500", "1", "0.400", "0.400 to 0.600", "1", "1 to 2", "3", "1"
+    ]  # fmt: skip
 
 
 def test_a_tables_columns_are_explained_in_their_order():

@@ -37,7 +37,8 @@ def test_only_numbers_that_do_not_round_to_zero_have_a_sign():
 
 
 def test_an_interval_without_ends_is_nothing():
-    assert interval_text(4, 65.025, "count") == "4 to 65.0"
+    assert interval_text(4, 65.025, "count") == "4.0 to 65.0"
+    assert interval_text(4, 65, "count") == "4 to 65"
     assert interval_text(float("nan"), 1) == ""
 
 
@@ -52,7 +53,7 @@ def test_an_interval_without_ends_is_nothing():
         ("p, paper", ["<0.001", "0.140"], ["<0.001", "0.140"]),
         ("relative drop to 10shot", [0.46164, 0.5], ["46 %", "50 %"]),
         ("told apart", [True, False], ["yes", "no"]),
-        ("params", [5e7, 1e9], ["50000000", "1000000000"]),
+        ("params", [5e7, 1e9], ["50,000,000", "1,000,000,000"]),
         ("A - B", [-0.0312, 0.1], ["−0.031", "0.100"]),
     ],
 )

@@ -260,6 +260,16 @@ def test_the_whole_head_of_a_column_sorts(browser, page):
     assert browser.find_element(By.CSS_SELECTOR, "th[aria-sort=descending]").text.startswith("size")
 
 
+def test_a_board_of_all_categories_is_no_wider_than_a_screen(browser, page):
+    show(browser, page, tasks="all")
+    wide, shown = browser.execute_script(
+        "const part = document.querySelector('#board-table .scroll');"
+        "return [part.scrollWidth, part.clientWidth]"
+    )
+    assert len(cells(browser)[0]) == 7 + len(GENEB.categories)
+    assert wide <= shown
+
+
 def test_a_task_of_the_users_files_says_whose_data_these_are(browser, page):
     show(browser, page, view="task", task=TASK.id)
     shown = browser.find_element(By.ID, "task-body").text
@@ -609,7 +619,7 @@ def test_the_papers_statements_and_its_numbers_are_shown(browser, tmp_path):
     rows = [row for row in cells(browser, "#statistics") if row]
     assert rows[1] == ["larger is better", "0.500", "−0.012", "−0.500 to 0.100", "", "0", "gone"]
     assert rows[2] == ["a mean", "0.250", "0.250", "", "", "", "estimate"]
-    assert rows[3] == ["small-beats-large", "74", "31", "27 to 65.0", "", "19.5", "weak"]
+    assert rows[3] == ["small-beats-large", "74", "31", "27.0 to 65.0", "", "19.5", "weak"]
     assert rows[4] == ["statistic", "paper", "computed", "difference"]  # no note, no column of them
     assert rows[5:] == [["rho", "0.100", "0.100", "0.000"], ["hard tasks", "10", "8", "−2"]]
 

@@ -40,7 +40,7 @@ def test_statements_are_written_in_their_units():
         }
     )
     assert claim_texts(claims).drop(columns="statement").to_numpy().tolist() == [
-        ["74", "74", "70 to 84.5", "15 to 147", "", "estimate"],
+        ["74", "74", "70.0 to 84.5", "15 to 147", "", "estimate"],
         ["0.565", "−0.565", "0.519 to 0.576", "", "0", "stands"],
         ["", "1 %", "−7 % to 10 %", "", "0", "weak"],
     ]

@@ -243,8 +243,10 @@ def test_ranks_and_counts_are_written_as_they_are(published, tmp_path):
     cells = [[c.strip() for c in line.split("|")[1:-1]] for line in
              path.with_suffix(".md").read_text().splitlines()[2:]]  # fmt: skip
     assert cells == [
-        ["1", "1.000", "50000000"], ["2.5", "0.000", "1000000000"], ["2.5", "0.000", "2000000000"]
-    ]  # fmt: skip
+        ["1", "1.000", "50,000,000"],
+        ["2.5", "0.000", "1,000,000,000"],
+        ["2.5", "0.000", "2,000,000,000"],
+    ]
     alone = few_models(published)[lambda rows: rows["model"] == "SPACE"]
     write_tables(alone, tmp_path)
     lines = (tmp_path / "task_ranks.md").read_text().splitlines()[2:]
