@@ -103,18 +103,19 @@ def _most_shared(
     asked = np.zeros(4**K, bool)
     for _, _, numbers in of_blocks:
         asked[numbers] = True
-    column = np.where(asked, np.cumsum(asked, dtype=np.int32) - 1, np.int32(-1))
-    parts = [(chosen, starts, column[numbers]) for chosen, starts, numbers in of_blocks]
+    count = int(asked.sum())
+    column = np.full(4**K, -1, np.int32)
+    column[np.flatnonzero(asked)] = np.arange(count, dtype=np.int32)
+    parts = [(chosen, starts, np.take(column, numbers)) for chosen, starts, numbers in of_blocks]
     distinct = np.concatenate([np.diff(starts) for _, starts, _ in parts])
     needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
     for block in train.blocks(_BLOCK_KMERS):
-        size = block.stop - block.start
-        lists = _lists_of_records(train.part(block), column, int(asked.sum()))
+        lists = _lists_of_records(train.part(block), column, count)
         for chosen, starts, columns in parts:
             others = without[chosen] - block.start
-            best, count = _most_listed(lists, size, starts, columns, needed[chosen], others)
-            better = count > most[chosen]
-            most[chosen][better] = count[better]
+            best, shared = _most_listed(lists, starts, columns, needed[chosen], others)
+            better = shared > most[chosen]
+            most[chosen][better] = shared[better]
             row[chosen][better] = best[better] + block.start
     return row, most / np.maximum(distinct, 1), distinct == 0
 
@@ -131,9 +132,9 @@ def _lists_of_records(train: Records, column: np.ndarray, count: int) -> scipy.s
         True where a record holds an 11-mer, bool [C, N]; its indices rise in each row.
     """
     record, number = canonical_kmers(train, K)
-    columns = column[number]
-    kept = columns >= 0
-    record, columns = record[kept], columns[kept]
+    columns = np.take(column, number)
+    kept = np.flatnonzero(columns >= 0)
+    record, columns = np.take(record, kept), np.take(columns, kept)
     starts = np.searchsorted(record, np.arange(len(train) + 1, dtype=np.int32)).astype(np.int32)
     held = np.ones(len(columns), bool), columns, starts
     lists = scipy.sparse.csr_array(held, (len(train), count)).T.tocsr()
@@ -143,7 +144,6 @@ def _lists_of_records(train: Records, column: np.ndarray, count: int) -> scipy.s
 
 def _most_listed(
     lists: scipy.sparse.csr_array,
-    size: int,
     starts: np.ndarray,
     columns: np.ndarray,
     needed: np.ndarray,
@@ -153,13 +153,12 @@ def _most_listed(
 
     Args:
         lists: See `_lists_of_records`.
-        size: How many train records there are.
         starts: Where the 11-mers of each record begin in `columns`, int64 [n + 1].
         columns: The lists of these 11-mers, int32.
         needed: See `_most_frequent`, which makes the result.
         without: See there.
     """
-    per_kmer = np.diff(lists.indptr)[columns]
+    size, per_kmer = lists.shape[1], np.take(np.diff(lists.indptr), columns)
     work = np.diff(np.append(0, np.cumsum(per_kmer, dtype=np.int64))[starts])
     best, most = np.zeros(len(needed), np.int64), np.zeros(len(needed), np.int64)
     for part in _shares_of_work(work):
@@ -321,8 +320,11 @@ def _likely_pairs(
     pairs = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
     pairs = pairs[np.append(pairs[:-1] != pairs[1:], True)[: len(pairs)]]
     i, j = np.divmod(pairs, max(len(b.lengths), 1))
-    differing = np.abs(a.pairs[i] - b.pairs[j]).sum(axis=1, dtype=np.int16)
-    likely = differing <= 4 * edits
+    likely = np.empty(len(i), bool)
+    for first in range(0, len(i), _CACHED):
+        part = slice(first, first + _CACHED)
+        differing = np.abs(np.take(a.pairs, i[part], axis=0) - np.take(b.pairs, j[part], axis=0))
+        likely[part] = np.einsum("ij->i", differing, dtype=np.int16) <= 4 * edits
     i, j = i[likely], j[likely]
     for first in range(0, len(i), _CACHED):
         yield i[first : first + _CACHED], j[first : first + _CACHED]
