@@ -29,8 +29,9 @@ AUDIT: Mapping[str, str] = {
     "published models.",
     "intervals_macro": "How sure macro MCC and ranks are, whichever metric is shown: 95 % "
     "intervals, had other test records (records), few-shot rows (shots) or tasks of each category "
-    "(tasks) been drawn. In full all seeds fit the same rows, and shots are not asked of. Ranks and "
-    "groups are of the models of a question: two share a letter where they cannot be told apart.",
+    "(tasks) been drawn. In full all seeds fit the same rows, and shots are not asked of. Ranks "
+    "and groups are of the models of a question: two share a letter where they cannot be told "
+    "apart.",
     "clean_leaderboard": "Macro MCC over all and over clean test records of the same tasks, with "
     "95 % intervals over other clean records.",
     "floors": "Floors: MCC of what needs no pretraining, macro and by category; what answers a "
