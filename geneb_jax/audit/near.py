@@ -158,7 +158,7 @@ def _most_listed(
         needed: See `_most_frequent`, which makes the result.
         without: See there.
     """
-    size, per_kmer = lists.shape[1], np.take(np.diff(lists.indptr), columns)
+    size, per_kmer = np.shape(lists)[1], np.take(np.diff(lists.indptr), columns)
     work = np.diff(np.append(0, np.cumsum(per_kmer, dtype=np.int64))[starts])
     best, most = np.zeros(len(needed), np.int64), np.zeros(len(needed), np.int64)
     for part in _shares_of_work(work):
