@@ -110,10 +110,10 @@ def _most_shared(
     distinct = np.concatenate([np.diff(starts) for _, starts, _ in parts])
     needed = np.maximum(np.ceil(least * distinct - 1e-9), 1).astype(np.int64)
     for block in train.blocks(_BLOCK_KMERS):
-        lists = _lists_of_records(train.part(block), column, count)
+        lists, size = _lists_of_records(train.part(block), column, count), block.stop - block.start
         for chosen, starts, columns in parts:
             others = without[chosen] - block.start
-            best, shared = _most_listed(lists, starts, columns, needed[chosen], others)
+            best, shared = _most_listed(lists, size, starts, columns, needed[chosen], others)
             better = shared > most[chosen]
             most[chosen][better] = shared[better]
             row[chosen][better] = best[better] + block.start
@@ -144,6 +144,7 @@ def _lists_of_records(train: Records, column: np.ndarray, count: int) -> scipy.s
 
 def _most_listed(
     lists: scipy.sparse.csr_array,
+    size: int,
     starts: np.ndarray,
     columns: np.ndarray,
     needed: np.ndarray,
@@ -153,12 +154,13 @@ def _most_listed(
 
     Args:
         lists: See `_lists_of_records`.
+        size: Of how many records they are.
         starts: Where the 11-mers of each record begin in `columns`, int64 [n + 1].
         columns: The lists of these 11-mers, int32.
         needed: See `_most_frequent`, which makes the result.
         without: See there.
     """
-    size, per_kmer = np.shape(lists)[1], np.take(np.diff(lists.indptr), columns)
+    per_kmer = np.take(np.diff(lists.indptr), columns)
     work = np.diff(np.append(0, np.cumsum(per_kmer, dtype=np.int64))[starts])
     best, most = np.zeros(len(needed), np.int64), np.zeros(len(needed), np.int64)
     for part in _shares_of_work(work):
