@@ -108,11 +108,11 @@ def run(
 
         planned = print_plan(settings, workdir, console or wide_console(154))
         return Outcome(planned, [], planned)
-    console = console or wide_console(120)
     if settings.output.scores:
         _check_workdir(workdir)
-        presented = present_scores(settings, workdir, console)
+        presented = present_scores(settings, workdir, console or wide_console(160))
         return Outcome(presented, [], presented)
+    console = console or wide_console(120)
     try:
         process = join(settings.devices.processes)
     except ValueError as error:

@@ -30,6 +30,8 @@ def read_verdicts(source: str) -> dict[str, str]:
             benchmark does not have.
     """
     path = SHIPPED_AUDIT if source == SHIPPED else Path(source)
+    if not path.is_file():
+        raise ValueError(f"'{source}' is no file; name the CSV of an audit, or '{SHIPPED}'")
     try:
         table = read_table(path, source)
     except TableError as error:

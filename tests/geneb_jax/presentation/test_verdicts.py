@@ -29,6 +29,10 @@ def test_an_audit_is_read(tmp_path):
     path.write_text("task,verdict\nNT H33,leaky\n")
     with pytest.raises(ValueError, match="'NT H33' is no task of the benchmark"):
         read_verdicts(str(path))
+    with pytest.raises(
+        ValueError, match=r"'nothing\.csv' is no file; name the CSV of an audit, or"
+    ):
+        read_verdicts("nothing.csv")
 
 
 def test_the_shipped_audit_says_what_it_is_of():
