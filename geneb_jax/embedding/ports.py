@@ -468,7 +468,7 @@ class PortSource:
         return "tiny" if self.weights == "tiny" else size_of(reader)
 
     def _drawn_id(self, reader: Reader) -> str:
-        return random_weights_id(self.folder, size=self._size(reader), seed=self.seed)
+        return random_weights_id(reader, self.folder, size=self._size(reader), seed=self.seed)
 
     def _plan(self) -> Reader:
         preset = self.settings.preset

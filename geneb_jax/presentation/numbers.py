@@ -40,12 +40,18 @@ def number_text(value: float, unit: Unit = "score", sign: str = "") -> str:
     return text if _DIGITS.search(text) else text.lstrip("+-")  # what rounds to zero has no sign
 
 
-def interval_text(low: float, high: float, unit: Unit = "score") -> str:
-    """Returns an interval as text, `low to high`, its ends alike; '' where an end is missing."""
+def interval_text(low: float, high: float, unit: Unit = "score", between: str = " to ") -> str:
+    """Returns an interval as text, its ends alike; '' where one is missing.
+
+    Args:
+        low, high: Its ends.
+        unit: See `number_text`.
+        between: What stands between them.
+    """
     if unit == "count" and (low % 1 or high % 1):
         unit = "rank"
     ends = [number_text(end, unit) for end in (low, high)]
-    return " to ".join(ends) if all(ends) else ""
+    return between.join(ends) if all(ends) else ""
 
 
 def column_unit(name: str, column: pd.Series) -> Unit:

@@ -183,14 +183,14 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         unit = statement_unit(row["statement"])
         cells = [
             *(number_text(row[name], unit) for name in ("paper", "ours")),
-            interval_text(row["low"], row["high"], unit),
-            interval_text(row["models low"], row["models high"], unit),
+            interval_text(row["low"], row["high"], unit, ".."),
+            interval_text(row["models low"], row["models high"], unit, ".."),
             number_text(row["null"], unit if row["null"] else "count"),
         ]
         if audited:
             cells += [
                 number_text(row["clean"], unit),
-                interval_text(row["clean low"], row["clean high"], unit),
+                interval_text(row["clean low"], row["clean high"], unit, ".."),
                 number_text(row["clean null"], unit),
             ]
         table.add_row(row["statement"], *cells, row["word"])

@@ -31,7 +31,7 @@ from model_ports.loading.planned import (
 from model_ports.loading.sharding import parameter_shardings
 from model_ports.loading.tensors import check_equal
 from model_ports.port import Port, Reader
-from model_ports.tokenizers import build_tokenizer
+from model_ports.tokenizers import build_tokenizer, read_files
 from model_ports.tokenizers.base import AbsentTokenizer, TokenizerError
 
 # Whose architecture random weights have: the catalog's, the family's tiny one, or that of the
@@ -182,7 +182,7 @@ def random_port(
     """
     reader = random_reader(entry, folder, preset, tiny=tiny, fields=fields)
     size = "tiny" if tiny else "full"
-    identity = random_weights_id(folder, size=size, fields=fields, seed=seed)
+    identity = random_weights_id(reader, folder, size=size, fields=fields, seed=seed)
     return drawn_port(reader, identity, seed=seed, dtype=dtype, mesh=mesh)
 
 
@@ -226,6 +226,7 @@ def drawn_port(
 
 
 def random_weights_id(
+    reader: Reader,
     folder: Path | None = None,
     *,
     size: Size = "full",
@@ -234,7 +235,11 @@ def random_weights_id(
 ) -> str:
     """Returns what tells random weights from others, without making them.
 
+    Files count where they enter the embedding: those that make another tokenizer than there is
+    without them, and the config.json of an architecture that is not the catalog's.
+
     Args:
+        reader: The model.
         folder: Holds the tokenizer's files, and the config.json of a checkpoint.
         size: Whose architecture they have.
         fields, seed: See `random_port`.
@@ -242,8 +247,11 @@ def random_weights_id(
     identity = ["random", size, str(seed)]
     if fields:
         identity.append(json.dumps(fields, sort_keys=True))
-    if folder is not None and (facts := text_facts(folder)):
-        identity.append(weights_id(facts))  # another tokenizer, other embeddings
+    if folder is not None:
+        names = {*read_files(folder, reader.entry.tokenizer, reader.tokenizer)}
+        names |= {"config.json"} if size == "checkpoint" else set()
+        if facts := {name: each for name, each in text_facts(folder).items() if name in names}:
+            identity.append(weights_id(facts))
     return ":".join(identity)
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from model_ports.tokenizers.auto import auto_tokenizer
+import numpy as np
+
+from model_ports.tokenizers.auto import FILES, auto_tokenizer
 from model_ports.tokenizers.base import Tokenizer, TokenizerError
 from model_ports.tokenizers.bases import bases_tokenizer
 from model_ports.tokenizers.character import character_tokenizer
@@ -27,29 +29,61 @@ class Kind(NamedTuple):
             options that the catalog states.
         needed: Names of options that must be stated.
         optional: Names of the others.
+        reads: Names of files in the folder that it is made of, where they are there.
     """
 
     build: Callable[[Path | None, Mapping[str, Any]], Tokenizer]
     needed: Sequence[str] = ()
     optional: Sequence[str] = ()
+    reads: Sequence[str] = ()
 
 
 KINDS: Mapping[str, Kind] = {
-    "kmer": Kind(kmer_tokenizer, ("k", "layout")),
-    "overlapping-kmer": Kind(overlapping_tokenizer, ("k",)),
+    "kmer": Kind(kmer_tokenizer, ("k", "layout"), reads=("vocab.txt",)),
+    "overlapping-kmer": Kind(overlapping_tokenizer, ("k",), reads=("vocab.txt",)),
     "json": Kind(
-        json_tokenizer, (), ("pad", "letters", "prefix", "spaced", "truncation", "without")
+        json_tokenizer,
+        (),
+        ("pad", "letters", "prefix", "spaced", "truncation", "without"),
+        ("tokenizer.json",),
     ),
-    "auto": Kind(auto_tokenizer, (), ("letters", "spaced", "truncation")),
+    "auto": Kind(auto_tokenizer, (), ("letters", "spaced", "truncation"), FILES),
     "character": Kind(
         character_tokenizer, ("letters", "unknown", "pad"), ("prefix", "suffix", "dropped")
     ),
     "utf-8": Kind(utf8_tokenizer, ("pad",)),
     "bases": Kind(bases_tokenizer, ("uracil", "centred")),
-    "generanno": Kind(generanno_tokenizer),
-    "generator": Kind(generator_tokenizer, ("k",)),
-    "dna-gpt": Kind(dna_gpt_tokenizer, ("k", "dynamic_kmer")),
+    "generanno": Kind(generanno_tokenizer, reads=("vocab.txt",)),
+    "generator": Kind(generator_tokenizer, ("k",), reads=("vocab.txt", "tokenizer_config.json")),
+    "dna-gpt": Kind(dna_gpt_tokenizer, ("k", "dynamic_kmer"), reads=("config.json",)),
 }
+
+
+def read_files(folder: Path, options: Mapping[str, Any], built: Tokenizer) -> Sequence[str]:
+    """Returns the names of files that make a tokenizer another than it is without any.
+
+    Args:
+        folder: The checkpoint's folder.
+        options: As for `build_tokenizer`.
+        built: What it built of them.
+    """
+    names = KINDS[options["kind"]].reads
+    there = [name for name in names if (folder / name).is_file()]
+    try:
+        bare = build_tokenizer(None, options) if there else built
+    except TokenizerError:  # it takes files to build one
+        return there
+    return [] if _alike(bare, built) else there
+
+
+def _alike(first: Tokenizer, second: Tokenizer) -> bool:
+    fields = [vars(each) for each in (first, second)]
+    return type(first) is type(second) and all(
+        np.array_equal(value, fields[1][name])
+        if isinstance(value, np.ndarray)
+        else value == fields[1][name]
+        for name, value in fields[0].items()
+    )
 
 
 def build_tokenizer(folder: Path | None, options: Mapping[str, Any]) -> Tokenizer:

@@ -20,6 +20,11 @@ from model_ports.tokenizers.spaced import spaced
 _PLAIN = ("vocab.txt", "vocab.json")
 _SENTENCEPIECE = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model")
 VOCABULARIES = (*_PLAIN, *_SENTENCEPIECE)
+# All that transformers makes a tokenizer of; it finds the class in config.json.
+FILES = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "merges.txt", *VOCABULARIES),
+)
 _SHOWN = 300  # letters of an error of the library
 _CHUNK = 10_000  # records handed over at once; bounds the memory of the encodings
 

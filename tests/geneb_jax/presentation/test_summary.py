@@ -82,7 +82,7 @@ def test_statements_are_printed_in_their_units():
     )  # fmt: skip
     line = next(line for line in printed(print_claims, claims).splitlines() if "pairs, all" in line)
     assert re.split(r"\s{2,}", line.strip()) == [
-        "small-beats-large pairs, all models", "74", "73", "70.0 to 85.5", "estimate"
+        "small-beats-large pairs, all models", "74", "73", "70.0..85.5", "estimate"
     ]  # fmt: skip
 
 

@@ -12,11 +12,17 @@ from safetensors.numpy import load_file, save_file
 from geneb_jax.files import digests
 from model_ports import catalog
 from model_ports.loading.convert import convert
-from model_ports.loading.identity import checkpoint_facts, text_facts, text_files, weights_id
+from model_ports.loading.identity import (
+    TEXT_FILES,
+    checkpoint_facts,
+    text_facts,
+    text_files,
+    weights_id,
+)
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import random_port
 from model_ports.loading.tensors import CheckpointError
-from model_ports.tokenizers import build_tokenizer
+from model_ports.tokenizers import KINDS, build_tokenizer, read_files
 
 NAME = "GENERator-eukaryote-1.2b-base"
 ENTRY = catalog.get(NAME)
@@ -131,12 +137,37 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_random_weights_are_told_apart_by_the_tokenizer(tmp_path):
     name = "nucleotide-transformer-v2-50m-3mer-multi-species"
     folder = shutil.copytree(GOLDEN / name, tmp_path / name)
-    before = weights_id(text_facts(folder))
-    assert random_port(catalog.get(name), tiny=True).weights_id == "random:tiny:0"
-    shallow = random_port(catalog.get(name), tiny=True, fields={"num_hidden_layers": 1})
+    entry = catalog.get(name)
+    assert random_port(entry, tiny=True).weights_id == "random:tiny:0"
+    shallow = random_port(entry, tiny=True, fields={"num_hidden_layers": 1})
     assert shallow.weights_id == 'random:tiny:0:{"num_hidden_layers": 1}'
     assert shallow.config.layers == 1
-    assert random_port(catalog.get(name), folder, tiny=True).weights_id == f"random:tiny:0:{before}"
-    with (folder / "vocab.txt").open("a") as file:
-        file.write("\nmore\n")
-    assert weights_id(text_facts(folder)) != before
+    # The files of the authors make the tokenizer that there is without them.
+    assert random_port(entry, folder, tiny=True).weights_id == "random:tiny:0"
+    (folder / "special_tokens_map.json").write_text("{}")
+    assert random_port(entry, folder, tiny=True).weights_id == "random:tiny:0"
+    words = (folder / "vocab.txt").read_text().split()
+    (folder / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]))
+    facts = {"vocab.txt": text_facts(folder)["vocab.txt"]}
+    found = random_port(entry, folder, tiny=True).weights_id
+    assert found == f"random:tiny:0:{weights_id(facts)}"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.iterdir()))
+def test_a_tokenizer_is_made_of_the_files_that_its_kind_names(name, tmp_path):
+    """Without the others it reads records alike; that of another vocabulary is another."""
+    options = catalog.get(name).tokenizer
+    reads = KINDS[options["kind"]].reads
+    assert set(reads) <= set(TEXT_FILES)
+    for file in reads:
+        if (GOLDEN / name / file).is_file():
+            shutil.copy(GOLDEN / name / file, tmp_path / file)
+    whole = build_tokenizer(GOLDEN / name, options)
+    alone = build_tokenizer(tmp_path, options)
+    records = golden_records(name)
+    for ours, theirs in zip(alone.encode(records, 50), whole.encode(records, 50), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    if not read_files(GOLDEN / name, options, whole):
+        bare = build_tokenizer(None, options)
+        for ours, theirs in zip(bare.encode(records, 50), whole.encode(records, 50), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
