@@ -42,6 +42,7 @@ GOES_ON = "the same command goes on from here"
 _hearers: list[Callable[[str], None]] = []  # told of the first signal; see `heard`
 _again: list[int] = []  # signals that come a second time, see `_interrupt`
 _reasons: list[str] = []  # why a thread has interrupted the run; see `interrupt`
+_heard: list[int] = []  # the signal that ends the run, once the watch knows of it
 _raised: list["Interrupted"] = []  # in the main thread; see `interruption`
 
 
@@ -58,8 +59,8 @@ def ending_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _reasons.clear()
-    _raised.clear()
+    for noted in (_reasons, _heard, _raised):
+        noted.clear()
     read, write = socket.socketpair()  # no pipe: Windows waits for sockets alone
     write.setblocking(False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
@@ -121,7 +122,7 @@ def interrupt(reason: str) -> None:
     A run that is ending already goes on to do so. Outside of `ending_on_signals` the main thread
     gets a plain KeyboardInterrupt.
     """
-    if interruption():
+    if _heard:
         return
     _reasons.append(reason)
     if signal.getsignal(signal.SIGTERM) is _interrupt and hasattr(signal, "pthread_kill"):
@@ -178,6 +179,7 @@ def _watch(read: socket.socket, write: socket.socket) -> None:
             break
     if not first:
         return  # nothing happened
+    _heard.append(first[0])
     for tell in [*_hearers]:
         tell(_why(first[0]))
     began = time.monotonic()

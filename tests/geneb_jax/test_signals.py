@@ -149,6 +149,18 @@ def test_a_signal_that_is_passed_on_in_the_same_moment_is_one():
     assert 1 <= seconds < 10
 
 
+def test_another_process_that_ends_too_is_no_second_signal():
+    """Where all processes of a run got the signal, each hears of the others' end a little later."""
+    later = "threading.Timer(1.5, signals.interrupt, ['another process ended']).start()"
+    process, began = start(f"{later}; {COMPILED}", grace=2), time.monotonic()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    code, out, err, seconds = finish(process, began)
+    assert (code, out) == (INTERRUPTED, "")
+    assert err == "ended 2 s after a signal, in compiled code; the same command goes on from here\n"
+    assert seconds >= 2
+
+
 def test_a_second_signal_ends_at_once():
     process, began = start(COMPILED, grace=60), time.monotonic()
     time.sleep(0.5)
