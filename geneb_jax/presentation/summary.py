@@ -191,7 +191,7 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             cells += [
                 number_text(row["clean"], unit),
                 interval_text(row["clean low"], row["clean high"], unit, ".."),
-                number_text(row["clean null"], unit),
+                number_text(row["clean null"], unit if row["clean null"] else "count"),
             ]
         table.add_row(row["statement"], *cells, row["word"])
     console.print(table)
