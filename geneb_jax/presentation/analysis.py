@@ -40,8 +40,15 @@ def task_categories(results: pd.DataFrame) -> dict[str, str]:
     return dict(zip(rows["task"], rows["category"], strict=True))
 
 
+def regimes_of(results: pd.DataFrame) -> list[str]:
+    """Returns the regimes that there are, the benchmark's first."""
+    there = set(results["regime"])
+    known = [name for name in GENEB.regimes if name in there]
+    return [*known, *sorted(there.difference(known))]
+
+
 def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
-    """Returns macro and micro MCC by model, the best full-shot macro first.
+    """Returns macro and micro MCC by model, the best macro of the first regime first.
 
     Macro is the mean of the category means, micro the mean over tasks.
 
@@ -49,7 +56,7 @@ def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
         Index model; columns `macro full`, `micro full`, and so on for each regime there is.
     """
     columns = {}
-    for regime in [name for name in GENEB.regimes if (results["regime"] == name).any()]:
+    for regime in regimes_of(results):
         columns[f"macro {regime}"] = category_matrix(results, regime).mean(axis=1)
         columns[f"micro {regime}"] = score_matrix(results, regime).mean(axis=1)
     table = pd.DataFrame(columns)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.analysis import regimes_of
 from geneb_jax.presentation.numbers import (
     MINUS,
     column_texts,
@@ -48,7 +49,7 @@ def leaderboard_page(
         intervals: See `intervals.interval_tables`: those of macro MCC over other tasks are shown;
             an empty table: there are none.
     """
-    regimes = [name for name in GENEB.regimes if f"macro {name}" in board]
+    regimes = regimes_of(results)
     first = regimes[0]
     macro = board[f"macro {first}"]
     counts = results[results["regime"] == first].groupby("model")["task"].count()

@@ -21,6 +21,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.files.counts import counted
+from geneb_jax.presentation.analysis import regimes_of
 from geneb_jax.presentation.glossary import GLOSSARY, words_by_part
 from geneb_jax.presentation.guide import what_it_is
 from geneb_jax.presentation.published import model_labels
@@ -259,8 +260,7 @@ def report_data(
     order = {task.id: i for i, task in enumerate(GENEB.tasks)}
     found = results.drop_duplicates("task").set_index("task")["category"]
     tasks = sorted(found.index, key=lambda task: (order.get(task, len(order)), task))
-    regimes = [name for name in GENEB.regimes if (results["regime"] == name).any()]
-    regimes += sorted(set(results["regime"]) - set(regimes))
+    regimes = regimes_of(results)
     metrics = [name for name in METRIC_COLUMNS if results[name].notna().any()]
     labels = labels_of(models, model_labels(version)).to_dict("index")
     by_name = {entry.paper_name: entry for entry in entries().values()}

@@ -524,9 +524,10 @@ def write_tables(
     unknown = tables["paper_statistics"]["ours"].isna().all()
     written = tables.keys() - ({"paper_statistics"} if unknown else set())
     shown = {name: PAGES.get(name, page)(tables[name]) for name in written}
-    shown["leaderboard"] = leaderboard_page(
-        tables["leaderboard"], results, labels, tables.get("intervals_macro", pd.DataFrame())
-    )
+    if "leaderboard" in written:
+        shown["leaderboard"] = leaderboard_page(
+            tables["leaderboard"], results, labels, tables.get("intervals_macro", pd.DataFrame())
+        )
     for name in sorted(written):
         write_table(tables[name], folder / name, shown[name])
     for name in {*TABLES, *_RUN_TABLES, "paper_statistics"} - written:

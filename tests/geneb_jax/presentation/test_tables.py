@@ -178,6 +178,18 @@ def test_parts_of_a_benchmark_give_tables(published, tmp_path, models, tasks, re
         assert numbers.notna().any().any() or not len(numbers.columns), name
 
 
+@pytest.mark.parametrize("others", [["5shot"], ["full", "5shot"]])
+def test_other_numbers_of_shots_have_a_leaderboard(published, tmp_path, others):
+    some = few_models(published)
+    some = some.replace({"regime": {"1shot": "5shot"}})
+    some = some[some["regime"].isin(others)]
+    board = write_tables(some, tmp_path)["leaderboard"]
+    of_others = some[some["regime"] == "5shot"].groupby(["model", "category"])["MCC"].mean()
+    macro = of_others.groupby("model").mean()
+    assert board["macro 5shot"].to_dict() == pytest.approx(macro.to_dict())
+    assert "5-shot" in (tmp_path / "leaderboard.tex").read_text()
+
+
 def test_the_paper_beside_some_tasks_is_averaged_over_the_same(published, tmp_path):
     some = few_models(published)
     board = write_tables(some, tmp_path)["leaderboard"]
