@@ -147,7 +147,7 @@ def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:
     observed = category_means(stacked, categories)[None]
     parts = np.split(np.concatenate([observed, np.stack(drawn, -1)]), len(scores) + 1, axis=1)
     means = dict(zip(scores, parts[:-1], strict=True))
-    present = labels.loc[labels.index.intersection(models)]
+    present = labels.loc[sorted(labels.index.intersection(models))]  # no draw follows their order
     p = np.ones((len(models), len(models)))
     test = task_test(scores["full"], categories, FLIPS, np.random.default_rng(2))
     p[np.triu_indices(len(models), 1)] = test.p
