@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation import claims
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.published import model_labels, published_results
 
@@ -150,3 +151,19 @@ def test_neither_names_of_tasks_nor_models_of_a_run_change_a_number(published):
         beside.assign(task=lambda table: "mine_" + table["task"]), model_labels(), None
     ).set_index("statement")
     np.testing.assert_allclose(table["ours"], published["ours"], rtol=1e-9)
+
+
+def test_counts_of_categories_are_not_made_from_a_part_of_them(monkeypatch):
+    monkeypatch.setattr(claims, "REPLICATES", 20)
+    monkeypatch.setattr(claims, "FLIPS", 100)
+    results = published_results()
+    category = GENEB.tasks[0].category
+    rest = results[results["category"] != category]
+    counts = r"slots|winner changes"
+    statements = claims_table(rest, model_labels())["statement"]
+    assert not statements.str.contains(counts).any() and len(statements) > 45
+    # A category that is leaky as a whole is missing in the clean numbers alone.
+    leaky = dict.fromkeys((task.id for task in GENEB.tasks if task.category == category), "leaky")
+    table = claims_table(results, model_labels(), leaky)
+    counted = table[table["statement"].str.contains(counts)]
+    assert len(counted) == 6 and counted["clean"].notna().all()
