@@ -6,6 +6,9 @@ signal wakes at once ends the process where that takes too long. All results are
 what is lost then is the work at hand. A second signal ends the process at once, unless it comes in
 the same moment: whoever starts a run may pass on a signal that all of its processes got.
 
+What is raised in a finaliser, in a callback of a weak reference or of the collector, Python tells
+`sys.unraisablehook` and drops. An interruption that was dropped is raised again a moment later.
+
 What is torn down by a signal may fail: a file that is half written cannot be closed, say. Such an
 error is none of the run, which has been interrupted: see `interruption`.
 
@@ -15,7 +18,6 @@ A thread ends the run in the same way with `interrupt`, and hears of a signal at
 
 import _thread
 import atexit
-import gc
 import os
 import select
 import signal
@@ -26,10 +28,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from model_ports.exits import INTERRUPTED
 
-_AGAIN = 0.02  # seconds; a finaliser takes less
+_AGAIN = 0.02  # seconds; what is left of a callback takes less
 _GRACE = 10.0  # seconds; schedulers send SIGKILL after 30 (Slurm, Kubernetes) or later
 _MOMENT = 0.3  # seconds; who presses Ctrl-C twice to end at once, and is not heard, presses again
 # Slurm's and others' warning, the terminal's, and the one that a job asks for before its limit.
@@ -37,13 +40,15 @@ _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
 )
 
+_Hook = Callable[[Any], Any]  # takes a `sys.UnraisableHookArgs`
+
 GOES_ON = "the same command goes on from here"
 
 _hearers: list[Callable[[str], None]] = []  # told of the first signal; see `heard`
-_again: list[int] = []  # signals that come a second time, see `_interrupt`
+_again: list[int] = []  # signals that come a second time, see `_again_where_dropped`
 _reasons: list[str] = []  # why a thread has interrupted the run; see `interrupt`
 _heard: list[int] = []  # the signal that ends the run, once the watch knows of it
-_raised: list["Interrupted"] = []  # in the main thread; see `interruption`
+_raised: dict["Interrupted", int] = {}  # in the main thread, by which signal; see `interruption`
 
 
 class Interrupted(KeyboardInterrupt):
@@ -65,6 +70,7 @@ def ending_on_signals() -> Iterator[None]:
     write.setblocking(False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     wakeup = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+    hook, sys.unraisablehook = sys.unraisablehook, _again_where_dropped(sys.unraisablehook)
     watching = threading.Thread(target=_watch, args=(read, write), daemon=True)
     watching.start()
     interrupted = False
@@ -76,6 +82,7 @@ def ending_on_signals() -> Iterator[None]:
         atexit.register(_leave)
         raise
     finally:
+        sys.unraisablehook = hook
         if not interrupted:
             _raised.clear()
             signal.set_wakeup_fd(wakeup)
@@ -102,7 +109,7 @@ def heard(tell: Callable[[str], None]) -> Iterator[None]:
 
 def interruption() -> Interrupted | None:
     """Returns what a signal has raised in the main thread; None: no signal has ended the run."""
-    return _raised[0] if _raised else None
+    return next(iter(_raised), None)
 
 
 @contextmanager
@@ -125,31 +132,46 @@ def interrupt(reason: str) -> None:
     if _heard:
         return
     _reasons.append(reason)
-    if signal.getsignal(signal.SIGTERM) is _interrupt and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    if signal.getsignal(signal.SIGTERM) is _interrupt:
+        _signal_main_thread(signal.SIGTERM)
     else:
         _thread.interrupt_main()
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    if _swallows(frame) and hasattr(signal, "pthread_kill"):
-        _again.append(number)
-        threading.Timer(_AGAIN, signal.pthread_kill, (threading.get_ident(), number)).start()
-        return
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     for each in _SIGNALS:  # the second one is the watch's
         signal.signal(each, lambda *_: None)
-    _raised.append(Interrupted(f"{_why(number)}; {GOES_ON}"))
-    raise _raised[0]
+    interrupted = Interrupted(f"{_why(number)}; {GOES_ON}")
+    _raised[interrupted] = number
+    raise interrupted
 
 
-def _swallows(frame: FrameType | None) -> bool:
-    """Says whether Python would print and drop what is raised here: in a finaliser, say."""
-    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
-    while frame is not None:
-        if frame.f_code.co_name == "__del__" or frame.f_code in callbacks:
-            return True
-        frame = frame.f_back
-    return False
+def _again_where_dropped(hook: _Hook) -> _Hook:
+    """Returns a `sys.unraisablehook` that raises a dropped interruption again; others are `hook`'s.
+
+    It is raised from a timer: here Python would drop it, too.
+    """
+
+    def told(dropped: Any) -> None:
+        error = dropped.exc_value
+        if not isinstance(error, Interrupted) or error not in _raised:
+            hook(dropped)
+            return
+        number = _raised.pop(error)
+        for each in _SIGNALS:
+            signal.signal(each, _interrupt)
+        _again.append(number)
+        threading.Timer(_AGAIN, _signal_main_thread, (number,)).start()
+
+    return told
+
+
+def _signal_main_thread(number: int) -> None:
+    """Sends a signal from any thread."""
+    if hasattr(signal, "pthread_kill"):  # which wakes the main thread up, too
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
 
 
 def _why(number: int) -> str:

@@ -1,14 +1,18 @@
 """A classifier of many logistic heads, with scikit-learn's method names."""
 
+from __future__ import annotations  # `help` shows a signature as it stands here, not resolved
+
 import inspect
+import warnings
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Float32, Float64, Shaped
+from jaxtyping import Bool, Float, Float32, Float64, Integer, Shaped
 from numpy.typing import ArrayLike
+from scipy import sparse
 from scipy.special import expit, softmax
 
 from probes.draws import Draw
@@ -21,8 +25,11 @@ from probes.sampling import few_shot_rows
 from probes.selection import held_out_rows
 from probes.solvers import SOLVERS
 
-_SHOWN = 3  # names of columns in an error
+_SHOWN = 3  # names of columns, or of types, in an error
+_MOST_DENSE = 2**30  # numbers of a sparse X that is made dense: 4 GiB of float32
 _FACTS = ("iterations", "objective", "gradient_norm", "converged")
+
+Features = ArrayLike | sparse.sparray | sparse.spmatrix  # numbers [N, D]
 
 
 class JointLogistic:
@@ -79,16 +86,20 @@ class JointLogistic:
         self.class_weight = class_weight
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> "JointLogistic":
+    def fit(self, X: Features, y: ArrayLike) -> JointLogistic:
         """Fits all heads, and scores each on rows of X that it did not see.
 
         Args:
-            X: Features, finite numbers [N, D]; they are taken as float32.
+            X: Features, finite numbers [N, D]; they are taken as float32. A sparse matrix is made
+                dense, which takes 4 N D bytes.
             y: Labels [N], of any kind that can be sorted.
 
         Raises:
-            ValueError: X and y do not fit each other, y has one class, a value is not finite or a
-                parameter is not valid.
+            ValueError: X and y do not fit each other, y has one class or lacks a label, a value is
+                no finite number or a parameter is not valid.
+
+        Warns:
+            UserWarning: A class has fewer rows than `shots` asks for; it gives all it has.
         """
         probe, shots, seeds = self._asked()
         x = _features(X)
@@ -100,6 +111,7 @@ class JointLogistic:
                 f"y has the class {self.classes_.tolist()[0]!r} alone; a probe needs two"
             )
         self.n_features_in_ = x.shape[1]
+        _say_small_classes(shots, self.classes_, classes)
         train, everything = TaskRows(x, classes, len(self.classes_)), np.arange(len(x))
         self.scores_, heads = pd.DataFrame(), []
         for k in shots:
@@ -126,12 +138,12 @@ class JointLogistic:
         self.best_index_ = _best(self.scores_)
         return self
 
-    def decision_function(self, X: ArrayLike) -> Float64[np.ndarray, "M ..."]:
+    def decision_function(self, X: Features) -> Float64[np.ndarray, "M ..."]:
         """Returns the decision values of the best head: [M] for two classes, else [M, K]."""
         values = self._best_values(X)
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def predict_proba(self, X: ArrayLike) -> Float64[np.ndarray, "M K"]:
+    def predict_proba(self, X: Features) -> Float64[np.ndarray, "M K"]:
         """Returns the probability of each class by the best head."""
         values = self._best_values(X)
         if values.shape[1] == 1:
@@ -139,20 +151,20 @@ class JointLogistic:
             return np.hstack([1 - positive, positive])
         return softmax(values, axis=1)
 
-    def predict(self, X: ArrayLike) -> Shaped[np.ndarray, " M"]:
+    def predict(self, X: Features) -> Shaped[np.ndarray, " M"]:
         """Returns the labels that the best head predicts."""
         return self._labels_of(self._best_values(X))
 
-    def predict_all(self, X: ArrayLike) -> Shaped[np.ndarray, "H M"]:
+    def predict_all(self, X: Features) -> Shaped[np.ndarray, "H M"]:
         """Returns the labels that each head predicts, in the order of `scores_`."""
         return self._labels_of(self._values(X))
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+    def score(self, X: Features, y: ArrayLike) -> float:
         """Returns the share of rows that the best head predicts right."""
         predicted = self.predict(X)
         return float(np.mean(predicted == _labels(y, len(predicted))))
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike) -> pd.DataFrame:
+    def evaluate(self, X: Features, y: ArrayLike) -> pd.DataFrame:
         """Returns the metrics of every head on rows that it was not fitted on.
 
         Args:
@@ -179,7 +191,7 @@ class JointLogistic:
         names = inspect.signature(type(self).__init__).parameters
         return {name: getattr(self, name) for name in names if name != "self"}
 
-    def set_params(self, **params: Any) -> "JointLogistic":
+    def set_params(self, **params: Any) -> JointLogistic:
         """Changes parameters by name.
 
         Raises:
@@ -212,22 +224,30 @@ class JointLogistic:
         """Returns what is to be fitted; raises ValueError where a parameter is not valid."""
         strengths, shots, seeds = _several(self.C), _several(self.shots), _several(self.seeds)
         weight = "none" if self.class_weight is None else self.class_weight
-        for name, values, valid in (
-            ("C", strengths, lambda C: _is_number(C) and 0 < C < np.inf),
-            ("shots", shots, lambda k: k is None or (_is_whole(k) and k >= 1)),
-            ("seeds", seeds, lambda seed: _is_whole(seed) and 0 <= seed < 2**32),
+        for name, values, valid, meaning in (
+            ("C", strengths, lambda C: _is_number(C) and 0 < C < np.inf, "numbers above 0"),
+            (
+                "shots",
+                shots,
+                lambda k: k is None or (_is_whole(k) and k >= 1),
+                "whole numbers from 1 on, and None for all rows",
+            ),
+            ("seeds", seeds, _is_seed, "whole numbers from 0 to 2^32 - 1"),
+            ("random_state", [self.random_state], _is_seed, "whole numbers from 0 to 2^32 - 1"),
+            (
+                "standardised",
+                [self.standardised],
+                lambda it: isinstance(it, bool | np.bool_),
+                "True, False",
+            ),
+            ("solver", [self.solver], lambda it: it in SOLVERS, ", ".join(map(repr, SOLVERS))),
+            ("class_weight", [weight], lambda it: it in CLASS_WEIGHTS, "None and 'balanced'"),
         ):
-            try:
-                wrong = [value for value in values if not valid(value)]
-            except (TypeError, ValueError):
-                raise ValueError(f"{name}={getattr(self, name)!r} is not a number") from None
-            if wrong or not values or len(set(values)) < len(values):
-                why = f"{wrong[0]!r} is not valid" if wrong else "give one or several, each once"
-                raise ValueError(f"{name}={getattr(self, name)!r}: {why}")
-        if self.solver not in SOLVERS:
-            raise ValueError(f"solver={self.solver!r}: valid are {', '.join(SOLVERS)}")
-        if weight not in CLASS_WEIGHTS:
-            raise ValueError(f"class_weight={self.class_weight!r}: valid are None and 'balanced'")
+            given = f"{name}={getattr(self, name)!r}"
+            if not all(map(valid, values)):
+                raise ValueError(f"{given}: valid are {meaning}")
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{given}: give one or several, each once")
         probe = Probe(
             solver=self.solver,
             strengths=tuple(map(float, strengths)),
@@ -241,11 +261,11 @@ class JointLogistic:
     ) -> Shaped[np.ndarray, "*heads M"]:
         return self.classes_[predict(values)]
 
-    def _best_values(self, X: ArrayLike) -> Float64[np.ndarray, "M K1"]:
+    def _best_values(self, X: Features) -> Float64[np.ndarray, "M K1"]:
         """Returns the decision values of the head that predicts."""
         return self._values(X)[self.best_index_]
 
-    def _values(self, X: ArrayLike) -> Float64[np.ndarray, "H M K1"]:
+    def _values(self, X: Features) -> Float64[np.ndarray, "H M K1"]:
         """Returns the decision values of all heads."""
         if not self.__sklearn_is_fitted__():
             raise ValueError("JointLogistic is not fitted yet; call fit(X, y) first")
@@ -266,7 +286,8 @@ class JointLogistic:
 
 def _several(value: Any) -> list[Any]:
     """Returns one value or several as a list."""
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    scalar = isinstance(value, str) or getattr(value, "ndim", 1) == 0
+    return [value] if scalar or not isinstance(value, Iterable) else list(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -277,23 +298,76 @@ def _is_whole(value: Any) -> bool:
     return _is_number(value) and float(value).is_integer()
 
 
-def _features(X: ArrayLike) -> Float32[np.ndarray, "N D"]:
+def _is_seed(value: Any) -> bool:
+    return _is_whole(value) and 0 <= value < 2**32
+
+
+def _say_small_classes(
+    shots: Sequence[int | None],
+    names: Shaped[np.ndarray, " K"],
+    classes: Integer[np.ndarray, " N"],
+) -> None:
+    """Warns where a class has fewer rows than are asked for."""
+    counts = np.bincount(classes)
+    smallest = int(counts.argmin())
+    more = [k for k in shots if k is not None and k > counts[smallest]]
+    if more:
+        warnings.warn(
+            f"shots={more[0]}: class {names.tolist()[smallest]!r} of y has {counts[smallest]} "
+            "rows; a class with fewer gives all it has",
+            stacklevel=3,
+        )
+
+
+def _features(X: Features) -> Float32[np.ndarray, "N D"]:
+    """Returns X as float32; raises ValueError where it is no matrix of finite numbers."""
+    if sparse.issparse(X):
+        X = _dense(X)
     x = np.asarray(X)
     if x.ndim != 2 or not x.size:
         raise ValueError(f"X has the shape {list(x.shape)}; rows x features, [N, D], is needed")
-    x = np.ascontiguousarray(x, np.float32)
+    if x.dtype.kind not in "biufO":
+        raise ValueError(f"X holds values of type {x.dtype}; real numbers are needed")
+    try:
+        x = np.ascontiguousarray(x, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"X holds something else than numbers: {error}") from None
     finite = np.isfinite(x).all(axis=1)
     if not finite.all():
         raise ValueError(f"X[{int(finite.argmin())}] holds values that are not finite in float32")
     return x
 
 
+def _dense(X: Any) -> ArrayLike:
+    """Returns a sparse matrix with its zeros; raises ValueError where they are too many."""
+    if np.prod(X.shape, dtype=float) > _MOST_DENSE:
+        raise ValueError(
+            f"X is sparse of the shape {list(X.shape)}; heads are fitted on dense features, of "
+            f"which {_MOST_DENSE:.1e} numbers are the most: give fewer columns"
+        )
+    return X.toarray()
+
+
 def _labels(y: ArrayLike, rows: int) -> Shaped[np.ndarray, " N"]:
+    """Returns y as an array; raises ValueError where a label is missing, or is none."""
     labels = np.asarray(y)
     if labels.shape != (rows,):
         raise ValueError(f"y has the shape {list(labels.shape)}; X has {rows} rows")
+    # NumPy makes texts of what a list holds beside texts: the list itself says what that was.
+    each = np.asarray(y, object) if labels.dtype.kind in "OU" else labels
+    if (missing := pd.isna(each)).any():
+        row = int(missing.argmax())
+        raise ValueError(f"y[{row}] is {each.tolist()[row]}; leave this row out of X and y")
     if labels.dtype.kind == "f" and not np.all(labels == np.floor(labels)):
-        raise ValueError("y holds numbers that are no labels: they are not finite, or not whole")
+        raise ValueError("y holds numbers that are no labels: they are not whole")
+    try:
+        sorted(set(each.tolist()))
+    except TypeError:
+        types = sorted({type(label).__name__ for label in each})
+        raise ValueError(
+            f"y holds labels that cannot be sorted, of the types {', '.join(types[:_SHOWN])}; "
+            "give texts alone, or whole numbers alone"
+        ) from None
     return labels
 
 

@@ -67,15 +67,16 @@ def main(words: Sequence[str]) -> int:
             names=names,
             advance=lambda done: bars.advance(bar, done),
         )
-    arrays = {
-        "embeddings" if len(views) == 1 else f"{view.tap}/{view.pooling}": array
-        for view, array in views.items()
+    called = {
+        view: "embeddings" if len(views) == 1 else f"{view.tap}/{view.pooling}" for view in views
     }
+    arrays = {called[view]: array for view, array in views.items()}
     buffer = io.BytesIO()
     np.savez(buffer, ids=np.array(names), **arrays)  # pyright: ignore (its stub)
     write_whole(arguments.out, buffer.getvalue())
-    for name, array in arrays.items():
-        print(f"{name}: float32 {list(array.shape)}")
+    for view, array in views.items():
+        which = f"hidden state {view.tap}, pooling {view.pooling}"
+        print(f"{called[view]}: float32 {list(array.shape)}, {which}")
     print(f"ids: {counted(len(names), 'name')}; all in {arguments.out}")
     return DONE
 

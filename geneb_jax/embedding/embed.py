@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from geneb_jax.config import (
     LETTERS,
@@ -45,7 +46,9 @@ def embed(
             None: there is none.
         tap: 'preset' for the preset's hidden state, -1 the final one, 0 the embedding output, i
             the output of block i, or a name such as Evo 2's 'mlp29'.
-        pooling: A name of `POOLINGS`, or 'preset' for the preset's.
+        pooling: A name of `POOLINGS`, or 'preset' for the preset's, which differs from model to
+            model: the catalog states it, and that of an `hf:` checkpoint is 'mean'. The log says
+            at level INFO which one was taken; `embed_views` returns it.
         preset: 'corrected' or 'published'.
         dtype: 'float32' or 'bfloat16', of parameters and computation, or 'model': the one that
             the catalog has for the model.
@@ -141,7 +144,10 @@ def embed_views(
     )
     source = find_source(model, settings)
     say_unseen_sequences(source.name, source.unseen(texts), len(texts), names)
-    return source.embed(texts, names, advance)
+    embeddings = source.embed(texts, names, advance)
+    for view in embeddings:
+        logging.info("model '%s': hidden state %s, pooling '%s'", source.name, *view)
+    return embeddings
 
 
 def _texts(sequences: Iterable[str]) -> list[str]:

@@ -59,17 +59,16 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def print_table(scores: pd.DataFrame, console: Console) -> None:
-    """Prints macro and micro MCC per model and regime, the best model first."""
+    """Prints macro and micro MCC per model and regime, and MCC on custom tasks, the best first."""
     rows = headline(scores)
     averages = macro_micro(rows)
     regimes = list(dict.fromkeys(averages["regime"]))
     if regimes:
         console.print(_averages_table(rows, averages, regimes))
-    custom = task_means(rows[rows["category"] == CUSTOM])
+    custom = rows[rows["category"] == CUSTOM]
     if not custom.empty:
-        console.print("custom tasks, in no average:")
-        for row in custom.to_dict("records"):
-            console.print(f"  {row['model']}  {row['task']}  {row['regime']}  {row['MCC']:.3f}")
+        console.print(f"custom tasks, in no average: {_title(custom)}", highlight=False)
+        console.print(_custom_table(custom))
 
 
 def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
@@ -369,10 +368,8 @@ def print_problems(processes: Sequence[Mapping[str, Any]], console: Console) -> 
 def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[str]) -> Table:
     wide = averages.pivot(index="model", columns="regime")
     wide = wide.sort_values(("macro", regimes[0]), ascending=False)
-    head = rows.iloc[0]
-    chosen = f"C={head['C']:g}" if head["selection"] == "none" else f"C by {head['selection']}"
     table = Table(
-        title=f"MCC, mean over seeds ({head['probe']}, solver {head['solver']}, {chosen})",
+        title=_title(rows),
         caption="macro: mean of the category means; micro: mean over tasks" + data_note(rows),
     )
     table.add_column("model", overflow="fold", min_width=20)
@@ -384,6 +381,28 @@ def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[st
         cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
         table.add_row(str(model), *cells, f"{row['tasks'].max():.0f}")
     return table
+
+
+def _custom_table(rows: pd.DataFrame) -> Table:
+    """Returns the table of tasks that are not the benchmark's: a row a task and model."""
+    wide = task_means(rows).pivot(index=["task", "model"], columns="regime", values="MCC")
+    regimes = list(dict.fromkeys(rows["regime"]))
+    wide = wide.sort_values(["task", regimes[0]], ascending=[True, False], kind="stable")
+    table = Table()
+    table.add_column("task", overflow="fold")
+    table.add_column("model", overflow="fold")
+    for regime in regimes:
+        table.add_column(regime, justify="right", no_wrap=True)
+    for (task, model), row in zip(wide.index.tolist(), wide[regimes].to_numpy(), strict=True):
+        table.add_row(task, model, *("" if np.isnan(each) else f"{each:.3f}" for each in row))
+    return table
+
+
+def _title(rows: pd.DataFrame) -> str:
+    """Says what the numbers of a table of `headline` rows are."""
+    head = rows.iloc[0]
+    chosen = f"C={head['C']:g}" if head["selection"] == "none" else f"C by {head['selection']}"
+    return f"MCC, mean over seeds ({head['probe']}, solver {head['solver']}, {chosen})"
 
 
 def data_note(scores: pd.DataFrame) -> str:

@@ -107,9 +107,17 @@ def _task_of(path: Path) -> tuple[str | None, Iterable[tuple[str, str]]]:
         stem = _stem(path)
         reason = f"not a table; valid endings: {', '.join(ENDINGS)}"
         return stem, [] if stem is not None else [(path.name, reason)]
-    if not any(_split_of(part) in _SCORED for part in path.iterdir()):
-        return None, [(f"{path.name}/", "a folder without train.csv and test.csv")]
-    return path.name, _others(path)
+    if _has_split(path):
+        return path.name, _others(path)
+    reason = "a folder without train.csv and test.csv"
+    if any(part.is_dir() and _has_split(part) for part in path.iterdir()):
+        reason = "a folder of tasks itself; give it, and not the one above it, as tasks_dir"
+    return None, [(f"{path.name}/", reason)]
+
+
+def _has_split(folder: Path) -> bool:
+    """Says whether a folder holds the train or test rows of a task."""
+    return any(_split_of(part) in _SCORED for part in folder.iterdir())
 
 
 def _others(folder: Path) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ be called sequence or seq, that of labels target. Rows are counted from 1 below 
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
@@ -241,6 +242,16 @@ def _say(
     left_out = rows - len(train.labels) - len(test.labels)
     if left_out:
         logging.warning("task '%s': %d validation rows are left out", task_id, left_out)
+    alike = defaultdict(list)
+    for label in classes or ():
+        alike[label.casefold()].append(label)
+    for same in alike.values():
+        if len(same) > 1:
+            named = " and ".join(map(repr, same))
+            logging.warning(
+                "task '%s': labels %s differ in their case alone, and are %d classes",
+                *(task_id, named, len(same)),
+            )
     names = dict(enumerate(classes)) if classes else {}
     absent = np.setdiff1d(train.labels, test.labels).tolist()
     if absent:

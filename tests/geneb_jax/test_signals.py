@@ -85,7 +85,17 @@ IN_COLLECTION = """
             time.sleep(60)"""
 
 
-@pytest.mark.parametrize("work", [IN_FINALISER, IN_COLLECTION])
+IN_WEAK_REFERENCE = """
+            import weakref
+            class Last:
+                pass
+            last = Last()
+            weakref.finalize(last, time.sleep, 1)
+            del last
+            time.sleep(60)"""
+
+
+@pytest.mark.parametrize("work", [IN_FINALISER, IN_COLLECTION, IN_WEAK_REFERENCE])
 def test_a_signal_is_not_lost_in_what_swallows_it(work):
     process, began = start(work), time.monotonic()
     time.sleep(0.3)

@@ -1,9 +1,12 @@
+import inspect
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from probe_problems import SEEDS, problem, reference
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef, roc_auc_score
@@ -123,17 +126,20 @@ def test_balanced_and_standardised_heads_are_those_of_the_probe():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"C": [0.0]}, r"C=\[0.0\]: 0.0 is not valid"),
+        ({"C": [0.0]}, r"C=\[0.0\]: valid are numbers above 0"),
         ({"C": []}, "give one or several, each once"),
         ({"C": [1.0, 1.0]}, "give one or several, each once"),
-        ({"shots": 0}, "shots=0: 0 is not valid"),
-        ({"seeds": -1}, "seeds=-1: -1 is not valid"),
-        ({"C": "0.1"}, "C='0.1': '0.1' is not valid"),
-        ({"C": [True]}, r"C=\[True\]: True is not valid"),
-        ({"shots": [2.5]}, r"shots=\[2.5\]: 2.5 is not valid"),
-        ({"seeds": [float("inf")]}, "inf is not valid"),
-        ({"solver": "newton"}, "solver='newton': valid are geneb"),
-        ({"class_weight": "balance"}, "valid are None and 'balanced'"),
+        ({"C": "0.1"}, "C='0.1': valid are numbers above 0"),
+        ({"C": [True]}, r"C=\[True\]: valid are numbers above 0"),
+        ({"shots": 0}, "shots=0: valid are whole numbers from 1 on, and None for all rows"),
+        ({"shots": "full"}, "shots='full': valid are .* None for all rows"),
+        ({"shots": [2.5]}, r"shots=\[2.5\]: valid are whole numbers"),
+        ({"seeds": -1}, "seeds=-1: valid are whole numbers from 0"),
+        ({"seeds": [float("inf")]}, "valid are whole numbers from 0"),
+        ({"random_state": None}, "random_state=None: valid are whole numbers from 0"),
+        ({"standardised": "no"}, "standardised='no': valid are True, False"),
+        ({"solver": "newton"}, "solver='newton': valid are 'geneb'"),
+        ({"class_weight": "balance"}, "class_weight='balance': valid are None and 'balanced'"),
     ],
 )
 def test_parameters_that_are_not_valid_are_named(parameters, message):
@@ -170,6 +176,74 @@ def test_columns_in_another_order_are_refused():
     np.testing.assert_array_equal(joint.predict(table), joint.predict(x))
     with pytest.raises(ValueError, match=r"other columns .* order: \['f23', 'f22', 'f21'\]"):
         joint.predict(table.iloc[:, ::-1])
+
+
+def test_a_sparse_matrix_is_fitted_with_its_zeros():
+    x, y, x_test, _ = problem(n=60)
+    x, x_test = np.maximum(x, 0), np.maximum(x_test, 0)
+    dense = JointLogistic(seeds=1).fit(x, y)
+    joint = JointLogistic(seeds=1).fit(csr_matrix(x), y)
+    np.testing.assert_array_equal(joint.coef_, dense.coef_)
+    np.testing.assert_array_equal(joint.predict(csr_array(x_test)), dense.predict(x_test))
+    with pytest.raises(
+        ValueError, match=r"X is sparse of the shape \[2000000, 1000\]; .* 1.1e\+09"
+    ):
+        joint.fit(csr_matrix((2_000_000, 1000)), y)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([["a"], ["b"]], "X holds values of type <U1; real numbers are needed"),
+        ([[1j], [0j]], "X holds values of type complex128"),
+        (np.array([[1.0], ["a"]], object), "X holds something else than numbers"),
+    ],
+)
+def test_features_that_are_no_numbers_are_refused(x, message):
+    with pytest.raises(ValueError, match=message):
+        JointLogistic().fit(x, [0, 1])
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series, lambda y: np.array(y, object)])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a", "b", None], r"y\[2\] is None; leave this row out of X and y"),
+        ([0.0, np.nan, 1.0], r"y\[1\] is nan; leave this row out"),
+    ],
+)
+def test_a_missing_label_is_named(kind, labels, message):
+    with pytest.raises(ValueError, match=message.replace("None", "(None|nan)")):
+        JointLogistic().fit([[0.0], [1.0], [2.0]], kind(labels))
+
+
+def test_labels_of_several_types_are_refused():
+    x = [[0.0], [1.0], [2.0]]
+    with pytest.raises(ValueError, match="cannot be sorted, of the types float, str; give texts"):
+        JointLogistic().fit(x, ["a", 1.0, "b"])
+    with pytest.raises(ValueError, match=r"y\[1\] is nan"):
+        JointLogistic().fit(x, ["a", np.nan, "b"])
+    joint = JointLogistic().fit(x, ["a", "b", "a"])
+    with pytest.raises(ValueError, match="labels that the fit did not see: "):
+        joint.evaluate(x, [0, 1, 0])
+
+
+def test_a_class_with_fewer_rows_than_shots_is_said():
+    x, y, _, _ = problem(n=60)
+    labels = np.where(y == min(y), "none", "promoter")
+    smallest = int(min(np.unique(y, return_counts=True)[1]))
+    with pytest.warns(UserWarning, match=rf"shots=1000: class '\w+' of y has {smallest} rows"):
+        joint = JointLogistic(shots=[5, 1000], seeds=1).fit(x, labels)
+    assert joint.scores_["held_out"].tolist() == [len(y) - 10, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        JointLogistic(shots=[None, smallest], seeds=1).fit(x, labels)
+
+
+def test_signatures_are_short():
+    assert str(inspect.signature(JointLogistic.fit)) == (
+        "(self, X: 'Features', y: 'ArrayLike') -> 'JointLogistic'"
+    )
 
 
 def test_numbers_that_are_no_labels_are_refused():

@@ -30,6 +30,18 @@ def test_embeddings_of_a_file_are_the_original_codes(tmp_path, command):
         np.testing.assert_array_equal(api, found["embeddings"])
 
 
+def test_the_pooling_that_was_taken_is_said(tmp_path, command, caplog):
+    (tmp_path / "x.txt").write_text("ACGTAC\nGGG\n")
+    known = ("embed", "--input", tmp_path / "x.txt", "--out", tmp_path / "x.npz")
+    catalog = command(*known, "--model", "DNABERT-S", "--checkpoints_dir", GOLDEN)
+    described = command(*known, "--model", f"mine=hf:{GOLDEN / 'DNABERT-S'}")
+    assert "embeddings: float32 [2, 30], hidden state -1, pooling first\n" in catalog.stdout
+    assert "embeddings: float32 [2, 30], hidden state -1, pooling mean\n" in described.stdout
+    caplog.set_level("INFO", "absl")
+    geneb_jax.embed("DNABERT-S", ["ACGTAC"], checkpoints_dir=GOLDEN)
+    assert "model 'DNABERT-S': hidden state -1, pooling 'first'" in caplog.messages
+
+
 def test_a_model_of_a_catalog_of_ones_own_gives_what_transformers_does(tmp_path, command):
     folder = saved_models.save(*saved_models.SAVED["bert-characters"], tmp_path / "bert")
     (tmp_path / "mine.json").write_text(json.dumps({"folder": folder.name}))

@@ -108,6 +108,23 @@ def test_the_table_is_of_the_preset_and_without_it_of_the_first_hidden_state():
     assert "0.300" in cells(printed(print_table, table(*rows, own)), "│ x ")
 
 
+def test_custom_tasks_are_a_table_with_the_metric_and_a_column_a_regime():
+    mine = {"category": "custom", "suite": "custom", "task": "mine"}
+    rows = [
+        mine | {"model": model, "regime": regime, "seed": seed, "MCC": MCC}
+        for model, regime, MCCs in (
+            ("low", "full", (0.1, 0.2)), ("low", "10shot", (0.5, 0.5)), ("high", "full", (0.3, 0.4))
+        )
+        for seed, MCC in zip((13, 17), MCCs, strict=True)
+    ]  # fmt: skip
+    text = printed(print_table, table(*rows, mine | {"task": "other", "model": "low"}))
+    title = "custom tasks, in no average: MCC, mean over seeds (logistic, solver geneb, C=1)"
+    assert text.startswith(f"{title}\n")
+    body = [line for line in text.splitlines() if line.startswith("│")]
+    found = [[cell.strip() for cell in line.split("│")[1:-1]] for line in body]
+    assert found[:2] == [["mine", "high", "0.350", ""], ["mine", "low", "0.150", "0.500"]]
+
+
 def test_without_the_protocol_the_strength_closest_to_its_own_is_shown():
     swept = [{"probe": "mlp", "C": C, "MCC": MCC} for C, MCC in ((0.01, 0.1), (2.0, 0.2))]
     assert headline(table(*swept))["MCC"].tolist() == [0.2]

@@ -45,6 +45,17 @@ def test_what_is_skipped_is_said_once_with_the_reason(tmp_path, caplog):
         assert sum(words in message for message in said) == 1, words
 
 
+def test_folders_of_tasks_one_level_deeper_are_said(tmp_path, caplog):
+    touch(tmp_path, "EMP/H3/train.csv", "EMP/H3/test.csv", "prom/tata/test.csv", "notes/1/a.txt")
+    assert task_ids(tmp_path) == []
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}: skipped EMP/, prom/: a folder of tasks itself; give it, and not the one "
+        "above it, as tasks_dir",
+        f"{tmp_path}: skipped notes/: a folder without train.csv and test.csv",
+    ]
+    assert task_ids(tmp_path / "EMP") == ["H3"]
+
+
 def test_a_folder_of_tasks_is_entered_and_what_is_beside_it_said(tmp_path, caplog):
     touch(tmp_path, "tasks/mine.csv", "other.csv", "README.md")
     assert task_ids(tmp_path) == ["mine"]

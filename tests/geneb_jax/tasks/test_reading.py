@@ -139,6 +139,18 @@ def test_a_validation_split_is_left_out_and_said_once(tmp_path, caplog, name):
     assert f"task 'mine': {name}.csv is left out: a validation split" in record.getMessage()
 
 
+def test_labels_that_differ_in_case_alone_are_said(tmp_path, caplog):
+    text = "text,label,split\n" + "".join(
+        f"ACGT,{label},{split}\n" for split in ("train", "test") for label in ("Pos", "neg", "pos")
+    )
+    task = read_task(write(tmp_path, text), INFO)
+    assert task.classes == {"Pos": 0, "neg": 1, "pos": 2}
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "task 'mine': labels 'Pos' and 'pos' differ in their case alone, and are 2 classes"
+    )
+
+
 def test_unusual_letters_are_kept_and_said(tmp_path, caplog):
     task = read_task(write(tmp_path, GOOD.replace("GGTT", "GGT-*RU")), INFO)
     assert task.train.sequences == ["ACGT", "GGT-*RU"]
