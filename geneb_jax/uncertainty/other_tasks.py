@@ -23,6 +23,8 @@ from geneb_jax.uncertainty.comparing import Answer, PairTest, bounded, compare, 
 REPLICATES = 5000
 FLIPS = 100_000  # so that the first of 780 pairs can pass Holm's threshold of 6.4e-5
 ENOUGH = 9  # tasks of a category that draws from its own residuals
+# Two categories leave one degree of freedom, where Student's t is 12.7 and intervals are -1 .. 1.
+_CATEGORIES = 3
 _FLIPS = 10_000  # in memory at once
 _ROUNDING = 1e-6  # of a difference of macro scores
 
@@ -47,15 +49,17 @@ def category_replicates(
         Each category, in the order of its first task, with its replicates.
 
     Raises:
-        ValueError: No two categories have two tasks, of which a spread could be known.
+        ValueError: Too few categories have two tasks, of which a spread could be known: three are
+            needed where a category of fewer than `ENOUGH` tasks borrows it from them, else two.
     """
     names, first, number = np.unique(categories, return_index=True, return_inverse=True)
     sizes = np.bincount(number)
     pooled = sizes > 1
-    if pooled.sum() < 2:
+    needed = 2 if sizes.min() >= ENOUGH else _CATEGORIES
+    if pooled.sum() < needed:
         raise ValueError(
-            "no two categories have two tasks or more: how much other tasks of a category would "
-            "change its score is not known"
+            f"too few tasks: {needed} categories with two tasks or more are needed, and here "
+            f"{'is' if pooled.sum() == 1 else 'are'} {pooled.sum() or 'none'}"
         )
     means = np.stack([scores[:, number == k].mean(1) for k in range(len(names))], axis=1)
     inflation = np.sqrt(sizes / np.maximum(sizes - 1, 1))
@@ -85,7 +89,7 @@ def answer_tasks(
         rng: Draws tasks.
 
     Raises:
-        ValueError: No two categories have two tasks.
+        ValueError: Too few categories have two tasks or more; see `category_replicates`.
     """
     drawn = [values for _, values in category_replicates(scores, categories, REPLICATES, rng)]
     means = np.stack(drawn, axis=-1)

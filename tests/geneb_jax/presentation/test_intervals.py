@@ -12,7 +12,8 @@ from geneb_jax.presentation.results import run_results
 from geneb_jax.scoring.predictions import predictions_path
 from geneb_jax.scoring.scores import HEAD_COLUMNS
 
-TASKS = [task for task in GENEB.tasks if task.category in ("Enhancers", "Species Clf.")][:10]
+CATEGORIES = ("Mouse Enh.", "Species Clf.", "Regulatory")
+TASKS = [task for task in GENEB.tasks if task.category in CATEGORIES]
 SEEDS = (13, 17, 42)
 
 
@@ -109,12 +110,18 @@ def test_a_run_without_predictions_has_the_other_questions(run):
     assert set(found["question"]) == {"tasks", "shots"}
 
 
-def test_one_task_a_category_leaves_other_tasks_unasked():
+@pytest.mark.parametrize("made_up", [False, True])
+def test_one_task_a_category_leaves_other_tasks_unasked(made_up, caplog):
+    start = "synthetic_" if made_up else ""
     scores = table(
-        *({"task": task.id, "category": task.category, "seed": seed, "regime": "10shot", "MCC": mcc}
+        *({"task": start + task.id, "category": task.category, "seed": seed, "regime": "10shot",
+           "MCC": mcc}
           for task in (TASKS[0], GENEB.tasks[0]) for seed, mcc in ((1, 0.2), (2, 0.3)))
     )  # fmt: skip
-    found = interval_tables(run_results(scores), scores)
+    with caplog.at_level("INFO"):
+        found = interval_tables(run_results(scores), scores)
+    said = "no intervals over other tasks: too few tasks: 3 categories with two tasks or more"
+    assert (said in caplog.text) != made_up  # of generated tasks nobody expects them
     assert set(found["intervals_macro"]["question"]) == {"shots"} and "pairs" not in found
 
 

@@ -45,10 +45,28 @@ def test_equal_tasks_leave_no_doubt():
         assert values == pytest.approx(0.25, abs=1e-15)
 
 
-@pytest.mark.parametrize("categories", [["a", "b", "c"], ["a", "a", "b"]])
-def test_categories_of_one_task_have_no_spread(categories):
-    with pytest.raises(ValueError, match="no two categories have two tasks"):
-        answer_tasks(np.zeros((2, 3)), categories, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("categories", "found"),
+    [
+        ("abc", "3 .* are none"),
+        ("aab", "3 .* is 1"),
+        ("aabbc", "3 .* are 2"),
+        ("a" * 9, "2 .* is 1"),
+    ],
+)
+def test_too_few_categories_of_two_tasks_have_no_interval(categories, found):
+    words = found.replace(" .* ", " categories with two tasks or more are needed, and here ")
+    with pytest.raises(ValueError, match=f"too few tasks: {words}"):
+        answer_tasks(np.zeros((2, len(categories))), list(categories), np.random.default_rng(0))
+
+
+def test_the_fewest_categories_have_an_interval_that_says_something():
+    scores = np.random.default_rng(3).normal(0.3, 0.05, (1, 36))
+    for categories in ("aabbcc", "a" * 18 + "b" * 18):
+        of_tasks = scores[:, : len(categories)]
+        answer = answer_tasks(of_tasks, list(categories), np.random.default_rng(0))
+        low, high = (float(end[0]) for end in answer.macro)
+        assert 0 < low < of_tasks.mean() < high < 0.6
 
 
 FEW = ["a"] * 6 + ["b"] * 2 + ["c"]
