@@ -166,7 +166,10 @@ def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame
 
 
 def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Each average with the published leaderboard's and the difference."""
+    """Each average with the published leaderboard's and the difference.
+
+    Where models have scores on different numbers of tasks, columns say how many.
+    """
     table = analysis.leaderboard(results)
     columns = {}
     for name in table:
@@ -177,6 +180,9 @@ def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
             f"{name}, paper": theirs,
             f"{name} - paper": table[name] - theirs,
         }
+    for regime in analysis.regimes_of(results):
+        counts = analysis.score_matrix(results, regime).count(axis=1).reindex(table.index)
+        columns |= {f"tasks {regime}": counts} if counts.nunique() > 1 else {}
     return pd.DataFrame(columns)
 
 
