@@ -1,6 +1,7 @@
 """A table as LaTeX that a page of a journal takes (booktabs), to stand between \\begin{table} and
 \\end{table}, or alone where it is longer than a page."""
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,8 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.escapes import latex_text
 from geneb_jax.presentation.numbers import are_numbers
 
-_LONGEST = 50  # lines on a page
+_LONGEST, _LONGEST_TURNED = 50, 30  # lines on a page, and on one that lies on its side
+_TURNED = 1.4  # times as wide as a line is such a page's
 _WIDEST = 36  # letters of a column whose texts do not break
 _BROKEN, _MOST_BROKEN = 0.6, 0.36  # shares of the line for all columns that break, and for one
 # Type sizes with the digits that a line of 17 cm has room for, and those between two columns.
@@ -26,7 +28,7 @@ _WIDTHS = {
     **dict.fromkeys("mwMW−", 1.7),
 }
 _BREAKS = re.compile(r"(\\_|[:./])")  # after which a name may go on in the next line
-_COMMENT = "% \\usepackage{array, booktabs, graphicx, longtable}\n"
+_COMMENT = "% \\usepackage{array, booktabs, graphicx, longtable, pdflscape}\n"
 
 
 class _Column(NamedTuple):
@@ -59,8 +61,8 @@ def latex_table(table: pd.DataFrame) -> str:
     """Returns a table as LaTeX, in a type so small that it is no wider than a page's text.
 
     Names of categories stand upright, so that their columns are as wide as their numbers; where
-    that is not enough, the heads of all columns of numbers do. A table of more than 50 lines breaks
-    over pages and repeats its head there.
+    that is not enough, the heads of all columns of numbers do, and then the page lies on its side.
+    A table of more lines than a page has breaks over pages and repeats its head there.
 
     Args:
         table: Of texts, with a row at least. Columns go by their names, or by pairs: a name that
@@ -68,7 +70,7 @@ def latex_table(table: pd.DataFrame) -> str:
             the right, and what is missing of them is a dash.
 
     Returns:
-        The table, or '' where it is wider than a page in the smallest type.
+        The table, or '' where it is wider than a page on its side in the smallest type.
     """
     columns = [
         _Column(str(group), str(name), list(map(str, table.iloc[:, i])))
@@ -81,11 +83,12 @@ def latex_table(table: pd.DataFrame) -> str:
     categories = [column.name in GENEB.categories for column in columns]
     numbers = [column.numbers for column in columns]
     ways = [*((*size, categories) for size in _SIZES), (*_SIZES[-1], numbers)]
-    for size, room, gap, upright in ways:
+    for turned, (size, room, gap, upright) in itertools.product((False, True), ways):
+        line = room * (_TURNED if turned else 1)
         each = zip(columns, upright, strict=True)
         width = sum(column.width(up) for column, up in each if not column.breaks)
-        if width + gap * len(columns) <= room * (1 - share * broken):
-            return _typeset(columns, upright, size, share, room)
+        if width + gap * len(columns) <= line * (1 - share * broken):
+            return _typeset(columns, upright, size, share, line, turned)
     return ""
 
 
@@ -94,7 +97,12 @@ def _width(text: str) -> float:
 
 
 def _typeset(
-    columns: Sequence[_Column], upright: Sequence[bool], size: str, share: float, room: int
+    columns: Sequence[_Column],
+    upright: Sequence[bool],
+    size: str,
+    share: float,
+    room: float,
+    turned: bool,
 ) -> str:
     """Returns the table.
 
@@ -104,6 +112,7 @@ def _typeset(
         size: Of the type; '': as around it.
         share: Of the line, for each column that breaks.
         room: Digits, and about as many letters, of a line.
+        turned: Whether the page lies on its side.
     """
     paragraph = rf">{{\raggedright\arraybackslash}}p{{{share:.2f}\linewidth}}"
     aligned = "".join(
@@ -112,7 +121,8 @@ def _typeset(
     rows = list(zip(*(map(_cell(column), column.cells) for column in columns), strict=True))
     texts = zip(*(column.cells for column in columns), strict=True)
     lines = sum(math.ceil(max(map(len, row)) / (room * share)) for row in texts)
-    environment = "longtable" if lines > _LONGEST else "tabular"
+    long = lines > (_LONGEST_TURNED if turned else _LONGEST)
+    environment = "longtable" if long else "tabular"
     heads = [_head(column.name, up) for column, up in zip(columns, upright, strict=True)]
     found = [
         rf"\begin{{{environment}}}{{{aligned}}}",
@@ -120,13 +130,15 @@ def _typeset(
         *_groups([column.group for column in columns]),
         _row(heads),
         r"\midrule",
-        *([r"\endhead"] if lines > _LONGEST else []),
+        *([r"\endhead"] if long else []),
         *map(_row, rows),
         r"\bottomrule",
         rf"\end{{{environment}}}",
     ]
     if size:
         found = [rf"\begingroup{size}\setlength{{\tabcolsep}}{{3pt}}", *found, r"\endgroup"]
+    if turned:
+        found = [r"\begin{landscape}", *found, r"\end{landscape}"]
     return _COMMENT + "\n".join(found) + "\n"
 
 

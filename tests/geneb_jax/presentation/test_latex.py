@@ -54,13 +54,15 @@ def test_long_tables_break_and_wide_ones_are_small():
     long = latex_table(pd.DataFrame({"x": ["1"] * 51}))
     assert r"\begin{longtable}{r}" in long and r"\endhead" in long
     assert "longtable}{" not in latex_table(pd.DataFrame({"x": ["1"] * 50}))
-    ten, twelve, thirteen = (  # columns of eight digits
+    ten, twelve, thirteen, eighteen = (  # columns of eight digits
         latex_table(pd.DataFrame({f"x{i}": ["12345678"] for i in range(count)}))
-        for count in (10, 12, 13)
+        for count in (10, 12, 13, 18)
     )
     assert r"\begingroup\footnotesize" in ten and ten.rstrip().endswith(r"\endgroup")
     assert r"\begingroup\scriptsize" in twelve
-    assert thirteen == ""
+    lines = thirteen.splitlines()
+    assert (lines[1], lines[-1]) == (r"\begin{landscape}", r"\end{landscape}")
+    assert "landscape}" not in twelve and eighteen == ""
     numbers = latex_table(pd.DataFrame({f"name of model {i}": ["1"] for i in range(12)}))
     assert r"\scriptsize" in numbers and numbers.count(r"\rotatebox{90}{name of model") == 12
     sentences = latex_table(pd.DataFrame({"note": ["word " * 20], "x": ["1"]}))
