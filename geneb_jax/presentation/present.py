@@ -16,7 +16,12 @@ from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.intervals import interval_tables, without_leaky
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
-from geneb_jax.presentation.results import beside_published, common_cells, labels_of
+from geneb_jax.presentation.results import (
+    beside_published,
+    common_cells,
+    labels_of,
+    say_fewer_tasks,
+)
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
@@ -68,6 +73,7 @@ def present(
     shown = shown[shown["category"] != CUSTOM]
     tables = {}
     if not shown.empty:
+        say_fewer_tasks(shown)
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
         found: dict[str, pd.DataFrame] = {}
         if scores is not None and audits:

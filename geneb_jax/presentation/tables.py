@@ -166,7 +166,10 @@ def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame
 
 
 def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Each average with the published leaderboard's and the difference."""
+    """Each average with the published leaderboard's and the difference, and of how many tasks.
+
+    These are those of the regime with the fewest.
+    """
     table = analysis.leaderboard(results)
     columns = {}
     for name in table:
@@ -177,7 +180,9 @@ def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
             f"{name}, paper": theirs,
             f"{name} - paper": table[name] - theirs,
         }
-    return pd.DataFrame(columns)
+    rows = results[results["regime"].isin(GENEB.regimes)]
+    tasks = rows.groupby(["model", "regime"])["task"].nunique().unstack(fill_value=0).min(axis=1)
+    return pd.DataFrame(columns).assign(tasks=tasks)
 
 
 def _categories(regime: str) -> Build:
