@@ -27,6 +27,9 @@ from geneb_jax.scoring.scores import (
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
 
 _MOST_FAILURES = 40  # rows of the table of what failed
+_STATEMENT = 30  # letters of a line of a statement, at least
+# Columns of `print_claims` that a narrow screen goes without, the first first.
+_DISPENSABLE = ("clean null", "null", "models", "clean tasks", "tasks", "clean", "paper")
 # What the intervals of a question range over.
 _QUESTIONS: Mapping[str, str] = {
     "records": "records: had other test records been drawn",
@@ -163,39 +166,70 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
     """
     if claims.empty:
         return
-    audited = "clean" in claims
-    table = Table(
-        box=None,
-        title="the paper's statements: 95 % intervals over other tasks and other models",
-        caption="paper: as printed; ours: computed from these scores; stands: all intervals lie "
-        "beyond null, a value that would refute it; gone: a number lies on its other side; weak: "
-        "in between; estimate: there is no such value; a pair of models is one "
-        "comparison here, which tables/pairs corrects for all pairs; clean, without leaky tasks: "
-        + audited_words(claims),
-    )
-    table.add_column("statement", overflow="fold", min_width=40)
-    clean = ("clean", "tasks", "null") if audited else ()
-    for name in ("paper", "ours", "tasks", "models", "null", *clean):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("word")
-    for row in claims.to_dict("records"):
-        unit = statement_unit(row["statement"])
-        cells = [
-            *(number_text(row[name], unit) for name in ("paper", "ours")),
-            interval_text(row["low"], row["high"], unit, ".."),
-            interval_text(row["models low"], row["models high"], unit, ".."),
-            number_text(row["null"], unit if row["null"] else "count"),
-        ]
-        if audited:
-            cells += [
-                number_text(row["clean"], unit),
-                interval_text(row["clean low"], row["clean high"], unit, ".."),
-                number_text(row["clean null"], unit if row["clean null"] else "count"),
-            ]
-        table.add_row(row["statement"], *cells, row["word"])
+    rows = [_claim_cells(row) for row in claims.to_dict("records")]
+    names = list(rows[0])
+
+    def table_of(names: Sequence[str]) -> Table:
+        left_out = [name for name in rows[0] if name not in names]
+        table = Table(
+            box=None,
+            title="the paper's statements: 95 % intervals over other tasks and other models",
+            caption="paper: as printed; ours: computed from these scores; stands: all intervals "
+            "lie beyond null, a value that would refute it; gone: a number lies on its other side; "
+            "weak: in between; estimate: there is no such value; a pair of models is one "
+            "comparison here, which tables/pairs corrects for all pairs; clean, without leaky "
+            "tasks: " + audited_words(claims)
+            + f"; in tables/claims alone, as they are too wide: {', '.join(left_out)}"
+            * bool(left_out),
+        )  # fmt: skip
+        for name in names:
+            numbers = name not in ("statement", "holds")
+            table.add_column(
+                name.removeprefix("clean ") if numbers else name,
+                justify="right" if numbers else "left",
+                overflow="fold",
+                no_wrap=name != "statement",
+                min_width=_STATEMENT if name == "statement" else None,
+            )
+        for row in rows:
+            table.add_row(*(row[name] for name in names))
+        return table
+
+    unlimited = console.options.update(max_width=10 * console.width)
+    for name in ("", *_DISPENSABLE):
+        names = [each for each in names if each != name]
+        if Measurement.get(console, unlimited, table_of(names)).minimum <= console.width:
+            break
+    table = table_of(names)
     console.print(table)
     for name, meaning in words_in(claims["statement"]).items():
         console.print(f"{name}: {meaning}", highlight=False)
+
+
+def _claim_cells(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Returns a statement as texts, by what `print_claims` shows of it."""
+    unit = statement_unit(row["statement"])
+    null, clean_null = (
+        number_text(row.get(name, np.nan), unit if row.get(name) else "count")
+        for name in ("null", "clean null")
+    )
+    clean = {
+        "clean": number_text(row.get("clean", np.nan), unit),
+        "clean tasks": interval_text(
+            row.get("clean low", np.nan), row.get("clean high", np.nan), unit, ".."
+        ),
+        "clean null": clean_null,
+    }
+    return {
+        "statement": row["statement"],
+        "paper": number_text(row["paper"], unit),
+        "ours": number_text(row["ours"], unit),
+        "tasks": interval_text(row["low"], row["high"], unit, ".."),
+        "models": interval_text(row["models low"], row["models high"], unit, ".."),
+        "null": null,
+        **(clean if "clean" in row else {}),
+        "holds": row["word"],
+    }
 
 
 def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from rich.console import Console
 from score_rows import table
 
@@ -84,6 +85,26 @@ def test_statements_are_printed_in_their_units():
     assert re.split(r"\s{2,}", line.strip()) == [
         "small-beats-large pairs, all models", "74", "73", "70.0..85.5", "estimate"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_statements_and_what_they_come_to_are_shown_on_any_screen(width):
+    claims = pd.DataFrame(
+        [{"statement": "high-variance top-3 slots, eukaryotic-genes, beside its share of models",
+          "paper": 20, "ours": 19, "low": 10.0, "high": 30.5, "models low": 12, "models high": 33,
+          "null": 12, "clean": 17, "clean low": 8.0, "clean high": 25, "clean null": 11.5,
+          "clean tasks": 81, "tasks": 100, "audited tasks": 52, "word": "weak"}]
+    )  # fmt: skip
+    console = Console(file=io.StringIO(), width=width)
+    print_claims(claims, console)
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    head = next(line for line in lines if "statement " in line).split()
+    assert head[0] == "statement" and head[-1] == "holds" and "ours" in head
+    (row,) = (line.split() for line in lines if "weak" in line and "high-variance" in line)
+    assert len(row) - len(head) == len(row[: row.index("20")]) - 1  # the words of the statement
+    legend = " ".join(" ".join(lines).split())
+    assert ("in tables/claims alone, as they are too wide: " in legend) == (width < 120)
 
 
 def test_the_best_hidden_state_is_named_beside_the_final_one():
