@@ -148,9 +148,12 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     for table in [table_of([column]) for column in columns] if wide else [whole]:
         console.print(table)
     asked_of = dict.fromkeys(question for question, _ in columns)
+    counts = intervals.set_index(["question", "regime"])["tasks"]
+    numbers = sorted({int(count) for column in columns for count in counts.loc[[column]]})
     console.print(
         "; ".join(_QUESTIONS[question] for question in asked_of)
-        + "; rank: of the models in this table; group: two models share a letter where they cannot "
+        + f"; of the {' or '.join(map(str, numbers))} tasks that all of these models have; rank: "
+        "of the models in this table; group: two models share a letter where they cannot "
         "be told apart (corrected for all pairs that are compared, after Holm), and none where "
         "they can",
         highlight=False,
@@ -401,7 +404,10 @@ def print_problems(processes: Sequence[Mapping[str, Any]], console: Console) -> 
 
 def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[str]) -> Table:
     wide = averages.pivot(index="model", columns="regime")
-    wide = wide.sort_values(("macro", regimes[0]), ascending=False)
+    # Averages of fewer tasks are no competitors: they stand below those of more.
+    fewest = averages.groupby("model")["tasks"].min().reindex(wide.index)
+    order = pd.DataFrame({"tasks": fewest, "macro": wide["macro", regimes[0]]})
+    wide = wide.loc[order.sort_values(["tasks", "macro"], ascending=False).index]
     table = Table(
         title=_title(rows),
         caption="macro: mean of the category means; micro: mean over tasks" + data_note(rows),
@@ -413,7 +419,7 @@ def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[st
     table.add_column("tasks", justify="right", no_wrap=True)
     for model, row in wide.iterrows():
         cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
-        table.add_row(str(model), *cells, f"{row['tasks'].max():.0f}")
+        table.add_row(str(model), *cells, f"{row['tasks'].min():.0f}")
     return table
 
 

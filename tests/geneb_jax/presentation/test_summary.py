@@ -67,12 +67,12 @@ def test_what_other_processes_could_not_do_is_listed():
 
 def test_the_legend_of_intervals_is_of_the_questions_that_were_asked():
     row = {"regime": "full", "model": "x", "macro": 0.5, "low": 0.4, "high": 0.6, "rank": 1,
-           "rank low": 1, "rank high": 2, "group": "a"}  # fmt: skip
+           "rank low": 1, "rank high": 2, "group": "a", "tasks": 7}  # fmt: skip
     text = printed(print_intervals, pd.DataFrame([{"question": "tasks", **row}]))
-    assert "tasks: had other tasks of each category been chosen; rank: of" in text
+    assert "tasks: had other tasks of each category been chosen; of the 7 tasks that all of" in text
     assert "records" not in text and "shots" not in text
     text = printed(print_intervals, pd.DataFrame([{"question": "records", **row}]))
-    assert "records: had other test records been drawn; rank" in text
+    assert "records: had other test records been drawn; of the 7 tasks" in text
 
 
 def test_statements_are_printed_in_their_units():
@@ -127,6 +127,14 @@ def test_the_table_is_of_the_preset_and_without_it_of_the_first_hidden_state():
     off = [row | {"solver": "converged"} for row in (*rows, own)]
     assert headline(table(*off))["MCC"].tolist() == [0.3]
     assert "0.300" in cells(printed(print_table, table(*rows, own)), "│ x ")
+
+
+def test_averages_of_fewer_tasks_stand_below():
+    rows = [{"model": "all", "task": task, "MCC": 0.2} for task in ("x", "y")]
+    text = printed(print_table, table(*rows, {"model": "one", "task": "x", "MCC": 0.9}))
+    body = [line for line in text.splitlines() if line.startswith("│")]
+    found = [[cell.strip() for cell in line.split("│")[1:-1]] for line in body]
+    assert found == [["all", "0.200", "0.200", "2"], ["one", "0.900", "0.900", "1"]]
 
 
 def test_custom_tasks_are_a_table_with_the_metric_and_a_column_a_regime():
