@@ -248,8 +248,9 @@ class AuditSettings:
     leaky_median: float = _field(
         1.0,
         checks.positive,
-        "Share of the published models' median MCC that a rule without a model reaches, from "
-        "which on a task is called leaky; from half of it caution is due.",
+        "Share of the published models' median MCC, or of 1 where there are no published scores, "
+        "that a rule without a model reaches, from which on a task is called leaky; from half of "
+        "it caution is due.",
     )
     leaky: str = _field(
         "",

@@ -77,14 +77,15 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
 
     Args:
         audit: What was found.
-        median: Median MCC of the published models on the task at full shot; None or 0 and below:
-            there is nothing that a rule could reach.
+        median: Median MCC of the published models on the task at full shot; 0 and below: there is
+            nothing that a rule could reach; None: it is not known, and no more than 1.
         settings: From where on it is leaky; from half of that on, caution is due.
     """
     counts, best = audit.counts, audit.chosen()
     found = counts["copies"] + counts["near"]
     share = found / counts["n_test"] / settings.leaky_copies
-    reached = best.MCC / (settings.leaky_median * median) if median and median > 0 else 0.0
+    highest = 1.0 if median is None else median
+    reached = best.MCC / (settings.leaky_median * highest) if highest > 0 else 0.0
     worst = max(share, reached)
     word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "clean"
     reasons = []
@@ -99,9 +100,13 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
         )
     if reached >= 0.5:
         covers = f" and covers {best.coverage:.0%} of the test records" if best.coverage < 1 else ""
+        beside = (
+            "there are no published scores of the task beside it, and none is above 1"
+            if median is None
+            else f"the median of the published models is {median:.3f}"
+        )
         reasons.append(
-            f"'{best.name}', {MEANINGS[best.name]}, gives MCC {best.MCC:.3f}{covers}; the median "
-            f"of the published models is {median:.3f}"
+            f"'{best.name}', {MEANINGS[best.name]}, gives MCC {best.MCC:.3f}{covers}; {beside}"
         )
         if best.highest_MCC - best.lowest_MCC > 0.2:
             reasons.append(

@@ -64,16 +64,21 @@ def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def macro_micro_agreement(results: pd.DataFrame) -> pd.DataFrame:
-    """Returns macro, micro, their difference and both ranks by model, at full shot."""
+    """Returns macro, micro, their difference and both ranks by model, at full shot.
+
+    A model that lacks tasks which others have has no rank.
+    """
     board = leaderboard(results)
     macro, micro = board["macro full"], board["micro full"]
+    counts = score_matrix(results).count(axis=1).reindex(board.index)
+    whole = counts == counts.max()
     return pd.DataFrame(
         {
             "macro": macro,
             "micro": micro,
             "macro - micro": macro - micro,
-            "macro rank": macro.rank(ascending=False),
-            "micro rank": micro.rank(ascending=False),
+            "macro rank": macro.where(whole).rank(ascending=False),
+            "micro rank": micro.where(whole).rank(ascending=False),
         }
     )
 

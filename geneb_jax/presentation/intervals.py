@@ -208,8 +208,10 @@ def _of_records(
     without = 0
     shares = weights_of(_categories(rows, list(heads))).shares
     for (task, of_task), of_prior in zip(heads.items(), shares, strict=True):
+        if len(of_task) < len(models):
+            continue  # a model has no scores of it: nothing is compared
         kept = [
-            _kept(of_task.get(model, []), predictions_path(predictions[model], task))
+            _kept(of_task[model], predictions_path(predictions[model], task))
             for model in models
             if model in predictions
         ]

@@ -46,8 +46,8 @@ def leaderboard_page(
         results: Results table that it is of. A model that lacks tasks of the first regime has no
             rank and stands below the others.
         labels: The models' labels, of which params is taken.
-        intervals: See `intervals.interval_tables`: those of macro MCC over other tasks are shown;
-            an empty table: there are none.
+        intervals: See `intervals.interval_tables`: those of macro MCC over other tasks are shown,
+            beside scores of the same tasks; an empty table: there are none.
     """
     regimes = regimes_of(results)
     first = regimes[0]
@@ -65,6 +65,7 @@ def leaderboard_page(
     if len(intervals):
         asked = (intervals["question"] == "tasks") & (intervals["regime"] == first)
         ends = intervals[asked].set_index("model").reindex(board.index)
+        ends = ends[["low", "high"]].where(ends["tasks"] == counts.reindex(board.index))
         columns["macro MCC", "95 % interval"] = _intervals(ends, "low", "high")
     for regime in regimes[1:]:
         columns["macro MCC", regime_name(regime)] = _scores(board[f"macro {regime}"])

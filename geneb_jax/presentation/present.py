@@ -10,21 +10,22 @@ from absl import logging
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
-from geneb_jax.files.counts import counted
 from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
-from geneb_jax.presentation.gaps import lacking_seeds, lacking_tasks
 from geneb_jax.presentation.intervals import interval_tables, without_leaky
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
-from geneb_jax.presentation.results import beside_published, common_cells, labels_of
+from geneb_jax.presentation.results import (
+    beside_published,
+    common_cells,
+    labels_of,
+    say_fewer_tasks,
+)
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
 from geneb_jax.presentation.verdicts import leaky_tasks
-
-_SHOWN = 6  # lines of what scores lack
 
 
 def present(
@@ -70,13 +71,9 @@ def present(
     everything = published_results() if results is None else beside_published(results)
     shown = everything if results is None else common_cells(everything) if beside else results
     shown = shown[shown["category"] != CUSTOM]
-    gaps = [*lacking_tasks(shown), *(lacking_seeds(scores) if scores is not None else ())]
-    for line in gaps[:_SHOWN]:
-        logging.warning("%s", line)
-    if len(gaps) > _SHOWN:
-        logging.warning("... and %s", counted(len(gaps) - _SHOWN, "more such line"))
     tables = {}
     if not shown.empty:
+        say_fewer_tasks(shown)
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
         found: dict[str, pd.DataFrame] = {}
         if scores is not None and audits:

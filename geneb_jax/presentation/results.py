@@ -14,7 +14,9 @@ from absl import logging
 
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.kept import read_audits
+from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config_checks import local_path
+from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
 from geneb_jax.presentation.published import PUBLISHED, paper_names, published_results
@@ -23,13 +25,15 @@ from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, read_scores, task_means
 
 RESULT_COLUMNS = ("model", "regime", "category", "task", *METRIC_COLUMNS)
+_SHOWN = 3  # models in a warning
 _OWN = " (own)"  # follows the name of a model that stands beside its published namesake
 
 
 def run_results(scores: pd.DataFrame) -> pd.DataFrame:
     """Returns the results table of a run's scores table: its rows after GENEB's protocol.
 
-    Models of the catalog go by their names in the paper, others by their names in the run.
+    Models of the catalog go by their names in the paper, others by their names in the run. A
+    warning says where scores are means over fewer seeds than others.
 
     Raises:
         ValueError: No row follows the protocol, or a model stands there with several presets or
@@ -46,8 +50,40 @@ def run_results(scores: pd.DataFrame) -> pd.DataFrame:
             f"several presets or precisions of {', '.join(ways[ways > 1].index)}; "
             "keep the rows of one"
         )
+    _say_fewer_seeds(rows)
     means = task_means(rows)[list(RESULT_COLUMNS)]
     return means.assign(model=means["model"].replace(paper_names()))
+
+
+def _say_fewer_seeds(rows: pd.DataFrame) -> None:
+    seeds = rows.groupby(["regime", "model", "task"], sort=False)["seed"].nunique()
+    most = seeds.groupby("regime").transform("max")
+    pairs = rows.drop_duplicates(["regime", "model", "task"])["regime"].value_counts()
+    for regime, fewer in seeds[seeds < most].groupby("regime", sort=False):
+        _, model, task = fewer.index[0]
+        logging.warning(
+            "%s: %d of %s of model and task have fewer seeds than the others' %d, and their scores "
+            "are means of fewer: '%s' on '%s' has %d",
+            *(regime, len(fewer), counted(int(pairs[regime]), "pair")),
+            *(most[fewer.index[0]], model, task, fewer.iloc[0]),
+        )
+
+
+def say_fewer_tasks(results: pd.DataFrame) -> None:
+    """Warns of models that lack tasks which others have: averages of different tasks are none."""
+    rows = results[results["category"] != CUSTOM]
+    tasks = rows.groupby("regime")["task"].nunique()
+    counts = rows.groupby(["regime", "model"], sort=False)["task"].nunique()
+    for regime in tasks.index:
+        fewer = counts[regime][counts[regime] < tasks[regime]]
+        if len(fewer):
+            named = ", ".join(f"'{model}' ({n})" for model, n in fewer[:_SHOWN].items())
+            more = f" and {len(fewer) - _SHOWN} more" if len(fewer) > _SHOWN else ""
+            logging.warning(
+                "%s: averages of these models are not over all of the %d tasks, and are not "
+                "comparable: %s%s",
+                *(regime, tasks[regime], named, more),
+            )
 
 
 @dataclass(frozen=True)

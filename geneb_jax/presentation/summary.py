@@ -27,6 +27,9 @@ from geneb_jax.scoring.scores import (
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
 
 _MOST_FAILURES = 40  # rows of the table of what failed
+_STATEMENT = 30  # letters of a line of a statement, at least
+# Columns of `print_claims` that a narrow screen goes without, the first first.
+_DISPENSABLE = ("clean null", "null", "models", "clean tasks", "tasks", "clean", "paper")
 # What the intervals of a question range over.
 _QUESTIONS: Mapping[str, str] = {
     "records": "records: had other test records been drawn",
@@ -145,9 +148,12 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     for table in [table_of([column]) for column in columns] if wide else [whole]:
         console.print(table)
     asked_of = dict.fromkeys(question for question, _ in columns)
+    counts = intervals.set_index(["question", "regime"])["tasks"]
+    numbers = sorted({int(count) for column in columns for count in counts.loc[[column]]})
     console.print(
         "; ".join(_QUESTIONS[question] for question in asked_of)
-        + "; rank: of the models in this table; group: two models share a letter where they cannot "
+        + f"; of the {' or '.join(map(str, numbers))} tasks that all of these models have; rank: "
+        "of the models in this table; group: two models share a letter where they cannot "
         "be told apart (corrected for all pairs that are compared, after Holm), and none where "
         "they can",
         highlight=False,
@@ -163,39 +169,70 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
     """
     if claims.empty:
         return
-    audited = "clean" in claims
-    table = Table(
-        box=None,
-        title="the paper's statements: 95 % intervals over other tasks and other models",
-        caption="paper: as printed; ours: computed from these scores; stands: all intervals lie "
-        "beyond null, a value that would refute it; gone: a number lies on its other side; weak: "
-        "in between; estimate: there is no such value; a pair of models is one "
-        "comparison here, which tables/pairs corrects for all pairs; clean, without leaky tasks: "
-        + audited_words(claims),
-    )
-    table.add_column("statement", overflow="fold", min_width=40)
-    clean = ("clean", "tasks", "null") if audited else ()
-    for name in ("paper", "ours", "tasks", "models", "null", *clean):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("word")
-    for row in claims.to_dict("records"):
-        unit = statement_unit(row["statement"])
-        cells = [
-            *(number_text(row[name], unit) for name in ("paper", "ours")),
-            interval_text(row["low"], row["high"], unit, ".."),
-            interval_text(row["models low"], row["models high"], unit, ".."),
-            number_text(row["null"], unit if row["null"] else "count"),
-        ]
-        if audited:
-            cells += [
-                number_text(row["clean"], unit),
-                interval_text(row["clean low"], row["clean high"], unit, ".."),
-                number_text(row["clean null"], unit if row["clean null"] else "count"),
-            ]
-        table.add_row(row["statement"], *cells, row["word"])
+    rows = [_claim_cells(row) for row in claims.to_dict("records")]
+    names = list(rows[0])
+
+    def table_of(names: Sequence[str]) -> Table:
+        left_out = [name for name in rows[0] if name not in names]
+        table = Table(
+            box=None,
+            title="the paper's statements: 95 % intervals over other tasks and other models",
+            caption="paper: as printed; ours: computed from these scores; stands: all intervals "
+            "lie beyond null, a value that would refute it; gone: a number lies on its other side; "
+            "weak: in between; estimate: there is no such value; a pair of models is one "
+            "comparison here, which tables/pairs corrects for all pairs; clean, without leaky "
+            "tasks: " + audited_words(claims)
+            + f"; in tables/claims alone, as they are too wide: {', '.join(left_out)}"
+            * bool(left_out),
+        )  # fmt: skip
+        for name in names:
+            numbers = name not in ("statement", "holds")
+            table.add_column(
+                name.removeprefix("clean ") if numbers else name,
+                justify="right" if numbers else "left",
+                overflow="fold",
+                no_wrap=name != "statement",
+                min_width=_STATEMENT if name == "statement" else None,
+            )
+        for row in rows:
+            table.add_row(*(row[name] for name in names))
+        return table
+
+    unlimited = console.options.update(max_width=10 * console.width)
+    for name in ("", *_DISPENSABLE):
+        names = [each for each in names if each != name]
+        if Measurement.get(console, unlimited, table_of(names)).minimum <= console.width:
+            break
+    table = table_of(names)
     console.print(table)
     for name, meaning in words_in(claims["statement"]).items():
         console.print(f"{name}: {meaning}", highlight=False)
+
+
+def _claim_cells(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Returns a statement as texts, by what `print_claims` shows of it."""
+    unit = statement_unit(row["statement"])
+    null, clean_null = (
+        number_text(row.get(name, np.nan), unit if row.get(name) else "count")
+        for name in ("null", "clean null")
+    )
+    clean = {
+        "clean": number_text(row.get("clean", np.nan), unit),
+        "clean tasks": interval_text(
+            row.get("clean low", np.nan), row.get("clean high", np.nan), unit, ".."
+        ),
+        "clean null": clean_null,
+    }
+    return {
+        "statement": row["statement"],
+        "paper": number_text(row["paper"], unit),
+        "ours": number_text(row["ours"], unit),
+        "tasks": interval_text(row["low"], row["high"], unit, ".."),
+        "models": interval_text(row["models low"], row["models high"], unit, ".."),
+        "null": null,
+        **(clean if "clean" in row else {}),
+        "holds": row["word"],
+    }
 
 
 def print_choices(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
@@ -367,7 +404,10 @@ def print_problems(processes: Sequence[Mapping[str, Any]], console: Console) -> 
 
 def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[str]) -> Table:
     wide = averages.pivot(index="model", columns="regime")
-    wide = wide.sort_values(("macro", regimes[0]), ascending=False)
+    # Averages of fewer tasks are no competitors: they stand below those of more.
+    fewest = averages.groupby("model")["tasks"].min().reindex(wide.index)
+    order = pd.DataFrame({"tasks": fewest, "macro": wide["macro", regimes[0]]})
+    wide = wide.loc[order.sort_values(["tasks", "macro"], ascending=False).index]
     table = Table(
         title=_title(rows),
         caption="macro: mean of the category means; micro: mean over tasks" + data_note(rows),
@@ -379,7 +419,7 @@ def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[st
     table.add_column("tasks", justify="right", no_wrap=True)
     for model, row in wide.iterrows():
         cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
-        table.add_row(str(model), *cells, f"{row['tasks'].max():.0f}")
+        table.add_row(str(model), *cells, f"{row['tasks'].min():.0f}")
     return table
 
 

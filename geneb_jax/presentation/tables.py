@@ -166,9 +166,9 @@ def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame
 
 
 def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Each average with the published leaderboard's and the difference.
+    """Each average with the published leaderboard's and the difference, and of how many tasks.
 
-    Where models have scores on different numbers of tasks, columns say how many.
+    These are those of the regime with the fewest.
     """
     table = analysis.leaderboard(results)
     columns = {}
@@ -180,10 +180,9 @@ def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
             f"{name}, paper": theirs,
             f"{name} - paper": table[name] - theirs,
         }
-    for regime in analysis.regimes_of(results):
-        counts = analysis.score_matrix(results, regime).count(axis=1).reindex(table.index)
-        columns |= {f"tasks {regime}": counts} if counts.nunique() > 1 else {}
-    return pd.DataFrame(columns)
+    rows = results[results["regime"].isin(GENEB.regimes)]
+    tasks = rows.groupby(["model", "regime"])["task"].nunique().unstack(fill_value=0).min(axis=1)
+    return pd.DataFrame(columns).assign(tasks=tasks)
 
 
 def _categories(regime: str) -> Build:

@@ -166,6 +166,8 @@ def _value(name: str, kind: str, text: str) -> tuple[Any, str]:
 
 def cell_problem(name: str, value: Any) -> str:
     """Says what is wrong with a value of a column, as in 'is not in -1 .. 1'; '': nothing."""
+    if name == REQUIRED[-1] and math.isnan(value):
+        return "is missing; remove the row, or have it computed again"
     if name in METRIC_COLUMNS:
         low = _LOWEST.get(name, 0.0)
         inside = math.isnan(value) or low - _ROUNDING <= value <= 1 + _ROUNDING

@@ -109,6 +109,18 @@ def test_verdicts(toy, copied, median, word):
 
 
 @pytest.mark.parametrize(
+    ("MCC", "word"), [(0.49, "clean"), (0.5, "caution"), (0.99, "caution"), (1.0, "leaky")]
+)
+def test_a_rule_that_answers_a_task_without_published_scores_is_told(toy, MCC, word):
+    rule = replace(toy.rules[0], train_MCC=MCC, MCC=MCC)
+    counts = {**toy.counts, "n_test": 100, "copies": 0, "near": 0}
+    found = verdict(replace(toy, counts=counts, rules=[rule]), None)
+    assert found.word == word
+    said = f"gives MCC {MCC:.3f} and covers 50% of the test records; there are no published scores"
+    assert (said in found.reasons[0]) == (word != "clean")
+
+
+@pytest.mark.parametrize(
     ("train_MCC", "MCC", "n_test", "fails"),
     # The limits by hand: half of 0.6, and three standard errors of 1 / sqrt(n).
     [(0.6, 0.29, 400, True), (0.6, 0.31, 400, False), (0.6, 0.0, 26, True), (0.6, 0.0, 24, False),

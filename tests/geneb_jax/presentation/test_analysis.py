@@ -37,6 +37,15 @@ def test_macro_averages_categories_and_micro_tasks():
     assert found.loc["a", "micro full"] == pytest.approx((0.1 + 0.3 + 0.8) / 3)
 
 
+def test_a_model_that_lacks_tasks_has_no_rank():
+    board = results({"a": {HISTONE[0]: 0.1, HISTONE[1]: 0.3}, "one": {HISTONE[0]: 0.9},
+                     "b": {HISTONE[0]: 0.2, HISTONE[1]: 0.4}})  # fmt: skip
+    found = analysis.macro_micro_agreement(board)
+    assert found["macro rank"].dropna().to_dict() == {"b": 1, "a": 2}
+    assert found["micro rank"].dropna().to_dict() == {"b": 1, "a": 2}
+    assert found.loc["one", "macro"] == 0.9
+
+
 def test_pairs_are_counted_from_five_times_the_size_on():
     board = results({"small": {HISTONE[0]: 0.5}, "four": {HISTONE[0]: 0.4},
                      "five": {HISTONE[0]: 0.3}, "good": {HISTONE[0]: 0.9}})  # fmt: skip

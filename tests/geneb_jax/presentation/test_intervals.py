@@ -103,6 +103,15 @@ def test_predictions_of_other_scores_do_not_count(run, caplog):
     assert "other records on 1 of 10 tasks" in caplog.text
 
 
+def test_a_task_without_scores_of_a_model_is_not_one_without_predictions(run, caplog):
+    scores, predictions = run
+    some = scores[(scores["task"] != TASKS[0].id) | (scores["model"] != "kmer-3")]
+    with caplog.at_level("INFO"):
+        found = interval_tables(run_results(some), some, predictions)["intervals_macro"]
+    assert set(found["tasks"]) == {9} and set(found["question"]) == {"tasks", "shots", "records"}
+    assert "no intervals over other records" not in caplog.text
+
+
 def test_a_run_without_predictions_has_the_other_questions(run):
     scores, predictions = run
     gone = {"kmer-3": predictions["kmer-3"]}

@@ -25,7 +25,7 @@ def test_the_leaderboard_has_rank_size_and_macro_by_regime():
             {"question": "tasks", "regime": "full", "model": "SPACE", "low": 0.4741, "high": 0.597},
             {"question": "shots", "regime": "full", "model": "GROVER", "low": 0.1, "high": 0.2},
         ]
-    )
+    ).assign(tasks=100)
     shown = leaderboard_page(leaderboard(some), some, model_labels(), intervals)
     assert list(shown.columns) == [
         ("", "rank"), ("", "model"), ("", "parameters"), ("macro MCC", "full"),
@@ -39,6 +39,8 @@ def test_the_leaderboard_has_rank_size_and_macro_by_regime():
     assert [row[2] for row in rows.values()] == ["", "589M", "87.1M", "2B"]
     assert [row[3] for row in rows.values()][:3] == ["0.549", "0.539", "0.492"]
     assert [row[4] for row in rows.values()] == ["", "0.474 to 0.597", "", ""]
+    fewer = leaderboard_page(leaderboard(some), some, model_labels(), intervals.assign(tasks=99))
+    assert ("macro MCC", "95 % interval") not in fewer  # they are not of the scores beside them
     without = leaderboard_page(leaderboard(some), some, model_labels(), pd.DataFrame())
     assert ("macro MCC", "95 % interval") not in without
 

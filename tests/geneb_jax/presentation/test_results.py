@@ -13,6 +13,7 @@ from geneb_jax.presentation.results import (
     labels_of,
     read_source,
     run_results,
+    say_fewer_tasks,
 )
 from geneb_jax.presentation.submission_checks import read_model_run
 from geneb_jax.scoring.scores import write_scores
@@ -28,6 +29,25 @@ def test_a_runs_results_are_means_over_seeds_under_the_papers_names():
     (row,) = results.to_dict("records")
     assert row["model"] == "NT-v2-50M-MS"
     assert row["MCC"] == pytest.approx(0.3)
+
+
+def test_scores_of_fewer_seeds_or_tasks_are_said(caplog):
+    cells = [("a", "x", 1), ("a", "x", 2), ("a", "y", 1), ("a", "y", 2), ("b", "x", 1)]
+    rows = [{"model": model, "task": task, "seed": seed} for model, task, seed in cells]
+    results = run_results(table(*rows))
+    assert caplog.messages == [
+        "full: 1 of 3 pairs of model and task have fewer seeds than the others' 2, and their "
+        "scores are means of fewer: 'b' on 'x' has 1"
+    ]
+    caplog.clear()
+    say_fewer_tasks(results)
+    assert caplog.messages == [
+        "full: averages of these models are not over all of the 2 tasks, and are not comparable: "
+        "'b' (1)"
+    ]
+    caplog.clear()
+    say_fewer_tasks(run_results(table(*rows[:4])))
+    assert not caplog.messages
 
 
 def test_mixed_ways_and_other_protocols_are_refused():

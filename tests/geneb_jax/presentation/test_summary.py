@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from rich.console import Console
 from score_rows import table
 
@@ -66,12 +67,12 @@ def test_what_other_processes_could_not_do_is_listed():
 
 def test_the_legend_of_intervals_is_of_the_questions_that_were_asked():
     row = {"regime": "full", "model": "x", "macro": 0.5, "low": 0.4, "high": 0.6, "rank": 1,
-           "rank low": 1, "rank high": 2, "group": "a"}  # fmt: skip
+           "rank low": 1, "rank high": 2, "group": "a", "tasks": 7}  # fmt: skip
     text = printed(print_intervals, pd.DataFrame([{"question": "tasks", **row}]))
-    assert "tasks: had other tasks of each category been chosen; rank: of" in text
+    assert "tasks: had other tasks of each category been chosen; of the 7 tasks that all of" in text
     assert "records" not in text and "shots" not in text
     text = printed(print_intervals, pd.DataFrame([{"question": "records", **row}]))
-    assert "records: had other test records been drawn; rank" in text
+    assert "records: had other test records been drawn; of the 7 tasks" in text
 
 
 def test_statements_are_printed_in_their_units():
@@ -84,6 +85,26 @@ def test_statements_are_printed_in_their_units():
     assert re.split(r"\s{2,}", line.strip()) == [
         "small-beats-large pairs, all models", "74", "73", "70.0..85.5", "estimate"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_statements_and_what_they_come_to_are_shown_on_any_screen(width):
+    claims = pd.DataFrame(
+        [{"statement": "high-variance top-3 slots, eukaryotic-genes, beside its share of models",
+          "paper": 20, "ours": 19, "low": 10.0, "high": 30.5, "models low": 12, "models high": 33,
+          "null": 12, "clean": 17, "clean low": 8.0, "clean high": 25, "clean null": 11.5,
+          "clean tasks": 81, "tasks": 100, "audited tasks": 52, "word": "weak"}]
+    )  # fmt: skip
+    console = Console(file=io.StringIO(), width=width)
+    print_claims(claims, console)
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    head = next(line for line in lines if "statement " in line).split()
+    assert head[0] == "statement" and head[-1] == "holds" and "ours" in head
+    (row,) = (line.split() for line in lines if "weak" in line and "high-variance" in line)
+    assert len(row) - len(head) == len(row[: row.index("20")]) - 1  # the words of the statement
+    legend = " ".join(" ".join(lines).split())
+    assert ("in tables/claims alone, as they are too wide: " in legend) == (width < 120)
 
 
 def test_the_best_hidden_state_is_named_beside_the_final_one():
@@ -106,6 +127,14 @@ def test_the_table_is_of_the_preset_and_without_it_of_the_first_hidden_state():
     off = [row | {"solver": "converged"} for row in (*rows, own)]
     assert headline(table(*off))["MCC"].tolist() == [0.3]
     assert "0.300" in cells(printed(print_table, table(*rows, own)), "│ x ")
+
+
+def test_averages_of_fewer_tasks_stand_below():
+    rows = [{"model": "all", "task": task, "MCC": 0.2} for task in ("x", "y")]
+    text = printed(print_table, table(*rows, {"model": "one", "task": "x", "MCC": 0.9}))
+    body = [line for line in text.splitlines() if line.startswith("│")]
+    found = [[cell.strip() for cell in line.split("│")[1:-1]] for line in body]
+    assert found == [["all", "0.200", "0.200", "2"], ["one", "0.900", "0.900", "1"]]
 
 
 def test_custom_tasks_are_a_table_with_the_metric_and_a_column_a_regime():

@@ -198,6 +198,15 @@ def test_the_paper_beside_some_tasks_is_averaged_over_the_same(published, tmp_pa
     assert board["macro full, paper"].notna().all()
 
 
+def test_the_leaderboard_says_of_how_many_tasks_its_averages_are(published, tmp_path):
+    some = few_models(published)
+    lacking = (some["model"] == "GROVER") & (some["task"] == some["task"].iloc[0])
+    board = write_tables(some[~lacking | (some["regime"] != "10shot")], tmp_path)["leaderboard"]
+    count = some["task"].nunique()
+    assert board.loc["GROVER", "tasks"] == count - 1
+    assert set(board.drop("GROVER")["tasks"]) == {count}
+
+
 def test_names_of_other_people_do_nothing_in_tables(published, tmp_path):
     # A submission's model_id may be any text.
     names = {"LucaOne": "=cmd()", "SPACE": "a|b <script>", "GROVER": "c\\input{x}\nd"}

@@ -108,6 +108,7 @@ def put(name, value, row=1):
         (put("C", "-1"), "C '-1' in row 1 of {path} is not a positive number"),
         (put("seed", "13.5", 2), "seed '13.5' in row 2 of {path} is not an integer"),
         (put("converged", "yes"), "converged 'yes' in row 1 of {path} is not True or False"),
+        (put("MCC", ""), "MCC '' in row 1 of {path} is missing; remove the row"),
         (put("MCC", "1.5"), "MCC '1.5' in row 1 of {path} is not in -1 .. 1"),
         (put("accuracy", "-0.1"), "accuracy '-0.1' in row 1 of {path} is not in 0 .. 1"),
         (put("tap", "last"), "tap 'last' in row 1 of {path} is no hidden state"),
