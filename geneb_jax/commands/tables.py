@@ -94,6 +94,9 @@ def main(words: Sequence[str]) -> int:
             write_table(table, arguments.out / "tables" / name)
         tables |= of_subsets
         print("\n".join(subset_lines(results, agreement)))
+    if not tables:
+        print(f"report/index.html is in {arguments.out}; tables and figures are of GENEB's tasks")
+        return DONE
     if lacking := without_rows(tables):
         print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")
     count = counted(len(tables), "table")

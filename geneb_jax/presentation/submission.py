@@ -143,7 +143,7 @@ def read_submissions(folder: Path) -> pd.DataFrame:
             for task, cell in tasks.items()
         ]
     if not files and not problems:
-        problems.append(f"{folder} holds no .json file")
+        problems.append(f"{folder} holds no .json file of a submission, and no scores.csv")
     if problems:
         more = len(problems) - _MOST_LINES
         rest = f"... and {counted(more, 'more problem')} of files in {folder}"

@@ -107,7 +107,8 @@ def require_folder(folder: Path | None, name: str = "the tokenizer's folder") ->
     if folder is None:
         raise TokenizerError(
             f"{name} is needed to tokenize, with random weights too: "
-            "put the model's tokenizer files into its folder under checkpoints_dir"
+            "put the model's tokenizer files into its folder under checkpoints_dir; "
+            "`geneb-jax models fetch MODEL --to DIR` fetches them with the weights"
         )
     return folder
 

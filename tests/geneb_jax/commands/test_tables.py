@@ -2,8 +2,10 @@ import json
 
 import pandas as pd
 from run_folders import write_run
+from score_rows import table
 
 from geneb_jax.benchmark import GENEB
+from geneb_jax.scoring.scores import write_scores
 
 
 def test_tables_of_the_published_scores_and_of_submissions(tmp_path, command):
@@ -39,3 +41,14 @@ def test_a_runs_tables_are_not_replaced_by_others(tmp_path, command):
     words = ("--config=paper", f"--workdir={tmp_path / 'run'}")
     assert "is a run's workdir" in command("run", *words).stderr
     assert sorted((tmp_path / "run").rglob("*")) == before
+
+
+def test_custom_tasks_have_a_report_alone_and_that_is_said(tmp_path, command):
+    scores = table({"task": "mine", "category": "custom"})
+    write_scores(scores, tmp_path / "scores.csv")
+    done = command("tables", "--scores", tmp_path / "scores.csv", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    out = tmp_path / "out"
+    assert last == f"report/index.html is in {out}; tables and figures are of GENEB's tasks"
+    assert [path.name for path in out.iterdir()] == ["report"]

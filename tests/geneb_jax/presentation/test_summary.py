@@ -138,7 +138,7 @@ def test_averages_of_fewer_tasks_stand_below():
 
 
 def test_custom_tasks_are_a_table_with_the_metric_and_a_column_a_regime():
-    mine = {"category": "custom", "suite": "custom", "task": "mine"}
+    mine = {"category": "custom", "task": "mine"}
     rows = [
         mine | {"model": model, "regime": regime, "seed": seed, "MCC": MCC}
         for model, regime, MCCs in (
