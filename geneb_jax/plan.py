@@ -23,7 +23,7 @@ from geneb_jax.devices.capacity import matmul_rate, read_facts
 from geneb_jax.disks import Needs, disks, needs_of
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Source, SourcePlan
-from geneb_jax.embedding.unseen import find_unseen, unseen_by_task
+from geneb_jax.embedding.unseen import find_unseen, unseen_by_reason
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.sizes import shown_size
@@ -164,7 +164,7 @@ def _plan_model(
         refused = {refusal.task: refusal for refusal in reversed(plan.refusals(work.tasks))}
         notes += [f"{refusal}; the task would be left out" for refusal in refused.values()]
         tasks = [task for task in work.tasks if task.info.id not in refused]
-        notes += unseen_by_task(find_unseen(source.name, plan.unseen, tasks))
+        notes += unseen_by_reason(find_unseen(source.name, plan.unseen, tasks))
         held = [_look(source.name, plan, task, workdir) for task in tasks]
         pending = [
             task

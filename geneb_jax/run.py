@@ -36,6 +36,7 @@ from geneb_jax.embedding.store import check_folder, folder_of_stores
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.failures import Failure, Failures, file_only, reason
 from geneb_jax.files.atomic import remove_leftovers
+from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
 from geneb_jax.log_file import log_kept_for
@@ -44,7 +45,7 @@ from geneb_jax.presentation.console import wide_console
 from geneb_jax.presentation.verdicts import read_verdicts
 from geneb_jax.scoring.assisting import assist
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
-from geneb_jax.scoring.heads import probes_of
+from geneb_jax.scoring.heads import probes_of, regime_name
 from geneb_jax.scoring.outlook import expect
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
@@ -326,6 +327,7 @@ def check(
     ]
     if problems or (hopeless and (failures.fail_fast or not workloads)):
         raise ConfigError([*problems, *_cut(hopeless)])
+    _say_small_classes(tasks, settings.probes.regimes)
     for task, reasons in unreadable.items():
         lines = [line.removeprefix(f"task '{task}': ") for line in reasons.split("\n")]
         failures.add(Failure("", task, "read", _summed(lines)))
@@ -362,6 +364,22 @@ def _cut(problems: Sequence[str]) -> list[str]:
 def _summed(lines: Sequence[str]) -> str:
     """Returns the first of some reasons, and that there are others."""
     return lines[0] + (" (others too)" if len(lines) > 1 else "")
+
+
+def _say_small_classes(tasks: Sequence[Task], regimes: Sequence[int | None]) -> None:
+    """Warns of few-shot regimes that ask for more train rows of a class than it has."""
+    fewest = {task.info.id: int(np.unique(task.train.labels, return_counts=True)[1].min())
+              for task in tasks}  # fmt: skip
+    for shots in filter(None, regimes):
+        smaller = {task: rows for task, rows in fewest.items() if rows < shots}
+        if smaller:
+            task = min(smaller, key=lambda name: smaller[name])
+            logging.warning(
+                "%s: in %d of %s a class has fewer train rows, and gives all it has; the fewest "
+                "are %d, in '%s'",
+                *(regime_name(shots), len(smaller), counted(len(tasks), "task")),
+                *(smaller[task], task),
+            )
 
 
 def _claim_problems(output: OutputSettings, sources: Sequence[Source]) -> list[str]:

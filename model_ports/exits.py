@@ -4,7 +4,7 @@ DONE         all that was asked for
 FAILED       something failed under way, such as a full disk, or a check found a difference
 WRONG        the call or its input is wrong; nothing was started
 SOME_FAILED  all was done but what is listed as failed
-INTERRUPTED  ended by a signal or from the keyboard; the same command goes on from there
+INTERRUPTED  ended by a signal or from the keyboard; the same command goes on from what is kept
 """
 
 import argparse
@@ -62,5 +62,7 @@ def ended(work: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         return WRONG
     except KeyboardInterrupt as error:
-        print(str(error) or "interrupted; the same command goes on from here", file=sys.stderr)
+        print(
+            str(error) or "interrupted; the same command goes on from what is kept", file=sys.stderr
+        )
         return INTERRUPTED

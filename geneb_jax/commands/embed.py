@@ -1,7 +1,10 @@
 """`geneb-jax embed`: the embeddings of any sequences, as geneb_jax.embed gives them."""
 
+import functools
 import io
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from geneb_jax.collector import collector_paused
@@ -14,6 +17,7 @@ from model_ports.exits import DONE, Parser
 _POOLINGS = "preset,mean,mean-all-rows,max,first,last,penultimate"
 _LETTERS_HELP = "upper: lower-case letters as upper-case ones; dna: and U as T"
 _WINDOW_HELP = "cut longer records: LETTERS/STRIDE, such as 1024/512; none; model: the catalog's"
+_LINE = 60.0  # seconds between two lines where there is no terminal
 _TAPS = "preset, -1 final, 0 embedding, i after block i; several with commas, or all"
 
 
@@ -51,8 +55,12 @@ def main(words: Sequence[str]) -> int:
         raise ValueError(f"{arguments.out}: name a file that ends with .npz")
     if not arguments.out.absolute().parent.is_dir():
         raise ValueError(f"{arguments.out.absolute().parent}: no such folder")
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(arguments.model, total=len(set(sequences)))
+    screen, total = Console(stderr=True), len(set(sequences))
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bars:
+        bar = bars.add_task(arguments.model, total=total)
+        tell = _line_a_minute(total)
+        if screen.is_terminal:
+            tell = functools.partial(bars.advance, bar)
         views = embed_views(
             arguments.model,
             sequences,
@@ -65,7 +73,7 @@ def main(words: Sequence[str]) -> int:
             letters=arguments.letters,
             window=arguments.window,
             names=names,
-            advance=lambda done: bars.advance(bar, done),
+            advance=tell,
         )
     called = {
         view: "embeddings" if len(views) == 1 else f"{view.tap}/{view.pooling}" for view in views
@@ -79,6 +87,20 @@ def main(words: Sequence[str]) -> int:
         print(f"{called[view]}: float32 {list(array.shape)}, {which}")
     print(f"ids: {counted(len(names), 'name')}; all in {arguments.out}")
     return DONE
+
+
+def _line_a_minute(total: int) -> Callable[[int], None]:
+    """Returns what prints how many sequences are done, where a bar cannot be seen."""
+    done, said = 0, time.monotonic()
+
+    def tell(more: int) -> None:
+        nonlocal done, said
+        done += more
+        if time.monotonic() - said >= _LINE:
+            said = time.monotonic()
+            print(f"{done:,} of {total:,} sequences", file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _taps(text: str) -> tuple[int | str, ...]:

@@ -13,7 +13,6 @@ from model_ports.running.letters import Unseen
 
 _SHOWN = 10  # lines of warnings; more are summed up by model, and the models after these counted
 _LETTERS = 20  # of a line
-_TASKS = 5  # of a line
 _MODELS = 3  # of a line
 
 
@@ -89,15 +88,18 @@ def by_model(findings: Sequence[Finding]) -> dict[str, Any]:
     return table
 
 
-def unseen_by_task(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yields what one model does not see, a line for each reason, with the tasks that have most."""
+def unseen_by_reason(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yields what one model does not see, a line for each reason, with the task that has most."""
     for kind in dict.fromkeys(each.kind for each in findings):
-        same = sorted((f for f in findings if f.kind == kind), key=lambda f: -f.count)
-        listed = [f"{f.count:,} of {f.records:,} in '{f.task}'" for f in same[:_TASKS]]
-        more = len(same) - _TASKS
-        listed += [f"and more in {counted(more, 'other task')}"] if more > 0 else []
-        count = sum(each.count for each in same)
-        yield f"{count:,} records {same[0].reason}: {', '.join(listed)}"
+        same = [each for each in findings if each.kind == kind]
+        most = max(same, key=lambda each: each.count / each.records)
+        counts = sum(each.count for each in same), sum(each.records for each in same)
+        letters = "".join(sorted({letter for each in same for letter in each.letters}))
+        where = f"in '{most.task}'"
+        if len(same) > 1:
+            share = _share(most.count, most.records)
+            where = f"in {counted(len(same), 'task')}, most {where}, {share}"
+        yield _sentence(*counts, most.reason, letters, where)
 
 
 def say_unseen(findings: Sequence[Finding]) -> None:

@@ -18,7 +18,7 @@ from geneb_jax.scoring.scores import protocol_rows, task_means
 
 RULE, UNTRAINED = "no-model rule", "untrained"
 _COMMON = re.compile(r"(kmer-\d+|shortcut-\w+)(:.*)?")
-_CONTROL = re.compile(r"(?P<model>.*?):random(:\d+)?(?P<view>:both)?")
+_CONTROL = re.compile(r"(?P<model>.*?):random(?P<tiny>:tiny)?(:\d+)?(?P<view>:both)?")
 _KEYS = ["floor", "of", "regime", "category", "task"]
 
 
@@ -70,9 +70,12 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
 
 
 def _controlled(name: str) -> str:
-    """Returns the model that a name is the untrained control of; '': it is none."""
+    """Returns the model that a name is the untrained control of; '': it is none.
+
+    A tiny one is of another size than any model with weights: it is a floor of none, and no model.
+    """
     match = _CONTROL.fullmatch(name)
-    return match["model"] + (match["view"] or "") if match else ""
+    return match["model"] + (match["tiny"] or "") + (match["view"] or "") if match else ""
 
 
 def _of_audits(audits: Sequence[TaskAudit], tasks: set[str], there: set[str]) -> pd.DataFrame:

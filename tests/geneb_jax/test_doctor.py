@@ -71,7 +71,7 @@ def test_processes_meet():
 
 def test_a_wrong_address_is_a_line():
     code, text = ended(start("--processes=2/2@localhost:1", JAX_PLATFORMS="cpu"))
-    assert code == 1 and "fails  JAX: '2/2@localhost:1' is not valid" in text
+    assert code == 1 and "fails  JAX: '2/2@localhost:1': there is no process 2 of 2" in text
 
 
 def test_a_device_that_computes_wrongly_is_found(monkeypatch):

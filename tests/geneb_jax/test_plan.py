@@ -213,8 +213,8 @@ def test_records_that_a_model_does_not_see_in_full_are_counted_by_task(tasks_dir
     rows = (tasks_dir / "two.csv").read_text().replace("ACGTA", "ACNTA")
     (tasks_dir / "two.csv").write_text(rows)
     _, text = planned(made(models="kmer-2", tasks_dir=str(tasks_dir)), tmp_path / "run")
-    words = "kmer-2: 18 records hold letters other than A, C, G and T, and no 2-mer with one is"
-    assert f"{words} counted: 18 of 18 in 'two'" in text
+    words = "hold letters other than A, C, G and T, and no 2-mer with one is counted (N; in 'two')"
+    assert f"kmer-2: 18 of 18 records (100 %) {words}" in text
 
 
 @pytest.mark.slow
@@ -229,4 +229,5 @@ def test_records_that_a_model_cuts_are_counted_by_task(tasks_dir, tmp_path):
     (checkpoints / cutting / "meta.json").unlink()
     config = made(models=cutting, tasks_dir=str(tasks_dir), checkpoints_dir=str(checkpoints))
     _, text = planned(config, tmp_path / "run")
-    assert "1 records have more than 512 tokens and are cut there: 1 of 18 in 'one'" in text
+    said = "1 of 18 records (6 %) have more than 512 tokens and are cut there (in 'one')"
+    assert said in text

@@ -13,11 +13,12 @@ from absl import logging
 from rich.console import Console
 
 from geneb_jax.audit import audit
-from geneb_jax.config import ConfigError, default_config
+from geneb_jax.config import ConfigError, default_config, parse_config
 from geneb_jax.embedding import ports
 from geneb_jax.embedding.kmers import kmer_frequencies
+from geneb_jax.failures import Failures
 from geneb_jax.files.atomic import temporary_name
-from geneb_jax.run import run
+from geneb_jax.run import check, run
 from geneb_jax.scoring import probing
 from geneb_jax.scoring.scores import read_scores
 from geneb_jax.tasks.synthetic import synthetic_tasks
@@ -449,6 +450,19 @@ def test_a_trace_for_the_profiler_is_written_where_asked(tasks_dir, tmp_path):
     quiet(made, tmp_path)
     (trace,) = (tmp_path / "profile" / "kmer-1").rglob("*.xplane.pb")
     assert trace.stat().st_size > 1000
+
+
+def test_shots_beyond_the_rows_of_a_class_are_said(tasks_dir, caplog):
+    made = config(tasks_dir, models="kmer-1", regimes="full,1shot,1000shot", tasks="mine,iDHS")
+    _, tasks = check(parse_config(made), Failures())
+    fewest = {task.info.id: np.bincount(task.train.labels).min() for task in tasks}
+    assert max(fewest.values()) < 1000
+    name = min(fewest, key=lambda task: fewest[task])
+    (said,) = [line for line in caplog.messages if "fewer train rows" in line]
+    assert said == (
+        "1000shot: in 2 of 2 tasks a class has fewer train rows, and gives all it has; the fewest "
+        f"are {fewest[name]}, in '{name}'"
+    )
 
 
 def test_custom_tasks_alone_are_shown(tasks_dir, tmp_path):

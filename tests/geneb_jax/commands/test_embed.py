@@ -30,6 +30,15 @@ def test_embeddings_of_a_file_are_the_original_codes(tmp_path, command):
         np.testing.assert_array_equal(api, found["embeddings"])
 
 
+def test_without_a_terminal_a_line_says_how_far_it_is(tmp_path, command, monkeypatch):
+    (tmp_path / "x.txt").write_text("ACGTAC\nGGG\n")
+    words = ("embed", "--model", f"{MODEL}:random:tiny", "--input", tmp_path / "x.txt")
+    words = (*words, "--out", tmp_path / "x.npz")
+    assert "sequences" not in command(*words).stderr
+    monkeypatch.setattr("geneb_jax.commands.embed._LINE", 0.0)
+    assert "2 of 2 sequences\n" in command(*words).stderr
+
+
 def test_the_pooling_that_was_taken_is_said(tmp_path, command, caplog):
     (tmp_path / "x.txt").write_text("ACGTAC\nGGG\n")
     known = ("embed", "--input", tmp_path / "x.txt", "--out", tmp_path / "x.npz")

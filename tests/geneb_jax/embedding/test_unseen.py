@@ -15,7 +15,7 @@ from geneb_jax.embedding.unseen import (
     by_model,
     find_unseen,
     say_unseen,
-    unseen_by_task,
+    unseen_by_reason,
 )
 from geneb_jax.tasks.task import Split, Task
 
@@ -142,16 +142,15 @@ def test_embed_warns_and_prepares(said):
         geneb_jax.embed("kmer-1", ["GU"], letters="rna")  # pyright: ignore[reportArgumentType]
 
 
-def test_what_one_model_does_not_see_is_told_by_task():
+def test_what_one_model_does_not_see_is_a_line_a_reason():
     cut, none = "have more than 24 tokens and are cut there", "are too short"
     findings = [
         Finding("m", f"t{number}", "cut", cut, number, 1000, "train row 1", "")
         for number in range(1, 8)
     ]
     findings.append(Finding("m", "t1", "no token", none, 1, 1000, "train row 9", ""))
-    most = ", ".join(f"{number} of 1,000 in 't{number}'" for number in (7, 6, 5, 4, 3))
-    assert list(unseen_by_task(findings)) == [
-        f"28 records {cut}: {most}, and more in 2 other tasks",
-        f"1 records {none}: 1 of 1,000 in 't1'",
+    assert list(unseen_by_reason(findings)) == [
+        f"28 of 7,000 records (< 1 %) {cut} (in 7 tasks, most in 't7', < 1 %)",
+        f"1 of 1,000 records (< 1 %) {none} (in 't1')",
     ]
-    assert not list(unseen_by_task([]))
+    assert not list(unseen_by_reason([]))

@@ -59,6 +59,20 @@ def test_lift_is_over_the_best_floor_of_each_task():
     assert floors.loc[("untrained", "mine"), "macro"] == pytest.approx(np.mean([0.5, 0.3]))
 
 
+def test_a_tiny_model_with_random_weights_is_a_floor_of_none():
+    scores = table(
+        *rows("mine", [0.5, 0.5, 0.5]),
+        *rows("kmer-4", [0.1, 0.1, 0.1]),
+        *rows("mine:random:tiny", [0.4, 0.4, 0.4]),
+        *rows("mine:random:tiny:1", [0.2, 0.2, 0.2]),
+    )
+    tables = floor_tables(scores, [])
+    assert tables["lift"]["model"].tolist() == ["mine"]
+    assert tables["lift_tasks"]["lift"].tolist() == pytest.approx([0.4] * 3)
+    floors = tables["floors"].set_index(["floor", "of"])["macro"]
+    assert floors.to_dict() == pytest.approx({("untrained", "mine:tiny"): 0.3, ("kmer-4", ""): 0.1})
+
+
 def test_shortcuts_that_were_run_as_models_count_once_in_every_regime():
     scores = table(
         *rows("mine", [0.5, 0.5, 0.5], "10shot"),
