@@ -142,7 +142,7 @@ def test_all_models_on_all_tasks_are_planned_without_data_and_network(
     for name, entry in catalog.entries().items():
         assert rows.loc[name, "store"] == records * entry.width * 4
     assert "tasks: 100, not here yet" in text
-    assert "the audit of 100 tasks takes about 257 s of one core" in text
+    assert "the audit of 100 tasks takes about 234 s of one core" in text
     assert "dna_gpt3b_m: fetch it by hand" in text
     assert not (tmp_path / "run").exists()
 
@@ -205,7 +205,7 @@ def test_what_a_run_would_leave_out_or_replace_is_said(tasks_dir, tmp_path):
 
     change_tensors(checkpoints / GENA, scale)
     plans, after = planned(config, tmp_path / "run")
-    assert f"{GENA}: its scores on 'one' and 1 more tasks are of other weights" in after
+    assert f"{GENA}: its scores on 'one' and 1 more task are of other weights" in after
     assert plans.loc[GENA, ["scored", "tasks"]].tolist() == [0, 2]
 
 

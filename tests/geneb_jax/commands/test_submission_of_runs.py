@@ -92,4 +92,4 @@ def test_the_extractor_of_a_checkpoint_embeds_as_the_run_did(
 
 def test_two_runs_of_it_are_equal(finished, command):
     done = command("compare", finished / "run", finished / "run")
-    assert done.returncode == 0 and done.stdout.startswith("equal: 3000 rows of scores")
+    assert done.returncode == 0 and done.stdout.startswith("equal: 3,000 rows of scores")
