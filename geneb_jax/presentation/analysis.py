@@ -47,6 +47,11 @@ def regimes_of(results: pd.DataFrame) -> list[str]:
     return [*known, *sorted(there.difference(known))]
 
 
+def task_counts(results: pd.DataFrame, regime: str) -> pd.Series:
+    """Returns on how many tasks each model has a score in a regime."""
+    return score_matrix(results, regime).count(axis=1)
+
+
 def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
     """Returns macro and micro MCC by model, the best macro of the first regime first.
 
@@ -70,7 +75,7 @@ def macro_micro_agreement(results: pd.DataFrame) -> pd.DataFrame:
     """
     board = leaderboard(results)
     macro, micro = board["macro full"], board["micro full"]
-    counts = score_matrix(results).count(axis=1).reindex(board.index)
+    counts = task_counts(results, "full").reindex(board.index)
     whole = counts == counts.max()
     return pd.DataFrame(
         {

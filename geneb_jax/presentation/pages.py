@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.presentation.analysis import regimes_of
+from geneb_jax.presentation.analysis import regimes_of, task_counts
 from geneb_jax.presentation.numbers import (
     MINUS,
     column_texts,
@@ -52,7 +52,7 @@ def leaderboard_page(
     regimes = regimes_of(results)
     first = regimes[0]
     macro = board[f"macro {first}"]
-    counts = results[results["regime"] == first].groupby("model")["task"].count()
+    counts = task_counts(results, first)
     ranks = macro.where(counts.reindex(board.index) == counts.max()).rank(ascending=False)
     board = board.loc[ranks.sort_values(kind="stable").index]
     sizes = labels["params"].reindex(board.index)

@@ -180,8 +180,9 @@ def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
             f"{name}, paper": theirs,
             f"{name} - paper": table[name] - theirs,
         }
-    rows = results[results["regime"].isin(GENEB.regimes)]
-    tasks = rows.groupby(["model", "regime"])["task"].nunique().unstack(fill_value=0).min(axis=1)
+    regimes = analysis.regimes_of(results)
+    counts = pd.DataFrame({name: analysis.task_counts(results, name) for name in regimes})
+    tasks = counts.fillna(0).min(axis=1).astype(int)
     return pd.DataFrame(columns).assign(tasks=tasks)
 
 

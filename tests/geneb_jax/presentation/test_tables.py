@@ -187,6 +187,7 @@ def test_other_numbers_of_shots_have_a_leaderboard(published, tmp_path, others):
     of_others = some[some["regime"] == "5shot"].groupby(["model", "category"])["MCC"].mean()
     macro = of_others.groupby("model").mean()
     assert board["macro 5shot"].to_dict() == pytest.approx(macro.to_dict())
+    assert set(board["tasks"]) == {some["task"].nunique()}
     assert "5-shot" in (tmp_path / "leaderboard.tex").read_text()
 
 
