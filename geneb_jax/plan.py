@@ -399,8 +399,8 @@ def _disk_lines(
     letters, task_files = published_lengths(), 0
     if work.tasks is None:
         task_files = sum((size.train + size.test) * letters[size.task] for size in work.sizes)
-    needs, counted = [plan.needs for plan in plans], work.tasks is not None
-    yield from map(str, disks(needs, settings, workdir, counted=counted, task_files=task_files))
+    needs, known = [plan.needs for plan in plans], work.tasks is not None
+    yield from map(str, disks(needs, settings, workdir, counted=known, task_files=task_files))
 
 
 def _amount(value: float, units: Sequence[tuple[str, float]]) -> str:

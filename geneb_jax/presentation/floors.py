@@ -54,9 +54,11 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
     lifts = [lift for _, rows in models.groupby("model", sort=False)
              if not (lift := _lift(rows, floors)).empty]  # fmt: skip
     wide = _wide(floors, ["regime", "floor", "of"], "MCC", "macro")
-    by_regime = wide.sort_values("macro", ascending=False, kind="stable").groupby("regime")
-    tables = {"floors": pd.concat([by_regime.get_group(name) for name in wide["regime"].unique()],
-                                  ignore_index=True)}  # fmt: skip
+    regimes = list(wide["regime"].unique())
+    highest = wide.sort_values("macro", ascending=False, kind="stable")
+    by_regime = highest.sort_values("regime", key=lambda names: names.map(regimes.index),
+                                    kind="stable", ignore_index=True)  # fmt: skip
+    tables = {"floors": by_regime}
     if lifts:
         by_task = pd.concat(lifts, ignore_index=True)
         lift = _wide(by_task, ["regime", "model"], "lift", "macro lift")

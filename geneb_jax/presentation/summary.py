@@ -170,10 +170,11 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
     if claims.empty:
         return
     rows = [_claim_cells(row) for row in claims.to_dict("records")]
-    names = list(rows[0])
+    names, audited = list(rows[0]), audited_words(claims)
 
     def table_of(names: Sequence[str]) -> Table:
-        left_out = [name for name in rows[0] if name not in names]
+        left_out = ", ".join(name for name in rows[0] if name not in names)
+        alone = f"; in tables/claims alone, as they are too wide: {left_out}" if left_out else ""
         table = Table(
             box=None,
             title="the paper's statements: 95 % intervals over other tasks and other models",
@@ -181,10 +182,8 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             "lie beyond null, a value that would refute it; gone: a number lies on its other side; "
             "weak: in between; estimate: there is no such value; a pair of models is one "
             "comparison here, which tables/pairs corrects for all pairs; clean, without leaky "
-            "tasks: " + audited_words(claims)
-            + f"; in tables/claims alone, as they are too wide: {', '.join(left_out)}"
-            * bool(left_out),
-        )  # fmt: skip
+            f"tasks: {audited}{alone}",
+        )
         for name in names:
             numbers = name not in ("statement", "holds")
             table.add_column(

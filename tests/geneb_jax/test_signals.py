@@ -49,26 +49,27 @@ def finish(process, began):
     return process.returncode, out, err, time.monotonic() - began
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
-def test_a_signal_ends_in_order_and_in_a_line(name):
-    process, began = start(PYTHON), time.monotonic()
+def assert_ends_in_order(work, name="SIGTERM", *, after=0.0, within=5):
+    """A signal some seconds after the work has begun ends it in a line, and what is behind it."""
+    process, began = start(work), time.monotonic()
+    time.sleep(after)
     process.send_signal(getattr(signal, name))
     code, out, err, seconds = finish(process, began)
     assert (code, out) == (INTERRUPTED, "flushed\n")
     assert err == f"interrupted by {name}; the same command goes on from here\n"
-    assert seconds < 5
+    assert seconds < within
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_ends_in_order_and_in_a_line(name):
+    assert_ends_in_order(PYTHON, name)
 
 
 THREAD = f"threading.Thread(target=lambda: {COMPILED}, daemon=True).start(); {PYTHON}"
 
 
 def test_a_thread_in_compiled_code_is_not_waited_for():
-    process, began = start(THREAD), time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    code, out, err, seconds = finish(process, began)
-    assert (code, out) == (INTERRUPTED, "flushed\n")
-    assert err == "interrupted by SIGTERM; the same command goes on from here\n"
-    assert seconds < 5
+    assert_ends_in_order(THREAD)
 
 
 # What is raised in these is printed and dropped by Python.
@@ -97,13 +98,7 @@ IN_WEAK_REFERENCE = """
 
 @pytest.mark.parametrize("work", [IN_FINALISER, IN_COLLECTION, IN_WEAK_REFERENCE])
 def test_a_signal_is_not_lost_in_what_swallows_it(work):
-    process, began = start(work), time.monotonic()
-    time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
-    code, out, err, seconds = finish(process, began)
-    assert (code, out) == (INTERRUPTED, "flushed\n")
-    assert err == "interrupted by SIGTERM; the same command goes on from here\n"
-    assert seconds < 5
+    assert_ends_in_order(work, after=0.3)
 
 
 def test_compiled_code_is_waited_for_a_while():
@@ -132,13 +127,7 @@ TEARDOWN = """
 
 @pytest.mark.parametrize("around", ["failures.contained('m', 'probe')", "threading.Lock()"])
 def test_an_error_that_an_interruption_brings_about_is_no_failure(around):
-    process, began = start(TEARDOWN.format(around=around)), time.monotonic()
-    time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
-    code, out, err, seconds = finish(process, began)
-    assert (code, out) == (INTERRUPTED, "flushed\n")
-    assert err == "interrupted by SIGTERM; the same command goes on from here\n"
-    assert seconds < 10
+    assert_ends_in_order(TEARDOWN.format(around=around), after=0.3, within=10)
 
 
 def test_an_error_without_a_signal_stays_what_it_is():
