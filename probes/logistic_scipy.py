@@ -2,7 +2,8 @@
 
 It is the routine that scikit-learn calls, on the objective of `logistic`, so nothing is compiled
 and the path of iterates is scikit-learn's. Heads are [K1, D + 1] here, intercepts last, and rows
-are cast to float64 a block at a time.
+are cast to float64 a block at a time. Where there are fewer rows than features, as in few-shot
+fits of most models, the fit runs on the rows' coordinates in a basis of their span.
 """
 
 import functools
@@ -59,6 +60,18 @@ class _Basis(NamedTuple):
     directions: Float64[np.ndarray, "D B"]
     variance: Float64[np.ndarray, " B"]
     mean: Float64[np.ndarray, " D"]
+
+
+class _Span(NamedTuple):
+    """An orthonormal basis of what rows span, of which there are fewer than features.
+
+    Attributes:
+        x: Rows in the basis.
+        directions: Orthonormal columns.
+    """
+
+    x: Float[np.ndarray, "N N"]
+    directions: Float64[np.ndarray, "D N"]
 
 
 class _Fit(NamedTuple):
@@ -164,15 +177,17 @@ def _fit_draws(
     features = scaling.x if scaling else x
     if features.size <= _KEPT_AS_PRODUCTS:
         features = features.astype(products, copy=False)
-    basis = _eigenbasis(features) if solver.whitened else None
+    if solver.whitened:
+        fit = functools.partial(_fit_whitened, basis=_eigenbasis(features))
+    elif len(features) < features.shape[1]:
+        fit = functools.partial(_fit_in_span, span=_span(features, products))
+    else:
+        fit = _fit_from_zero
     fits = []
     for weight in weights:
         rows = _Rows(features, y, weight, products)
         penalties = 1 / (strengths * weight.sum())
-        if basis is None:
-            of_draw = [_fit_from_zero(rows, penalty, solver) for penalty in penalties]
-        else:
-            of_draw = [_fit_whitened(rows, basis, penalty, solver) for penalty in penalties]
+        of_draw = [fit(rows, penalty=penalty, solver=solver) for penalty in penalties]
         if scaling is not None:
             of_draw = [f._replace(head=_on_raw_features(f.head, scaling)) for f in of_draw]
         fits.append(of_draw)
@@ -189,6 +204,47 @@ def _fit_from_zero(rows: _Rows, penalty: float, solver: Solver) -> _Fit:
 
     end = _minimise(objective, np.zeros(shape[0] * shape[1]), solver)
     return _Fit(end.x.reshape(shape), end.nit, end.fun, end.jac.reshape(shape), end.status == 0)
+
+
+def _fit_in_span(rows: _Rows, span: _Span, penalty: float, solver: Solver) -> _Fit:
+    """Fits as `_fit_from_zero` does, on the rows' coordinates in a basis of their span.
+
+    All iterates are sums of rows, and L-BFGS takes the same path in any orthonormal basis; only
+    the largest entry of the gradient, its stopping rule, must be asked in the axes of the features.
+    """
+    shape = len(rows.y), len(rows.x) + 1
+    coordinates = rows._replace(x=span.x)
+    entries = shape[0] * (rows.x.shape[1] + 1)
+    start, gradient = np.zeros(shape), np.zeros(shape)
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal gradient
+        f, gradient = _objective(coordinates, penalty, flat.reshape(shape))
+        return f, gradient.ravel()
+
+    def on_features(head: np.ndarray) -> np.ndarray:
+        """Returns heads or gradients in the axes of the features."""
+        return np.append(head[:, :-1] @ span.directions.T, head[:, -1:], axis=1)
+
+    def is_flat(gradient: np.ndarray) -> bool:
+        tolerance = solver.stopping.gradient
+        if np.sum(gradient**2) > entries * tolerance**2:  # the length is the same in all axes
+            return False
+        return bool(np.max(np.abs(on_features(gradient))) <= tolerance)
+
+    def stop(head: np.ndarray) -> None:
+        del head  # whose gradient was the last
+        if is_flat(gradient):
+            raise StopIteration
+
+    f, _ = objective(start)
+    if is_flat(gradient):
+        return _Fit(on_features(start), 0, f, on_features(gradient), True)
+    stopping = solver.stopping._replace(gradient=0.0)
+    end = _minimise(objective, start.ravel(), solver._replace(stopping=stopping), stop)
+    head, slope = end.x.reshape(shape), end.jac.reshape(shape)
+    converged = end.status == 0 or is_flat(slope)
+    return _Fit(on_features(head), end.nit, end.fun, on_features(slope), converged)
 
 
 def _fit_whitened(rows: _Rows, basis: _Basis, penalty: float, solver: Solver) -> _Fit:
@@ -218,9 +274,20 @@ def _fit_whitened(rows: _Rows, basis: _Basis, penalty: float, solver: Solver) ->
 
 
 def _minimise(
-    objective: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, solver: Solver
+    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    solver: Solver,
+    callback: Callable[[np.ndarray], None] | None = None,
 ) -> scipy.optimize.OptimizeResult:
-    """Returns where SciPy's L-BFGS-B stops; its status is 0 where a tolerance was met."""
+    """Returns where SciPy's L-BFGS-B stops; its status is 0 where a tolerance was met.
+
+    Args:
+        objective: Returns the value and the gradient.
+        start: Where it starts.
+        solver: Says when it stops.
+        callback: Takes where each iteration ends, for which the objective was asked last, and
+            raises `StopIteration` where the fit is to stop there.
+    """
     stopping = solver.stopping
     options = {
         "maxcor": MEMORY,
@@ -230,7 +297,9 @@ def _minimise(
         "maxiter": stopping.iterations,
         "maxfun": MAX_EVALUATIONS * stopping.iterations,
     }
-    return scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+    return scipy.optimize.minimize(
+        objective, start, jac=True, method="L-BFGS-B", callback=callback, options=options
+    )
 
 
 def _objective(
@@ -279,6 +348,12 @@ def _on_raw_features(head: np.ndarray, scaling: _Scaling) -> np.ndarray:
 def _shifted(w: np.ndarray, b: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Returns the head x w' + (b - mean w') that w [K1, D] and b [K1, 1] are on x - mean."""
     return np.append(w, b - (w @ mean)[:, None], axis=1)
+
+
+def _span(x: Float[np.ndarray, "N D"], products: type) -> _Span:
+    """Returns an orthonormal basis of the span of N rows, N < D, and the rows in it."""
+    directions, coordinates = np.linalg.qr(x.T.astype(np.float64))
+    return _Span(np.ascontiguousarray(coordinates.T, products), directions)
 
 
 def _eigenbasis(x: Float[np.ndarray, "N D"]) -> _Basis:

@@ -105,3 +105,57 @@ def test_a_row_with_a_weight_is_so_many_equal_rows(classes):
     columns = slice(None) if classes == 3 else 0
     assert head[:-1, columns].T == pytest.approx(np.squeeze(repeated.coef_), abs=1e-5)
     assert np.ptp(head[-1, columns] - repeated.intercept_) < 1e-5  # one number is free for three
+
+
+def few_rows(classes, rows=30, width=200):
+    """Overlapping classes of fewer rows than features; some features are far larger."""
+    rng = np.random.default_rng(classes)
+    y = np.arange(rows) % classes
+    x = rng.normal(size=(rows, width)) * np.geomspace(0.05, 5, width)
+    x[:, 100:120] += 0.5 * y[:, None]
+    return x.astype(np.float32), y
+
+
+@pytest.mark.parametrize("weighting", [None, "balanced"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_fewer_rows_than_features_end_where_scikit_learn_ends(classes, weighting):
+    x, y = few_rows(classes)
+    x, y = x[4:], y[4:]  # classes of several sizes
+    probe = Probe(strengths=(0.001, 0.1), class_weights=(weighting or "none",))
+    heads = evaluate_task(x, y, x, y, probes=[probe], shots=[None], seeds=[0])
+    for head in heads:
+        theirs = LogisticRegression(C=head.C, max_iter=1000, class_weight=weighting)
+        theirs.fit(x.astype(np.float64), y)
+        assert head.iterations == theirs.n_iter_[0] > 5
+        assert head.converged
+        values = theirs.decision_function(x.astype(np.float64))
+        np.testing.assert_allclose(head.scores, values, rtol=1e-4, atol=1e-5)
+        w, b = theirs.coef_, np.atleast_1d(theirs.intercept_)[:, None]
+        weight = logistic_scipy.row_weights(y, weighting or "none")
+        targets = logistic_scipy.targets(y, classes).T
+        rows = _Rows(x.astype(np.float64), targets, weight, np.float64)
+        f, g = _objective(rows, 1 / (head.C * weight.sum()), np.concatenate([w, b], 1))
+        np.testing.assert_allclose(head.objective, f, rtol=1e-7)
+        np.testing.assert_allclose(head.gradient_norm, np.abs(g).max(), rtol=1e-2)
+        assert head.gradient_norm <= SOLVERS["geneb"].stopping.gradient
+
+
+def test_fewer_rows_than_features_stop_at_the_start_where_it_is_flat():
+    x, y = np.zeros((4, 9), np.float32), np.array([0, 1, 0, 1])
+    (head,) = evaluate_task(x, y, x, y, probes=[Probe()], shots=[None], seeds=[0])
+    theirs = LogisticRegression().fit(x, y)
+    assert head.iterations == theirs.n_iter_[0] == 0
+    assert head.converged
+    assert head.gradient_norm == 0
+    np.testing.assert_allclose(head.objective, np.log(2))
+
+
+def test_fewer_rows_than_features_stop_at_the_limit_unconverged(monkeypatch):
+    x, y = few_rows(2)
+    solver = SOLVERS["geneb"]
+    limited = solver._replace(stopping=solver.stopping._replace(iterations=3))
+    monkeypatch.setattr(logistic_scipy, "SOLVERS", {"geneb": limited})
+    (head,) = evaluate_task(x, y, x, y, probes=[Probe()], shots=[None], seeds=[0])
+    assert head.iterations == 3
+    assert not head.converged
+    assert head.gradient_norm > solver.stopping.gradient
