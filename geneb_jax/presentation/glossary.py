@@ -102,6 +102,11 @@ GLOSSARY: Mapping[str, Word] = {
         "What might have been other: the tasks of each category, the test records of each task, "
         "or the draws of few-shot rows (shots). Each asks for another interval.",
     ),
+    "A - B": Word(
+        _UNSURE,
+        "In tables/pairs: macro score of A minus that of B. A is the one that stands first in the "
+        "leaderboard of the first regime, whatever question and regime are asked.",
+    ),
     "difference": Word(_UNSURE, "Score of the first model minus that of the second."),
     "wins": Word(_UNSURE, "On how many of the tasks the first model scores higher."),
     "task": Word(
