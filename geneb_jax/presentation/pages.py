@@ -141,6 +141,11 @@ def _clean_page(table: pd.DataFrame) -> pd.DataFrame:
     return texts
 
 
+def _leaky_page(table: pd.DataFrame) -> pd.DataFrame:
+    """The tasks under their names in the paper, without what says which files were audited."""
+    return page(table[[name for name in ("label", "category", "reasons") if name in table]])
+
+
 def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:
     texts = page(table[["question", "regime", "A", "B", "A - B", "p, Holm", "told apart"]])
     texts.insert(5, "95 % interval", _intervals(table, "low", "high"))
@@ -156,6 +161,7 @@ PAGES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = MappingProxyType(
         "few_shot_drops": _few_shot_page,
         "intervals_macro": _intervals_page,
         "leaderboard": _leaderboard_page,
+        "leaky_tasks": _leaky_page,
         "matched_pairs": _pairs_of_paper_page,
         "pairs": _pairs_page,
         "paper_statistics": statistic_texts,
