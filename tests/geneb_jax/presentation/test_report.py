@@ -571,12 +571,19 @@ def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_
     assert "audited files\nthose of the audit that was given" in shown and "why" not in shown
 
 
-def test_tasks_of_the_run_come_first_and_medians_are_of_the_published_models(browser, page):
+def test_tasks_of_the_run_come_first_and_medians_are_of_the_published_models(
+    browser, page, downloads
+):
     show(browser, page, view="tasks")
     found = [task.label for task in GENEB.tasks[:3]] + ["mine"]
     assert column(browser, "task", "#tasks-body")[:4] == found
     assert column(browser, "best of this run", "#tasks-body")[:5] == ["0.900"] * 3 + ["0.300", "–"]
     assert column(browser, "its rank", "#tasks-body")[:4] == ["1 of 41"] * 3 + ["–"]
+    saved = pd.read_csv(
+        io.BytesIO(downloaded(browser, downloads, "tasks csv", "geneb_tasks_full.csv"))
+    )
+    ranks = saved[["its rank", "models of its rank"]]
+    assert ranks[:3].to_numpy().tolist() == [[1, 41]] * 3 and ranks[3:].isna().all(axis=None)
     medians = full_scores().median(axis=1)
     shown = column(browser, "published median", "#tasks-body")
     assert shown[:3] == [f"{medians[task.id]:.3f}" for task in GENEB.tasks[:3]]
