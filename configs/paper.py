@@ -5,9 +5,9 @@ python run.py --config=configs/paper.py --workdir=runs/mine --config.scores=runs
 python run.py --config=configs/paper.py --workdir=runs/paper --config.leaky=shipped    # see below
 
 With `leaky=shipped` the leaderboard's intervals, pairs and the paper's statements stand beside
-those without the tasks that the audit of docs/audit.md, of 52 of the 100, calls leaky. Computes no
-embedding; half a minute. Expect 117 numbers that the paper prints beside ours, all
-but one equal as printed.
+those without the tasks that the audit of docs/audit.md, of 52 of the 100, calls leaky; they are in
+tables/leaky_tasks, and the report has the verdicts beside its tasks. Computes no embedding; half a
+minute. Expect 117 numbers that the paper prints beside ours, all but one equal as printed.
 """
 
 from ml_collections import ConfigDict

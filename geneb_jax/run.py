@@ -228,7 +228,7 @@ def _compute(
     if others := first.others():
         provenance["processes"] = others
     write_json(workdir / "run.json", provenance)
-    progress.stage("tables and report")
+    progress.end_models("tables and report")
     close_run(
         settings, evaluation, failures.found, tasks, audits, provenance, workdir, progress.console
     )

@@ -34,14 +34,14 @@ def main(words: Sequence[str]) -> int:
         metavar="shipped|CSV",
         help="leaderboard, pairs and the paper's statements without leaky tasks, too: by the audit "
         "that is shipped, of files like those of 52 of the 100 tasks (docs/audit.md), or by a CSV "
-        "with the columns task and verdict, as `geneb-jax tasks --audit` writes it",
+        "with the columns task and verdict, as `geneb-jax tasks --audit` writes it; "
+        "tables/leaky_tasks names them",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(words)
 
     import pandas as pd
 
-    from geneb_jax.benchmark import GENEB
     from geneb_jax.files.counts import counted
     from geneb_jax.presentation.auditing import print_hidden
     from geneb_jax.presentation.present import present
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     )
     from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
     from geneb_jax.presentation.tables import without_rows, write_table
-    from geneb_jax.presentation.verdicts import leaky_tasks, read_verdicts
+    from geneb_jax.presentation.verdicts import counted_words, read_verdicts
 
     show_log(stdlib_logging.INFO)
     verdicts = read_verdicts(arguments.leaky) if arguments.leaky else None
@@ -80,12 +80,8 @@ def main(words: Sequence[str]) -> int:
         print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)
     if verdicts is not None:
-        others = len(GENEB.tasks) - len(verdicts)
-        print(
-            f"--leaky={arguments.leaky}: {len(leaky_tasks(verdicts))} of "
-            f"{counted(len(verdicts), 'audited task')} are leaky; {others} of the benchmark's were "
-            "not audited"
-        )
+        named = "; tables/leaky_tasks has those of these scores" if "leaky_tasks" in tables else ""
+        print(f"--leaky={arguments.leaky}: {counted_words(verdicts)}{named}")
     if arguments.subsets:
         results = scores.results if scores else published_results()
         agreement = subset_agreement(results)

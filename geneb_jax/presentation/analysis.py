@@ -53,19 +53,25 @@ def task_counts(results: pd.DataFrame, regime: str) -> pd.Series:
 
 
 def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
-    """Returns macro and micro MCC by model, the best macro of the first regime first.
+    """Returns rank, macro and micro MCC by model, the best macro of the first regime first.
 
-    Macro is the mean of the category means, micro the mean over tasks.
+    Macro is the mean of the category means, micro the mean over tasks. A model that lacks tasks of
+    the first regime which others have has no rank and stands below the others.
 
     Returns:
-        Index model; columns `macro full`, `micro full`, and so on for each regime there is.
+        Index model; columns rank (by macro of the first regime, 1 the best), `macro full`,
+        `micro full`, and so on for each regime there is.
     """
+    regimes = regimes_of(results)
     columns = {}
-    for regime in regimes_of(results):
+    for regime in regimes:
         columns[f"macro {regime}"] = category_matrix(results, regime).mean(axis=1)
         columns[f"micro {regime}"] = score_matrix(results, regime).mean(axis=1)
     table = pd.DataFrame(columns)
-    return table.sort_values(table.columns[0], ascending=False)
+    counts = task_counts(results, regimes[0]).reindex(table.index)
+    first = f"macro {regimes[0]}"
+    table.insert(0, "rank", table[first].where(counts == counts.max()).rank(ascending=False))
+    return table.sort_values(["rank", first], ascending=[True, False])
 
 
 def macro_micro_agreement(results: pd.DataFrame) -> pd.DataFrame:

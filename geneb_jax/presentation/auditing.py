@@ -142,7 +142,7 @@ def print_audit(table: pd.DataFrame, console: Console, max_train: int = 0) -> No
 
 _HIDDEN_WORDS = {
     "clean_leaderboard": "macro MCC over all and over clean test records of the tasks that have "
-    "enough clean ones, with the 95 % interval over other clean records",
+    "enough clean ones (tables/clean_tasks), with the 95 % interval over other clean records",
     "lift": "MCC beyond the best floor of each task, of models that are none",
     "strand": "share of predictions that change under reverse complement",
 }

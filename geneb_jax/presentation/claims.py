@@ -9,7 +9,7 @@ other models, a bootstrap over the models at hand: a correlation of 40 models is
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.analysis import HIGH_VARIANCE, MUCH_LARGER, TIERS
 from geneb_jax.presentation.published import paper, published_results
-from geneb_jax.presentation.verdicts import leaky_tasks
+from geneb_jax.presentation.verdicts import Verdict, leaky_tasks
 from geneb_jax.uncertainty.comparing import LEVEL, category_means, holm, interval, ranks
 from geneb_jax.uncertainty.fewer_tasks import rank_correlation
 from geneb_jax.uncertainty.other_tasks import FLIPS, category_replicates, task_test
@@ -78,7 +78,7 @@ class _Evidence(NamedTuple):
 
 
 def claims_table(
-    results: pd.DataFrame, labels: pd.DataFrame, verdicts: Mapping[str, str] | None = None
+    results: pd.DataFrame, labels: pd.DataFrame, verdicts: Mapping[str, Verdict] | None = None
 ) -> pd.DataFrame:
     """Computes every statement whose models and regimes are there.
 
@@ -96,27 +96,32 @@ def claims_table(
     Returns:
         Columns statement, paper, ours, low, high (over other tasks), models low and models high
         (over other models), null, p (two-sided, of differences of two models, not corrected for
-        their number), tasks; of an audit also clean, clean low, clean high, clean null, clean p,
-        clean tasks (without leaky tasks) and audited tasks (of `tasks`); and word: `stands` where
-        all intervals lie beyond the null value, `gone` where a number lies on its other side,
-        `weak` in between, each beside the null value of its tasks; `estimate` where there is none.
+        their number), tasks, and word: `stands` where both intervals lie beyond the null value,
+        `gone` where the number lies on its other side, `weak` in between, and `estimate` where
+        there is no such value. Of an audit the same without its leaky tasks, apart: clean (the
+        number), clean low, ..., clean tasks and clean word, which are missing values and '' where
+        the statement cannot be made without these; and audited tasks (of `tasks`).
     """
     evidence = _evidence(results, labels)
     if evidence is None or not set(GENEB.categories) <= set(evidence.categories):
         return pd.DataFrame()
     found = list(_claims(evidence))
-    rows = [_row(claim, len(evidence.tasks)) for claim in found]
+    rows = [
+        {"statement": claim.name, "paper": claim.paper}
+        | _computed(claim, _side(claim), len(evidence.tasks))
+        for claim in found
+    ]
     if verdicts is not None:
         kept = _evidence(results[~results["task"].isin(leaky_tasks(verdicts))], labels)
         clean = {claim.name: claim for claim in _claims(kept)} if kept else {}
         left = len(kept.tasks) if kept else 0
+        again = [_computed(clean.get(claim.name, _NONE), _side(claim), left) for claim in found]
         seen = {"audited tasks": len(set(evidence.tasks) & set(verdicts))}
         rows = [
-            row | _clean_row(clean.get(claim.name), left) | seen
-            for row, claim in zip(rows, found, strict=True)
+            row | {f"clean {name}".removesuffix(" ours"): each[name] for name in each} | seen
+            for row, each in zip(rows, again, strict=True)
         ]
-    words = [_word(row, claim) for row, claim in zip(rows, found, strict=True)]
-    return pd.DataFrame(rows).assign(word=words)
+    return pd.DataFrame(rows)
 
 
 def _evidence(results: pd.DataFrame, labels: pd.DataFrame) -> _Evidence | None:
@@ -425,59 +430,49 @@ def _of_few_shots(evidence: _Evidence) -> Iterator[Claim]:
         yield Claim(name, np.nan, relative[:, numbers[0]] - others)
 
 
-def _row(claim: Claim, tasks: int) -> dict[str, float | str]:
-    low, high = _ends(claim.values[1:])
-    row: dict[str, float | str] = {
-        "statement": claim.name,
-        "paper": claim.paper,
-        "ours": float(claim.values[0]),
-        "low": low,
-        "high": high,
-        "models low": np.nan,
-        "models high": np.nan,
+_NONE = Claim("", np.nan, np.array([np.nan]), np.nan)  # that cannot be made
+
+
+def _side(claim: Claim) -> float:
+    """Returns 1 where a number above the null value speaks for the paper, -1 where one below."""
+    return -1.0 if claim.paper < claim.null else 1.0
+
+
+def _computed(claim: Claim, side: float, tasks: int) -> dict[str, float | str]:
+    """Returns the number of a statement on some tasks, what else it might be, and its word.
+
+    Args:
+        claim: The statement.
+        side: See `_side`; without some tasks it stays, as the paper's number is of all of them.
+        tasks: How many tasks it is of.
+    """
+    over_tasks = _ends(claim.values[1:])
+    over_models = _ends(np.zeros(0) if claim.over_models is None else claim.over_models)
+    near = [ends[0] if side > 0 else ends[1] for ends in (over_tasks, over_models)]
+    value = float(claim.values[0])
+    return {
+        "ours": value,
+        "low": over_tasks[0],
+        "high": over_tasks[1],
+        "models low": over_models[0],
+        "models high": over_models[1],
         "null": claim.null,
         "p": claim.p,
         "tasks": tasks,
-    }
-    if claim.over_models is not None and len(claim.over_models):
-        low, high = _ends(claim.over_models)
-        row |= {"models low": low, "models high": high}
-    return row
-
-
-def _clean_row(clean: Claim | None, tasks: int) -> dict[str, float | str]:
-    """Returns what a statement is without leaky tasks; missing values where it cannot be made."""
-    clean = clean or Claim("", np.nan, np.array([np.nan]), np.nan)
-    low, high = _ends(clean.values[1:])
-    return {
-        "clean": float(clean.values[0]),
-        "clean low": low,
-        "clean high": high,
-        "clean null": clean.null,
-        "clean p": clean.p,
-        "clean tasks": tasks,
+        "word": _word(value, near, claim.null, side),
     }
 
 
-def _word(row: Mapping[str, Any], claim: Claim) -> str:
-    """Says what a row comes to: every number and interval in it beside the null value of its tasks.
-
-    Intervals over other models are of all tasks.
-    """
-    if np.isnan(claim.null):
+def _word(value: float, near: Sequence[float], null: float, side: float) -> str:
+    """Says what a number and the ends of its intervals that are near the null value come to."""
+    if np.isnan(value):
+        return ""
+    if np.isnan(null):
         return "estimate"
-    side = -1.0 if claim.paper < claim.null else 1.0
-    near = "low" if side > 0 else "high"
-    clean = row.get("clean null", np.nan)
-    numbers = [row["ours"] - claim.null, row.get("clean", np.nan) - clean]
-    ends = [
-        row[near] - claim.null,
-        row[f"models {near}"] - claim.null,
-        row.get(f"clean {near}", np.nan) - clean,
-    ]
-    if np.nanmin(side * np.array(numbers)) <= 0:
+    if side * (value - null) <= 0:
         return "gone"
-    return "weak" if np.nanmin([*(side * np.array(ends)), 1]) <= 0 else "stands"
+    beyond = all(side * (end - null) > 0 for end in near if not np.isnan(end))
+    return "stands" if beyond else "weak"
 
 
 def _ends(replicates: np.ndarray) -> tuple[float, float]:

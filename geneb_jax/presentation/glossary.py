@@ -102,6 +102,11 @@ GLOSSARY: Mapping[str, Word] = {
         "What might have been other: the tasks of each category, the test records of each task, "
         "or the draws of few-shot rows (shots). Each asks for another interval.",
     ),
+    "A - B": Word(
+        _UNSURE,
+        "In tables/pairs: macro score of A minus that of B. A is the one that stands first in the "
+        "leaderboard of the first regime, whatever question and regime are asked.",
+    ),
     "difference": Word(_UNSURE, "Score of the first model minus that of the second."),
     "wins": Word(_UNSURE, "On how many of the tasks the first model scores higher."),
     "task": Word(
@@ -131,7 +136,7 @@ GLOSSARY: Mapping[str, Word] = {
     "verdict": Word(
         _HIDDEN,
         "What the audit says of a task: leaky, scores may come from copies or shortcuts; caution, "
-        "look at the reasons; clean, nothing was found.",
+        "look at the reasons; clean, nothing was found. Tasks that no audit saw have none.",
     ),
     "copies": Word(
         _HIDDEN, "Test records whose sequence, on either strand, is that of a train record."
@@ -208,8 +213,14 @@ GLOSSARY: Mapping[str, Word] = {
     ),
     "holds": Word(
         _STATEMENTS,
-        "Whether the statement stands: all intervals lie beyond the null value; or is gone: a "
-        "number lies on its other side; or weak, in between. An estimate has no null value.",
+        "Whether the statement stands: its intervals over other tasks and other models lie beyond "
+        "the null value; or is gone: the number lies on its other side; or weak, in between. An "
+        "estimate has no null value.",
+    ),
+    "holds without them": Word(
+        _STATEMENTS,
+        "The same of the number without leaky tasks, by its own intervals and null value; those "
+        "that are not shown here are in tables/claims.csv.",
     ),
     "rho": Word(
         _IN_STATEMENTS,

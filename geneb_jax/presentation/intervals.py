@@ -4,6 +4,7 @@ The questions are those of `geneb_jax.uncertainty`. Other tasks are asked of any
 other shots of a run's scores by seed, other records of its kept predictions.
 """
 
+import functools
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.benchmark import CUSTOM
+from geneb_jax.presentation.analysis import leaderboard, regimes_of
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.presentation.results import own_name
 from geneb_jax.scoring.predictions import of_protocol, predictions_path, read_predictions
@@ -24,6 +26,7 @@ from geneb_jax.uncertainty.comparing import (
     better_and_worse,
     category_means,
     groups,
+    in_order,
     rank_interval,
     ranks,
 )
@@ -63,7 +66,8 @@ def interval_tables(
 ) -> dict[str, pd.DataFrame]:
     """Makes the tables of intervals and comparisons.
 
-    Each question compares models on the tasks that all of them have in a regime.
+    Each question compares models on the tasks that all of them have in a regime. Of a pair A is,
+    whatever is asked, the model that stands first in `analysis.leaderboard` of all results.
 
     Args:
         results: Results table.
@@ -83,11 +87,22 @@ def interval_tables(
         names = {name: own_name(paper.get(name) or name, results) for name in set(rows["model"])}
         asked += _of_shots(rows, names)
         asked += _of_records(rows, names, predictions or {})
+    return _tables(asked, results)
+
+
+def _tables(asked: Sequence[_Asked], results: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns the tables of some questions; see `interval_tables`.
+
+    Args:
+        asked: Questions that were asked of models of `results`.
+        results: Results table whose leaderboard gives the order of the models of a pair.
+    """
+    place = {model: i for i, model in enumerate(leaderboard(results).index)}
     builds = {
         "intervals_macro": _macro_rows,
         "intervals_categories": _category_rows,
         "intervals_scores": _score_rows,
-        "pairs": _pair_rows,
+        "pairs": functools.partial(_pair_rows, place=place),
     }
     tables = {
         name: pd.DataFrame([row for each in asked for row in build(each)])
@@ -115,7 +130,7 @@ def without_leaky(
     asked = "pairs" in tables and (tables["pairs"]["question"] == "tasks").any()
     if len(kept) == len(results) or not asked:
         return {}
-    again, found = interval_tables(kept), {}
+    again, found = _tables([*_of_tasks(kept)], results), {}
     for name, keys, column in (
         ("intervals_macro", ["regime", "model"], "rank"),
         ("pairs", ["regime", "A", "B"], "told apart"),
@@ -129,16 +144,9 @@ def without_leaky(
     return found
 
 
-def _regimes(rows: pd.DataFrame) -> list[str]:
-    """Returns the regimes of some rows, the benchmark's first."""
-    there = set(rows["regime"])
-    known = [name for name in GENEB.regimes if name in there]
-    return [*known, *sorted(there - set(known))]
-
-
 def _of_tasks(results: pd.DataFrame) -> Iterator[_Asked]:
     rows = results[results["category"] != CUSTOM]
-    for regime in _regimes(rows):
+    for regime in regimes_of(rows):
         of_regime = rows[rows["regime"] == regime]
         matrix = of_regime.pivot(index="model", columns="task", values="MCC").dropna(axis=1)
         if matrix.empty:
@@ -156,7 +164,7 @@ def _of_tasks(results: pd.DataFrame) -> Iterator[_Asked]:
 
 
 def _of_shots(rows: pd.DataFrame, names: Mapping[str, str]) -> Iterator[_Asked]:
-    for regime in _regimes(rows):
+    for regime in regimes_of(rows):
         of_regime = rows[rows["regime"] == regime]
         table = of_regime.pivot(index=["seed", "model"], columns="task", values="MCC")
         seeds = table.index.get_level_values("seed").unique()
@@ -352,9 +360,9 @@ def _score_rows(asked: _Asked) -> list[dict[str, Any]]:
     ]
 
 
-def _pair_rows(asked: _Asked) -> list[dict[str, Any]]:
+def _pair_rows(asked: _Asked, place: Mapping[str, int]) -> list[dict[str, Any]]:
     macro = category_means(asked.scores, asked.categories).mean(-1)
-    pairs = asked.answer.pairs
+    pairs = in_order(asked.answer.pairs, np.array([place[model] for model in asked.models]))
     return [
         {
             "question": asked.question,

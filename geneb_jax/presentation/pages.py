@@ -7,7 +7,6 @@ from types import MappingProxyType
 import pandas as pd
 
 from geneb_jax.benchmark import GENEB
-from geneb_jax.presentation.analysis import regimes_of, task_counts
 from geneb_jax.presentation.numbers import (
     MINUS,
     column_texts,
@@ -19,6 +18,7 @@ from geneb_jax.presentation.statements import claim_texts, statistic_texts
 
 _OF_PAPER = re.compile(r".* - paper|largest .* - paper\|")  # that only a check of the paper wants
 _SHOT = re.compile(r"\d+shot")
+_MACRO = re.compile(r"macro (\w+)")  # the leaderboard's column of a regime's macro scores
 
 
 def page(table: pd.DataFrame) -> pd.DataFrame:
@@ -36,42 +36,27 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(texts)
 
 
-def leaderboard_page(
-    board: pd.DataFrame, results: pd.DataFrame, labels: pd.DataFrame, intervals: pd.DataFrame
-) -> pd.DataFrame:
-    """Returns the leaderboard as texts: rank, size, macro MCC by regime, micro MCC of the first.
-
-    Args:
-        board: See `analysis.leaderboard`.
-        results: Results table that it is of. A model that lacks tasks of the first regime has no
-            rank and stands below the others.
-        labels: The models' labels, of which params is taken.
-        intervals: See `intervals.interval_tables`: those of macro MCC over other tasks are shown,
-            beside scores of the same tasks; an empty table: there are none.
-    """
-    regimes = regimes_of(results)
-    first = regimes[0]
-    macro = board[f"macro {first}"]
-    counts = task_counts(results, first)
-    ranks = macro.where(counts.reindex(board.index) == counts.max()).rank(ascending=False)
-    board = board.loc[ranks.sort_values(kind="stable").index]
-    sizes = labels["params"].reindex(board.index)
+def _leaderboard_page(table: pd.DataFrame) -> pd.DataFrame:
+    """Rank, size, macro MCC by regime, that of the first with its interval, and its micro MCC."""
+    first, *others = [found[1] for name in table if (found := _MACRO.fullmatch(str(name)))]
     columns: dict[tuple[str, str], Sequence[str]] = {
-        ("", "rank"): column_texts("rank", ranks.reindex(board.index)),
-        ("", "model"): list(map(str, board.index)),
-        ("", "parameters"): ["" if pd.isna(size) else size_text(size) for size in sizes],
-        ("macro MCC", regime_name(first)): _scores(macro.reindex(board.index)),
+        ("", "rank"): column_texts("rank", table["rank"]),
+        ("", "model"): list(map(str, table["model"])),
     }
-    if len(intervals):
-        asked = (intervals["question"] == "tasks") & (intervals["regime"] == first)
-        ends = intervals[asked].set_index("model").reindex(board.index)
-        ends = ends[["low", "high"]].where(ends["tasks"] == counts.reindex(board.index))
-        columns["macro MCC", "95 % interval"] = _intervals(ends, "low", "high")
-    for regime in regimes[1:]:
-        columns["macro MCC", regime_name(regime)] = _scores(board[f"macro {regime}"])
-    columns["micro MCC", regime_name(first)] = _scores(board[f"micro {first}"])
-    known = {name: texts for name, texts in columns.items() if any(texts)}
-    return pd.DataFrame(known)
+    if "parameters" in table:
+        columns["", "parameters"] = _sizes(table["parameters"])
+    columns["macro MCC", regime_name(first)] = _scores(table[f"macro {first}"])
+    if f"macro {first} low" in table:
+        ends = (f"macro {first} {end}" for end in ("low", "high"))
+        columns["macro MCC", "95 % interval"] = _intervals(table, *ends)
+    for regime in others:
+        columns["macro MCC", regime_name(regime)] = _scores(table[f"macro {regime}"])
+    columns["micro MCC", regime_name(first)] = _scores(table[f"micro {first}"])
+    return pd.DataFrame(columns)
+
+
+def _sizes(column: pd.Series) -> list[str]:
+    return ["" if pd.isna(size) else size_text(size) for size in column]
 
 
 def _scores(column: pd.Series) -> list[str]:
@@ -109,7 +94,7 @@ def _few_shot_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frontier_page(table: pd.DataFrame) -> pd.DataFrame:
-    return page(table.assign(params=table["params"].map(size_text)))
+    return page(table.assign(params=_sizes(table["params"])))
 
 
 def _pairs_of_paper_page(table: pd.DataFrame) -> pd.DataFrame:
@@ -156,6 +141,11 @@ def _clean_page(table: pd.DataFrame) -> pd.DataFrame:
     return texts
 
 
+def _leaky_page(table: pd.DataFrame) -> pd.DataFrame:
+    """The tasks under their names in the paper, without what says which files were audited."""
+    return page(table[[name for name in ("label", "category", "reasons") if name in table]])
+
+
 def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:
     texts = page(table[["question", "regime", "A", "B", "A - B", "p, Holm", "told apart"]])
     texts.insert(5, "95 % interval", _intervals(table, "low", "high"))
@@ -170,6 +160,8 @@ PAGES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = MappingProxyType(
         "clean_leaderboard": _clean_page,
         "few_shot_drops": _few_shot_page,
         "intervals_macro": _intervals_page,
+        "leaderboard": _leaderboard_page,
+        "leaky_tasks": _leaky_page,
         "matched_pairs": _pairs_of_paper_page,
         "pairs": _pairs_page,
         "paper_statistics": statistic_texts,

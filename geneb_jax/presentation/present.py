@@ -25,7 +25,7 @@ from geneb_jax.presentation.results import (
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
-from geneb_jax.presentation.verdicts import leaky_tasks
+from geneb_jax.presentation.verdicts import Verdict, leaky_table, leaky_tasks
 
 
 def present(
@@ -40,7 +40,7 @@ def present(
     intervals: bool = True,
     audits: Sequence[TaskAudit] = (),
     thresholds: AuditSettings | None = None,
-    verdicts: Mapping[str, str] | None = None,
+    verdicts: Mapping[str, Verdict] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -60,7 +60,8 @@ def present(
         audits: Audits of the run's tasks, for the tables of what they show.
         thresholds: From where on a task is leaky; None: the defaults.
         verdicts: The verdict of an audit on tasks, by id: intervals over other tasks and the
-            paper's statements are computed without the leaky ones, too; None: that of `audits`.
+            paper's statements are computed without the leaky ones, too, and the report has them
+            beside the tasks that `audits` are not of; None: those of `audits`.
 
     Returns:
         The tables by name; none without a task of the benchmark.
@@ -71,7 +72,7 @@ def present(
     everything = published_results() if results is None else beside_published(results)
     shown = everything if results is None else common_cells(everything) if beside else results
     shown = shown[shown["category"] != CUSTOM]
-    tables = {}
+    tables, given = {}, verdicts or {}
     if not shown.empty:
         say_fewer_tasks(shown)
         labels = labels_of(list(shown["model"].unique()), model_labels(version))
@@ -85,10 +86,13 @@ def present(
             logging.info("intervals over other records, shots and tasks")
             found |= interval_tables(shown, scores, predictions)
             if verdicts is None and "audit" in found:
-                verdicts = dict(found["audit"][["task", "verdict"]].itertuples(index=False))
+                rows = found["audit"][["task", "verdict", "reasons"]]
+                verdicts = {task: Verdict(*said) for task, *said in rows.itertuples(index=False)}
             found |= without_leaky(shown, leaky_tasks(verdicts or {}), found)
             claims = claims_table(shown, labels, verdicts)
             found |= {} if claims.empty else {"claims": claims}
+            leaky = leaky_table(verdicts or {}, set(shown["task"]))
+            found |= {} if leaky.empty else {"leaky_tasks": leaky}
         logging.info("tables: %s", folder / "tables")
         tables = write_tables(shown, folder / "tables", scores, version, found)
         logging.info("figures: %s", folder / "figures")
@@ -104,11 +108,12 @@ def present(
         scores=scores,
         statistics=tables.get("paper_statistics"),
         claims=tables.get("claims"),
+        leaky=tables.get("leaky_tasks"),
         figures=folder / "figures" if tables else None,
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
         of_models=_of_models(tables.get("intervals_macro")),
-        of_tasks=_of_tasks(tables.get("audit")),
+        of_tasks=_of_verdicts(given) | _of_tasks(tables.get("audit")),
         pairs=tables.get("pairs"),
         audit=tables,
     )
@@ -131,6 +136,18 @@ def _of_models(macro: pd.DataFrame | None) -> dict[str, ModelExtras]:
             models=int(models[row["regime"]]),
         )
     return {model: ModelExtras(sure=sure) for model, sure in found.items()}
+
+
+def _of_verdicts(verdicts: Mapping[str, Verdict]) -> dict[str, TaskExtras]:
+    """Returns what an audit that was given says of each task."""
+    return {
+        task: TaskExtras(
+            verdict=verdict.word,
+            reasons=[verdict.reasons] if verdict.reasons else [],
+            audited_files=verdict.files or "those of the audit that was given",
+        )
+        for task, verdict in verdicts.items()
+    }
 
 
 def _of_tasks(audit: pd.DataFrame | None) -> dict[str, TaskExtras]:

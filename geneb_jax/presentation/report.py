@@ -132,6 +132,7 @@ class TaskExtras(TypedDict, total=False):
     Attributes:
         verdict: One word, such as 'leaky', 'caution' or 'clean'.
         reasons: Why, a sentence each.
+        audited_files: What files were audited, where these may be others than those of the scores.
         copies: Test records that are copies of train records, a count.
         twins: Test records, no copies, with the length and dinucleotide counts of a train record.
         near_50: Test records, no copies, of whose 11-mers one train record holds half.
@@ -139,6 +140,7 @@ class TaskExtras(TypedDict, total=False):
 
     verdict: str
     reasons: Sequence[str]
+    audited_files: str
     copies: int
     twins: int
     near_50: int
@@ -153,6 +155,7 @@ def write_report(
     scores: pd.DataFrame | None = None,
     statistics: pd.DataFrame | None = None,
     claims: pd.DataFrame | None = None,
+    leaky: pd.DataFrame | None = None,
     figures: Path | None = None,
     unfinished: Mapping[str, int] = MappingProxyType({}),
     provenance: Mapping[str, Any] | None = None,
@@ -171,6 +174,8 @@ def write_report(
         scores: The run's scores table, for the spread over seeds; None: it is not shown.
         statistics: Table of the paper's statistics; None: it is left out.
         claims: Table of the paper's statements (see `claims.claims_table`); None: it is left out.
+        leaky: The tasks without which statements are computed, too (see `verdicts.leaky_table`);
+            None: there are none.
         figures: Folder of the figures' .svg files; None: that part is left out.
         unfinished: How many fits of each model met no tolerance (see `summary.unfinished_fits`).
         provenance: Content of run.json; None: the report is of published scores alone.
@@ -188,7 +193,7 @@ def write_report(
     )
     provenance = provenance or {}
     parts = {
-        "statistics": statement_sections(statistics, claims),
+        "statistics": statement_sections(statistics, claims, leaky),
         "figures": figure_rows(figures) if figures is not None else [],
         "audit": audit_sections(audit),
         "failures": provenance.get("failures", []),
@@ -212,6 +217,7 @@ def write_report(
     text = environment.get_template("page.html.j2").render(
         **parts,
         data=data,
+        verdicts=bool(of_tasks),
         views={view: each for view, each in _VIEWS.items() if view not in absent},
         notes=[*_notes(provenance), *_limit_note(provenance)] if run_models else [],
         contents=_contents(results, run_models, data["here"]),

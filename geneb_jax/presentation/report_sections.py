@@ -22,22 +22,26 @@ _SVG = "data:image/svg+xml;charset=utf-8,"
 # What may stand in such an address between single quotes of HTML: a quarter shorter than base64.
 _PLAIN = ' !"$()*+,/:;<=>?@[\\]^`{|}~'
 _ZOOM = 1.75  # pixels of the page for a point of paper: type of 7 points is read on a screen
-# Tables of the audit that the page shows, with their captions.
+# Tables of the audit that the page shows, with their captions; `asked` is what is asked in them.
 AUDIT: Mapping[str, str] = {
     "audit": "Tasks: test records that are copies or near copies of train records or shuffle twins "
     "of them, the rule or shortcut without a model that train chooses, and the median of the "
     "published models.",
     "intervals_macro": "How sure macro MCC and ranks are, whichever metric is shown: 95 % "
-    "intervals, had other test records (records), few-shot rows (shots) or tasks of each category "
-    "(tasks) been drawn. In full all seeds fit the same rows, and shots are not asked of. Ranks "
-    "and groups are of the models of a question: two share a letter where they cannot be told "
-    "apart.",
+    "intervals, had other {asked} been drawn. Ranks and groups are of the models of a question: "
+    "two share a letter where they cannot be told apart.",
     "clean_leaderboard": "Macro MCC over all and over clean test records of the same tasks, with "
-    "95 % intervals over other clean records.",
+    "95 % intervals over other clean records; tables/clean_tasks says which tasks are left out.",
     "floors": "Floors: MCC of what needs no pretraining, macro and by category; what answers a "
     "task as well as a model says that its score is not of its pretraining.",
     "strand": "Share of test records whose prediction changes under reverse complement.",
     "lift": "Lift: MCC of a model minus that of the best floor of each task.",
+}
+# What the questions of a table of intervals ask of, by their names in its column.
+_QUESTIONS: Mapping[str, str] = {
+    "records": "test records (records)",
+    "shots": "few-shot rows (shots; not in full, where all seeds fit the same rows)",
+    "tasks": "tasks of each category (tasks)",
 }
 _CLAIMS = (
     "The paper's statements, with 95 % intervals over other tasks and, where they are of models in "
@@ -47,20 +51,23 @@ _CLAIMS = (
 _STATISTICS = "Numbers that the paper prints, beside the ones computed from these scores."
 # Kinds of columns that their values do not tell.
 _TEXTS = {
-    **{"statement": "text", "statistic": "text", "holds": "text"},
+    **dict.fromkeys(("statement", "statistic", "holds", "holds without them"), "text"),
     **{"reasons": "sentences", "note": "sentences"},
 }
 Rows = list[tuple[str, str]]  # names with values, as texts
 
 
 def statement_sections(
-    statistics: pd.DataFrame | None, claims: pd.DataFrame | None
+    statistics: pd.DataFrame | None,
+    claims: pd.DataFrame | None,
+    leaky: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
     """Returns the paper's statements and statistics as tables of texts.
 
     Args:
         statistics: See `tables.paper_statistics`; None: it was not made.
         claims: See `claims.claims_table`; None: it was not made.
+        leaky: See `verdicts.leaky_table`; None: no task is left out.
 
     Returns:
         Those that have rows, in the form of `audit_sections`.
@@ -68,20 +75,27 @@ def statement_sections(
     tables = []
     if claims is not None and not claims.empty:
         caption = f"{_CLAIMS} Without leaky tasks: {audited_words(claims)}."
-        tables.append(("claims", caption, claim_texts(claims)))
+        named = [] if leaky is None else list(map(_link, leaky["task"], leaky["label"]))
+        tables.append(("claims", caption, claim_texts(claims), named))
     if statistics is not None and statistics["ours"].notna().any():
-        tables.append(("statistics", _STATISTICS, statistic_texts(statistics)))
+        tables.append(("statistics", _STATISTICS, statistic_texts(statistics), []))
     return [
         {
             "name": name,
             "caption": caption,
+            "left_out": left_out,
             "header": [(str(column), _TEXTS.get(str(column), "")) for column in table],
             "rows": table.to_numpy().tolist(),
             "regimes": [],
             "meanings": meanings(table) | words_in(table.iloc[:, 0]),
         }
-        for name, caption, table in tables
+        for name, caption, table, left_out in tables
     ]
+
+
+def _link(task: str, label: str) -> tuple[str, str]:
+    """Returns the name of a task and the address of its page in the report."""
+    return label, f"#{urllib.parse.urlencode({'view': 'task', 'task': task})}"
 
 
 def figure_rows(folder: Path) -> list[dict[str, str]]:
@@ -116,10 +130,11 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
         tables: Tables by name, of which those that `AUDIT` names are taken.
 
     Returns:
-        By table its name and caption, its header, its rows, of which the first column is the name,
-        the regime of each row where it has one, and the meanings of its words. The header has
-        the name of each column and its kind: text, sentences, heat (of a category, whose name
-        stands upright) or nothing (numbers).
+        By table its name and caption, the names and addresses of the tasks that are left out of
+        it, its header, its rows, of which the first column is the name, the regime of each row
+        where it has one, and the meanings of its words. The header has the name of each column and
+        its kind: text, sentences, heat (of a category, whose name stands upright) or nothing
+        (numbers).
     """
     found = []
     for name, caption in AUDIT.items():
@@ -131,7 +146,8 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
             found.append(
                 {
                     "name": name,
-                    "caption": caption,
+                    "caption": caption.format(asked=_asked(table)),
+                    "left_out": [],
                     "header": [
                         (str(column), _kind(str(column), texts[column])) for column in texts
                     ],
@@ -141,6 +157,13 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _asked(table: pd.DataFrame) -> str:
+    """Returns what a table of intervals asks of, in words; '' of tables without questions."""
+    asked = set(table["question"]) if "question" in table else set()
+    *others, last = [words for name, words in _QUESTIONS.items() if name in asked] or [""]
+    return " or ".join([", ".join(others), last] if others else [last])
 
 
 def _kind(column: str, texts: pd.Series) -> str:

@@ -34,8 +34,8 @@ def claim_texts(claims: pd.DataFrame) -> pd.DataFrame:
         claims: See `claims.claims_table`.
 
     Returns:
-        Columns statement, paper, computed, other tasks, other models, null, of an audit without
-        leaky tasks and its interval, and holds.
+        Columns statement, paper, computed, other tasks, other models, null, holds, and of an audit
+        without leaky tasks, its interval (over other tasks) and holds without them.
     """
     units = claims["statement"].map(statement_unit)
     columns = {
@@ -45,11 +45,13 @@ def claim_texts(claims: pd.DataFrame) -> pd.DataFrame:
         "other tasks": _intervals(claims, "low", "high", units),
         "other models": _intervals(claims, "models low", "models high", units),
         "null": _numbers(claims["null"], units.mask(claims["null"] == 0, "count")),
+        "holds": claims["word"],
     }
     if "clean" in claims:
         columns["without leaky tasks"] = _numbers(claims["clean"], units)
         columns["its interval"] = _intervals(claims, "clean low", "clean high", units)
-    return pd.DataFrame({**columns, "holds": claims["word"]})
+        columns["holds without them"] = claims["clean word"]
+    return pd.DataFrame(columns)
 
 
 def statistic_texts(statistics: pd.DataFrame) -> pd.DataFrame:

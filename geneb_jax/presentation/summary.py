@@ -29,7 +29,9 @@ from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
 _MOST_FAILURES = 40  # rows of the table of what failed
 _STATEMENT = 30  # letters of a line of a statement, at least
 # Columns of `print_claims` that a narrow screen goes without, the first first.
-_DISPENSABLE = ("clean null", "null", "models", "clean tasks", "tasks", "clean", "paper")
+_DISPENSABLE = (
+    "clean null", "null", "clean models", "models", "clean tasks", "tasks", "clean", "paper",
+)  # fmt: skip
 # What the intervals of a question range over.
 _QUESTIONS: Mapping[str, str] = {
     "records": "records: had other test records been drawn",
@@ -171,6 +173,7 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         return
     rows = [_claim_cells(row) for row in claims.to_dict("records")]
     names, audited = list(rows[0]), audited_words(claims)
+    clean = "clean: without leaky tasks, with a word of its own; " if "clean" in claims else ""
 
     def table_of(names: Sequence[str]) -> Table:
         left_out = ", ".join(name for name in rows[0] if name not in names)
@@ -178,20 +181,20 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         table = Table(
             box=None,
             title="the paper's statements: 95 % intervals over other tasks and other models",
-            caption="paper: as printed; ours: computed from these scores; stands: all intervals "
-            "lie beyond null, a value that would refute it; gone: a number lies on its other side; "
-            "weak: in between; estimate: there is no such value; a pair of models is one "
-            "comparison here, which tables/pairs corrects for all pairs; clean, without leaky "
-            f"tasks: {audited}{alone}",
+            caption="paper: as printed; ours: computed from these scores; stands: both intervals "
+            "lie beyond null, a value that would refute it; gone: the number lies on its other "
+            "side; weak: in between; estimate: there is no such value; a pair of models is one "
+            f"comparison here, which tables/pairs corrects for all pairs; {clean}{audited}{alone}",
         )
         for name in names:
-            numbers = name not in ("statement", "holds")
+            numbers = name != "statement" and not name.endswith("holds")
+            head = name.removeprefix("clean ") if numbers else name
             table.add_column(
-                name.removeprefix("clean ") if numbers else name,
+                head,
                 justify="right" if numbers else "left",
                 overflow="fold",
                 no_wrap=name != "statement",
-                min_width=_STATEMENT if name == "statement" else None,
+                min_width=_STATEMENT if name == "statement" else len(head),
             )
         for row in rows:
             table.add_row(*(row[name] for name in names))
@@ -211,26 +214,26 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
 def _claim_cells(row: Mapping[Any, Any]) -> dict[str, str]:
     """Returns a statement as texts, by what `print_claims` shows of it."""
     unit = statement_unit(row["statement"])
-    null, clean_null = (
-        number_text(row.get(name, np.nan), unit if row.get(name) else "count")
-        for name in ("null", "clean null")
-    )
-    clean = {
-        "clean": number_text(row.get("clean", np.nan), unit),
-        "clean tasks": interval_text(
-            row.get("clean low", np.nan), row.get("clean high", np.nan), unit, ".."
-        ),
-        "clean null": clean_null,
-    }
+
+    def cells(of: str) -> dict[str, str]:
+        null = row[f"{of}null"]
+        ends = {
+            name: (row[f"{of}{start}low"], row[f"{of}{start}high"])
+            for name, start in (("tasks", ""), ("models", "models "))
+        }
+        return {
+            **{f"{of}{name}": interval_text(*each, unit, "..") for name, each in ends.items()},
+            f"{of}null": number_text(null, unit if null else "count"),
+            f"{of}holds": row[f"{of}word"],
+        }
+
+    clean = {"clean": number_text(row["clean"], unit), **cells("clean ")} if "clean" in row else {}
     return {
         "statement": row["statement"],
         "paper": number_text(row["paper"], unit),
         "ours": number_text(row["ours"], unit),
-        "tasks": interval_text(row["low"], row["high"], unit, ".."),
-        "models": interval_text(row["models low"], row["models high"], unit, ".."),
-        "null": null,
-        **(clean if "clean" in row else {}),
-        "holds": row["word"],
+        **cells(""),
+        **clean,
     }
 
 

@@ -17,7 +17,7 @@ from geneb_jax.presentation.choices import choices_tables
 from geneb_jax.presentation.escapes import csv_text, escaped, markdown_text
 from geneb_jax.presentation.latex import latex_table
 from geneb_jax.presentation.numbers import DECIMALS
-from geneb_jax.presentation.pages import PAGES, leaderboard_page, page
+from geneb_jax.presentation.pages import PAGES, page
 from geneb_jax.presentation.published import (
     model_labels,
     paper,
@@ -166,24 +166,53 @@ def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame
 
 
 def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Each average with the published leaderboard's and the difference, and of how many tasks.
+    """Rank, size, the averages, those of the published leaderboard with the difference, and tasks.
 
-    These are those of the regime with the fewest.
+    Tasks are how many the averages are of, in the regime with the fewest.
     """
-    table = analysis.leaderboard(results)
-    columns = {}
-    for name in table:
+    board = analysis.leaderboard(results)
+    averages = board.drop(columns="rank")
+    published = {}
+    for name in averages:
         average, regime = str(name).split()
-        theirs = _paper_means(results, regime)[average].reindex(table.index)
-        columns |= {
-            name: table[name],
-            f"{name}, paper": theirs,
-            f"{name} - paper": table[name] - theirs,
-        }
+        theirs = _paper_means(results, regime)[average].reindex(board.index)
+        published |= {f"{name}, paper": theirs, f"{name} - paper": averages[name] - theirs}
     regimes = analysis.regimes_of(results)
     counts = pd.DataFrame({name: analysis.task_counts(results, name) for name in regimes})
-    tasks = counts.fillna(0).min(axis=1).astype(int)
-    return pd.DataFrame(columns).assign(tasks=tasks)
+    columns = {
+        "rank": board["rank"].convert_dtypes(),
+        "model": board.index,
+        "parameters": labels["params"].reindex(board.index).convert_dtypes(),
+        **averages,
+        **published,
+        "tasks": counts.fillna(0).min(axis=1).astype(int),
+    }
+    return pd.DataFrame(columns, index=board.index).reset_index(drop=True)
+
+
+def _with_intervals(
+    board: pd.DataFrame, results: pd.DataFrame, intervals: pd.DataFrame
+) -> pd.DataFrame:
+    """Adds the intervals of macro scores over other tasks behind the averages.
+
+    Args:
+        board: See `_leaderboard`.
+        results: What it is of. An interval stands beside a score of the same tasks alone.
+        intervals: See `intervals.interval_tables`; an empty table: there are none.
+    """
+    if intervals.empty:
+        return board
+    asked = intervals[intervals["question"] == "tasks"]
+    regimes = analysis.regimes_of(results)
+    columns = {}
+    for regime in regimes:
+        ends = asked[asked["regime"] == regime].set_index("model").reindex(board["model"])
+        same = ends["tasks"] == analysis.task_counts(results, regime).reindex(board["model"])
+        for end in ("low", "high"):
+            columns[f"macro {regime} {end}"] = ends[end].where(same).to_numpy()
+    at = list(board).index(f"micro {regimes[-1]}") + 1
+    parts = (board.iloc[:, :at], pd.DataFrame(columns), board.iloc[:, at:])
+    return pd.concat(parts, axis=1)
 
 
 def _categories(regime: str) -> Build:
@@ -520,6 +549,8 @@ def write_tables(
         for name, table in TABLES.items()
         if regimes.issuperset(table.regimes)
     }
+    intervals = others.get("intervals_macro", pd.DataFrame())
+    tables["leaderboard"] = _with_intervals(tables["leaderboard"], results, intervals)
     if scores is not None:
         tables |= {name: build(scores) for name, build in _RUN_TABLES.items()}
     tables = {name: table for name, built in tables.items() if len(table := _told(built))}
@@ -529,13 +560,8 @@ def write_tables(
     tables |= others
     unknown = tables["paper_statistics"]["ours"].isna().all()
     written = tables.keys() - ({"paper_statistics"} if unknown else set())
-    shown = {name: PAGES.get(name, page)(tables[name]) for name in written}
-    if "leaderboard" in written:
-        shown["leaderboard"] = leaderboard_page(
-            tables["leaderboard"], results, labels, tables.get("intervals_macro", pd.DataFrame())
-        )
     for name in sorted(written):
-        write_table(tables[name], folder / name, shown[name])
+        write_table(tables[name], folder / name, PAGES.get(name, page)(tables[name]))
     for name in {*TABLES, *_RUN_TABLES, "paper_statistics"} - written:
         for ending in _ENDINGS:
             (folder / f"{name}.{ending}").unlink(missing_ok=True)

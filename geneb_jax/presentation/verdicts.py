@@ -5,13 +5,15 @@ repositories (docs/audit.md). Many are rebuilt or subsamples, so that GENEB's ow
 where these are not, and the other way round; of the other tasks it says nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 import geneb_jax
 from geneb_jax.benchmark import GENEB
+from geneb_jax.files.counts import counted
 from geneb_jax.tasks.tabular import TableError, read_table, shown
 
 LEAKY = "leaky"  # the verdict of an audit on a task
@@ -19,11 +21,26 @@ SHIPPED = "shipped"  # names the audit of the package
 SHIPPED_AUDIT = Path(geneb_jax.__file__).parent / "data" / "task_audit.csv"
 
 
-def read_verdicts(source: str) -> dict[str, str]:
+class Verdict(NamedTuple):
+    """What an audit says of a task.
+
+    Attributes:
+        word: `leaky`, `caution` or `clean`.
+        reasons: Why; '': it is not said.
+        files: What the audited files are, beside those of the benchmark; '': it is not said.
+    """
+
+    word: str
+    reasons: str = ""
+    files: str = ""
+
+
+def read_verdicts(source: str) -> dict[str, Verdict]:
     """Returns the verdict of each task of an audit, by the task's id.
 
     Args:
-        source: 'shipped', or the path of a CSV with the columns task (id or label) and verdict.
+        source: 'shipped', or the path of a CSV with the columns task (id or label) and verdict, and
+            maybe reasons and files.
 
     Raises:
         ValueError: The file cannot be read, lacks a column, or calls a task leaky that the
@@ -40,18 +57,52 @@ def read_verdicts(source: str) -> dict[str, str]:
         if column not in table.header:
             raise ValueError(f"{source}: no column '{column}'; an audit has task and verdict")
     ids = {name: task.id for task in GENEB.tasks for name in (task.id, task.label)}
-    task, verdict = table.header.index("task"), table.header.index("verdict")
-    found = {row[task]: row[verdict].strip() for row in table.rows}
+    found = {}
+    for row in table.rows:
+        cells = dict(zip(table.header, row, strict=True))
+        word, reasons, files = (
+            cells.get(name, "").strip() for name in ("verdict", "reasons", "files")
+        )
+        found[cells["task"]] = Verdict(word, reasons, files)
     # Tasks of others may have been audited too; that one of them is leaky asks for a mistake.
-    unknown = [name for name in found if name not in ids and found[name] == LEAKY]
+    unknown = [name for name in found if name not in ids and found[name].word == LEAKY]
     if unknown:
         raise ValueError(f"{source}: '{shown(unknown[0])}' is no task of the benchmark")
-    return {ids[name]: word for name, word in found.items() if name in ids}
+    return {ids[name]: verdict for name, verdict in found.items() if name in ids}
 
 
-def leaky_tasks(verdicts: Mapping[str, str]) -> list[str]:
+def leaky_tasks(verdicts: Mapping[str, Verdict]) -> list[str]:
     """Returns the ids of the tasks that an audit finds leaky."""
-    return [task for task, word in verdicts.items() if word == LEAKY]
+    return [task for task, verdict in verdicts.items() if verdict.word == LEAKY]
+
+
+def leaky_table(verdicts: Mapping[str, Verdict], tasks: Container[str]) -> pd.DataFrame:
+    """Returns the tasks of the benchmark that are left out as leaky, in the benchmark's order.
+
+    Args:
+        verdicts: The verdicts of an audit, by the task's id.
+        tasks: Ids of the tasks of the scores; others do not count.
+
+    Returns:
+        Columns task (id), label (the paper's name), category, reasons and files (see `Verdict`),
+        the last two where the audit says them of a task.
+    """
+    leaky = set(leaky_tasks(verdicts))
+    rows = [
+        {"task": task.id, "label": task.label, "category": task.category,
+         "reasons": verdicts[task.id].reasons, "files": verdicts[task.id].files}
+        for task in GENEB.tasks if task.id in leaky and task.id in tasks
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    return table[[name for name in table if table[name].any()]]
+
+
+def counted_words(verdicts: Mapping[str, Verdict]) -> str:
+    """Says how many tasks an audit finds leaky, and how many of the benchmark it did not see."""
+    return (
+        f"{len(leaky_tasks(verdicts))} of {counted(len(verdicts), 'audited task')} are leaky; "
+        f"{len(GENEB.tasks) - len(verdicts)} of the benchmark's were not audited"
+    )
 
 
 def audited_words(claims: pd.DataFrame) -> str:
@@ -71,7 +122,8 @@ def audited_words(claims: pd.DataFrame) -> str:
         int(claims[name].iloc[0]) for name in ("tasks", "audited tasks", "clean tasks")
     )
     others = f", the other {tasks - audited} count as clean" if tasks > audited else ""
+    named = " (tables/leaky_tasks)" if tasks > left else ""
     return (
-        f"{tasks - left} tasks are left out; {audited} of the {tasks} were audited, in files that "
-        f"may not be those of the scores{others}"
+        f"{counted(tasks - left, 'task is', 'tasks are')} left out{named}; {audited} of the "
+        f"{tasks} were audited, in files that may not be those of the scores{others}"
     )

@@ -139,6 +139,11 @@ class RunProgress:
         self._end_stage()
         self._stage = _Stage(stage, time.monotonic(), waited(), total, unit, weight or total)
 
+    def end_models(self, stage: str) -> None:
+        """Says that all models are done, and which stage of the run follows."""
+        self.stage(stage)
+        self._model = ""
+
     def advance(self, done: int, weight: float | None = None) -> None:
         """Says that units were done; what they weigh is their number unless it is given."""
         self._stage.done += done
@@ -202,8 +207,7 @@ class RunProgress:
         return f"{so_far}, left: {left}"
 
     def _which_model(self) -> str:
-        of = f"model {self._number} of {self._models}"
-        return f"{of}, {self._model}" if self._number else ""
+        return f"model {self._number} of {self._models}, {self._model}" if self._model else ""
 
     def _run_bar(self) -> dict[str, Any]:
         failed = len(self.failures.found)
@@ -211,7 +215,7 @@ class RunProgress:
         return {
             "description": self._which_model() or self._stage.name,
             "total": self._models or None,
-            "completed": max(self._number - 1, 0),
+            "completed": self._number - bool(self._model),
             "text": f"{elapsed}, {failed} failed" if failed else elapsed,
         }
 

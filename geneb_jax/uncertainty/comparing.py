@@ -44,7 +44,9 @@ def rank_interval(
 
 
 class Pairs(NamedTuple):
-    """Every pair A, B of M models, A before B, P = M (M - 1) / 2 in the order of `np.triu_indices`.
+    """Every pair A, B of M models, P = M (M - 1) / 2.
+
+    `compare` has A before B, in the order of `np.triu_indices`; `in_order` makes another one.
 
     Attributes:
         first: Number of A.
@@ -121,6 +123,31 @@ def compare(replicates: Float[np.ndarray, "B M"], test: PairTest) -> Pairs:
     )
     corrected = holm(test.p)
     return Pairs(first, second, low, high, superiority, test.p, corrected, test.attainable)
+
+
+def in_order(pairs: Pairs, places: Int64[np.ndarray, " M"]) -> Pairs:
+    """Returns the pairs with the model of the smaller place as A, by the places of A, then of B.
+
+    Args:
+        pairs: Every pair of M models.
+        places: The place of each model, all different.
+    """
+    turned = places[pairs.first] > places[pairs.second]
+    first, second = (
+        np.where(turned, *each)
+        for each in ((pairs.second, pairs.first), (pairs.first, pairs.second))
+    )
+    order = np.lexsort((places[second], places[first]))
+    return Pairs(
+        first[order],
+        second[order],
+        np.where(turned, -pairs.high, pairs.low)[order],
+        np.where(turned, -pairs.low, pairs.high)[order],
+        np.where(turned, 1 - pairs.superiority, pairs.superiority)[order],
+        pairs.p[order],
+        pairs.holm[order],
+        pairs.attainable,
+    )
 
 
 def holm(p: Float[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:

@@ -306,6 +306,7 @@ function drawTaskTable(host, chosen, tasks) {
   const columns = [
     { key: "task", name: "task", text: true, row: true, value: (t) => DATA.tasks[t].label, show: taskLink },
     { key: "category", name: "category", text: true, value: (t) => DATA.tasks[t].category },
+    verdictColumn((t) => t),
     ...chosen.map((m) => ({
       key: DATA.models[m].name,
       name: DATA.models[m].name,
@@ -321,7 +322,7 @@ function drawTaskTable(host, chosen, tasks) {
       value: (t) => scores[chosen[0]][t] - scores[chosen[1]][t],
       show: (t) => signed(scores[chosen[0]][t] - scores[chosen[1]][t]),
     },
-  ];
+  ].filter(({ value }) => tasks.some((t) => value(t) !== null));
   const rows = sorted(tasks, columns, "-difference");
   host.append(
     h("h3", {}, "By task"),

@@ -15,7 +15,10 @@ const FIELDS = {
     text: true,
     short: true,
     value: ({ sure }) => sure && `${between(sure.ranks, 0)} of ${sure.models}`,
-    saved: endsOf("rank, 95 %", ({ sure }) => sure?.ranks),
+    saved: [
+      ...endsOf("rank, 95 %", ({ sure }) => sure?.ranks),
+      { name: "models of this rank", value: ({ sure }) => sure?.models ?? null },
+    ],
   },
   group: {
     name: "group",

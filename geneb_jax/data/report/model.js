@@ -194,6 +194,7 @@ function drawExtremes(host, m) {
       value: ({ t }) => DATA.tasks[t].label,
       show: ({ t }) => taskLink(t),
     },
+    verdictColumn(({ t }) => t),
     {
       key: "score",
       name: metricName(state.metric),
@@ -224,7 +225,7 @@ function drawExtremes(host, m) {
         { name: "models", value: ({ of }) => of },
       ],
     },
-  ];
+  ].filter(({ value }) => rows.some((row) => value(row) !== null));
   const few = rows.length <= 2 * MOST_TASKS;
   const parts = few
     ? [["Tasks, from the best against the others", rows]]

@@ -1,7 +1,8 @@
 // The tasks, and the page of one: what is known of it and how all models do on it.
 const AUDIT = {
-  // what a run that audits its tasks knows of them; shown where it is there
+  // what an audit knows of them; shown where it is there
   verdict: "verdict",
+  audited_files: "audited files",
   copies: "test records that are copies of train records",
   twins: "test records with a shuffle twin in train",
   near_50: "test records with a near copy in train",
@@ -18,6 +19,13 @@ function taskRows(t) {
 }
 
 const rowsOf = (count) => count?.toLocaleString("en") ?? MISSING;
+// What an audit says of a task of a list, by the row's number of the task.
+const verdictColumn = (number) => ({
+  key: "verdict",
+  name: "verdict",
+  text: true,
+  value: (row) => DATA.tasks[number(row)].verdict ?? null,
+});
 // Of a list of tasks; what is of the published models alone says so, as does what is of the run.
 const TASK_COLUMNS = [
   {
@@ -29,7 +37,7 @@ const TASK_COLUMNS = [
     show: ({ t }) => taskLink(t),
   },
   { key: "category", name: "category", text: true, short: true, value: ({ category }) => category },
-  { key: "verdict", name: "verdict", text: true, value: ({ verdict }) => verdict },
+  verdictColumn(({ t }) => t),
   {
     key: "train",
     name: "train",
@@ -69,6 +77,16 @@ const TASK_COLUMNS = [
     value: ({ run, published }) => (run && published.length ? run.rankAmongPublished : null),
     show: ({ run, published }) =>
       run && published.length ? `${run.rankAmongPublished} of ${published.length + 1}` : MISSING,
+    saved: [
+      {
+        name: "its rank",
+        value: ({ run, published }) => (published.length ? (run?.rankAmongPublished ?? null) : null),
+      },
+      {
+        name: "models of its rank",
+        value: ({ run, published }) => (run && published.length ? published.length + 1 : null),
+      },
+    ],
     title: "Its rank among the published models, 1 the best.",
   },
   {
@@ -131,7 +149,10 @@ function drawTasks() {
       `${metricName(state.metric)} in ${regimeName(state.regime)}. ` +
         (runModels.length
           ? `${counted(ofRun, "task")} of ${DATA.here} first; ${every.length - ofRun} others have published scores alone.`
-          : `${counted(every.length, "task")} with scores of the published models.`),
+          : `${counted(every.length, "task")} with scores of the published models.`) +
+        (every.some(({ audited_files }) => audited_files)
+          ? " Verdicts are of an audit of files that may not be those of the scores; the page of a task says which files, and why."
+          : ""),
     ),
     tableOf("List of tasks", columns, rows, { sort: state.order, onSort: (order) => go({ order }) }),
     tableButtons("tasks", columns, rows),

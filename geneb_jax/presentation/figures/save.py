@@ -83,9 +83,9 @@ TABLE_FIGURES: Mapping[str, TableFigure] = {
     "intervals": TableFigure(
         intervals.macro_and_rank,
         "How sure are macro MCC and rank?",
-        "Bars are 95 % intervals, had other test records or other tasks of each category been "
-        "drawn; ticks are the scores and ranks themselves. A long bar of ranks is a rank that says "
-        "little. Whether two models can be told apart is in tables/pairs: their bars may overlap.",
+        "Bars are 95 % intervals, had others of what the legend names been drawn; ticks are the "
+        "scores and ranks themselves. A long bar of ranks is a rank that says little. Whether two "
+        "models can be told apart is in tables/pairs: their bars may overlap.",
     ),
     "audit": TableFigure(
         audit.rules,

@@ -37,6 +37,22 @@ def test_macro_averages_categories_and_micro_tasks():
     assert found.loc["a", "micro full"] == pytest.approx((0.1 + 0.3 + 0.8) / 3)
 
 
+def test_the_leaderboard_ranks_by_the_first_regime_and_models_without_all_tasks_stand_below():
+    full = {
+        "a": {HISTONE[0]: 0.1, HISTONE[1]: 0.3},
+        "one": {HISTONE[0]: 0.9},
+        "b": {HISTONE[0]: 0.2, HISTONE[1]: 0.4},
+        "c": {HISTONE[0]: 0.4, HISTONE[1]: 0.2},
+    }
+    few = {name: {task: 1 - MCC for task, MCC in of_task.items()} for name, of_task in full.items()}
+    found = analysis.leaderboard(
+        pd.concat([results(few).assign(regime="10shot"), results(full)])
+    )  # fmt: skip
+    assert list(found.index) == ["b", "c", "a", "one"]
+    assert found["rank"].tolist()[:3] == [1.5, 1.5, 3] and np.isnan(found.loc["one", "rank"])
+    assert list(found) == ["rank", "macro full", "micro full", "macro 10shot", "micro 10shot"]
+
+
 def test_a_model_that_lacks_tasks_has_no_rank():
     board = results({"a": {HISTONE[0]: 0.1, HISTONE[1]: 0.3}, "one": {HISTONE[0]: 0.9},
                      "b": {HISTONE[0]: 0.2, HISTONE[1]: 0.4}})  # fmt: skip

@@ -5,10 +5,11 @@ import pytest
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import claims
 from geneb_jax.presentation.claims import claims_table
-from geneb_jax.presentation.published import model_labels, published_results
+from geneb_jax.presentation.published import model_labels, paper, published_results
+from geneb_jax.presentation.verdicts import Verdict
 
 LEAKY = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4")]
-VERDICTS = dict.fromkeys(LEAKY, "leaky") | {GENEB.tasks[0].id: "clean"}
+VERDICTS = dict.fromkeys(LEAKY, Verdict("leaky")) | {GENEB.tasks[0].id: Verdict("clean")}
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +34,21 @@ def test_intervals_hold_the_numbers_of_differences(published):
 
 
 @pytest.mark.parametrize(
-    ("statement", "word"),
+    ("statement", "word", "clean"),
     [
-        ("rho(size, macro), all models", "stands"),
-        ("mean macro MCC, >=2B minus 500M-2B parameters", "weak"),
-        ("Omni-DNA-1B minus eccDNAMamba (architecture)", "stands"),
-        ("DNABERT-2 minus NT-v2-100M-MS (tokenization)", "weak"),
-        ("high-variance bottom-3 slots, human, beside its share of models", "stands"),
-        ("high-variance top-3 slots, multi-species, beside its share of models", "weak"),
-        ("mean macro MCC, 10shot", "estimate"),
-        ("small-beats-large pairs, all models", "estimate"),
+        ("rho(size, macro), all models", "stands", "stands"),
+        ("mean macro MCC, >=2B minus 500M-2B parameters", "weak", "weak"),
+        ("Omni-DNA-1B minus eccDNAMamba (architecture)", "stands", "stands"),
+        ("DNABERT-2 minus NT-v2-100M-MS (tokenization)", "weak", "weak"),
+        ("multi-species minus human, mean of six pairs", "stands", "weak"),
+        ("high-variance bottom-3 slots, human, beside its share of models", "stands", "stands"),
+        ("high-variance top-3 slots, multi-species, beside its share of models", "weak", "weak"),
+        ("mean macro MCC, 10shot", "estimate", "estimate"),
+        ("small-beats-large pairs, all models", "estimate", "estimate"),
     ],
 )
-def test_words(published, statement, word):
-    assert published.loc[statement, "word"] == word
+def test_words(published, statement, word, clean):
+    assert published.loc[statement, ["word", "clean word"]].tolist() == [word, clean]
 
 
 def test_what_other_models_would_say_is_wider(published):
@@ -69,25 +71,31 @@ def test_clean_numbers_are_without_the_leaky_tasks(published):
     assert row[["tasks", "clean tasks", "audited tasks"]].tolist() == [100, 98, 3]
 
 
-def test_words_follow_from_the_numbers_beside_them(published):
-    """Also where leaving tasks out moves the null value, as of counted slots."""
+@pytest.mark.parametrize("of", ["", "clean "])
+def test_words_follow_from_the_numbers_beside_them(published, of):
+    """With all tasks and without the leaky ones apart, each beside the null value of its tasks."""
     slots = published.loc["high-variance bottom-3 slots, human, beside its share of models"]
     assert slots["clean null"] == pytest.approx(slots["null"] * 12 / 13)  # mouse 0 left out
-    for _, row in published.iterrows():
+    for name, row in published.iterrows():
         side = -1 if row["paper"] < row["null"] else 1
-        near = "low" if side > 0 else "high"
-        beyond = [side * (row[name] - row[null]) for name, null in (("ours", "null"),
-                  ("clean", "clean null"))]  # fmt: skip
-        ends = [side * (row[f"{group}{near}"] - row[null]) for group, null in (("", "null"),
-                ("models ", "null"), ("clean ", "clean null"))]  # fmt: skip
-        ends = [end for end in ends if not np.isnan(end)]
+        near, null = "low" if side > 0 else "high", row[f"{of}null"]
+        number = row["clean" if of else "ours"]
+        ends = [row[f"{of}{near}"], row[f"{of}models {near}"]]
+        beyond = [side * (end - null) > 0 for end in ends if not np.isnan(end)]
         if np.isnan(row["null"]):
-            assert row["word"] == "estimate"
-        elif min(beyond) <= 0:
-            assert row["word"] == "gone"
+            expected = "estimate"
+        elif side * (number - null) <= 0:
+            expected = "gone"
         else:
-            assert row["word"] == ("stands" if all(end > 0 for end in ends) else "weak")
-    assert set(published["word"]) >= {"estimate", "stands", "weak"}
+            expected = "stands" if all(beyond) else "weak"
+        assert row[f"{of}word"] == expected, name
+    assert set(published[f"{of}word"]) >= {"estimate", "stands", "weak"}
+
+
+def test_without_an_audit_the_words_are_those_of_all_tasks(published):
+    table = claims_table(published_results(), model_labels()).set_index("statement")
+    assert table["word"].equals(published["word"])
+    assert not [name for name in table if "clean" in name or "audited" in name]
 
 
 def test_counts_and_means_that_nothing_would_refute_are_estimates(published):
@@ -123,10 +131,11 @@ def test_a_pair_that_a_clean_benchmark_turns_round_is_gone():
     score = np.where(pair["task"].isin(mouse), np.where(pair["model"] == "GROVER", 0.9, 0), score)
     noise = np.random.default_rng(0).normal(0, 0.01, len(pair))
     table = claims_table(
-        pair.assign(MCC=score + noise), labels, dict.fromkeys(mouse, "leaky")
+        pair.assign(MCC=score + noise), labels, dict.fromkeys(mouse, Verdict("leaky"))
     ).set_index("statement")
     row = table.loc["GROVER minus DeepGene (architecture)"]
-    assert row["ours"] > 0 > row["clean"] and row["word"] == "gone"
+    assert row["ours"] > 0 > row["clean"]
+    assert row["word"] in ("weak", "stands") and row["clean word"] == "gone"
 
 
 def test_a_run_has_the_statements_whose_models_it_has():
@@ -157,12 +166,17 @@ def test_without_a_category_there_are_no_statements(monkeypatch):
     monkeypatch.setattr(claims, "REPLICATES", 20)
     monkeypatch.setattr(claims, "FLIPS", 100)
     results = published_results()
-    category = GENEB.tasks[0].category
+    model = "BioFM-265M"
+    category = paper()["specialisation"][model][0]
     of_category = [task.id for task in GENEB.tasks if task.category == category]
     assert claims_table(results[results["category"] != category], model_labels()).empty
     some = claims_table(results[~results["task"].isin(of_category[1:])], model_labels())
     assert set(some["tasks"]) == {100 - len(of_category) + 1}
     # A category that is leaky as a whole is missing in the clean numbers alone.
-    table = claims_table(results, model_labels(), dict.fromkeys(of_category, "leaky"))
-    counted = table[table["statement"].str.contains("slots|winner changes")]
+    leaky = dict.fromkeys(of_category, Verdict("leaky"))
+    table = claims_table(results, model_labels(), leaky).set_index("statement")
+    counted = table[table.index.str.contains("slots|winner changes")]
     assert len(counted) == 6 and counted["clean"].notna().all()
+    row = table.loc[f"specialisation, {model} on {category}"]
+    assert row["word"] == "stands" and row["clean word"] == ""
+    assert row.filter(like="clean").drop(["clean word", "clean tasks"]).isna().all()

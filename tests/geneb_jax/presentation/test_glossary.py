@@ -60,6 +60,22 @@ def test_metrics_and_the_columns_of_the_audit_are_explained():
     ]  # fmt: skip
 
 
+def test_the_caption_of_intervals_is_of_the_questions_that_were_asked():
+    row = {"regime": "full", "model": "x", "macro": 0.5, "low": 0.4, "high": 0.6, "rank": 1,
+           "rank low": 1, "rank high": 2, "group": "a"}  # fmt: skip
+
+    def caption(*questions):
+        table = pd.DataFrame([{"question": question, **row} for question in questions])
+        return audit_sections({"intervals_macro": table})[0]["caption"]
+
+    assert "had other tasks of each category (tasks) been drawn. Ranks" in caption("tasks")
+    assert "shots" not in caption("tasks", "records") and "record" not in caption("tasks")
+    assert (
+        "other test records (records), few-shot rows (shots; not in full, where all seeds fit the "
+        "same rows) or tasks of each category (tasks) been drawn"
+    ) in caption("tasks", "shots", "records")
+
+
 def test_a_tables_columns_are_explained_in_their_order():
     assert list(meanings(["rank", "none of them", "MCC"])) == ["rank", "MCC"]
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,25 +13,27 @@ from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.results import run_results
 from geneb_jax.scoring.predictions import predictions_path
 from geneb_jax.scoring.scores import HEAD_COLUMNS
+from geneb_jax.uncertainty.other_tasks import answer_tasks
 
 CATEGORIES = ("Mouse Enh.", "Species Clf.", "Regulatory")
 TASKS = [task for task in GENEB.tasks if task.category in CATEGORIES]
 SEEDS = (13, 17, 42)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Two models on ten tasks, full and 10-shot, with the predictions that give their scores."""
+def run_of(folder, wrong_of):
+    """Models on ten tasks, full and 10-shot, with the predictions that give their scores.
+
+    `wrong_of` has the share of rows that a model guesses, by regime.
+    """
     rng = np.random.default_rng(0)
-    folder = tmp_path_factory.mktemp("predictions")
     rows = []
     for task in TASKS:
         true = rng.integers(0, 2, 60)
         true[:2] = 0, 1
-        for model, wrong in (("kmer-3", 0.2), ("kmer-4", 0.5)):
+        for model, wrongs in wrong_of.items():
             fields = []
             predicted = []
-            for regime in ("full", "10shot"):
+            for regime, wrong in wrongs.items():
                 for seed in SEEDS:
                     if regime != "full" or seed == SEEDS[0]:
                         head = np.where(rng.random(60) < wrong, rng.integers(0, 2, 60), true)
@@ -48,7 +52,14 @@ def run(tmp_path_factory):
                 path, labels=true, predictions=np.stack(predicted),
                 **{name: np.array(heads[name].tolist()) for name in HEAD_COLUMNS},
             )  # fmt: skip
-    return table(*rows), {name: folder / name for name in ("kmer-3", "kmer-4")}
+    return table(*rows), {name: folder / name for name in wrong_of}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    shares = {"kmer-3": 0.2, "kmer-4": 0.5}
+    wrong_of = {model: {"full": wrong, "10shot": wrong} for model, wrong in shares.items()}
+    return run_of(tmp_path_factory.mktemp("predictions"), wrong_of)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +102,61 @@ def test_the_better_model_is_told_apart_by_its_records(tables):
     first, second = (macro.loc[("records", "full", model)] for model in ("kmer-3", "kmer-4"))
     assert first[["rank", "worse", "group"]].tolist() == [1, 1, "a"]
     assert second[["rank", "better", "group"]].tolist() == [2, 1, "b"]
+
+
+def test_a_pair_has_one_order_whatever_is_asked(tmp_path):
+    """A is the better one in full, also in 10-shot, where it is the worse one."""
+    wrong_of = {"kmer-3": {"full": 0.5, "10shot": 0.1}, "kmer-4": {"full": 0.2, "10shot": 0.6}}
+    scores, predictions = run_of(tmp_path, wrong_of)
+    results = run_results(scores)
+    pairs = interval_tables(results, scores, predictions)["pairs"]
+    assert len(pairs) == 5 and set(pairs["A"]) == {"kmer-4"} and set(pairs["B"]) == {"kmer-3"}
+    means = results.groupby(["regime", "model", "category"])["MCC"].mean()
+    macro = means.groupby(["regime", "model"]).mean()
+    for row in pairs.to_dict("records"):
+        difference = macro[row["regime"], "kmer-4"] - macro[row["regime"], "kmer-3"]
+        assert row["A - B"] == pytest.approx(difference)
+        assert row["low"] < difference < row["high"]
+        assert (row["P(A beats B)"] > 0.9) == (row["regime"] == "full")
+    # Student's t over the seeds' macro scores.
+    wide = scores[scores["regime"] == "10shot"].pivot_table("MCC", ["seed", "category"], "model")
+    by_seed = (wide["kmer-4"] - wide["kmer-3"]).groupby("seed").mean()
+    (row,) = pairs[pairs["question"] == "shots"].to_dict("records")
+    ends = stats.t.interval(0.95, len(SEEDS) - 1, by_seed.mean(), stats.sem(by_seed))
+    assert (row["low"], row["high"]) == pytest.approx(ends, rel=0.05)
+    assert row["p"] == pytest.approx(stats.ttest_1samp(by_seed, 0).pvalue)
+
+
+def test_pairs_of_published_models_stand_in_the_order_of_the_leaderboard():
+    published = published_results()
+    models = ["Evo-1-131k", "GROVER", "LucaOne", "SPACE"]  # from the worst of full to the best
+    some = published[published["model"].isin(models)]
+    leaky = [task.id for task in GENEB.tasks if task.category == "Mouse Enh."]
+    tables = interval_tables(some)
+    found = tables | without_leaky(some, leaky, tables)
+    means = some.groupby(["regime", "model", "category"])["MCC"].mean()
+    macro = means.groupby(["regime", "model"]).mean()
+    order = macro["full"].sort_values(ascending=False).index
+    for name in ("pairs", "pairs_without_leaky"):
+        for regime, rows in found[name].groupby("regime"):
+            asked = list(zip(rows["A"], rows["B"], strict=True))
+            assert asked == list(itertools.combinations(order, 2)), (name, regime)
+    for regime in ("full", "1shot"):
+        rows = some[some["regime"] == regime]
+        matrix = rows.pivot(index="model", columns="task", values="MCC")
+        categories = rows.drop_duplicates("task").set_index("task")["category"][matrix.columns]
+        answer = answer_tasks(matrix.to_numpy(), list(categories), np.random.default_rng(0))
+        drawn = dict(zip(matrix.index, answer.replicates.T, strict=True))
+        for row in tables["pairs"][tables["pairs"]["regime"] == regime].to_dict("records"):
+            a, b = row["A"], row["B"]
+            difference = drawn[a] - drawn[b]
+            assert row["A - B"] == pytest.approx(macro[regime, a] - macro[regime, b])
+            ends = np.quantile(difference, [0.025, 0.975])
+            assert (row["low"], row["high"]) == pytest.approx(tuple(ends))
+            assert row["P(A beats B)"] == pytest.approx((difference > 0).mean(), abs=1e-3)
+            i, j = sorted(map(list(matrix.index).index, (a, b)))
+            (place,) = np.flatnonzero((answer.pairs.first == i) & (answer.pairs.second == j))
+            assert (row["p"], row["p, Holm"]) == (answer.pairs.p[place], answer.pairs.holm[place])
 
 
 def test_predictions_of_other_scores_do_not_count(run, caplog):

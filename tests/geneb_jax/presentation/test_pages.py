@@ -1,8 +1,7 @@
+import numpy as np
 import pandas as pd
 
-from geneb_jax.presentation.analysis import leaderboard
-from geneb_jax.presentation.pages import PAGES, leaderboard_page, page
-from geneb_jax.presentation.published import model_labels, published_results
+from geneb_jax.presentation.pages import PAGES, page
 
 
 def test_differences_to_the_paper_are_in_the_csv_alone():
@@ -15,34 +14,31 @@ def test_differences_to_the_paper_are_in_the_csv_alone():
 
 
 def test_the_leaderboard_has_rank_size_and_macro_by_regime():
-    results = published_results()
-    models = ["LucaOne", "SPACE", "GROVER", "Enformer"]
-    some = results[results["model"].isin(models)]
-    lacking = (some["model"] == "LucaOne") & (some["task"] == some["task"].iloc[0])
-    some = some[~lacking].replace({"model": {"Enformer": "mine"}})
-    intervals = pd.DataFrame(
-        [
-            {"question": "tasks", "regime": "full", "model": "SPACE", "low": 0.4741, "high": 0.597},
-            {"question": "shots", "regime": "full", "model": "GROVER", "low": 0.1, "high": 0.2},
-        ]
-    ).assign(tasks=100)
-    shown = leaderboard_page(leaderboard(some), some, model_labels(), intervals)
+    board = pd.DataFrame(
+        {
+            "rank": pd.array([1, 2, None], dtype="Int64"), "model": ["SPACE", "mine", "LucaOne"],
+            "parameters": pd.array([589_000_000, None, 2_000_000_000], dtype="Int64"),
+            "macro full": [0.5391, 0.4921, 0.6], "micro full": [0.5, 0.4, 0.7],
+            "macro 10shot": [0.3, -0.0211, 0.2], "micro 10shot": [0.1, 0.1, 0.1],
+            "macro full low": [0.4741, np.nan, np.nan], "macro full high": [0.597, np.nan, np.nan],
+            "macro full, paper": [0.5, np.nan, 0.6], "macro full - paper": [0.0391, np.nan, 0.0],
+            "tasks": [100, 100, 99],
+        }
+    )  # fmt: skip
+    shown = PAGES["leaderboard"](board)
     assert list(shown.columns) == [
         ("", "rank"), ("", "model"), ("", "parameters"), ("macro MCC", "full"),
-        ("macro MCC", "95 % interval"), ("macro MCC", "10-shot"), ("macro MCC", "1-shot"),
-        ("micro MCC", "full"),
+        ("macro MCC", "95 % interval"), ("macro MCC", "10-shot"), ("micro MCC", "full"),
     ]  # fmt: skip
-    rows = {row[1]: row for row in shown.to_numpy().tolist()}
-    # The first of all has no rank, as it lacks a task; published macro MCC are 0.549, 0.539, 0.492.
-    assert list(rows) == ["mine", "SPACE", "GROVER", "LucaOne"]
-    assert [row[0] for row in rows.values()] == ["1", "2", "3", ""]
-    assert [row[2] for row in rows.values()] == ["", "589M", "87.1M", "2B"]
-    assert [row[3] for row in rows.values()][:3] == ["0.549", "0.539", "0.492"]
-    assert [row[4] for row in rows.values()] == ["", "0.474 to 0.597", "", ""]
-    fewer = leaderboard_page(leaderboard(some), some, model_labels(), intervals.assign(tasks=99))
-    assert ("macro MCC", "95 % interval") not in fewer  # they are not of the scores beside them
-    without = leaderboard_page(leaderboard(some), some, model_labels(), pd.DataFrame())
-    assert ("macro MCC", "95 % interval") not in without
+    assert shown.to_numpy().tolist() == [
+        ["1", "SPACE", "589M", "0.539", "0.474 to 0.597", "0.300", "0.500"],
+        ["2", "mine", "", "0.492", "", "−0.021", "0.400"],
+        ["", "LucaOne", "2B", "0.600", "", "0.200", "0.700"],
+    ]
+    bare = board[["rank", "model", "macro full", "micro full", "tasks"]]
+    assert list(PAGES["leaderboard"](bare).columns) == [
+        ("", "rank"), ("", "model"), ("macro MCC", "full"), ("micro MCC", "full")
+    ]  # fmt: skip
 
 
 def test_a_paper_number_stands_beside_the_computed_one():

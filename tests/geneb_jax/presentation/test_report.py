@@ -27,6 +27,7 @@ from geneb_jax.presentation import present as showing
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.report import report_data, write_report
 from geneb_jax.presentation.results import run_results
+from geneb_jax.presentation.verdicts import Verdict, leaky_table
 from geneb_jax.scoring.scores import METRIC_COLUMNS
 
 MINE = "kmer-4 <b>&</script>"  # names come from files: they must not become markup
@@ -62,6 +63,10 @@ OF_MODELS = {
         }
     }
 }
+INTERVALS = pd.DataFrame(
+    {"question": ["tasks"], "regime": "full", "model": "LucaOne", "macro": 0.6, "low": 0.5,
+     "high": 0.7, "rank": 1, "rank low": 1, "rank high": 2, "group": "a", "tasks": 100}
+)  # fmt: skip
 TASK = GENEB.tasks[0]
 OF_TASKS = {TASK.id: {"verdict": "leaky", "reasons": ["its copies"], "copies": 12}}
 PROVENANCE = {
@@ -512,12 +517,73 @@ def test_a_task_has_a_page_with_the_audit_and_the_models_of_the_run(browser, pag
     assert "leaky" not in browser.find_element(By.ID, "task-body").text
 
 
-def test_tasks_of_the_run_come_first_and_medians_are_of_the_published_models(browser, page):
+def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_path):
+    verdicts = {
+        TASK.id: Verdict("leaky", "its copies", "split anew"),
+        GENEB.tasks[1].id: Verdict("clean"),
+    }
+    claims = pd.DataFrame(
+        {
+            "statement": ["mean macro MCC, full"], "paper": 0.488, "ours": 0.488, "low": 0.4,
+            "high": 0.5, "models low": np.nan, "models high": np.nan, "null": np.nan,
+            "tasks": 100, "word": "estimate", "clean": 0.49, "clean low": 0.41,
+            "clean high": 0.51, "clean tasks": 99, "clean word": "estimate", "audited tasks": 2,
+        }
+    )  # fmt: skip
+    page = tmp_path / "index.html"
+    write_report(
+        page,
+        published_results(),
+        claims=claims,
+        leaky=leaky_table(verdicts, {task.id for task in GENEB.tasks}),
+        of_tasks=showing._of_verdicts(verdicts),
+        audit={"intervals_macro": INTERVALS},
+    )
+    show(browser, page, view="tasks")
+    assert column(browser, "verdict", "#tasks-body")[:3] == ["leaky", "clean", "–"]
+    note = "Verdicts are of an audit of files that may not be those of the scores"
+    assert note in browser.find_element(By.ID, "tasks-body").text
+    show(browser, page, view="audit")
+    assert "The verdicts in the list of tasks" in browser.find_element(By.ID, "audit").text
+    for view, caption in (
+        ("model", "Best tasks against the others"), ("compare", "Compared models by task")
+    ):  # fmt: skip
+        show(browser, page, view=view, model="LucaOne", chosen=["LucaOne", "GROVER"])
+        found = column(browser, "verdict", f"#{view}-body [aria-label='{caption}']")
+        assert set(found) <= {"leaky", "clean", "–"}
+    assert sorted(found)[:3] == ["clean", "leaky", "–"]
+    show(browser, page, view="statistics")
+    named = browser.find_element(By.CSS_SELECTOR, "#statistics details.part")
+    assert not named.find_element(By.TAG_NAME, "a").is_displayed()
+    assert "1 task is left out (tables/leaky_tasks); 2 of the 100 were audited" in (
+        browser.find_element(By.ID, "statistics").text
+    )
+    named.find_element(By.TAG_NAME, "summary").click()
+    (link,) = named.find_elements(By.TAG_NAME, "a")
+    assert link.text == TASK.label
+    link.click()
+    WebDriverWait(browser, 5).until(lambda b: b.title.startswith(TASK.label))
+    shown = browser.find_element(By.ID, "task-body").text
+    assert "verdict\nleaky" in shown and "audited files\nsplit anew" in shown
+    assert "its copies" in shown
+    show(browser, page, view="task", task=GENEB.tasks[1].id)
+    shown = browser.find_element(By.ID, "task-body").text
+    assert "audited files\nthose of the audit that was given" in shown and "why" not in shown
+
+
+def test_tasks_of_the_run_come_first_and_medians_are_of_the_published_models(
+    browser, page, downloads
+):
     show(browser, page, view="tasks")
     found = [task.label for task in GENEB.tasks[:3]] + ["mine"]
     assert column(browser, "task", "#tasks-body")[:4] == found
     assert column(browser, "best of this run", "#tasks-body")[:5] == ["0.900"] * 3 + ["0.300", "–"]
     assert column(browser, "its rank", "#tasks-body")[:4] == ["1 of 41"] * 3 + ["–"]
+    saved = pd.read_csv(
+        io.BytesIO(downloaded(browser, downloads, "tasks csv", "geneb_tasks_full.csv"))
+    )
+    ranks = saved[["its rank", "models of its rank"]]
+    assert ranks[:3].to_numpy().tolist() == [[1, 41]] * 3 and ranks[3:].isna().all(axis=None)
     medians = full_scores().median(axis=1)
     shown = column(browser, "published median", "#tasks-body")
     assert shown[:3] == [f"{medians[task.id]:.3f}" for task in GENEB.tasks[:3]]
@@ -653,13 +719,18 @@ def test_the_choices_of_all_views_are_explained(browser, page):
     assert "macro: Mean of the category means" in browser.find_element(By.ID, "board-shown").text
 
 
-def test_intervals_groups_and_seeds_are_shown_where_a_run_has_them(browser, page):
+def test_intervals_groups_and_seeds_are_shown_where_a_run_has_them(browser, page, downloads):
     show(browser, page, columns=["interval", "rankInterval", "group"])
     assert column(browser, "95 % interval")[:2] == ["0.800 to 0.950", "–"]
     assert column(browser, "rank, 95 %")[0] == "1 to 2 of 2"
     assert column(browser, "group")[0] == "a"
     show(browser, page, columns=["interval"], score="micro")
     assert "95 % interval" not in cells(browser)[0]
+    show(browser, page, columns=["rankInterval"], search="kmer")
+    saved = downloaded(browser, downloads, "leaderboard csv", "geneb_leaderboard_full.csv")
+    (row,) = pd.read_csv(io.BytesIO(saved)).to_dict("records")
+    ends = [row[name] for name in ("rank, 95 % low", "rank, 95 % high", "models of this rank")]
+    assert ends == [1, 2, 2]
     show(browser, page, columns=["spread"], regime="10shot", search="kmer")
     # Five seeds, 0.01 apart on every task.
     assert column(browser, "SD over seeds") == [f"{np.std(0.01 * np.arange(5), ddof=1):.3f}"]

@@ -44,6 +44,15 @@ def test_statements_are_written_in_their_units():
         ["0.565", "−0.565", "0.519 to 0.576", "", "0", "stands"],
         ["", "1 %", "−7 % to 10 %", "", "0", "weak"],
     ]
+    clean = {"clean": 73, "clean low": 70.0, "clean high": 80.0, "clean word": ["weak", "", "gone"]}
+    again = claim_texts(claims.assign(**clean))
+    assert list(again)[-4:] == [
+        "holds",
+        "without leaky tasks",
+        "its interval",
+        "holds without them",
+    ]
+    assert again.iloc[0].tolist()[-4:] == ["estimate", "73", "70 to 80", "weak"]
 
 
 def test_only_computed_statistics_are_written_and_notes_where_there_are_any():

@@ -92,17 +92,21 @@ def test_statements_and_what_they_come_to_are_shown_on_any_screen(width):
     claims = pd.DataFrame(
         [{"statement": "high-variance top-3 slots, eukaryotic-genes, beside its share of models",
           "paper": 20, "ours": 19, "low": 10.0, "high": 30.5, "models low": 12, "models high": 33,
-          "null": 12, "clean": 17, "clean low": 8.0, "clean high": 25, "clean null": 11.5,
-          "clean tasks": 81, "tasks": 100, "audited tasks": 52, "word": "weak"}]
+          "null": 12, "clean": 17, "clean low": 8.0, "clean high": 25, "clean models low": 9,
+          "clean models high": 30, "clean null": 11.5, "clean tasks": 81, "tasks": 100,
+          "audited tasks": 52, "word": "weak", "clean word": "gone"}]
     )  # fmt: skip
     console = Console(file=io.StringIO(), width=width)
     print_claims(claims, console)
     lines = console.file.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
-    head = next(line for line in lines if "statement " in line).split()
-    assert head[0] == "statement" and head[-1] == "holds" and "ours" in head
+    line = next(line for line in lines if "statement " in line)
+    head = line.replace("clean holds", "clean_holds").split()
+    assert head[0] == "statement" and head[-1] == "clean_holds" and {"ours", "holds"} < {*head}
     (row,) = (line.split() for line in lines if "weak" in line and "high-variance" in line)
     assert len(row) - len(head) == len(row[: row.index("20")]) - 1  # the words of the statement
+    words = [row[i] for i in (head.index("holds") - len(head), -1)]
+    assert words == ["weak", "gone"]
     legend = " ".join(" ".join(lines).split())
     assert ("in tables/claims alone, as they are too wide: " in legend) == (width < 120)
 

@@ -1,9 +1,12 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from score_rows import table
 
 from geneb_jax.benchmark import select_tasks
+from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.tables import (
     TABLES,
@@ -183,7 +186,7 @@ def test_other_numbers_of_shots_have_a_leaderboard(published, tmp_path, others):
     some = few_models(published)
     some = some.replace({"regime": {"1shot": "5shot"}})
     some = some[some["regime"].isin(others)]
-    board = write_tables(some, tmp_path)["leaderboard"]
+    board = write_tables(some, tmp_path)["leaderboard"].set_index("model")
     of_others = some[some["regime"] == "5shot"].groupby(["model", "category"])["MCC"].mean()
     macro = of_others.groupby("model").mean()
     assert board["macro 5shot"].to_dict() == pytest.approx(macro.to_dict())
@@ -203,9 +206,83 @@ def test_the_leaderboard_says_of_how_many_tasks_its_averages_are(published, tmp_
     some = few_models(published)
     lacking = (some["model"] == "GROVER") & (some["task"] == some["task"].iloc[0])
     board = write_tables(some[~lacking | (some["regime"] != "10shot")], tmp_path)["leaderboard"]
+    board = board.set_index("model")
     count = some["task"].nunique()
     assert board.loc["GROVER", "tasks"] == count - 1
     assert set(board.drop("GROVER")["tasks"]) == {count}
+
+
+def test_the_leaderboards_file_has_what_its_page_shows_in_full(published, tmp_path):
+    """Without labels, or a task of the first regime, a model lacks what these would say."""
+    some = few_models(published).replace({"model": {"GROVER": "mine"}})
+    lacking = (some["model"] == "LucaOne") & (some["task"] == some["task"].iloc[0])
+    some = some[~lacking | (some["regime"] != "full")]
+    ends = {("SPACE", "full"): (0.41, 0.52), ("mine", "10shot"): (0.1, 0.2)}
+    columns = ["question", "model", "regime", "low", "high", "tasks"]
+    others = {"macro": 0.5, "rank": 1, "rank low": 1, "rank high": 3, "group": "a"}
+    rows = [
+        *(("tasks", *of, *each, 10) for of, each in ends.items()),
+        ("records", "mine", "full", 0.0, 0.9, 10),
+        ("tasks", "SPACE", "1shot", 0.0, 0.9, 9),  # the score is of ten
+    ]
+    intervals = pd.DataFrame(rows, columns=columns).assign(**others)
+    write_tables(some, tmp_path, others={"intervals_macro": intervals})
+    board = pd.read_csv(tmp_path / "leaderboard.csv")
+    averages = [f"{kind} {regime}" for regime in ("full", "10shot", "1shot")
+                for kind in ("macro", "micro")]  # fmt: skip
+    of_intervals = [f"macro {regime} {end}" for regime in ("full", "10shot")
+                    for end in ("low", "high")]  # fmt: skip
+    of_paper = [f"{name}{sign} paper" for name in averages for sign in (",", " -")]
+    assert list(board) == ["rank", "model", "parameters", *averages, *of_intervals, *of_paper,
+                           "tasks"]  # fmt: skip
+    of_full = some[some["regime"] == "full"]
+    macro = of_full.groupby(["model", "category"])["MCC"].mean().groupby("model").mean()
+    assert board["model"].tolist()[2] == "LucaOne" and np.isnan(board["rank"][2])
+    ranked = sorted(["SPACE", "mine"], key=lambda model: -macro[model])
+    assert board["model"].tolist()[:2] == ranked and board["rank"].tolist()[:2] == [1, 2]
+    board = board.set_index("model")
+    np.testing.assert_array_equal(board["macro full"], macro[board.index])
+    assert board.loc["LucaOne", "parameters"] == 2e9 and np.isnan(board.loc["mine", "parameters"])
+    for model in board.index:
+        for regime in ("full", "10shot"):
+            found = tuple(board.loc[model, [f"macro {regime} {end}" for end in ("low", "high")]])
+            expected = ends.get((model, regime), (np.nan, np.nan))
+            np.testing.assert_array_equal(found, expected)
+
+
+def numbers_in(cell):
+    """The numbers that a cell of a page shows, each with how far from its value it may be."""
+    scales = {"%": 0.01, "M": 1e6, "B": 1e9}
+    found = []
+    for text in cell.replace("−", "-").split(" to "):
+        match = re.fullmatch(r"(-?[\d,]+(?:\.(\d+))?)(?: ?([%MB]))?", text.strip())
+        if match:
+            scale = scales.get(match[3], 1.0)
+            value = float(match[1].replace(",", "")) * scale
+            # Sizes have three digits.
+            off = 0.0051 * abs(value) if match[3] in ("M", "B") else 0.0
+            found.append((value, max(off, 0.51 * scale * 10.0 ** -len(match[2] or ""))))
+    return found
+
+
+def test_every_number_of_a_page_is_in_its_csv(published, tmp_path):
+    results = published[published["model"].isin(published["model"].unique()[::3])]
+    others = interval_tables(results)
+    write_tables(results, tmp_path, others=others)
+    compared = 0
+    for path in sorted(tmp_path.glob("*.md")):
+        table = pd.read_csv(path.with_suffix(".csv"))
+        if path.stem == "paper_statistics":
+            table = table[table["ours"].notna()]
+        values = table.select_dtypes("number").to_numpy(float)
+        lines = path.read_text().splitlines()[2:]
+        assert len(lines) == len(table)
+        for line, row in zip(lines, values, strict=True):
+            for cell in line.split("|")[1:-1]:
+                for value, off in numbers_in(cell):
+                    assert (abs(row - value) <= off).any(), (path.name, line, cell)
+                    compared += 1
+    assert compared > 5000
 
 
 def test_names_of_other_people_do_nothing_in_tables(published, tmp_path):

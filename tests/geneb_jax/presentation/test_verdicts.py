@@ -8,7 +8,10 @@ from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.verdicts import (
     SHIPPED,
     SHIPPED_AUDIT,
+    Verdict,
     audited_words,
+    counted_words,
+    leaky_table,
     leaky_tasks,
     read_verdicts,
 )
@@ -21,7 +24,9 @@ def test_an_audit_is_read(tmp_path):
     rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,clean", f"{MICE[1]},1,leaky"]
     path.write_text("\n".join(rows))
     verdicts = read_verdicts(str(path))
-    assert verdicts == {MICE[0]: "leaky", GENEB.tasks[0].id: "clean", MICE[1]: "leaky"}
+    words = {task: verdict.word for task, verdict in verdicts.items()}
+    assert words == {MICE[0]: "leaky", GENEB.tasks[0].id: "clean", MICE[1]: "leaky"}
+    assert set(verdicts.values()) == {Verdict("leaky"), Verdict("clean")}
     assert leaky_tasks(verdicts) == MICE
     path.write_text("task,n_test\nNT H3,5\n")
     with pytest.raises(ValueError, match="no column 'verdict'"):
@@ -39,7 +44,8 @@ def test_the_shipped_audit_says_what_it_is_of():
     with SHIPPED_AUDIT.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     verdicts = read_verdicts(SHIPPED)
-    assert {row["task"]: row["verdict"] for row in rows} == verdicts and len(rows) == 52
+    said = {row["task"]: (row["verdict"], row["reasons"], row["files"]) for row in rows}
+    assert said == verdicts and len(rows) == 52
     medians = published_results().query("regime == 'full'").groupby("task")["MCC"].median()
     for row in rows:
         assert row["files"]
@@ -53,12 +59,31 @@ def test_the_shipped_audit_says_what_it_is_of():
             assert row["verdict"] == word
 
 
+def test_the_tasks_that_are_left_out_are_named_with_reasons():
+    verdicts = read_verdicts(SHIPPED)
+    tasks = [*MICE, GENEB.tasks[0].id, "elsewhere"]
+    table = leaky_table(verdicts, tasks)
+    assert list(table) == ["task", "label", "category", "reasons", "files"]
+    assert table["task"].tolist() == MICE
+    assert table["label"].tolist() == ["GUE mouse 0", "GUE mouse 4"]
+    assert set(table["category"]) == {"Mouse Enh."} and set(table["files"]) == {"GUE's files"}
+    assert table["reasons"].str.contains("twin").all()
+    assert len(leaky_table(verdicts, {task.id for task in GENEB.tasks})) == 19
+    assert list(leaky_table({MICE[0]: Verdict("leaky")}, tasks)) == ["task", "label", "category"]
+    assert leaky_table(verdicts, ["elsewhere"]).empty
+    assert counted_words(verdicts) == (
+        "19 of 52 audited tasks are leaky; 48 of the benchmark's were not audited"
+    )
+
+
 def test_words_say_what_no_audit_saw():
     claims = pd.DataFrame({"tasks": [100]})
     assert "no audit of the tasks was given: --leaky=shipped" in audited_words(claims)
     assert "by the 52 of 100 tasks" in audited_words(claims)
     claims = claims.assign(**{"clean": 0.1, "audited tasks": 52, "clean tasks": 81})
     assert audited_words(claims) == (
-        "19 tasks are left out; 52 of the 100 were audited, in files that may not be those of the "
-        "scores, the other 48 count as clean"
+        "19 tasks are left out (tables/leaky_tasks); 52 of the 100 were audited, in files that may "
+        "not be those of the scores, the other 48 count as clean"
     )
+    one, none = (audited_words(claims.assign(**{"clean tasks": left})) for left in (99, 100))
+    assert one.startswith("1 task is left out (") and none.startswith("0 tasks are left out; 52")

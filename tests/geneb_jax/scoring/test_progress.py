@@ -206,6 +206,26 @@ def test_a_terminal_shows_the_run_and_the_stage(tmp_path, clock):
     assert "probe" in text and "25 of 100 tasks, about 0:03:00" in text
 
 
+def test_after_the_last_model_the_run_says_what_it_does(tmp_path, clock, progress, monkeypatch):
+    said = []
+    monkeypatch.setattr(module.logging, "info", lambda form, *words: said.append(form % words))
+    progress.begin([Expected()] * 2)
+    for name in ("some", "other"):
+        progress.next_model(name)
+        progress.stage("probe", 10, "tasks")
+    assert progress._run_bar()["completed"] == 1
+    progress.end_models("tables and report")
+    bar = progress._run_bar()
+    assert (bar["description"], bar["completed"], bar["total"]) == ("tables and report", 2, 2)
+    assert not progress._stage_bar()["visible"]
+    progress._write("running")
+    found = status(tmp_path)
+    assert [found[name] for name in ("model", "number", "stage")] == ["", 2, "tables and report"]
+    clock.now += 60
+    progress._say()
+    assert said == ["tables and report; 0:01:00 so far, left: not known"]
+
+
 def test_a_status_that_cannot_be_written_is_said_once(tmp_path, caplog, progress):
     (tmp_path / STATUS).mkdir()
     with progress.shown():

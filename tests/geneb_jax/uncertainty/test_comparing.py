@@ -12,6 +12,7 @@ from geneb_jax.uncertainty.comparing import (
     compare,
     groups,
     holm,
+    in_order,
     interval,
     rank_interval,
     ranks,
@@ -37,6 +38,22 @@ def test_the_probability_of_superiority_is_that_of_brute_force():
         low, high = interval(replicates[:, a] - replicates[:, b])
         assert (found.low[i], found.high[i]) == (low, high)
         assert (found.first[i], found.second[i]) == (a, b)
+
+
+def test_pairs_in_another_order_are_those_of_models_in_that_order():
+    rng = np.random.default_rng(2)
+    replicates, p = rng.integers(0, 9, (50, 4)).astype(float), rng.random(6)
+    order = [2, 0, 3, 1]  # the models from the first place on
+    places = np.argsort(order)
+    found = in_order(compare(replicates, PairTest(p, 0.1)), places)
+    of_pair = dict(zip(itertools.combinations(range(4), 2), p, strict=True))
+    p_again = [of_pair[min(a, b), max(a, b)] for a, b in itertools.combinations(order, 2)]
+    expected = compare(replicates[:, order], PairTest(np.array(p_again), 0.1))
+    assert [order[i] for i in expected.first] == found.first.tolist()
+    assert [order[i] for i in expected.second] == found.second.tolist()
+    for name in ("low", "high", "superiority", "p", "holm"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
+    assert found.attainable == 0.1
 
 
 def test_the_probability_of_superiority_of_normal_scores():

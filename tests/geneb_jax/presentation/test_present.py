@@ -1,0 +1,103 @@
+"""What an audit says of tasks, in tables and report: one that was given, and a run's own."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from score_rows import table
+
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation import claims
+from geneb_jax.presentation import present as module
+from geneb_jax.presentation.present import present
+from geneb_jax.presentation.published import published_results
+from geneb_jax.presentation.verdicts import Verdict
+
+TASKS = [task for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4", "NT H3")]
+H3, MOUSE, OTHER_MOUSE = TASKS
+GIVEN = {
+    MOUSE.id: Verdict("leaky", "its twins", "split anew"),
+    H3.id: Verdict("clean"),
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Without figures, and with few replicates of the statements."""
+    monkeypatch.setattr(module, "save_figures", lambda *_: [])
+    monkeypatch.setattr(claims, "REPLICATES", 20)
+    monkeypatch.setattr(claims, "FLIPS", 100)
+
+
+def tasks_of(folder):
+    """What the report knows of each task, by its id."""
+    page = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
+    return {task["id"]: task for task in json.loads(data)["tasks"]}
+
+
+def left_out(folder):
+    page = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    return re.findall(r'<li><a href="#view=task&amp;task=([^"]*)">([^<]*)</a></li>', page)
+
+
+def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path):
+    published = published_results()
+    some = published[published["model"].isin(["DNABERT-2", "GROVER", "LucaOne"])]
+    tables = present(some, tmp_path, verdicts=GIVEN)
+    assert tables["leaky_tasks"].to_dict("records") == [
+        {"task": MOUSE.id, "label": MOUSE.label, "category": MOUSE.category,
+         "reasons": "its twins", "files": "split anew"}
+    ]  # fmt: skip
+    read = pd.read_csv(tmp_path / "tables" / "leaky_tasks.csv")
+    assert read["task"].tolist() == [MOUSE.id]
+    assert set(tables["pairs_without_leaky"]["left out"]) == {1}
+    assert left_out(tmp_path) == [(MOUSE.id, MOUSE.label)]
+    found = tasks_of(tmp_path)
+    facts = ("verdict", "reasons", "audited_files")
+    assert [found[MOUSE.id][name] for name in facts] == ["leaky", ["its twins"], "split anew"]
+    said = [found[H3.id][name] for name in facts]
+    assert said == ["clean", [], "those of the audit that was given"]
+    assert "verdict" not in found[OTHER_MOUSE.id]
+
+
+def test_without_an_audit_no_task_is_left_out(tmp_path):
+    published = published_results()
+    some = published[published["model"].isin(["DNABERT-2", "GROVER"])]
+    tables = present(some, tmp_path)
+    assert not {name for name in tables if "leaky" in name} and "claims" in tables
+    assert not left_out(tmp_path)
+    assert not any("verdict" in task for task in tasks_of(tmp_path).values())
+
+
+def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_none(
+    tmp_path, monkeypatch
+):
+    audited = {"copies": 1, "twins": 2, "near_50": 3, "near": 3}
+    audit = pd.DataFrame(
+        [
+            {"task": H3.id, "verdict": "leaky", "reasons": "its copies", **audited},
+            {"task": MOUSE.id, "verdict": "caution", "reasons": "its ends", **audited},
+        ]
+    )
+    monkeypatch.setattr(module, "audit_tables", lambda *_: {"audit": audit})
+    monkeypatch.setattr(module, "write_tables", lambda *given: given[-1])
+    monkeypatch.setattr(module, "write_report", lambda *_, **given: reported.update(given))
+    reported = {}
+    scores = table(
+        *({"model": model, "task": task.id, "category": task.category, "MCC": MCC}
+          for model, MCC in (("kmer-3", 0.2), ("kmer-4", 0.3)) for task in GENEB.tasks)
+    )  # fmt: skip
+    published = published_results()
+    results = scores.reindex(columns=list(published))
+    present(results, tmp_path, scores=scores, audits=["of two tasks"])
+    assert reported["leaky"]["task"].tolist() == [H3.id]
+    assert reported["leaky"]["reasons"].tolist() == ["its copies"]
+    assert set(reported["of_tasks"]) == {H3.id, MOUSE.id}
+    assert not any("audited_files" in task for task in reported["of_tasks"].values())
+    given = {MOUSE.id: Verdict("leaky"), OTHER_MOUSE.id: Verdict("leaky")}
+    present(results, tmp_path, scores=scores, audits=["of two tasks"], verdicts=given)
+    assert reported["leaky"]["task"].tolist() == [MOUSE.id, OTHER_MOUSE.id]
+    words = {task: known["verdict"] for task, known in reported["of_tasks"].items()}
+    assert words == {H3.id: "leaky", MOUSE.id: "caution", OTHER_MOUSE.id: "leaky"}
