@@ -149,8 +149,8 @@ def _drawn(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Returns of each regime with a task replicates [B, M] and variances [M] of the clean MCC.
 
-    They are of means over seeds. Test rows have the same weights in all regimes, and are drawn
-    once; the prior's share is the task's weight in the regime's macro score.
+    They are of means over seeds. Test rows have the same weights in all regimes, drawn once; the
+    prior's share is the task's weight in the regime's macro score.
     """
     task = audit.task
     shares = {
@@ -177,13 +177,13 @@ def _drawn(
         [part.mean(-1) for part in np.split(values, borders, axis=-1)]
         for values in (replicates, row_effects(true, predicted))
     )
-    found = {}
+    of_regimes = {}
     for regime, share in shares.items():
         mine = [number for number, (of, _) in enumerate(of_heads) if of == regime]
         of_models = np.stack([means[number][different.index(share)] for number in mine], axis=1)
         variances = jackknife_variance(np.stack([effects[number] for number in mine], axis=1))
-        found[regime] = of_models, variances
-    return found
+        of_regimes[regime] = of_models, variances
+    return of_regimes
 
 
 def _protocol_heads(kept: Predictions, regime: str) -> np.ndarray:

@@ -94,6 +94,11 @@ def test_intervals_of_a_regime_are_the_same_whatever_others_there_are(tmp_path):
     assert np.allclose(ours[1:], np.quantile(means, [0.025, 0.975]), atol=0.005)
     full = together.loc["full", ends].to_numpy(float)
     assert full[2] - full[1] > ours[2] - ours[1]  # of one head, not of the mean of two
+    # Where a regime lacks a task, the weights of the others differ between regimes.
+    there = scores[(scores["regime"] != "full") | (scores["task"] != TASKS[2].id)]
+    board = clean_tables(there, audits, {"a": tmp_path})["clean_leaderboard"].set_index("regime")
+    assert board["tasks"].to_dict() == {"full": 2, "10shot": 3}
+    assert np.allclose(board.loc["10shot", ends].to_numpy(float), ours, atol=0.005)
 
 
 def test_without_predictions_there_are_no_tables(run):
