@@ -9,7 +9,8 @@ CPU and wall time over the peer's. The rows:
 
 - kmer-4 on every task of DIR, three regimes, five seeds, without report, audit and intervals;
   beside `benchmarks.cold_peer`, which is scikit-learn with joblib and makes none of these either;
-- the same with audit and intervals, which a run makes unless it is told not to;
+- the same with the audit and the predictions that intervals are made of; with tables, figures and
+  report, and with these, audit and intervals, which is what a run makes unless it is told not to;
 - without them with five C, with solver optax, with 100 seeds, and on 100 tasks (files of DIR under
   several names);
 - the quickstart, report included;
@@ -130,7 +131,10 @@ def measure_kmers(bench: Bench, tasks_dir: Path) -> None:
     rows = bench.ours(f"kmer-4, {count} tasks", words(tasks_dir))
     peer = ["-m", "benchmarks.cold_peer", "kmers", str(tasks_dir)]
     bench.peer(f"  scikit-learn, {count} tasks", peer, rows)
-    bench.ours("kmer-4, audit and intervals too", words(tasks_dir, "audit=True", "intervals=True"))
+    sure = ("audit=True", "intervals=True")
+    bench.ours("kmer-4, audit and predictions too", words(tasks_dir, *sure))
+    bench.ours("kmer-4, report too", words(tasks_dir, "report=True"))
+    bench.ours("kmer-4, report, audit and intervals too", words(tasks_dir, "report=True", *sure))
     bench.ours("kmer-4, five C", words(tasks_dir, f"C={C_GRID}"))
     bench.ours("kmer-4, solver optax", words(tasks_dir, "solver=optax"))
     bench.ours("kmer-4, 100 seeds", words(tasks_dir, f"seeds={','.join(map(str, range(100)))}"))

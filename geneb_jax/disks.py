@@ -25,7 +25,7 @@ from geneb_jax.tasks.sizes import TaskSize, sizes_of
 from geneb_jax.tasks.task import Task
 
 # Bytes of a head's rows in its cell and in scores.csv; of a file of predictions without these; of a
-# prediction, a third of it for two classes and all for twenty; of a decision value.
+# prediction, two fifths of it for two classes and all for twenty; of a decision value.
 _ROWS, _FILE, _PREDICTION, _DECISION_VALUE = 750, 4096, 1, 4
 
 

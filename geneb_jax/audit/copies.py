@@ -40,14 +40,13 @@ def copy_groups(task: Task, train: Records, test: Records) -> Groups:
         test: Its test records as numbers.
     """
     keys = np.concatenate([_strandless_keys(records) for records in (train, test)])
-    _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    shared = np.flatnonzero(counts[numbers] > 1)
+    shared = np.flatnonzero(_repeated(keys))
     cut = len(train)
     texts = [
         task.train.sequences[i] if i < cut else task.test.sequences[i - cut]
         for i in shared.tolist()
     ]
-    keys[shared] = copy_keys(texts)
+    keys[shared] = copy_keys(texts).view(np.uint64)
     return _grouped(keys[:cut], keys[cut:])
 
 
@@ -73,6 +72,15 @@ def _composition_keys(records: Records, pairs: np.ndarray) -> np.ndarray:
 def _strandless_keys(records: Records) -> np.ndarray:
     """Returns `_composition_keys` that are those of the reverse complement, uint64 [N]."""
     return np.minimum(*(_composition_keys(records, pairs) for pairs in (_PAIRS, _TURNED)))
+
+
+def _repeated(keys: np.ndarray) -> np.ndarray:
+    """Returns which of N integers stand more than once, bool [N]."""
+    ordered = np.sort(keys)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated):
+        return np.zeros(len(keys), bool)
+    return np.take(repeated, np.searchsorted(repeated, keys), mode="clip") == keys
 
 
 def _grouped(train: np.ndarray, test: np.ndarray) -> Groups:
@@ -219,10 +227,12 @@ def copies_across(tasks: Sequence[TaskKeys]) -> list[dict[str, Any]]:
         return []
     keys = np.concatenate([each for task in tasks for each in task.keys])
     labels = np.concatenate([each for task in tasks for each in task.labels])
-    records, classes = (np.unique(each, return_inverse=True)[1] for each in (keys, labels))
-    labelled = np.unique(records * len(labels) + classes, return_inverse=True)[1]
     sizes = [len(each) for task in tasks for each in task.keys]
     split = np.repeat(np.arange(len(sizes)), sizes)
+    kept = np.flatnonzero(_repeated(keys))
+    split, keys, labels = split[kept], keys[kept], labels[kept]
+    records, classes = (np.unique(each, return_inverse=True)[1] for each in (keys, labels))
+    labelled = np.unique(records * len(labels) + classes, return_inverse=True)[1]
     found = _found(split, records, len(sizes))
     same = _found(split, labelled, len(sizes))
     return [

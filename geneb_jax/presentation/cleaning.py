@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,20 @@ def clean_tables(
     }
 
 
+class _Field(NamedTuple):
+    """Whom the leaderboard of a regime compares, and on what.
+
+    Attributes:
+        clean: Mean clean MCC over seeds, models x tasks.
+        categories: Category of each task.
+        weights: What each task counts in the macro score, float64 [tasks].
+    """
+
+    clean: pd.DataFrame
+    categories: Sequence[str]
+    weights: np.ndarray
+
+
 def _leaderboard(
     scores: pd.DataFrame,
     clean: pd.DataFrame,
@@ -72,28 +87,20 @@ def _leaderboard(
     predictions: Mapping[str, Path],
 ) -> pd.DataFrame:
     every = protocol_rows(scores)
-    rows = protocol_rows(clean[(clean["note"] == "") & (clean["category"] != CUSTOM)])
-    regimes = [name for name in GENEB.regimes if name in set(rows["regime"])]
-    regimes += sorted(set(rows["regime"]) - set(regimes))
-    categories = rows.drop_duplicates("task").set_index("task")["category"]
+    fields = _fields(protocol_rows(clean[(clean["note"] == "") & (clean["category"] != CUSTOM)]))
+    drawn = {
+        task: _drawn(audits[task], fields, predictions)
+        for task in dict.fromkeys(str(task) for field in fields.values() for task in field.clean)
+    }
     tables = []
-    for regime in regimes:
-        of_regime = rows[rows["regime"] == regime]
-        left = _means(of_regime)
+    for regime, (left, categories, weights) in fields.items():
         models, tasks = list(left.index), list(left.columns)
-        if not tasks:
-            continue
         whole = _means(every[every["regime"] == regime]).reindex(index=models, columns=tasks)
-        names = categories[tasks].tolist()
-        weights = weights_of(names).macro
-        drawn = [
-            _replicates(audits[task], models, regime, predictions, share)
-            for task, share in zip(tasks, weights, strict=True)
-        ]
-        replicates, variances = (np.stack(each, axis=-1) for each in zip(*drawn, strict=True))
+        facts = zip(*(drawn[task][regime] for task in tasks), strict=True)
+        replicates, variances = (np.stack(each, axis=-1) for each in facts)
         of_macro = replicates_of_means(replicates, variances, weights)
         macro, macro_clean = (
-            category_means(table.to_numpy(float), names).mean(-1) for table in (whole, left)
+            category_means(table.to_numpy(float), categories).mean(-1) for table in (whole, left)
         )
         low, high = record_interval(of_macro, macro_clean)
         best, worst = rank_interval(of_macro)
@@ -117,37 +124,66 @@ def _leaderboard(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
+def _fields(rows: pd.DataFrame) -> dict[str, _Field]:
+    """Returns whom and what each regime compares, the benchmark's regimes first."""
+    regimes = [name for name in GENEB.regimes if name in set(rows["regime"])]
+    regimes += sorted(set(rows["regime"]) - set(regimes))
+    categories = rows.drop_duplicates("task").set_index("task")["category"]
+    fields = {}
+    for regime in regimes:
+        left = _means(rows[rows["regime"] == regime])
+        if len(left.columns):
+            names = categories[list(left.columns)].tolist()
+            fields[regime] = _Field(left, names, weights_of(names).macro)
+    return fields
+
+
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns mean MCC over seeds, models x tasks that all of the models have."""
     table = rows.pivot_table(index="model", columns="task", values="MCC", sort=False)
     return table.dropna(axis=1)
 
 
-def _replicates(
-    task: TaskAudit,
-    models: Sequence[str],
-    regime: str,
-    predictions: Mapping[str, Path],
-    share: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns replicates [B, M] and variances [M] of the clean MCC of models on a task.
+def _drawn(
+    audit: TaskAudit, fields: Mapping[str, _Field], predictions: Mapping[str, Path]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Returns of each regime with a task replicates [B, M] and variances [M] of the clean MCC.
 
-    They are of means over seeds; `share` is the prior's.
+    They are of means over seeds. Test rows have the same weights in all regimes, drawn once; the
+    prior's share is the task's weight in the regime's macro score.
     """
-    kept = [read_predictions(predictions_path(predictions[model], task.task)) for model in models]
-    found = [each for each in kept if each is not None]  # they were read before, for their scores
-    heads = [each.predictions[_protocol_heads(each, regime)] for each in found]
-    labels = found[0].labels
-    rows, _ = clean_rows(task, labels)
-    rng = np.random.default_rng([*task.task.encode()])  # the same whatever else is in the run
+    task = audit.task
+    shares = {
+        regime: float(field.weights[field.clean.columns.get_loc(task)])
+        for regime, field in fields.items()
+        if task in field.clean
+    }
+    of_heads = [(regime, model) for regime in shares for model in fields[regime].clean.index]
+    kept: dict[str, Predictions] = {}
+    for model in dict.fromkeys(model for _, model in of_heads):
+        found = read_predictions(predictions_path(predictions[model], task))
+        if found is not None:  # they were read before, for their scores
+            kept[model] = found
+    heads = [kept[model].predictions[_protocol_heads(kept[model], of)] for of, model in of_heads]
+    labels = next(iter(kept.values())).labels
+    rows, _ = clean_rows(audit, labels)
+    rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
     true, predicted = labels[rows], np.concatenate(heads)[:, rows]
-    (drawn,) = record_replicates(true, predicted, REPLICATES, rng, (share,))
+    different = list(dict.fromkeys(shares.values()))
+    replicates = record_replicates(true, predicted, REPLICATES, rng, different)
     borders = np.cumsum([len(each) for each in heads])[:-1]
-    of_models, effects = (
-        np.stack([part.mean(1) for part in np.split(values, borders, axis=1)], axis=1)
-        for values in (drawn, row_effects(true, predicted))
+    # Means over seeds of each model in each regime.
+    means, effects = (
+        [part.mean(-1) for part in np.split(values, borders, axis=-1)]
+        for values in (replicates, row_effects(true, predicted))
     )
-    return of_models, jackknife_variance(effects)
+    of_regimes = {}
+    for regime, share in shares.items():
+        mine = [number for number, (of, _) in enumerate(of_heads) if of == regime]
+        of_models = np.stack([means[number][different.index(share)] for number in mine], axis=1)
+        variances = jackknife_variance(np.stack([effects[number] for number in mine], axis=1))
+        of_regimes[regime] = of_models, variances
+    return of_regimes
 
 
 def _protocol_heads(kept: Predictions, regime: str) -> np.ndarray:

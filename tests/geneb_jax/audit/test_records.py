@@ -68,6 +68,19 @@ def test_keys_are_equal_where_records_are_copies(records):
         assert (keys == key).tolist() == [brute.are_copies(a, b) for b in records]
 
 
+def test_keys_do_not_depend_on_blocks(monkeypatch):
+    records = ["ACG", "", "cgt", "A", "", "T", "ACG"]
+    monkeypatch.setattr(module, "_BLOCK_RECORDS", 2)
+    keys = copy_keys(records)
+    for a, key in zip(records, keys, strict=True):
+        assert (keys == key).tolist() == [brute.are_copies(a, b) for b in records]
+
+
+def test_codes_of_several_bases_have_their_other_strand():
+    first, second, third = copy_keys(["ARN", "nyt", "ARY"])
+    assert first == second != third
+
+
 def test_rna_is_a_copy_of_its_dna():
     first, second = copy_keys(["ACUU", "aagt"])
     assert first == second

@@ -6,6 +6,7 @@ from sklearn.metrics import matthews_corrcoef
 from geneb_jax.audit.findings import TaskAudit, label_digest
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.cleaning import clean_tables
+from geneb_jax.uncertainty.other_records import REPLICATES, record_replicates
 
 HEAD = {"regime": "full", "probe": "logistic", "solver": "geneb", "standardised": False,
         "class_weight": "none", "selection": "none", "C": 1.0, "seed": 13}  # fmt: skip
@@ -55,6 +56,49 @@ def test_macro_clean_is_over_the_same_tasks_for_all_models(run):
     left = tables["clean_tasks"].set_index("task")
     assert left.loc[TASKS[2].id, "note"] == "20 clean test records; 50 are needed"
     assert left["test"].tolist() == [200] * 3 and left["clean"].tolist() == [120, 120, 20]
+
+
+def test_intervals_of_a_regime_are_the_same_whatever_others_there_are(tmp_path):
+    rng = np.random.default_rng(1)
+    regimes, seeds = ["full", "10shot", "10shot"], [13, 13, 17]
+    rows, audits, drawn = [], [], []
+    for info in TASKS:
+        labels, marks = rng.integers(0, 2, 300), np.where(np.arange(300) < 60, 1, 0).astype(np.int8)
+        audits.append(TaskAudit(info.id, info.category, {"n_test": 300}, [], marks,
+                                label_digest(labels)))  # fmt: skip
+        predicted = np.where(rng.random((3, 300)) < 0.3, 1 - labels, labels)
+        heads = {name: np.array([value] * 3) for name, value in HEAD.items()}
+        heads |= {"regime": np.array(regimes), "seed": np.array(seeds)}
+        np.savez(tmp_path / f"{info.id}.npz", labels=labels, predictions=predicted, **heads)
+        rows += [{"model": "a", "task": info.id, "category": info.category, "regime": regime,
+                  "seed": seed} for regime, seed in zip(regimes, seeds, strict=True)]  # fmt: skip
+        # All clean rows of 10shot alone, with the share of the prior that the task has.
+        category = [other.category for other in TASKS].count(info.category)
+        share = 1 / (category * len({other.category for other in TASKS}))
+        clean, few = marks == 0, predicted[1:]
+        own = np.random.default_rng([*info.id.encode()])
+        asked = labels[clean], few[:, clean], REPLICATES, own, [share]
+        (values,) = record_replicates(*asked)
+        drawn.append((values.mean(1, keepdims=True), share))
+    scores = table(*rows)
+    together, alone = (
+        clean_tables(each, audits, {"a": tmp_path})["clean_leaderboard"].set_index("regime")
+        for each in (scores, scores[scores["regime"] == "10shot"])
+    )
+    assert together.index.tolist() == ["full", "10shot"]
+    ends = ["macro_clean", "low", "high"]
+    ours = together.loc["10shot", ends].to_numpy(float)
+    assert np.allclose(ours, alone.loc["10shot", ends].to_numpy(float), atol=1e-5)
+    means = sum(values * share for values, share in drawn)[:, 0]
+    # The jackknife widens replicates of so many rows by some per cent at most.
+    assert np.allclose(ours[1:], np.quantile(means, [0.025, 0.975]), atol=0.005)
+    full = together.loc["full", ends].to_numpy(float)
+    assert full[2] - full[1] > ours[2] - ours[1]  # of one head, not of the mean of two
+    # Where a regime lacks a task, the weights of the others differ between regimes.
+    there = scores[(scores["regime"] != "full") | (scores["task"] != TASKS[2].id)]
+    board = clean_tables(there, audits, {"a": tmp_path})["clean_leaderboard"].set_index("regime")
+    assert board["tasks"].to_dict() == {"full": 2, "10shot": 3}
+    assert np.allclose(board.loc["10shot", ends].to_numpy(float), ours, atol=0.005)
 
 
 def test_without_predictions_there_are_no_tables(run):

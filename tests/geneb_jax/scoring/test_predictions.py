@@ -34,6 +34,11 @@ def test_what_is_written_is_read(tmp_path, decision_values):
     assert found.heads["seed"].tolist() == [13, 17]
     assert found.heads["regime"].tolist() == ["full", "10shot"]
     assert holds_decision_values(path) == decision_values
+    with np.load(path) as arrays:
+        assert arrays["labels"].dtype == arrays["predictions"].dtype == np.int64
+        assert not decision_values or np.array_equal(arrays["scores"], [h.scores for h in HEADS])
+    again = predictions_file(TASK, HEADS, ROWS, decision_values=decision_values)  # pyright: ignore
+    assert again == content
 
 
 def test_a_damaged_file_counts_as_missing(tmp_path):

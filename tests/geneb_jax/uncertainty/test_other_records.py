@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
+from geneb_jax.uncertainty import other_records
 from geneb_jax.uncertainty.comparing import interval
 from geneb_jax.uncertainty.other_records import (
     answer_records,
@@ -26,14 +27,18 @@ def rows(classes, n, wrong, rng):
     return true, heads
 
 
-@pytest.mark.parametrize("classes", [2, 3, 5])
-def test_replicates_are_those_of_a_direct_float64_resampling(classes):
+@pytest.mark.parametrize(("classes", "block", "at_once"), [(2, 40, 64), (3, 16, 7), (5, 40, 20)])
+def test_replicates_are_those_of_a_direct_float64_resampling(classes, block, at_once, monkeypatch):
+    monkeypatch.setattr(other_records, "_ROWS", block)
+    monkeypatch.setattr(other_records, "_AT_ONCE", at_once)
     rng = np.random.default_rng(1)
     true, heads = rows(classes, 40, [0.1, 0.4, 0.9], rng)
     shares = (1.0, 0.25)
     found = record_replicates(true, heads, 20, np.random.default_rng(2), shares)
     again = np.random.default_rng(2)
-    weights = again.standard_exponential((20, 40), np.float32).astype(np.float64)
+    drawn = [again.standard_exponential((20, min(block, 40 - first)), np.float32)
+             for first in range(0, 40, block)]  # fmt: skip
+    weights = np.concatenate(drawn, axis=1).astype(np.float64)
     again.choice([-1, 1], (20, 1))  # signs, which no head here has
     cells = np.array([(i, j) for i in range(classes) for j in range(classes)])
     # One right answer and three quarters of a wrong one, spread over their cells.
@@ -124,8 +129,9 @@ def test_mcc_is_scikit_learns(classes):
     rng = np.random.default_rng(8)
     true, heads = rows(classes, 50, [0, 0.2, 0.7, 1], rng)
     heads = np.concatenate([heads, np.zeros((1, 50), int)])  # one class alone: 0
+    heads[1, :5] = classes  # a class of train that no test row has
     expected = [matthews_corrcoef(true, head) for head in heads]
-    assert mcc_of(true, heads) == pytest.approx(expected, abs=1e-12)
+    assert mcc_of(true * 7 - 3, heads * 7 - 3) == pytest.approx(expected, abs=1e-12)
     assert expected[-1] == 0
 
 
