@@ -14,5 +14,6 @@ Those that tell more of it, in minutes on one card:
     python -m benchmarks.embedding
     python -m benchmarks.embedding --families
     python -m benchmarks.attention --dtype bfloat16
+    python -m benchmarks.few_shot --width 1024
     python -m benchmarks.probes --only 5000,2560,2 20000,512,4
 """

@@ -46,7 +46,12 @@ full or few-shot, with scores on 2,000 test rows: `first_s` with compilation, `w
 `iterations` and `MCC` of the full fits by C; scikit-learn's `peer_s`, at its defaults on the host,
 by C and in all. `fits` counts the 10-shot and 1-shot fits of tasks of the benchmark's sizes (at
 most 20,000 rows of train): of all 100 tasks, and of every tenth beside scikit-learn, whose `peer_s`
-for the same ones is `ratio` times `warm_s`.
+for the same ones is `ratio` times `warm_s`. These are SciPy's on the host, with every backend.
+`few-shot fits` are the same of all tasks of one number of classes, without scores, by the compiled
+engine in one batch on the device: `first_s` with compilation of its one program, `warm_s` without,
+and `scipy_s` by SciPy, which is `ratio` times `warm_s`: above 1 the compiled engine is the faster.
+`equal_iterations` counts the fits of as many iterations, and `head_change` is the largest
+difference of a head, relative to its largest entry.
 
 `float64`: compiled full fits of five C on the device. `float64-cpu`: the same on the host, with
 `device_s`, the device's `warm_s`, `ratio` of the two, `equal_iterations`, how many of the counts
@@ -79,8 +84,8 @@ PARTS = {
     "device": Part(measured.device, 45),
     "rates": Part(measured.rates, 25),
     "attention": Part(measured.attentions, 50),
-    "models": Part(measured.models, 165),
-    "probes": Part(measured.probes, 85, needs=_SKLEARN),
+    "models": Part(measured.models, 150),
+    "probes": Part(measured.probes, 100, needs=_SKLEARN),
     "float64": Part(measured.float64_fits, 40),
     "float64-cpu": Part(measured.float64_on_cpu, 35, "cpu"),
     "projection": Part(measured.projected, 30, "cpu"),

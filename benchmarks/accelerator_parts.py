@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from benchmarks import attention, projection
+from benchmarks import attention, few_shot, projection
 from benchmarks.all_tasks import problems
 from benchmarks.embedding_engine import draw_records, run
 from benchmarks.isolation import Case, Session
@@ -41,6 +41,7 @@ from probes.logistic_compiled import program
 
 _CHAIN = 16  # products in one program
 _CUDNN = "__cudnn$fmha"  # how the calls of its attention begin in a compiled program
+_SHARED_CLASSES = 2  # numbers of classes that several tasks have: 97 of the 100 have 2 or 3
 _CHECKED_QUERIES, _CHECKED_HEADS = 64, 2  # of attention, in float64
 
 
@@ -374,8 +375,13 @@ def one_model(model: Model, session: Session) -> Row:
 
 
 def probes(session: Session) -> Iterator[Case]:
-    """Yields full and few-shot fits beside scikit-learn's."""
+    """Yields full and few-shot fits beside scikit-learn's, and few-shot fits by both engines."""
     problem = make_problem(*session.scale.problem)
+    by_classes = few_shot.tasks_by_classes(few_shot_sizes(session.scale), session.scale.width)
+    engines = [
+        (f"few-shot fits, {classes} classes", functools.partial(few_shot_engines, tasks))
+        for classes, tasks in by_classes.items()
+    ]
     peers: list[float] = []
 
     def peer(C: float) -> Row:
@@ -392,11 +398,13 @@ def probes(session: Session) -> Iterator[Case]:
     yield "converged full", lambda: fits(problem, "converged", FULL)
     yield "geneb few-shot", lambda: fits(problem, "geneb", FEW)
     yield "geneb few-shot, all tasks", lambda: few_shot_fits(session.scale)
+    yield from engines[:_SHARED_CLASSES]
     for size in few_shot_sizes(session.scale)[::10]:
         yield f"few-shot {size.task}", functools.partial(few_shot_beside, size, session.scale)
     for C in STRENGTHS:
         yield f"scikit-learn full C={C:g}", functools.partial(peer, C)
     yield "scikit-learn full", sum_of_peers
+    yield from engines[_SHARED_CLASSES:]
 
 
 def fits(problem: Problem, solver: str, shots: Sequence[int | None]) -> Row:
@@ -437,6 +445,23 @@ def few_shot_beside(size: TaskSize, scale: Scale) -> Row:
     row = fits(problem, "geneb", FEW) | {"fits": len(FEW) * len(SEEDS) * len(STRENGTHS)}
     peer_s = scikit_learn(problem, FEW)["few"]
     return row | {"peer_s": peer_s, "ratio": peer_s / row["warm_s"]}
+
+
+def few_shot_engines(tasks: Sequence[few_shot.FewShot]) -> Row:
+    """Fits the few-shot heads of tasks of one number of classes in one batch, and by SciPy."""
+    scipy, scipy_s = timed(lambda: few_shot.fit_by_scipy(tasks))
+    _, first_s = timed(lambda: few_shot.fit_compiled(tasks))
+    fitted, warm_s = timed(lambda: few_shot.fit_compiled(tasks))
+    found = few_shot.differences(fitted, scipy)
+    fits = fitted.iterations.size
+    return found | {
+        "first_s": first_s,
+        "warm_s": warm_s,
+        "fits": fits,
+        "scipy_s": scipy_s,
+        "ratio": scipy_s / warm_s,
+        "equal_iterations": f"{found['equal_iterations']} of {fits}",
+    }
 
 
 def float64_fits(session: Session) -> Iterator[Case]:

@@ -87,3 +87,6 @@ def test_everything_runs_at_toy_sizes(tmp_path):
     theirs = [of["probes", f"scikit-learn full C={C}"] for C in ("0.01", "0.1", "1", "10", "100")]
     assert of["probes", "geneb full"]["iterations"] == [row["iterations"][0] for row in theirs]
     assert sum(row["part"] == "models" for row in rows) == 16
+    batch = of["probes", "few-shot fits, 2 classes"]
+    assert batch["equal_iterations"] == f"{batch['fits']} of {batch['fits']}"
+    assert batch["head_change"] < 1e-6 and batch["programs"] == 1

@@ -28,6 +28,7 @@ NEEDS = {
     "conversion": {"fixtures": "", "linux": "", "torch": "--format torch"},
     "coverage": {},
     "embedding": {"fixtures": "", "linux": "", "torch": ""},
+    "few_shot": {},
     "fuzz": {"fixtures": "", "linux": ""},
     "long_families": {"fixtures": "", "torch": ""},
     "long_inputs": {"linux": ""},
@@ -72,6 +73,7 @@ QUICK = {
     "all_tasks": ("--tasks 1 --width 4", {"task", "seconds", "MCC"}),
     "attention": ("--lengths 16 --tokens 16", {"engine", "blocks", "whole"}),
     "coverage": ("--only shots --count 1", {"case", "share"}),
+    "few_shot": ("--tasks 2 --width 4", {"engine", "first_cpu", "warm_wall"}),
     "fuzz": ("--readers records --minutes 0.01 --faults {tmp}/faults", {"inputs", "fault"}),
     "memory": ("--only toy", {"stage", "gib"}),
     "ports": (f"--models {NT}", {"change", "cosine"}),
@@ -84,10 +86,9 @@ QUICK = {
     "tokenizers": ("--records 10", {"kind", "seconds"}),
 }
 SLOW = {
-    "accelerator": ("--scale toy --only rates", {"part", "case", "seconds"}),
     "conversion": (f"--model {NT} --gigabytes 0.01", {"peak", "bound"}),
     "embedding": (f"--model {NT} --records 4 --length 8", {"rate", "of_matmul"}),
-    "long_inputs": ("--models NTv3_8M_pre --lengths 128 256", {"seconds", "gib"}),
+    "long_inputs": ("--models NTv3_8M_pre --lengths 128", {"seconds", "gib"}),
     "precision": (f"--models {NT}:random:tiny", {"mean", "largest"}),
 }
 
