@@ -9,7 +9,8 @@ The parts run in the order of `PARTS`, each for the seconds that stand there: wh
 is looked at before each case, and a case under way that takes 20 s longer is stopped. They run in
 another process, so that what hangs or crashes ends one case alone. A case that fails, or does not
 fit into memory, is said in one line. Each row is written as it ends, as a line of JSON at the
-end of `--out`; the rows that stand there already belong to the table and to the projection.
+end of `--out`; the rows that stand there already belong to the table and to the projection. Needs
+a clone and, but for `--scale toy`, an accelerator; a part that lacks something is left out.
 
 Weights are random and made on the device. Programs are compiled anew: nothing is read from the
 compilation cache. Every row has
@@ -40,11 +41,17 @@ products and convolutions, `share` of the product rate of that dtype, `waits`, t
 in which the device waited for the host, `GiB` of arguments, results and temporary arrays of the
 program, `random_s` to make the weights. Evo-1 has 8 of its 32 layers, one of them attention.
 
-`probes`: heads of one made task for five values of C, full or few-shot, with scores on 2,000 test
-rows: `first_s` with compilation, `warm_s` without, `iterations` and `MCC` of the full fits by C;
-scikit-learn's `peer_s`, at its defaults on the host, by C and in all. `fits` counts the 10-shot and
-1-shot fits of tasks of the benchmark's sizes (at most 20,000 rows of train): of all 100 tasks, and
-of every tenth beside scikit-learn, whose `peer_s` for the same ones is `ratio` times `warm_s`.
+`probes` (needs scikit-learn, `pip install '.[test]'`): heads of one made task for five values of C,
+full or few-shot, with scores on 2,000 test rows: `first_s` with compilation, `warm_s` without,
+`iterations` and `MCC` of the full fits by C; scikit-learn's `peer_s`, at its defaults on the host,
+by C and in all. `fits` counts the 10-shot and 1-shot fits of tasks of the benchmark's sizes (at
+most 20,000 rows of train): of all 100 tasks, and of every tenth beside scikit-learn, whose `peer_s`
+for the same ones is `ratio` times `warm_s`. These are SciPy's on the host, with every backend.
+`few-shot fits` are the same of all tasks of one number of classes, without scores, by the compiled
+engine in one batch on the device: `first_s` with compilation of its one program, `warm_s` without,
+and `scipy_s` by SciPy, which is `ratio` times `warm_s`: above 1 the compiled engine is the faster.
+`equal_iterations` counts the fits of as many iterations, and `head_change` is the largest
+difference of a head, relative to its largest entry.
 
 `float64`: compiled full fits of five C on the device. `float64-cpu`: the same on the host, with
 `device_s`, the device's `warm_s`, `ratio` of the two, `equal_iterations`, how many of the counts
@@ -56,20 +63,19 @@ measured model `like` it: the nearest in size of its family, or of a family of l
 Padding and tokenizing are not in it. The last row is the sum.
 """
 
-import argparse
 import importlib.util
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from benchmarks import accelerator_parts as measured
-from benchmarks.isolation import Part, Row, measure_parts
+from benchmarks.isolation import Part, measure_parts
+from benchmarks.needs import begin, fixtures, new_parser
+from benchmarks.rows import Row, keep, read_rows
 
 _COSTS = ("seconds", "compile_s", "programs")  # of each case
 _NOT_SHOWN = ("part", "model", "dtype")  # in a table: the part and the case say it
@@ -78,10 +84,10 @@ PARTS = {
     "device": Part(measured.device, 45),
     "rates": Part(measured.rates, 25),
     "attention": Part(measured.attentions, 50),
-    "models": Part(measured.models, 165),
-    "probes": Part(measured.probes, 85, needs=_SKLEARN),
-    "float64": Part(measured.float64_fits, 40, needs=_SKLEARN),
-    "float64-cpu": Part(measured.float64_on_cpu, 35, "cpu", _SKLEARN),
+    "models": Part(measured.models, 150),
+    "probes": Part(measured.probes, 100, needs=_SKLEARN),
+    "float64": Part(measured.float64_fits, 40),
+    "float64-cpu": Part(measured.float64_on_cpu, 35, "cpu"),
     "projection": Part(measured.projected, 30, "cpu"),
 }
 BUDGET = 475.0  # seconds, the sum of the parts'; starting processes is in it
@@ -123,23 +129,13 @@ def _short(value: Any) -> Any:
     return " ".join(f"{number:.4g}" for number in value) if isinstance(value, list) else value
 
 
-def read_rows(path: Path | None) -> list[Row]:
-    """Returns the rows that stand in a file; none where there is no file."""
-    if path is None or not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
 def main() -> None:
     """Measures what is asked for, and prints each row as it ends and the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, help="takes the rows as lines of JSON")
+    parser = new_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds in all")
     parser.add_argument("--scale", choices=measured.SCALES, default="full")
-    options = parser.parse_args()
+    options = begin(parser, lambda _: fixtures())
     parts = {
         name: replace(part, seconds=part.seconds * options.budget / BUDGET)
         for name, part in PARTS.items()
@@ -147,7 +143,7 @@ def main() -> None:
     }
     lacking = missing(parts)
     for name, need in lacking.items():
-        print(f"{name} is left out: it {need}", flush=True)
+        print(f"{name} is left out: it {need}")
     parts = {name: part for name, part in parts.items() if name not in lacking}
     if any(part.platform is None for part in parts.values()):
         parts = {"device": PARTS["device"]} | parts
@@ -156,16 +152,13 @@ def main() -> None:
     with closing(found):
         for row in found:
             rows.append(row)
-            line = json.dumps(row)
-            print(line, flush=True)
+            print(json.dumps(row))
             if row.get("backend") == "cpu" and options.scale == "full":
-                sys.exit(
+                parser.error(
                     "no accelerator: JAX found the CPU alone; install jax[cuda13] or jax[tpu], "
                     "or give --scale toy"
                 )
-            if options.out:
-                with options.out.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+            keep(options.out, row)
     print(f"\n{tables(rows)}")
 
 

@@ -14,17 +14,34 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from benchmarks import attention, projection
-from benchmarks.embedding_engine import FIXTURES, draw_records, run
-from benchmarks.isolation import Case, Row, Session
+from benchmarks import attention, few_shot, projection
+from benchmarks.all_tasks import problems
+from benchmarks.embedding_engine import draw_records, run
+from benchmarks.isolation import Case, Session
+from benchmarks.needs import FIXTURES
+from benchmarks.probes import (
+    FEW,
+    FULL,
+    SEEDS,
+    STRENGTHS,
+    TEST_ROWS,
+    Problem,
+    fit_and_score,
+    make_problem,
+    scikit_learn,
+    timed,
+)
+from benchmarks.rows import Row
 from geneb_jax.devices.capacity import best_seconds, matmul_rate, out_of_memory
 from geneb_jax.embedding.batches import batch_size, ladder_of, typical_length
+from geneb_jax.tasks.sizes import TaskSize, published_sizes
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 from probes.logistic_compiled import program
 
 _CHAIN = 16  # products in one program
 _CUDNN = "__cudnn$fmha"  # how the calls of its attention begin in a compiled program
+_SHARED_CLASSES = 2  # numbers of classes that several tasks have: 97 of the 100 have 2 or 3
 _CHECKED_QUERIES, _CHECKED_HEADS = 64, 2  # of attention, in float64
 
 
@@ -358,11 +375,13 @@ def one_model(model: Model, session: Session) -> Row:
 
 
 def probes(session: Session) -> Iterator[Case]:
-    """Yields full and few-shot fits beside scikit-learn's."""
-    from benchmarks.probes import FEW, FULL, STRENGTHS, make_problem, scikit_learn
-
+    """Yields full and few-shot fits beside scikit-learn's, and few-shot fits by both engines."""
     problem = make_problem(*session.scale.problem)
-
+    by_classes = few_shot.tasks_by_classes(few_shot_sizes(session.scale), session.scale.width)
+    engines = [
+        (f"few-shot fits, {classes} classes", functools.partial(few_shot_engines, tasks))
+        for classes, tasks in by_classes.items()
+    ]
     peers: list[float] = []
 
     def peer(C: float) -> Row:
@@ -379,17 +398,17 @@ def probes(session: Session) -> Iterator[Case]:
     yield "converged full", lambda: fits(problem, "converged", FULL)
     yield "geneb few-shot", lambda: fits(problem, "geneb", FEW)
     yield "geneb few-shot, all tasks", lambda: few_shot_fits(session.scale)
+    yield from engines[:_SHARED_CLASSES]
     for size in few_shot_sizes(session.scale)[::10]:
         yield f"few-shot {size.task}", functools.partial(few_shot_beside, size, session.scale)
     for C in STRENGTHS:
         yield f"scikit-learn full C={C:g}", functools.partial(peer, C)
     yield "scikit-learn full", sum_of_peers
+    yield from engines[_SHARED_CLASSES:]
 
 
-def fits(problem: Any, solver: str, shots: Sequence[int | None]) -> Row:
+def fits(problem: Problem, solver: str, shots: Sequence[int | None]) -> Row:
     """Fits and scores all heads of some regimes twice, the second time without compiling."""
-    from benchmarks.probes import SEEDS, STRENGTHS, fit_and_score, timed
-
     call = functools.partial(fit_and_score, problem, solver, shots, STRENGTHS)
     _, first_s = timed(call)
     heads, warm_s = timed(call)
@@ -401,11 +420,8 @@ def fits(problem: Any, solver: str, shots: Sequence[int | None]) -> Row:
     return row
 
 
-def few_shot_sizes(scale: Scale) -> list[Any]:
+def few_shot_sizes(scale: Scale) -> list[TaskSize]:
     """The tasks' sizes, with no more rows than few-shot fits notice."""
-    from benchmarks.probes import TEST_ROWS
-    from geneb_jax.tasks.sizes import published_sizes
-
     most = scale.train, TEST_ROWS
     return [
         size._replace(train=min(size.train, most[0]), test=min(size.test, most[1]))
@@ -415,9 +431,6 @@ def few_shot_sizes(scale: Scale) -> list[Any]:
 
 def few_shot_fits(scale: Scale) -> Row:
     """Fits and scores the few-shot heads of all tasks."""
-    from benchmarks.all_tasks import problems
-    from benchmarks.probes import FEW, SEEDS, STRENGTHS, fit_and_score, timed
-
     sizes = few_shot_sizes(scale)
     first_s = sum(
         timed(functools.partial(fit_and_score, problem, "geneb", FEW, STRENGTHS))[1]
@@ -426,30 +439,40 @@ def few_shot_fits(scale: Scale) -> Row:
     return {"first_s": first_s, "fits": len(sizes) * len(FEW) * len(SEEDS) * len(STRENGTHS)}
 
 
-def few_shot_beside(size: Any, scale: Scale) -> Row:
+def few_shot_beside(size: TaskSize, scale: Scale) -> Row:
     """Fits and scores the few-shot heads of one task, and the same by scikit-learn."""
-    from benchmarks.all_tasks import problems
-    from benchmarks.probes import FEW, SEEDS, STRENGTHS, scikit_learn
-
     ((_, problem),) = problems([size], scale.width)
     row = fits(problem, "geneb", FEW) | {"fits": len(FEW) * len(SEEDS) * len(STRENGTHS)}
     peer_s = scikit_learn(problem, FEW)["few"]
     return row | {"peer_s": peer_s, "ratio": peer_s / row["warm_s"]}
 
 
+def few_shot_engines(tasks: Sequence[few_shot.FewShot]) -> Row:
+    """Fits the few-shot heads of tasks of one number of classes in one batch, and by SciPy."""
+    scipy, scipy_s = timed(lambda: few_shot.fit_by_scipy(tasks))
+    _, first_s = timed(lambda: few_shot.fit_compiled(tasks))
+    fitted, warm_s = timed(lambda: few_shot.fit_compiled(tasks))
+    found = few_shot.differences(fitted, scipy)
+    fits = fitted.iterations.size
+    return found | {
+        "first_s": first_s,
+        "warm_s": warm_s,
+        "fits": fits,
+        "scipy_s": scipy_s,
+        "ratio": scipy_s / warm_s,
+        "equal_iterations": f"{found['equal_iterations']} of {fits}",
+    }
+
+
 def float64_fits(session: Session) -> Iterator[Case]:
     """Yields compiled fits."""
-    from benchmarks.probes import make_problem
-
     problem = make_problem(*session.scale.fits)
     for solver in ("geneb", "converged"):
         yield solver, functools.partial(compiled_fit, problem, solver)
 
 
-def compiled_fit(problem: Any, solver: str) -> Row:
+def compiled_fit(problem: Problem, solver: str) -> Row:
     """Fits one head for each C by the compiled engine, however small the problem is."""
-    from benchmarks.probes import STRENGTHS, timed
-
     x, classes = problem.x_train, problem.y_train
     labels = np.unique(classes)
     y = (classes[:, None] == labels).astype(np.float64)

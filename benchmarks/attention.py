@@ -7,9 +7,11 @@ models call it (cuDNN's kernel where a GPU has it), `blocks` without a kernel (s
 time), `whole` with the scores of all pairs at once (`jax.nn.dot_product_attention`; empty where
 they do not fit into memory). `difference` is the largest one of `engine` from float32, relative to
 the largest entry; a third of each record is padding.
+
+Needs nothing but the package. `--out` holds these rows, with the dtype, the tokens of a batch and
+the device.
 """
 
-import argparse
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,6 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from benchmarks.needs import begin, new_parser
+from benchmarks.rows import Rows
 from geneb_jax.devices.capacity import best_seconds, out_of_memory
 from geneb_jax.embedding.tuning import default_batch_tokens
 from model_ports import catalog
@@ -75,18 +79,20 @@ def draw(shape: Shape, length: int, batch: int, dtype: str) -> tuple[Any, ...]:
     return *(jnp.asarray(part, dtype) for part in parts), jnp.asarray(mask)
 
 
-def measure(shape: Shape, length: int, batch: int, dtype: str) -> tuple[list[float], float]:
-    """Seconds of each side (NaN: does not fit), and the difference of the engine's from float32."""
+def measure(
+    shape: Shape, length: int, batch: int, dtype: str
+) -> tuple[dict[str, float | None], float]:
+    """Seconds of each side (None: does not fit), and the engine's difference from float32."""
     arrays = draw(shape, length, batch, dtype)
-    seconds = []
-    for side in SIDES.values():
+    seconds: dict[str, float | None] = {}
+    for name, side in SIDES.items():
         run = jax.jit(functools.partial(side, causal=shape.causal))
         try:
-            seconds.append(best_seconds(lambda run=run: run(*arrays)))
+            seconds[name] = best_seconds(lambda run=run: run(*arrays))
         except jax.errors.JaxRuntimeError as error:
             if not out_of_memory(error):
                 raise
-            seconds.append(float("nan"))
+            seconds[name] = None
     found = attend(*(array[:1] for array in arrays), causal=shape.causal)
     query, key, value = (part[:1].astype(jnp.float32) for part in arrays[:3])
     exact = attend(query, key, value, arrays[3][:1], causal=shape.causal)
@@ -95,24 +101,26 @@ def measure(shape: Shape, length: int, batch: int, dtype: str) -> tuple[list[flo
 
 
 def main() -> None:
-    """Prints the table row by row."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Measures the lengths that are asked for, at each model's shapes."""
+    parser = new_parser(__doc__)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="L")
     parser.add_argument("--tokens", type=int, default=default_batch_tokens())
-    options = parser.parse_args()
-    print(f"{options.dtype} on {jax.devices()[0].device_kind}, {options.tokens} tokens, ms")
-    print(f"{'':45s} {'L':>6s}", *(f"{name:>9s}" for name in SIDES), " difference")
-    for name in MODELS:
-        shape = shape_of(name)
+    options = begin(parser)
+    constants = {"dtype": options.dtype, "tokens": options.tokens}
+    constants |= {"device": jax.devices()[0].device_kind}
+    columns = {"model": "45s", "length": "6"} | dict.fromkeys(SIDES, "9.2f")
+    rows = Rows(columns | {"difference": "10.1e"}, options.out)
+    for model in MODELS:
+        shape = shape_of(model)
         for length in options.lengths:
             batch = max(options.tokens // length, 1)
             with jax.default_matmul_precision("highest"):  # as models' forward
                 seconds, change = measure(shape, length, batch, options.dtype)
-            times = (" " * 9 if np.isnan(s) else f"{1000 * s:9.2f}" for s in seconds)
-            print(f"{name:45s} {length:6d}", *times, f"{change:11.1e}", flush=True)
+            times = {name: s and 1000 * s for name, s in seconds.items()}
+            rows.add(
+                {"model": model, "length": length} | times | {"difference": change} | constants
+            )
 
 
 if __name__ == "__main__":

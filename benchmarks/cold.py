@@ -3,9 +3,9 @@
     python -m benchmarks.cold --tasks_dir DIR
 
 Each row is one process: CPU seconds (user and system, of its children too), wall seconds, peak
-memory and how many programs it left in the cache. `cold` starts with an empty cache, `kept` again
-with the cache that `cold` left. A peer stands below what it is compared with, and `ratio` is our
-CPU and wall time over the peer's. The rows:
+memory (`gib`) and how many `programs` it left in the cache. `cold` starts with an empty cache,
+`kept` again with the cache that `cold` left. A peer stands below what it is compared with, and
+`cpu_ratio` and `wall_ratio` are our CPU and wall time over the peer's. The rows:
 
 - kmer-4 on every task of DIR, three regimes, five seeds, without report, audit and intervals;
   beside `benchmarks.cold_peer`, which is scikit-learn with joblib and makes none of these either;
@@ -19,28 +19,32 @@ CPU and wall time over the peer's. The rows:
 - that model on the two smallest tasks of DIR, without report, audit and intervals; beside PyTorch
   and scikit-learn.
 
-`--out FILE` takes the rows as lines of JSON as they are measured.
+Needs Linux, a folder of tasks, scikit-learn with joblib (`pip install '.[test]'`), and PyTorch for
+the model (`pip install '.[convert]'`). `--out` holds these rows.
 """
 
-import argparse
-import importlib.util
 import itertools
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from benchmarks.needs import begin, csv_files, fixtures, linux, new_parser, packages
 from benchmarks.processes import timed
+from benchmarks.rows import Rows
 from model_ports import catalog
 
 MODEL = "nucleotide-transformer-v2-50m-multi-species"
 C_GRID = "0.01,0.1,1.0,10.0,100.0"
 LETTERS, RECORDS = 300, 200  # of `embed`
 TASKS = 100  # of the row with many tasks
+COLUMNS = {
+    "name": "56s", "cpu": "7.1f", "wall": "7.1f", "gib": "6.2f", "programs": "4",
+    "cpu_ratio": "6.2f", "wall_ratio": "6.2f",
+}  # fmt: skip
 BARE = ("report=False", "audit=False", "intervals=False")  # what no peer does
 
 
@@ -64,19 +68,15 @@ class Row:
 
 
 class Bench:
-    """Runs processes and prints their rows."""
+    """Runs processes and adds their rows."""
 
     def __init__(self, scratch: Path, out: Path | None) -> None:
         """Keeps where workdirs and caches go, and where rows are written."""
-        self.scratch, self.out = scratch, out
-        self.console = Console(width=120)
+        self.scratch, self.rows = scratch, Rows(COLUMNS, out)
         self.numbers = itertools.count()
-        self.console.print(
-            f"{'':58s}{'CPU s':>8s}{'wall s':>8s}{'GiB':>7s}{'programs':>10s}  ratio"
-        )
 
     def run(self, name: str, words: Sequence[str], cache: Path, beside: Row | None = None) -> Row:
-        """Runs a command of this Python and prints its row, beside one of ours if it is a peer's.
+        """Runs a command of this Python and adds its row, beside one of ours if it is a peer's.
 
         Raises:
             RuntimeError: The command failed; shows what it said.
@@ -86,11 +86,8 @@ class Bench:
         cpu, wall, gib = timed(name, words, variables)
         programs = len(list(cache.rglob("*-cache"))) - before
         row = Row(name, round(cpu, 2), round(wall, 2), round(gib, 2), programs)
-        ratio = f"  {beside.cpu / cpu:.2f} CPU, {beside.wall / wall:.2f} wall" if beside else ""
-        self.console.print(f"{name:58s}{cpu:8.1f}{wall:8.1f}{gib:7.2f}{programs:10d}{ratio}")
-        if self.out:
-            with self.out.open("a") as lines:
-                lines.write(json.dumps(asdict(row)) + "\n")
+        ratios = {"cpu_ratio": beside.cpu / cpu, "wall_ratio": beside.wall / wall} if beside else {}
+        self.rows.add(asdict(row) | ratios)
         return row
 
     def ours(self, name: str, words: Callable[[Path], Sequence[str]]) -> tuple[Row, Row]:
@@ -215,19 +212,15 @@ PARTS = {
 
 def main() -> None:
     """Measures the parts that are asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--tasks_dir", type=Path, required=True, help="a folder of TASK.csv")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    if not list(options.tasks_dir.glob("*.csv")):
-        parser.error(f"--tasks_dir: {options.tasks_dir} holds no .csv file")
-    needed = {name for part in options.only for name in PARTS[part][1]}
-    missing = sorted(name for name in needed if importlib.util.find_spec(name) is None)
-    if missing:
-        parser.error(f"needs {', '.join(missing)}: pip install '.[dev,convert]'")
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from packages(*sorted({name for part in options.only for name in PARTS[part][1]}))
+        yield from (*linux(), *fixtures(), *csv_files(options.tasks_dir))
+
+    options = begin(parser, needs)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(Path(scratch), options.out)
         for part in options.only:

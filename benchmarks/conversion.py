@@ -4,6 +4,10 @@
 
 Layers are left out until the weights have the wanted size. The bound is 1.5 times the largest
 stacked tensor plus 2 GB; the peak is the resident set of the converting process, whole.
+
+Needs Linux, and PyTorch for the format `torch` (`pip install '.[convert]'`). The row, which `--out`
+holds too, has in GB the `parameters`, the `largest` stacked tensor, the `bound`, the `peak` and of
+it the `imports`, before anything is converted, and the `seconds`. Status 1: over the bound.
 """
 
 import argparse
@@ -14,21 +18,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.needs import FIXTURES, begin, fixtures, linux, new_parser, packages
 from benchmarks.processes import peak_bytes
+from benchmarks.rows import Rows
 from model_ports import catalog
 
-GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
+COLUMNS = {"model": "40s", "format": "11s"} | dict.fromkeys(
+    ("parameters", "largest", "bound", "peak", "imports", "seconds"), "7.2f"
+)
 _LAYER_FIELDS = ("num_hidden_layers", "n_layers", "num_layers")
 
 
 def write_checkpoint(model: str, folder: Path, gigabytes: float, kind: str) -> None:
     """Writes a random float32 checkpoint in the model's real names, in files of about 1 GB."""
-    shapes = json.loads((GOLDEN / model / "full_keys.json").read_text())["tensors"]
-    config = json.loads((GOLDEN / model / "full_config.json").read_text())
+    shapes = json.loads((FIXTURES / model / "full_keys.json").read_text())["tensors"]
+    config = json.loads((FIXTURES / model / "full_config.json").read_text())
     number = re.compile(r"\.(\d+)\.")
     layers = sorted({int(m.group(1)) for name in shapes if (m := number.search(name))})
 
@@ -38,7 +47,7 @@ def write_checkpoint(model: str, folder: Path, gigabytes: float, kind: str) -> N
 
     count = next((c for c in range(1, len(layers)) if size(c) >= gigabytes), len(layers))
     field = next(name for name in _LAYER_FIELDS if name in config)
-    for path in (GOLDEN / model).iterdir():
+    for path in (FIXTURES / model).iterdir():
         if path.suffix in (".txt", ".json") and not path.name.startswith(("full_", "meta")):
             shutil.copyfile(path, folder / path.name)
     (folder / "config.json").write_text(json.dumps(config | {field: count}))
@@ -73,48 +82,54 @@ def converting(model: str, source: Path, out: Path) -> dict[str, float]:
     """Converts in this process; returns peak memory before and after in bytes, and seconds."""
     from model_ports.loading.convert import convert
 
-    before = peak_bytes()
+    imports = peak_bytes()
     start = time.perf_counter()
     convert(catalog.get(model), source, out)
     seconds = time.perf_counter() - start
-    return {"imports": before, "peak": peak_bytes(), "seconds": seconds}
+    return {"imports": imports, "peak": peak_bytes(), "seconds": seconds}
 
 
 def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Converts a checkpoint in another process, and prints the row."""
+    parser = new_parser(__doc__)
     parser.add_argument("--model", default="GENERator-eukaryote-1.2b-base")
     parser.add_argument("--gigabytes", type=float, default=3.0)
     parser.add_argument("--format", choices=("safetensors", "torch"), default="safetensors")
     parser.add_argument("--dir", type=Path, help="where the files go for the time being")
     parser.add_argument("--converting", nargs=2, type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.converting:
-        print(json.dumps(converting(arguments.model, *arguments.converting)))
+
+    def needs(options: argparse.Namespace) -> Iterator[str]:
+        yield from (*linux(), *fixtures())
+        yield from packages(*(["torch"] if options.format == "torch" else []))
+
+    options = begin(parser, needs)
+    if options.converting:
+        print(json.dumps(converting(options.model, *options.converting)))
         return
-    with tempfile.TemporaryDirectory(dir=arguments.dir) as name:
+    rows = Rows(COLUMNS, options.out)
+    with tempfile.TemporaryDirectory(dir=options.dir) as name:
         source, out = Path(name) / "source", Path(name) / "out"
         source.mkdir()
-        write_checkpoint(arguments.model, source, arguments.gigabytes, arguments.format)
+        write_checkpoint(options.model, source, options.gigabytes, options.format)
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.conversion", "--model", arguments.model,
+            [sys.executable, "-m", "benchmarks.conversion", "--model", options.model,
              "--converting", source, out],
             stdout=subprocess.PIPE, text=True, check=True,
         )  # fmt: skip
-        facts = json.loads(done.stdout)
-        manifest = json.loads((out / arguments.model / "manifest.json").read_text())
-        sizes = [4 * np.prod(p["shape"], dtype=np.int64) for p in manifest["parameters"].values()]
-        bound = 1.5 * max(sizes) + 2e9
-        print(f"{arguments.model}, {arguments.format}, {sum(sizes) / 1e9:.2f} GB of parameters")
-        print(f"largest stacked tensor {max(sizes) / 1e9:.2f} GB, bound {bound / 1e9:.2f} GB")
-        print(
-            f"peak resident {facts['peak'] / 1e9:.2f} GB, {facts['imports'] / 1e9:.2f} of imports"
-        )
-        print(
-            f"{facts['seconds']:.0f} s; {'within' if facts['peak'] < bound else 'OVER'} the bound"
-        )
-        if facts["peak"] >= bound:
-            sys.exit(1)
+        manifest = json.loads((out / options.model / "manifest.json").read_text())
+    bytes_of = [4 * np.prod(p["shape"], dtype=np.int64) for p in manifest["parameters"].values()]
+    sizes = {"parameters": sum(bytes_of), "largest": max(bytes_of)}
+    facts = json.loads(done.stdout)
+    sizes |= {
+        "bound": 1.5 * max(bytes_of) + 2e9,
+        "peak": facts["peak"],
+        "imports": facts["imports"],
+    }
+    row = rows.add(
+        {"model": options.model, "format": options.format, "seconds": facts["seconds"]}
+        | {name: float(size / 1e9) for name, size in sizes.items()}
+    )
+    sys.exit(row["peak"] >= row["bound"])
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ MCC of few rows is discrete, so that the share held jumps with the truth. Of 19 
 classes it is therefore computed, not simulated: every confusion matrix that there can be has its
 interval and, under each truth, its probability. A mean over a range of truths, beside its extremes,
 is the usual summary (Agresti and Coull 1998; Brown, Cai and DasGupta 2001).
+
+Needs nothing but the package. A row, which `--out` holds too, is a `Coverage`.
 """
 
-import argparse
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special, stats
 
+from benchmarks.needs import begin, new_parser
+from benchmarks.rows import Rows
 from geneb_jax.benchmark import GENEB
 from geneb_jax.uncertainty.comparing import LEVEL, Ends, category_means, interval
 from geneb_jax.uncertainty.other_records import (
@@ -34,6 +37,7 @@ from geneb_jax.uncertainty.other_shots import shot_interval
 from geneb_jax.uncertainty.other_tasks import category_replicates, task_test
 from probes import metrics
 
+COLUMNS = {"question": "8s", "case": "64s", "method": "24s", "share": "5.3f", "detail": "s"}
 _REPLICATES = 1000
 _SPREAD = 0.12  # of tasks within a category, about that of the published scores
 _OURS = "ours"
@@ -540,18 +544,15 @@ QUESTIONS = {"records": of_records, "shots": of_shots, "pairs": of_pairs, "tasks
 
 
 def main() -> None:
-    """Prints the coverage of each case."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Adds the row of each case."""
+    parser = new_parser(__doc__)
     parser.add_argument("--count", type=int, default=1000, help="simulations of a case")
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
-    words = parser.parse_args()
-    for question in words.only:
-        for found in QUESTIONS[question](words.count):
-            print(
-                f"{found.question:8} {found.case:64} {found.method:24} {found.share:.3f}  "
-                f"{found.detail}",
-                flush=True,
-            )
+    options = begin(parser)
+    rows = Rows(COLUMNS, options.out)
+    for question in options.only:
+        for found in QUESTIONS[question](options.count):
+            rows.add(found._asdict())
 
 
 if __name__ == "__main__":

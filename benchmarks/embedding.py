@@ -10,19 +10,25 @@ all cores, from token ids to embeddings, warm. The models have their full-size s
 random weights on all sides; the records are random tokens in the length mix of the benchmark's
 records. Each side is a process of its own, whose peak resident memory counts loading too.
 
-`ratio` says how many times as many sequences the engine embeds a second; `waits` the share of
-time in which the device had nothing to do because the host was not ready; `of matmul` the FLOP/s
-of matrix products as a share of the rate of a large square product; `difference` the largest
-difference of the embeddings from the engine's, relative to their largest entry.
+`rate` and `tokens_s` are records and tokens a second, `ratio` says how many times as many records
+the engine embeds a second; `waits` the share of time in which the device had nothing to do because
+the host was not ready; `of_matmul` the FLOP/s of matrix products as a share of the rate of a large
+square product; `difference` the largest difference of the embeddings from the engine's, relative to
+their largest entry.
 
-With `--model` the engine alone runs, with any model.
+With `--model` the engine alone runs, with any model, and the row has its `TFLOP_s`, the tokens of
+its batches and how many shapes they have. With `--families` the rows are those of
+`benchmarks.long_families`.
+
+Needs a clone and Linux, and PyTorch (`pip install '.[convert]'`) but for `--model`. `--out` holds
+these rows.
 """
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +39,8 @@ import numpy as np
 from benchmarks import long_families
 from benchmarks.embedding_case import Case
 from benchmarks.embedding_engine import draw_records, fixture, run, write_case
+from benchmarks.needs import begin, fixtures, linux, new_parser, packages
+from benchmarks.rows import Rows
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 
@@ -56,6 +64,17 @@ CASES = {
 }
 
 
+COLUMNS = {
+    "model": "10s", "side": "17s", "records": "7", "rate": "8.2f", "tokens_s": "9.0f",
+    "padding": "7.1%", "ratio": "6.2f", "gib": "6.2f", "waits": "6.2%", "of_matmul": "9.0%",
+    "difference": "10.1e",
+}  # fmt: skip
+COLUMNS_ALONE = {
+    "model": "45s", "dtype": "8s", "records": "7", "rate": "8.2f", "tokens_s": "9.0f",
+    "padding": "7.1%", "waits": "6.2%", "TFLOP_s": "7.3f", "of_matmul": "9.0%",
+    "batch_tokens": "12", "shapes": "6",
+}  # fmt: skip
+
 # The module that measures each side, and its arguments; the engine stands first.
 SIDES = {
     "engine": ("benchmarks.embedding_engine",),
@@ -64,7 +83,7 @@ SIDES = {
 }
 
 
-def rows(case: Case) -> Iterator[dict[str, Any]]:
+def sides(case: Case) -> Iterator[dict[str, Any]]:
     """Yields the figures of each side of a case."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -77,58 +96,42 @@ def rows(case: Case) -> Iterator[dict[str, Any]]:
             found = np.load(folder / "embeddings.npy")
             ours = ours if ours.size else found
             change = np.abs(found - ours[: len(found)]).max() / np.abs(ours).max()
-            rate = row["records"] / row["seconds"]
-            yield {"side": side, "rate": rate, "difference": float(change)} | row
+            yield {"side": side, "difference": float(change)} | with_rates(row)
 
 
-def print_table(names: Sequence[str]) -> None:
-    """Prints the table row by row."""
-    print(
-        f"{'model':10s}  {'side':17s} records  seq/s  tokens/s  padding  ratio  peak GiB  "
-        "waits  of matmul  difference"
-    )
+def with_rates(figures: dict[str, Any]) -> dict[str, Any]:
+    """Returns a side's figures with its rates."""
+    row = dict(figures)
+    row["rate"], row["tokens_s"] = (row[name] / row["seconds"] for name in ("records", "tokens"))
+    if "flop" in row:
+        row["TFLOP_s"] = row["flop"] / row["seconds"] / 1e12
+        row["of_matmul"] = row["TFLOP_s"] * 1e12 / row["matmul_rate"]
+    return row
+
+
+def compare(names: Sequence[str], rows: Rows) -> None:
+    """Adds the rows of each case."""
     for name in names:
-        rate = 0.0
-        for row in rows(CASES[name]):
+        rate = None
+        for row in sides(CASES[name]):
             rate = rate or row["rate"]
-            print(
-                f"{name:10s}  {row['side']:17s} {row['records']:7d} {row['rate']:6.2f} "
-                f"{row['tokens'] / row['seconds']:9.0f} {row['padding']:8.1%} "
-                f"{rate / row['rate']:6.2f} {row['gib']:9.2f}  ",
-                end="",
-            )
-            if row["side"] == "engine":
-                share = row["flop"] / row["seconds"] / row["matmul_rate"]
-                print(f"{row['waits']:5.2%} {share:10.0%}", flush=True)
-            else:
-                print(f"{row['difference']:28.1e}", flush=True)
+            rows.add({"model": name, "ratio": rate / row["rate"]} | row)
 
 
-def print_model(model_id: str, dtype: str, count: int, length: int | None) -> None:
-    """Prints the figures of the engine alone."""
+def measure_alone(
+    model_id: str, dtype: str, count: int, length: int | None, rows: Rows
+) -> dict[str, Any]:
+    """Adds the row of the engine alone, and returns it."""
     port = random_port(catalog.get(model_id), fixture(model_id), dtype=dtype)
     limit = port.preset.max_tokens
-    row, _ = run(port, draw_records(model_id, count, port.config.vocab_size, limit, length))
-    rate, seconds = row["flop"] / row["seconds"], row["seconds"]
-    print(f"{model_id}, {dtype}, {count} records on {jax.devices()[0].device_kind}")
-    print(
-        f"batches of {' or '.join(map(str, row['batch_tokens']))} tokens in {row['shapes']} shapes"
-    )
-    print(
-        f"{count / seconds:,.1f} records/s  {row['tokens'] / seconds:,.0f} tokens/s  "
-        f"{row['padding']:.1%} padding  device waits {row['waits']:.2%} of the time"
-    )
-    print(
-        f"{rate / 1e12:.3f} TFLOP/s, {rate / row['matmul_rate']:.0%} of the measured "
-        f"{row['matmul_rate'] / 1e12:.3f}"
-    )
+    figures, _ = run(port, draw_records(model_id, count, port.config.vocab_size, limit, length))
+    constants = {"model": model_id, "dtype": dtype, "device": jax.devices()[0].device_kind}
+    return rows.add(constants | with_rates(figures))
 
 
 def main() -> None:
-    """Prints the table, or what is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Measures what is asked for."""
+    parser = new_parser(__doc__)
     parser.add_argument("--only", nargs="+", default=list(CASES), choices=CASES, metavar="NAME")
     parser.add_argument("--model", help="the engine alone, with this model")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
@@ -137,13 +140,19 @@ def main() -> None:
     parser.add_argument(
         "--families", action="store_true", help="convolution and scan families beside PyTorch"
     )
-    options = parser.parse_args()
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from (*linux(), *fixtures())
+        yield from () if options.model else packages("torch")
+
+    options = begin(parser, needs)
     if options.families:
-        long_families.print_table()
+        long_families.compare(long_families.CASES, options.out)
     elif options.model:
-        print_model(options.model, options.dtype, options.records, options.length)
+        rows = Rows(COLUMNS_ALONE, options.out)
+        measure_alone(options.model, options.dtype, options.records, options.length, rows)
     else:
-        print_table(options.only)
+        compare(options.only, Rows(COLUMNS, options.out))
 
 
 if __name__ == "__main__":

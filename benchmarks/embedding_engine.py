@@ -20,6 +20,7 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 from benchmarks.embedding_case import Case, leave, read_records, write_records
+from benchmarks.needs import FIXTURES
 from geneb_jax.devices.capacity import matmul_rate
 from geneb_jax.embedding.batches import benchmark_lengths, plan_batches
 from geneb_jax.embedding.engine import Speed, Work, embed_array, open_engine
@@ -32,7 +33,6 @@ from model_ports.loading.planned import family_config, plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.port import Port
 
-FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 MORE_FIXTURES = FIXTURES.with_name("golden_more")  # of models beyond the paper's 40
 # Has the lengths of a model whose tokenizer was not counted: most of those are byte-pair
 # encodings, as DNABERT-2's is.

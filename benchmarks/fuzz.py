@@ -1,7 +1,7 @@
 """Does any reader answer a damaged file with a traceback?
 
     python -m benchmarks.fuzz --minutes 10
-    python -m benchmarks.fuzz --minutes 1 --readers tasks,cells --seed 7 --out offending
+    python -m benchmarks.fuzz --minutes 1 --readers tasks,cells --seed 7 --faults offending
 
 Each reader gets folders whose files are damaged by `fuzz_mutations`, or missing, or folders, or
 links to nothing, with foreign files beside them. It may take what it is given, or refuse it with
@@ -9,13 +9,14 @@ one of the project's errors: a ValueError, or an OSError where it writes, that t
 of few lines, which name a file. All else is a fault: other exceptions, errors of libraries that
 come through, long messages, more than 10 seconds or 2 GiB, and a process that dies. The table
 counts what happened by reader; an input of each distinct fault, that of the shortest message, is
-written into a folder of `--out`, with the traceback.
+written into a folder of `--faults`, with the traceback.
 
 Input i of a reader is the same for the same seed. Readers of what a run keeps (cells, store,
 digests, devices) should refuse nothing but a folder in the way of a file.
+
+Needs a clone and Linux. `--out` holds the table's rows, with the number of an input by `faults`.
 """
 
-import argparse
 import contextlib
 import linecache
 import multiprocessing
@@ -37,6 +38,8 @@ from typing import NamedTuple
 
 from benchmarks.fuzz_mutations import damage
 from benchmarks.fuzz_readers import READERS, Files, Reader, RefusedError
+from benchmarks.needs import begin, fixtures, linux, new_parser
+from benchmarks.rows import Rows
 
 MOST_SECONDS = 10
 MOST_BYTES = 2 * 2**30  # beside what the process holds before the first input
@@ -261,32 +264,36 @@ def keep(out: Path, name: str, seed: int, faults: dict[str, tuple[int, Outcome]]
 
 
 def main() -> None:
-    """Fuzzes the readers one after another and prints the table."""
-    parser = argparse.ArgumentParser(description="Fuzzes the readers of files.")
+    """Fuzzes the readers one after another, and adds the row of each."""
+    parser = new_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="of all readers together")
     parser.add_argument("--readers", default=",".join(READERS), help="names, with commas")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("fuzz_faults"), help="for their inputs")
-    arguments = parser.parse_args()
-    names = arguments.readers.split(",")
+    parser.add_argument(
+        "--faults", type=Path, default=Path("fuzz_faults"), help="a folder for their inputs"
+    )
+    options = begin(parser, lambda _: [*linux(), *fixtures()])
+    names = options.readers.split(",")
     if unknown := set(names) - set(READERS):
         parser.error(f"no reader {', '.join(sorted(unknown))}; valid: {', '.join(READERS)}")
-    columns = ("inputs", ACCEPTED, REFUSED, NAMELESS, FAULT, "distinct")
-    print(f"{'reader':12s}" + "".join(f"{column:>10s}" for column in columns), flush=True)
+    kinds = (ACCEPTED, REFUSED, NAMELESS, FAULT)
+    columns = {"reader": "12s"} | dict.fromkeys(("inputs", *kinds, "distinct"), "8,d")
+    rows = Rows(columns, options.out)
     for name in names:
         counts: Counter[str] = Counter()
         faults: dict[str, tuple[int, Outcome]] = {}
-        seconds = 60 * arguments.minutes / len(names)
-        for number, outcome in fuzz_apart(name, seconds, arguments.seed):
+        seconds = 60 * options.minutes / len(names)
+        for number, outcome in fuzz_apart(name, seconds, options.seed):
             counts[outcome.kind] += 1
             known = faults.get(outcome.fault)
             if outcome.fault and (known is None or len(outcome.detail) < len(known[1].detail)):
                 faults[outcome.fault] = (number, outcome)
-        figures = [counts.total(), *(counts[kind] for kind in columns[1:-1]), len(faults)]
-        print(f"{name:12s}" + "".join(f"{figure:10,d}" for figure in figures), flush=True)
+        row = {"reader": name, "inputs": counts.total(), "distinct": len(faults)}
+        row |= {kind: counts[kind] for kind in kinds}
+        rows.add(row | {"faults": {fault: number for fault, (number, _) in faults.items()}})
         for fault, (number, _) in faults.items():
-            print(f"    input {number}: {fault}", flush=True)
-        keep(arguments.out, name, arguments.seed, faults)
+            print(f"    input {number}: {fault}")
+        keep(options.faults, name, options.seed, faults)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
+from benchmarks.needs import FIXTURES
 from model_ports import catalog
 
-FIXTURES = Path(__file__).parents[1] / "tests" / "golden"
 Files = Mapping[str, bytes]  # contents by path inside a folder
 
 _NT = "nucleotide-transformer-v2-50m-3mer-multi-species"

@@ -13,9 +13,9 @@ from typing import Any
 
 import jax
 
+from benchmarks.rows import Row
 from geneb_jax.devices.capacity import out_of_memory
 
-Row = dict[str, Any]
 Case = tuple[str, Callable[[], Row]]  # its name, and what measures it
 
 _GRACE = 20.0  # seconds that a case may overrun its part

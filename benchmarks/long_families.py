@@ -9,9 +9,10 @@ their own input size with a record of 300 bases, where the peer computes the who
 (`benchmarks.peers`) step through their scans and convolve by FFT, on the same device in the same
 run; `ratio` above 1 says how many times faster the port is. `change` is the largest difference of
 the mean-pooled final states, relative to their largest entry.
+
+Needs a clone, and PyTorch (`pip install '.[convert]'`). `--out` holds these rows.
 """
 
-import argparse
 import importlib
 import json
 import re
@@ -28,6 +29,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.embedding_engine import fixture
+from benchmarks.needs import begin, fixtures, new_parser, packages
+from benchmarks.rows import Rows
 from model_ports import catalog
 from model_ports.contract.family import FINAL, View
 from model_ports.loading.planned import plan_checkpoint
@@ -36,6 +39,10 @@ from model_ports.port import Port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, padded_length, tokenize
 
+COLUMNS = {
+    "model": "52s", "layers": "6", "tokens": "6", "torch_seconds": "8.3f", "jax_seconds": "8.3f",
+    "ratio": "6.2f", "change": "8.1e",
+}  # fmt: skip
 _LENGTHS = (1024, 8192)
 _BASES_PER_TOKEN = 4  # enough for `length` tokens of any of the tokenizers
 _QUICK_SECONDS, _REPEATS = 2.0, 5  # a call this short is timed so often, and the median taken
@@ -178,7 +185,7 @@ def measure(port: Port, forward: Callable[..., Any], length: int) -> dict[str, A
     }
 
 
-def rows(cases: Sequence[Case] = CASES) -> Iterator[dict[str, Any]]:
+def measured(cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
     """Yields a row of the table a model and length: seconds, ratio, and agreement."""
     for case in cases:
         with tempfile.TemporaryDirectory() as name:
@@ -188,31 +195,26 @@ def rows(cases: Sequence[Case] = CASES) -> Iterator[dict[str, Any]]:
             config = json.loads((folder / "config.json").read_text())
             forward = peer(case.model_id).build(config, load_file(folder / "model.safetensors"))
             for length in case.lengths:
-                yield {"layers": case.layers} | measure(port, forward, length)
+                yield {"layers": case.layers or "tiny"} | measure(port, forward, length)
 
 
-def print_table(cases: Sequence[Case] = CASES) -> None:
-    """Prints the table row by row."""
+def compare(cases: Sequence[Case], out: Path | None) -> None:
+    """Measures the cases, and writes their rows to a file where one is named."""
     from benchmarks.peers.parts import use_gpu
 
     use_gpu()
-    print(f"{'model':52s} layers  tokens  PyTorch s      JAX s  ratio   change")
-    for row in rows(cases):
-        print(
-            f"{row['model']:52s} {row['layers'] or 'tiny':>6} {row['tokens']:7d} "
-            f"{row['torch_seconds']:10.3f} {row['jax_seconds']:10.3f} {row['ratio']:6.2f} "
-            f"{row['change']:8.1e}",
-            flush=True,
-        )
+    rows = Rows(COLUMNS, out)
+    for row in measured(cases):
+        rows.add(row)
 
 
 def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measures the models that are asked for."""
+    parser = new_parser(__doc__)
     known = [case.model_id for case in CASES]
     parser.add_argument("--models", nargs="+", default=known, choices=known)
-    options = parser.parse_args()
-    print_table([case for case in CASES if case.model_id in options.models])
+    options = begin(parser, lambda _: [*packages("torch"), *fixtures()])
+    compare([case for case in CASES if case.model_id in options.models], options.out)
 
 
 if __name__ == "__main__":

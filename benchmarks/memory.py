@@ -3,25 +3,32 @@
     python -m benchmarks.memory [--only ROW ...] [--tasks_dir DIR]
 
 A row is a run in an empty workdir, without report, with the defaults' regimes and seeds: peak
-memory of the process, its CPU and wall seconds, and the peaks of its stages as run.json has them.
+memory of the process (`gib`), its CPU and wall seconds; below it a row with the peak of each
+`stage`, as run.json has them.
 The task of a row is made here, seeded: two classes, the second richer in C and G, a fifth of the
 rows for test. The rows:
 
 - `million`: kmer-4 on 1,000,000 records of 100 bp;
 - `wide`: kmer-6 on 200,000 records of 100 bp;
 - `folder`: kmer-4 on every task of DIR, where one is given.
+
+Needs Linux. `--out` holds these rows.
 """
 
-import argparse
 import json
 import tempfile
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.needs import begin, linux, new_parser, task_files
 from benchmarks.processes import timed
+from benchmarks.rows import Rows
 
 LENGTH = 100
+COLUMNS = {"name": "8s", "stage": "20s", "gib": "7.2f", "cpu": "7.1f", "wall": "7.1f"}
 # Model and records by row.
 ROWS = {"million": ("kmer-4", 1_000_000), "wide": ("kmer-6", 200_000)}
 _BLOCK = 50_000  # records that are made at a time
@@ -52,8 +59,8 @@ def write_task(path: Path, records: int, length: int = LENGTH) -> None:
             )
 
 
-def measure(name: str, model: str, tasks_dir: Path, workdir: Path) -> None:
-    """Runs a model on the tasks of a folder and prints the row.
+def measure(name: str, model: str, tasks_dir: Path, workdir: Path, rows: Rows) -> None:
+    """Runs a model on the tasks of a folder, and adds the rows of the run and of its stages.
 
     Raises:
         RuntimeError: The run failed; shows what it said.
@@ -62,28 +69,33 @@ def measure(name: str, model: str, tasks_dir: Path, workdir: Path) -> None:
     fields = {"models": model, "tasks_dir": tasks_dir, "report": False}
     words += [f"--config.{field}={value}" for field, value in fields.items()]
     cpu, wall, gib = timed(name, words)
-    print(f"{name:10s}{gib:7.2f} GiB{cpu:8.1f} CPU s{wall:8.1f} wall s")
+    rows.add({"name": name, "stage": "all", "gib": gib, "cpu": cpu, "wall": wall})
     for stage, peaks in json.loads((workdir / "run.json").read_text())["memory"].items():
-        print(f"    {stage:20s}{peaks['host'] / 2**30:7.2f} GiB")
+        rows.add({"name": name, "stage": stage, "gib": peaks["host"] / 2**30})
 
 
 def main() -> None:
     """Measures the rows that are asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--tasks_dir", type=Path, help="a folder of tasks, for the row `folder`")
-    options = parser.parse_args()
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from linux()
+        yield from task_files(options.tasks_dir) if options.tasks_dir else ()
+
+    options = begin(parser, needs)
+    rows = Rows(COLUMNS, options.out)
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.only:
             model, records = ROWS[name]
             tasks_dir = Path(scratch) / f"tasks-{name}"
             tasks_dir.mkdir()
             write_task(tasks_dir / f"{name}.csv", records)
-            measure(name, model, tasks_dir, Path(scratch) / name)
+            measure(name, model, tasks_dir, Path(scratch) / name, rows)
         if options.tasks_dir:
-            measure("folder", "kmer-4", options.tasks_dir.resolve(), Path(scratch) / "folder")
+            tasks_dir = options.tasks_dir.resolve()
+            measure("folder", "kmer-4", tasks_dir, Path(scratch) / "folder", rows)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
     python -m benchmarks.padding_window
 
 One record of 300 bases through the full-size model with random weights: the whole input, padded
-to 131,072, 196,608 or 524,288 bases, beside the window that gives the same embedding. Prints the
-floating-point operations that XLA counts (a loop's body once, so that the transformer, which
-both run in full, counts as one layer; `tower` leaves it out), the time of a call, and the
-embeddings' largest difference relative to their largest entry.
+to 131,072, 196,608 or 524,288 bases, beside the window that gives the same embedding. A row has
+the `bases`, the `GFLOP` of the convolution tower that XLA counts, without the transformer, which
+both run in full, and the `seconds` of a call; that of the window also how many times fewer
+operations and how many times faster it is, and the embeddings' largest `difference`, relative to
+their largest entry.
+
+Needs nothing but the package, and room for the models. `--out` holds these rows.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 
@@ -17,12 +19,18 @@ import jax
 import numpy as np
 from flax import nnx
 
+from benchmarks.needs import begin, new_parser
+from benchmarks.rows import Rows
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 from model_ports.port import Port
 from model_ports.running.embedder import embedder, forward
 from model_ports.running.records import collate, padded_length, tokenize
 
+COLUMNS = {
+    "model": "24s", "input": "6s", "bases": "7,d", "GFLOP": "9,.1f", "seconds": "8.2f",
+    "fewer": "5.0f", "faster": "6.1f", "difference": "10.1e",
+}  # fmt: skip
 MODELS = ("enformer-official-rough", "space", "borzoi-replicate-0", "flashzoi-replicate-0")
 
 
@@ -50,35 +58,28 @@ def measure(
 
 
 def main() -> None:
-    """Prints one line a model and length."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Adds a row a model and input."""
+    parser = new_parser(__doc__)
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--bases", type=int, default=300, help="length of the record")
     parser.add_argument("--repeats", type=int, default=1)
-    options = parser.parse_args()
+    options = begin(parser)
     rng = np.random.default_rng(0)
     sequence = "".join(rng.choice(list("ACGT"), options.bases))
+    rows = Rows(COLUMNS, options.out)
     for model_id in options.models:
         port = random_port(catalog.get(model_id))
         full = port.preset.max_tokens
         assert full is not None
-        lengths = {"whole": full, "window": padded_length(port, options.bases)}
-        rows = {}
-        for name, length in lengths.items():
-            rows[name] = measure(port, sequence, length, options.repeats)
-            tower, seconds, _ = rows[name]
-            print(
-                f"{model_id:24s} {name:6s} {length:7,d} bases  tower {tower / 1e9:9,.1f} GFLOP"
-                f"  {seconds:8.2f} s",
-                flush=True,
-            )
-        whole, window = rows["whole"], rows["window"]
-        change = np.abs(whole[2] - window[2]).max() / np.abs(whole[2]).max()
-        print(
-            f"{model_id:24s} saved: tower {whole[0] / window[0]:,.0f} times fewer operations, "
-            f"{whole[1] / window[1]:.1f} times faster; difference {change:.1e}",
-            flush=True,
-        )
+        tower, seconds, whole = measure(port, sequence, full, options.repeats)
+        row = {"model": model_id, "input": "whole", "bases": full, "GFLOP": tower / 1e9}
+        before = rows.add(row | {"seconds": seconds})
+        length = padded_length(port, options.bases)
+        tower, seconds, found = measure(port, sequence, length, options.repeats)
+        row = {"model": model_id, "input": "window", "bases": length, "GFLOP": tower / 1e9}
+        row |= {"seconds": seconds, "fewer": before["GFLOP"] / row["GFLOP"]}
+        row |= {"faster": before["seconds"] / seconds}
+        rows.add(row | {"difference": float(np.abs(whole - found).max() / np.abs(whole).max())})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ For each ported model, on its conformance fixture: how much a record's corrected
 changes with batch and bucket (relative to its largest entry, float32), and the lowest cosine
 between its bfloat16 and float32 embeddings. Then the compile time of NT-2.5B-MS's program at
 three depths.
+
+Needs a clone. `--out` holds the rows: `model`, `change` and `cosine`; `model`, `layers` and
+`compile_seconds`, of batches of 8 x 128 tokens.
 """
 
 import json
@@ -15,6 +18,8 @@ import jax
 import numpy as np
 
 from benchmarks.embedding_engine import fixture, models_beyond
+from benchmarks.needs import begin, fixtures, new_parser
+from benchmarks.rows import Rows
 from model_ports import catalog
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import abstract_port, load_port
@@ -77,15 +82,24 @@ def compile_seconds(model_id: str, depth: int) -> float:
 
 
 def main() -> None:
-    """Prints both tables."""
-    print(f"{'model':50s} {'change':>8s} {'bf16 cosine':>12s}")
+    """Measures the models that are asked for, and compile times where none is named."""
+    parser = new_parser(__doc__)
     ported = [entry.id for entry in catalog.entries().values() if entry.ported]
-    for model_id in [*ported, *models_beyond()]:
+    known = [*ported, *models_beyond()]
+    parser.add_argument(
+        "--models", nargs="+", choices=known, metavar="ID", help="these alone, and nothing compiled"
+    )
+    options = begin(parser, lambda _: fixtures())
+    rows = Rows({"model": "50s", "change": "8.1e", "cosine": "8.5f"}, options.out)
+    for model_id in options.models or known:
         change, cosine = measure(model_id)
-        print(f"{model_id:50s} {change:8.1e} {cosine:12.5f}", flush=True)
-    print(f"\ncompile time of {DEEP}, batch {SHAPE[0]} x {SHAPE[1]} tokens")
+        rows.add({"model": model_id, "change": change, "cosine": cosine})
+    if options.models:
+        return
+    rows = Rows({"model": "50s", "layers": "6", "compile_seconds": "6.2f"}, options.out)
     for depth in DEPTHS:
-        print(f"{depth:3d} layers {compile_seconds(DEEP, depth):6.2f} s", flush=True)
+        seconds = compile_seconds(DEEP, depth)
+        rows.add({"model": DEEP, "layers": depth, "compile_seconds": seconds})
 
 
 if __name__ == "__main__":

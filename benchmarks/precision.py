@@ -5,25 +5,32 @@ killed one goes on where it was, and other models and tasks are added. Models wi
 stand for the real ones where there are no checkpoints (`--checkpoints_dir` names them; otherwise
 random ones of full size have the tokenizers of the fixtures).
 
-The table has one row a model and regime: mean and largest |difference| of a task's MCC, which is
-the mean over seeds; the same difference with its sign, which says whether bfloat16 costs anything;
-and the standard deviation over seeds, which the differences are small beside or not (none in
-`full`, whose fit does not depend on the seed).
+The table has one row a model and regime: `mean` and `largest` |difference| of a task's MCC, which
+is the mean over seeds; the mean difference with its sign (`signed`), which says whether bfloat16
+costs anything; and the standard deviation over `seeds`, which the differences are small beside or
+not (none in `full`, whose fit does not depend on the seed).
+
+Needs a folder of tasks, and a clone where no checkpoints are named. `--out` holds the rows, when
+both runs have ended; the runs' own files are in `--workdir`.
 """
 
-import argparse
 import shutil
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.embedding_engine import FIXTURES
+from benchmarks.needs import FIXTURES, begin, fixtures, folder, new_parser, task_files
+from benchmarks.rows import Rows
 from geneb_jax.config import default_config
 from geneb_jax.run import run
 from model_ports.loading.identity import text_files
 
+COLUMNS = {
+    "model": "56s", "regime": "8s", "tasks": "5", "mean": "7.4f", "largest": "7.4f",
+    "signed": "+7.4f", "seeds": "7.4f",
+}  # fmt: skip
 DTYPES = ("float32", "bfloat16")
 # One of each kind of arithmetic: attention and its gated, grouped and rotated forms, long
 # convolutions, selective scans.
@@ -78,48 +85,36 @@ def tokenizers(fixtures: Path, to: Path) -> Path:
     return to
 
 
-def print_table(rows: pd.DataFrame, console: Console) -> None:
-    """Prints what `differences` returns."""
-    table = Table(title="MCC in bfloat16 against float32")
-    for name in ("model", "regime", "tasks", "mean |d|", "largest |d|", "mean d", "std over seeds"):
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
-    for row in rows.to_dict("records"):
-        figures = (f"{row[name]:.4f}" for name in ("mean", "largest"))
-        table.add_row(
-            row["model"],
-            row["regime"],
-            str(row["tasks"]),
-            *figures,
-            f"{row['signed']:+.4f}",
-            f"{row['seeds']:.4f}",
-        )
-    console.print(table)
-
-
 def main() -> None:
-    """Runs what is missing and prints the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Runs what is missing and adds the rows."""
+    parser = new_parser(__doc__)
     parser.add_argument("--tasks_dir", type=Path, required=True)
     parser.add_argument("--tasks", default="all", help="as config.tasks")
     parser.add_argument("--models", default=",".join(MODELS), help="as config.models")
-    parser.add_argument("--checkpoints_dir", help="as config.checkpoints_dir")
+    parser.add_argument("--checkpoints_dir", type=Path, help="as config.checkpoints_dir")
     parser.add_argument("--max_train", type=int, default=0, help="as config.max_train")
     parser.add_argument("--workdir", type=Path, required=True)
-    options = parser.parse_args()
-    options.checkpoints_dir = options.checkpoints_dir or str(
-        tokenizers(FIXTURES, options.workdir / "tokenizers")
-    )
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from task_files(options.tasks_dir)
+        given = options.checkpoints_dir
+        yield from folder(given, "name a folder of checkpoints") if given else fixtures()
+
+    options = begin(parser, needs)
     config = default_config()
-    for name in ("tasks", "models", "checkpoints_dir", "max_train"):
+    for name in ("tasks", "models", "max_train"):
         config[name] = getattr(options, name)
+    config.checkpoints_dir = str(
+        options.checkpoints_dir or tokenizers(FIXTURES, options.workdir / "tokenizers")
+    )
     config.tasks_dir = str(options.tasks_dir)
     config.report = False
     scores = pd.DataFrame()
     for config.dtype in DTYPES:
         scores = run(config, options.workdir).scores
-    print_table(differences(scores), Console(width=150))
+    rows = Rows(COLUMNS, options.out)
+    for row in differences(scores).to_dict("records"):
+        rows.add({str(name): value for name, value in row.items()})
 
 
 if __name__ == "__main__":

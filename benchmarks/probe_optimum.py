@@ -5,25 +5,32 @@ Problems that are hard in one way each, for every C of the paper's grid. The ref
 problems, whatever its tolerance); where the Hessian is too large for that, its lbfgs at a
 tolerance of 1e-10, and the lower of the two objectives counts. `converged-float32` is held
 against `converged`: a head that is not close to it must not count as converged.
+
+Needs scikit-learn (`pip install '.[test]'`), and a folder of tasks for the real ones. A row is a
+problem of `n` rows, width `D` and `K` classes, and a solver: the worst of its five C in `excess` of
+the objective, in `agreement` of the predictions and in `MCC_change`; the `iterations` by C, how
+many heads `converged`, and whether all are `met`. `--out` holds these rows.
 """
 
-import argparse
 import warnings
-from collections.abc import Callable, Mapping
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import matthews_corrcoef
 
+from benchmarks.needs import begin, new_parser, packages, task_files
 from benchmarks.probes import objective
+from benchmarks.rows import Row, Rows
 from geneb_jax.embedding.kmers import kmer_frequencies
 from geneb_jax.tasks.reading import find_tasks, read_task
 from probes import HeadScore, Probe, evaluate_task
 
+COLUMNS = {
+    "problem": "35s", "n": "6", "D": "5", "K": "3", "solver": "17s", "excess": "8.1e",
+    "agreement": "8.2%", "MCC_change": "7.4f", "iterations": "19", "converged": "3", "met": "3s",
+}  # fmt: skip
 SOLVERS = ("converged", "converged-float32")
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 EXCESS = 1e-6  # of the objective over the reference, relative
@@ -143,6 +150,8 @@ REAL: Mapping[str, Callable[[Path], Problem]] = {
 
 def solve(problem: Problem) -> list[Outcome]:
     """Fits every C at once with both solvers and compares each head with its reference."""
+    from sklearn.linear_model import LogisticRegression
+
     x = problem.x.astype(np.float64)
     classes, y = np.unique(problem.y, return_inverse=True)
     kept = np.isin(problem.y_test, classes)
@@ -171,6 +180,8 @@ def solve(problem: Problem) -> list[Outcome]:
 
 def compare(head: HeadScore, optimum: float, predicted: np.ndarray, y_test: np.ndarray) -> Outcome:
     """A head beside the reference's objective and predictions on the test rows."""
+    from sklearn.metrics import matthews_corrcoef
+
     return Outcome(
         solver=head.solver,
         C=head.C,
@@ -182,43 +193,44 @@ def compare(head: HeadScore, optimum: float, predicted: np.ndarray, y_test: np.n
     )
 
 
+def worst(outcomes: Sequence[Outcome]) -> Row:
+    """Returns the figures of a solver's heads on one problem, the worst of them."""
+    return {
+        "solver": outcomes[0].solver,
+        "excess": max(outcome.excess for outcome in outcomes),
+        "agreement": min(outcome.agreement for outcome in outcomes),
+        "MCC_change": max(outcome.MCC_change for outcome in outcomes),
+        "iterations": [outcome.iterations for outcome in outcomes],
+        "converged": sum(outcome.converged for outcome in outcomes),
+        "met": "yes" if all(outcome.met for outcome in outcomes) else "NO",
+    }
+
+
 def main() -> None:
-    """Prints a row a problem: the worst of its five C."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Adds a row a problem and solver."""
+    parser = new_parser(__doc__)
     parser.add_argument("--tasks_dir", type=Path, help="of the real tasks; without it, made ones")
     parser.add_argument("--problems", default="", help="parts of names, by semicolon; empty: all")
-    arguments = parser.parse_args()
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from packages("sklearn")
+        yield from task_files(options.tasks_dir) if options.tasks_dir else ()
+
+    options = begin(parser, needs)
     problems = {**MADE, **LARGE}
-    if arguments.tasks_dir:
-        problems |= {
-            name: lambda read=read: read(arguments.tasks_dir) for name, read in REAL.items()
-        }
-    wanted = arguments.problems.split(";")
-    console = Console(width=170)
-    table = Table(title="The converged solvers beside the optimum, worst of five C")
-    for column in ("problem", "n", "D", "K", "solver", "excess\nobjective", "predictions\nalike",
-                   "MCC\nchange", "iterations", "converged", "met"):  # fmt: skip
-        table.add_column(column, justify="left" if column in ("problem", "solver") else "right")
+    if options.tasks_dir:
+        problems |= {name: lambda read=read: read(options.tasks_dir) for name, read in REAL.items()}
+    wanted = options.problems.split(";")
+    rows = Rows(COLUMNS, options.out)
     for name, make in problems.items():
         if not any(part in name for part in wanted):
             continue
-        console.print(name)
         problem = make()
         outcomes = solve(problem)
+        sizes = dict(zip("nD", problem.x.shape, strict=True)) | {"K": len(np.unique(problem.y))}
         for solver in SOLVERS:
             own = [outcome for outcome in outcomes if outcome.solver == solver]
-            table.add_row(
-                name,
-                *(str(size) for size in (*problem.x.shape, len(np.unique(problem.y)))),
-                solver,
-                f"{max(outcome.excess for outcome in own):.1e}",
-                f"{min(outcome.agreement for outcome in own):.2%}",
-                f"{max(outcome.MCC_change for outcome in own):.4f}",
-                " ".join(str(outcome.iterations) for outcome in own),
-                f"{sum(outcome.converged for outcome in own)} of {len(own)}",
-                "yes" if all(outcome.met for outcome in own) else "NO",
-            )
-    console.print(table)
+            rows.add({"problem": name} | sizes | worst(own))
 
 
 if __name__ == "__main__":

@@ -4,27 +4,27 @@ A cell is solver, features, task, regime and C; its MCC is the mean over the ben
 full fit is the same for all). Each cell has three: ours; scikit-learn on the float32 features cast
 to float64, which is what the harness's scikit-learn 1.5 does with them and so the reference; and
 scikit-learn on float32, which later versions compute in float32. The difference of the last two
-is scikit-learn's own spread. The table is a CSV file, a row a cell: a killed run goes on where it
-was, and other solvers, tasks, features or C are added to it.
+is scikit-learn's own spread. `--out` holds the cells, a row each: a killed run goes on where it
+was, and other solvers, tasks, features or C are added to it. The summary is of all cells there.
+
+Needs scikit-learn (`pip install '.[test]'`) and a folder of tasks.
 """
 
-import argparse
 import functools
 import itertools
 import warnings
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
 from rich.console import Console
 from rich.table import Table
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import matthews_corrcoef
 
+from benchmarks.needs import begin, folder, new_parser, packages, task_files
+from benchmarks.rows import Row, Rows, read_rows
 from geneb_jax import embed
 from geneb_jax.benchmark import GENEB
 from geneb_jax.devices.programs import make_room_for_programs
@@ -36,6 +36,11 @@ from probes import HeadScore, Probe, evaluate_task, few_shot_rows
 SHOTS = (None, 10, 1)
 SOLVERS = ("geneb", "geneb-float32")
 KEY = ["solver", "features", "task", "regime", "C"]
+COLUMNS = {
+    "solver": "13s", "features": "8s", "task": "72s", "regime": "6s", "C": "6g", "MCC": "8.5f",
+    "MCC_float64": "8.5f", "MCC_float32": "8.5f", "iterations": "7.1f",
+    "iterations_float64": "7.1f",
+}  # fmt: skip
 LARGEST_MEAN = 0.002  # of |MCC difference| over all cells
 _LISTED = 25
 _ROUNDING = 1e-9  # of the largest decision value: a smaller margin has no meaning in float64
@@ -57,6 +62,9 @@ def measure(
         By dtype: MCC and iterations of each seed, and the predictions [seeds, M]; of float64 also
         whether a row's decision is `clear` [seeds, M].
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import matthews_corrcoef
+
     y = task.train.labels
     seeds = GENEB.seeds if shots else GENEB.seeds[:1]
     found: dict[str, Any] = {}
@@ -107,15 +115,16 @@ def compare(heads: Sequence[HeadScore], theirs: dict) -> dict[str, Any]:
     }
 
 
-def add_cells(
-    out: Path,
+def measure_cells(
     task: Task,
     solver: str,
     features: str,
     vectors: tuple[np.ndarray, np.ndarray],
     grid: Sequence[tuple[int | None, float]],
-) -> None:
-    """Measures cells of one task and appends them to the table, each as soon as it is there."""
+) -> Iterator[Row]:
+    """Measures cells of one task, and yields the row of each."""
+    import sklearn
+
     x, x_test = vectors
     y = task.train.labels
     for shots, cells in itertools.groupby(grid, key=lambda cell: cell[0]):
@@ -126,7 +135,7 @@ def add_cells(
         )  # fmt: skip
         for C in strengths:
             own = [head for head in heads if head.C == C]
-            row = {
+            yield {
                 "solver": solver,
                 "features": features,
                 "task": task.info.id,
@@ -138,7 +147,6 @@ def add_cells(
                 **compare(own, measure(task, x, x_test, shots, C)),
                 "scikit_learn": sklearn.__version__,
             }
-            pd.DataFrame([row]).to_csv(out, mode="a", header=not out.exists(), index=False)
 
 
 def summarise(cells: pd.DataFrame, console: Console) -> None:
@@ -196,9 +204,9 @@ def summarise(cells: pd.DataFrame, console: Console) -> None:
 
 def main() -> None:
     """Adds the cells that are missing, smallest tasks first, and prints the summary."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
+    parser.set_defaults(out=Path("probe_parity.jsonl"))
     parser.add_argument("--tasks_dir", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("probe_parity.csv"))
     parser.add_argument("--solver", default="geneb", choices=SOLVERS)
     parser.add_argument("--features", default="kmer-2,kmer-4,kmer-6", help="as config.models")
     parser.add_argument("--checkpoints_dir", type=Path, help="tokenizers of ID:random models")
@@ -206,42 +214,51 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10**9, help="only tasks of at most this many")
     parser.add_argument("--C", default="0.01,0.1,1,10,100")
     parser.add_argument("--regimes", default="full,10shot,1shot")
-    arguments = parser.parse_args()
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from (*packages("sklearn"), *task_files(options.tasks_dir))
+        given = options.checkpoints_dir
+        yield from folder(given, "name a folder of tokenizers") if given else ()
+
+    options = begin(parser, needs)
+    from sklearn.exceptions import ConvergenceWarning
+
     warnings.simplefilter("ignore", ConvergenceWarning)
-    console = Console(width=200)
-    wanted = find_tasks(arguments.tasks_dir)
-    if arguments.tasks:
-        wanted = {name: wanted[name] for name in arguments.tasks.split(",")}
-    tasks = [read_task(arguments.tasks_dir, info) for info in wanted.values()]
-    tasks = [task for task in tasks if len(task.train.labels) <= arguments.rows]
-    regimes = arguments.regimes.split(",")
+    wanted = find_tasks(options.tasks_dir)
+    if options.tasks:
+        names = options.tasks.split(",")
+        if unknown := set(names) - wanted.keys():
+            parser.error(f"{options.tasks_dir} holds no task {', '.join(sorted(unknown))}")
+        wanted = {name: wanted[name] for name in names}
+    tasks = [read_task(options.tasks_dir, info) for info in wanted.values()]
+    tasks = [task for task in tasks if len(task.train.labels) <= options.rows]
+    regimes = options.regimes.split(",")
     grid = [
         (shots, C)
         for shots in SHOTS
         if regime_name(shots) in regimes
-        for C in map(float, arguments.C.split(","))
+        for C in map(float, options.C.split(","))
     ]
-    get = functools.partial(embed, checkpoints_dir=arguments.checkpoints_dir)
+    known = read_rows(options.out)
+    done = {tuple(row[name] for name in KEY) for row in known}
+    rows = Rows(COLUMNS, options.out)
+    get = functools.partial(embed, checkpoints_dir=options.checkpoints_dir)
     for task in sorted(tasks, key=lambda task: len(task.train.labels)):
         make_room_for_programs()
-        for features in arguments.features.split(","):
-            done = set()
-            if arguments.out.exists():
-                rows = pd.read_csv(arguments.out)[KEY]
-                done = set(rows.itertuples(index=False, name=None))
+        for features in options.features.split(","):
             pending = [
                 (shots, C)
                 for shots, C in grid
-                if (arguments.solver, features, task.info.id, regime_name(shots), C) not in done
+                if (options.solver, features, task.info.id, regime_name(shots), C) not in done
             ]
             if not pending:
                 continue
-            console.print(f"{features} {task.info.id}: {len(pending)} cells")
             both = get(features, [*task.train.sequences, *task.test.sequences])
-            rows = len(task.train.labels)
-            vectors = both[:rows], both[rows:]
-            add_cells(arguments.out, task, arguments.solver, features, vectors, pending)
-    summarise(pd.read_csv(arguments.out), console)
+            count = len(task.train.labels)
+            vectors = both[:count], both[count:]
+            for row in measure_cells(task, options.solver, features, vectors, pending):
+                known.append(rows.add(row))
+    summarise(pd.DataFrame(known), Console(width=200))
 
 
 if __name__ == "__main__":

@@ -8,35 +8,38 @@ seeds. Peers, timed in the same run with scikit-learn at its defaults on all cor
     is timed once and counted five times;
 (b) scikit-learn used sensibly: one full fit and ten few-shot fits for each C.
 
-`--out FILE` keeps what was measured as lines of JSON, one a row of the table; what stands there
-is not measured again. `--figure FILE` draws how the time of the full fits grows with the rows,
-the width, the classes and the number of heads, instead of the table.
+Needs scikit-learn (`pip install '.[test]'`). A row is a problem of `n` rows, width `D` and `K`
+classes, and a solver: seconds the `first` time, `warm`, and `few`, those of the few-shot fits in
+`warm`; seconds of both peers, `a` and `b`, and how many times `warm` they are; `memory`, that of
+the compiled full fit over the features'; and of the full fits by C iterations, the worst `excess`
+of the objective over the lowest of all sides, and the MCC at C = 1, each with scikit-learn's
+(`_sk`) beside it. Last stand the sums.
+
+`--out FILE` keeps all that was measured of a problem, a line of JSON each; what stands there is not
+measured again. `--figure FILE` draws how the time of the full fits grows with the rows, the width,
+the classes and the number of heads, instead of the table.
 """
 
-import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import EngFormatter
-from rich.console import Console
-from rich.table import Table
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import matthews_corrcoef
 
+from benchmarks.needs import begin, new_parser, packages, room_for
+from benchmarks.rows import Row, Rows, keep, read_rows
 from geneb_jax.devices.programs import make_room_for_programs
 from probes import HeadScore, Probe, evaluate_task, few_shot_rows
 from probes.logistic_compiled import program
 from probes.padding import ladder
 from probes.solvers import SOLVERS
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 SEEDS = (42, 43, 44, 45, 46)
@@ -165,6 +168,9 @@ def scikit_learn(
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, Any]:
     """Measures one fit for each C and regime, one for each seed in few-shot; full fits by C."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import matthews_corrcoef
+
     seconds = {"full": 0.0, "few": 0.0}
     full: dict[str, list[Any]] = {"iterations": [], "objectives": [], "MCC": []}
     for C in strengths:
@@ -184,7 +190,7 @@ def scikit_learn(
     return seconds | full
 
 
-def objective(head: LogisticRegression, x: np.ndarray, y: np.ndarray, C: float) -> float:
+def objective(head: "LogisticRegression", x: np.ndarray, y: np.ndarray, C: float) -> float:
     """Mean loss with penalty ||W||^2 / (2 C n) of a fitted head, in float64."""
     w, b = np.asarray(head.coef_, np.float64), np.asarray(head.intercept_, np.float64)
     z = x.astype(np.float64) @ w.T + b
@@ -197,20 +203,17 @@ def objective(head: LogisticRegression, x: np.ndarray, y: np.ndarray, C: float) 
 class Measured:
     """What was measured, by its key; kept as lines of JSON where a file is named."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, out: Path | None) -> None:
         """Reads what the file has."""
-        self.path = path
-        lines = path.read_text().splitlines() if path and path.exists() else []
-        self.rows = {tuple(row["key"]): row for row in map(json.loads, lines)}
+        self.out = out
+        self.rows = {tuple(row["key"]): row for row in read_rows(out)}
 
-    def get(self, key: tuple[Any, ...], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def get(self, key: tuple[Any, ...], measure: Callable[[], Row]) -> Row:
         """Returns the row of a key, measured now where it is not there."""
         if key not in self.rows:
             make_room_for_programs()
             self.rows[key] = {"key": key, "device": jax.devices()[0].device_kind} | measure()
-            if self.path:
-                with self.path.open("a") as file:
-                    file.write(json.dumps(self.rows[key]) + "\n")
+            keep(self.out, self.rows[key])
         return self.rows[key]
 
 
@@ -221,56 +224,69 @@ def measure_row(shape: tuple[int, int, int], solvers: Sequence[str]) -> dict[str
     return row | {"scikit-learn": scikit_learn(problem)}
 
 
+COLUMNS = {
+    "n": "7", "D": "5", "K": "3", "solver": "17s", "first": "7.1f", "warm": "7.1f", "few": "6.1f",
+    "a": "7.1f", "b": "7.1f", "a/warm": "6.1f", "b/warm": "6.1f", "memory": "6.2f",
+    "iterations": "19", "iterations_sk": "19", "excess": "8.1e", "excess_sk": "8.1e", "MCC": "5.3f",
+    "MCC_sk": "5.3f",
+}  # fmt: skip
+
+
 def print_table(
     problems: Sequence[tuple[int, int, int]], solvers: Sequence[str], measured: Measured
 ) -> None:
-    """Measures what is missing and prints the table with its sums."""
-    table = Table(title=f"Seconds on {jax.devices()[0].device_kind}, five C, full + few-shot")
-    columns = ("n", "D", "K", "solver", "first", "warm", "of it\nfew-shot", "(a)", "(b)")
-    for name in (*columns, "(a)/warm", "(b)/warm", "memory\n/ X"):
-        table.add_column(name, justify="right")
-    table.add_column("iterations by C\nours; scikit-learn's", justify="right")
-    table.add_column("worst excess\nof the objective\nours; theirs", justify="right")
-    table.add_column("MCC at C=1\nours; theirs", justify="right")
-    totals = {solver: np.zeros(3) for solver in solvers}
+    """Measures what is missing, and prints the rows of each problem as it ends, and the sums."""
+    print(f"seconds on {jax.devices()[0].device_kind}, five C, full and few-shot")
+    table = Rows(COLUMNS)
+    rows = []
     for shape in problems:
-        row = measured.get((*shape, *solvers), lambda shape=shape: measure_row(shape, solvers))
-        theirs = row["scikit-learn"]
-        sides = [row[solver]["objectives"] for solver in solvers] + [theirs["objectives"]]
-        best = np.min(sides, axis=0)
-        for solver in solvers:
-            mine = row[solver]
-            first, warm = (mine[f"full_{when}"] + mine[f"few_{when}"] for when in ("first", "warm"))
-            a, b = 5 * theirs["full"] + theirs["few"], theirs["full"] + theirs["few"]
-            totals[solver] += (warm, a, b)
-            excess = [np.max(side["objectives"] / best) - 1 for side in (mine, theirs)]
-            one = STRENGTHS.index(1.0)
-            table.add_row(
-                *map(str, shape),
-                solver,
-                *(f"{seconds:.1f}" for seconds in (first, warm, mine["few_warm"], a, b)),
-                f"{a / warm:.1f}",
-                f"{b / warm:.1f}",
-                f"{mine['memory']:.2f}",
-                "\n".join(" ".join(map(str, side["iterations"])) for side in (mine, theirs)),
-                "\n".join(f"{value:.1e}" for value in excess),
-                "\n".join(f"{side['MCC'][one]:.3f}" for side in (mine, theirs)),
-            )
-    for solver, (warm, a, b) in totals.items():
-        sums = (f"{warm:.1f}", "", f"{a:.1f}", f"{b:.1f}", f"{a / warm:.1f}", f"{b / warm:.1f}")
-        table.add_row("sum", "", "", solver, "", *sums)
-    Console(width=170).print(table)
+        found = measured.get((*shape, *solvers), lambda shape=shape: measure_row(shape, solvers))
+        rows += [table.add(row) for row in rows_of(shape, solvers, found)]
+    for solver in solvers:
+        own = [row for row in rows if row["solver"] == solver]
+        sums = {name: sum(row[name] for row in own) for name in ("first", "warm", "few", "a", "b")}
+        table.add({"n": "sum", "solver": solver} | with_ratios(sums))
+
+
+def rows_of(shape: tuple[int, int, int], solvers: Sequence[str], found: Row) -> list[Row]:
+    """Returns the table's rows of one problem, a solver each, from what was measured of it."""
+    theirs, one = found["scikit-learn"], STRENGTHS.index(1.0)
+    best = np.min([found[side]["objectives"] for side in (*solvers, "scikit-learn")], axis=0)
+    rows = []
+    for solver in solvers:
+        mine = found[solver]
+        row = dict(zip("nDK", shape, strict=True)) | {"solver": solver, "memory": mine["memory"]}
+        row |= {when: mine[f"full_{when}"] + mine[f"few_{when}"] for when in ("first", "warm")}
+        row |= {"few": mine["few_warm"], "a": 5 * theirs["full"] + theirs["few"]}
+        row |= {"b": theirs["full"] + theirs["few"]}
+        for side, mark in ((mine, ""), (theirs, "_sk")):
+            row[f"iterations{mark}"] = side["iterations"]
+            row[f"excess{mark}"] = float(np.max(side["objectives"] / best) - 1)
+            row[f"MCC{mark}"] = side["MCC"][one]
+        rows.append(with_ratios(row))
+    return rows
+
+
+def with_ratios(row: Row) -> Row:
+    """Returns a row with the peers' seconds over ours."""
+    return row | {f"{peer}/warm": row[peer] / row["warm"] for peer in "ab"}
 
 
 def draw_growth(path: Path, solvers: Sequence[str], measured: Measured) -> None:
     """Draws seconds of the full fits against each size of a problem, the others at their first."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import EngFormatter
+
+    sides = ("scikit-learn", *solvers)
+    table = Rows(dict.fromkeys(GROWTH, "8") | dict.fromkeys(sides, "12.2f"))
     figure, axes = plt.subplots(1, len(GROWTH), figsize=(10, 2.6), layout="constrained")
     for axis, (name, values) in zip(axes, GROWTH.items(), strict=True):
-        times: dict[str, list[float]] = {"scikit-learn": [], **{solver: [] for solver in solvers}}
+        times: dict[str, list[float]] = {side: [] for side in sides}
         for value in sorted(values):
             sizes = {other: own[0] for other, own in GROWTH.items()} | {name: value}
             key = ("growth", *sizes.values(), *solvers)
             row = measured.get(key, lambda sizes=sizes: measure_growth(sizes, solvers))
+            table.add(sizes | {side: row[side] for side in sides})
             for side, seconds in times.items():
                 seconds.append(row[side])
         for side, seconds in times.items():
@@ -306,19 +322,21 @@ def parse_shape(text: str) -> tuple[int, int, int]:
 
 def main() -> None:
     """Prints the table, or draws the figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     parser.add_argument("--solvers", default=",".join(SOLVERS))
     parser.add_argument("--only", type=parse_shape, nargs="+", metavar="N,D,K", default=PROBLEMS)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--figure", type=Path)
-    arguments = parser.parse_args()
+    parser.add_argument("--figure", type=Path, metavar="FILE.png")
+    options = begin(parser, lambda options: [*packages("sklearn"), *room_for(options.figure)])
+    from sklearn.exceptions import ConvergenceWarning
+
     warnings.simplefilter("ignore", ConvergenceWarning)
-    measured = Measured(arguments.out)
-    solvers = arguments.solvers.split(",")
-    if arguments.figure:
-        draw_growth(arguments.figure, solvers, measured)
+    measured, solvers = Measured(options.out), options.solvers.split(",")
+    if unknown := set(solvers) - SOLVERS.keys():
+        parser.error(f"no solver {', '.join(sorted(unknown))}; valid: {', '.join(SOLVERS)}")
+    if options.figure:
+        draw_growth(options.figure, solvers, measured)
     else:
-        print_table(arguments.only, solvers, measured)
+        print_table(options.only, solvers, measured)
 
 
 if __name__ == "__main__":

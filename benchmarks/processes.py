@@ -7,15 +7,17 @@ VmHWM.
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 
 
 class Taken(NamedTuple):
@@ -64,6 +66,19 @@ def peak_bytes() -> int:
     """Returns the largest resident memory of this process so far, in bytes. Linux alone tells."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+def cpu_seconds() -> float:
+    """Returns the CPU seconds of this process so far, user and system."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def timed_here(work: Callable[[], T]) -> tuple[T, dict[str, float]]:
+    """Does some work in this process; returns what it returns, and its `cpu` and `wall` seconds."""
+    start, before = time.perf_counter(), cpu_seconds()
+    result = work()
+    return result, {"cpu": cpu_seconds() - before, "wall": time.perf_counter() - start}
 
 
 def main() -> int:

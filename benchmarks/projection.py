@@ -10,10 +10,15 @@ of their matrix products and convolutions on every record of the 100 tasks
 (`geneb_jax.tasks.sizes`, train and test; none is counted as embedded for another task), over the
 operations a second that the model reached, or the measured model of its family that is nearest in
 size. Padding, some per cent of a full run, is not in it. Models of families that were not measured,
-or do not fit into memory, are left out, and said to be.
+or do not fit into memory, have no hours.
+
+Needs a clone. `--out` holds the rows. Measured: records and tokens a second, the share of
+`padding`, `waits` (the time in which the device waited for the host), `TFLOP_s`, its share
+`of_matmul` of the rate of a large square product, `peak_gib` (CPUs do not say) and all `seconds`.
+Projected: `GFLOP` a record, `projected_s` records a second, `hours`, and the measured model `like`
+it; last their sum.
 """
 
-import argparse
 import time
 from collections.abc import Mapping, Sequence
 from math import log
@@ -21,7 +26,10 @@ from math import log
 import jax
 import numpy as np
 
+from benchmarks.embedding import with_rates
 from benchmarks.embedding_engine import draw_records, fixture, length_mix, models_beyond, run
+from benchmarks.needs import begin, fixtures, new_parser
+from benchmarks.rows import Row, Rows
 from geneb_jax.devices.capacity import out_of_memory, peak_bytes
 from geneb_jax.devices.flop import matrix_flop
 from geneb_jax.tasks.sizes import published_sizes
@@ -30,6 +38,14 @@ from model_ports.loading.ports import abstract_port, random_port
 from model_ports.running.embedder import embedder
 from model_ports.running.records import collate, padded_length
 
+MEASURED = {
+    "model": "50s", "dtype": "8s", "rate": "9.2f", "tokens_s": "9.0f", "padding": "7.1%",
+    "waits": "6.1%", "TFLOP_s": "8.3f", "of_matmul": "9.0%", "peak_gib": "8.1f", "seconds": "7.0f",
+    "failed": "s",
+}  # fmt: skip
+PROJECTED = {
+    "model": "50s", "GFLOP": "10.2f", "projected_s": "10.2f", "hours": "9.2f", "like": "s",
+}  # fmt: skip
 _POINTS = 6  # lengths at which a model's operations are counted; between them they are linear
 
 
@@ -47,36 +63,22 @@ def flop_per_record(model_id: str) -> float:
     return float(share @ np.interp(lengths, points, counts))
 
 
-def measure(model_id: str, dtype: str, count: int) -> float | None:
-    """Embeds records with a random model and prints its figures.
-
-    Returns:
-        Operations a second; None: the model does not fit into memory.
-    """
+def measure(model_id: str, dtype: str, count: int) -> Row:
+    """Embeds records with a random model; returns its row, without rates where it does not fit."""
     dtype = catalog.get(model_id).dtype if dtype == "auto" else dtype
+    row: Row = {"model": model_id, "dtype": dtype, "device": jax.devices()[0].device_kind}
     start = time.perf_counter()
     try:
         port = random_port(catalog.get(model_id), fixture(model_id), dtype=dtype)
         records = draw_records(model_id, count, port.config.vocab_size, port.preset.max_tokens)
-        row, _ = run(port, records)
+        figures, _ = run(port, records)
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
             raise
-        print(f"{model_id:50s} {dtype:8s} does not fit", flush=True)
-        return None
-    rate, peak = row["flop"] / row["seconds"], peak_bytes()
-    figures = (
-        f"{count / row['seconds']:9.2f}",
-        f"{row['tokens'] / row['seconds']:9.0f}",
-        f"{row['padding']:8.1%}",
-        f"{row['waits']:6.1%}",
-        f"{rate / 1e12:8.3f}",
-        f"{rate / row['matmul_rate']:9.0%}",
-        f"{peak / 2**30:8.1f}" if peak else f"{'-':>8s}",  # CPUs do not say
-        f"{time.perf_counter() - start:6.0f}",
-    )
-    print(f"{model_id:50s} {dtype:8s}", *figures, flush=True)
-    return rate
+        return row | {"failed": "does not fit into memory"}
+    peak = peak_bytes()
+    row |= with_rates(figures) | {"seconds": time.perf_counter() - start}
+    return row | {"peak_gib": peak / 2**30 if peak else None}
 
 
 def nearest(entry: catalog.Entry, rates: Mapping[str, float]) -> str | None:
@@ -94,47 +96,42 @@ def smallest_models() -> list[str]:
     return list({entry.family: entry.id for entry in largest_first}.values())
 
 
-def project(rates: Mapping[str, float], model_ids: Sequence[str]) -> None:
-    """Prints what all records take with each of some models, and the sum."""
+def project(rates: Mapping[str, float], model_ids: Sequence[str], rows: Rows) -> None:
+    """Adds what all records take with each of some models, and the sum.
+
+    Args:
+        rates: Operations a second of the measured models.
+        model_ids: What to project.
+        rows: Takes the rows.
+    """
     records = sum(size.train + size.test for size in published_sizes())
-    print(f"\n{'':50s} GFLOP/record  records/s     hours  at the rate of")
-    total, left_out = 0.0, []
+    hours = []
     for entry in map(catalog.get, model_ids):
-        like = nearest(entry, rates)
-        if like is None:
-            left_out.append(entry.id)
-            continue
-        flop = flop_per_record(entry.id)
-        hours = records * flop / rates[like] / 3600
-        total += hours
-        print(
-            f"{entry.id:50s} {flop / 1e9:12.2f} {rates[like] / flop:10.2f} {hours:9.2f}  {like}",
-            flush=True,
-        )
-    print(f"{records} records on one {jax.devices()[0].device_kind}: {total:.1f} hours")
-    if left_out:
-        print(f"without {', '.join(left_out)}")
+        row: Row = {"model": entry.id, "like": nearest(entry, rates)}
+        if row["like"] is not None:
+            flop, rate = flop_per_record(entry.id), rates[row["like"]]
+            hours.append(records * flop / rate / 3600)
+            row |= {"GFLOP": flop / 1e9, "projected_s": rate / flop, "hours": hours[-1]}
+        rows.add(row)
+    rows.add({"model": f"{records} records, {len(hours)} models", "hours": sum(hours)})
 
 
 def main() -> None:
     """Measures and projects."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     choices = [*catalog.entries(), *models_beyond()]
     parser.add_argument(
         "--models", nargs="+", default=smallest_models(), choices=choices, metavar="ID"
     )
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"))
     parser.add_argument("--records", type=int, default=256)
-    options = parser.parse_args()
-    print(
-        f"{'':50s} {'':8s} records/s  tokens/s  padding  waits  TFLOP/s of matmul peak GiB seconds"
-    )
-    rates = {name: measure(name, options.dtype, options.records) for name in options.models}
-    found = {name: rate for name, rate in rates.items() if rate is not None}
-    project(found, list(catalog.entries()))
-    project(found, models_beyond())
+    options = begin(parser, lambda _: fixtures())
+    rows = Rows(MEASURED, options.out)
+    found = [rows.add(measure(name, options.dtype, options.records)) for name in options.models]
+    rates = {row["model"]: row["TFLOP_s"] * 1e12 for row in found if "failed" not in row}
+    rows = Rows(PROJECTED, options.out)
+    project(rates, list(catalog.entries()), rows)
+    project(rates, models_beyond(), rows)
 
 
 if __name__ == "__main__":

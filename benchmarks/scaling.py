@@ -1,37 +1,39 @@
 """How does the engine's throughput go with the number of devices and with the sequence length?
 
-    python -m benchmarks.scaling --out scaling.png
+    python -m benchmarks.scaling --figure scaling.png
 
-Draws tokens/s against devices on `data` and on `model` (the ones of the machine, or eight virtual
-ones of its CPU), and against tokens of a record on one device; prints the same numbers. Virtual
-devices share the cores that one device has to itself: what they lose against it is the overhead
-of the mesh, and no speed-up is to be seen there.
+Measures tokens/s on devices along `data` and along `model` (the ones of the machine, or eight
+virtual ones of its CPU), and with records of several `length`s, in tokens, on one device; draws
+them where `--figure` is given. Virtual devices share the cores that one device has to itself: what
+they lose against it is the overhead of the mesh, and no speed-up is to be seen there.
+
+Needs a clone. `--out` holds the rows: `model`, how many devices on `data` and on `tensor` (the
+mesh's axis `model`), `length` and `tokens_s`.
 """
 
-import argparse
 import math
 import os
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from model_ports import catalog
-
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
-
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 from jax.sharding import Mesh
 
-from benchmarks.embedding_engine import FIXTURES, TokenIds, draw_records
+from benchmarks.embedding_engine import TokenIds, draw_records
+from benchmarks.needs import FIXTURES, begin, fixtures, new_parser, room_for
+from benchmarks.rows import Rows
 from geneb_jax.embedding.batches import batch_size
 from geneb_jax.embedding.engine import Speed, embed_array, open_engine
 from geneb_jax.embedding.tuning import default_batch_tokens
+from model_ports import catalog
 from model_ports.contract.family import DATA, MODEL
 from model_ports.loading.ports import random_port
 from model_ports.port import Port
 
+COLUMNS = {"model": "45s", "data": "4", "tensor": "6", "length": "6", "tokens_s": "10,.0f"}
 MODEL_ID = "nucleotide-transformer-v2-50m-multi-species"
 LENGTHS = (32, 64, 128, 256, 512, 1024)
 TYPICAL_LENGTH = 64
@@ -52,7 +54,7 @@ def tokens_per_second(port: Port, length: int, tokens: int) -> float:
     return engine.speed.tokens / engine.speed.seconds
 
 
-def on_devices(model_id: str, tokens: int) -> dict[str, list[tuple[int, float]]]:
+def on_devices(model_id: str, tokens: int, rows: Rows) -> dict[str, list[tuple[int, float]]]:
     """Devices and tokens/s along each axis."""
     devices = np.array(jax.devices())
 
@@ -60,7 +62,8 @@ def on_devices(model_id: str, tokens: int) -> dict[str, list[tuple[int, float]]]
         mesh = Mesh(devices[: math.prod(shape)].reshape(shape), (DATA, MODEL))
         port = random_port(catalog.get(model_id), FIXTURES / model_id, mesh=mesh)
         rate = tokens_per_second(port, TYPICAL_LENGTH, tokens)
-        print(f"{shape[0]} devices on data, {shape[1]} on model: {rate:,.0f} tokens/s", flush=True)
+        row = dict(zip(("data", "tensor"), shape, strict=True)) | {"length": TYPICAL_LENGTH}
+        rows.add({"model": model_id} | row | {"tokens_s": rate})
         return math.prod(shape), rate
 
     counts = [2**i for i in range(1, len(devices).bit_length())]
@@ -71,12 +74,13 @@ def on_devices(model_id: str, tokens: int) -> dict[str, list[tuple[int, float]]]
     }
 
 
-def by_length(model_id: str, tokens: int) -> list[tuple[int, float]]:
+def by_length(model_id: str, tokens: int, rows: Rows) -> list[tuple[int, float]]:
     """Lengths and tokens/s on one device."""
     port, points = random_port(catalog.get(model_id), FIXTURES / model_id), []
     for length in LENGTHS:
         points.append((length, tokens_per_second(port, length, tokens)))
-        print(f"records of {length} tokens: {points[-1][1]:,.0f} tokens/s", flush=True)
+        row = {"model": model_id, "data": 1, "tensor": 1, "length": length}
+        rows.add(row | {"tokens_s": points[-1][1]})
     return points
 
 
@@ -87,6 +91,8 @@ def draw(
     out: Path,
 ) -> None:
     """Writes both curves."""
+    import matplotlib.pyplot as plt
+
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     figure.suptitle(model_id)
     for axis, points in devices.items():
@@ -104,16 +110,23 @@ def draw(
 
 
 def main() -> None:
-    """Measures, prints and draws."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True, help=".png")
+    """Measures, and draws where a figure is named."""
+    parser = new_parser(__doc__)
+    parser.add_argument("--figure", type=Path, metavar="FILE.png")
     parser.add_argument("--model", default=MODEL_ID)
     parser.add_argument("--tokens", type=int, default=16384, help="of each point, at least")
-    options = parser.parse_args()
-    devices = on_devices(options.model, options.tokens)
-    draw(options.model, devices, by_length(options.model, options.tokens), options.out)
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from (*fixtures(), *room_for(options.figure))
+
+    options = begin(parser, needs)
+    # Read when JAX is first asked for devices.
+    os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+    rows = Rows(COLUMNS, options.out)
+    devices = on_devices(options.model, options.tokens, rows)
+    lengths = by_length(options.model, options.tokens, rows)
+    if options.figure:
+        draw(options.model, devices, lengths, options.figure)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Does a run that is killed, and whose files are damaged, end as an undisturbed one?
 
-    python -m benchmarks.stress --kills 100 --out FOLDER
+    python -m benchmarks.stress --kills 100 --folder FOLDER
     python -m benchmarks.stress --minutes 5 --seed 7 --processes 2
 
 A small run (k-mers, two tiny ports with random weights, embeddings from files, three tasks) is
@@ -13,10 +13,12 @@ folder, with damaged files, or in a new one.
 
 A start costs no imports: runs are forks of a process that has imported everything and has not used
 JAX yet. The same seed draws the same moments and damages; where a killed run was at its moment is
-the machine's. `--out` takes figure.json, and the folder of each round that differed.
+the machine's. `--folder` takes the folder of each round that differed.
+
+Needs Linux. A row is the figure so far, after each round (see `Figure`); `--out` holds them, with
+the number of torn files by their `kinds` and the words of all faults. Status 1: there are faults.
 """
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -37,6 +39,8 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
+from benchmarks.needs import begin, linux, new_parser
+from benchmarks.rows import Row, Rows
 from benchmarks.stress_finals import differences, finals
 from benchmarks.stress_tears import OF_STORES, tear
 from geneb_jax.ownership import OWNER
@@ -76,6 +80,10 @@ VARIANTS: Mapping[str, Sequence[str]] = {
 }
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 SIGNALLED = 1 / 6  # of the interruptions; the others are kills
+COLUMNS = {
+    "seconds": "7.0f", "kills": "5", "signals": "7", "torn": "5", "restarts": "8", "finished": "8",
+    "forced": "6", "faults": "6", "differing": "9",
+}  # fmt: skip
 TORN = 0.7  # of the restarts find damaged files
 MOST_TORN = 4
 EARLY = 3  # the power of a random share of the length: a run that goes on is shorter
@@ -125,14 +133,10 @@ class Figure:
     differing: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
-        """Returns the figure in one line."""
-        return (
-            f"{self.kills} kills, {self.signals} other signals, {self.torn.total()} torn files of "
-            f"{len(self.torn)} kinds, {self.restarts} restarts, {self.finished} finished runs, "
-            f"{self.forced} ended by force, {len(self.faults)} faults; "
-            f"differing files: {self.differing}"
-        )
+    def row(self) -> Row:
+        """Returns the figure as a row."""
+        counts = {"torn": self.torn.total(), "faults": len(self.faults)}
+        return vars(self) | counts | {"kinds": dict(self.torn), "words": [*self.faults]}
 
 
 def write_inputs(folder: Path) -> None:
@@ -349,7 +353,7 @@ class Stress:
 
     def _fault(self, what: str, folder: Path) -> None:
         self.figure.faults.append(f"{folder.name}, restart {self.figure.restarts}: {what}")
-        print(self.figure.faults[-1], flush=True)
+        print(self.figure.faults[-1])
 
 
 def _owner(folder: Path) -> int | None:
@@ -367,28 +371,28 @@ def _last(folder: Path) -> str:
 
 
 def main() -> None:
-    """Disturbs runs and prints the figure; ends with status 1 where a file differs."""
-    parser = argparse.ArgumentParser(description="Kills runs and damages files between restarts.")
+    """Disturbs runs and adds the figure's rows; ends with status 1 where there are faults."""
+    parser = new_parser(__doc__)
     parser.add_argument("--kills", type=int, default=100, help="ends after as many")
     parser.add_argument("--minutes", type=float, default=60.0, help="or after as long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1, help="of a run, on loopback")
-    parser.add_argument("--out", type=Path, help="folder, made; without, a temporary one")
-    arguments = parser.parse_args()
-    out = arguments.out or Path(tempfile.mkdtemp(prefix="stress"))
-    out.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--folder", type=Path, help="made; without, a temporary one")
+    options = begin(parser, lambda _: linux())
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="stress"))
+    folder.mkdir(parents=True, exist_ok=True)
     logging.set_verbosity(logging.ERROR)  # to compare stores warns of what is damaged there
     start = time.monotonic()
-    stress = Stress(out.absolute(), arguments.seed, arguments.processes)
+    stress = Stress(folder.absolute(), options.seed, options.processes)
     taken = " and ".join(f"{seconds:.1f} s ({name})" for name, seconds in stress.seconds.items())
-    print(f"undisturbed runs take {taken}; rounds in {out}", flush=True)
-    until = start + 60 * arguments.minutes
-    while stress.figure.kills < arguments.kills and time.monotonic() < until:
-        stress.round(arguments.kills, until)
-        print(f"{time.monotonic() - start:5.0f} s: {stress.figure}", flush=True)
-    (out / "figure.json").write_text(json.dumps(vars(stress.figure), indent=1) + "\n")
+    print(f"undisturbed runs take {taken}; rounds in {folder}")
+    rows = Rows(COLUMNS, options.out)
+    until = start + 60 * options.minutes
+    while stress.figure.kills < options.kills and time.monotonic() < until:
+        stress.round(options.kills, until)
+        rows.add({"seconds": time.monotonic() - start} | stress.figure.row())
     kinds = ", ".join(f"{kind} {count}" for kind, count in stress.figure.torn.most_common())
-    print(f"torn: {kinds}\n{stress.figure}")
+    print(f"torn: {kinds}")
     sys.exit(bool(stress.figure.faults))
 
 

@@ -10,68 +10,51 @@ again. Each row is printed as it is measured, in CPU and wall seconds:
   alone, one seed measured and counted five times);
 - `mlp`: the MLPs of configs/sweep.py on four tasks of 20,000 rows, once.
 
-`--out FILE` takes the rows as lines of JSON.
+`ratio` is the CPU time of a row over that of the row it stands below. Needs scikit-learn for
+`tuned` (`pip install '.[test]'`). `--out` holds these rows.
 """
 
-import argparse
-import importlib.util
-import json
-import resource
-import time
+import importlib
 import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from benchmarks.probes import FEW, FULL, Problem, make_problem
+from benchmarks.needs import begin, new_parser, packages
+from benchmarks.probes import FEW, FULL, Problem, make_problem, parse_shape
+from benchmarks.processes import timed_here
+from benchmarks.rows import Row, Rows
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import parse_config
 from geneb_jax.scoring.heads import probes_of
 from probes import HeadScore, Probe, evaluate_task, host_memory
 from probes.host import in_threads, single_threaded_blas
 
+COLUMNS = {"name": "64s", "cpu": "9.2f", "wall": "9.2f", "ratio": "6.2f"}
 STATES = 6  # hidden states of `layers`
 LAYERS = ((2_000, 512, 2), (2_000, 512, 4), (8_000, 512, 2))
 TUNED = ((2_000, 512, 2),)
 MLP = ((20_000, 512, 2), (20_000, 512, 3), (20_000, 512, 4), (20_000, 512, 8))
 
 
-class Rows:
-    """Prints rows, and keeps them where a file is named."""
+def measure(
+    rows: Rows, name: str, work: Callable[[], Any], times: int = 1, beside: float | None = None
+) -> float:
+    """Does some work and adds its row; returns its CPU seconds.
 
-    def __init__(self, out: Path | None) -> None:
-        """Prints the head of the table."""
-        self.out, self.console = out, Console(width=120)
-        self.console.print(f"{'':64s}{'CPU s':>9s}{'wall s':>9s}  ratio")
-
-    def measure(
-        self, name: str, work: Callable[[], Any], times: int = 1, beside: float | None = None
-    ) -> float:
-        """Runs some work and prints its row; returns its CPU seconds.
-
-        Args:
-            name: What it is.
-            work: The work.
-            times: What its seconds count, where it stands for several of its kind.
-            beside: CPU seconds of what it is compared with; the ratio is its own over these.
-        """
-        start, before = time.perf_counter(), _cpu()
-        work()
-        wall, cpu = times * (time.perf_counter() - start), times * (_cpu() - before)
-        ratio = "" if beside is None else f"{cpu / beside:7.2f}"
-        self.console.print(f"{name:64s}{cpu:9.2f}{wall:9.2f}{ratio}")
-        if self.out:
-            with self.out.open("a") as lines:
-                lines.write(json.dumps({"name": name, "cpu": cpu, "wall": wall}) + "\n")
-        return cpu
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    Args:
+        rows: Takes the row.
+        name: What it is.
+        work: The work.
+        times: What its seconds count, where it stands for several of its kind.
+        beside: CPU seconds of what it is compared with; the ratio is its own over these.
+    """
+    _, taken = timed_here(work)
+    row: Row = {"name": name} | {which: times * seconds for which, seconds in taken.items()}
+    rows.add(row | ({} if beside is None else {"ratio": row["cpu"] / beside}))
+    return row["cpu"]
 
 
 def evaluated(problem: Problem, x_train: np.ndarray, probes: Sequence[Probe]) -> list[HeadScore]:
@@ -102,20 +85,22 @@ def measure_layers(rows: Rows, shape: tuple[int, int, int]) -> None:
 
     for when in ("first", "again"):
         name = f"layers, {STATES} x {_sizes(shape)}, {when}"
-        together = rows.measure(name, lambda: list(in_threads(of_state, states, memory)))
-        rows.measure("  one after the other", lambda: [*map(of_state, states)], 1, together)
+        together = measure(rows, name, lambda: list(in_threads(of_state, states, memory)))
+        measure(rows, "  one after the other", lambda: [*map(of_state, states)], 1, together)
 
 
 def measure_tuned(rows: Rows, shape: tuple[int, int, int]) -> None:
     """Measures a grid that is chosen on folds, beside scikit-learn."""
     problem, probes = make_problem(*shape), probes_of(parse_config(_config("tuned")).probes)
     first, _ = (
-        rows.measure(
-            f"tuned, {_sizes(shape)}, {when}", lambda: evaluated(problem, problem.x_train, probes)
+        measure(
+            rows,
+            f"tuned, {_sizes(shape)}, {when}",
+            lambda: evaluated(problem, problem.x_train, probes),
         )
         for when in ("first", "again")
     )
-    rows.measure("  scikit-learn, all rows", lambda: searched(problem, probes[0]), 5, first)
+    measure(rows, "  scikit-learn, all rows", lambda: searched(problem, probes[0]), 5, first)
 
 
 def searched(problem: Problem, probe: Probe) -> float:
@@ -148,7 +133,7 @@ def measure_mlp(rows: Rows, shape: tuple[int, int, int]) -> None:
     problem = make_problem(*shape)
     probes = probes_of(parse_config(_config("sweep")).probes)
     mlps = [probe for probe in probes if probe.kind == "mlp"]
-    rows.measure(f"mlp, {_sizes(shape)}", lambda: evaluated(problem, problem.x_train, mlps))
+    measure(rows, f"mlp, {_sizes(shape)}", lambda: evaluated(problem, problem.x_train, mlps))
 
 
 def _config(name: str) -> Any:
@@ -166,30 +151,21 @@ PARTS = {
 }
 
 
-def parse_shape(text: str) -> tuple[int, int, int]:
-    """Returns 'n,D,K' as numbers."""
-    rows, width, classes = map(int, text.split(","))
-    return rows, width, classes
-
-
-def main(words: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Measures the parts that are asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--shapes", type=parse_shape, nargs="+", metavar="N,D,K")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(words)
-    needed = {name for part in options.only for name in PARTS[part][2]}
-    missing = sorted(name for name in needed if importlib.util.find_spec(name) is None)
-    if missing:
-        parser.error(f"needs {', '.join(missing)}: pip install '.[dev]'")
-    rows = Rows(options.out)
+
+    def needs(options: Namespace) -> Iterator[str]:
+        yield from packages(*sorted({name for part in options.only for name in PARTS[part][2]}))
+
+    options = begin(parser, needs)
+    rows = Rows(COLUMNS, options.out)
     for part in options.only:
-        measure, shapes, _ = PARTS[part]
+        measure_part, shapes, _ = PARTS[part]
         for shape in options.shapes or shapes:
-            measure(rows, shape)
+            measure_part(rows, shape)
 
 
 if __name__ == "__main__":

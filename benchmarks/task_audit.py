@@ -6,16 +6,20 @@ Audits every task file of the folders with the default thresholds, as `geneb-jax
 does. The result is `geneb_jax/data/task_audit.csv`, which `--leaky=shipped` reads. What kind of
 file each is, its column `files`, stands in the file that is replaced: of a new task write the line
 first, with its id and that column.
+
+Needs folders of tasks. `--out` holds the file's rows.
 """
 
-import argparse
 import csv
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.needs import begin, new_parser, task_files
+from benchmarks.rows import Rows
 from geneb_jax.audit.audit import audit_task
 from geneb_jax.audit.findings import audit_row
 from geneb_jax.benchmark import GENEB
@@ -29,6 +33,11 @@ from geneb_jax.tasks.task import fingerprint
 _COUNTS = ("n_train", "n_test", "copies", "near", "twins", "clean")
 _FOUND = ("best_rule", "best_rule_MCC", "published_median", "verdict", "reasons")
 COLUMNS = ("task", "files", *_COUNTS, *_FOUND, "train_sha256", "test_sha256")
+
+PRINTED = {
+    "task": "72s", "verdict": "8s", "n_train": "7", "n_test": "7", "copies": "6", "near": "6",
+    "twins": "6", "best_rule_MCC": "6.3f", "best_rule": "s",
+}  # fmt: skip
 
 
 def audited(folders: Sequence[Path], files: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -61,16 +70,20 @@ def audited(folders: Sequence[Path], files: Mapping[str, str]) -> Iterator[dict[
 
 def main() -> None:
     """Audits and writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--tasks_dir", type=Path, nargs="+", required=True)
-    arguments = parser.parse_args()
+
+    def needs(options: Namespace) -> Iterator[str]:
+        for folder in options.tasks_dir:
+            yield from task_files(folder)
+
+    options = begin(parser, needs)
     with SHIPPED_AUDIT.open(newline="", encoding="utf-8") as file:
         files = {row["task"]: row["files"] for row in csv.DictReader(file)}
-    rows = {row["task"]: row for row in audited(arguments.tasks_dir, files)}
-    order = [task.id for task in GENEB.tasks if task.id in rows]
-    table = pd.DataFrame([rows[name] for name in order], columns=COLUMNS)
+    rows = Rows(PRINTED, options.out)
+    found = {row["task"]: rows.add(row) for row in audited(options.tasks_dir, files)}
+    order = [task.id for task in GENEB.tasks if task.id in found]
+    table = pd.DataFrame([found[name] for name in order], columns=COLUMNS)
     write_whole(SHIPPED_AUDIT, table.to_csv(index=False).encode())
     print(f"{len(order)} tasks audited; {SHIPPED_AUDIT}")
 

@@ -8,16 +8,21 @@ are derived from the length that their source states (`geneb_jax/data/task_sizes
 k-mers exactly, as if all records had this length and no other letter than A, C, G, T; byte pairs by
 the median of letters a token, but for both special tokens, over the files that were counted. The
 result is `geneb_jax/data/task_tokens.csv`, which `geneb-jax tables --subsets` reads.
+
+Needs folders of tasks, and a folder with those of the tokenizers (`tests/golden` of a clone).
+`--out` holds the rows of the tasks that were counted.
 """
 
-import argparse
 import csv
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 import geneb_jax
+from benchmarks.needs import begin, folder, new_parser, task_files
+from benchmarks.rows import Rows
 from geneb_jax.benchmark import GENEB
 from geneb_jax.config import DataSettings
 from geneb_jax.tasks.selection import read_tasks
@@ -43,15 +48,14 @@ _SPECIALS = 2  # tokens around byte pairs
 OUT = Path(geneb_jax.__file__).parent / "data" / "task_tokens.csv"
 
 
-def counted(folders: Sequence[Path], tokenizers: Path) -> dict[str, list[float]]:
-    """Returns the number of records that were counted, and their mean tokens by kind, by label."""
+def counted(folders: Sequence[Path], tokenizers: Path) -> Iterator[tuple[str, list[float]]]:
+    """Yields each task's label, and how many records were counted and their mean tokens by kind."""
     encoders = {
         name: build_tokenizer(tokenizers / model, catalog.get(model).tokenizer)
         for name, model in MODELS.items()
     }
-    found = {}
-    for folder in folders:
-        tasks, unreadable = read_tasks(DataSettings(tasks_dir=folder))
+    for tasks_dir in folders:
+        tasks, unreadable = read_tasks(DataSettings(tasks_dir=tasks_dir))
         for problem in unreadable.values():
             raise ValueError(problem)
         for task in tasks:
@@ -61,8 +65,7 @@ def counted(folders: Sequence[Path], tokenizers: Path) -> dict[str, list[float]]
                 float(np.mean([len(ids) for ids in encoder.encode(sample, None)]))
                 for encoder in encoders.values()
             ]
-            found[task.info.label] = [len(sample), *means]
-    return found
+            yield task.info.label, [len(sample), *means]
 
 
 def derived(letters: int, letters_a_token: Mapping[str, float]) -> list[float]:
@@ -82,13 +85,22 @@ def derived(letters: int, letters_a_token: Mapping[str, float]) -> list[float]:
 
 def main() -> None:
     """Counts, derives and writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--tasks_dir", type=Path, nargs="+", required=True)
     parser.add_argument("--tokenizers", type=Path, required=True, help="a folder a model id")
-    arguments = parser.parse_args()
-    of_files = counted(arguments.tasks_dir, arguments.tokenizers)
+
+    def needs(options: Namespace) -> Iterator[str]:
+        for tasks_dir in options.tasks_dir:
+            yield from task_files(tasks_dir)
+        for model in MODELS.values():
+            yield from folder(options.tokenizers / model, "tokenizers; tests/golden has them")
+
+    options = begin(parser, needs)
+    rows = Rows({"task": "64s", "counted": "7"} | dict.fromkeys(KINDS, "8.1f"), options.out)
+    of_files = {}
+    for label, row in counted(options.tasks_dir, options.tokenizers):
+        of_files[label] = row
+        rows.add({"task": label} | dict(zip(("counted", *KINDS), row, strict=True)))
     letters, *others = np.array(list(of_files.values()))[:, 1:].T
     rates = {}
     for kind, tokens in zip(KINDS[1:], others, strict=True):

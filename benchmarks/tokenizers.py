@@ -4,15 +4,18 @@
 
 One model a kind of tokenizer; those that need a file read the conformance fixture's. Peer: the
 k-mer rule as a plain loop over the text, as transformers' Python tokenizers work.
+
+Needs a clone. `--out` holds the rows: `model`, `kind`, `records` and `seconds`.
 """
 
-import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from benchmarks.embedding_engine import FIXTURES
+from benchmarks.needs import FIXTURES, begin, fixtures, new_parser
+from benchmarks.rows import Rows
 from model_ports import catalog
 from model_ports.tokenizers import build_tokenizer
 from model_ports.tokenizers.kmer import kmer_vocabulary
@@ -50,20 +53,24 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measures each tokenizer and the peer."""
+    parser = new_parser(__doc__)
     parser.add_argument("--records", type=int, default=100_000)
-    count = parser.parse_args().records
-    letters = np.random.default_rng(0).choice(list("ACGT"), (count, BASES_OF_A_RECORD))
+    options = begin(parser, lambda _: fixtures())
+    shape = options.records, BASES_OF_A_RECORD
+    letters = np.random.default_rng(0).choice(list("ACGT"), shape)
     records = ["".join(row) for row in letters]
-    print(f"{count:,} records of {BASES_OF_A_RECORD} bp")
+    rows = Rows({"model": "45s", "kind": "10s", "records": "7,d", "seconds": "7.2f"}, options.out)
+
+    def add(model: str, kind: str, work: Callable[[], object]) -> None:
+        row = {"model": model, "kind": kind, "records": len(records)}
+        rows.add(row | {"seconds": seconds(work)})
+
     for model_id in MODELS:
-        options = catalog.get(model_id).tokenizer
-        tokenizer = build_tokenizer(FIXTURES / model_id, options)
-        taken = seconds(lambda tokenizer=tokenizer: tokenizer.encode(records, None))
-        print(f"{model_id:45s} {options['kind']:10s} {taken:6.2f} s")
-    taken = seconds(lambda: plain_kmer_loop(records))
-    print(f"{'a plain k-mer loop, k = 6':45s} {'peer':10s} {taken:6.2f} s")
+        tokenization = catalog.get(model_id).tokenizer
+        tokenizer = build_tokenizer(FIXTURES / model_id, tokenization)
+        add(model_id, tokenization["kind"], partial(tokenizer.encode, records, None))
+    add("a plain k-mer loop, k = 6", "peer", partial(plain_kmer_loop, records))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,17 @@ No TPU is needed: libtpu compiles ahead of time for the chips of a topology. Of 
 largest model, and each one beyond the paper's 40 that has a fixture, is compiled at full size, in
 bfloat16, for records of 512 tokens or its own input size, parameters split over as few chips as
 hold them; then the probe fits, in the float64 of a
-run, rows spread over all chips. A line has the seconds it took to compile, the memory of one chip
-(arguments and results; temporaries) and the compiler's cost analysis of one chip: floating-point
-operations and bytes moved, in which a loop's body, such as one layer of many, counts once. What
-does not fit a chip says so.
+run, rows spread over all chips. A row has the `layout` of chips and batch, the seconds it took to
+`compile`, the memory of one chip (`held_gib` by arguments and results, `working_gib` by
+temporaries) and the compiler's cost analysis of one chip: `GFLOP` and `moved_gib`, in which a
+loop's body, such as one layer of many, counts once. What does not fit a chip says so.
+
+Needs a clone, and libtpu as above. `--out` holds these rows.
 """
 
-import argparse
 import functools
-import importlib.util
 import math
 import os
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +28,8 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks.embedding_engine import fixture, models_beyond
+from benchmarks.needs import begin, fixtures, new_parser, packages
+from benchmarks.rows import Row, Rows
 from geneb_jax.embedding.batches import batch_size
 from model_ports import catalog
 from model_ports.contract.family import DATA, MODEL
@@ -41,6 +42,10 @@ from probes.mlp import fit_mlp
 from probes.ridge import fit_ridge
 from probes.solvers import SOLVERS
 
+COLUMNS = {
+    "name": "50s", "topology": "10s", "layout": "22s", "compile": "7.1f", "held_gib": "8.3f",
+    "working_gib": "8.3f", "GFLOP": "10.1f", "moved_gib": "9.2f", "failed": "s",
+}  # fmt: skip
 TOPOLOGIES = ("v5e:2x2", "v5e:16x16")
 MEMORY = 16 * 2**30  # bytes of a v5e chip
 TOKENS = 16384  # of a batch on the chips that share the parameters
@@ -132,34 +137,33 @@ def lower_probe(name: str, devices: np.ndarray) -> tuple[str, Any]:
     return f"{devices.size}, {PROBE_ROWS} x {PROBE_WIDTH}", lowered
 
 
-def report(label: str, topology: str, layout: str, lowered: Any) -> None:
-    """Compiles and prints a line."""
-    head = f"{label:50s} {topology:10s} {layout:22s}"
+def compiled_row(name: str, topology: str, layout: str, lowered: Any) -> Row:
+    """Compiles, and returns the row."""
+    row: Row = {"name": name, "topology": topology, "layout": layout}
     start = time.perf_counter()
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        print(f"{head} does not fit: {str(error).splitlines()[0][:120]}", flush=True)
-        return
+        return row | {"failed": f"does not fit: {str(error).splitlines()[0][:120]}"}
     seconds = time.perf_counter() - start
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes
     held -= memory.alias_size_in_bytes
-    print(
-        f"{head} {seconds:7.1f} s {held / 2**30:8.3f} {memory.temp_size_in_bytes / 2**30:8.3f} GiB"
-        f" {cost['flops'] / 1e9:10.1f} GFLOP {cost['bytes accessed'] / 2**30:8.2f} GiB",
-        flush=True,
-    )
+    return row | {
+        "compile": seconds,
+        "held_gib": held / 2**30,
+        "working_gib": memory.temp_size_in_bytes / 2**30,
+        "GFLOP": cost["flops"] / 1e9,
+        "moved_gib": cost["bytes accessed"] / 2**30,
+    }
 
 
 def main() -> None:
-    """Prints a line a model or probe and topology."""
+    """Adds a row a model or probe and topology."""
     probes = [*SOLVERS, "ridge", "mlp"]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "--models", nargs="*", default=[*largest_models(), *models_beyond()], metavar="ID"
     )
@@ -167,21 +171,16 @@ def main() -> None:
     parser.add_argument("--topologies", nargs="+", default=TOPOLOGIES)
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of a batch")
-    options = parser.parse_args()
-    if importlib.util.find_spec("libtpu") is None:
-        sys.exit("libtpu is not installed: pip install 'geneb-jax[tpu-aot]'")
+    options = begin(parser, lambda _: [*packages("libtpu"), *fixtures()])
     work = [
         (name, functools.partial(lower_model, name, options.dtype, options.tokens))
         for name in options.models
     ]
     work += [(f"probe {name}", functools.partial(lower_probe, name)) for name in options.probes]
-    print(
-        f"{'':50s} {'topology':10s} {'chips, batch':22s} {'compile':>9s} {'held':>8s} "
-        f"{'working':>12s} {'':>16s} {'moved':>12s}"
-    )
+    rows = Rows(COLUMNS, options.out)
     for name, lower in work:
         for topology in options.topologies:
-            report(name, topology, *lower(topology_devices(topology)))
+            rows.add(compiled_row(name, topology, *lower(topology_devices(topology))))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,35 @@ def padded_rows(train: TaskRows, draws: Sequence[Draw]) -> PaddedRows:
     return PaddedRows(x, y, weight, np.array([draw.seed for draw in draws], np.uint32))
 
 
+def stacked(tasks: Sequence[PaddedRows]) -> PaddedRows:
+    """Returns the few-shot draws of several tasks as those of one batch, which one program fits.
+
+    Args:
+        tasks: Draws of tasks of one width and one number of classes; none is whole. Those of fewer
+            rows are padded to the most rows of any.
+
+    Raises:
+        ValueError: Draws are whole, or widths or numbers of classes differ.
+    """
+    kinds = {(rows.x.ndim, rows.x.shape[-1], rows.y.shape[-1]) for rows in tasks}
+    if len(kinds) != 1 or next(iter(kinds))[0] != 3:
+        raise ValueError(
+            f"draws of {sorted(kinds)} (axes, width, columns of targets) are no batch; stack "
+            "few-shot draws of tasks of one width and one number of classes"
+        )
+    size = max(rows.weight.shape[1] for rows in tasks)
+
+    def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        padded = [
+            np.pad(array, [(0, 0), (0, size - array.shape[1])] + [(0, 0)] * (array.ndim - 2))
+            for array in arrays
+        ]
+        return np.concatenate(padded)
+
+    xs, ys, weights, seeds = zip(*tasks, strict=True)
+    return PaddedRows(joined(xs), joined(ys), joined(weights), np.concatenate(seeds))
+
+
 def row_weights(classes: Integer[np.ndarray, " N"], class_weight: str) -> Float64[np.ndarray, " N"]:
     """Returns the weight of each row in a fit's loss.
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from benchmarks import accelerator
-from benchmarks.accelerator import BUDGET, PARTS, missing, read_rows, tables
+from benchmarks.accelerator import BUDGET, PARTS, missing, tables
+from benchmarks.rows import read_rows
 
 
 def call(monkeypatch, *words):
@@ -49,9 +50,11 @@ def test_the_tables_have_the_newest_row_of_a_case_the_costs_and_the_failures():
     assert [float(word) for word in all_costs.split()[1:]] == [6.0, 1.5, 9]
 
 
-def test_full_sizes_are_refused_without_an_accelerator(tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match="no accelerator: JAX found the CPU alone"):
+def test_full_sizes_are_refused_without_an_accelerator(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as end:
         call(monkeypatch, "--only", "rates", "--out", tmp_path / "rows.jsonl")
+    assert end.value.code == 2
+    assert "no accelerator: JAX found the CPU alone" in capsys.readouterr().err
     assert read_rows(tmp_path / "rows.jsonl") == []
 
 
@@ -84,3 +87,6 @@ def test_everything_runs_at_toy_sizes(tmp_path):
     theirs = [of["probes", f"scikit-learn full C={C}"] for C in ("0.01", "0.1", "1", "10", "100")]
     assert of["probes", "geneb full"]["iterations"] == [row["iterations"][0] for row in theirs]
     assert sum(row["part"] == "models" for row in rows) == 16
+    batch = of["probes", "few-shot fits, 2 classes"]
+    assert batch["equal_iterations"] == f"{batch['fits']} of {batch['fits']}"
+    assert batch["head_change"] < 1e-6 and batch["programs"] == 1

@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 
-from benchmarks.all_tasks import MOST_TRAIN, run
-from benchmarks.probes import STRENGTHS
+from benchmarks.all_tasks import COLUMNS, MOST_TRAIN, run
+from benchmarks.rows import Rows, read_rows
 from geneb_jax.tasks.sizes import TaskSize, published_sizes
 
 
@@ -11,12 +10,12 @@ def test_six_tasks_are_cut():
 
 
 @pytest.mark.slow
-def test_each_pass_fits_the_same_data(capsys):
-    run([TaskSize("a", 300, 200, 3)], 16, "converged", 2)
-    *lines, total = capsys.readouterr().out.splitlines()
-    assert [line.split()[:4] for line in lines] == [["1", "a", "300", "3"], ["2", "a", "300", "3"]]
-    first, second = (line.split()[6:] for line in lines)  # iterations and scores
-    assert first == second
-    scores = np.array(first[-len(STRENGTHS) :], float)
-    assert (scores > 0.2).all() and (scores < 1).all()
-    assert total.startswith("1 tasks, D = 16, converged")
+def test_each_pass_fits_the_same_data(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    run([TaskSize("a", 300, 200, 3)], 16, "converged", 2, Rows(COLUMNS, out))
+    first, first_sum, second, second_sum = read_rows(out)
+    assert [(row["pass"], row["task"]) for row in (first, second)] == [(1, "a"), (2, "a")]
+    assert (first["n"], first["K"], first["D"], first["solver"]) == (300, 3, 16, "converged")
+    assert first["iterations"] == second["iterations"] and first["MCC"] == second["MCC"]
+    assert len(first["MCC"]) == 5 and all(0.2 < score < 1 for score in first["MCC"])
+    assert (first_sum["task"], second_sum["seconds"]) == ("all", second["seconds"])

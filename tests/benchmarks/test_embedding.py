@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks import embedding
 from benchmarks.embedding_case import Case, read_records
-from benchmarks.embedding_engine import FIXTURES, run, write_case
+from benchmarks.embedding_engine import run, write_case
+from benchmarks.needs import FIXTURES
 from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.loading.planned import plan_checkpoint

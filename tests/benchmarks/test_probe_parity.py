@@ -6,6 +6,7 @@ import pytest
 from shared_data import need
 
 from benchmarks import probe_parity
+from benchmarks.rows import read_rows
 from geneb_jax.tasks.reading import find_tasks
 
 SMALL = (
@@ -25,7 +26,7 @@ def test_scores_are_the_harness_scores_and_a_table_goes_on_where_it_was(
 ):
     folder = need("tasks")
     assert set(SMALL) <= set(find_tasks(folder))
-    out = tmp_path / "cells.csv"
+    out = tmp_path / "cells.jsonl"
     arguments = ["--tasks_dir", str(folder), "--out", str(out), "--features", "kmer-4"]
     arguments += ["--solver", solver]
 
@@ -33,7 +34,7 @@ def test_scores_are_the_harness_scores_and_a_table_goes_on_where_it_was(
         own = [*arguments, "--tasks", ",".join(tasks), "--C", "1"]
         monkeypatch.setattr("sys.argv", ["probe_parity", *own])
         probe_parity.main()
-        return pd.read_csv(out)
+        return pd.DataFrame(read_rows(out))
 
     first = run(SMALL[:1])
     assert len(first) == 3

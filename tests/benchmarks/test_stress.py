@@ -26,10 +26,11 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(tmp_path):
         assert len(keys) == 2 * records
 
 
-def test_the_figure_is_a_line():
-    figure = Figure(kills=100, signals=7, restarts=120, finished=9)
+def test_the_figure_is_a_row():
+    figure = Figure(kills=100, signals=7, restarts=120, finished=9, faults=["what"])
     figure.torn.update(["cells", "cells", "keys"])
-    assert str(figure) == (
-        "100 kills, 7 other signals, 3 torn files of 2 kinds, 120 restarts, 9 finished runs, "
-        "0 ended by force, 0 faults; differing files: 0"
-    )
+    row = figure.row()
+    assert [row[name] for name in stress.COLUMNS if name != "seconds"] == [
+        100, 7, 3, 120, 9, 0, 1, 0,
+    ]  # fmt: skip
+    assert row["kinds"] == {"cells": 2, "keys": 1} and row["words"] == ["what"]

@@ -8,7 +8,7 @@ from geneb_jax.tasks.sizes import KINDS
 def test_tokens_of_a_file_are_counted(tmp_path):
     rows = ["text,label,split", "ACGTACGTA,0,train", "ACGTACGTACGTA,1,train", "AC,0,test"]
     (tmp_path / "leannmlindsey_GUE_mouse_0.csv").write_text("\n".join(rows) + "\n")
-    ((label, (records, *means)),) = counted([tmp_path], GOLDEN).items()
+    ((label, (records, *means)),) = counted([tmp_path], GOLDEN)
     found = dict(zip(KINDS, means, strict=True))
     assert (label, records) == ("GUE mouse 0", 3)
     assert found["letters"] == pytest.approx((9 + 13 + 2) / 3)

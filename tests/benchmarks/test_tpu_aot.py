@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import tpu_aot
-from benchmarks.embedding_engine import FIXTURES
+from benchmarks.needs import FIXTURES
 from model_ports import catalog
 from model_ports.loading.ports import random_port
 
@@ -46,12 +46,12 @@ def test_an_abstract_port_has_the_shapes_of_one_with_weights():
 
 @needs_libtpu
 @pytest.mark.slow
-def test_a_model_and_a_probe_compile_for_tpu_chips(capsys):
+def test_a_model_and_a_probe_compile_for_tpu_chips():
     devices = tpu_aot.topology_devices("v5e:2x2")
     assert devices.size == 4
-    tpu_aot.report("model", "v5e:2x2", *tpu_aot.lower_model(MODEL_ID, "bfloat16", 2048, devices))
-    tpu_aot.report("probe", "v5e:2x2", *tpu_aot.lower_probe("ridge", devices))
-    first, second = capsys.readouterr().out.splitlines()
-    assert "4x1, 16 x 512" in first
-    assert "GFLOP" in first
-    assert "GFLOP" in second
+    model = tpu_aot.lower_model(MODEL_ID, "bfloat16", 2048, devices)
+    probe = tpu_aot.lower_probe("ridge", devices)
+    first = tpu_aot.compiled_row("model", "v5e:2x2", *model)
+    second = tpu_aot.compiled_row("probe", "v5e:2x2", *probe)
+    assert first["layout"] == "4x1, 16 x 512"
+    assert first["GFLOP"] > 0 and second["GFLOP"] > 0
