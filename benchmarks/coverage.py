@@ -31,6 +31,7 @@ from geneb_jax.uncertainty.other_records import (
     record_replicates,
     replicates_of_means,
     row_effects,
+    score_replicates,
     weights_of,
 )
 from geneb_jax.uncertainty.other_shots import shot_interval
@@ -337,25 +338,59 @@ def rows_case(
     return mcc, {_OURS: record_interval(replicates, score), "half a count a cell": half}
 
 
-def seeds_case(
-    rows: int, classes: int, mcc: float, rng: np.random.Generator
-) -> tuple[float, Mapping[str, Ends]]:
-    """One simulated split with five heads of one MCC, which err apart: the interval of their mean.
+def five_heads(
+    rows: int, classes: int, mcc: float, alike: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the labels of a split, and what five heads of one MCC predict.
 
     Args:
         rows: Of the split.
         classes: K, of one size.
         mcc: Of each head.
-        rng: Draws it.
+        alike: Share of rows on which a head does as all others that are alike there.
+        rng: Draws them.
     """
     shares = np.full(classes, 1 / classes)
     given = cells_of(shares, mcc) * classes  # the prediction, given the true label
     true = rng.integers(0, classes, rows)
     while len(np.unique(true)) < classes:
         true = rng.integers(0, classes, rows)
-    heads = (rng.random((5, rows, 1)) > given.cumsum(1)[true]).sum(-1)
-    (replicates,) = record_replicates(true, heads, _REPLICATES, rng)
-    return mcc, {_OURS: record_interval(replicates.mean(1), mcc_of(true, heads).mean())}
+    common, own = rng.random((1, rows, 1)), rng.random((5, rows, 1))
+    chance = np.where(rng.random((5, rows, 1)) < alike, common, own)
+    return true, (chance > given.cumsum(1)[true]).sum(-1)
+
+
+def seeds_case(
+    rows: int, classes: int, mcc: float, alike: float, rng: np.random.Generator
+) -> tuple[float, Mapping[str, Ends]]:
+    """The interval of the mean of `five_heads`, and that with a whole prior in each of them."""
+    true, heads = five_heads(rows, classes, mcc, alike, rng)
+    ((ours,), _), (whole,) = (
+        score_replicates(true, heads, [range(len(heads))], _REPLICATES, rng),
+        record_replicates(true, heads, _REPLICATES, rng),
+    )
+    score = mcc_of(true, heads).mean(keepdims=True)
+    drawn = {_OURS: ours, "a whole prior each": whole.mean(1, keepdims=True)}
+    return mcc, {name: record_interval(each, score) for name, each in drawn.items()}
+
+
+def macro_of_seeds_case(
+    rows: int, mcc: float, alike: float, rng: np.random.Generator
+) -> tuple[float, Mapping[str, Ends]]:
+    """The macro interval of `five_heads` on thirteen tasks of two classes, one a category."""
+    weights = weights_of([str(task) for task in range(13)])
+    replicates, variances, scores = [], [], []
+    for share in weights.macro:
+        true, heads = five_heads(rows, 2, mcc, alike, rng)
+        (drawn,), variance = score_replicates(
+            true, heads, [range(len(heads))], _REPLICATES, rng, (share,)
+        )
+        replicates.append(drawn)
+        variances.append(variance)
+        scores.append(mcc_of(true, heads).mean(keepdims=True))
+    drawn, variance, score = (np.stack(each, -1) for each in (replicates, variances, scores))
+    macro = replicates_of_means(drawn, variance, weights.macro)
+    return mcc, {_OURS: record_interval(macro, score @ weights.macro)}
 
 
 def macro_of_rows_case(
@@ -495,10 +530,15 @@ def of_records(count: int) -> Iterator[Coverage]:
         yield from simulated(
             "records", case, functools.partial(rows_case, rows, classes, band), count
         )
-    for rows, classes, mcc in itertools.product((19, 100), (2, 3), (0.0, 0.3, 0.6, 0.9)):
-        case = f"mean of 5 heads on {rows} rows, {classes} classes, MCC {mcc}"
-        draw = functools.partial(seeds_case, rows, classes, mcc)
+    heads = itertools.product((19, 100), (2, 3), (0.0, 0.5, 1.0), (0.0, 0.3, 0.6, 0.9))
+    for rows, classes, alike, mcc in heads:
+        case = f"5 heads on {rows} rows, {classes} classes, {alike:.0%} alike, MCC {mcc}"
+        draw = functools.partial(seeds_case, rows, classes, mcc, alike)
         yield from simulated("records", case, draw, count)
+    for alike, mcc in itertools.product((0.0, 0.5), (0.0, 0.3, 0.6, 0.9)):
+        case = f"macro of 13 tasks of 19 rows, 5 heads, {alike:.0%} alike, MCC {mcc}"
+        draw = functools.partial(macro_of_seeds_case, 19, mcc, alike)
+        yield from simulated("records", case, draw, max(1, count // 2))
     benchmark = [task.category for task in GENEB.tasks]
     thirteen = list(dict.fromkeys(benchmark))
     cases = [

@@ -21,11 +21,9 @@ from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.uncertainty.comparing import category_means, rank_interval, ranks
 from geneb_jax.uncertainty.other_records import (
     REPLICATES,
-    jackknife_variance,
     record_interval,
-    record_replicates,
     replicates_of_means,
-    row_effects,
+    score_replicates,
     weights_of,
 )
 
@@ -170,19 +168,14 @@ def _drawn(
     rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
     true, predicted = labels[rows], np.concatenate(heads)[:, rows]
     different = list(dict.fromkeys(shares.values()))
-    replicates = record_replicates(true, predicted, REPLICATES, rng, different)
-    borders = np.cumsum([len(each) for each in heads])[:-1]
-    # Means over seeds of each model in each regime.
-    means, effects = (
-        [part.mean(-1) for part in np.split(values, borders, axis=-1)]
-        for values in (replicates, row_effects(true, predicted))
+    numbers = np.split(np.arange(len(predicted)), np.cumsum([len(each) for each in heads])[:-1])
+    replicates, variances = score_replicates(
+        true, predicted, [each.tolist() for each in numbers], REPLICATES, rng, different
     )
     of_regimes = {}
     for regime, share in shares.items():
         mine = [number for number, (of, _) in enumerate(of_heads) if of == regime]
-        of_models = np.stack([means[number][different.index(share)] for number in mine], axis=1)
-        variances = jackknife_variance(np.stack([effects[number] for number in mine], axis=1))
-        of_regimes[regime] = of_models, variances
+        of_regimes[regime] = replicates[different.index(share)][:, mine], variances[mine]
     return of_regimes
 
 

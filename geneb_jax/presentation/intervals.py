@@ -33,10 +33,8 @@ from geneb_jax.uncertainty.comparing import (
 from geneb_jax.uncertainty.other_records import (
     REPLICATES,
     answer_records,
-    jackknife_variance,
     mcc_of,
-    record_replicates,
-    row_effects,
+    score_replicates,
     weights_of,
 )
 from geneb_jax.uncertainty.other_shots import FEWEST, answer_shots
@@ -231,21 +229,21 @@ def _of_records(
             continue
         true, every = found[0][0], np.concatenate([predicted for _, predicted in found])
         rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
-        replicates = record_replicates(true, every, REPLICATES, rng, of_prior)
-        effects = row_effects(true, every)
+        of_scores: dict[tuple[str, str], list[int]] = {}  # numbers of the heads of each score
         of_rows = [head for model in models for head in of_task[model]]
+        for number, head in enumerate(of_rows):
+            of_scores.setdefault((head.regime, head.model), []).append(number)
+        replicates, variances = score_replicates(
+            true, every, list(of_scores.values()), REPLICATES, rng, of_prior
+        )
         MCC = np.array([head.MCC for head in of_rows])
-        for regime in dict.fromkeys(head.regime for head in of_rows):
-            numbers = [
-                [i for i, head in enumerate(of_rows) if head[:2] == (model, regime)]
-                for model in models
-            ]
-            if all(numbers):
-                of_models = np.stack([effects[:, each].mean(1) for each in numbers], axis=1)
+        means = np.array([MCC[each].mean() for each in of_scores.values()])
+        place = {score: number for number, score in enumerate(of_scores)}
+        for regime in dict.fromkeys(regime for regime, _ in of_scores):
+            if all((regime, model) in place for model in models):
+                those = [place[regime, model] for model in models]
                 drawn.setdefault(regime, {})[task] = _OfTask(
-                    np.stack([replicates[..., each].mean(-1) for each in numbers], axis=-1),
-                    jackknife_variance(of_models),
-                    np.array([MCC[each].mean() for each in numbers]),
+                    replicates[..., those], variances[those], means[those]
                 )
     if without:
         logging.info(

@@ -16,6 +16,10 @@ In a mean over tasks the prior counts once, not once a task: a task of weight w 
 it. A hundred priors would draw the mean further than its interval is wide, and would make up errors
 that a hundred tasks have refuted. What replicates of few rows lack in spread (MCC is curved) is
 made up by the jackknife's variance of the mean (Efron and Stein 1981), which does not fall short.
+
+So it is with a mean over seeds, as far as its heads err on different rows. Five heads that err
+alike are one head, which gets the whole prior; of five that err apart each gets a fifth. How far
+they do is the jackknife's variance of the mean over that of a head, 1 to 1/5.
 """
 
 from collections.abc import Sequence
@@ -31,6 +35,9 @@ from probes.host import single_threaded_blas
 
 REPLICATES = 2000
 RIGHT, WRONG = 1.0, 0.75  # counts of the prior, spread over the cells of right and wrong answers
+# Shares of the prior that a head of a mean can have. The one closest to the ratio of variances is
+# taken: few rows do not tell more of them apart.
+OF_HEADS = (0.2, 0.5, 1.0)
 # The spread (1 - sum of squared class shares, true times predicted) from which on float32 sums give
 # MCC to 1e-3. Below, where a share of the prior alone stands for a class, MCC is taken for 0.
 _NEGLIGIBLE = 1e-8
@@ -39,12 +46,53 @@ _NEGLIGIBLE = 1e-8
 _ROWS, _AT_ONCE = 4096, 64
 
 
+def score_replicates(
+    true: Integer[np.ndarray, " N"],
+    predicted: Integer[np.ndarray, "H N"],
+    heads: Sequence[Sequence[int]],
+    count: int,
+    rng: np.random.Generator,
+    shares: Sequence[float] = (1.0,),
+) -> tuple[Float32[np.ndarray, "S B M"], Float64[np.ndarray, " M"]]:
+    """Draws scores on other test records, each the mean MCC of some heads.
+
+    Replicates of a mean of heads that err apart are spread until their variance is at least the
+    jackknife's.
+
+    Args:
+        true: Label of each test row, any integers.
+        predicted: Labels that H heads predict.
+        heads: Numbers of the heads of each of M scores; no head is of two.
+        count: B, how many replicates to draw.
+        rng: Draws them.
+        shares: Of the prior, see `record_replicates`.
+
+    Returns:
+        The scores by share and replicate, and the jackknife's variance of each score.
+    """
+    effects = row_effects(true, predicted)
+    alone = jackknife_variance(effects)
+    variances = jackknife_variance(np.stack([effects[:, each].mean(1) for each in heads], axis=1))
+    of_heads = np.ones(len(predicted))
+    for each, variance in zip(heads, variances, strict=True):
+        of_one = alone[each].mean()
+        ratio = variance / of_one if of_one > 0 else 1.0
+        of_heads[each] = min(OF_HEADS, key=lambda share: abs(share - ratio))
+    drawn = record_replicates(true, predicted, count, rng, shares, of_heads)
+    scores = np.stack([drawn[..., each].mean(-1) for each in heads], axis=-1)
+    apart = of_heads[[each[0] for each in heads]] < 1
+    for of_share in scores:
+        of_share[:, apart] = _spread(of_share[:, apart], variances[apart])
+    return scores, variances
+
+
 def record_replicates(
     true: Integer[np.ndarray, " N"],
     predicted: Integer[np.ndarray, "H N"],
     count: int,
     rng: np.random.Generator,
     shares: Sequence[float] = (1.0,),
+    of_heads: Float64[np.ndarray, " H"] | None = None,
 ) -> Float32[np.ndarray, "S B H"]:
     """Draws the MCC of heads on other test records of the same kind.
 
@@ -60,20 +108,27 @@ def record_replicates(
         rng: Draws them.
         shares: Of the prior, in 0 .. 1: 1 for the score itself, the weight of the task for a mean
             over tasks. The rows' weights are the same for all shares.
+        of_heads: What share of that each head has, of `OF_HEADS`; None: all of it.
 
     Returns:
-        The MCC (Gorodkin 2004) by share, replicate and head; heads that predict alike are equal.
+        The MCC (Gorodkin 2004) by share, replicate and head; heads that predict alike, and have the
+        same share, are equal.
     """
     true, heads, classes = _numbered(true, predicted)
     rows = len(true)
-    first: dict[bytes, int] = {}
-    alike = [first.setdefault(head.tobytes(), len(first)) for head in heads]
-    distinct = heads[[alike.index(number) for number in range(len(first))]]
+    parts = np.ones(len(heads)) if of_heads is None else of_heads
+    first: dict[tuple[float, bytes], int] = {}
+    keys = zip(parts.tolist(), heads, strict=True)
+    alike = [first.setdefault((part, head.tobytes()), len(first)) for part, head in keys]
+    which = [alike.index(number) for number in range(len(first))]
+    distinct, part_of = heads[which], parts[which]
     # What Gorodkin's coefficient needs of a confusion matrix: the rows predicted right, and the
     # rows of each class, true and predicted. The last class is the rest of all rows.
     columns = [distinct == true, *(distinct == k for k in range(classes - 1))]
     facts = np.concatenate(columns).T.astype(np.float32)
     facts = np.concatenate([facts, np.equal.outer(true, np.arange(classes))], 1, dtype=np.float32)
+    # Each share of a head thins the same prior by numbers of its own: whatever others there are.
+    thinners = dict(zip(OF_HEADS, rng.spawn(len(OF_HEADS)), strict=True))
     sums = _weighted_sums(facts, count, rng)
     of_one_class = (distinct == distinct[:, :1]).all(1) | (true == true[0]).all()
     signs = np.where(of_one_class, rng.choice([-1, 1], (count, 1)), 1)
@@ -81,7 +136,15 @@ def record_replicates(
     found = np.empty((len(shares), count, len(predicted)), np.float32)
     for of_share, share in zip(found, shares, strict=True):
         prior = rng.standard_gamma(share * shapes, (count, classes, classes))
-        drawn = signs * _weighted_mcc(sums, prior, len(distinct))
+        drawn = np.empty((count, len(distinct)))
+        for part, thinner in thinners.items():
+            those = np.flatnonzero(part_of == part)
+            if len(those):
+                some = prior
+                if part < 1:  # a gamma times a beta is a gamma of that share of its shape
+                    kept, gone = part * share * shapes, (1 - part) * share * shapes
+                    some = prior * thinner.beta(kept, gone, prior.shape)
+                drawn[:, those] = signs[:, those] * _weighted_mcc(sums, some, those)
         centre = drawn.mean(0)
         spread = centre + (drawn - centre) * np.sqrt(rows / max(rows - 1, 1))
         of_share[:] = np.clip(spread, -1, 1)[:, alike]
@@ -121,11 +184,19 @@ def prior_shapes(classes: int) -> Float64[np.ndarray, "K K"]:
 
 
 def _weighted_mcc(
-    sums: Float32[np.ndarray, "B facts"], prior: Float64[np.ndarray, "B K K"], heads: int
-) -> Float64[np.ndarray, "B heads"]:
-    """Returns the MCC of weighted rows (see `record_replicates`) with some more in each cell."""
+    sums: Float32[np.ndarray, "B facts"],
+    prior: Float64[np.ndarray, "B K K"],
+    heads: Int64[np.ndarray, " some"],
+) -> Float64[np.ndarray, "B some"]:
+    """Returns the MCC of weighted rows (see `record_replicates`) with some more in each cell.
+
+    Args:
+        sums: Weights of the facts of all heads, and of the true classes.
+        prior: What is added.
+        heads: Numbers of the heads to return.
+    """
     count, classes = prior.shape[:2]
-    of_heads = sums[:, :-classes].reshape(count, classes, heads).astype(np.float64)
+    of_heads = sums[:, :-classes].reshape(count, classes, -1)[..., heads].astype(np.float64)
     true_sums = sums[:, -classes:] + prior.sum(2)
     total = true_sums.sum(1)[:, None]
     hits = of_heads[:, 0] + np.trace(prior, axis1=1, axis2=2)[:, None]
@@ -173,9 +244,9 @@ def answer_records(
     """Makes intervals of the scores of M models on T tasks, of category means and macro scores.
 
     Args:
-        replicates: `record_replicates` of each model on each task with the `shares` of its
-            weights, means over seeds.
-        variances: Of each score, by `jackknife_variance`.
+        replicates: By `score_replicates` of each model on each task with the `shares` of its
+            weights.
+        variances: Of each score, by the jackknife.
         scores: The MCC of each model on each task, means over seeds.
         weights: Of the tasks.
     """
@@ -202,11 +273,17 @@ def replicates_of_means(
         variances: Of the scores, by `jackknife_variance`; tasks are independent.
         weights: What each task counts in each mean.
     """
-    means = replicates.astype(np.float64) @ weights
-    centre, drawn = means.mean(0), means.var(0)
-    wanted = np.maximum(variances @ weights**2, drawn)
+    return _spread(replicates.astype(np.float64) @ weights, variances @ weights**2)
+
+
+def _spread(
+    replicates: Float[np.ndarray, "B *scores"], variances: Float64[np.ndarray, "*scores"]
+) -> Float64[np.ndarray, "B *scores"]:
+    """Spreads replicates about their mean until their variances are no less than others."""
+    centre, drawn = replicates.mean(0, dtype=np.float64), replicates.var(0, dtype=np.float64)
+    wanted = np.maximum(variances, drawn)
     scale = np.sqrt(np.divide(wanted, drawn, np.ones_like(drawn), where=drawn > 0))
-    return np.minimum(centre + (means - centre) * scale, 1.0)
+    return np.minimum(centre + (replicates - centre) * scale, 1.0)
 
 
 def record_interval(

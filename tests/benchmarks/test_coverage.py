@@ -16,9 +16,11 @@ from benchmarks.coverage import (
     exact,
     exact_cases,
     fisher_ends,
+    five_heads,
     held,
     likelihood_ends,
     macro_of_rows_case,
+    macro_of_seeds_case,
     mcc_of_cells,
     our_ends,
     pairs_cases,
@@ -145,10 +147,27 @@ def test_intervals_of_many_classes_cover(classes, rows):
 
 def test_intervals_of_means_over_seeds_cover(monkeypatch):
     monkeypatch.setattr(coverage, "_REPLICATES", 200)
-    found = held(functools.partial(seeds_case, 30, 2, 0.5), 200, 7)
-    assert 0.92 < found["ours"].item() < 1
-    drawn = held(lambda rng: (0.5, {"score": seeds_case(4000, 3, 0.5, rng)[1]["ours"]}), 20, 3)
-    assert drawn["score"].item() > 0.8  # heads have their MCC
+    found = held(functools.partial(seeds_case, 19, 2, 0.3, 0.0), 300, 7)
+    assert 0.91 < found["ours"].item() < 0.975
+    _, ends = seeds_case(19, 2, 0.3, 0.0, np.random.default_rng(1))
+    (low, high), (lower, higher) = ends["ours"], ends["a whole prior each"]
+    assert high - low < higher - lower
+    for alike in (0.0, 1.0):  # heads have their MCC
+        case = functools.partial(seeds_case, 4000, 3, 0.5, alike)
+        assert held(case, 20, 3)["ours"].item() > 0.8
+
+
+def test_heads_err_alike_as_far_as_is_asked_for():
+    for alike, low, high in ((0.0, 0.4, 0.6), (0.5, 0.575, 0.675), (1.0, 1.0, 1.0)):
+        _, heads = five_heads(2000, 2, 0.0, alike, np.random.default_rng(4))
+        same = (heads[0] == heads[1]).mean()
+        assert low <= same <= high
+
+
+def test_macro_intervals_of_means_over_seeds_cover(monkeypatch):
+    monkeypatch.setattr(coverage, "_REPLICATES", 200)
+    found = held(functools.partial(macro_of_seeds_case, 19, 0.6, 0.5), 60, 7)
+    assert found["ours"].item() > 0.85
 
 
 @pytest.mark.slow

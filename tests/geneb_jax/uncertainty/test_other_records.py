@@ -5,6 +5,7 @@ from sklearn.metrics import matthews_corrcoef
 from geneb_jax.uncertainty import other_records
 from geneb_jax.uncertainty.comparing import interval
 from geneb_jax.uncertainty.other_records import (
+    OF_HEADS,
     answer_records,
     jackknife_variance,
     mcc_of,
@@ -14,6 +15,7 @@ from geneb_jax.uncertainty.other_records import (
     record_test,
     replicates_of_means,
     row_effects,
+    score_replicates,
     weights_of,
 )
 
@@ -103,6 +105,56 @@ def test_intervals_are_those_of_the_dirichlet_posterior():
     direct = (a * d - b * c) / np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
     assert np.array(interval(found)) == pytest.approx(np.array(interval(direct)), abs=0.006)
     assert found.std() == pytest.approx(direct.std(), rel=0.03)
+
+
+@pytest.mark.parametrize("part", OF_HEADS)
+def test_a_head_with_a_share_of_the_prior_has_the_posterior_of_that_share(part):
+    counts = np.array([9, 1, 1, 4])
+    true, head = np.repeat([0, 0, 1, 1], counts), np.repeat([0, 1, 0, 1], counts)
+    rng, parts = np.random.default_rng(3), np.array([part])
+    found = record_replicates(true, head[None], 40_000, rng, (0.9,), parts)[0, :, 0]
+    prior = 0.9 * part * np.array([0.5, 0.375, 0.375, 0.5])
+    a, b, c, d = np.random.default_rng(4).dirichlet(counts + prior, 40_000).T
+    direct = (a * d - b * c) / np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
+    direct = direct.mean() + (direct - direct.mean()) * np.sqrt(15 / 14)
+    assert found.mean() == pytest.approx(direct.mean(), abs=0.005)
+    low, high = interval(found)
+    assert (low, high) == pytest.approx(interval(np.minimum(direct, 1)), abs=0.015)
+
+
+def test_heads_that_err_alike_are_one_head():
+    true, heads = rows(3, 40, [0.3], np.random.default_rng(8))
+    of_one, _ = score_replicates(true, heads, [[0]], 30, np.random.default_rng(9))
+    five = np.repeat(heads, 5, axis=0)
+    of_five, _ = score_replicates(true, five, [range(5)], 30, np.random.default_rng(9))
+    assert of_five == pytest.approx(of_one, abs=1e-6)
+    assert (of_one == record_replicates(true, heads, 30, np.random.default_rng(9))).all()
+
+
+def test_heads_that_err_apart_share_the_prior_and_vary_as_the_jackknife_says():
+    rng = np.random.default_rng(10)
+    true, heads = rows(2, 24, [0.25] * 6, rng)
+    groups = [range(5), [5]]
+    asked = 4000, np.random.default_rng(11), (1.0, 0.1)
+    found, variances = score_replicates(true, heads, groups, *asked)
+    left_out = [np.delete(np.arange(24), i) for i in range(24)]
+    for number, group in enumerate(groups):
+        without = [
+            np.mean([matthews_corrcoef(true[left], heads[h][left]) for h in group])
+            for left in left_out
+        ]
+        assert variances[number] == pytest.approx(23 * np.var(without), rel=1e-4)
+    assert variances[0] < 0.35 * variances[1]
+    assert (found[..., 0].var(axis=1) > 0.97 * variances[0]).all()
+    # Each of the five with a fifth of the prior, in the same replicates.
+    apart = np.array([0.2] * 5 + [1.0])
+    drawn = record_replicates(true, heads, 4000, np.random.default_rng(11), (1.0, 0.1), apart)
+    assert found.mean(axis=1)[:, 0] == pytest.approx(drawn[..., :5].mean(axis=(1, 2)), abs=1e-3)
+    assert np.corrcoef(found[0, :, 0], drawn[0, :, :5].mean(1))[0, 1] > 0.9999
+    assert found[..., 1] == pytest.approx(drawn[..., 5], abs=1e-6)
+    # Whatever other scores there are.
+    alone, _ = score_replicates(true, heads[:5], groups[:1], 4000, np.random.default_rng(11))
+    assert alone[..., 0] == pytest.approx(found[:1, :, 0], abs=2e-6)
 
 
 def test_heads_that_predict_alike_are_never_told_apart():
