@@ -121,9 +121,11 @@ def _specialisation_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _intervals_page(table: pd.DataFrame) -> pd.DataFrame:
-    texts = page(table[["question", "regime", "model", "macro", "rank", "group"]])
-    texts.insert(4, "95 % interval", _intervals(table, "low", "high"))
-    texts.insert(6, "rank, 95 %", _ranks(table, "rank low", "rank high"))
+    named = [name for name in ("task", "question", "regime", "model") if name in table]
+    score = "macro" if "macro" in table else "MCC"
+    texts = page(table[[*named, score, "rank", "group"]])
+    texts.insert(len(named) + 1, "95 % interval", _intervals(table, "low", "high"))
+    texts.insert(len(named) + 3, "rank, 95 %", _ranks(table, "rank low", "rank high"))
     return texts
 
 
@@ -157,8 +159,9 @@ def _clean_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:
-    texts = page(table[["question", "regime", "A", "B", "A - B", "p, Holm", "told apart"]])
-    texts.insert(5, "95 % interval", _intervals(table, "low", "high"))
+    named = [name for name in ("task", "question", "regime", "A", "B") if name in table]
+    texts = page(table[[*named, "A - B", "p, Holm", "told apart"]])
+    texts.insert(len(named) + 1, "95 % interval", _intervals(table, "low", "high"))
     return texts
 
 
@@ -169,9 +172,11 @@ PAGES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = MappingProxyType(
         "claims": claim_texts,
         "clean_leaderboard": _clean_page,
         "few_shot_drops": _few_shot_page,
+        "intervals_custom": _intervals_page,
         "intervals_macro": _intervals_page,
         "matched_pairs": _pairs_of_paper_page,
         "pairs": _pairs_page,
+        "pairs_custom": _pairs_page,
         "paper_statistics": statistic_texts,
         "pareto_frontier": _frontier_page,
         "specialisation": _specialisation_page,
