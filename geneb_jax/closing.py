@@ -118,11 +118,12 @@ def _present(
     if protocol_rows(shown).empty:
         return {}
     results, version = run_results(shown), settings.output.labels
+    taken = {names.get(name, name): each for name, each in provenance["taken"].items()}
     return present(
         results,
         workdir,
         scores=shown,
-        provenance=provenance,
+        provenance={**provenance, "taken": taken},
         version=version,
         predictions={
             names.get(name, name): predictions_folder(workdir, name) for name in evaluation.cards
