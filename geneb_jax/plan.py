@@ -443,7 +443,8 @@ def _disk_lines(
 
 def _about(seconds: float) -> str:
     """Returns a time of which two digits are known, in words."""
-    return _amount(float(f"{seconds:.2g}"), _TIMES)
+    name, factor = next((unit for unit in _TIMES if seconds >= unit[1]), _TIMES[-1])
+    return f"{float(f'{seconds / factor:.2g}'):,g} {name}"
 
 
 def _amount(value: float, units: Sequence[tuple[str, float]]) -> str:
