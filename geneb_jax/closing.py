@@ -78,7 +78,8 @@ def close_run(
     if settings.output.report and not shown.empty:
         tables = _present(settings, evaluation, shown, audits, provenance, local, workdir)
     print_table(shown, console)
-    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    for name in ("intervals_macro", "intervals_custom"):
+        print_intervals(tables.get(name, pd.DataFrame()), console)
     print_audit(audited, console, settings.data.max_train)
     print_hidden(tables, console)
     print_layers(shown, console)
@@ -165,7 +166,8 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
         thresholds=settings.audit,
         verdicts=verdicts,
     )
-    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    for name in ("intervals_macro", "intervals_custom"):
+        print_intervals(tables.get(name, pd.DataFrame()), console)
     print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)

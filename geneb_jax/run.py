@@ -229,6 +229,7 @@ def _compute(
         _asked(settings), workdir, progress, failures, first, settings.devices.profile
     )
     evaluation = evaluate(evaluator, workloads, tasks)
+    progress.stage(SHOWING)
 
     seconds = {
         "read and check": checked,
@@ -244,7 +245,6 @@ def _compute(
     if others := first.others():
         provenance["processes"] = others
     write_json(workdir / "run.json", provenance)
-    progress.stage(SHOWING)
     close_run(
         settings, evaluation, failures.found, tasks, audits, provenance, workdir, progress.console
     )

@@ -74,7 +74,8 @@ def main(words: Sequence[str]) -> int:
         verdicts=verdicts,
     )
     console = wide_console(160)
-    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    for name in ("intervals_macro", "intervals_custom"):
+        print_intervals(tables.get(name, pd.DataFrame()), console)
     print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)
