@@ -394,8 +394,8 @@ def _probing_lines(plans: Sequence[ModelPlan], work: Work, settings: Settings) -
         most = f", {longest} alone {_about(known[longest])}" if len(known) > 1 else ""
         yield (
             f"probing takes about {_about(sum(known.values()))}{most}: by rows, widths "
-            "and classes at the rates of one core (docs/measured.md); with the iterations that "
-            "features ask for it may be half or twice as long"
+            "and classes at the rates of one core (docs/measured.md); the iterations that features "
+            "ask for may make it a third or twice of that"
         )
     elif any(plan.probing is None for plan in plans):
         yield (

@@ -130,7 +130,7 @@ def test_how_long_probing_takes_is_said_of_what_was_measured(tasks_dir, tmp_path
     seconds = [sum(probing_seconds(s, 4**2, probes, 15) for s in sizes)]
     seconds += [sum(probing_seconds(s, 32, probes) for s in sizes)]
     assert rows["probing"].tolist() == pytest.approx(seconds, rel=1e-3)
-    assert "probing takes about 0.12 s, " in text and "alone 0.06 s: by rows, widths" in text
+    assert "probing takes about 0.04 s, " in text and "alone 0.02 s: by rows, widths" in text
     assert "tables, figures and report take" not in text
     config.update(probes="mlp", report=True)
     rows, text = planned(config, tmp_path)
