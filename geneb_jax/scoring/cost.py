@@ -13,8 +13,8 @@ from geneb_jax.tasks.sizes import TaskSize
 from probes.logistic import is_large
 
 # Seconds of a task; of an iteration of a fit of all rows, by numbers in features times columns of
-# targets; of a few-shot fit and of its iterations, by these columns; of scoring a head, by numbers in
-# test features times columns.
+# targets; of a few-shot fit and of its iterations, by these columns; of scoring a head, by numbers
+# in test features times columns.
 _A_TASK, _A_STEP, _A_FEW, _A_FEW_STEP, _A_SCORED = 0.01, 7.5e-10, 0.001, 6e-6, 1e-9
 _SHARED = 0.75  # of the time of a strength that fits which are compiled share with the first
 # Seconds of tables, figures and report; of a score in them; of a prediction that is resampled.
