@@ -17,11 +17,11 @@ _OF_TIME = re.compile(
     r"work/(log(-\d+)?\.txt|status\.json|run\.lock|devices/.*\.json|report/index\.html"
     r"|figures/throughput\.(png|svg))"
 )
-_CAPTION_OF_TIME = re.compile(rb"(?m)^- \*\*throughput\*\*.*\n")  # a run that only resumes has none
+_CAPTION_OF_TIME = re.compile(rb"(?m)^- \*\*throughput\*\*.*\n")  # none where status.json was torn
 _KEY = re.compile(r"/[0-9a-f]{32}$")  # of an embedding
 _OF_STORE = re.compile(r"embeddings/.*(/store\.json|\.tmp)$")
 # Of run.json: what was measured, and which processes took part.
-_OF_THE_RUN = ("seconds", "memory", "embedding", "processes")
+_OF_THE_RUN = ("seconds", "taken", "memory", "embedding", "processes")
 
 
 def finals(folder: Path) -> dict[str, str]:

@@ -78,7 +78,8 @@ def close_run(
     if settings.output.report and not shown.empty:
         tables = _present(settings, evaluation, shown, audits, provenance, local, workdir)
     print_table(shown, console)
-    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    for name in ("intervals_macro", "intervals_custom"):
+        print_intervals(tables.get(name, pd.DataFrame()), console)
     print_audit(audited, console, settings.data.max_train)
     print_hidden(tables, console)
     print_layers(shown, console)
@@ -118,11 +119,12 @@ def _present(
     if protocol_rows(shown).empty:
         return {}
     results, version = run_results(shown), settings.output.labels
+    taken = {names.get(name, name): each for name, each in provenance["taken"].items()}
     return present(
         results,
         workdir,
         scores=shown,
-        provenance=provenance,
+        provenance={**provenance, "taken": taken},
         version=version,
         predictions={
             names.get(name, name): predictions_folder(workdir, name) for name in evaluation.cards
@@ -164,7 +166,8 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
         thresholds=settings.audit,
         verdicts=verdicts,
     )
-    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    for name in ("intervals_macro", "intervals_custom"):
+        print_intervals(tables.get(name, pd.DataFrame()), console)
     print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)

@@ -1,12 +1,12 @@
 """What a run will write, and whether the disks that take it have room.
 
 Embeddings are counted: float32 numbers for each record that lacks them. Checkpoints are estimated
-by their parameters, scores and predictions by their heads and rows. Cloud storage is never full.
+by their parameters, scores and predictions by their heads and rows, tables, figures and report by
+their models and tasks. Cloud storage is never full.
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ from geneb_jax.tasks.task import Task
 # Bytes of a head's rows in its cell and in scores.csv; of a file of predictions without these; of a
 # prediction, two fifths of it for two classes and all for twenty; of a decision value.
 _ROWS, _FILE, _PREDICTION, _DECISION_VALUE = 750, 4096, 1, 4
+# Bytes of tables, figures and report, rounded up, and what a model's task adds to them
+# (docs/measured.md).
+_SHOWN, _A_PAIR = 5 * 2**20, 5 * 2**10
 
 
 class Needs(NamedTuple):
@@ -126,7 +129,13 @@ def result_bytes(sizes: Iterable[TaskSize], representations: int, settings: Sett
 
 
 def disks(
-    needs: Sequence[Needs], settings: Settings, workdir: Path, *, counted: bool, task_files: int = 0
+    needs: Sequence[Needs],
+    settings: Settings,
+    workdir: Path,
+    *,
+    counted: bool,
+    pairs: int,
+    task_files: int = 0,
 ) -> list[Disk]:
     """Returns the file systems that a run will write to, each with what it will write.
 
@@ -135,6 +144,7 @@ def disks(
         settings: The run's.
         workdir: The folder of its results, which need not be there.
         counted: Whether the records are counted; otherwise their number is estimated.
+        pairs: Models with their tasks, of which tables, figures and report are written anew.
         task_files: Bytes of task files that are to be fetched.
     """
     # Of models that share stores, the one that embeds most embeds what the others lack too.
@@ -144,9 +154,11 @@ def disks(
         for kind in ("embeddings", "fetched", "converted")
     )
     folder = folder_of_stores(settings.embedding.embeddings_dir, workdir)
+    shown = _SHOWN + _A_PAIR * pairs if settings.output.report and pairs else 0
     amounts = [
         Amount("embeddings", folder, "config.embeddings_dir", embeddings, counted),
         Amount("scores and predictions", workdir, "--workdir", sum(e.results for e in needs)),
+        Amount("tables, figures and report", workdir, "--workdir", shown),
         Amount("fetched checkpoints", constants.HF_HUB_CACHE, "HF_HOME", fetched),
         Amount("converted checkpoints", constants.HF_HOME, "HF_HOME", converted),
         Amount("task files", constants.HF_HUB_CACHE, "HF_HOME", task_files),
@@ -169,7 +181,10 @@ def _grouped(amounts: Iterable[Amount]) -> list[Disk]:
 
 
 def check_disks(
-    workloads: Sequence[tuple[Source, Sequence[Task]]], settings: Settings, workdir: Path
+    workloads: Sequence[tuple[Source, Sequence[Task]]],
+    plans: Mapping[str, SourcePlan],
+    settings: Settings,
+    workdir: Path,
 ) -> None:
     """Warns of a run that may fill a disk, before it begins.
 
@@ -177,24 +192,31 @@ def check_disks(
 
     Args:
         workloads: The models with their tasks; those of which the workdir holds scores are done.
+        plans: What is known of each model, by its name; those that are not there are left out.
         settings: The run's.
         workdir: The folder of its results.
 
     Raises:
         ConfigError: The embeddings alone take more than there is.
     """
-    planned: list[tuple[SourcePlan, Sequence[Task]]] = []
-    for source, tasks in workloads:
-        pending = [task for task in tasks if not holds_scores(workdir, source.name, task.info.id)]
-        with suppress(ValueError):  # said of the model where it is opened
-            planned.append((source.plan(workdir), pending))
+    planned = [
+        (
+            plans[source.name],
+            [task for task in tasks if not holds_scores(workdir, source.name, task.info.id)],
+        )
+        for source, tasks in workloads
+        if source.name in plans
+    ]
     most = [needs_of(plan, sizes_of(some), plan.most(some), settings) for plan, some in planned]
-    if not any(disk.lacking() for disk in disks(most, settings, workdir, counted=False)):
+    pairs = sum(len(tasks) for _, tasks in workloads)
+    rough = disks(most, settings, workdir, counted=False, pairs=pairs)
+    if not any(disk.lacking() for disk in rough):
         return
     exact = [
         needs_of(plan, sizes_of(some), plan.cost(some).store, settings) for plan, some in planned
     ]
-    short = [each for each in disks(exact, settings, workdir, counted=True) if each.lacking()]
+    found = disks(exact, settings, workdir, counted=True, pairs=pairs)
+    short = [each for each in found if each.lacking()]
     if any(disk.lacking(counted=True) for disk in short):
         raise ConfigError([str(disk) for disk in short])
     for disk in short:

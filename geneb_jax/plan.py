@@ -29,6 +29,7 @@ from geneb_jax.files.json_files import read_object
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.files.texts import FileError
 from geneb_jax.scoring.cells import Held, cell_of
+from geneb_jax.scoring.cost import is_known, probing_in_all, showing_seconds
 from geneb_jax.scoring.heads import hold_all_heads
 from geneb_jax.tasks.hub import fetched_tasks
 from geneb_jax.tasks.selection import generated_tasks, read_tasks
@@ -67,6 +68,7 @@ class ModelPlan(NamedTuple):
         seconds: Time of embedding; None: not known.
         measured: Whether the time follows from a run of this model on this kind of device; else it
             is what matrix products alone would take.
+        probing: Time of probing by `scoring.cost`; None: not known.
         notes: What else is to be said.
     """
 
@@ -79,6 +81,7 @@ class ModelPlan(NamedTuple):
     head_programs: frozenset[tuple[int, int, int]]
     seconds: float | None
     measured: bool
+    probing: float | None
     notes: Sequence[str]
 
 
@@ -118,7 +121,11 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
         raise ConfigError(refused)
     plans = list(_each_once(plans))
     console.print(_table(plans))
-    others = (*_audit_line(settings, work, workdir), *_disk_lines(plans, work, settings, workdir))
+    others = (
+        *_probing_lines(plans, work, settings),
+        *_audit_line(settings, work, workdir),
+        *_disk_lines(plans, work, settings, workdir),
+    )
     for line in (*_lines(plans, work, workdir, rates, refused), *others):
         console.print(line, highlight=False, soft_wrap=True)
     return pd.DataFrame([_row(plan) for plan in plans])
@@ -175,6 +182,7 @@ def _plan_model(
         notes += _replaced(tasks, held)
         sizes, cost, count = sizes_of(pending), plan.cost(pending), len(tasks)
     seconds, measured = rates.seconds(source.name, cost, plan.dtype)
+    probing = probing_in_all(sizes, plan, probes) if is_known(probes) else None
     shapes = frozenset(_head_programs(sizes, plan.width, probes))
     return ModelPlan(
         source.name,
@@ -186,6 +194,7 @@ def _plan_model(
         shapes,
         seconds,
         measured,
+        probing,
         notes,
     )
 
@@ -339,6 +348,7 @@ def _total(plans: Sequence[ModelPlan]) -> ModelPlan:
         frozenset[tuple[int, int, int]]().union(*(plan.head_programs for plan in plans)),
         sum(known) if known else None,
         all(plan.measured for plan in plans if plan.seconds),
+        None,
         (),
     )
 
@@ -368,12 +378,36 @@ def _lines(
     if any(plan.measured for plan in plans):
         yield f"time without >: at the rate of the last run in {workdir} on this kind of device"
     yield (
-        "time is of embedding: probes, fetching and compiling come on top; programs that are kept "
-        "are not compiled again"
+        "time is of embedding; fetching and compiling, some seconds a program that is not kept "
+        "yet, come on top, and are not known before"
     )
     for plan in plans:
         yield from (f"{plan.model}: {note}" for note in plan.notes)
     yield from (f"left out: {problem}" for problem in problems)
+
+
+def _probing_lines(plans: Sequence[ModelPlan], work: Work, settings: Settings) -> Iterable[str]:
+    """Yields about how long probing takes, and tables and report behind it."""
+    known = {plan.model: plan.probing for plan in plans if plan.probing}
+    if known:
+        longest = max(known, key=lambda model: known[model])
+        most = f", {longest} alone {_about(known[longest])}" if len(known) > 1 else ""
+        yield (
+            f"probing takes about {_about(sum(known.values()))}{most}: by rows, widths "
+            "and classes at the rates of one core (docs/measured.md); the iterations that features "
+            "ask for may make it a third or twice of that"
+        )
+    elif any(plan.probing is None for plan in plans):
+        yield (
+            "how long probing takes is not known: rates were measured of logistic heads as GENEB's "
+            "protocol fits them alone"
+        )
+    if settings.output.report:
+        seconds = _about(showing_seconds(work.sizes, len(plans), settings))
+        yield (
+            f"tables, figures and report take about {seconds}; --config.report=False leaves them "
+            "out"
+        )
 
 
 def _audit_line(settings: Settings, work: Work, workdir: Path) -> Iterable[str]:
@@ -400,7 +434,17 @@ def _disk_lines(
     if work.tasks is None:
         task_files = sum((size.train + size.test) * letters[size.task] for size in work.sizes)
     needs, known = [plan.needs for plan in plans], work.tasks is not None
-    yield from map(str, disks(needs, settings, workdir, counted=known, task_files=task_files))
+    pairs = sum(plan.tasks for plan in plans)
+    yield from map(
+        str,
+        disks(needs, settings, workdir, counted=known, pairs=pairs, task_files=task_files),
+    )
+
+
+def _about(seconds: float) -> str:
+    """Returns a time of which two digits are known, in words."""
+    name, factor = next((unit for unit in _TIMES if seconds >= unit[1]), _TIMES[-1])
+    return f"{float(f'{seconds / factor:.2g}'):,g} {name}"
 
 
 def _amount(value: float, units: Sequence[tuple[str, float]]) -> str:
@@ -427,4 +471,5 @@ def _row(plan: ModelPlan) -> dict[str, Any]:
         "programs": cost.programs + len(plan.head_programs),
         "seconds": plan.seconds,
         "measured": plan.measured,
+        "probing": plan.probing,
     }

@@ -14,12 +14,14 @@ WORKDIR: Mapping[str, str] = {
     "scores.csv": "Every score, one row a head; see above.",
     "run.json": "What the scores depend on: config, versions, devices, engines, identities of "
     "models, what a submission says of them, sizes and fingerprints of tasks, what models do not "
-    "see of their records, failures, speeds, times, the peaks of memory by stage, and of several "
+    "see of their records, failures, speeds, seconds of the last run by stage, and what embedding "
+    "and probing each model has taken in all runs, the peaks of memory by stage, and of several "
     "processes the others.",
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model (empty before the first and after the last), its number of models, stage, done "
     "of total units, what is compiling, elapsed seconds of the run, remaining ones of the run and "
-    "of the stage (null: not known), failures, process, host, time.",
+    "of the stage (null: not known), what each model has taken in all runs, failures, process, "
+    "host, time.",
     "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",
@@ -33,7 +35,8 @@ WORKDIR: Mapping[str, str] = {
     "model-index/MODEL.yaml": "With `geneb-jax export --model-index`: the scores for the front "
     "matter of a model card on the Hugging Face hub.",
     "tables/NAME.{csv,md,tex}": "The paper's tables, of this run, its intervals, pairs, choices "
-    "and the paper's statements; .md and .tex have the columns and rows that a page takes.",
+    "and the paper's statements; of custom tasks task_scores, intervals_custom, pairs_custom, "
+    "audit, clean_scores and lift_tasks; .md and .tex have the columns and rows that a page takes.",
     "figures/NAME.{svg,png}": "The paper's figures, of this run, and the heat map scores.",
     "figures/captions.md": "What each figure shows, and what to see in it.",
     "report/index.html": "The report, one file that needs no network.",

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ from geneb_jax.devices.programs import keep_programs
 from geneb_jax.disks import check_disks
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.source import Refusal, Representation, Source
+from geneb_jax.embedding.source import Refusal, Representation, Source, SourcePlan
 from geneb_jax.embedding.store import check_folder, folder_of_stores
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.failures import Failure, Failures, file_only, reason
@@ -44,13 +45,15 @@ from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
 from geneb_jax.presentation.verdicts import read_verdicts
 from geneb_jax.scoring.assisting import assist
+from geneb_jax.scoring.cost import showing_seconds
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
 from geneb_jax.scoring.heads import probes_of, regime_name
-from geneb_jax.scoring.outlook import expect
+from geneb_jax.scoring.outlook import AUDIT, SHOWING, expect, rates_before
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.signals import interruption_first
 from geneb_jax.tasks.selection import read_tasks
+from geneb_jax.tasks.sizes import sizes_of
 from geneb_jax.tasks.task import Split, Task, fingerprint
 from probes import engine_of
 
@@ -147,12 +150,15 @@ def _lead(
             workloads, tasks = check(settings, failures, given)
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
-            check_disks(workloads, settings, workdir)
+            plans = _plans(workloads, workdir)
+            check_disks(workloads, plans, settings, workdir)
             keep_log()
             if "://" not in str(folder):  # it may be outside of the workdir
                 remove_leftovers(Path(folder))
             file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
-            progress.begin(expect(workloads, workdir))
+            expected = expect(workloads, plans, settings.probes, workdir)
+            showing = showing_seconds(sizes_of(tasks), len(workloads), settings)
+            progress.begin(expected, rates_before(settings.probes), showing)
             evaluation = _compute(config, settings, workloads, tasks, progress, first)
             file_only.info("done, %d failed", len(failures.found))
         first.finish([failure._asdict() for failure in failures.found])
@@ -177,6 +183,15 @@ def _assist(settings: Settings, workdir: Path, process: Process) -> Outcome:
         assist(_asked(settings), workloads, workdir, failures, peer)
         found = peer.finish()
     return Outcome(pd.DataFrame(), [Failure(**failure) for failure in found], pd.DataFrame())
+
+
+def _plans(workloads: Sequence[Workload], workdir: Path) -> dict[str, SourcePlan]:
+    """Returns what is known of each model without its weights, by name, where that can be had."""
+    plans = {}
+    for source, _ in workloads:
+        with suppress(ValueError):  # said of the model where it is opened
+            plans[source.name] = source.plan(workdir)
+    return plans
 
 
 def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
@@ -214,6 +229,7 @@ def _compute(
         _asked(settings), workdir, progress, failures, first, settings.devices.profile
     )
     evaluation = evaluate(evaluator, workloads, tasks)
+    progress.stage(SHOWING)
 
     seconds = {
         "read and check": checked,
@@ -225,10 +241,10 @@ def _compute(
     provenance = _provenance(
         config, settings.probes, evaluation, tasks, unseen, failures.found, seconds, memory
     )
+    provenance["taken"] = progress.taken()
     if others := first.others():
         provenance["processes"] = others
     write_json(workdir / "run.json", provenance)
-    progress.end_models("tables and report")
     close_run(
         settings, evaluation, failures.found, tasks, audits, provenance, workdir, progress.console
     )
@@ -245,7 +261,7 @@ def _audit(settings: Settings, tasks: Sequence[Task], progress: RunProgress) -> 
     weights = [expected_seconds(task) for task in missing]
     if missing:
         logging.info("%s", announced(len(missing), sum(weights)))
-    progress.stage("audit", len(missing), "tasks", sum(weights))
+    progress.stage(AUDIT, len(missing), "tasks", sum(weights))
     for task, weight in zip(missing, weights, strict=True):
         with progress.failures.contained("", "audit", task.info.id):
             audits[task.info.id] = make_kept(folder, task, cache)

@@ -1,4 +1,4 @@
-"""Signals that end a run in order: what is done is kept, and the same command goes on.
+"""Signals that end a command in order: what is done is kept, and a line says what that is.
 
 Python runs a signal's handler in the main thread, between its own steps. Where that thread is in
 compiled code, such as a fit or a batch on the device, the handler waits for it; a thread that the
@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -35,9 +35,12 @@ from model_ports.exits import INTERRUPTED
 _AGAIN = 0.02  # seconds; what is left of a callback takes less
 _GRACE = 10.0  # seconds; schedulers send SIGKILL after 30 (Slurm, Kubernetes) or later
 _MOMENT = 0.3  # seconds; who presses Ctrl-C twice to end at once, and is not heard, presses again
-# Slurm's and others' warning, the terminal's, and the one that a job asks for before its limit.
+# Slurm's and others' warning, the terminal's, the one that a job asks for before its limit, and the
+# one of a terminal that is closed.
 _SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP")
+    if hasattr(signal, name)
 )
 
 _Hook = Callable[[Any], Any]  # takes a `sys.UnraisableHookArgs`
@@ -49,26 +52,35 @@ _again: list[int] = []  # signals that come a second time, see `_again_where_dro
 _reasons: list[str] = []  # why a thread has interrupted the run; see `interrupt`
 _heard: list[int] = []  # the signal that ends the run, once the watch knows of it
 _raised: dict["Interrupted", int] = {}  # in the main thread, by which signal; see `interruption`
+_caught: list[int] = []  # the signals that end the command
+_then = [GOES_ON]  # what is said behind the reason
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the run to end; the message names it."""
+    """A signal asked the command to end; the message names it."""
 
 
 @contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Makes SIGTERM, SIGINT and SIGUSR1 raise `Interrupted` inside, in the main thread.
+def ending_on_signals(then: str = GOES_ON) -> Iterator[None]:
+    """Makes SIGTERM, SIGINT, SIGUSR1 and SIGHUP raise `Interrupted` inside, in the main thread.
 
-    In another thread signals stay as they are: Python lets no other set them.
+    In another thread signals stay as they are: Python lets no other set them. A SIGHUP that is
+    ignored stays so: `nohup` asks for a command that outlives its terminal.
+
+    Args:
+        then: What is kept and what to do, in the words that follow the signal's name.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     for noted in (_reasons, _heard, _raised):
         noted.clear()
+    ignored = hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    _caught[:] = [each for each in _SIGNALS if not (ignored and each == signal.SIGHUP)]
+    _then[:] = [then]
     read, write = socket.socketpair()  # no pipe: Windows waits for sockets alone
     write.setblocking(False)
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    before = {number: signal.signal(number, _interrupt) for number in _caught}
     wakeup = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
     hook, sys.unraisablehook = sys.unraisablehook, _again_where_dropped(sys.unraisablehook)
     watching = threading.Thread(target=_watch, args=(read, write), daemon=True)
@@ -77,13 +89,15 @@ def ending_on_signals() -> Iterator[None]:
     try:
         with interruption_first():
             yield
+        interrupted = interruption() is not None  # it was said inside already
     except Interrupted:
-        interrupted = True  # the watch goes on: the end itself may take too long
-        atexit.register(_leave)
+        interrupted = True
         raise
     finally:
         sys.unraisablehook = hook
-        if not interrupted:
+        if interrupted:  # the watch goes on: the end itself may take too long
+            atexit.register(_leave)
+        else:
             _raised.clear()
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
@@ -139,9 +153,9 @@ def interrupt(reason: str) -> None:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    for each in _SIGNALS:  # the second one is the watch's
+    for each in _caught:  # the second one is the watch's
         signal.signal(each, lambda *_: None)
-    interrupted = Interrupted(f"{_why(number)}; {GOES_ON}")
+    interrupted = Interrupted(f"{_why(number)}; {_then[0]}")
     _raised[interrupted] = number
     raise interrupted
 
@@ -158,7 +172,7 @@ def _again_where_dropped(hook: _Hook) -> _Hook:
             hook(dropped)
             return
         number = _raised.pop(error)
-        for each in _SIGNALS:
+        for each in _caught:
             signal.signal(each, _interrupt)
         _again.append(number)
         threading.Timer(_AGAIN, _signal_main_thread, (number,)).start()
@@ -183,8 +197,9 @@ def _leave() -> None:
 
     A thread that comes back from a compiler into an interpreter that is gone aborts the process.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # of a terminal that is closed
+            stream.flush()
     os._exit(INTERRUPTED)
 
 
@@ -197,7 +212,7 @@ def _watch(read: socket.socket, write: socket.socket) -> None:
             leaves it behind, and whatever file were opened in its stead would take the numbers.
     """
     while first := read.recv(1):
-        if first[0] in _SIGNALS:
+        if first[0] in _caught:
             break
     if not first:
         return  # nothing happened
@@ -213,5 +228,7 @@ def _watch(read: socket.socket, write: socket.socket) -> None:
         elif time.monotonic() > began + _MOMENT:
             break
     how = "by two signals" if ready else f"{_GRACE:.0f} s after a signal, in compiled code"
-    print(f"{_reasons[0] if _reasons else f'ended {how}'}; {GOES_ON}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # a terminal that is closed
+        why = _reasons[0] if _reasons else f"ended {how}"
+        print(f"{why}; {_then[0]}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 DONE, FAILED, WRONG, SOME_FAILED, INTERRUPTED = range(5)
@@ -62,7 +63,9 @@ def ended(work: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         return WRONG
     except KeyboardInterrupt as error:
-        print(
-            str(error) or "interrupted; the same command goes on from what is kept", file=sys.stderr
-        )
+        with suppress(OSError):  # a terminal that is closed
+            print(
+                str(error) or "interrupted; the same command goes on from what is kept",
+                file=sys.stderr,
+            )
         return INTERRUPTED

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probes.evaluate import compile_task, evaluate_task, host_memory
-    from probes.joint import JointLogistic
+    from probes.joint import JointLogistic, NotFittedError
     from probes.kind import engine_of, solver_name
     from probes.probe import CLASS_WEIGHTS, KINDS, METRICS, SELECTIONS, HeadScore, Probe
     from probes.sampling import few_shot_rows
@@ -37,6 +37,7 @@ __all__ = [
     "SOLVERS",
     "HeadScore",
     "JointLogistic",
+    "NotFittedError",
     "Probe",
     "compile_task",
     "engine_of",
@@ -54,6 +55,7 @@ _MODULES = {
     "SOLVERS": "probes.solvers",
     "HeadScore": "probes.probe",
     "JointLogistic": "probes.joint",
+    "NotFittedError": "probes.joint",
     "Probe": "probes.probe",
     "compile_task": "probes.evaluate",
     "engine_of": "probes.kind",

@@ -32,6 +32,10 @@ _FACTS = ("iterations", "objective", "gradient_norm", "converged")
 Features = ArrayLike | sparse.sparray | sparse.spmatrix  # numbers [N, D]
 
 
+class NotFittedError(ValueError, AttributeError):
+    """A classifier was asked before its `fit`; of the same classes as scikit-learn's error."""
+
+
 class JointLogistic:
     """Logistic regression for every strength C, number of shots and seed, fitted together.
 
@@ -139,7 +143,12 @@ class JointLogistic:
         return self
 
     def decision_function(self, X: Features) -> Float64[np.ndarray, "M ..."]:
-        """Returns the decision values of the best head: [M] for two classes, else [M, K]."""
+        """Returns the decision values of the best head: [M] for two classes, else [M, K].
+
+        Raises:
+            NotFittedError: `fit` was not called yet, here as in all that answers for heads.
+            ValueError: X is no matrix of the features that the heads were fitted on.
+        """
         values = self._best_values(X)
         return values[:, 0] if values.shape[1] == 1 else values
 
@@ -268,7 +277,7 @@ class JointLogistic:
     def _values(self, X: Features) -> Float64[np.ndarray, "H M K1"]:
         """Returns the decision values of all heads."""
         if not self.__sklearn_is_fitted__():
-            raise ValueError("JointLogistic is not fitted yet; call fit(X, y) first")
+            raise NotFittedError("JointLogistic is not fitted yet; call fit(X, y) first")
         x, names = _features(X), _column_names(X)
         fitted = self.feature_names_in_
         if names is not None and fitted is not None and names != fitted:

@@ -9,7 +9,9 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
+from typing import NamedTuple
 
+from geneb_jax.signals import GOES_ON, ending_on_signals
 from model_ports.exits import DONE, WRONG, ended
 from model_ports.screen_log import show_log
 
@@ -23,22 +25,62 @@ _MEANT: Mapping[str, str] = {
     "evaluate": "run",
     "plan": "run --plan",
 }
-# Module and one line of help, by name.
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("geneb_jax.commands.run", "evaluate models on tasks, from a config"),
-    "tasks": ("geneb_jax.commands.tasks", "list the tasks, or describe those of a folder"),
-    "embed": ("geneb_jax.commands.embed", "embed the sequences of a file"),
-    "tables": ("geneb_jax.commands.tables", "tables, figures and report of scores that are there"),
-    "choices": ("geneb_jax.commands.choices", "how much layers, solvers, C, ... move the ranks"),
-    "submission": (
+
+
+class Command(NamedTuple):
+    """A subcommand.
+
+    Attributes:
+        module: Offers its `main`.
+        help: What it does, in a line.
+        interrupted: What a signal that ends it leaves, and what the same command then does.
+    """
+
+    module: str
+    help: str
+    interrupted: str
+
+
+_NOTHING = "nothing was written; the same command begins anew"
+_WHOLE = "the files that are there are whole; the same command writes all of them anew"
+COMMANDS: Mapping[str, Command] = {
+    "run": Command("geneb_jax.commands.run", "evaluate models on tasks, from a config", GOES_ON),
+    "tasks": Command(
+        "geneb_jax.commands.tasks",
+        "list the tasks, or describe those of a folder",
+        "audits that were finished are kept; the same command goes on from them",
+    ),
+    "embed": Command("geneb_jax.commands.embed", "embed the sequences of a file", _NOTHING),
+    "tables": Command(
+        "geneb_jax.commands.tables", "tables, figures and report of scores that are there", _WHOLE
+    ),
+    "choices": Command(
+        "geneb_jax.commands.choices", "how much layers, solvers, C, ... move the ranks", _WHOLE
+    ),
+    "submission": Command(
         "geneb_jax.commands.submission",
         "check a model's scores by GENEB's rules, and write a pull request of them",
+        _NOTHING,
     ),
-    "compare": ("geneb_jax.commands.compare", "say what differs between two runs"),
-    "export": ("geneb_jax.commands.export", "scores as Parquet, and as results of a model card"),
-    "workdir": ("geneb_jax.commands.workdir", "list what a workdir holds, and clean it"),
-    "doctor": ("geneb_jax.commands.doctor", "say what of this machine will not work"),
-    "models": ("model_ports.commands", "list, fetch, convert and verify models"),
+    "compare": Command("geneb_jax.commands.compare", "say what differs between two runs", _NOTHING),
+    "export": Command(
+        "geneb_jax.commands.export", "scores as Parquet, and as results of a model card", _WHOLE
+    ),
+    "workdir": Command(
+        "geneb_jax.commands.workdir",
+        "list what a workdir holds, and clean it",
+        "what was not removed yet is there; the same command removes it",
+    ),
+    "doctor": Command(
+        "geneb_jax.commands.doctor",
+        "say what of this machine will not work",
+        "nothing was written; the same command looks again",
+    ),
+    "models": Command(
+        "model_ports.commands",
+        "list, fetch, convert and verify models",
+        "what was fetched or converted is kept; the same command goes on from it",
+    ),
 }
 
 
@@ -57,9 +99,13 @@ def main(words: Sequence[str] | None = None) -> int:
         hint = f"did you mean {meant}?" if near else f"valid: {', '.join(COMMANDS)}"
         print(f"geneb-jax: {name[:_SHOWN]!r} is not a command; {hint}", file=sys.stderr)
         return WRONG
-    module, _ = COMMANDS[name]
     show_log()
-    return ended(lambda: importlib.import_module(module).main(rest))
+    return ended(lambda: _run(COMMANDS[name], rest))
+
+
+def _run(command: Command, words: Sequence[str]) -> int:
+    with ending_on_signals(command.interrupted):
+        return importlib.import_module(command.module).main(words)
 
 
 def _say(text: str) -> int:
@@ -69,7 +115,7 @@ def _say(text: str) -> int:
 
 def _help() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {line}" for name, (_, line) in COMMANDS.items()]
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "usage: geneb-jax COMMAND ...",

@@ -16,7 +16,6 @@ from ml_collections import config_flags
 from geneb_jax.collector import collector_paused
 from geneb_jax.config import ConfigError, fields, unknown_field
 from geneb_jax.config_checks import local_path, nearest
-from geneb_jax.signals import ending_on_signals
 from model_ports.exits import DONE, FAILED, SOME_FAILED
 from model_ports.screen_log import show_log
 
@@ -48,12 +47,11 @@ def main(words: Sequence[str]) -> int:
         return DONE
     config, workdir = _parse(["--config.plan=True" if word == "--plan" else word for word in words])
     try:
-        with ending_on_signals():
-            with collector_paused(keep=True):  # from here on JAX is needed
-                from geneb_jax.run import run
+        with collector_paused(keep=True):  # from here on JAX is needed
+            from geneb_jax.run import run
 
-            show_log(stdlib_logging.INFO)
-            outcome = run(config, workdir)
+        show_log(stdlib_logging.INFO)
+        outcome = run(config, workdir)
     except ConfigError as error:
         raise ValueError(f"nothing was started:\n{error}") from error
     except ValueError as error:  # with fail_fast

@@ -74,10 +74,10 @@ def main(words: Sequence[str]) -> int:
         verdicts=verdicts,
     )
     console = wide_console(160)
-    print_intervals(tables.get("intervals_macro", pd.DataFrame()), console)
+    for name in ("intervals_macro", "intervals_custom"):
+        print_intervals(tables.get(name, pd.DataFrame()), console)
     print_hidden(tables, console)
-    if "paper_statistics" in tables:
-        print_statistics(tables["paper_statistics"], console)
+    print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)
     if verdicts is not None:
         named = "; tables/leaky_tasks has those of these scores" if "leaky_tasks" in tables else ""
@@ -90,9 +90,6 @@ def main(words: Sequence[str]) -> int:
             write_table(table, arguments.out / "tables" / name)
         tables |= of_subsets
         print("\n".join(subset_lines(results, agreement)))
-    if not tables:
-        print(f"report/index.html is in {arguments.out}; tables and figures are of GENEB's tasks")
-        return DONE
     if lacking := without_rows(tables):
         print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")
     count = counted(len(tables), "table")

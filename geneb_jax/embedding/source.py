@@ -98,6 +98,9 @@ class Cost:
     typical: bool = False
 
 
+ITERATIONS = 330  # of a fit of all rows on embeddings at C = 1, about; see `scoring.cost`
+
+
 @dataclass(frozen=True)
 class SourcePlan:
     """A model as far as it is known without its weights.
@@ -118,6 +121,7 @@ class SourcePlan:
         refusals: Returns what keeps the model from running on tasks, as far as it is known without
             weights and without a network.
         unseen: Returns which records the model does not see in full, as far as that is known so.
+        iterations: About how many a fit of all train rows takes on its features.
     """
 
     cost: Callable[[Sequence[Task] | int], Cost]
@@ -131,6 +135,7 @@ class SourcePlan:
     notes: Sequence[str] = ()
     refusals: Callable[[Sequence[Task]], Sequence[Refusal]] = lambda _: ()
     unseen: Callable[[Sequence[str]], Sequence[Unseen]] = lambda _: ()
+    iterations: int = ITERATIONS
 
 
 def count_records(tasks: Sequence[Task] | int) -> int:

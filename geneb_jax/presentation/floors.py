@@ -33,11 +33,11 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
         `floors`: MCC of each floor by regime, the highest first, `of` the model that it is a
         control of, macro and by category. `lift` and `lift_tasks`: MCC of each model minus that of
         the best floor of each task, macro (mean of category means), by category, and by task with
-        the floor's name. The best of several floors is found on the test records, which makes lift
-        rather too small.
+        the floor's name. Custom tasks are in `lift_tasks` alone. The best of several floors is
+        found on the test records, which makes lift rather too small.
     """
     means = task_means(protocol_rows(scores))
-    means = means[means["category"] != CUSTOM][["model", *_KEYS[2:], "MCC"]]
+    means = means[["model", *_KEYS[2:], "MCC"]]
     if means.empty:
         return {}
     common = means["model"].map(lambda name: bool(_COMMON.fullmatch(str(name))))
@@ -53,22 +53,34 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
     models = means[~common & (control == "")]
     lifts = [lift for _, rows in models.groupby("model", sort=False)
              if not (lift := _lift(rows, floors)).empty]  # fmt: skip
-    wide = _wide(floors, ["regime", "floor", "of"], "MCC", "macro")
-    regimes = list(wide["regime"].unique())
-    highest = wide.sort_values("macro", ascending=False, kind="stable")
-    by_regime = highest.sort_values("regime", key=lambda names: names.map(regimes.index),
-                                    kind="stable", ignore_index=True)  # fmt: skip
-    tables = {"floors": by_regime}
+    averaged = floors[floors["category"] != CUSTOM]
+    tables = {} if averaged.empty else {"floors": _by_regime(averaged)}
     if lifts:
         by_task = pd.concat(lifts, ignore_index=True)
-        lift = _wide(by_task, ["regime", "model"], "lift", "macro lift")
-        for at, (column, title) in enumerate((("MCC", "macro"), ("floor_MCC", "macro floor")), 2):
-            lift.insert(at, title, _wide(by_task, ["regime", "model"], column, title)[title])
-        tables |= {"lift": lift, "lift_tasks": by_task}
+        averaged = by_task[by_task["category"] != CUSTOM]
+        tables |= {} if averaged.empty else {"lift": _by_model(averaged)}
+        tables["lift_tasks"] = by_task
     for table in tables.values():
         for column in {"model", "of"} & set(table):
             table[column] = table[column].replace(paper_names())
     return tables
+
+
+def _by_regime(floors: pd.DataFrame) -> pd.DataFrame:
+    """Returns the macro score of each floor and its category means, the highest first."""
+    wide = _wide(floors, ["regime", "floor", "of"], "MCC", "macro")
+    regimes = list(wide["regime"].unique())
+    highest = wide.sort_values("macro", ascending=False, kind="stable")
+    return highest.sort_values("regime", key=lambda names: names.map(regimes.index),
+                               kind="stable", ignore_index=True)  # fmt: skip
+
+
+def _by_model(lifts: pd.DataFrame) -> pd.DataFrame:
+    """Returns the macro score, floor and lift of each model, and its lift by category."""
+    lift = _wide(lifts, ["regime", "model"], "lift", "macro lift")
+    for at, (column, title) in enumerate((("MCC", "macro"), ("floor_MCC", "macro floor")), 2):
+        lift.insert(at, title, _wide(lifts, ["regime", "model"], column, title)[title])
+    return lift
 
 
 def _controlled(name: str) -> str:

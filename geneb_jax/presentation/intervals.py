@@ -1,12 +1,13 @@
 """How sure scores and ranks are, as tables: intervals, pairs and groups under each question.
 
 The questions are those of `geneb_jax.uncertainty`. Other tasks are asked of any results table,
-other shots of a run's scores by seed, other records of its kept predictions.
+other shots of a run's scores by seed, other records of its kept predictions. Custom tasks are in no
+average: of each of them shots and records are asked alone.
 """
 
 import functools
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,8 +65,9 @@ def interval_tables(
 ) -> dict[str, pd.DataFrame]:
     """Makes the tables of intervals and comparisons.
 
-    Each question compares models on the tasks that all of them have in a regime. Of a pair A is,
-    whatever is asked, the model that stands first in `analysis.leaderboard` of all results.
+    Each question compares models on the tasks that all of them have in a regime, and on each custom
+    task those that have it. Of a pair A is, whatever is asked, the model that stands first in
+    `analysis.leaderboard` of all results.
 
     Args:
         results: Results table.
@@ -75,36 +77,46 @@ def interval_tables(
     Returns:
         `intervals_macro` (macro score and rank with intervals, how many models are told to be
         better and worse, the groups that cannot be told apart, as letters), `intervals_categories`,
-        `intervals_scores` and `pairs`; those without a row are left out.
+        `intervals_scores` and `pairs`; of custom tasks `intervals_custom`, which has the columns of
+        `intervals_macro` for each task, and `pairs_custom`, the pairs on each, corrected among
+        themselves. Those without a row are left out.
     """
-    asked = [*_of_tasks(results)]
+    asked, of_custom = [*_of_tasks(results)], []
     if scores is not None:
         rows = protocol_rows(scores)
-        rows = rows[rows["category"] != CUSTOM]
         paper = paper_names()
         names = {name: own_name(paper.get(name) or name, results) for name in set(rows["model"])}
+        custom = rows["category"] == CUSTOM
+        of_custom += _of_custom_tasks(rows[custom], names, predictions or {})
+        rows = rows[~custom]
         asked += _of_shots(rows, names)
         asked += _of_records(rows, names, predictions or {})
-    return _tables(asked, results)
+    return _tables(asked, of_custom, results)
 
 
-def _tables(asked: Sequence[_Asked], results: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _tables(
+    asked: Sequence[_Asked], of_custom: Sequence[_Asked], results: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
     """Returns the tables of some questions; see `interval_tables`.
 
     Args:
         asked: Questions that were asked of models of `results`.
+        of_custom: Those of single custom tasks.
         results: Results table whose leaderboard gives the order of the models of a pair.
     """
     place = {model: i for i, model in enumerate(leaderboard(results).index)}
-    builds = {
-        "intervals_macro": _macro_rows,
-        "intervals_categories": _category_rows,
-        "intervals_scores": _score_rows,
-        "pairs": functools.partial(_pair_rows, place=place),
+    pair_rows = functools.partial(_pair_rows, place=place)
+    builds: dict[str, tuple[Sequence[_Asked], Callable[[_Asked], list[dict[str, Any]]]]] = {
+        "intervals_macro": (asked, _macro_rows),
+        "intervals_categories": (asked, _category_rows),
+        "intervals_scores": (asked, _score_rows),
+        "pairs": (asked, pair_rows),
+        "intervals_custom": (of_custom, lambda each: _of_one_task(each, _macro_rows(each))),
+        "pairs_custom": (of_custom, lambda each: _of_one_task(each, pair_rows(each))),
     }
     tables = {
-        name: pd.DataFrame([row for each in asked for row in build(each)])
-        for name, build in builds.items()
+        name: pd.DataFrame([row for each in some for row in build(each)])
+        for name, (some, build) in builds.items()
     }
     return {name: table for name, table in tables.items() if not table.empty}
 
@@ -128,7 +140,7 @@ def without_leaky(
     asked = "pairs" in tables and (tables["pairs"]["question"] == "tasks").any()
     if len(kept) == len(results) or not asked:
         return {}
-    again, found = _tables([*_of_tasks(kept)], results), {}
+    again, found = _tables([*_of_tasks(kept)], [], results), {}
     for name, keys, column in (
         ("intervals_macro", ["regime", "model"], "rank"),
         ("pairs", ["regime", "A", "B"], "told apart"),
@@ -202,7 +214,46 @@ def _of_records(
 
     The prior's shares are those of all tasks, also where some turn out to have no predictions.
     """
-    models = list(dict.fromkeys(rows["model"]))
+    if rows.empty:
+        return
+    models, heads = list(dict.fromkeys(rows["model"])), _heads(rows)
+    drawn: dict[str, dict[str, _OfTask]] = {}
+    without = 0
+    shares = weights_of(_categories(rows, list(heads))).shares
+    for (task, of_task), of_prior in zip(heads.items(), shares, strict=True):
+        if len(of_task) < len(models):
+            continue  # a model has no scores of it: nothing is compared
+        found = _resampled(task, {name: of_task[name] for name in models}, predictions, of_prior)
+        without += not found
+        for regime, each in found.items():
+            drawn.setdefault(regime, {})[task] = each
+    _say_without(without, len(heads))
+    shown = [names[model] for model in models]
+    for regime, of_tasks in drawn.items():
+        yield _of_replicates(regime, shown, of_tasks, _categories(rows, list(of_tasks)))
+
+
+def _of_custom_tasks(
+    rows: pd.DataFrame, names: Mapping[str, str], predictions: Mapping[str, Path]
+) -> Iterator[_Asked]:
+    """Asks of each custom task by itself, whose score is then the macro score."""
+    without, heads = 0, _heads(rows)
+    (whole,) = weights_of([CUSTOM]).shares
+    for task, of_task in heads.items():
+        found = _resampled(task, of_task, predictions, whole)
+        without += not found
+        shown = [names[model] for model in of_task]
+        asked = [_of_replicates(name, shown, {task: one}, [CUSTOM]) for name, one in found.items()]
+        asked += _of_shots(rows[rows["task"] == task], names)
+        for each in asked:
+            assert each.answer.scores is not None  # both questions are asked of scores
+            low, high = (ends[:, 0] for ends in each.answer.scores)
+            yield each._replace(answer=each.answer._replace(macro=(low, high)))
+    _say_without(without, len(heads))
+
+
+def _heads(rows: pd.DataFrame) -> dict[str, dict[str, list[_Head]]]:
+    """Returns the heads of the protocol by task and model, fits of all rows once."""
     heads: dict[str, dict[str, list[_Head]]] = {task: {} for task in rows["task"].unique()}
     columns = [rows[name].tolist() for name in ("task", "model", "regime", "seed", "MCC")]
     for task, *fields in zip(*columns, strict=True):
@@ -210,56 +261,64 @@ def _of_records(
         # The fits of all rows are one, whatever the seed.
         if fields[1] != _FULL or _FULL not in {head.regime for head in of_model}:
             of_model.append(_Head(*fields))
-    drawn: dict[str, dict[str, _OfTask]] = {}
-    without = 0
-    shares = weights_of(_categories(rows, list(heads))).shares
-    for (task, of_task), of_prior in zip(heads.items(), shares, strict=True):
-        if len(of_task) < len(models):
-            continue  # a model has no scores of it: nothing is compared
-        kept = [
-            _kept(of_task[model], predictions_path(predictions[model], task))
-            for model in models
-            if model in predictions
-        ]
-        found = [each for each in kept if each is not None]
-        if len(found) < len(models) or any(
-            not np.array_equal(found[0][0], true) for true, _ in found
-        ):
-            without += 1
-            continue
-        true, every = found[0][0], np.concatenate([predicted for _, predicted in found])
-        rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
-        of_scores: dict[tuple[str, str], list[int]] = {}  # numbers of the heads of each score
-        of_rows = [head for model in models for head in of_task[model]]
-        for number, head in enumerate(of_rows):
-            of_scores.setdefault((head.regime, head.model), []).append(number)
-        replicates, variances = score_replicates(
-            true, every, list(of_scores.values()), REPLICATES, rng, of_prior
-        )
-        MCC = np.array([head.MCC for head in of_rows])
-        means = np.array([MCC[each].mean() for each in of_scores.values()])
-        place = {score: number for number, score in enumerate(of_scores)}
-        for regime in dict.fromkeys(regime for regime, _ in of_scores):
-            if all((regime, model) in place for model in models):
-                those = [place[regime, model] for model in models]
-                drawn.setdefault(regime, {})[task] = _OfTask(
-                    replicates[..., those], variances[those], means[those]
-                )
-    if without:
+    return heads
+
+
+def _resampled(
+    task: str,
+    heads: Mapping[str, list[_Head]],
+    predictions: Mapping[str, Path],
+    shares: Sequence[float],
+) -> dict[str, _OfTask]:
+    """Returns by regime the replicates of models on a task, which all of them have scores of.
+
+    None where predictions of a model are not kept, or are of other records than the others'.
+    """
+    kept = [
+        _kept(of_model, predictions_path(predictions[model], task))
+        for model, of_model in heads.items()
+        if model in predictions
+    ]
+    there = [each for each in kept if each is not None]
+    if len(there) < len(heads) or any(not np.array_equal(there[0][0], true) for true, _ in there):
+        return {}
+    true, every = there[0][0], np.concatenate([predicted for _, predicted in there])
+    rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
+    of_scores: dict[tuple[str, str], list[int]] = {}  # numbers of the heads of each score
+    of_rows = [head for of_model in heads.values() for head in of_model]
+    for number, head in enumerate(of_rows):
+        of_scores.setdefault((head.regime, head.model), []).append(number)
+    replicates, variances = score_replicates(
+        true, every, list(of_scores.values()), REPLICATES, rng, shares
+    )
+    MCC = np.array([head.MCC for head in of_rows])
+    means = np.array([MCC[each].mean() for each in of_scores.values()])
+    place = {score: number for number, score in enumerate(of_scores)}
+    found = {}
+    for regime in dict.fromkeys(regime for regime, _ in of_scores):
+        if all((regime, model) in place for model in heads):
+            those = [place[regime, model] for model in heads]
+            found[regime] = _OfTask(replicates[..., those], variances[those], means[those])
+    return found
+
+
+def _of_replicates(
+    regime: str, models: list[str], of_tasks: Mapping[str, _OfTask], categories: list[str]
+) -> _Asked:
+    facts = zip(*of_tasks.values(), strict=True)
+    stacked = _OfTask(*(np.stack(each, axis=-1) for each in facts))
+    answer = answer_records(*stacked, weights_of(categories))
+    return _Asked("records", regime, models, list(of_tasks), categories, stacked.scores, answer)
+
+
+def _say_without(tasks: int, of: int) -> None:
+    if tasks:
         logging.info(
             "no intervals over other records on %d of %d tasks: predictions of a model are not "
             "kept there, or are not those of its scores; config.save_predictions=True has them "
             "computed again",
-            *(without, len(heads)),
+            *(tasks, of),
         )
-    shown = [names[model] for model in models]
-    for regime, of_tasks in drawn.items():
-        tasks = list(of_tasks)
-        categories = _categories(rows, tasks)
-        facts = zip(*of_tasks.values(), strict=True)
-        stacked = _OfTask(*(np.stack(each, axis=-1) for each in facts))
-        answer = answer_records(*stacked, weights_of(categories))
-        yield _Asked("records", regime, shown, tasks, categories, stacked.scores, answer)
 
 
 def _kept(wanted: list[_Head], path: Path) -> tuple[np.ndarray, np.ndarray] | None:
@@ -310,6 +369,16 @@ def _macro_rows(asked: _Asked) -> list[dict[str, Any]]:
             "tasks": len(asked.tasks),
         }
         for i in np.argsort(-macro, kind="stable")
+    ]
+
+
+def _of_one_task(asked: _Asked, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Names the one task of some rows of averages, whose score is MCC itself."""
+    (task,) = asked.tasks
+    named = {"macro": "MCC"}
+    return [
+        {"task": task, **{named.get(k, k): value for k, value in row.items() if k != "tasks"}}
+        for row in rows
     ]
 
 

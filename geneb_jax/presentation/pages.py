@@ -106,9 +106,11 @@ def _specialisation_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _intervals_page(table: pd.DataFrame) -> pd.DataFrame:
-    texts = page(table[["question", "regime", "model", "macro", "rank", "group"]])
-    texts.insert(4, "95 % interval", _intervals(table, "low", "high"))
-    texts.insert(6, "rank, 95 %", _ranks(table, "rank low", "rank high"))
+    named = [name for name in ("task", "question", "regime", "model") if name in table]
+    score = "macro" if "macro" in table else "MCC"
+    texts = page(table[[*named, score, "rank", "group"]])
+    texts.insert(len(named) + 1, "95 % interval", _intervals(table, "low", "high"))
+    texts.insert(len(named) + 3, "rank, 95 %", _ranks(table, "rank low", "rank high"))
     return texts
 
 
@@ -147,8 +149,9 @@ def _leaky_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:
-    texts = page(table[["question", "regime", "A", "B", "A - B", "p, Holm", "told apart"]])
-    texts.insert(5, "95 % interval", _intervals(table, "low", "high"))
+    named = [name for name in ("task", "question", "regime", "A", "B") if name in table]
+    texts = page(table[[*named, "A - B", "p, Holm", "told apart"]])
+    texts.insert(len(named) + 1, "95 % interval", _intervals(table, "low", "high"))
     return texts
 
 
@@ -159,11 +162,13 @@ PAGES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = MappingProxyType(
         "claims": claim_texts,
         "clean_leaderboard": _clean_page,
         "few_shot_drops": _few_shot_page,
+        "intervals_custom": _intervals_page,
         "intervals_macro": _intervals_page,
         "leaderboard": _leaderboard_page,
         "leaky_tasks": _leaky_page,
         "matched_pairs": _pairs_of_paper_page,
         "pairs": _pairs_page,
+        "pairs_custom": _pairs_page,
         "paper_statistics": statistic_texts,
         "pareto_frontier": _frontier_page,
         "specialisation": _specialisation_page,

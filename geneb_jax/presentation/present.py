@@ -44,8 +44,9 @@ def present(
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
-    Tables and figures need tasks of the benchmark; the report shows custom tasks too, and always
-    the published scores beside a run's.
+    Averages, the paper's tables and its figures are of tasks of the benchmark; custom tasks have
+    tables of their scores, audits, intervals and pairs, each by itself. The report always shows the
+    published scores beside a run's.
 
     Args:
         results: Results table of a run or of submissions; None: the published scores.
@@ -64,40 +65,39 @@ def present(
             beside the tasks that `audits` are not of; None: those of `audits`.
 
     Returns:
-        The tables by name; none without a task of the benchmark.
+        The tables by name.
 
     Raises:
         ValueError: With `beside`, the results and the published ones share no task.
     """
     everything = published_results() if results is None else beside_published(results)
     shown = everything if results is None else common_cells(everything) if beside else results
-    shown = shown[shown["category"] != CUSTOM]
-    tables, given = {}, verdicts or {}
-    if not shown.empty:
-        say_fewer_tasks(shown)
-        labels = labels_of(list(shown["model"].unique()), model_labels(version))
-        found: dict[str, pd.DataFrame] = {}
-        if scores is not None and audits:
-            settings = thresholds or AuditSettings()
-            found |= audit_tables(scores, audits, predictions or {}, settings)
-        if scores is not None:
-            found |= strand_tables(scores, predictions or {})
-        if intervals:
-            logging.info("intervals over other records, shots and tasks")
-            found |= interval_tables(shown, scores, predictions)
-            if verdicts is None and "audit" in found:
-                rows = found["audit"][["task", "verdict", "reasons"]]
-                verdicts = {task: Verdict(*said) for task, *said in rows.itertuples(index=False)}
-            found |= without_leaky(shown, leaky_tasks(verdicts or {}), found)
-            claims = claims_table(shown, labels, verdicts)
-            found |= {} if claims.empty else {"claims": claims}
-            leaky = leaky_table(verdicts or {}, set(shown["task"]))
-            found |= {} if leaky.empty else {"leaky_tasks": leaky}
-        logging.info("tables: %s", folder / "tables")
-        tables = write_tables(shown, folder / "tables", scores, version, found)
-        logging.info("figures: %s", folder / "figures")
-        seconds = (provenance or {}).get("seconds")
-        save_figures(shown, labels, folder / "figures", scores, seconds, tables)
+    of_benchmark = shown[shown["category"] != CUSTOM]
+    say_fewer_tasks(of_benchmark)
+    labels = labels_of(list(shown["model"].unique()), model_labels(version))
+    given = verdicts or {}
+    found: dict[str, pd.DataFrame] = {}
+    if scores is not None and audits:
+        settings = thresholds or AuditSettings()
+        found |= audit_tables(scores, audits, predictions or {}, settings)
+    if scores is not None:
+        found |= strand_tables(scores, predictions or {})
+    if intervals:
+        logging.info("intervals over other records, shots and tasks")
+        found |= interval_tables(shown, scores, predictions)
+        if verdicts is None and "audit" in found:
+            rows = found["audit"][["task", "verdict", "reasons"]]
+            verdicts = {task: Verdict(*said) for task, *said in rows.itertuples(index=False)}
+        found |= without_leaky(of_benchmark, leaky_tasks(verdicts or {}), found)
+        claims = claims_table(of_benchmark, labels, verdicts)
+        found |= {} if claims.empty else {"claims": claims}
+        leaky = leaky_table(verdicts or {}, set(of_benchmark["task"]))
+        found |= {} if leaky.empty else {"leaky_tasks": leaky}
+    logging.info("tables: %s", folder / "tables")
+    tables = write_tables(shown, folder / "tables", scores, version, found)
+    logging.info("figures: %s", folder / "figures")
+    taken = (provenance or {}).get("taken")
+    save_figures(of_benchmark, labels, folder / "figures", scores, taken, tables)
     published = set(published_results()["model"])
     logging.info("report: %s", folder / "report")
     write_report(
@@ -109,7 +109,7 @@ def present(
         statistics=tables.get("paper_statistics"),
         claims=tables.get("claims"),
         leaky=tables.get("leaky_tasks"),
-        figures=folder / "figures" if tables else None,
+        figures=folder / "figures",
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
         of_models=_of_models(tables.get("intervals_macro")),

@@ -30,6 +30,12 @@ AUDIT: Mapping[str, str] = {
     "intervals_macro": "How sure macro MCC and ranks are, whichever metric is shown: 95 % "
     "intervals, had other {asked} been drawn. Ranks and groups are of the models of a question: "
     "two share a letter where they cannot be told apart.",
+    "intervals_custom": "How sure MCC and ranks are on each custom task: 95 % intervals, had other "
+    "test records (records) or few-shot rows (shots) been drawn. Ranks and groups are of the "
+    "models on that task: two share a letter where they cannot be told apart.",
+    "pairs_custom": "Every two models on each custom task: MCC of the first minus that of the "
+    "second with its 95 % interval, and whether they are told apart, after Holm's correction over "
+    "the pairs of the task, regime and question.",
     "clean_leaderboard": "Macro MCC over all and over clean test records of the same tasks, with "
     "95 % intervals over other clean records; tables/clean_tasks says which tasks are left out.",
     "floors": "Floors: MCC of what needs no pretraining, macro and by category; what answers a "

@@ -180,17 +180,20 @@ def _provenance(file: Path) -> Mapping[str, Any] | None:
         return None
     try:
         content = read_object(file)
-        seconds = content.get("seconds", {})
-        if not isinstance(seconds, Mapping) or not all(map(_is_seconds, seconds.values())):
-            raise FileError(f"{file}: seconds are not numbers by stage")
+        taken = content.get("taken", {})
+        models = taken.values() if isinstance(taken, Mapping) else [taken]
+        if not all(map(_are_seconds, [content.get("seconds", {}), *models])):
+            raise FileError(f"{file}: seconds, or those that models have taken, are not numbers")
     except FileError as error:
         logging.warning("%s; the report says nothing of how the scores were computed", error)
         return None
     return content
 
 
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value < float("inf")
+def _are_seconds(by_stage: Any) -> bool:
+    return isinstance(by_stage, Mapping) and all(
+        isinstance(value, int | float) and 0 <= value < float("inf") for value in by_stage.values()
+    )
 
 
 def beside_published(results: pd.DataFrame) -> pd.DataFrame:

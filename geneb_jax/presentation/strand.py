@@ -26,10 +26,10 @@ def strand_tables(scores: pd.DataFrame, predictions: Mapping[str, Path]) -> dict
     Returns:
         `strand_tasks`: the share of test records whose prediction changes under reverse
         complement, by model, regime and task, the mean over seeds of the protocol's heads; and
-        `strand`: its mean by category, and `macro`, the mean of these.
+        `strand`: its mean by category, and `macro`, the mean of these, without custom tasks.
     """
     rows = protocol_rows(scores)
-    rows = rows[rows["category"] != CUSTOM][["model", "category", "task"]].drop_duplicates()
+    rows = rows[["model", "category", "task"]].drop_duplicates()
     found = [
         {"regime": regime, **row, "changed": share}
         for row in rows.to_dict("records")
@@ -40,7 +40,10 @@ def strand_tables(scores: pd.DataFrame, predictions: Mapping[str, Path]) -> dict
         return {}
     by_task = pd.DataFrame(found)
     by_task["model"] = by_task["model"].replace(paper_names())
-    wide = by_task.pivot_table(
+    averaged = by_task[by_task["category"] != CUSTOM]
+    if averaged.empty:
+        return {"strand_tasks": by_task}
+    wide = averaged.pivot_table(
         index=["regime", "model"], columns="category", values="changed", sort=False
     )
     wide = wide[[name for name in GENEB.categories if name in wide]]

@@ -104,19 +104,22 @@ def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
 
 
 def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
-    """Prints how sure the macro scores and ranks are; nothing where no question was asked.
+    """Prints how sure scores and ranks are; nothing where no question was asked.
 
     Other records and tasks are shown of the first of the benchmark's regimes that is there, other
     shots of all; the table itself has all of them.
 
     Args:
-        intervals: Table `intervals_macro` (see `intervals.interval_tables`), or an empty one.
+        intervals: Table `intervals_macro` or, of custom tasks one by one, `intervals_custom` (see
+            `intervals.interval_tables`), or an empty one.
         console: Takes the table.
     """
     if intervals.empty:
         return
+    by_task = "task" in intervals
+    named = ["task", "model"] if by_task else ["model"]
     found = {
-        (row["question"], row["regime"], row["model"]): _interval_cells(row)
+        (row["question"], row["regime"], *(row[name] for name in named)): _interval_cells(row)
         for row in intervals.to_dict("records")
     }
     regimes = list(dict.fromkeys([*GENEB.regimes, *intervals["regime"]]))
@@ -124,24 +127,28 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     leading = next(regime for regime in regimes if regime in set(intervals["regime"]))
     columns = [("records", leading), ("tasks", leading), *(("shots", name) for name in regimes)]
     columns = [column for column in columns if column in asked]
-    rows = intervals[intervals["regime"] == leading].drop_duplicates("model")
-    models = rows.sort_values("macro", ascending=False, kind="stable")["model"]
-    models = list(dict.fromkeys([*models, *intervals["model"]]))
+    rows = intervals[intervals["regime"] == leading].drop_duplicates(named)
+    rows = rows.sort_values("MCC" if by_task else "macro", ascending=False, kind="stable")
+    rows = rows.sort_values(named[:-1], kind="stable") if by_task else rows
+    every = pd.concat([rows, intervals])[named].drop_duplicates().itertuples(index=False)
+    shown = [tuple(map(str, names)) for names in every]
 
     def table_of(columns: Sequence[tuple[str, str]]) -> Table:
         questions = ", ".join(dict.fromkeys(question for question, _ in columns))
         table = Table(
             box=None,
-            title=f"how sure is macro MCC? 95 % intervals over other {questions}",
+            title=f"how sure is {'MCC on custom tasks' if by_task else 'macro MCC'}? "
+            f"95 % intervals over other {questions}",
         )
-        table.add_column("model", overflow="fold", min_width=16)
+        for name in named:
+            table.add_column(name, overflow="fold", min_width=16)
         for question, regime in columns:
             table.add_column(f"{regime}\n{question}", justify="right", no_wrap=True)
             table.add_column("\nrank", justify="right", no_wrap=True)
             table.add_column("\ngroup", no_wrap=True)
-        for model in models:
-            cells = (found.get((*column, model), ("", "", "")) for column in columns)
-            table.add_row(str(model), *itertools.chain.from_iterable(cells))
+        for names in shown:
+            cells = (found.get((*column, *names), ("", "", "")) for column in columns)
+            table.add_row(*names, *itertools.chain.from_iterable(cells))
         return table
 
     whole = table_of(columns)
@@ -150,14 +157,18 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     for table in [table_of([column]) for column in columns] if wide else [whole]:
         console.print(table)
     asked_of = dict.fromkeys(question for question, _ in columns)
-    counts = intervals.set_index(["question", "regime"])["tasks"]
-    numbers = sorted({int(count) for column in columns for count in counts.loc[[column]]})
+    if by_task:
+        of_which = "each task by itself; rank: of the models that have it"
+    else:
+        counts = intervals.set_index(["question", "regime"])["tasks"]
+        numbers = sorted({int(count) for column in columns for count in counts.loc[[column]]})
+        these = " or ".join(map(str, numbers))
+        of_which = f"of the {these} tasks that all of these models have; rank: of the models in "
+        of_which += "this table"
     console.print(
         "; ".join(_QUESTIONS[question] for question in asked_of)
-        + f"; of the {' or '.join(map(str, numbers))} tasks that all of these models have; rank: "
-        "of the models in this table; group: two models share a letter where they cannot "
-        "be told apart (corrected for all pairs that are compared, after Holm), and none where "
-        "they can",
+        + f"; {of_which}; group: two models share a letter where they cannot be told apart "
+        "(corrected for all pairs that are compared, after Holm), and none where they can",
         highlight=False,
     )
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from geneb_jax.benchmark import GENEB, select_tasks
+from geneb_jax.benchmark import CUSTOM, GENEB, select_tasks
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
@@ -37,10 +37,12 @@ class Table:
     Attributes:
         build: Makes it of a results table and the models' labels.
         regimes: Those that it needs.
+        custom: Whether custom tasks take part, which are in no average.
     """
 
     build: Build
     regimes: tuple[str, ...] = ("full",)
+    custom: bool = False
 
 
 # Why the published scores may give another number than the paper prints, by label version.
@@ -256,7 +258,7 @@ _SHOTS = ("full", "10shot", "1shot")
 
 TABLES: Mapping[str, Table] = {
     "leaderboard": Table(_leaderboard, ()),
-    "task_scores": Table(_of_results(analysis.task_scores), ()),
+    "task_scores": Table(_of_results(analysis.task_scores), (), custom=True),
     "categories_full": Table(_categories("full")),
     "categories_10shot": Table(_categories("10shot"), ("10shot",)),
     "categories_1shot": Table(_categories("1shot"), ("1shot",)),
@@ -532,7 +534,7 @@ def write_tables(
     which nothing remains; what an earlier call wrote of these is removed.
 
     Args:
-        results: Results table.
+        results: Results table; custom tasks are in `task_scores` alone.
         folder: Where to write.
         scores: The run's scores table, for probe stability; None: those tables are left out.
         version: Whose labels to use.
@@ -543,14 +545,16 @@ def write_tables(
         could be computed.
     """
     labels = labels_of(list(results["model"].unique()), model_labels(version))
-    regimes = set(results["regime"])
+    of_benchmark = results[results["category"] != CUSTOM]
     tables = {
-        name: table.build(results, labels)
+        name: table.build(rows, labels)
         for name, table in TABLES.items()
-        if regimes.issuperset(table.regimes)
+        if len(rows := results if table.custom else of_benchmark)
+        and set(rows["regime"]).issuperset(table.regimes)
     }
-    intervals = others.get("intervals_macro", pd.DataFrame())
-    tables["leaderboard"] = _with_intervals(tables["leaderboard"], results, intervals)
+    if "leaderboard" in tables:
+        intervals = others.get("intervals_macro", pd.DataFrame())
+        tables["leaderboard"] = _with_intervals(tables["leaderboard"], of_benchmark, intervals)
     if scores is not None:
         tables |= {name: build(scores) for name, build in _RUN_TABLES.items()}
     tables = {name: table for name, built in tables.items() if len(table := _told(built))}

@@ -30,6 +30,7 @@ from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
 from geneb_jax.scoring.ahead import compiling_ahead
 from geneb_jax.scoring.cells import Cell, cell_of, gather
+from geneb_jax.scoring.cost import probing_seconds
 from geneb_jax.scoring.heads import asked_heads, hold_all_heads
 from geneb_jax.scoring.predictions import (
     holds_decision_values,
@@ -41,10 +42,12 @@ from geneb_jax.scoring.predictions import (
 from geneb_jax.scoring.probing import Asked, Probed, from_json, keep, probe, probing_memory
 from geneb_jax.scoring.progress import RunProgress
 from geneb_jax.scoring.scores import arrange, represented, write_scores
+from geneb_jax.tasks.sizes import sizes_of
 from geneb_jax.tasks.task import Task, content_digest
 from probes.host import in_threads
 
 _TOGETHER = 2**28  # bytes of a task's features, in several representations
+_SOME_WIDTH = 512  # of features whose width is not known, where tasks are weighed by it
 
 
 class Evaluation(NamedTuple):
@@ -260,6 +263,7 @@ def _compute(
     """
     name, digest = source.name, representations_digest(model.representations)
     tasks = list({job.task.info.id: job.task for job in jobs}.values())
+    how.progress.identify(digest)
     with compiling_ahead(how.asked.probes, tasks, model.widths) as wait_for_programs:
         prepared = None
         with how.failures.contained(name, "embed"), clock.time(f"embed {name}"):
@@ -301,8 +305,13 @@ def _probe(
     processes = how.processes
     if not processes.living():
         jobs = sorted(jobs, key=lambda job: len(job.task.train.labels))
-    rows = sum(len(job.task.train.labels) for job in jobs)  # what a fit takes goes with them
-    how.progress.stage("probe", len(jobs), "tasks", rows)
+    width = max(widths, default=_SOME_WIDTH)
+    weights = {
+        job.task.info.id: probing_seconds(sizes_of([job.task])[0], width, how.asked.probes)
+        for job in jobs
+    }
+    weight = sum(weights[job.task.info.id] for job in jobs)
+    how.progress.stage("probe", len(jobs), "tasks", weight)
 
     def done(job: _Job, probed: Probed) -> None:
         keep(probed, job.cell, job.predictions)
@@ -330,7 +339,7 @@ def _probe(
                 with how.failures.contained(name, "probe", task.info.id):
                     if probed is not None:
                         done(some[number], probed)
-                how.progress.advance(1, len(task.train.labels))
+                how.progress.advance(1, weights[task.info.id])
 
     def done_elsewhere(number: int, message: Message) -> None:
         job = jobs[number]
@@ -342,7 +351,7 @@ def _probe(
             how.failures.add(failure)
         else:
             done(job, from_json(message))
-        how.progress.advance(1, len(job.task.train.labels))
+        how.progress.advance(1, weights[job.task.info.id])
 
     offered = [
         {

@@ -1,19 +1,26 @@
-"""How long a run still takes: what its models are expected to take, at the rates of what is done.
+"""How long a run still takes: what all of its stages are expected to take, at the rates of the run.
 
 Models differ a thousandfold, so that their number says little. A model is expected to take time in
-each stage in proportion to what there is to do: operations of embedding, train rows of probing.
-The seconds for each are those that this run has taken for what it has done. Waiting for programs to
-be compiled is apart: a model waits once in a stage, however much there is to do, and those ahead as
-long as those before it on average.
+each stage in proportion to what there is to do: operations of embedding, the sizes of probes. The
+seconds for each are those that this run has taken for what it has done; of stages that are still to
+come, those of `scoring.cost`. Waiting for programs to be compiled is apart: a model waits once in a
+stage, however much there is to do, and those ahead as long as those before it on average. The audit
+stands before the models, tables and report behind them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from geneb_jax.embedding.source import Source, count_records
+from geneb_jax.config import ProbeSettings
+from geneb_jax.embedding.source import Source, SourcePlan, count_records
 from geneb_jax.scoring.cells import holds_scores
+from geneb_jax.scoring.cost import is_known, probing_in_all
+from geneb_jax.tasks.sizes import sizes_of
 from geneb_jax.tasks.task import Task
+
+AUDIT, SHOWING = "audit", "tables and report"  # stages of the whole run
 
 
 class Expected(NamedTuple):
@@ -22,32 +29,50 @@ class Expected(NamedTuple):
     Attributes:
         load: 1.
         embed: Operations of embedding what is not scored; None: not known.
-        probe: Train rows of the tasks that are not scored.
+        probe: Seconds that probing it takes by `scoring.cost`; None: not known.
     """
 
     load: float = 1.0
     embed: float | None = 0.0
-    probe: float = 0.0
+    probe: float | None = 0.0
 
 
 _STAGES = Expected._fields  # in their order
 
 
-def expect(workloads: Sequence[tuple[Source, Sequence[Task]]], workdir: Path) -> list[Expected]:
+def expect(
+    workloads: Sequence[tuple[Source, Sequence[Task]]],
+    plans: Mapping[str, SourcePlan],
+    probes: ProbeSettings,
+    workdir: Path,
+) -> list[Expected]:
     """Returns what there is to do for each model of a run.
 
     Args:
         workloads: The models with their tasks.
+        plans: What is known of each model, by its name; of those that are not there, probing is
+            not known.
+        probes: What is fitted.
         workdir: Tasks of which it holds scores are not counted, whatever they were computed from.
     """
     expected = []
     for source, tasks in workloads:
-        name = source.name
+        name, plan = source.name, plans.get(source.name)
         pending = [task for task in tasks if not holds_scores(workdir, name, task.info.id)]
-        rows = sum(len(task.train.labels) for task in pending)
         operations = source.operations(count_records(pending)) if pending else 0.0
-        expected.append(Expected(1.0, operations, rows))
+        probing = None if pending else 0.0
+        if plan is not None:
+            probing = probing_in_all(sizes_of(pending), plan, probes)
+        expected.append(Expected(1.0, operations, probing))
     return expected
+
+
+def rates_before(probes: ProbeSettings) -> dict[str, float]:
+    """Returns the seconds a unit of the stages that are known before anything was done.
+
+    Loading counts nothing: models that take long for it embed, of which nothing is known before.
+    """
+    return {"load": 0.0} | ({"probe": 1.0} if is_known(probes) else {})
 
 
 class _Past(NamedTuple):
@@ -73,13 +98,21 @@ class _Past(NamedTuple):
 class Outlook:
     """What of the expected is done, and how long it took."""
 
-    def __init__(self, expected: Sequence[Expected]) -> None:
+    def __init__(
+        self,
+        expected: Sequence[Expected],
+        rates: Mapping[str, float] = MappingProxyType({}),
+        showing: float = 0.0,
+    ) -> None:
         """Begins before the first model.
 
         Args:
             expected: What there is to do for each model, in the order in which they are taken up.
+            rates: Seconds a unit of a stage, until something of it was done (see `rates_before`).
+            showing: Seconds that `SHOWING` is expected to take.
         """
         self._expected = list(expected)
+        self._rates, self._showing = rates, showing
         self._number = -1
         self._past = {stage: _Past() for stage in _STAGES}
 
@@ -100,30 +133,43 @@ class Outlook:
             self._past[stage] = self._past[stage].and_also(worked, waited, share * expected)
 
     def remaining(self, stage: str, worked: float, waited: float, share: float) -> float | None:
-        """Returns the seconds that the run still takes; None: nothing like it was done yet.
+        """Returns the seconds that the run still takes; None: they are not known.
 
         Args:
-            stage: What is done now; see `ended`.
+            stage: What is done now; see `ended`. `AUDIT` is before all models, `SHOWING` behind.
             worked: How long that was done, without the waiting for programs.
             waited: How long it has waited for programs.
             share: How much of it is done, from 0 to 1.
         """
-        if stage not in _STAGES or not 0 <= self._number < len(self._expected):
+        if stage == SHOWING:  # whose parts are not counted
+            return self._showing - worked if worked < self._showing else None
+        if stage == AUDIT and share:
+            own, ahead = worked * (1 - share) / share, self._expected
+        elif stage in _STAGES and 0 <= self._number < len(self._expected):
+            own, ahead = 0.0, self._expected[self._number + 1 :]
+        else:
             return None
+        of_models = self._left_of_models(stage, worked, waited, share, ahead)
+        return None if of_models is None else own + of_models + self._showing
+
+    def _left_of_models(
+        self, stage: str, worked: float, waited: float, share: float, ahead: Sequence[Expected]
+    ) -> float | None:
+        """Returns the seconds left of the model that is taken up, if one is, and those ahead."""
         total = 0.0
         for kind in _STAGES:
-            ahead = [getattr(each, kind) for each in self._expected[self._number + 1 :]]
-            past = self._past[kind]
+            units, past = [getattr(each, kind) for each in ahead], self._past[kind]
             if kind == stage and share:
                 total += worked * (1 - share) / share
                 past = past.and_also(worked, waited, share * (self._expected_here(kind) or 0.0))
-            elif _STAGES.index(kind) >= _STAGES.index(stage):
-                ahead.append(self._expected_here(kind))
-            if None in ahead or (any(ahead) and not past.done):
+            elif stage in _STAGES and _STAGES.index(kind) >= _STAGES.index(stage):
+                units.append(self._expected_here(kind))
+            rate = past.worked / past.done if past.done else self._rates.get(kind)
+            if None in units or (any(units) and rate is None):
                 return None
-            if any(ahead):
-                total += sum(ahead) * past.worked / past.done
-                total += sum(map(bool, ahead)) * past.waited / past.models
+            if any(units) and rate is not None:
+                total += sum(units) * rate
+                total += sum(map(bool, units)) * past.waited / max(past.models, 1)
         return total
 
     def _expected_here(self, stage: str) -> float | None:

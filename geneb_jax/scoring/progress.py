@@ -10,11 +10,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from absl import logging
 from rich.console import Console
@@ -24,16 +25,31 @@ from rich.table import Column
 from geneb_jax.devices.programs import compiling, waited
 from geneb_jax.failures import Failures
 from geneb_jax.files.atomic import WriteError, write_whole
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError
 from geneb_jax.ownership import sign_of_life
-from geneb_jax.scoring.outlook import Expected, Outlook
+from geneb_jax.scoring.outlook import SHOWING, Expected, Outlook
 from geneb_jax.signals import heard
 
 STATUS = "status.json"
 _TICK = 1.0  # seconds between two looks of the bars and the file
 _LINE = 60.0  # seconds between two lines where there is no terminal
 _NOTHING = "reading tasks and models"
+_OF_MODELS = ("embed", "probe")  # stages whose time is summed over the runs in a workdir
 
 State = Literal["running", "done", "interrupted", "failed"]
+
+
+class _Taken(NamedTuple):
+    """What the runs in a workdir have taken for a model.
+
+    Attributes:
+        identity: What its features depend on; time of others of its name is not its own.
+        seconds: By stage, those of `_OF_MODELS`.
+    """
+
+    identity: str
+    seconds: Mapping[str, float]
 
 
 @dataclass
@@ -49,6 +65,8 @@ class _Stage:
         weight: The sum of what the units weigh.
         done: Units that are done.
         weight_done: What these weigh.
+        model: The model that it is of; empty: it is of the run.
+        taken: What each model had taken when it began; see `RunProgress.taken`.
     """
 
     name: str
@@ -59,11 +77,21 @@ class _Stage:
     weight: float = 0.0
     done: int = 0
     weight_done: float = 0.0
+    model: str = ""
+    taken: Mapping[str, _Taken] = field(default_factory=dict)
 
     def spent(self) -> tuple[float, float]:
         """Returns the seconds of work so far, and those of waiting for programs."""
         waiting = waited() - self.waited
         return max(time.monotonic() - self.began - waiting, 0.0), waiting
+
+    def taken_so_far(self) -> Mapping[str, _Taken]:
+        """Returns what each model has taken, this stage included."""
+        if self.name not in _OF_MODELS or self.model not in self.taken:
+            return self.taken
+        identity, seconds = self.taken[self.model]
+        more = {self.name: seconds.get(self.name, 0.0) + sum(self.spent())}
+        return {**self.taken, self.model: _Taken(identity, {**seconds, **more})}
 
     def remaining(self) -> float | None:
         """Returns the seconds of work left at the rate so far; None: it is not known yet."""
@@ -110,10 +138,16 @@ class RunProgress:
         self._number, self._model = 0, ""
         self._stage = _Stage(_NOTHING, self._began)
 
-    def begin(self, expected: Sequence[Expected]) -> None:
-        """Says what there is to do for each model, and writes status.json from now on."""
-        self._models, self._outlook = len(expected), Outlook(expected)
+    def begin(
+        self,
+        expected: Sequence[Expected],
+        rates: Mapping[str, float] = MappingProxyType({}),
+        showing: float = 0.0,
+    ) -> None:
+        """Says what there is to do, and writes status.json from now on; see `Outlook`."""
+        self._models, self._outlook = len(expected), Outlook(expected, rates, showing)
         self._file = self.workdir / STATUS
+        self._stage.taken = _taken_before(self._file)
 
     def elapsed(self) -> float:
         """Returns the seconds since the run began."""
@@ -121,11 +155,31 @@ class RunProgress:
 
     def next_model(self, name: str) -> None:
         """Says that the next model is taken up."""
-        self._end_stage()
+        taken = self._end_stage()
         self._outlook.next_model()
         self._number += 1
         self._model = name
-        self._stage = _Stage("load", time.monotonic(), waited())
+        self._stage = _Stage("load", time.monotonic(), waited(), model=name, taken=taken)
+
+    def identify(self, identity: str) -> None:
+        """Says what the features of the model that is taken up depend on.
+
+        Time that another one of its name took in the workdir, such as with other weights, is not
+        the model's.
+        """
+        taken, model = self._stage.taken, self._stage.model
+        if model not in taken or taken[model].identity != identity:
+            self._stage.taken = {**taken, model: _Taken(identity, {})}
+
+    def taken(self) -> dict[str, dict[str, float]]:
+        """Returns the seconds by model and stage, 'embed' and 'probe', of all runs in the workdir.
+
+        A run that was killed counts until a second before its end.
+        """
+        return {
+            name: {stage: round(each.seconds[stage], 3) for stage in each.seconds}
+            for name, each in self._stage.taken_so_far().items()
+        }
 
     def stage(self, stage: str, total: int = 0, unit: str = "", weight: float = 0.0) -> None:
         """Says that another stage of the model, or of the run, begins.
@@ -136,13 +190,19 @@ class RunProgress:
             unit: What is counted, such as 'records'.
             weight: The sum of what `advance` is told, where units take times of their own.
         """
-        self._end_stage()
-        self._stage = _Stage(stage, time.monotonic(), waited(), total, unit, weight or total)
-
-    def end_models(self, stage: str) -> None:
-        """Says that all models are done, and which stage of the run follows."""
-        self.stage(stage)
-        self._model = ""
+        taken = self._end_stage()
+        if stage == SHOWING:  # which is behind the last model
+            self._model = ""
+        self._stage = _Stage(
+            stage,
+            time.monotonic(),
+            waited(),
+            total,
+            unit,
+            weight or total,
+            model=self._model,
+            taken=taken,
+        )
 
     def advance(self, done: int, weight: float | None = None) -> None:
         """Says that units were done; what they weigh is their number unless it is given."""
@@ -188,10 +248,12 @@ class RunProgress:
                 watching.join()
                 look(state)
 
-    def _end_stage(self) -> None:
+    def _end_stage(self) -> Mapping[str, _Taken]:
+        """Says that the stage has ended, and returns what each model has taken."""
         stage = self._stage
         share = stage.share() if stage.total else 1.0
         self._outlook.ended(stage.name, *stage.spent(), share)
+        return stage.taken_so_far()
 
     def _remaining(self, stage: _Stage) -> float | None:
         """Returns the seconds that the whole run still takes, in some stage; None: not known."""
@@ -258,6 +320,7 @@ class RunProgress:
             "elapsed": round(self.elapsed(), 1),
             "remaining": 0.0 if state == "done" else _rounded(self._remaining(stage)),
             "stage_remaining": _rounded(stage.remaining()),
+            "taken": {name: each._asdict() for name, each in stage.taken_so_far().items()},
             "failures": len(self.failures.found),
             "process": os.getpid(),
             "host": socket.gethostname(),
@@ -273,6 +336,19 @@ class RunProgress:
             elif not self._lost:
                 logging.warning("%s is not up to date: %s", self._file, error.strerror)
             self._lost = True
+
+
+def _taken_before(file: Path) -> dict[str, _Taken]:
+    """Returns what earlier runs in a workdir took; nothing, with a warning, where it is damaged."""
+    try:
+        before = read_object(file).get("taken", {}) if file.is_file() else {}
+        return {
+            name: _Taken(str(each["identity"]), {k: float(s) for k, s in each["seconds"].items()})
+            for name, each in before.items()
+        }
+    except (FileError, AttributeError, KeyError, TypeError, ValueError) as error:
+        logging.warning("%s: the time that earlier runs took is not known: %s", file, error)
+        return {}
 
 
 def _write_over(file: Path, content: bytes) -> None:

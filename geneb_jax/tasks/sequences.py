@@ -3,7 +3,7 @@
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ def read_sequences(path: Path) -> Records:
 
     Raises:
         ValueError: The file cannot be read as its ending says, or holds no record, or one that is
-            empty or no sequence.
+            empty or no sequence; the first three of these are named with their lines.
     """
     name = path.name.lower().removesuffix(".gz")
     kind = next((ending for ending in _READERS if name.endswith(ending)), None)
@@ -69,11 +69,11 @@ def _fasta(path: Path) -> Records:
     # Lines that begin with ';' are comments, as in Pearson's first FASTA; dnaio drops '#' alone.
     text = re.sub(r"(?m)^;.*$", "", _text(path))
     # dnaio decodes by the locale, whatever that is: it gets ASCII, with escapes.
-    content = text.replace("\\", r"\\").encode("ascii", "backslashreplace")
+    escaped = text.replace("\\", r"\\").encode("ascii", "backslashreplace").decode()
     names, sequences = [], []
     try:
         reader = dnaio.FastaReader(
-            io.BytesIO(content),
+            io.BytesIO(escaped.encode()),
             sequence_class=_FastaRecord,  # pyright: ignore[reportArgumentType] (it takes any)
         )
         for record in reader:
@@ -82,7 +82,9 @@ def _fasta(path: Path) -> Records:
     except dnaio.FastaFormatError as error:
         line = (error.line or 0) + 1
         raise ValueError(f"{path}: line {line} is a sequence before any '>' header") from error
-    _check_records(path, names, sequences, digits=True)
+    lines = enumerate(escaped.split("\n"), 1)
+    headers = [number for number, line in lines if line.lstrip().startswith(">")]
+    _check_records(path, names, sequences, headers, digits=True)
     return names, sequences
 
 
@@ -100,7 +102,8 @@ def _fastq(path: Path) -> Records:
             sequences.append(record.sequence)
     except dnaio.FastqFormatError as error:
         raise ValueError(f"{path} is not a FASTQ file: {error}") from error
-    _check_records(path, names, sequences)
+    headers = range(1, 4 * len(names), 4)  # dnaio takes records of four lines alone
+    _check_records(path, names, sequences, headers)
     return names, sequences
 
 
@@ -111,15 +114,26 @@ def _name(header: str, number: int) -> str:
 
 
 def _check_records(
-    path: Path, names: list[str], sequences: list[str], *, digits: bool = False
+    path: Path,
+    names: Sequence[str],
+    sequences: Sequence[str],
+    headers: Sequence[int],
+    *,
+    digits: bool = False,
 ) -> None:
-    """Raises ValueError for records that are empty or hold what no sequence does."""
-    empty = [name for name, sequence in zip(names, sequences, strict=True) if not sequence]
-    if empty:
-        raise ValueError(f"{path}: record '{empty[0]}' is empty ({len(empty)} such records)")
+    """Raises ValueError for records that are empty or hold what no sequence does.
+
+    Args:
+        path: The file.
+        names: Names of its N records.
+        sequences: Their sequences.
+        headers: The line of the file, from 1, in which each begins.
+        digits: See `refusal`.
+    """
     problems = [
-        f"{path}: record '{name}' {reason}"
-        for name, sequence in zip(names, sequences, strict=True)
+        f"{path}: record '{name}' (line {line}) {reason}"
+        + ("; give it a sequence or remove it" if not sequence else "")
+        for name, sequence, line in zip(names, sequences, headers, strict=True)
         if (reason := refusal(sequence, digits=digits))
     ]
     if problems:
@@ -129,15 +143,16 @@ def _check_records(
 def _table(path: Path) -> Records:
     table = read_table(path, str(path))
     sequences = table.column(*SEQUENCE_COLUMNS)
+    column = next((name for name in _NAME_COLUMNS if table.has(name)), None)
+    given = table.column(column) if column else [""] * len(sequences)
+    called = [f" of record '{name}'" if name else "" for name in given]
     problems = [
-        f"sequence {shown(sequence)!r} in {table.where(row)} {reason}"
+        f"sequence {shown(sequence)!r}{called[row]} in {table.where(row)} {reason}"
         for row, sequence in enumerate(sequences)
         if (reason := field_refusal(sequence))
     ]
     if problems:
         raise ValueError("\n".join(first_problems(problems, table.name)))
-    column = next((name for name in _NAME_COLUMNS if table.has(name)), None)
-    given = table.column(column) if column else [""] * len(sequences)
     return [name or str(row) for row, name in enumerate(given)], sequences
 
 

@@ -46,14 +46,14 @@ def needs(name, embeddings=0, fetched=0, converted=0, results=0):
 def test_what_is_written_is_summed_by_disk(tmp_path, free):
     free(7 * GIB)
     of_run = [needs("a", 2 * GIB, GIB, GIB, 100), needs("b", GIB, results=24)]
-    (disk,) = disks(of_run, settings(), tmp_path / "run", counted=True)
+    (disk,) = disks(of_run, settings(), tmp_path / "run", counted=True, pairs=0)
     assert str(disk) == (
         f"disk of {tmp_path}/run/embeddings: 3.0 GiB of embeddings, ~124 B of scores and "
         "predictions, ~1.0 GiB of fetched checkpoints and ~1.0 GiB of converted checkpoints will "
         "be written, 7.0 GiB are free"
     )
     free(4 * GIB)
-    (disk,) = disks(of_run, settings(), tmp_path / "run", counted=True, task_files=GIB)
+    (disk,) = disks(of_run, settings(), tmp_path / "run", counted=True, pairs=0, task_files=GIB)
     assert (disk.lacking(), disk.lacking(counted=True)) == (2 * GIB + 124, 0)
     assert str(disk).endswith(
         "~1.0 GiB of task files will be written, 4.0 GiB are free, 2.0 GiB too few: name fewer "
@@ -64,11 +64,11 @@ def test_what_is_written_is_summed_by_disk(tmp_path, free):
 def test_what_models_share_is_written_once(tmp_path, free):
     free(GIB)
     shared = [needs("a", 20, 5, 5, 1), needs("a", 30, 5, 5, 1), needs("b", 7, 0, 0, 1)]
-    (disk,) = disks(shared, settings(), tmp_path, counted=True)
+    (disk,) = disks(shared, settings(), tmp_path, counted=True, pairs=0)
     assert [each.size for each in disk.amounts] == [37, 3, 5, 5]
     baselines = [Needs([], 0, 0, 0, 2)] * 3
     free(5)
-    (disk,) = disks(baselines, settings(), tmp_path, counted=True)
+    (disk,) = disks(baselines, settings(), tmp_path, counted=True, pairs=0)
     assert str(disk) == (
         f"disk of {tmp_path}: ~6 B of scores and predictions will be written, 5 B are free, 1 B "
         "too few: name fewer models, or have --workdir on a larger disk"
@@ -78,8 +78,8 @@ def test_what_models_share_is_written_once(tmp_path, free):
 def test_disks_without_a_size_and_buckets_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HOME", "/proc/none")
     of_run, bucket = [needs("a", GIB, 0, GIB)], settings(embeddings_dir="gs://bucket/embeddings")
-    assert disks(of_run, bucket, tmp_path, counted=True) == []
-    (disk,) = disks(of_run, settings(), tmp_path, counted=True)
+    assert disks(of_run, bucket, tmp_path, counted=True, pairs=0) == []
+    (disk,) = disks(of_run, settings(), tmp_path, counted=True, pairs=0)
     assert [each.what for each in disk.amounts] == ["embeddings"]
 
 
@@ -93,6 +93,30 @@ def test_results_take_bytes_by_head_and_row():
     assert result_bytes(sizes, 1, settings(intervals=False, **fields)) == heads * 2 * 750
     values = heads * 4 * (100 + 10 * 3)
     assert result_bytes(sizes, 1, settings(save_predictions=True, **fields)) == kept + values
+
+
+def test_tables_figures_and_report_take_bytes_by_model_and_task(tmp_path, free):
+    free(10)
+    of_run = [needs("a", results=7)]
+    (disk,) = disks(of_run, settings(), tmp_path / "run", counted=True, pairs=100)
+    what, size = "tables, figures and report", 5 * 2**20 + 100 * 5 * 2**10
+    assert [(each.what, each.size) for each in disk.amounts][1:] == [(what, size)]
+    assert "~7 B of scores and predictions and ~5.5 MiB of tables, figures and report" in str(disk)
+    (disk,) = disks(of_run, settings(report=False), tmp_path, counted=True, pairs=100)
+    assert what not in str(disk)
+
+
+def test_what_a_run_shows_takes_no_more_than_is_planned(tmp_path):
+    config = default_config()
+    config.update(models="kmer-1,kmer-2", tasks="synthetic", seeds="13,17")
+    run(config, tmp_path, Console(quiet=True))
+    written = sum(
+        path.stat().st_size
+        for folder in ("tables", "figures", "report")
+        for path in (tmp_path / folder).rglob("*")
+    )
+    tasks = len(list((tmp_path / "audit").glob("*.json")))
+    assert 2**20 < written < 5 * 2**20 + 2 * tasks * 5 * 2**10
 
 
 class Stub:
@@ -114,7 +138,13 @@ class Stub:
 
 
 def check(stub, workdir, **fields):
-    check_disks([(cast(Any, stub), TASKS)], settings(intervals=False, **fields), workdir)
+    plans = {stub.name: stub.plan(workdir)}
+    check_disks(
+        [(cast(Any, stub), TASKS)],
+        plans,
+        settings(intervals=False, report=False, **fields),
+        workdir,
+    )
 
 
 def test_a_run_that_fits_is_not_counted(tmp_path, free, caplog):

@@ -13,7 +13,10 @@ from geneb_jax import plan
 from geneb_jax.config import ConfigError, default_config, parse_config
 from geneb_jax.devices.capacity import matmul_rate
 from geneb_jax.run import run
-from geneb_jax.tasks.sizes import published_sizes
+from geneb_jax.scoring.cost import probing_seconds
+from geneb_jax.tasks.reading import read_task
+from geneb_jax.tasks.selection import choose_tasks
+from geneb_jax.tasks.sizes import published_sizes, sizes_of
 from model_ports import catalog
 
 NT = "nucleotide-transformer-v2-50m-multi-species"
@@ -117,6 +120,23 @@ def test_the_time_is_at_the_rate_of_the_last_run(tasks_dir, tmp_path, monkeypatc
         assert rows.loc[TINY, "measured"] == measured
     (workdir / "run.json").write_text("{")
     assert not planned(config, workdir)[0].loc[TINY, "measured"]
+
+
+def test_how_long_probing_takes_is_said_of_what_was_measured(tasks_dir, tmp_path):
+    config = made(models=f"kmer-2,{TINY}", tasks_dir=str(tasks_dir))
+    rows, text = planned(config, tmp_path)
+    sizes = sizes_of([read_task(tasks_dir, info) for info in choose_tasks(tasks_dir, "all")])
+    probes = parse_config(config).probes
+    seconds = [sum(probing_seconds(s, 4**2, probes, 15) for s in sizes)]
+    seconds += [sum(probing_seconds(s, 32, probes) for s in sizes)]
+    assert rows["probing"].tolist() == pytest.approx(seconds, rel=1e-3)
+    assert "probing takes about 0.04 s, " in text and "alone 0.02 s: by rows, widths" in text
+    assert "tables, figures and report take" not in text
+    config.update(probes="mlp", report=True)
+    rows, text = planned(config, tmp_path)
+    assert rows["probing"].isna().all()
+    assert "how long probing takes is not known" in text
+    assert "tables, figures and report take about 8 s" in text
 
 
 @pytest.fixture

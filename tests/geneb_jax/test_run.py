@@ -473,6 +473,20 @@ def test_custom_tasks_alone_are_shown(tasks_dir, tmp_path):
     assert re.search(r"mine +│ kmer-1 +│ +-?\d\.\d{3} │", text)
 
 
+def test_a_run_that_only_resumes_draws_what_its_models_took(tasks_dir, tmp_path):
+    made = config(tasks_dir, models="kmer-1", regimes="full,10shot", tasks="mine", report=True)
+    quiet(made, tmp_path)
+    first = json.loads((tmp_path / "run.json").read_text())["taken"]
+    assert first["kmer-1"]["probe"] > 0
+    (tmp_path / "figures" / "throughput.svg").unlink()
+    quiet(made, tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["taken"] == first and "probe kmer-1" not in record["seconds"]
+    assert (tmp_path / "figures" / "throughput.svg").stat().st_size > 1000
+    own = pd.read_csv(tmp_path / "tables" / "intervals_custom.csv")
+    assert set(own["task"]) == {"mine"} and set(own["question"]) == {"records", "shots"}
+
+
 def command(*arguments):
     return subprocess.run(
         [sys.executable, "run.py", "--config=configs/full.py", *arguments],

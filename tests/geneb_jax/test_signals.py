@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from geneb_jax.signals import ending_on_signals, interruption, interruption_first
+from geneb_jax import signals
+from geneb_jax.signals import Interrupted, ending_on_signals, interruption, interruption_first
 from model_ports.exits import INTERRUPTED
 
 OPEN = Path("/proc/self/fd")
@@ -60,7 +62,7 @@ def assert_ends_in_order(work, name="SIGTERM", *, after=0.0, within=5):
     assert seconds < within
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
 def test_a_signal_ends_in_order_and_in_a_line(name):
     assert_ends_in_order(PYTHON, name)
 
@@ -224,6 +226,36 @@ def test_handlers_and_threads_are_those_of_before_afterwards():
             raise KeyError
     assert [signal.getsignal(number) for number in numbers] == before
     assert (threading.active_count(), len(list(OPEN.iterdir()))) == (threads, files)
+
+
+def test_a_hangup_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as behind `nohup`
+    try:
+        with ending_on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            with pytest.raises(Interrupted, match="interrupted by SIGTERM"):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(1)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            signals._raised.clear()  # pytest goes on
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_terminal_ends_a_command_with_its_status():
+    """The terminal is gone when the line is written that nobody reads."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(work=PYTHON, end="pass", grace=10)],
+        cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    assert os.read(ours, 5) == b"begun"
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=30) == INTERRUPTED
 
 
 def test_another_thread_leaves_signals_alone():

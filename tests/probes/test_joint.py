@@ -7,14 +7,16 @@ import pandas as pd
 import pytest
 from probe_problems import SEEDS, problem, reference
 from scipy.sparse import csr_array, csr_matrix
+from sklearn import exceptions
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
 
-from probes import METRICS, JointLogistic, Probe, evaluate_task
+from probes import METRICS, JointLogistic, NotFittedError, Probe, evaluate_task
 from probes.sampling import few_shot_rows, stratified_folds
 
 
@@ -102,6 +104,24 @@ def test_without_a_row_to_hold_out_scores_are_empty_and_c_is_the_closest_to_1():
     assert joint.predict([[0.0, 1.0], [2.0, 0.0]]).tolist() == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("predict", 1), ("predict_all", 1), ("predict_proba", 1), ("decision_function", 1),
+        ("score", 2), ("evaluate", 2),
+    ],
+)  # fmt: skip
+def test_what_is_asked_before_a_fit_fails_as_in_scikit_learn(method, arguments):
+    given = ([[0.0], [1.0]], [0, 1])[:arguments]
+    with pytest.raises(NotFittedError, match=r"not fitted yet; call fit\(X, y\) first") as caught:
+        getattr(JointLogistic(), method)(*given)
+    assert NotFittedError.__bases__ == exceptions.NotFittedError.__bases__
+    for kind in (ValueError, AttributeError):
+        assert isinstance(caught.value, kind)
+    with pytest.raises(exceptions.NotFittedError):
+        check_is_fitted(JointLogistic())  # by scikit-learn's own check
+
+
 def test_it_stands_in_pipelines_and_searches_of_scikit_learn():
     x, y, _, _ = problem(n=120)
     pipeline = make_pipeline(StandardScaler(), JointLogistic(seeds=3))
@@ -150,8 +170,6 @@ def test_parameters_that_are_not_valid_are_named(parameters, message):
 def test_arrays_that_do_not_fit_are_named():
     x, y = np.zeros((4, 2)), [0, 1, 0, 1]
     joint = JointLogistic()
-    with pytest.raises(ValueError, match="not fitted yet"):
-        joint.predict(x)
     with pytest.raises(ValueError, match=r"X has the shape \[4\]"):
         joint.fit(x[:, 0], y)
     with pytest.raises(ValueError, match=r"y has the shape \[3\]; X has 4 rows"):

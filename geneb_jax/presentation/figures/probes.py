@@ -15,6 +15,8 @@ from geneb_jax.presentation.figures import theme
 from geneb_jax.presentation.numbers import regime_name
 from geneb_jax.scoring.scores import preset_rows
 
+Taken = Mapping[str, Mapping[str, float]]  # seconds by model and stage; see `RunProgress.taken`
+
 _LINES = [(line, colour) for line in ("-", "--", ":") for colour in theme.COLOURS]
 
 
@@ -28,7 +30,7 @@ def _by_regime(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, table[table["regime"] == name]) for name in _ordered(table["regime"])]
 
 
-def strengths(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
+def strengths(scores: pd.DataFrame, taken: Taken) -> Figure | None:
     """Draws the mean MCC of each model against C, a panel a regime; None of a single C."""
     table = analysis.strength_scores(scores)
     if table.shape[1] < 2 or table.empty:
@@ -51,7 +53,7 @@ def strengths(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | No
     return figure
 
 
-def linear_against_mlp(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
+def linear_against_mlp(scores: pd.DataFrame, taken: Taken) -> Figure | None:
     """Draws the linear probe's MCC against the MLP's, one point a model, regime and task.
 
     Returns:
@@ -70,7 +72,7 @@ def linear_against_mlp(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Fi
     return figure
 
 
-def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
+def solvers(scores: pd.DataFrame, taken: Taken) -> Figure | None:
     """Draws MCC and iterations at the harness's early stop and at the optimum.
 
     Returns:
@@ -101,7 +103,7 @@ def solvers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None
     return figure
 
 
-def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
+def layers(scores: pd.DataFrame, taken: Taken) -> Figure | None:
     """Draws mean MCC by depth of the hidden state, a line a model and pooling, a panel a regime.
 
     Returns:
@@ -137,16 +139,16 @@ def layers(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
     return figure
 
 
-def throughput(scores: pd.DataFrame, seconds: Mapping[str, float]) -> Figure | None:
+def throughput(scores: pd.DataFrame, taken: Taken) -> Figure | None:
     """Draws the wall time of embedding and of probing by model; None where it is not known."""
-    models = [name for name in dict.fromkeys(scores["model"]) if f"probe {name}" in seconds]
+    models = [name for name in dict.fromkeys(scores["model"]) if "probe" in taken.get(name, {})]
     if not models:
         return None
     names = list(theme.short_names(models).values())
     figure, axis = theme.lines(theme.COLUMN, 0.7, 0.16, len(models))
     start = np.zeros(len(models))
     for stage, colour in zip(("embed", "probe"), theme.COLOURS, strict=False):
-        spent = np.array([seconds.get(f"{stage} {name}", 0.0) for name in models])
+        spent = np.array([taken[name].get(stage, 0.0) for name in models])
         axis.barh(names, spent, left=start, color=colour, label=stage)
         start += spent
     axis.invert_yaxis()

@@ -28,8 +28,8 @@ from geneb_jax.presentation.figures.theme import STYLE
 
 # Of results and labels; None where they have nothing to show.
 Draw = Callable[[pd.DataFrame, pd.DataFrame], Figure | None]
-# Of a run's scores table and its wall time by stage; None where the run has nothing to show.
-DrawRun = Callable[[pd.DataFrame, Mapping[str, float]], Figure | None]
+# Of a run's scores table and what its models took; None where the run has nothing to show.
+DrawRun = Callable[[pd.DataFrame, probes.Taken], Figure | None]
 # Of the tables that were made of results; None where they have nothing to show.
 DrawTables = Callable[[Mapping[str, pd.DataFrame]], Figure | None]
 
@@ -54,7 +54,7 @@ class RunFigure(NamedTuple):
     """A figure of a run's probes.
 
     Attributes:
-        draw: Draws it of a scores table and the run's wall time by stage, or returns None.
+        draw: Draws it of a scores table and the seconds of each model by stage, or returns None.
         title: What it shows.
         caption: What to see in it.
     """
@@ -199,7 +199,8 @@ RUN_FIGURES: Mapping[str, RunFigure] = {
     "throughput": RunFigure(
         probes.throughput,
         "Wall time by model and stage",
-        "What a model cost in this run, on its machine.",
+        "What a model cost on its machine, over all runs in the workdir: those that were stopped, "
+        "and those that added tasks or probes.",
     ),
 }
 # The tasks of each category; they lie in figures/ only: the report's page shows the same itself.
@@ -222,7 +223,7 @@ def save_figures(
     labels: pd.DataFrame,
     folder: Path,
     scores: pd.DataFrame | None = None,
-    seconds: Mapping[str, float] | None = None,
+    taken: probes.Taken | None = None,
     tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> list[str]:
     """Draws every figure that the scores allow into `folder` as .svg and .png, with captions.md.
@@ -232,7 +233,7 @@ def save_figures(
         labels: Labels of the models; those without are left out where size is shown.
         folder: Made where it is missing; what an earlier call drew there goes.
         scores: The run's scores table, for the figures of its probes; None: they are left out.
-        seconds: The run's wall time by stage.
+        taken: The wall time of each model by stage, over all runs in the workdir.
         tables: Tables that were made of the results, by name.
 
     Returns:
@@ -251,7 +252,7 @@ def save_figures(
     }
     if scores is not None:
         draws |= {
-            name: functools.partial(figure.draw, scores, seconds or {})
+            name: functools.partial(figure.draw, scores, taken or {})
             for name, figure in RUN_FIGURES.items()
         }
     drawn = []

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -7,6 +9,7 @@ import pytest
 
 import geneb_jax
 from geneb_jax.commands import COMMANDS
+from model_ports.exits import INTERRUPTED
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,3 +69,69 @@ sys.exit(main(["run", "--config=paper", "--workdir=out"]))
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report" / "index.html").stat().st_size > 10**6
+
+
+# A command of a name that says that it has begun, and stays there.
+STAY = """
+import sys, time, types
+from geneb_jax import commands
+
+def stay(words):
+    print("begun", flush=True)
+    time.sleep(60)
+
+sys.modules[commands.COMMANDS[sys.argv[1]].module] = types.SimpleNamespace(main=stay)
+sys.exit(commands.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_ends_every_command_in_a_line_that_says_what_is_kept(name):
+    process = subprocess.Popen(
+        [sys.executable, "-c", STAY, name],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout and process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+    assert error == f"interrupted by SIGTERM; {COMMANDS[name].interrupted}\n"
+
+
+# A signal that comes when the first bytes of a file are written, and before it has its name.
+AT_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from geneb_jax.commands import main
+
+write = Path.write_bytes
+def write_and_end(path, content):
+    write(path, content)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return len(content)
+
+Path.write_bytes = write_and_end
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("name", ["embed", "tasks"])
+def test_a_signal_while_a_file_is_written_leaves_nothing_of_it(name, tmp_path):
+    (tmp_path / "mine.fa").write_text(">a\nACGTACGT\n>b\nACGGT\n")
+    (tmp_path / "mine.csv").write_text(
+        "text,label,split\nACGT,0,train\nACGG,1,train\nACG,0,test\nACC,1,test\n"
+    )
+    before = set(tmp_path.iterdir())
+    words = {
+        "embed": ["--model=kmer-2", f"--input={tmp_path}/mine.fa", f"--out={tmp_path}/e.npz"],
+        "tasks": [f"--tasks_dir={tmp_path}", f"--csv={tmp_path}/tasks.csv"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", AT_WRITING, name, *words[name]],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert done.returncode == INTERRUPTED, done.stderr
+    said = f"interrupted by SIGTERM; {COMMANDS[name].interrupted}"
+    assert done.stderr.splitlines()[-1] == said and "Traceback" not in done.stderr
+    assert set(tmp_path.iterdir()) - {tmp_path / "cache"} == before

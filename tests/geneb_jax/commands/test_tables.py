@@ -1,6 +1,8 @@
 import json
+import re
 
 import pandas as pd
+import pytest
 from run_folders import write_run
 from score_rows import table
 
@@ -43,12 +45,26 @@ def test_a_runs_tables_are_not_replaced_by_others(tmp_path, command):
     assert sorted((tmp_path / "run").rglob("*")) == before
 
 
-def test_custom_tasks_have_a_report_alone_and_that_is_said(tmp_path, command):
-    scores = table({"task": "mine", "category": "custom"})
+def test_custom_tasks_have_tables_of_their_own(tmp_path, command):
+    mine = {"task": "mine", "category": "custom", "regime": "10shot"}
+    scores = table(
+        *({**mine, "model": model, "seed": seed, "MCC": mcc + seed / 1000}
+          for model, mcc in (("kmer-3", 0.4), ("kmer-4", 0.1)) for seed in (13, 17, 42))
+    )  # fmt: skip
     write_scores(scores, tmp_path / "scores.csv")
     done = command("tables", "--scores", tmp_path / "scores.csv", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1]
-    out = tmp_path / "out"
-    assert last == f"report/index.html is in {out}; tables and figures are of GENEB's tasks"
-    assert [path.name for path in out.iterdir()] == ["report"]
+    last, out = done.stdout.splitlines()[-1], tmp_path / "out"
+    assert last.endswith(f"the figures and report/index.html are in {out}")
+    names = ("intervals_custom", "pairs_custom", "strength_scores", "task_scores")
+    assert {path.name for path in (out / "tables").iterdir()} == {
+        f"{name}.{ending}" for name in names for ending in ("csv", "md", "tex")
+    }
+    pairs = pd.read_csv(out / "tables" / "pairs_custom.csv")
+    assert pairs[["task", "question", "regime", "A", "B"]].to_numpy().tolist() == [
+        ["mine", "shots", "10shot", "kmer-3", "kmer-4"]
+    ]
+    assert pairs["A - B"].tolist() == pytest.approx([0.3])
+    report = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Every two models on each custom task" in report
+    assert re.search(r"<th scope=.row.>mine</th><td class=.text.>shots</td>", report)

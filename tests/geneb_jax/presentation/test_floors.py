@@ -4,7 +4,7 @@ from score_rows import table
 
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.rules import Rule
-from geneb_jax.benchmark import GENEB
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.floors import floor_tables
 
 # Two tasks of one category and one of another.
@@ -85,3 +85,16 @@ def test_shortcuts_that_were_run_as_models_count_once_in_every_regime():
 
 def test_without_a_floor_there_are_no_tables():
     assert floor_tables(table(*rows("mine", [0.5, 0.5, 0.5])), []) == {}
+
+
+def test_custom_tasks_have_a_lift_and_are_in_no_average():
+    scores = table(*rows("mine", [0.9, 0.8, 0.7]), *rows("kmer-4", [0.5, 0.2, 0.1]))
+    first = scores["task"] == TASKS[0].id
+    scores["category"] = scores["category"].where(~first, CUSTOM)
+    tables = floor_tables(scores, [])
+    by_task = tables["lift_tasks"].set_index("task")["lift"]
+    assert by_task[[info.id for info in TASKS]].tolist() == pytest.approx([0.4, 0.6, 0.6])
+    (lift,) = tables["lift"].to_dict("records")
+    assert (lift["macro lift"], lift["tasks"]) == (pytest.approx(0.6), 2)
+    assert CUSTOM not in tables["floors"]
+    assert set(floor_tables(scores[first], [])) == {"lift_tasks"}

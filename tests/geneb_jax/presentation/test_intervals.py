@@ -7,7 +7,7 @@ from scipy import stats
 from score_rows import table
 from sklearn.metrics import matthews_corrcoef
 
-from geneb_jax.benchmark import GENEB
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.intervals import interval_tables, without_leaky
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.results import run_results
@@ -237,3 +237,63 @@ def test_tables_without_leaky_tasks_are_those_of_the_other_tasks():
     assert without_leaky(some, [], tables) == {} == without_leaky(some, ["elsewhere"], tables)
     every = [task.id for task in GENEB.tasks]
     assert without_leaky(some, every, tables) == {}
+
+
+@pytest.fixture(scope="module")
+def custom(run):
+    """The same run, its first two tasks being custom ones, one of which a model lacks."""
+    scores, predictions = run
+    first, second = (task.id for task in TASKS[:2])
+    own = scores["task"].isin([first, second])
+    scores = scores.assign(category=scores["category"].where(~own, CUSTOM))
+    lacking = (scores["task"] == second) & (scores["model"] == "kmer-4")
+    return scores[~lacking], predictions, first, second
+
+
+def test_custom_tasks_are_asked_one_by_one_and_are_in_no_average(custom, tables):
+    scores, predictions, first, second = custom
+    found = interval_tables(run_results(scores), scores, predictions)
+    assert set(found["intervals_macro"]["tasks"]) == {8}
+    assert not {first, second} & set(found["intervals_scores"]["task"])
+    own = found["intervals_custom"].set_index(["task", "question", "regime", "model"]).sort_index()
+    asked = {("shots", "10shot"), ("records", "full"), ("records", "10shot")}
+    assert {key[1:3] for key in own.index} == asked
+    assert set(own.loc[first].index.get_level_values("model")) == {"kmer-3", "kmer-4"}
+    assert set(own.loc[second].index.get_level_values("model")) == {"kmer-3"}
+    # The score and its interval are those that the task has where it is one of the benchmark's.
+    of_benchmark = tables["intervals_scores"]
+    of_benchmark = of_benchmark[of_benchmark["task"] == first]
+    of_benchmark = of_benchmark.set_index(["task", "question", "regime", "model"])
+    for key, row in of_benchmark.iterrows():
+        assert own.loc[key, "MCC"] == pytest.approx(row["MCC"], abs=1e-12)
+        assert own.loc[key, ["low", "high"]].tolist() == pytest.approx(
+            row[["low", "high"]].tolist(), abs=0.02
+        )
+    ranks = own.loc[(first, "records", "full"), "rank"]
+    assert ranks.to_dict() == {"kmer-3": 1, "kmer-4": 2}
+
+
+def test_two_models_are_compared_on_each_custom_task(custom):
+    scores, predictions, first, _ = custom
+    found = interval_tables(run_results(scores), scores, predictions)["pairs_custom"]
+    assert set(found["task"]) == {first}  # on the other one there is a single model
+    shots = found.set_index(["question", "regime"]).loc[("shots", "10shot")]
+    rows = scores[(scores["task"] == first) & (scores["regime"] == "10shot")]
+    mcc = rows.pivot(index="seed", columns="model", values="MCC")
+    test = stats.ttest_rel(mcc["kmer-3"], mcc["kmer-4"])
+    assert (shots["A"], shots["B"]) == ("kmer-3", "kmer-4")
+    assert shots["A - B"] == pytest.approx(mcc["kmer-3"].mean() - mcc["kmer-4"].mean())
+    assert shots["p"] == pytest.approx(test.pvalue) == shots["p, Holm"]
+    assert bool(shots["told apart"]) == (test.pvalue < 0.05)
+
+
+def test_a_run_of_custom_tasks_alone_has_their_tables_and_no_others(custom, run, caplog):
+    _, predictions, first, *_ = custom
+    scores = run[0][run[0]["task"] == first].assign(category=CUSTOM)
+    with caplog.at_level("INFO"):
+        found = interval_tables(run_results(scores), scores, predictions)
+        assert set(found) == {"intervals_custom", "pairs_custom"}
+        assert not caplog.text
+        without = interval_tables(run_results(scores), scores, {})
+    assert set(without["intervals_custom"]["question"]) == {"shots"}
+    assert "no intervals over other records on 1 of 1 tasks" in caplog.text

@@ -802,6 +802,36 @@ def test_a_phone_shows_the_score_beside_the_name(phone, page):
     assert right <= 390
 
 
+REASON = "'composition', the counts of its bases and dinucleotides, gives MCC 0.724; " * 5
+HEIGHTS = """
+return [...document.querySelectorAll("#audit tbody tr")].map((row) =>
+  [row.cells[0].textContent, row.offsetHeight / parseFloat(getComputedStyle(row).lineHeight)])
+"""
+
+
+def test_a_phone_shows_a_task_of_the_audit_in_a_few_lines_until_it_is_opened(phone, tmp_path):
+    audited = {
+        "n_train": 900, "n_test": 100, "copies": 1, "near": 2, "twins": 3, "clean": 94,
+        "best_rule": "opposite_twin", "best_rule_train_MCC": 0.5, "best_rule_MCC": 0.4,
+        "published_median": 0.6,
+    }  # fmt: skip
+    rows = [("leaky", REASON), ("caution", "a few near copies"), ("clean", "")]
+    audit = pd.DataFrame(
+        [{"task": task.id, **audited, "verdict": verdict, "reasons": reasons}
+         for task, (verdict, reasons) in zip(GENEB.tasks, rows, strict=False)]
+    )  # fmt: skip
+    page = tmp_path / "index.html"
+    write_report(page, run_results(table(*ROWS)), [MINE], audit={"audit": audit})
+    show(phone, page, view="audit")
+    heights = dict(phone.execute_script(HEIGHTS))
+    assert set(heights) == {task.label for task in GENEB.tasks[:3]}
+    assert max(heights.values()) < 4.5
+    (cut,) = phone.find_elements(By.CSS_SELECTOR, "#audit details.cut")  # the short one is no fold
+    assert cut.text.split() == REASON.split()
+    cut.find_element(By.TAG_NAME, "summary").click()
+    assert dict(phone.execute_script(HEIGHTS))[GENEB.tasks[0].label] > 10
+
+
 def printed(browser):
     pypdf = pytest.importorskip("pypdf")
     content = browser.execute_cdp_cmd(

@@ -114,8 +114,11 @@ def test_common_cells_are_those_of_every_model():
     [
         ("", "not JSON"),
         ("[1]", "holds a list"),
-        ('{"seconds": 3}', "seconds are not numbers by stage"),
-        ('{"seconds": {"total": "3"}}', "seconds are not numbers by stage"),
+        ('{"seconds": 3}', "seconds, or those that models have taken, are not numbers"),
+        ('{"seconds": {"total": "3"}}', "seconds, or those that models have taken, are not"),
+        ('{"taken": {"a": 3}}', "seconds, or those that models have taken, are not numbers"),
+        ('{"taken": {"a": {"probe": -1}}}', "that models have taken, are not numbers"),
+        ('{"taken": []}', "that models have taken, are not numbers"),
     ],
 )
 def test_a_damaged_run_json_is_named_and_left_out(tmp_path, caplog, content, words):

@@ -75,6 +75,25 @@ def test_the_legend_of_intervals_is_of_the_questions_that_were_asked():
     assert "records: had other test records been drawn; of the 7 tasks" in text
 
 
+def test_intervals_of_custom_tasks_are_printed_by_task():
+    facts = {"rank low": 1, "rank high": 2, "rank": 1, "better": 0, "worse": 0, "group": "a"}
+    rows = [
+        {"task": task, "question": question, "regime": regime, "model": model, "MCC": mcc,
+         "low": mcc - 0.1, "high": mcc + 0.1, **facts}
+        for task in ("zeta", "alpha")
+        for question, regime in (("records", "full"), ("shots", "10shot"))
+        for model, mcc in (("worse", 0.3), ("better", 0.5))
+    ]  # fmt: skip
+    text = printed(print_intervals, pd.DataFrame(rows))
+    assert "how sure is MCC on custom tasks? 95 % intervals over other records, shots" in text
+    assert "each task by itself; rank: of the models that have it; group" in text
+    found = [line.split()[:3] for line in text.splitlines() if "0.400" in line or "0.200" in line]
+    assert found == [
+        ["alpha", "better", "0.400..0.600"], ["alpha", "worse", "0.200..0.400"],
+        ["zeta", "better", "0.400..0.600"], ["zeta", "worse", "0.200..0.400"],
+    ]  # fmt: skip
+
+
 def test_statements_are_printed_in_their_units():
     claims = pd.DataFrame(
         [{"statement": "small-beats-large pairs, all models", "paper": 74.0, "ours": 73.0,

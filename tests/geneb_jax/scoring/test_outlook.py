@@ -1,8 +1,13 @@
+import dataclasses
 from typing import Any, cast
 
 import pytest
 
-from geneb_jax.scoring.outlook import Expected, Outlook, expect
+from geneb_jax.config import default_config, parse_config
+from geneb_jax.embedding.source import Cost, SourcePlan
+from geneb_jax.scoring.cost import probing_seconds
+from geneb_jax.scoring.outlook import Expected, Outlook, expect, rates_before
+from geneb_jax.tasks.sizes import sizes_of
 from geneb_jax.tasks.synthetic import synthetic_tasks
 
 TASKS = synthetic_tasks()[:2]
@@ -71,6 +76,42 @@ def test_what_is_not_known_of_a_model_ahead_is_not_known_of_the_run():
     assert outlook.remaining("tables and report", 1.0, 0.0, 0.0) is None
 
 
+def test_what_is_known_before_counts_until_something_was_done():
+    expected = [Expected(1.0, 0.0, 4.0), Expected(1.0, 0.0, 6.0)]
+    outlook = Outlook(expected, {"load": 0.0, "probe": 1.0}, showing=20.0)
+    # Half of the audit took 3 s; probing is expected to take 4 and 6, tables and report 20.
+    assert outlook.remaining("audit", 3.0, 0.0, 0.5) == pytest.approx(3 + 4 + 6 + 20)
+    outlook.next_model()
+    assert outlook.remaining("load", 0.1, 0.0, 0.0) == pytest.approx(4 + 6 + 20)
+    outlook.ended("load", 0.5, 0.0, 1.0)
+    assert outlook.remaining("probe", 0.0, 0.0, 0.0) == pytest.approx(4 + 0.5 + 6 + 20)
+    # A quarter takes 2 s: this machine is half as fast as the one that was measured.
+    assert outlook.remaining("probe", 2.0, 0.0, 0.25) == pytest.approx(6 + 0.5 + 12 + 20)
+    outlook.ended("probe", 8.0, 0.0, 1.0)
+    outlook.next_model()
+    outlook.ended("load", 0.5, 0.0, 1.0)
+    outlook.ended("probe", 12.0, 0.0, 1.0)
+    assert outlook.remaining("tables and report", 5.0, 0.0, 0.0) == pytest.approx(15)
+    assert outlook.remaining("tables and report", 20.5, 0.0, 0.0) is None
+
+
+def test_a_model_that_embeds_is_known_once_one_has():
+    outlook = Outlook([Expected(1.0, 10.0, 4.0)] * 2, {"load": 0.0, "probe": 1.0}, showing=5.0)
+    assert outlook.remaining("audit", 3.0, 0.0, 0.5) is None
+    outlook.next_model()
+    outlook.ended("load", 2.0, 0.0, 1.0)
+    assert outlook.remaining("embed", 9.0, 0.0, 0.0) is None
+    assert outlook.remaining("embed", 9.0, 0.0, 0.3) == pytest.approx(21 + 4 + 2 + 30 + 4 + 5)
+
+
+def test_rates_are_known_of_the_probes_that_were_measured():
+    plain = parse_config(default_config()).probes
+    assert rates_before(plain) == {"load": 0.0, "probe": 1.0}
+    for other in ({"selection": "folds"}, {"probes": ("logistic", "mlp")}, {"solver": "optax"},
+                  {"cross_validate": True}, {"standardised": True}):  # fmt: skip
+        assert rates_before(dataclasses.replace(plain, **other)) == {"load": 0.0}
+
+
 def test_tasks_that_are_scored_are_not_expected(tmp_path):
     class Stub:
         name = "m"
@@ -78,14 +119,21 @@ def test_tasks_that_are_scored_are_not_expected(tmp_path):
         def operations(self, records):
             return 3.0 * records
 
+    probes = parse_config(default_config()).probes
+    plans = {"m": SourcePlan(lambda _: Cost(0), 32, [cast(Any, None)] * 2)}
     rows = [(len(task.train.labels), len(task.test.labels)) for task in TASKS]
+    seconds = [2 * probing_seconds(size, 32, probes) for size in sizes_of(TASKS)]
     workloads = [(cast(Any, Stub()), TASKS)]
-    assert expect(workloads, tmp_path) == [
-        Expected(1.0, 3.0 * sum(map(sum, rows)), rows[0][0] + rows[1][0])
+    assert expect(workloads, plans, probes, tmp_path) == [
+        Expected(1.0, 3.0 * sum(map(sum, rows)), pytest.approx(sum(seconds)))
     ]
+    assert expect(workloads, {}, probes, tmp_path)[0].probe is None
     cells = tmp_path / "cells" / "m" / "corrected-float32--1-mean"
     cells.mkdir(parents=True)
     (cells / f"{TASKS[0].info.id}.json").touch()
-    assert expect(workloads, tmp_path) == [Expected(1.0, 3.0 * sum(rows[1]), rows[1][0])]
+    assert expect(workloads, plans, probes, tmp_path) == [
+        Expected(1.0, 3.0 * sum(rows[1]), pytest.approx(seconds[1]))
+    ]
     (cells / f"{TASKS[1].info.id}.json").touch()
-    assert expect(workloads, tmp_path) == [Expected(1.0, 0.0, 0)]
+    for some in (plans, {}):
+        assert expect(workloads, some, probes, tmp_path) == [Expected(1.0, 0.0, 0)]

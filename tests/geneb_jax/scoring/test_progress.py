@@ -59,7 +59,7 @@ def test_the_status_says_where_a_run_is(tmp_path, clock, progress):
     assert found == {
         "state": "done", "model": "other", "number": 2, "models": 40, "stage": "embed",
         "unit": "records", "done": 250, "total": 1000, "compiling": "", "elapsed": 40.0,
-        "remaining": 0.0, "stage_remaining": 90.0,
+        "remaining": 0.0, "stage_remaining": 90.0, "taken": {},
         "failures": 1, "process": os.getpid(), "host": socket.gethostname(),
     }  # fmt: skip
 
@@ -214,7 +214,7 @@ def test_after_the_last_model_the_run_says_what_it_does(tmp_path, clock, progres
         progress.next_model(name)
         progress.stage("probe", 10, "tasks")
     assert progress._run_bar()["completed"] == 1
-    progress.end_models("tables and report")
+    progress.stage(SHOWING)
     bar = progress._run_bar()
     assert (bar["description"], bar["completed"], bar["total"]) == ("tables and report", 2, 2)
     assert not progress._stage_bar()["visible"]
@@ -246,6 +246,45 @@ def test_the_end_is_written_over_the_status_where_the_disk_is_full(tmp_path, pro
         monkeypatch.setattr(module, "write_whole", full)
         module.write_whole(tmp_path / "tables" / "leaderboard.csv")
     assert status(tmp_path)["state"] == "failed"
+
+
+def test_what_a_model_takes_is_summed_over_the_runs_in_a_workdir(tmp_path, clock, progress):
+    def embed_and_probe(progress, identity="of its weights"):
+        progress.begin([Expected(1.0, 10.0, 5.0)])
+        progress.next_model("some")
+        progress.identify(identity)
+        clock.now += 4  # of loading, which counts for nothing
+        progress.stage("embed", 100, "records")
+        clock.now += 30
+        progress.stage("probe", 10, "tasks")
+        clock.now += 5
+        progress._write("running")
+
+    embed_and_probe(progress)
+    assert progress.taken() == {"some": {"embed": 30.0, "probe": 5.0}}
+    clock.now += 1000  # it was killed, and goes on much later
+    again = RunProgress(progress.console, Failures(), tmp_path)
+    embed_and_probe(again)
+    again.stage("tables and report")
+    clock.now += 50
+    again._write("running")
+    both = {"embed": 60.0, "probe": 10.0}
+    assert again.taken() == {"some": both}
+    assert status(tmp_path)["taken"] == {"some": {"identity": "of its weights", "seconds": both}}
+    other = RunProgress(progress.console, Failures(), tmp_path)
+    embed_and_probe(other, "of others")
+    assert other.taken() == {"some": {"embed": 30.0, "probe": 5.0}}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", '{"taken": 3}', '{"taken": {"some": {"seconds": {}}}}',
+                '{"taken": {"some": {"identity": "x", "seconds": {"probe": "?"}}}}'],
+)  # fmt: skip
+def test_a_damaged_status_is_said_and_nothing_was_taken(tmp_path, caplog, progress, content):
+    (tmp_path / STATUS).write_text(content)
+    progress.begin([Expected()])
+    assert progress.taken() == {}
+    assert "the time that earlier runs took is not known" in caplog.text
 
 
 def test_durations():

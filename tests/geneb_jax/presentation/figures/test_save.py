@@ -76,8 +76,8 @@ def test_figures_of_a_run(published, tmp_path):
                                  (1.0, "logistic", "converged"), (1.0, "mlp", "adam"))
     ]  # fmt: skip
     some = few_models(published).query("regime == '1shot'")  # none of the paper's figures
-    seconds = {"embed a": 3.0, "probe a": 1.0}
-    drawn = save_figures(some, model_labels(), tmp_path, table(*rows), seconds)
+    taken = {"a": {"embed": 3.0, "probe": 1.0}, "b": {"embed": 2.0}}
+    drawn = save_figures(some, model_labels(), tmp_path, table(*rows), taken)
     assert {"strength_sensitivity", "linear_against_mlp", "solvers", "throughput"} <= set(drawn)
     drawn = save_figures(some, model_labels(), tmp_path, table({"model": "a"}), {})
     assert not {"strength_sensitivity", "linear_against_mlp", "solvers"} & set(drawn)
