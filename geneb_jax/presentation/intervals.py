@@ -104,7 +104,9 @@ def _tables(
         of_custom: Those of single custom tasks.
         results: Results table whose leaderboard gives the order of the models of a pair.
     """
-    place = {model: i for i, model in enumerate(leaderboard(results).index)}
+    # Models of custom tasks alone have no place in the leaderboard.
+    models = dict.fromkeys([*leaderboard(results).index, *results["model"]])
+    place = {model: i for i, model in enumerate(models)}
     pair_rows = functools.partial(_pair_rows, place=place)
     builds: dict[str, tuple[Sequence[_Asked], Callable[[_Asked], list[dict[str, Any]]]]] = {
         "intervals_macro": (asked, _macro_rows),
