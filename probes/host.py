@@ -114,7 +114,10 @@ def product(a: Float[np.ndarray, "m k"], b: Float[np.ndarray, "k n"]) -> Float[n
     """Returns a b; where a has few rows one after the other, which BLAS is faster at."""
     if len(a) > _FEW_ROWS:
         return a @ b
-    return np.stack([row @ b for row in a])
+    rows = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+    for of_row, row in zip(rows, a, strict=True):
+        np.matmul(row, b, out=of_row)
+    return rows
 
 
 def cast(x: Float[np.ndarray, "N D"], dtype: type) -> Float[np.ndarray, "N D"]:

@@ -321,8 +321,9 @@ def _objective(
     losses, slopes, offsets = zip(*over_blocks(of_block, *rows.x.shape), strict=True)
     count = rows.weight.sum()
     gradient = np.empty_like(head)
-    gradient[:, :-1] = np.sum(slopes, axis=0, dtype=np.float64) / count + penalty * w
-    gradient[:, -1] = np.sum(offsets, axis=0) / count
+    slope = functools.reduce(np.add, slopes, np.float64(0))
+    gradient[:, :-1] = slope / count + penalty * w
+    gradient[:, -1] = functools.reduce(np.add, offsets) / count
     return np.sum(losses) / count + 0.5 * penalty * np.sum(w * w), gradient
 
 

@@ -64,6 +64,7 @@ def test_rows_say_where_the_engines_differ(fitted):
     assert found["head_change"] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_a_row_an_engine_and_their_sums(tasks):
     rows = [row for classes, own in tasks.items() for row in few_shot.measure(classes, own)]
     assert [(row["classes"], row["engine"]) for row in rows] == [

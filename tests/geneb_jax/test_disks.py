@@ -106,6 +106,7 @@ def test_tables_figures_and_report_take_bytes_by_model_and_task(tmp_path, free):
     assert what not in str(disk)
 
 
+@pytest.mark.slow
 def test_what_a_run_shows_takes_no_more_than_is_planned(tmp_path):
     config = default_config()
     config.update(models="kmer-1,kmer-2", tasks="synthetic", seeds="13,17")
