@@ -113,8 +113,11 @@ def run(
         planned = print_plan(settings, workdir, console or wide_console(154))
         return Outcome(planned, [], planned)
     if settings.output.scores:
-        _check_workdir(workdir)
-        presented = present_scores(settings, workdir, console or wide_console(160))
+        try:
+            with owned(workdir):
+                presented = present_scores(settings, workdir, console or wide_console(160))
+        except OwnedError as error:
+            raise ConfigError([f"--workdir={error}"]) from error
         return Outcome(presented, [], presented)
     console = console or wide_console(120)
     try:

@@ -10,6 +10,7 @@ import pandas as pd
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.published import paper_names
+from geneb_jax.presentation.results import of_comparable_models
 from geneb_jax.scoring.clean import clean_rows, clean_scores
 from geneb_jax.scoring.predictions import (
     Predictions,
@@ -137,8 +138,9 @@ def _fields(rows: pd.DataFrame) -> dict[str, _Field]:
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Returns mean MCC over seeds, models x tasks that all of the models have."""
-    table = rows.pivot_table(index="model", columns="task", values="MCC", sort=False)
+    """Returns mean MCC over seeds, models x tasks that all comparable models have."""
+    whole = of_comparable_models(rows)
+    table = whole.pivot_table(index="model", columns="task", values="MCC", sort=False)
     return table.dropna(axis=1)
 
 

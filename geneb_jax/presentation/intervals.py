@@ -18,7 +18,7 @@ from absl import logging
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.presentation.analysis import leaderboard, regimes_of
 from geneb_jax.presentation.published import paper_names
-from geneb_jax.presentation.results import own_name
+from geneb_jax.presentation.results import of_comparable_models, own_name
 from geneb_jax.scoring.predictions import of_protocol, predictions_path, read_predictions
 from geneb_jax.scoring.scores import protocol_rows
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
@@ -65,9 +65,10 @@ def interval_tables(
 ) -> dict[str, pd.DataFrame]:
     """Makes the tables of intervals and comparisons.
 
-    Each question compares models on the tasks that all of them have in a regime, and on each custom
-    task those that have it. Of a pair A is, whatever is asked, the model that stands first in
-    `analysis.leaderboard` of all results.
+    Each question compares models on the tasks that all of them have in a regime, without models
+    that lack more than a tenth of what others have; and on each custom task those that have it. Of
+    a pair A is, whatever is asked, the model that stands first in `analysis.leaderboard` of all
+    results.
 
     Args:
         results: Results table.
@@ -159,7 +160,7 @@ def without_leaky(
 def _of_tasks(results: pd.DataFrame) -> Iterator[_Asked]:
     rows = results[results["category"] != CUSTOM]
     for regime in regimes_of(rows):
-        of_regime = rows[rows["regime"] == regime]
+        of_regime = of_comparable_models(rows[rows["regime"] == regime])
         matrix = of_regime.pivot(index="model", columns="task", values="MCC").dropna(axis=1)
         if matrix.empty:
             continue
@@ -177,7 +178,7 @@ def _of_tasks(results: pd.DataFrame) -> Iterator[_Asked]:
 
 def _of_shots(rows: pd.DataFrame, names: Mapping[str, str]) -> Iterator[_Asked]:
     for regime in regimes_of(rows):
-        of_regime = rows[rows["regime"] == regime]
+        of_regime = of_comparable_models(rows[rows["regime"] == regime])
         table = of_regime.pivot(index=["seed", "model"], columns="task", values="MCC")
         seeds = table.index.get_level_values("seed").unique()
         models = list(dict.fromkeys(of_regime["model"]))
@@ -218,6 +219,7 @@ def _of_records(
     """
     if rows.empty:
         return
+    rows = of_comparable_models(rows)
     models, heads = list(dict.fromkeys(rows["model"])), _heads(rows)
     drawn: dict[str, dict[str, _OfTask]] = {}
     without = 0

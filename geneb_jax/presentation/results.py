@@ -25,6 +25,7 @@ from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, read_scores, task_means
 
 RESULT_COLUMNS = ("model", "regime", "category", "task", *METRIC_COLUMNS)
+_ENOUGH = 0.9  # of the tasks: models with fewer are not compared with others
 _SHOWN = 3  # models in a warning
 _OWN = " (own)"  # follows the name of a model that stands beside its published namesake
 
@@ -69,6 +70,19 @@ def _say_fewer_seeds(rows: pd.DataFrame) -> None:
         )
 
 
+def of_comparable_models(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of models that have nine tenths of the tasks that any model has, or more.
+
+    Models are compared on the tasks that all of them have: one that failed on most tasks would
+    leave the others a few.
+
+    Args:
+        rows: Columns model, regime and task; pairs of regime and task are counted.
+    """
+    counts = rows.drop_duplicates(["model", "regime", "task"])["model"].value_counts()
+    return rows[rows["model"].isin(counts.index[counts >= _ENOUGH * counts.max()])]
+
+
 def say_fewer_tasks(results: pd.DataFrame) -> None:
     """Warns of models that lack tasks which others have: averages of different tasks are none."""
     rows = results[results["category"] != CUSTOM]
@@ -79,10 +93,12 @@ def say_fewer_tasks(results: pd.DataFrame) -> None:
         if len(fewer):
             named = ", ".join(f"'{model}' ({n})" for model, n in fewer[:_SHOWN].items())
             more = f" and {len(fewer) - _SHOWN} more" if len(fewer) > _SHOWN else ""
+            few = (fewer < _ENOUGH * counts[regime].max()).any()
+            left = "; with less than nine tenths of the tasks they have no intervals" if few else ""
             logging.warning(
                 "%s: averages of these models are not over all of the %d tasks, and are not "
-                "comparable: %s%s",
-                *(regime, tasks[regime], named, more),
+                "comparable: %s%s%s",
+                *(regime, tasks[regime], named, more, left),
             )
 
 

@@ -162,9 +162,10 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     else:
         counts = intervals.set_index(["question", "regime"])["tasks"]
         numbers = sorted({int(count) for column in columns for count in counts.loc[[column]]})
-        these = " or ".join(map(str, numbers))
-        of_which = f"of the {these} tasks that all of these models have; rank: of the models in "
-        of_which += "this table"
+        these = " or ".join(map(str, numbers)) + (" task" if numbers == [1] else " tasks")
+        of_which = (
+            f"of the {these} that all of these models have; rank: of the models in this table"
+        )
     console.print(
         "; ".join(_QUESTIONS[question] for question in asked_of)
         + f"; {of_which}; group: two models share a letter where they cannot be told apart "

@@ -18,6 +18,7 @@ from geneb_jax.embedding import ports
 from geneb_jax.embedding.kmers import kmer_frequencies
 from geneb_jax.failures import Failures
 from geneb_jax.files.atomic import temporary_name
+from geneb_jax.ownership import OWNER
 from geneb_jax.run import check, run
 from geneb_jax.scoring import probing
 from geneb_jax.scoring.scores import read_scores
@@ -122,6 +123,16 @@ def test_a_finished_workdir_is_presented_without_computing(finished, tmp_path, m
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
     assert "no number of the paper's is compared" in console.export_text()  # on other tasks
     assert not (tmp_path / "cells").exists()
+
+
+def test_scores_are_not_presented_in_a_workdir_of_a_run_that_goes_on(tmp_path):
+    made = default_config()
+    made.scores = "published"
+    (tmp_path / OWNER).write_text(json.dumps({"host": "elsewhere", "process": 1}))
+    with pytest.raises(ConfigError, match="--workdir=") as error:
+        quiet(made, tmp_path)
+    assert "elsewhere" in str(error.value)
+    assert not (tmp_path / "tables").exists()
 
 
 def test_scores_that_are_not_there_are_named(tmp_path):

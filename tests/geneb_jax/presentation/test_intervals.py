@@ -10,7 +10,7 @@ from sklearn.metrics import matthews_corrcoef
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.intervals import interval_tables, without_leaky
 from geneb_jax.presentation.published import published_results
-from geneb_jax.presentation.results import run_results
+from geneb_jax.presentation.results import run_results, say_fewer_tasks
 from geneb_jax.scoring.predictions import predictions_path
 from geneb_jax.scoring.scores import HEAD_COLUMNS
 from geneb_jax.uncertainty.other_tasks import answer_tasks
@@ -297,3 +297,15 @@ def test_a_run_of_custom_tasks_alone_has_their_tables_and_no_others(custom, run,
         without = interval_tables(run_results(scores), scores, {})
     assert set(without["intervals_custom"]["question"]) == {"shots"}
     assert "no intervals over other records on 1 of 1 tasks" in caplog.text
+
+
+def test_a_model_that_failed_on_most_tasks_leaves_the_others_theirs(run, caplog):
+    scores, predictions = run
+    few = scores[(scores["model"] != "kmer-3") | (scores["task"] == TASKS[0].id)]
+    found = interval_tables(run_results(few), few, predictions)
+    alone = few[few["model"] != "kmer-3"]
+    expected = interval_tables(run_results(alone), alone, predictions)
+    for name in ("intervals_macro", "intervals_categories", "intervals_scores"):
+        pd.testing.assert_frame_equal(found[name], expected[name])
+    say_fewer_tasks(run_results(few))
+    assert "with less than nine tenths of the tasks they have no intervals" in caplog.text

@@ -43,7 +43,7 @@ def test_scores_of_fewer_seeds_or_tasks_are_said(caplog):
     say_fewer_tasks(results)
     assert caplog.messages == [
         "full: averages of these models are not over all of the 2 tasks, and are not comparable: "
-        "'b' (1)"
+        "'b' (1); with less than nine tenths of the tasks they have no intervals"
     ]
     caplog.clear()
     say_fewer_tasks(run_results(table(*rows[:4])))
