@@ -105,6 +105,45 @@ def counted_words(verdicts: Mapping[str, Verdict]) -> str:
     )
 
 
+def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Says which orders of two models that were told apart do not hold without leaky tasks.
+
+    Args:
+        tables: Of which `pairs` and `pairs_without_leaky` count (see
+            `intervals.interval_tables` and `intervals.without_leaky`).
+
+    Returns:
+        A clause, which names a pair that turns and one that is no longer told apart, of the first
+        regime where there is one, and counts the others; '': all orders hold, or nothing is left
+        out.
+    """
+    if "pairs_without_leaky" not in tables:
+        return ""
+    keys, all_tasks = ["question", "regime", "A", "B"], ", all tasks"
+    before = tables["pairs"][[*keys, "A - B"]]
+    rows = tables["pairs_without_leaky"].merge(before, on=keys, suffixes=("", all_tasks))
+    rows = rows[rows[f"told apart{all_tasks}"].astype(bool)]
+    place = {name: i for i, name in enumerate(dict.fromkeys([*GENEB.regimes, *rows["regime"]]))}
+    rows = rows.sort_values("regime", key=lambda names: names.map(place), kind="stable")
+    turns = rows["A - B"] * rows[f"A - B{all_tasks}"] < 0
+    lost = ~turns & ~rows["told apart"].astype(bool)
+    said = []
+    for some, form in (
+        (rows[turns], "{} comes before {}"),
+        (rows[lost], "{} and {} are no longer told apart"),
+    ):
+        if not some.empty:
+            first, pairs = some.iloc[0], some[["A", "B"]].drop_duplicates()
+            order = ["A", "B"] if first["A - B"] >= 0 else ["B", "A"]
+            where = f" ({first['regime']}, other {first['question']})"
+            others = len(pairs) - 1
+            more = f" and {counted(others, 'more such pair')}" if others else ""
+            said.append(form.format(*first[order]) + where + more)
+    counts = rows[turns | lost]["left out"].unique().tolist()
+    these = f"the {counted(counts[0], 'leaky task')}" if len(counts) == 1 else "leaky tasks"
+    return f"without {these} {'; '.join(said)}; tables/pairs_without_leaky" if said else ""
+
+
 def audited_words(claims: pd.DataFrame) -> str:
     """Says what the clean numbers of the paper's statements are without, and what no audit saw.
 

@@ -26,6 +26,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import present as showing
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.report import report_data, write_report
+from geneb_jax.presentation.report_sections import audit_sections
 from geneb_jax.presentation.results import run_results
 from geneb_jax.presentation.verdicts import Verdict, leaky_table
 from geneb_jax.scoring.scores import METRIC_COLUMNS
@@ -424,6 +425,20 @@ def test_tables_of_the_audit_follow_the_regime(browser, tmp_path):
     rows = browser.find_elements(By.CSS_SELECTOR, "#audit tbody tr")
     assert [row.text for row in rows if row.is_displayed()] == ["10shot b", "10shot c"]
     assert "No records of tasks were audited" in browser.find_element(By.ID, "audit").text
+
+
+def test_intervals_say_which_orders_do_not_hold_without_leaky_tasks():
+    pair = {"question": "records", "regime": "full", "A": "kmer-4", "B": "kmer-2"}
+    before = pd.DataFrame([{**pair, "A - B": 0.1, "told apart": True}])
+    after = before.assign(**{"A - B": -0.2, "told apart, all tasks": True, "left out": 2})
+    tables = {"intervals_macro": INTERVALS, "pairs": before, "pairs_without_leaky": after}
+    words = (
+        "Without the 2 leaky tasks kmer-2 comes before kmer-4 (full, other records); "
+        "tables/pairs_without_leaky."
+    )
+    assert audit_sections(tables)[0]["caption"].endswith(f"told apart. {words}")
+    held = tables | {"pairs_without_leaky": after.assign(**{"A - B": 0.2})}
+    assert audit_sections(held)[0]["caption"].endswith("where they cannot be told apart.")
 
 
 def test_a_saved_table_has_no_formulas_and_loses_no_letter(opened):

@@ -13,6 +13,7 @@ from geneb_jax.presentation.verdicts import (
     counted_words,
     leaky_table,
     leaky_tasks,
+    order_words,
     read_verdicts,
 )
 
@@ -74,6 +75,35 @@ def test_the_tasks_that_are_left_out_are_named_with_reasons():
     assert counted_words(verdicts) == (
         "19 of 52 audited tasks are leaky; 48 of the benchmark's were not audited"
     )
+
+
+def test_orders_that_rest_on_leaky_tasks_are_said():
+    asked = {"question": "tasks", "regime": "full"}
+
+    def words(*rows):
+        """Of A, B, A - B and whether they are told apart, on all tasks and without the leaky."""
+        names = ("A", "B", "A - B", "told apart")
+        before = [{**asked, **dict(zip(names, row[:4], strict=True))} for row in rows]
+        after = [
+            {**each, "A - B": row[4], "told apart": row[5],
+             "told apart, all tasks": row[3], "left out": row[6]}
+            for each, row in zip(before, rows, strict=True)
+        ]  # fmt: skip
+        return order_words(
+            {"pairs": pd.DataFrame(before), "pairs_without_leaky": pd.DataFrame(after)}
+        )
+
+    assert order_words({"pairs": pd.DataFrame([asked])}) == ""
+    assert words(("a", "b", 0.1, True, 0.2, True, 2), ("a", "c", 0.1, False, -0.1, True, 2)) == ""
+    assert words(("a", "b", 0.1, True, -0.2, True, 1)) == (
+        "without the 1 leaky task b comes before a (full, other tasks); tables/pairs_without_leaky"
+    )
+    lost = [("a", name, 0.1, True, 0.1, False, 2) for name in "cde"]
+    assert words(("a", "b", -0.1, True, 0.2, False, 2), *lost) == (
+        "without the 2 leaky tasks a comes before b (full, other tasks); a and c are no longer "
+        "told apart (full, other tasks) and 2 more such pairs; tables/pairs_without_leaky"
+    )
+    assert words(*lost[:1], ("a", "f", 0.1, True, -0.1, False, 3)).startswith("without leaky tasks")
 
 
 def test_words_say_what_no_audit_saw():
