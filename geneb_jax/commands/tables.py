@@ -96,8 +96,10 @@ def main(words: Sequence[str]) -> int:
             write_table(table, arguments.out / "tables" / name)
         tables |= of_subsets
         print("\n".join(subset_lines(results, agreement)))
-    if lacking := without_rows(tables):
+    written = [name for name in tables if (arguments.out / "tables" / f"{name}.csv").is_file()]
+    leaky = verdicts is not None or "leaky_tasks" in tables
+    if lacking := without_rows(written, leaky):
         print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")
-    count = counted(len(tables), "table")
+    count = counted(len(written), "table")
     print(f"{count}, the figures and report/index.html are in {arguments.out}")
     return DONE

@@ -1,6 +1,6 @@
 """The paper's tables as CSV, Markdown and LaTeX, its printed numbers beside the computed ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -572,9 +572,20 @@ def write_tables(
     return tables
 
 
-def without_rows(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Returns the names of the paper's tables that `write_tables` had nothing for."""
-    return [name for name in TABLES if name not in tables]
+# Asked for of all scores, beside the paper's tables, and of an audit's leaky tasks.
+_ASKED = ("paper_statistics", "intervals_macro", "pairs", "claims")
+_OF_LEAKY = ("leaky_tasks", "intervals_macro_without_leaky", "pairs_without_leaky")
+
+
+def without_rows(written: Collection[str], leaky: bool = False) -> list[str]:
+    """Returns the names of the tables that were asked for and not written.
+
+    Args:
+        written: Names of those that were written.
+        leaky: Whether an audit's leaky tasks were to be left out, too.
+    """
+    asked = (*TABLES, *_ASKED, *(_OF_LEAKY if leaky else ()))
+    return [name for name in asked if name not in written]
 
 
 # Of the run's scores table.

@@ -73,8 +73,20 @@ def test_an_order_that_rests_on_leaky_tasks_is_said(tmp_path, command):
     assert pairs[["question", "A", "B", "left out"]].to_numpy().tolist() == [
         ["shots", "kmer-4", "kmer-2", 1]
     ]
+    assert re.search("not written, .*: .*claims$", done.stdout, re.M)
     # ((0.9 + 0.3) / 2 + 0.3) / 2 - ((0.1 + 0.5) / 2 + 0.5) / 2 is 0.05 with the leaky task.
     assert pairs["A - B"].tolist() == pytest.approx([-0.2])
+    audit.write_text("\n".join(["task,verdict", *(f"{label},leaky" for label in labels)]))
+    done = command("tables", *words[:3], tmp_path / "other", words[-1])
+    (lacking,) = re.findall("not written, as these scores have .*: (.*)", done.stdout)
+    assert lacking.split(", ")[-3:] == [
+        "claims",
+        "intervals_macro_without_leaky",
+        "pairs_without_leaky",
+    ]
+    count = len(list((tmp_path / "other" / "tables").glob("*.csv")))
+    assert f"{count} tables, the figures" in done.stdout
+    assert "comes before" not in done.stdout
 
 
 def test_custom_tasks_have_tables_of_their_own(tmp_path, command):

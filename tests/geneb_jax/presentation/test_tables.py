@@ -324,6 +324,16 @@ def test_tables_of_which_nothing_is_known_are_not_written(published, tmp_path):
     assert left == set(tables) - {"paper_statistics"}
 
 
+def test_what_was_asked_for_and_not_written_is_named():
+    others = ["paper_statistics", "intervals_macro", "pairs", "claims"]
+    assert without_rows(TABLES) == others
+    assert without_rows([*TABLES, "pairs"], leaky=True) == [
+        "paper_statistics", "intervals_macro", "claims",
+        "leaky_tasks", "intervals_macro_without_leaky", "pairs_without_leaky",
+    ]  # fmt: skip
+    assert without_rows([*others, "task_scores"]) == [n for n in TABLES if n != "task_scores"]
+
+
 def test_ranks_and_counts_are_written_as_they_are(published, tmp_path):
     tables = write_tables(few_models(published), tmp_path)
     text = (tmp_path / "macro_micro.md").read_text().splitlines()
