@@ -240,6 +240,23 @@ def test_tables_without_leaky_tasks_are_those_of_the_other_tasks():
     assert without_leaky(some, every, tables) == {}
 
 
+def test_messages_say_that_they_are_of_the_tasks_that_are_not_leaky(swapped, caplog):
+    scores, predictions, leaky = swapped
+    only = {"kmer-2": predictions["kmer-2"]}
+    with caplog.at_level("INFO"):
+        tables = interval_tables(run_results(scores), scores, predictions)
+        assert "no intervals" not in caplog.text
+        without_leaky(run_results(scores), leaky, tables, scores, only)
+    (of_tasks, of_records) = (line for line in caplog.messages if "no intervals" in line)
+    assert of_tasks.startswith(
+        "no intervals over other tasks without the leaky ones: too few tasks: 3 categories"
+    )
+    left = 10 - len(leaky)
+    assert of_records.startswith(
+        f"no intervals over other records on {left} of {left} tasks without the leaky ones: pred"
+    )
+
+
 @pytest.fixture(scope="module")
 def swapped(tmp_path_factory):
     """A run in which the worse of two models is the better one on the leaky tasks alone."""

@@ -632,12 +632,38 @@ def test_a_comparison_has_the_intervals_of_the_tables(browser, tmp_path):
     _, tasks, records = cells(browser, where)
     assert tasks[1:] == ["other tasks", "+0.100", "−0.050 to 0.250", "no", "100"]
     assert records[1:] == ["other test records", "+0.200", "0.100 to 0.300", "yes", "12"]
+    drawn = "over draws of tasks within categories or of test records, as the question"
+    assert drawn in browser.find_element(By.ID, "compare-body").text
     show(browser, page, view="compare", chosen=[a, b], regime="10shot")  # of other tasks there
     assert not browser.find_element(By.ID, "compare-summary").text.endswith("0.200 to 0.400).")
     assert (
         "No pair is in tables/pairs over these tasks"
         in browser.find_element(By.ID, "compare-body").text
     )
+
+
+def test_a_comparison_says_what_its_intervals_are_drawn_over(browser, tmp_path):
+    a, b = "LucaOne", "GROVER"
+    results = published_results().query("task == @TASK.id and regime == '10shot'")
+    rows = [("shots", 0.1, 0.3), ("records", 0.1, 0.2)]
+    pairs = pd.DataFrame(rows, columns=["question", "low", "high"]).assign(
+        **{"regime": "10shot", "A": a, "B": b, "A - B": 0.15, "told apart": True, "tasks": 1}
+    )
+    page = tmp_path / "index.html"
+    none = "so what other tasks would change is not known: these differences have no intervals."
+    for count, below in (
+        (0, ""),
+        (1, " Below are those of the macro difference over other few-shot draws."),
+        (2, " Below are those of the macro difference over other few-shot draws and other test "
+            "records."),
+    ):  # fmt: skip
+        write_report(page, results, pairs=pairs[:count])
+        show(browser, page, view="compare", chosen=[a, b], regime="10shot")
+        text = browser.find_element(By.ID, "compare-body").text
+        assert f"{none}{below}\n" in text and "there are no intervals" not in text
+        assert "of tasks within categories" not in text
+        drawn = ["", "few-shot rows", "few-shot rows or of test records"][count]
+        assert (f"over draws of {drawn}, as the question of its row says." in text) == bool(count)
 
 
 def test_what_an_address_asks_for_and_a_report_lacks_is_said(browser, page):
