@@ -26,6 +26,7 @@ from geneb_jax.presentation.summary import (
     print_failures,
     print_intervals,
     print_layers,
+    print_order_without_leaky,
     print_problems,
     print_speeds,
     print_statistics,
@@ -80,6 +81,7 @@ def close_run(
     print_table(shown, console)
     for name in ("intervals_macro", "intervals_custom"):
         print_intervals(tables.get(name, pd.DataFrame()), console)
+    print_order_without_leaky(tables, console)
     print_audit(audited, console, settings.data.max_train)
     print_hidden(tables, console)
     print_layers(shown, console)
@@ -168,6 +170,7 @@ def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.Da
     )
     for name in ("intervals_macro", "intervals_custom"):
         print_intervals(tables.get(name, pd.DataFrame()), console)
+    print_order_without_leaky(tables, console)
     print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)

@@ -255,7 +255,7 @@ class AuditSettings:
     leaky: str = _field(
         "",
         checks.text,
-        "Whose leaky tasks intervals over tasks, pairs and the paper's statements are computed "
+        "Whose leaky tasks intervals of macro MCC, pairs and the paper's statements are computed "
         "without, too. Empty: those of this run's audit; shipped: those of the audit that comes "
         "with the package, of files like those of 52 of the 100 tasks; or the CSV of an audit. "
         "tables/leaky_tasks names them.",

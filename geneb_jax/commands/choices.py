@@ -26,9 +26,9 @@ def main(words: Sequence[str]) -> int:
 
     import pandas as pd
 
-    from geneb_jax.presentation.choices import choices_tables
+    from geneb_jax.presentation.choices import CHOICES, choices_tables
     from geneb_jax.presentation.summary import print_choices
-    from geneb_jax.presentation.tables import write_table
+    from geneb_jax.presentation.tables import remove_tables, write_table
     from geneb_jax.scoring.scores import KEY_COLUMNS, merge, read_scores
 
     files = [path / "scores.csv" if path.is_dir() else path for path in arguments.scores]
@@ -50,6 +50,7 @@ def main(words: Sequence[str]) -> int:
         return WRONG
     for name, table in tables.items():
         write_table(table, arguments.out / name)
+    remove_tables(set(CHOICES) - tables.keys(), arguments.out)
     print_choices(tables, wide_console(160))
     print(f"{', '.join(tables)} are in {arguments.out}")
     return DONE

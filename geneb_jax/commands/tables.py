@@ -53,7 +53,12 @@ def main(words: Sequence[str]) -> int:
         subset_lines,
         subset_table,
     )
-    from geneb_jax.presentation.summary import print_claims, print_intervals, print_statistics
+    from geneb_jax.presentation.summary import (
+        print_claims,
+        print_intervals,
+        print_order_without_leaky,
+        print_statistics,
+    )
     from geneb_jax.presentation.tables import without_rows, write_table
     from geneb_jax.presentation.verdicts import counted_words, read_verdicts
 
@@ -76,6 +81,7 @@ def main(words: Sequence[str]) -> int:
     console = wide_console(160)
     for name in ("intervals_macro", "intervals_custom"):
         print_intervals(tables.get(name, pd.DataFrame()), console)
+    print_order_without_leaky(tables, console)
     print_hidden(tables, console)
     print_statistics(tables["paper_statistics"], console)
     print_claims(tables.get("claims", pd.DataFrame()), console)
@@ -90,8 +96,10 @@ def main(words: Sequence[str]) -> int:
             write_table(table, arguments.out / "tables" / name)
         tables |= of_subsets
         print("\n".join(subset_lines(results, agreement)))
-    if lacking := without_rows(tables):
+    written = [name for name in tables if (arguments.out / "tables" / f"{name}.csv").is_file()]
+    leaky = verdicts is not None or "leaky_tasks" in tables
+    if lacking := without_rows(written, leaky):
         print(f"not written, as these scores have nothing for them: {', '.join(lacking)}")
-    count = counted(len(tables), "table")
+    count = counted(len(written), "table")
     print(f"{count}, the figures and report/index.html are in {arguments.out}")
     return DONE

@@ -19,8 +19,8 @@ from geneb_jax.files.counts import counted
 from geneb_jax.presentation.cleaning import clean_tables
 from geneb_jax.presentation.floors import floor_tables
 from geneb_jax.presentation.published import published_results
+from geneb_jax.presentation.verdicts import VERDICTS
 
-_VERDICTS = ("leaky", "caution", "clean")
 _MOST_LINES = 12  # reasons that a run prints; the others are counted
 
 
@@ -110,7 +110,7 @@ def audit_summary(row: Mapping[Any, Any]) -> dict[str, str]:
 def audit_lines(rows: Iterable[Mapping[Any, Any]]) -> list[str]:
     """Returns the reasons of each verdict that is not clean, a line each, the leaky first."""
     found = sorted(
-        (row for row in rows if row["reasons"]), key=lambda row: _VERDICTS.index(row["verdict"])
+        (row for row in rows if row["reasons"]), key=lambda row: VERDICTS.index(row["verdict"])
     )
     return [f"{row['verdict']}: {row['task']}: {row['reasons']}" for row in found]
 
@@ -126,7 +126,7 @@ def print_audit(table: pd.DataFrame, console: Console, max_train: int = 0) -> No
     if table.empty:
         return
     counts = Counter(table["verdict"])
-    found = ", ".join(f"{counts[word]} {word}" for word in _VERDICTS if counts[word])
+    found = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
     console.print(f"audit of {counted(len(table), 'task')}: {found} (audit.csv, rules.csv)")
     if max_train:
         console.print(

@@ -30,6 +30,9 @@ _VARIED = {  # columns of the protocol that runs vary, as sentences name their v
 }
 
 
+CHOICES = ("choices", "choices_leaderboard", "choices_layers")  # names of the tables
+
+
 class _Choice(NamedTuple):
     """Scores under one choice: columns model, regime, category, task and MCC, means over seeds."""
 
@@ -53,12 +56,12 @@ def choices_tables(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
     base = task_means(_of_one_preset(protocol_rows(scores)))
     views = _view_means(scores)
     found = [*_varied(scores), *_presets(scores), *_strands(scores), *_of_views(views)]
-    tables = {
-        "choices": pd.DataFrame([row for each in found for row in _moves(base, each)]),
-        "choices_leaderboard": pd.DataFrame([row for each in found for row in _boards(base, each)]),
-        "choices_layers": pd.DataFrame(_layers(views, base)),
-    }
-    return {name: table for name, table in tables.items() if not table.empty}
+    rows = (
+        [row for each in found for row in _moves(base, each)],
+        [row for each in found for row in _boards(base, each)],
+        list(_layers(views, base)),
+    )
+    return {name: pd.DataFrame(some) for name, some in zip(CHOICES, rows, strict=True) if some}
 
 
 def _of_one_preset(rows: pd.DataFrame) -> pd.DataFrame:

@@ -82,17 +82,34 @@ def interval_tables(
         `intervals_macro` for each task, and `pairs_custom`, the pairs on each, corrected among
         themselves. Those without a row are left out.
     """
-    asked, of_custom = [*_of_tasks(results)], []
-    if scores is not None:
-        rows = protocol_rows(scores)
-        paper = paper_names()
-        names = {name: own_name(paper.get(name) or name, results) for name in set(rows["model"])}
-        custom = rows["category"] == CUSTOM
-        of_custom += _of_custom_tasks(rows[custom], names, predictions or {})
-        rows = rows[~custom]
-        asked += _of_shots(rows, names)
-        asked += _of_records(rows, names, predictions or {})
+    rows, names = _of_run(scores, results)
+    custom = rows["category"] == CUSTOM
+    of_custom = [*_of_custom_tasks(rows[custom], names, predictions or {})]
+    asked = [*_of_averages(results, rows[~custom], names, predictions or {})]
     return _tables(asked, of_custom, results)
+
+
+def _of_run(
+    scores: pd.DataFrame | None, results: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Returns the rows of the protocol, and what `results` calls each of their models."""
+    if scores is None:
+        return pd.DataFrame(columns=["model", "task", "category", "regime", "seed", "MCC"]), {}
+    rows, paper = protocol_rows(scores), paper_names()
+    return rows, {name: own_name(paper.get(name) or name, results) for name in set(rows["model"])}
+
+
+def _of_averages(
+    results: pd.DataFrame,
+    rows: pd.DataFrame,
+    names: Mapping[str, str],
+    predictions: Mapping[str, Path],
+    which: str = "",
+) -> Iterator[_Asked]:
+    """Asks every question of the benchmark's tasks; `which` says of which in messages."""
+    yield from _of_tasks(results, which)
+    yield from _of_shots(rows, names)
+    yield from _of_records(rows, names, predictions, which)
 
 
 def _tables(
@@ -125,39 +142,52 @@ def _tables(
 
 
 def without_leaky(
-    results: pd.DataFrame, leaky: Sequence[str], tables: Mapping[str, pd.DataFrame]
+    results: pd.DataFrame,
+    leaky: Sequence[str],
+    tables: Mapping[str, pd.DataFrame],
+    scores: pd.DataFrame | None = None,
+    predictions: Mapping[str, Path] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Makes the tables over other tasks again, without tasks that an audit found leaky.
+    """Makes the tables of macro scores and pairs again, without tasks that an audit found leaky.
+
+    Every question is asked again that `interval_tables` asked of these arguments.
 
     Args:
         results: Results table.
-        leaky: Ids of the tasks that are left out; others than the results' do not count.
+        leaky: Ids of the tasks that are left out; others than those of the scores do not count.
         tables: Of `interval_tables`, on all tasks.
+        scores: The run's scores table, or None.
+        predictions: Folder of the kept predictions of each model of `scores`, by its name there.
 
     Returns:
         `intervals_macro_without_leaky` and `pairs_without_leaky`: these tables of the other tasks,
         with the rank, or whether the pair is told apart, on all tasks, and how many are left out.
-        None where no task is left out, or the others do not suffice.
+        Each has the questions and regimes of which a task is left out and the others suffice; a
+        table without any is left out.
     """
-    kept = results[~results["task"].isin(leaky)]
-    asked = "pairs" in tables and (tables["pairs"]["question"] == "tasks").any()
-    if len(kept) == len(results) or not asked:
+    rows, names = _of_run(scores, results)
+    if set(leaky).isdisjoint([*results["task"], *rows["task"]]):
         return {}
-    again, found = _tables([*_of_tasks(kept)], [], results), {}
+    kept, of_kept = (table[~table["task"].isin(leaky)] for table in (results, rows))
+    of_kept = of_kept[of_kept["category"] != CUSTOM]
+    asked = _of_averages(kept, of_kept, names, predictions or {}, " without the leaky ones")
+    again, found = _tables([*asked], [], results), {}
     for name, keys, column in (
-        ("intervals_macro", ["regime", "model"], "rank"),
-        ("pairs", ["regime", "A", "B"], "told apart"),
+        ("intervals_macro", ["question", "regime", "model"], "rank"),
+        ("pairs", ["question", "regime", "A", "B"], "told apart"),
     ):
-        if name in again:
+        if name in again and name in tables:
             renamed = {column: f"{column}, all tasks", "tasks": "left out"}
-            before = tables[name][tables[name]["question"] == "tasks"].rename(columns=renamed)
-            both = again[name].merge(before[[*keys, *renamed.values()]], on=keys)
+            before = tables[name].rename(columns=renamed)[[*keys, *renamed.values()]]
+            both = again[name].merge(before, on=keys)
             both["left out"] -= both["tasks"]
+            # Without a model that has leaky tasks alone the others may have more tasks in common.
+            both = both[both["left out"] > 0].reset_index(drop=True)
             found[f"{name}_without_leaky"] = both
-    return found
+    return {name: table for name, table in found.items() if not table.empty}
 
 
-def _of_tasks(results: pd.DataFrame) -> Iterator[_Asked]:
+def _of_tasks(results: pd.DataFrame, which: str) -> Iterator[_Asked]:
     rows = results[results["category"] != CUSTOM]
     for regime in regimes_of(rows):
         of_regime = of_comparable_models(rows[rows["regime"] == regime])
@@ -171,7 +201,7 @@ def _of_tasks(results: pd.DataFrame) -> Iterator[_Asked]:
             answer = answer_tasks(values, categories, np.random.default_rng(_SEED))
         except ValueError as error:
             if not of_regime["task"].str.startswith(SYNTHETIC_PREFIX).all():
-                logging.info("no intervals over other tasks: %s", error)
+                logging.info("no intervals over other tasks%s: %s", which, error)
             return
         yield _Asked("tasks", regime, models, tasks, categories, values, answer)
 
@@ -211,7 +241,7 @@ class _OfTask(NamedTuple):
 
 
 def _of_records(
-    rows: pd.DataFrame, names: Mapping[str, str], predictions: Mapping[str, Path]
+    rows: pd.DataFrame, names: Mapping[str, str], predictions: Mapping[str, Path], which: str
 ) -> Iterator[_Asked]:
     """Resamples the test rows of each task with the same weights for all models and regimes.
 
@@ -231,7 +261,7 @@ def _of_records(
         without += not found
         for regime, each in found.items():
             drawn.setdefault(regime, {})[task] = each
-    _say_without(without, len(heads))
+    _say_without(without, len(heads), which)
     shown = [names[model] for model in models]
     for regime, of_tasks in drawn.items():
         yield _of_replicates(regime, shown, of_tasks, _categories(rows, list(of_tasks)))
@@ -315,13 +345,13 @@ def _of_replicates(
     return _Asked("records", regime, models, list(of_tasks), categories, stacked.scores, answer)
 
 
-def _say_without(tasks: int, of: int) -> None:
+def _say_without(tasks: int, of: int, which: str = "") -> None:
     if tasks:
         logging.info(
-            "no intervals over other records on %d of %d tasks: predictions of a model are not "
+            "no intervals over other records on %d of %d tasks%s: predictions of a model are not "
             "kept there, or are not those of its scores; config.save_predictions=True has them "
             "computed again",
-            *(tasks, of),
+            *(tasks, of, which),
         )
 
 

@@ -60,7 +60,7 @@ def present(
         intervals: Make the tables of intervals, and that of the paper's statements.
         audits: Audits of the run's tasks, for the tables of what they show.
         thresholds: From where on a task is leaky; None: the defaults.
-        verdicts: The verdict of an audit on tasks, by id: intervals over other tasks and the
+        verdicts: The verdict of an audit on tasks, by id: intervals of macro scores, pairs and the
             paper's statements are computed without the leaky ones, too, and the report has them
             beside the tasks that `audits` are not of; None: those of `audits`.
 
@@ -88,11 +88,12 @@ def present(
         if verdicts is None and "audit" in found:
             rows = found["audit"][["task", "verdict", "reasons"]]
             verdicts = {task: Verdict(*said) for task, *said in rows.itertuples(index=False)}
-        found |= without_leaky(of_benchmark, leaky_tasks(verdicts or {}), found)
+        leaky = leaky_tasks(verdicts or {})
+        found |= without_leaky(of_benchmark, leaky, found, scores, predictions)
         claims = claims_table(of_benchmark, labels, verdicts)
         found |= {} if claims.empty else {"claims": claims}
-        leaky = leaky_table(verdicts or {}, set(of_benchmark["task"]))
-        found |= {} if leaky.empty else {"leaky_tasks": leaky}
+        named = leaky_table(verdicts or {}, set(of_benchmark["task"]))
+        found |= {} if named.empty else {"leaky_tasks": named}
     logging.info("tables: %s", folder / "tables")
     tables = write_tables(shown, folder / "tables", scores, version, found)
     logging.info("figures: %s", folder / "figures")

@@ -15,7 +15,7 @@ from geneb_jax.presentation.glossary import meanings, words_in
 from geneb_jax.presentation.numbers import are_numbers
 from geneb_jax.presentation.pages import PAGES, page
 from geneb_jax.presentation.statements import claim_texts, statistic_texts
-from geneb_jax.presentation.verdicts import audited_words
+from geneb_jax.presentation.verdicts import audited_words, order_words
 
 _WIDTH = re.compile(rb'<svg[^>]* width="([0-9.]+)pt"')  # of a figure of Matplotlib's
 _SVG = "data:image/svg+xml;charset=utf-8,"
@@ -29,7 +29,7 @@ AUDIT: Mapping[str, str] = {
     "published models.",
     "intervals_macro": "How sure macro MCC and ranks are, whichever metric is shown: 95 % "
     "intervals, had other {asked} been drawn. Ranks and groups are of the models of a question: "
-    "two share a letter where they cannot be told apart.",
+    "two share a letter where they cannot be told apart.{leaky}",
     "intervals_custom": "How sure MCC and ranks are on each custom task: 95 % intervals, had other "
     "test records (records) or few-shot rows (shots) been drawn. Ranks and groups are of the "
     "models on that task: two share a letter where they cannot be told apart.",
@@ -142,6 +142,8 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
         its kind: text, sentences, heat (of a category, whose name stands upright) or nothing
         (numbers).
     """
+    words = order_words(tables)
+    leaky = f" {words[0].upper()}{words[1:]}." if words else ""
     found = []
     for name, caption in AUDIT.items():
         if name in tables:
@@ -152,7 +154,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
             found.append(
                 {
                     "name": name,
-                    "caption": caption.format(asked=_asked(table)),
+                    "caption": caption.format(asked=_asked(table), leaky=leaky),
                     "left_out": [],
                     "header": [
                         (str(column), _kind(str(column), texts[column])) for column in texts

@@ -17,7 +17,7 @@ from geneb_jax.presentation.analysis import layer_scores
 from geneb_jax.presentation.glossary import words_in
 from geneb_jax.presentation.numbers import interval_text, number_text
 from geneb_jax.presentation.statements import statement_unit
-from geneb_jax.presentation.verdicts import audited_words
+from geneb_jax.presentation.verdicts import audited_words, order_words
 from geneb_jax.scoring.scores import (
     macro_micro,
     preset_rows,
@@ -172,6 +172,17 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
         "(corrected for all pairs that are compared, after Holm), and none where they can",
         highlight=False,
     )
+
+
+def print_order_without_leaky(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
+    """Prints in a line which orders do not hold without leaky tasks; nothing where all do.
+
+    Args:
+        tables: See `verdicts.order_words`.
+        console: Takes the line.
+    """
+    if words := order_words(tables):
+        console.print(words, highlight=False, markup=False)
 
 
 def print_claims(claims: pd.DataFrame, console: Console) -> None:

@@ -1,6 +1,6 @@
 """The paper's tables as CSV, Markdown and LaTeX, its printed numbers beside the computed ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB, select_tasks
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
-from geneb_jax.presentation.choices import choices_tables
+from geneb_jax.presentation.choices import CHOICES, choices_tables
 from geneb_jax.presentation.escapes import csv_text, escaped, markdown_text
 from geneb_jax.presentation.latex import latex_table
 from geneb_jax.presentation.numbers import DECIMALS
@@ -531,7 +531,8 @@ def write_tables(
     """Writes every table that the scores have something for; see `write_table`.
 
     Rows and columns of the paper's tables without any number are left out, and so are tables of
-    which nothing remains; what an earlier call wrote of these is removed.
+    which nothing remains. Tables that an earlier call wrote and this one does not are removed: they
+    would stand beside other scores. Other files of the folder stay.
 
     Args:
         results: Results table; custom tasks are in `task_scores` alone.
@@ -543,7 +544,13 @@ def write_tables(
     Returns:
         The tables by name, and always `paper_statistics`, which is written where a number of it
         could be computed.
+
+    Raises:
+        ValueError: `others` has a table whose name is not known, so that no later call would
+            remove it.
     """
+    if strange := others.keys() - _OTHERS:
+        raise ValueError(f"no table has the name '{min(strange)}'; known: {', '.join(_OTHERS)}")
     labels = labels_of(list(results["model"].unique()), model_labels(version))
     of_benchmark = results[results["category"] != CUSTOM]
     tables = {
@@ -566,16 +573,41 @@ def write_tables(
     written = tables.keys() - ({"paper_statistics"} if unknown else set())
     for name in sorted(written):
         write_table(tables[name], folder / name, PAGES.get(name, page)(tables[name]))
-    for name in {*TABLES, *_RUN_TABLES, "paper_statistics"} - written:
-        for ending in _ENDINGS:
-            (folder / f"{name}.{ending}").unlink(missing_ok=True)
+    every = {*TABLES, *_RUN_TABLES, *CHOICES, "paper_statistics", *_OTHERS}
+    remove_tables(every - written, folder)
     return tables
 
 
-def without_rows(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Returns the names of the paper's tables that `write_tables` had nothing for."""
-    return [name for name in TABLES if name not in tables]
+def remove_tables(names: Iterable[str], folder: Path) -> None:
+    """Removes the files of tables of these names, where they are in a folder."""
+    for name in names:
+        for ending in _ENDINGS:
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
+
+# Asked for of all scores, beside the paper's tables, and of an audit's leaky tasks.
+_ASKED = ("paper_statistics", "intervals_macro", "pairs", "claims")
+_OF_LEAKY = ("leaky_tasks", "intervals_macro_without_leaky", "pairs_without_leaky")
+
+
+def without_rows(written: Collection[str], leaky: bool = False) -> list[str]:
+    """Returns the names of the tables that were asked for and not written.
+
+    Args:
+        written: Names of those that were written.
+        leaky: Whether an audit's leaky tasks were to be left out, too.
+    """
+    asked = (*TABLES, *_ASKED, *(_OF_LEAKY if leaky else ()))
+    return [name for name in asked if name not in written]
+
+
+# What others make of scores and audits; `geneb-jax tables --subsets` adds the last two.
+_OTHERS = (
+    "intervals_macro", "intervals_categories", "intervals_scores", "intervals_custom",
+    "intervals_macro_without_leaky", "pairs", "pairs_custom", "pairs_without_leaky",
+    "claims", "leaky_tasks", "audit", "clean_leaderboard", "clean_scores", "clean_tasks",
+    "floors", "lift", "lift_tasks", "strand", "strand_tasks", "subsets", "lite",
+)  # fmt: skip
 
 # Of the run's scores table.
 _RUN_TABLES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {

@@ -17,6 +17,7 @@ from geneb_jax.files.counts import counted
 from geneb_jax.tasks.tabular import TableError, read_table, shown
 
 LEAKY = "leaky"  # the verdict of an audit on a task
+VERDICTS = (LEAKY, "caution", "clean")  # all of them, the worst first
 SHIPPED = "shipped"  # names the audit of the package
 SHIPPED_AUDIT = Path(geneb_jax.__file__).parent / "data" / "task_audit.csv"
 
@@ -43,8 +44,8 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
             maybe reasons and files.
 
     Raises:
-        ValueError: The file cannot be read, lacks a column, or calls a task leaky that the
-            benchmark does not have.
+        ValueError: The file cannot be read, lacks a column, has a verdict that is none of
+            `VERDICTS`, or calls a task leaky that the benchmark does not have.
     """
     path = SHIPPED_AUDIT if source == SHIPPED else Path(source)
     if not path.is_file():
@@ -58,11 +59,17 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
             raise ValueError(f"{source}: no column '{column}'; an audit has task and verdict")
     ids = {name: task.id for task in GENEB.tasks for name in (task.id, task.label)}
     found = {}
-    for row in table.rows:
+    for number, row in enumerate(table.rows):
         cells = dict(zip(table.header, row, strict=True))
         word, reasons, files = (
             cells.get(name, "").strip() for name in ("verdict", "reasons", "files")
         )
+        # Whatever is not leaky counts as clean, a word that is written another way too.
+        if word not in VERDICTS:
+            raise ValueError(
+                f"{table.where(number)}: the verdict on '{shown(cells['task'])}' is "
+                f"'{shown(word)}'; write one of {', '.join(VERDICTS)}"
+            )
         found[cells["task"]] = Verdict(word, reasons, files)
     # Tasks of others may have been audited too; that one of them is leaky asks for a mistake.
     unknown = [name for name in found if name not in ids and found[name].word == LEAKY]
@@ -99,10 +106,51 @@ def leaky_table(verdicts: Mapping[str, Verdict], tasks: Container[str]) -> pd.Da
 
 def counted_words(verdicts: Mapping[str, Verdict]) -> str:
     """Says how many tasks an audit finds leaky, and how many of the benchmark it did not see."""
-    return (
-        f"{len(leaky_tasks(verdicts))} of {counted(len(verdicts), 'audited task')} are leaky; "
-        f"{len(GENEB.tasks) - len(verdicts)} of the benchmark's were not audited"
+    leaky, audited = len(leaky_tasks(verdicts)), len(verdicts)
+    others = counted(
+        len(GENEB.tasks) - audited, "of the benchmark's was", "of the benchmark's were"
     )
+    are = "is" if 1 in (leaky, audited) else "are"
+    return f"{leaky} of {counted(audited, 'audited task')} {are} leaky; {others} not audited"
+
+
+def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Says which orders of two models that were told apart do not hold without leaky tasks.
+
+    Args:
+        tables: Of which `pairs` and `pairs_without_leaky` count (see
+            `intervals.interval_tables` and `intervals.without_leaky`).
+
+    Returns:
+        A clause, which names a pair that turns and one that is no longer told apart, of the first
+        regime where there is one, and counts the others; '': all orders hold, or nothing is left
+        out.
+    """
+    if "pairs_without_leaky" not in tables:
+        return ""
+    keys, all_tasks = ["question", "regime", "A", "B"], ", all tasks"
+    before = tables["pairs"][[*keys, "A - B"]]
+    rows = tables["pairs_without_leaky"].merge(before, on=keys, suffixes=("", all_tasks))
+    rows = rows[rows[f"told apart{all_tasks}"].astype(bool)]
+    place = {name: i for i, name in enumerate(dict.fromkeys([*GENEB.regimes, *rows["regime"]]))}
+    rows = rows.sort_values("regime", key=lambda names: names.map(place), kind="stable")
+    turns = rows["A - B"] * rows[f"A - B{all_tasks}"] < 0
+    lost = ~turns & ~rows["told apart"].astype(bool)
+    said = []
+    for some, form in (
+        (rows[turns], "{} comes before {}"),
+        (rows[lost], "{} and {} are no longer told apart"),
+    ):
+        if not some.empty:
+            first, pairs = some.iloc[0], some[["A", "B"]].drop_duplicates()
+            order = ["A", "B"] if first["A - B"] >= 0 else ["B", "A"]
+            where = f" ({first['regime']}, other {first['question']})"
+            others = len(pairs) - 1
+            more = f" and {counted(others, 'more such pair')}" if others else ""
+            said.append(form.format(*first[order]) + where + more)
+    counts = rows[turns | lost]["left out"].unique().tolist()
+    these = f"the {counted(counts[0], 'leaky task')}" if len(counts) == 1 else "leaky tasks"
+    return f"without {these} {'; '.join(said)}; tables/pairs_without_leaky" if said else ""
 
 
 def audited_words(claims: pd.DataFrame) -> str:
@@ -121,9 +169,11 @@ def audited_words(claims: pd.DataFrame) -> str:
     tasks, audited, left = (
         int(claims[name].iloc[0]) for name in ("tasks", "audited tasks", "clean tasks")
     )
-    others = f", the other {tasks - audited} count as clean" if tasks > audited else ""
+    unseen = counted(tasks - audited, "counts", "count")
+    others = f", the other {unseen} as clean" if tasks > audited else ""
     named = " (tables/leaky_tasks)" if tasks > left else ""
+    were = "was" if audited == 1 else "were"
     return (
         f"{counted(tasks - left, 'task is', 'tasks are')} left out{named}; {audited} of the "
-        f"{tasks} were audited, in files that may not be those of the scores{others}"
+        f"{tasks} {were} audited, in files that may not be those of the scores{others}"
     )

@@ -1,5 +1,7 @@
 // Two and more models beside each other: by category, by task, and their differences.
 const QUESTIONS = { tasks: "other tasks", records: "other test records", shots: "other few-shot draws" };
+// What is drawn anew for the intervals of each question.
+const DRAWN = { tasks: "tasks within categories", records: "test records", shots: "few-shot rows" };
 
 function chosenModels() {
   const found = state.chosen.map(indexOfModel).filter((m) => m >= 0);
@@ -150,6 +152,7 @@ function drawDifferences(host, chosen, tasks) {
   );
   const method =
     "t intervals of the differences, which take the tasks of each category for a sample of such tasks and pool the variance within categories.";
+  const asked = [...new Set(others.flatMap((m) => surenessOfPair(first, m).map(({ question }) => question)))];
   const sources = !inTables.length
     ? `No pair is in tables/pairs over these tasks: the intervals are ${method}`
     : `The interval of macro is that of tables/pairs${outside.length ? ` of the pairs with ${inTables.map(name).join(", ")}` : ""}; the others are ${method}`;
@@ -165,7 +168,7 @@ function drawDifferences(host, chosen, tasks) {
     note(
       known
         ? `${sources} All are of one pair alone, and say nothing of other test records or other few-shot draws.`
-        : "No two categories have two tasks or more, so what other tasks would change is not known: there are no intervals here.",
+        : `No two categories have two tasks or more, so what other tasks would change is not known: these differences have no intervals.${asked.length ? ` Below are those of the macro difference over ${asked.map((each) => QUESTIONS[each] ?? each).join(" and ")}.` : ""}`,
     ),
   );
   drawSureness(host, chosen);
@@ -198,6 +201,7 @@ function drawSureness(host, [first, ...others]) {
     surenessOfPair(first, m).map((each) => ({ ...each, pair: `${DATA.models[first].name} − ${DATA.models[m].name}` })),
   );
   if (!rows.length) return;
+  const drawn = [...new Set(rows.map(({ question }) => DRAWN[question] ?? question))].join(" or of ");
   const columns = [
     { key: "pair", name: "pair", text: true, row: true, value: ({ pair }) => pair },
     {
@@ -236,7 +240,7 @@ function drawSureness(host, [first, ...others]) {
     tableOf("How sure the macro difference is", columns, rows),
     tableButtons("sureness", columns, rows),
     note(
-      "'Told apart' is a test over all tasks at once, which is corrected for all pairs of models; the interval is of this pair alone, over draws of tasks within categories. They may disagree: quote the test where a model is called better.",
+      `'Told apart' is a test over all tasks at once, which is corrected for all pairs of models; the interval is of this pair alone, over draws of ${drawn}, as the question of its row says. They may disagree: quote the test where a model is called better.`,
     ),
   );
 }

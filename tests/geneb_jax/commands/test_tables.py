@@ -45,6 +45,50 @@ def test_a_runs_tables_are_not_replaced_by_others(tmp_path, command):
     assert sorted((tmp_path / "run").rglob("*")) == before
 
 
+def test_an_order_that_rests_on_leaky_tasks_is_said(tmp_path, command):
+    labels = ("GUE mouse 0", "GUE mouse 4", "NT H3")
+    leaky, *clean = sorted(
+        (task for task in GENEB.tasks if task.label in labels), key=lambda t: labels.index(t.label)
+    )
+    means = {"kmer-2": (0.1, 0.5), "kmer-4": (0.9, 0.3)}  # on the leaky task and on the others
+    scores = table(
+        *({"model": model, "task": task.id, "category": task.category, "regime": "10shot",
+           "seed": seed, "MCC": means[model][task in clean] + seed / 10_000}
+          for model in means for task in (leaky, *clean) for seed in (13, 17, 42))
+    )  # fmt: skip
+    write_scores(scores, tmp_path / "scores.csv")
+    audit, out = tmp_path / "audit.csv", tmp_path / "out"
+    audit.write_text(f"task,verdict\n{leaky.label},leaky\n")
+    words = ("--scores", tmp_path / "scores.csv", "--out", out, f"--leaky={audit}")
+    done = command("tables", *words)
+    assert done.returncode == 0, done.stderr
+    line = (
+        "without the 1 leaky task kmer-2 comes before kmer-4 (10shot, other shots); "
+        "tables/pairs_without_leaky"
+    )
+    assert line in done.stdout.splitlines()
+    report = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert f"W{line[1:]}.</p>" in report
+    pairs = pd.read_csv(out / "tables" / "pairs_without_leaky.csv")
+    assert pairs[["question", "A", "B", "left out"]].to_numpy().tolist() == [
+        ["shots", "kmer-4", "kmer-2", 1]
+    ]
+    assert re.search("not written, .*: .*claims$", done.stdout, re.M)
+    # ((0.9 + 0.3) / 2 + 0.3) / 2 - ((0.1 + 0.5) / 2 + 0.5) / 2 is 0.05 with the leaky task.
+    assert pairs["A - B"].tolist() == pytest.approx([-0.2])
+    audit.write_text("\n".join(["task,verdict", *(f"{label},leaky" for label in labels)]))
+    done = command("tables", *words[:3], tmp_path / "other", words[-1])
+    (lacking,) = re.findall("not written, as these scores have .*: (.*)", done.stdout)
+    assert lacking.split(", ")[-3:] == [
+        "claims",
+        "intervals_macro_without_leaky",
+        "pairs_without_leaky",
+    ]
+    count = len(list((tmp_path / "other" / "tables").glob("*.csv")))
+    assert f"{count} tables, the figures" in done.stdout
+    assert "comes before" not in done.stdout
+
+
 def test_custom_tasks_have_tables_of_their_own(tmp_path, command):
     mine = {"task": "mine", "category": "custom", "regime": "10shot"}
     scores = table(

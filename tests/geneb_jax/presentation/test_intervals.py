@@ -11,6 +11,7 @@ from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.intervals import interval_tables, without_leaky
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.results import run_results, say_fewer_tasks
+from geneb_jax.presentation.verdicts import order_words
 from geneb_jax.scoring.predictions import predictions_path
 from geneb_jax.scoring.scores import HEAD_COLUMNS
 from geneb_jax.uncertainty.other_tasks import answer_tasks
@@ -237,6 +238,82 @@ def test_tables_without_leaky_tasks_are_those_of_the_other_tasks():
     assert without_leaky(some, [], tables) == {} == without_leaky(some, ["elsewhere"], tables)
     every = [task.id for task in GENEB.tasks]
     assert without_leaky(some, every, tables) == {}
+
+
+def test_messages_say_that_they_are_of_the_tasks_that_are_not_leaky(swapped, caplog):
+    scores, predictions, leaky = swapped
+    only = {"kmer-2": predictions["kmer-2"]}
+    with caplog.at_level("INFO"):
+        tables = interval_tables(run_results(scores), scores, predictions)
+        assert "no intervals" not in caplog.text
+        without_leaky(run_results(scores), leaky, tables, scores, only)
+    (of_tasks, of_records) = (line for line in caplog.messages if "no intervals" in line)
+    assert of_tasks.startswith(
+        "no intervals over other tasks without the leaky ones: too few tasks: 3 categories"
+    )
+    left = 10 - len(leaky)
+    assert of_records.startswith(
+        f"no intervals over other records on {left} of {left} tasks without the leaky ones: pred"
+    )
+
+
+@pytest.fixture(scope="module")
+def swapped(tmp_path_factory):
+    """A run in which the worse of two models is the better one on the leaky tasks alone."""
+    folder = tmp_path_factory.mktemp("predictions")
+    shares = {"kmer-2": 0.1, "kmer-4": 0.8}
+    scores, predictions = run_of(
+        folder, {name: {"full": share, "10shot": share} for name, share in shares.items()}
+    )
+    leaky = [task.id for task in TASKS if task.category != "Regulatory"]
+    other = {"kmer-2": "kmer-4", "kmer-4": "kmer-2"}
+    scores["model"] = scores["model"].where(~scores["task"].isin(leaky), scores["model"].map(other))
+    for task in leaky:
+        one, two = (predictions_path(predictions[name], task) for name in other)
+        kept = one.read_bytes()
+        one.write_bytes(two.read_bytes())
+        two.write_bytes(kept)
+    return scores, predictions, leaky
+
+
+def test_every_question_is_asked_again_without_leaky_tasks(swapped):
+    scores, predictions, leaky = swapped
+    tables = interval_tables(run_results(scores), scores, predictions)
+    found = without_leaky(run_results(scores), leaky, tables, scores, predictions)
+    kept = scores[~scores["task"].isin(leaky)]
+    again = interval_tables(run_results(kept), kept, predictions)
+    asked = {("records", "full"), ("records", "10shot"), ("shots", "10shot")}
+    for name, keys in (("intervals_macro", ["model"]), ("pairs", [])):
+        mine = found[f"{name}_without_leaky"]
+        assert set(zip(mine["question"], mine["regime"], strict=True)) == asked
+        assert set(mine["left out"]) == {len(leaky)} and set(mine["tasks"]) == {10 - len(leaky)}
+        # The order of a pair is that of all results.
+        columns = [c for c in again[name] if c not in ("A", "B", "A - B", "low", "high")]
+        columns = [c for c in columns if c != "P(A beats B)"]
+        sort = ["question", "regime", *keys]
+        pd.testing.assert_frame_equal(
+            mine.sort_values(sort, ignore_index=True)[columns],
+            again[name].sort_values(sort, ignore_index=True)[columns],
+        )
+    mean = kept[kept["regime"] == "full"].groupby(["model", "task"])["MCC"].mean()
+    mean = mean.groupby("model").mean()
+    pairs = found["pairs_without_leaky"].query("regime == 'full'").iloc[0]
+    assert (pairs["A"], pairs["B"]) == ("kmer-4", "kmer-2")
+    assert pairs["A - B"] == pytest.approx(mean["kmer-4"] - mean["kmer-2"])
+    assert pairs["A - B"] < 0 and pairs["told apart, all tasks"]
+    assert order_words(tables | found) == (
+        f"without the {len(leaky)} leaky tasks kmer-2 comes before kmer-4 (full, other records); "
+        "tables/pairs_without_leaky"
+    )
+
+
+def test_a_model_that_has_leaky_tasks_alone_does_not_change_what_is_left_out():
+    published = published_results().query("regime == 'full'")
+    leaky = [task.id for task in GENEB.tasks if task.category == "Mouse Enh."]
+    some = published[published["model"].isin(["LucaOne", "GROVER", "Evo-1-131k"])]
+    some = some[(some["model"] != "GROVER") | some["task"].isin(leaky)]
+    tables = interval_tables(some)
+    assert without_leaky(some, leaky, tables) == {}
 
 
 @pytest.fixture(scope="module")

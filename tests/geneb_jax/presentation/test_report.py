@@ -26,6 +26,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import present as showing
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.report import report_data, write_report
+from geneb_jax.presentation.report_sections import audit_sections
 from geneb_jax.presentation.results import run_results
 from geneb_jax.presentation.verdicts import Verdict, leaky_table
 from geneb_jax.scoring.scores import METRIC_COLUMNS
@@ -426,6 +427,20 @@ def test_tables_of_the_audit_follow_the_regime(browser, tmp_path):
     assert "No records of tasks were audited" in browser.find_element(By.ID, "audit").text
 
 
+def test_intervals_say_which_orders_do_not_hold_without_leaky_tasks():
+    pair = {"question": "records", "regime": "full", "A": "kmer-4", "B": "kmer-2"}
+    before = pd.DataFrame([{**pair, "A - B": 0.1, "told apart": True}])
+    after = before.assign(**{"A - B": -0.2, "told apart, all tasks": True, "left out": 2})
+    tables = {"intervals_macro": INTERVALS, "pairs": before, "pairs_without_leaky": after}
+    words = (
+        "Without the 2 leaky tasks kmer-2 comes before kmer-4 (full, other records); "
+        "tables/pairs_without_leaky."
+    )
+    assert audit_sections(tables)[0]["caption"].endswith(f"told apart. {words}")
+    held = tables | {"pairs_without_leaky": after.assign(**{"A - B": 0.2})}
+    assert audit_sections(held)[0]["caption"].endswith("where they cannot be told apart.")
+
+
 def test_a_saved_table_has_no_formulas_and_loses_no_letter(opened):
     names = ["=cmd()", "@x", 'a "b", c', "two\nlines", "-0.5", None]
     columns = "[{name: '+x', value: (row) => row}, {name: 'y', value: () => -0.5}]"
@@ -617,12 +632,38 @@ def test_a_comparison_has_the_intervals_of_the_tables(browser, tmp_path):
     _, tasks, records = cells(browser, where)
     assert tasks[1:] == ["other tasks", "+0.100", "−0.050 to 0.250", "no", "100"]
     assert records[1:] == ["other test records", "+0.200", "0.100 to 0.300", "yes", "12"]
+    drawn = "over draws of tasks within categories or of test records, as the question"
+    assert drawn in browser.find_element(By.ID, "compare-body").text
     show(browser, page, view="compare", chosen=[a, b], regime="10shot")  # of other tasks there
     assert not browser.find_element(By.ID, "compare-summary").text.endswith("0.200 to 0.400).")
     assert (
         "No pair is in tables/pairs over these tasks"
         in browser.find_element(By.ID, "compare-body").text
     )
+
+
+def test_a_comparison_says_what_its_intervals_are_drawn_over(browser, tmp_path):
+    a, b = "LucaOne", "GROVER"
+    results = published_results().query("task == @TASK.id and regime == '10shot'")
+    rows = [("shots", 0.1, 0.3), ("records", 0.1, 0.2)]
+    pairs = pd.DataFrame(rows, columns=["question", "low", "high"]).assign(
+        **{"regime": "10shot", "A": a, "B": b, "A - B": 0.15, "told apart": True, "tasks": 1}
+    )
+    page = tmp_path / "index.html"
+    none = "so what other tasks would change is not known: these differences have no intervals."
+    for count, below in (
+        (0, ""),
+        (1, " Below are those of the macro difference over other few-shot draws."),
+        (2, " Below are those of the macro difference over other few-shot draws and other test "
+            "records."),
+    ):  # fmt: skip
+        write_report(page, results, pairs=pairs[:count])
+        show(browser, page, view="compare", chosen=[a, b], regime="10shot")
+        text = browser.find_element(By.ID, "compare-body").text
+        assert f"{none}{below}\n" in text and "there are no intervals" not in text
+        assert "of tasks within categories" not in text
+        drawn = ["", "few-shot rows", "few-shot rows or of test records"][count]
+        assert (f"over draws of {drawn}, as the question of its row says." in text) == bool(count)
 
 
 def test_what_an_address_asks_for_and_a_report_lacks_is_said(browser, page):

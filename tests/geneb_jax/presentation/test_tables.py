@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -322,6 +323,40 @@ def test_tables_of_which_nothing_is_known_are_not_written(published, tmp_path):
         assert name in lacking
     left = {path.stem for path in tmp_path.iterdir()}
     assert left == set(tables) - {"paper_statistics"}
+
+
+def test_tables_of_an_earlier_call_do_not_stay_beside_other_scores(published, tmp_path):
+    stale = (
+        "audit", "choices_layers", "claims", "clean_scores", "floors", "intervals_custom",
+        "intervals_macro", "intervals_macro_without_leaky", "leaky_tasks", "lift", "lite", "pairs",
+        "pairs_custom", "pairs_without_leaky", "size_tiers", "strand_tasks", "strength_scores",
+        "subsets",
+    )  # fmt: skip
+    foreign = {"mine.csv", "pairs.txt", "pairs_custom.csv.bak", "task_scores_old.md"}
+    for name in (*foreign, *(f"{name}.{ending}" for name in stale for ending in ("csv", "md"))):
+        (tmp_path / name).write_text("of other scores")
+    alone = few_models(published).replace({"model": {"LucaOne": "a", "SPACE": "b", "GROVER": "c"}})
+    pairs = pd.DataFrame({"A": ["a"], "B": ["b"]}).assign(
+        **{"question": "tasks", "regime": "full", "A - B": 0.1, "p, Holm": 0.2, "told apart": False,
+           "low": 0.0, "high": 0.2}
+    )  # fmt: skip
+    tables = write_tables(alone, tmp_path, others={"pairs": pairs})
+    left = {path.name for path in tmp_path.iterdir()}
+    assert foreign <= left
+    assert {Path(name).stem for name in left - foreign} == set(tables) - {"paper_statistics"}
+    assert not any("of other scores" in (tmp_path / name).read_text() for name in left - foreign)
+    with pytest.raises(ValueError, match="no table has the name 'my_own'; known: intervals_macro"):
+        write_tables(alone, tmp_path, others={"my_own": pairs})
+
+
+def test_what_was_asked_for_and_not_written_is_named():
+    others = ["paper_statistics", "intervals_macro", "pairs", "claims"]
+    assert without_rows(TABLES) == others
+    assert without_rows([*TABLES, "pairs"], leaky=True) == [
+        "paper_statistics", "intervals_macro", "claims",
+        "leaky_tasks", "intervals_macro_without_leaky", "pairs_without_leaky",
+    ]  # fmt: skip
+    assert without_rows([*others, "task_scores"]) == [n for n in TABLES if n != "task_scores"]
 
 
 def test_ranks_and_counts_are_written_as_they_are(published, tmp_path):

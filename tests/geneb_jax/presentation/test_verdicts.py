@@ -1,4 +1,5 @@
 import csv
+import re
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from geneb_jax.presentation.verdicts import (
     counted_words,
     leaky_table,
     leaky_tasks,
+    order_words,
     read_verdicts,
 )
 
@@ -38,6 +40,18 @@ def test_an_audit_is_read(tmp_path):
         ValueError, match=r"'nothing\.csv' is no file; name the CSV of an audit, or"
     ):
         read_verdicts("nothing.csv")
+
+
+@pytest.mark.parametrize("word", ["Leaky", "leakey", "unclear", ""])
+def test_a_verdict_that_is_not_known_is_refused(word, tmp_path):
+    path = tmp_path / "audit.csv"
+    path.write_text(f"task,verdict\nNT H3,clean\nGUE mouse 0,{word}\n")
+    said = f"row 2 of {path}: the verdict on 'GUE mouse 0' is '{word}'; write one of leaky, caution"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_verdicts(str(path))
+    path.write_text(f"task,verdict\n\nsomebody's,{word}\n")
+    with pytest.raises(ValueError, match=r"row 1 \(line 3\) of .*: the verdict on 'somebody's'"):
+        read_verdicts(str(path))
 
 
 def test_the_shipped_audit_says_what_it_is_of():
@@ -76,6 +90,51 @@ def test_the_tasks_that_are_left_out_are_named_with_reasons():
     )
 
 
+@pytest.mark.parametrize(
+    ("leaky", "audited", "words"),
+    [
+        (0, 1, "0 of 1 audited task is leaky; 99 of the benchmark's were not audited"),
+        (1, 1, "1 of 1 audited task is leaky; 99 of the benchmark's were not audited"),
+        (1, 2, "1 of 2 audited tasks is leaky; 98 of the benchmark's were not audited"),
+        (0, 99, "0 of 99 audited tasks are leaky; 1 of the benchmark's was not audited"),
+    ],
+)
+def test_counts_of_leaky_tasks_are_english(leaky, audited, words):
+    ids = [task.id for task in GENEB.tasks[:audited]]
+    assert words == counted_words(
+        {name: Verdict("leaky" if i < leaky else "clean") for i, name in enumerate(ids)}
+    )
+
+
+def test_orders_that_rest_on_leaky_tasks_are_said():
+    asked = {"question": "tasks", "regime": "full"}
+
+    def words(*rows):
+        """Of A, B, A - B and whether they are told apart, on all tasks and without the leaky."""
+        names = ("A", "B", "A - B", "told apart")
+        before = [{**asked, **dict(zip(names, row[:4], strict=True))} for row in rows]
+        after = [
+            {**each, "A - B": row[4], "told apart": row[5],
+             "told apart, all tasks": row[3], "left out": row[6]}
+            for each, row in zip(before, rows, strict=True)
+        ]  # fmt: skip
+        return order_words(
+            {"pairs": pd.DataFrame(before), "pairs_without_leaky": pd.DataFrame(after)}
+        )
+
+    assert order_words({"pairs": pd.DataFrame([asked])}) == ""
+    assert words(("a", "b", 0.1, True, 0.2, True, 2), ("a", "c", 0.1, False, -0.1, True, 2)) == ""
+    assert words(("a", "b", 0.1, True, -0.2, True, 1)) == (
+        "without the 1 leaky task b comes before a (full, other tasks); tables/pairs_without_leaky"
+    )
+    lost = [("a", name, 0.1, True, 0.1, False, 2) for name in "cde"]
+    assert words(("a", "b", -0.1, True, 0.2, False, 2), *lost) == (
+        "without the 2 leaky tasks a comes before b (full, other tasks); a and c are no longer "
+        "told apart (full, other tasks) and 2 more such pairs; tables/pairs_without_leaky"
+    )
+    assert words(*lost[:1], ("a", "f", 0.1, True, -0.1, False, 3)).startswith("without leaky tasks")
+
+
 def test_words_say_what_no_audit_saw():
     claims = pd.DataFrame({"tasks": [100]})
     assert "no audit of the tasks was given: --leaky=shipped" in audited_words(claims)
@@ -85,5 +144,10 @@ def test_words_say_what_no_audit_saw():
         "19 tasks are left out (tables/leaky_tasks); 52 of the 100 were audited, in files that may "
         "not be those of the scores, the other 48 count as clean"
     )
+    one, all_but_one = (
+        audited_words(claims.assign(**{"audited tasks": count})) for count in (1, 99)
+    )
+    assert "; 1 of the 100 was audited, in files" in one
+    assert all_but_one.endswith("the other 1 counts as clean")
     one, none = (audited_words(claims.assign(**{"clean tasks": left})) for left in (99, 100))
     assert one.startswith("1 task is left out (") and none.startswith("0 tasks are left out; 52")
