@@ -30,7 +30,8 @@ _MOST_FAILURES = 40  # rows of the table of what failed
 _STATEMENT = 30  # letters of a line of a statement, at least
 # Columns of `print_claims` that a narrow screen goes without, the first first.
 _DISPENSABLE = (
-    "clean null", "null", "clean models", "models", "clean tasks", "tasks", "clean", "paper",
+    "clean chance", "chance", "clean null", "null", "clean models", "models", "clean tasks",
+    "tasks", "clean", "paper",
 )  # fmt: skip
 # What the intervals of a question range over.
 _QUESTIONS: Mapping[str, str] = {
@@ -193,9 +194,11 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             box=None,
             title="the paper's statements: 95 % intervals over other tasks and other models",
             caption="paper: as printed; ours: computed from these scores; stands: both intervals "
-            "lie beyond null, a value that would refute it; gone: the number lies on its other "
-            "side; weak: in between; estimate: there is no such value; a pair of models is one "
-            f"comparison here, which tables/pairs corrects for all pairs; {clean}{audited}{alone}",
+            "lie beyond null, a value that would refute it, and ours beyond what chance reaches "
+            "(chance: what it exceeds one time in twenty); gone: the number lies on the other "
+            "side of null; weak: in between; estimate: there is no such value; a pair of models is "
+            "one comparison here, which tables/pairs corrects for all pairs; "
+            f"{clean}{audited}{alone}",
         )
         for name in names:
             numbers = name != "statement" and not name.endswith("holds")
@@ -235,6 +238,7 @@ def _claim_cells(row: Mapping[Any, Any]) -> dict[str, str]:
         return {
             **{f"{of}{name}": interval_text(*each, unit, "..") for name, each in ends.items()},
             f"{of}null": number_text(null, unit if null else "count"),
+            f"{of}chance": number_text(row[f"{of}by chance"], unit),
             f"{of}holds": row[f"{of}word"],
         }
 
