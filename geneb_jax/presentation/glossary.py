@@ -90,7 +90,8 @@ GLOSSARY: Mapping[str, Word] = {
     "group": Word(
         _UNSURE,
         "Letters of models that cannot be told apart: two models share one where they differ by no "
-        "more than chance explains, after Holm's correction for all pairs, and none where they do.",
+        "more than chance explains, after Holm's correction for all pairs, and none where they do; "
+        "a-d is a, b, c and d.",
     ),
     "told apart": Word(
         _UNSURE,

@@ -10,6 +10,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.numbers import (
     MINUS,
     column_texts,
+    group_text,
     interval_text,
     regime_name,
     size_text,
@@ -109,6 +110,7 @@ def _intervals_page(table: pd.DataFrame) -> pd.DataFrame:
     named = [name for name in ("task", "question", "regime", "model") if name in table]
     score = "macro" if "macro" in table else "MCC"
     texts = page(table[[*named, score, "rank", "group"]])
+    texts["group"] = texts["group"].map(group_text)
     texts.insert(len(named) + 1, "95 % interval", _intervals(table, "low", "high"))
     texts.insert(len(named) + 3, "rank, 95 %", _ranks(table, "rank low", "rank high"))
     return texts

@@ -87,11 +87,28 @@ def test_intervals_of_custom_tasks_are_printed_by_task():
     text = printed(print_intervals, pd.DataFrame(rows))
     assert "how sure is MCC on custom tasks? 95 % intervals over other records, shots" in text
     assert "each task by itself; rank: of the models that have it; group" in text
-    found = [line.split()[:3] for line in text.splitlines() if "0.400" in line or "0.200" in line]
+    found = [line.split()[:4] for line in text.splitlines() if "0.400" in line or "0.200" in line]
     assert found == [
-        ["alpha", "better", "0.400..0.600"], ["alpha", "worse", "0.200..0.400"],
-        ["zeta", "better", "0.400..0.600"], ["zeta", "worse", "0.200..0.400"],
+        ["alpha", "better", "0.500", "0.400..0.600"], ["alpha", "worse", "0.300", "0.200..0.400"],
+        ["zeta", "better", "0.500", "0.400..0.600"], ["zeta", "worse", "0.300", "0.200..0.400"],
     ]  # fmt: skip
+
+
+def test_a_score_stands_before_its_interval_and_groups_are_runs():
+    """The 40 published models are in up to fifteen groups."""
+    shots = [("tasks", "full", 0.6, "abcdefghijklmno"), ("shots", "10shot", 0.3, "abceg")]
+    rows = [
+        {"question": question, "regime": regime, "model": "x", "macro": macro, "low": macro - 0.1,
+         "high": macro + 0.1, "rank": 1, "rank low": 1, "rank high": 2, "group": group, "tasks": 7}
+        for question, regime, macro, group in shots
+    ]  # fmt: skip
+    lines = printed(print_intervals, pd.DataFrame(rows)).splitlines()
+    (head,) = (line.split() for line in lines if line.split()[:1] == ["model"])
+    assert head == ["model", *("macro", "tasks", "rank", "group"),
+                    *("macro", "shots", "rank", "group")]  # fmt: skip
+    (row,) = (re.split(r"\s{2,}", line.strip()) for line in lines if line.split()[:1] == ["x"])
+    assert row == ["x", "0.600", "0.500..0.700", "1-2", "a-o",
+                   "0.300", "0.200..0.400", "1-2", "a-c, e, g"]  # fmt: skip
 
 
 def test_statements_are_printed_in_their_units():
