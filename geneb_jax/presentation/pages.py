@@ -146,8 +146,10 @@ def _clean_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leaky_page(table: pd.DataFrame) -> pd.DataFrame:
-    """The tasks under their names in the paper, without what says which files were audited."""
-    return page(table[[name for name in ("label", "category", "reasons") if name in table]])
+    """The tasks under their names in the paper, with what the audited files of each are."""
+    wanted = ("label", "category", "files", "reasons")
+    there = table[[name for name in wanted if name in table]]
+    return page(there.rename(columns={"files": "audited files"}))
 
 
 def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:

@@ -41,6 +41,19 @@ def test_the_leaderboard_has_rank_size_and_macro_by_regime():
     ]  # fmt: skip
 
 
+def test_a_leaky_task_stands_with_what_its_audited_files_are():
+    table = pd.DataFrame(
+        {"task": ["x_4mC"], "label": ["4mC"], "category": ["DNA Methyl."],
+         "reasons": ["Its median is 0.1."], "files": ["another source"]}
+    )  # fmt: skip
+    assert PAGES["leaky_tasks"](table).to_dict("records") == [
+        {"label": "4mC", "category": "DNA Methyl.", "audited files": "another source",
+         "reasons": "Its median is 0.1."}
+    ]  # fmt: skip
+    bare = table[["task", "label", "category"]]
+    assert list(PAGES["leaky_tasks"](bare)) == ["label", "category"]
+
+
 def test_a_paper_number_stands_beside_the_computed_one():
     drops = pd.DataFrame(
         {
