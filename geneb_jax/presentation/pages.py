@@ -38,7 +38,9 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leaderboard_page(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank, size, macro MCC by regime, that of the first with its interval, and its micro MCC."""
+    """Rank, size, macro MCC by regime, that of the first with its interval had other tasks been
+    chosen, and its micro MCC.
+    """
     first, *others = [found[1] for name in table if (found := _MACRO.fullmatch(str(name)))]
     columns: dict[tuple[str, str], Sequence[str]] = {
         ("", "rank"): column_texts("rank", table["rank"]),
@@ -47,9 +49,9 @@ def _leaderboard_page(table: pd.DataFrame) -> pd.DataFrame:
     if "parameters" in table:
         columns["", "parameters"] = _sizes(table["parameters"])
     columns["macro MCC", regime_name(first)] = _scores(table[f"macro {first}"])
-    if f"macro {first} low" in table:
-        ends = (f"macro {first} {end}" for end in ("low", "high"))
-        columns["macro MCC", "95 % interval"] = _intervals(table, *ends)
+    low, high = (f"macro {first} {end}, other tasks" for end in ("low", "high"))
+    if low in table:
+        columns["macro MCC", "95 %, other tasks"] = _intervals(table, low, high)
     for regime in others:
         columns["macro MCC", regime_name(regime)] = _scores(table[f"macro {regime}"])
     columns["micro MCC", regime_name(first)] = _scores(table[f"micro {first}"])
