@@ -60,7 +60,8 @@ class Verdict(NamedTuple):
 
     Attributes:
         word: 'leaky', 'caution' or 'clean'.
-        reasons: Why, a sentence each, and that the chosen rule fails on test, if it does.
+        reasons: Why, and that the chosen rule fails on test, if it does: whole sentences, each of
+            one fact.
     """
 
     word: str
@@ -96,28 +97,44 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
             if counts[name]
         )
         reasons.append(
-            f"{found:,} of {counts['n_test']:,} test records are {kinds} of train records"
+            f"{found:,} of {counts['n_test']:,} test records are {kinds} of train records."
         )
     if reached >= 0.5:
-        covers = f" and covers {best.coverage:.0%} of the test records" if best.coverage < 1 else ""
-        beside = (
-            "there are no published scores of the task beside it, and none is above 1"
-            if median is None
-            else f"the median of the published models is {median:.3f}"
-        )
-        reasons.append(
-            f"'{best.name}', {MEANINGS[best.name]}, gives MCC {best.MCC:.3f}{covers}; {beside}"
-        )
-        if best.highest_MCC - best.lowest_MCC > 0.2:
-            reasons.append(
-                f"of those that it covers {best.accuracy:.0%} are right, and by what is said of "
-                f"the others its MCC is {best.lowest_MCC:.2f} to {best.highest_MCC:.2f}"
-            )
-    if not reasons and median is None:
-        reasons.append("no published scores of the task say what a rule would have to reach")
+        reasons += [*_reached(best), *_elsewhere(best), _compared(median)]
+    elif not reasons and median is None:
+        reasons.append("There are no published scores of the task to compare a rule with.")
     if _fails_on_test(best, counts["n_test"]):
-        reasons.append(_failure(audit, best))
+        reasons += [*([] if reached >= 0.5 else _reached(best)), *_failure(audit, best)]
     return Verdict(word, reasons)
+
+
+def _reached(rule: Rule) -> list[str]:
+    """Says what a rule reaches on the test records, and how many of them it answers."""
+    said = (
+        f"Without a model, '{rule.name}' ({MEANINGS[rule.name]}) reaches an MCC of {rule.MCC:.3f} "
+        "on the test records."
+    )
+    if rule.coverage == 1:
+        return [said]
+    return [said, f"It answers {rule.coverage:.0%} of them; all others are given one class."]
+
+
+def _compared(median: float | None) -> str:
+    """Says what the MCC of a rule is compared with."""
+    if median is None:
+        return "The task has no published scores, so this is compared with 1, a perfect MCC."
+    return f"The median of the published models is {median:.3f}."
+
+
+def _elsewhere(rule: Rule) -> list[str]:
+    """Says how good the answers of a rule are, where its MCC depends on what it does not answer."""
+    if rule.highest_MCC - rule.lowest_MCC <= 0.2:
+        return []
+    return [
+        f"Depending on that class, its MCC lies between {rule.lowest_MCC:.2f} and "
+        f"{rule.highest_MCC:.2f}.",
+        f"{rule.accuracy:.0%} of its answers are right.",
+    ]
 
 
 def _fails_on_test(rule: Rule, n_test: float) -> bool:
@@ -130,23 +147,23 @@ def _fails_on_test(rule: Rule, n_test: float) -> bool:
     return lost > max(rule.train_MCC / 2, 3 / np.sqrt(n_test))
 
 
-def _failure(audit: TaskAudit, best: Rule) -> str:
-    """Returns in words that the chosen rule fails on test, and which of the others does not."""
-    covered = f", of which it covers {best.coverage:.0%}" if best.coverage < 1 else ""
-    said = (
-        f"'{best.name}', {MEANINGS[best.name]}, is chosen for its MCC of {best.train_MCC:.3f} on "
-        f"train records and fails on the test records{covered}: {best.MCC:.3f}; train and test "
-        "differ in what it reads"
-    )
+def _failure(audit: TaskAudit, best: Rule) -> list[str]:
+    """Says that the chosen rule fails on test, and which of the others does not."""
+    said = [
+        f"On train records '{best.name}' reaches {best.train_MCC:.3f}, the most of all rules; on "
+        "test it fails.",
+        "Train and test differ in what it reads.",
+    ]
     n_test = audit.counts["n_test"]
     holding = [rule for rule in audit.seen() if not _fails_on_test(rule, n_test)]
     if not holding:
         return said
     held = max(holding, key=lambda rule: rule.train_MCC)
-    return (
-        f"{said} (of the rules that hold, '{held.name}' is the best on train: "
-        f"{held.train_MCC:.3f} there, {held.MCC:.3f} on test)"
+    best_held = (
+        f"Of the rules that do not fail, '{held.name}' is the best on train: "
+        f"{held.train_MCC:.3f} there, {held.MCC:.3f} on test."
     )
+    return [*said, best_held]
 
 
 def audit_row(
@@ -166,7 +183,7 @@ def audit_row(
         "best_rule_accuracy": best.accuracy,
         "published_median": float("nan") if median is None else median,
         "verdict": found.word,
-        "reasons": "; ".join(found.reasons),
+        "reasons": " ".join(found.reasons),
     }
 
 

@@ -5,6 +5,13 @@ null value that it should exceed. Its interval over other tasks is that of `unce
 for macro scores, ranks and category means, and resamples the high-variance tasks themselves where
 it counts their best and worst models. Statements about model sizes also have an interval over
 other models, a bootstrap over the models at hand: a correlation of 40 models is one of many.
+
+A number that was picked for being large, as the best of 40 specialisations is, or that is a count
+of what luck brings, too, as of winners that change, is above 0 by chance. Such a statement has the
+same number by chance beside it: of random sets of tasks in place of a category, of models under
+shuffled labels, of winners of other draws of tasks. Their mean is its null value, and it stands
+where it also exceeds their 95th percentile: its own interval says how sure the number is, not how
+often the best of many would be as large.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.analysis import HIGH_VARIANCE, MUCH_LARGER, TIERS
@@ -26,6 +34,7 @@ REPLICATES = 2000
 _EVO = "Evo-1-131k"
 _SHOTS = ("full", "10shot", "1shot")
 _SLOTS = 3  # best and worst models of a task that are counted
+_DRAWS = 20_000  # of a number by chance
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Claim:
         null: What the number should exceed, or stay below if the paper's is negative; NaN: there is
             no value that would refute it, as of a count or of a mean score: it is an estimate.
         over_models: Replicates over other models; None: it speaks of given models.
+        by_chance: Draws of the number by chance alone, of which `null` is the mean; None: chance
+            gives no other number than `null`.
         p: Of a difference of two models, that of `uncertainty.other_tasks.task_test`; NaN: it is
             none.
     """
@@ -48,6 +59,7 @@ class Claim:
     values: np.ndarray
     null: float = 0.0
     over_models: np.ndarray | None = None
+    by_chance: np.ndarray | None = None
     p: float = np.nan
 
 
@@ -95,12 +107,14 @@ def claims_table(
 
     Returns:
         Columns statement, paper, ours, low, high (over other tasks), models low and models high
-        (over other models), null, p (two-sided, of differences of two models, not corrected for
-        their number), tasks, and word: `stands` where both intervals lie beyond the null value,
-        `gone` where the number lies on its other side, `weak` in between, and `estimate` where
-        there is no such value. Of an audit the same without its leaky tasks, apart: clean (the
-        number), clean low, ..., clean tasks and clean word, which are missing values and '' where
-        the statement cannot be made without these; and audited tasks (of `tasks`).
+        (over other models), null, by chance (where chance gives many numbers, which have the mean
+        null: what one in twenty of them exceeds), p (two-sided, of differences of two models, not
+        corrected for their number), tasks, and word: `stands` where both intervals lie beyond the
+        null value and the number beyond that by chance, `gone` where the number lies on the other
+        side of the null value, `weak` in between, and `estimate` where there is no such value. Of
+        an audit the same without its leaky tasks, apart: clean (the number), clean low, ..., clean
+        tasks and clean word, which are missing values and '' where the statement cannot be made
+        without these; and audited tasks (of `tasks`).
     """
     evidence = _evidence(results, labels)
     if evidence is None or not set(GENEB.categories) <= set(evidence.categories):
@@ -352,21 +366,24 @@ def _of_corpora(evidence: _Evidence) -> Iterator[Claim]:
 def _of_winners(evidence: _Evidence) -> Iterator[Claim]:
     """Winners that change with the regime, beside those that change with other tasks alone."""
     full, few = (evidence.means[name].argmax(1) for name in ("full", "10shot"))
-    other = np.random.default_rng(4).permutation(full[1:])
-    by_chance = float((full[1:] != other).sum(1).mean())
+    rng = np.random.default_rng(4)
+    draws = [full[1:] != rng.permutation(full[1:]) for _ in range(_DRAWS // REPLICATES)]
+    by_chance = np.concatenate(draws).sum(1)
     printed = paper()["statistics"]["categories whose winner changes at 10-shot"]
     yield Claim(
         "categories whose winner changes at 10-shot, beside full-shot winners of other tasks",
         printed,
         (full != few).sum(1).astype(float),
-        null=by_chance,
+        null=float(by_chance.mean()),
+        by_chance=by_chance,
     )
 
 
 def _of_high_variance(evidence: _Evidence) -> Iterator[Claim]:
     """The labels of the best and worst models of high-variance tasks, beside their share.
 
-    The interval resamples these tasks.
+    The interval resamples these tasks. By chance models have each other's labels: few models hold
+    most places, so that the label of one of them has many.
     """
     numbers = evidence.numbers(list(evidence.labels.index))
     if not numbers or len(numbers) < 2 * _SLOTS:
@@ -379,6 +396,7 @@ def _of_high_variance(evidence: _Evidence) -> Iterator[Claim]:
     slots = {"top": order[:_SLOTS], "bottom": order[-_SLOTS:]}
     rng = np.random.default_rng(5)
     drawn = rng.integers(0, scores.shape[1], (REPLICATES, scores.shape[1]))
+    shuffled = rng.permuted(np.tile(np.arange(len(scores)), (_DRAWS, 1)), axis=1)
     for end, column, label in (
         ("top", "pretraining", "multi-species"),
         ("top", "pretraining", "eukaryotic-genes"),
@@ -391,10 +409,18 @@ def _of_high_variance(evidence: _Evidence) -> Iterator[Claim]:
         values = np.concatenate([[counts.sum()], counts[drawn].sum(1)]).astype(float)
         printed = paper()["statistics"][f"high-variance {end}-3 slots, {label}"]
         name = f"high-variance {end}-3 slots, {label}, beside its share of models"
-        yield Claim(name, printed, values, null=float(has.mean() * _SLOTS * scores.shape[1]))
+        null = float(has.mean() * _SLOTS * scores.shape[1])
+        held = np.bincount(slots[end].ravel(), minlength=len(scores))  # slots of each model
+        yield Claim(name, printed, values, null, by_chance=has[shuffled] @ held)
 
 
 def _of_specialists(evidence: _Evidence) -> Iterator[Claim]:
+    """The specialists that the paper names, beside the best one on random sets of tasks.
+
+    They are the largest of all models' specialisations on a category, and some model is the best
+    on any set of tasks: the fewer tasks, the further it is from its rank elsewhere.
+    """
+    on_tasks = ranks(evidence.scores["full"].T)
     names = evidence.category_names
     sizes = np.array([evidence.categories.count(name) for name in names])
     for model, (category, printed) in paper()["specialisation"].items():
@@ -405,7 +431,26 @@ def _of_specialists(evidence: _Evidence) -> Iterator[Claim]:
             others = np.arange(len(names)) != inside
             outside = mean_ranks[:, others] @ (sizes[others] / sizes[others].sum())
             values = outside - mean_ranks[:, inside]
-            yield Claim(f"specialisation, {model} on {category}", printed, values)
+            by_chance = _best_specialisations(on_tasks, int(sizes[inside]))
+            null = float(by_chance.mean())
+            name = f"specialisation, {model} on {category}"
+            yield Claim(name, printed, values, null, by_chance=by_chance)
+
+
+def _best_specialisations(
+    on_tasks: Float[np.ndarray, "T M"], size: int
+) -> Float[np.ndarray, " draws"]:
+    """Returns the largest specialisation of any model on each of many random sets of tasks.
+
+    Args:
+        on_tasks: Ranks of the models on each task.
+        size: Tasks of a set, fewer than T.
+    """
+    tasks = len(on_tasks)
+    order = np.random.default_rng(6).random((_DRAWS, tasks)).argsort(1)
+    inside = (order < size) @ on_tasks
+    outside = on_tasks.sum(0) - inside
+    return (outside / (tasks - size) - inside / size).max(1)
 
 
 def _of_few_shots(evidence: _Evidence) -> Iterator[Claim]:
@@ -450,6 +495,9 @@ def _computed(claim: Claim, side: float, tasks: int) -> dict[str, float | str]:
     over_models = _ends(np.zeros(0) if claim.over_models is None else claim.over_models)
     near = [ends[0] if side > 0 else ends[1] for ends in (over_tasks, over_models)]
     value = float(claim.values[0])
+    by_chance = np.nan
+    if claim.by_chance is not None:
+        by_chance = float(np.quantile(claim.by_chance, LEVEL if side > 0 else 1 - LEVEL))
     return {
         "ours": value,
         "low": over_tasks[0],
@@ -457,13 +505,14 @@ def _computed(claim: Claim, side: float, tasks: int) -> dict[str, float | str]:
         "models low": over_models[0],
         "models high": over_models[1],
         "null": claim.null,
+        "by chance": by_chance,
         "p": claim.p,
         "tasks": tasks,
-        "word": _word(value, near, claim.null, side),
+        "word": _word(value, near, claim.null, by_chance, side),
     }
 
 
-def _word(value: float, near: Sequence[float], null: float, side: float) -> str:
+def _word(value: float, near: Sequence[float], null: float, by_chance: float, side: float) -> str:
     """Says what a number and the ends of its intervals that are near the null value come to."""
     if np.isnan(value):
         return ""
@@ -471,8 +520,9 @@ def _word(value: float, near: Sequence[float], null: float, side: float) -> str:
         return "estimate"
     if side * (value - null) <= 0:
         return "gone"
-    beyond = all(side * (end - null) > 0 for end in near if not np.isnan(end))
-    return "stands" if beyond else "weak"
+    sure = all(side * (end - null) > 0 for end in near if not np.isnan(end))
+    rare = np.isnan(by_chance) or side * (value - by_chance) > 0
+    return "stands" if sure and rare else "weak"
 
 
 def _ends(replicates: np.ndarray) -> tuple[float, float]:

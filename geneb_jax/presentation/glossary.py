@@ -90,7 +90,8 @@ GLOSSARY: Mapping[str, Word] = {
     "group": Word(
         _UNSURE,
         "Letters of models that cannot be told apart: two models share one where they differ by no "
-        "more than chance explains, after Holm's correction for all pairs, and none where they do.",
+        "more than chance explains, after Holm's correction for all pairs, and none where they do; "
+        "a-d is a, b, c and d.",
     ),
     "told apart": Word(
         _UNSURE,
@@ -202,8 +203,15 @@ GLOSSARY: Mapping[str, Word] = {
     ),
     "null": Word(
         _STATEMENTS,
-        "The number that there would be if the statement did not hold: 0 of a difference, or what "
-        "chance gives; empty of an estimate.",
+        "The number that there would be if the statement did not hold: 0 of a difference, or the "
+        "mean of what chance gives, as of the best of 40 models on random sets of tasks; empty of "
+        "an estimate.",
+    ),
+    "by chance": Word(
+        _STATEMENTS,
+        "What the number exceeds one time in twenty by chance alone: on random sets of as many "
+        "tasks, with shuffled labels of models, or with other tasks of the same regime; empty "
+        "where nothing was picked or counted.",
     ),
     "without leaky tasks": Word(
         _STATEMENTS, "The number without the tasks that an audit found leaky."
@@ -213,9 +221,9 @@ GLOSSARY: Mapping[str, Word] = {
     ),
     "holds": Word(
         _STATEMENTS,
-        "Whether the statement stands: its intervals over other tasks and other models lie beyond "
-        "the null value; or is gone: the number lies on its other side; or weak, in between. An "
-        "estimate has no null value.",
+        "Whether the statement stands: its intervals lie beyond the null value, and the number "
+        "beyond that by chance; or is gone: the number lies on the other side of the null value; "
+        "or weak, in between. An estimate has no null value.",
     ),
     "holds without them": Word(
         _STATEMENTS,

@@ -14,10 +14,12 @@ MINUS = "\N{MINUS SIGN}"
 _FORMS: Mapping[Unit, str] = {"score": "z.3f", "rank": "z.1f", "share": "z.0%", "count": ",.0f"}
 DECIMALS: Mapping[Unit, int] = {"score": 3, "rank": 1, "share": 2, "count": 0, "p": 3}
 _SMALLEST_P = 0.001  # that is written with its digits
+_RUN = 3  # letters that follow each other, from which on their first and last one are written
 # Columns whose names tell the unit of numbers that might be of several.
 _P = re.compile(r"(smallest )?p(, .*)?")
 _SHARES = re.compile(r"relative drop")
 _COUNTS = re.compile(r"\b(rank|models|wins|pairs|tasks)\b")
+_GROUP = re.compile(r"\(\d+\)|[a-zA-Z]")
 _DIGITS = re.compile(r"[1-9]")
 _NUMBER = re.compile(r"([-−<]?\d.*)?")
 
@@ -107,6 +109,31 @@ def are_numbers(texts: Iterable[str]) -> bool:
 def regime_name(regime: str) -> str:
     """Returns a regime as it is written: full, 10-shot."""
     return regime.replace("shot", "-shot")
+
+
+def group_text(letters: str) -> str:
+    """Returns the letters of a model's groups as people read them: a-d, f for abcdf.
+
+    Args:
+        letters: One letter a group, a before b and Z after z, and then numbers such as (53); see
+            `intervals.interval_tables`.
+
+    Returns:
+        Of three or more letters that follow each other the first and the last, and ', ' between
+        such runs and the other letters.
+    """
+    runs: list[str] = []
+    for name in _GROUP.findall(letters):
+        last = runs[-1][-1] if runs else ""
+        follows = len(name) == 1 and last.isalpha() and ord(name) == ord(last) + 1
+        runs = [*runs[:-1], runs[-1] + name] if follows else [*runs, name]
+    whole = len(runs) > 1 and any(map(_is_run, runs))
+    texts = [f"{run[0]}-{run[-1]}" if _is_run(run) else run for run in runs]
+    return (", " if whole else "").join(texts)
+
+
+def _is_run(letters: str) -> bool:
+    return letters.isalpha() and len(letters) >= _RUN
 
 
 def size_text(params: float) -> str:

@@ -10,6 +10,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.numbers import (
     MINUS,
     column_texts,
+    group_text,
     interval_text,
     regime_name,
     size_text,
@@ -37,7 +38,9 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leaderboard_page(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank, size, macro MCC by regime, that of the first with its interval, and its micro MCC."""
+    """Rank, size, macro MCC by regime, that of the first with its interval had other tasks been
+    chosen, and its micro MCC.
+    """
     first, *others = [found[1] for name in table if (found := _MACRO.fullmatch(str(name)))]
     columns: dict[tuple[str, str], Sequence[str]] = {
         ("", "rank"): column_texts("rank", table["rank"]),
@@ -46,9 +49,9 @@ def _leaderboard_page(table: pd.DataFrame) -> pd.DataFrame:
     if "parameters" in table:
         columns["", "parameters"] = _sizes(table["parameters"])
     columns["macro MCC", regime_name(first)] = _scores(table[f"macro {first}"])
-    if f"macro {first} low" in table:
-        ends = (f"macro {first} {end}" for end in ("low", "high"))
-        columns["macro MCC", "95 % interval"] = _intervals(table, *ends)
+    low, high = (f"macro {first} {end}, other tasks" for end in ("low", "high"))
+    if low in table:
+        columns["macro MCC", "95 %, other tasks"] = _intervals(table, low, high)
     for regime in others:
         columns["macro MCC", regime_name(regime)] = _scores(table[f"macro {regime}"])
     columns["micro MCC", regime_name(first)] = _scores(table[f"micro {first}"])
@@ -109,6 +112,7 @@ def _intervals_page(table: pd.DataFrame) -> pd.DataFrame:
     named = [name for name in ("task", "question", "regime", "model") if name in table]
     score = "macro" if "macro" in table else "MCC"
     texts = page(table[[*named, score, "rank", "group"]])
+    texts["group"] = texts["group"].map(group_text)
     texts.insert(len(named) + 1, "95 % interval", _intervals(table, "low", "high"))
     texts.insert(len(named) + 3, "rank, 95 %", _ranks(table, "rank low", "rank high"))
     return texts
@@ -144,8 +148,10 @@ def _clean_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leaky_page(table: pd.DataFrame) -> pd.DataFrame:
-    """The tasks under their names in the paper, without what says which files were audited."""
-    return page(table[[name for name in ("label", "category", "reasons") if name in table]])
+    """The tasks under their names in the paper, with what the audited files of each are."""
+    wanted = ("label", "category", "files", "reasons")
+    there = table[[name for name in wanted if name in table]]
+    return page(there.rename(columns={"files": "audited files"}))
 
 
 def _pairs_page(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
 from geneb_jax.presentation.intervals import interval_tables, without_leaky
+from geneb_jax.presentation.numbers import group_text
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
 from geneb_jax.presentation.results import (
@@ -132,7 +133,7 @@ def _of_models(macro: pd.DataFrame | None) -> dict[str, ModelExtras]:
         found.setdefault(row["model"], {})[row["regime"]] = Sureness(
             interval=[row["low"], row["high"]],
             ranks=[int(row["rank low"]), int(row["rank high"])],
-            group=row["group"],
+            group=group_text(row["group"]),
             tasks=int(row["tasks"]),
             models=int(models[row["regime"]]),
         )

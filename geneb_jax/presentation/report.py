@@ -103,8 +103,8 @@ class Sureness(TypedDict):
     Attributes:
         interval: The 95 % interval of macro MCC, had other tasks been chosen; lower end first.
         ranks: The 95 % interval of the rank by that score among `models`, the best rank first.
-        group: Letters of the groups of models that cannot be told apart; models that share a
-            letter are in one.
+        group: Letters of the groups of models that cannot be told apart, as `numbers.group_text`
+            writes them; models that share a letter are in one.
         tasks: How many tasks the score is over: all that every compared model has.
         models: How many models are compared.
     """

@@ -81,7 +81,7 @@ def statement_sections(
     tables = []
     if claims is not None and not claims.empty:
         caption = f"{_CLAIMS} Without leaky tasks: {audited_words(claims)}."
-        named = [] if leaky is None else list(map(_link, leaky["task"], leaky["label"]))
+        named = [] if leaky is None else list(map(_left_out, leaky.to_dict("records")))
         tables.append(("claims", caption, claim_texts(claims), named))
     if statistics is not None and statistics["ours"].notna().any():
         tables.append(("statistics", _STATISTICS, statistic_texts(statistics), []))
@@ -99,9 +99,10 @@ def statement_sections(
     ]
 
 
-def _link(task: str, label: str) -> tuple[str, str]:
-    """Returns the name of a task and the address of its page in the report."""
-    return label, f"#{urllib.parse.urlencode({'view': 'task', 'task': task})}"
+def _left_out(row: Mapping[Any, Any]) -> tuple[str, str, str]:
+    """Returns the name of a leaky task, the address of its page, and its audited files if known."""
+    address = f"#{urllib.parse.urlencode({'view': 'task', 'task': row['task']})}"
+    return row["label"], address, row.get("files", "")
 
 
 def figure_rows(folder: Path) -> list[dict[str, str]]:
@@ -137,10 +138,10 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
     Returns:
         By table its name and caption, the names and addresses of the tasks that are left out of
-        it, its header, its rows, of which the first column is the name, the regime of each row
-        where it has one, and the meanings of its words. The header has the name of each column and
-        its kind: text, sentences, heat (of a category, whose name stands upright) or nothing
-        (numbers).
+        it and what their audited files are, its header, its rows, of which the first column is the
+        name, the regime of each row where it has one, and the meanings of its words. The header has
+        the name of each column and its kind: text, sentences, heat (of a category, whose name
+        stands upright) or nothing (numbers).
     """
     words = order_words(tables)
     leaky = f" {words[0].upper()}{words[1:]}." if words else ""

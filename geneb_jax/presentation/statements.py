@@ -34,8 +34,8 @@ def claim_texts(claims: pd.DataFrame) -> pd.DataFrame:
         claims: See `claims.claims_table`.
 
     Returns:
-        Columns statement, paper, computed, other tasks, other models, null, holds, and of an audit
-        without leaky tasks, its interval (over other tasks) and holds without them.
+        Columns statement, paper, computed, other tasks, other models, null, by chance, holds, and
+        of an audit without leaky tasks, its interval (over other tasks) and holds without them.
     """
     units = claims["statement"].map(statement_unit)
     columns = {
@@ -45,6 +45,7 @@ def claim_texts(claims: pd.DataFrame) -> pd.DataFrame:
         "other tasks": _intervals(claims, "low", "high", units),
         "other models": _intervals(claims, "models low", "models high", units),
         "null": _numbers(claims["null"], units.mask(claims["null"] == 0, "count")),
+        "by chance": _numbers(claims["by chance"], units),
         "holds": claims["word"],
     }
     if "clean" in claims:

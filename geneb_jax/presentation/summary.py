@@ -15,7 +15,7 @@ from geneb_jax.failures import Failure
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.presentation.analysis import layer_scores
 from geneb_jax.presentation.glossary import words_in
-from geneb_jax.presentation.numbers import interval_text, number_text
+from geneb_jax.presentation.numbers import group_text, interval_text, number_text
 from geneb_jax.presentation.statements import statement_unit
 from geneb_jax.presentation.verdicts import audited_words, order_words
 from geneb_jax.scoring.scores import (
@@ -30,7 +30,8 @@ _MOST_FAILURES = 40  # rows of the table of what failed
 _STATEMENT = 30  # letters of a line of a statement, at least
 # Columns of `print_claims` that a narrow screen goes without, the first first.
 _DISPENSABLE = (
-    "clean null", "null", "clean models", "models", "clean tasks", "tasks", "clean", "paper",
+    "clean chance", "chance", "clean null", "null", "clean models", "models", "clean tasks",
+    "tasks", "clean", "paper",
 )  # fmt: skip
 # What the intervals of a question range over.
 _QUESTIONS: Mapping[str, str] = {
@@ -104,7 +105,7 @@ def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
 
 
 def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
-    """Prints how sure scores and ranks are; nothing where no question was asked.
+    """Prints scores and how sure they and ranks are; nothing where no question was asked.
 
     Other records and tasks are shown of the first of the benchmark's regimes that is there, other
     shots of all; the table itself has all of them.
@@ -117,9 +118,10 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     if intervals.empty:
         return
     by_task = "task" in intervals
-    named = ["task", "model"] if by_task else ["model"]
+    named, score = (["task", "model"], "MCC") if by_task else (["model"], "macro")
+    keys = ["question", "regime", *named]
     found = {
-        (row["question"], row["regime"], *(row[name] for name in named)): _interval_cells(row)
+        tuple(row[name] for name in keys): _interval_cells(row, score)
         for row in intervals.to_dict("records")
     }
     regimes = list(dict.fromkeys([*GENEB.regimes, *intervals["regime"]]))
@@ -128,7 +130,7 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     columns = [("records", leading), ("tasks", leading), *(("shots", name) for name in regimes)]
     columns = [column for column in columns if column in asked]
     rows = intervals[intervals["regime"] == leading].drop_duplicates(named)
-    rows = rows.sort_values("MCC" if by_task else "macro", ascending=False, kind="stable")
+    rows = rows.sort_values(score, ascending=False, kind="stable")
     rows = rows.sort_values(named[:-1], kind="stable") if by_task else rows
     every = pd.concat([rows, intervals])[named].drop_duplicates().itertuples(index=False)
     shown = [tuple(map(str, names)) for names in every]
@@ -143,11 +145,12 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
         for name in named:
             table.add_column(name, overflow="fold", min_width=16)
         for question, regime in columns:
-            table.add_column(f"{regime}\n{question}", justify="right", no_wrap=True)
+            table.add_column(f"{regime}\n{score}", justify="right", no_wrap=True)
+            table.add_column(f"\n{question}", justify="right", no_wrap=True)
             table.add_column("\nrank", justify="right", no_wrap=True)
             table.add_column("\ngroup", no_wrap=True)
         for names in shown:
-            cells = (found.get((*column, *names), ("", "", "")) for column in columns)
+            cells = (found.get((*column, *names), ("",) * 4) for column in columns)
             table.add_row(*names, *itertools.chain.from_iterable(cells))
         return table
 
@@ -169,7 +172,8 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
     console.print(
         "; ".join(_QUESTIONS[question] for question in asked_of)
         + f"; {of_which}; group: two models share a letter where they cannot be told apart "
-        "(corrected for all pairs that are compared, after Holm), and none where they can",
+        "(corrected for all pairs that are compared, after Holm), and none where they can; a-d is "
+        "a, b, c and d",
         highlight=False,
     )
 
@@ -205,9 +209,11 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             box=None,
             title="the paper's statements: 95 % intervals over other tasks and other models",
             caption="paper: as printed; ours: computed from these scores; stands: both intervals "
-            "lie beyond null, a value that would refute it; gone: the number lies on its other "
-            "side; weak: in between; estimate: there is no such value; a pair of models is one "
-            f"comparison here, which tables/pairs corrects for all pairs; {clean}{audited}{alone}",
+            "lie beyond null, a value that would refute it, and ours beyond what chance reaches "
+            "(chance: what it exceeds one time in twenty); gone: the number lies on the other "
+            "side of null; weak: in between; estimate: there is no such value; a pair of models is "
+            "one comparison here, which tables/pairs corrects for all pairs; "
+            f"{clean}{audited}{alone}",
         )
         for name in names:
             numbers = name != "statement" and not name.endswith("holds")
@@ -247,6 +253,7 @@ def _claim_cells(row: Mapping[Any, Any]) -> dict[str, str]:
         return {
             **{f"{of}{name}": interval_text(*each, unit, "..") for name, each in ends.items()},
             f"{of}null": number_text(null, unit if null else "count"),
+            f"{of}chance": number_text(row[f"{of}by chance"], unit),
             f"{of}holds": row[f"{of}word"],
         }
 
@@ -293,9 +300,10 @@ def _known(value: float) -> str:
     return "" if np.isnan(value) else _short(value)
 
 
-def _interval_cells(row: Mapping[Any, Any]) -> tuple[str, str, str]:
+def _interval_cells(row: Mapping[Any, Any], score: str) -> tuple[str, str, str, str]:
     ends = f"{row['low']:z.3f}..{row['high']:z.3f}"
-    return ends, f"{row['rank low']:.0f}-{row['rank high']:.0f}", str(row["group"])
+    place = f"{row['rank low']:.0f}-{row['rank high']:.0f}"
+    return f"{row[score]:z.3f}", ends, place, group_text(row["group"])
 
 
 def _short(value: float) -> str:

@@ -211,7 +211,7 @@ def _with_intervals(
         ends = asked[asked["regime"] == regime].set_index("model").reindex(board["model"])
         same = ends["tasks"] == analysis.task_counts(results, regime).reindex(board["model"])
         for end in ("low", "high"):
-            columns[f"macro {regime} {end}"] = ends[end].where(same).to_numpy()
+            columns[f"macro {regime} {end}, other tasks"] = ends[end].where(same).to_numpy()
     at = list(board).index(f"micro {regimes[-1]}") + 1
     parts = (board.iloc[:, :at], pd.DataFrame(columns), board.iloc[:, at:])
     return pd.concat(parts, axis=1)

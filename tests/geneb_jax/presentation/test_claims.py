@@ -43,6 +43,11 @@ def test_intervals_hold_the_numbers_of_differences(published):
         ("multi-species minus human, mean of six pairs", "stands", "weak"),
         ("high-variance bottom-3 slots, human, beside its share of models", "stands", "stands"),
         ("high-variance top-3 slots, multi-species, beside its share of models", "weak", "weak"),
+        ("high-variance top-3 slots, T-dec, beside its share of models", "weak", "weak"),
+        ("specialisation, BioFM-265M on DNA Methyl.", "stands", "stands"),
+        ("specialisation, PlantCaduceus on lncRNA", "stands", "stands"),
+        ("specialisation, JanusDNA-72-w on Chromatin Acc.", "weak", "weak"),
+        ("specialisation, eccDNAMamba on Chromatin Acc.", "weak", "weak"),
         ("mean macro MCC, 10shot", "estimate", "estimate"),
         ("small-beats-large pairs, all models", "estimate", "estimate"),
     ],
@@ -59,6 +64,72 @@ def test_what_other_models_would_say_is_wider(published):
 def test_base_rates_are_the_null_of_counted_models(published):
     row = published.loc["high-variance top-3 slots, multi-species, beside its share of models"]
     assert row["null"] == pytest.approx(20 / 40 * 39)
+
+
+def _full_ranks() -> tuple[pd.DataFrame, pd.Series]:
+    """Returns ranks of the published models on each task, 1 the best, and the tasks' categories."""
+    results = published_results()
+    full = results[results["regime"] == "full"]
+    scores = full.pivot(index="task", columns="model", values="MCC")
+    categories = full.drop_duplicates("task").set_index("task")["category"]
+    return scores.rank(axis=1, ascending=False), categories[scores.index]
+
+
+def test_the_best_model_of_any_task_looks_like_a_specialist(published):
+    """Of each of the 100 tasks as a category: not of random ones, so that nothing is drawn."""
+    on_tasks, _ = _full_ranks()
+    best = np.array([(on_tasks.drop(task).mean() - on_tasks.loc[task]).max()
+                     for task in on_tasks.index])  # fmt: skip
+    assert np.median(best) == pytest.approx(16.2, abs=0.05)
+    assert (best >= 17.9).mean() == pytest.approx(0.26)
+    for model in ("JanusDNA-72-w", "eccDNAMamba"):
+        row = published.loc[f"specialisation, {model} on Chromatin Acc."]
+        assert row["null"] == pytest.approx(best.mean(), abs=0.15)
+        assert np.quantile(best, 0.93) < row["by chance"] < np.quantile(best, 0.97)
+        assert row["word"] == "weak"
+
+
+@pytest.mark.parametrize(
+    ("model", "category", "size", "percentile_99"),
+    [("BioFM-265M", "DNA Methyl.", 8, 12.2), ("PlantCaduceus", "lncRNA", 6, 13.5)],
+)
+def test_the_null_of_a_specialist_is_the_best_model_on_as_many_random_tasks(
+    published, model, category, size, percentile_99
+):
+    on_tasks, categories = _full_ranks()
+    assert (categories == category).sum() == size
+    rng = np.random.default_rng(11)
+    best = []
+    for _ in range(2000):
+        inside = on_tasks.index.isin(rng.choice(on_tasks.index, size, replace=False))
+        best.append((on_tasks[~inside].mean() - on_tasks[inside].mean()).max())
+    row = published.loc[f"specialisation, {model} on {category}"]
+    assert row["null"] == pytest.approx(np.mean(best), abs=0.25)
+    assert row["by chance"] == pytest.approx(np.quantile(best, 0.95), abs=0.6)
+    assert np.quantile(best, 0.99) == pytest.approx(percentile_99, abs=0.8)
+    assert row["ours"] > percentile_99 and row["word"] == "stands"
+
+
+def test_slots_by_chance_are_those_of_models_with_each_others_labels(published):
+    """Of two models of forty the sum of slots has a known distribution: that of all 780 pairs."""
+    results, labels = published_results(), model_labels()
+    full = results[results["regime"] == "full"].pivot(index="model", columns="task", values="MCC")
+    wide = full.loc[:, full.std(ddof=0) > 0.12]
+    held = (wide.rank(ascending=False, method="first") <= 3).sum(axis=1).to_numpy()
+    first, second = np.triu_indices(len(held), 1)
+    row = published.loc["high-variance top-3 slots, eukaryotic-genes, beside its share of models"]
+    assert (labels["pretraining"] == "eukaryotic-genes").sum() == 2
+    pairs = held[first] + held[second]
+    assert (pairs > row["by chance"]).mean() <= 0.05 <= (pairs >= row["by chance"]).mean() + 0.005
+    assert row["ours"] > row["by chance"] and row["word"] == "stands"
+
+
+def test_winners_change_as_often_between_other_tasks_one_time_in_eight(published):
+    """Chance reaches the paper's 8 of 13: the interval of the count alone would let it stand."""
+    (name,) = (name for name in published.index if "winner changes" in name)
+    row = published.loc[name]
+    assert row["low"] > row["null"] and row["ours"] == row["by chance"] == 8
+    assert row["word"] == "weak"
 
 
 def test_clean_numbers_are_without_the_leaky_tasks(published):
@@ -82,6 +153,8 @@ def test_words_follow_from_the_numbers_beside_them(published, of):
         number = row["clean" if of else "ours"]
         ends = [row[f"{of}{near}"], row[f"{of}models {near}"]]
         beyond = [side * (end - null) > 0 for end in ends if not np.isnan(end)]
+        if not np.isnan(chance := row[f"{of}by chance"]):
+            beyond.append(side * (number - chance) > 0)
         if np.isnan(row["null"]):
             expected = "estimate"
         elif side * (number - null) <= 0:

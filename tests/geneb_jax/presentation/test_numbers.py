@@ -3,6 +3,7 @@ import pytest
 
 from geneb_jax.presentation.numbers import (
     column_texts,
+    group_text,
     interval_text,
     number_text,
     size_text,
@@ -59,6 +60,24 @@ def test_an_interval_without_ends_is_nothing():
 )
 def test_columns_are_written_by_their_names_and_values(name, values, texts):
     assert column_texts(name, pd.Series(values), "−") == texts
+
+
+@pytest.mark.parametrize(
+    ("letters", "text"),
+    [
+        ("", ""),
+        ("a", "a"),
+        ("ab", "ab"),
+        ("abcdefghijklmno", "a-o"),
+        ("abdf", "abdf"),
+        ("abcegh", "a-c, e, gh"),
+        ("xyzABC", "x-z, A-C"),
+        ("ab(53)(54)", "ab(53)(54)"),
+        ("XYZ(53)", "X-Z, (53)"),
+    ],
+)
+def test_groups_that_follow_each_other_are_written_as_runs(letters, text):
+    assert group_text(letters) == text
 
 
 def test_sizes_have_three_digits():

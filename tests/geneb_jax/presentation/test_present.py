@@ -39,7 +39,7 @@ def tasks_of(folder):
 
 def left_out(folder):
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
-    return re.findall(r'<li><a href="#view=task&amp;task=([^"]*)">([^<]*)</a></li>', page)
+    return re.findall(r'<li><a href="#view=task&amp;task=([^"]*)">([^<]*)</a>([^<]*)</li>', page)
 
 
 def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path):
@@ -53,7 +53,10 @@ def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path)
     read = pd.read_csv(tmp_path / "tables" / "leaky_tasks.csv")
     assert read["task"].tolist() == [MOUSE.id]
     assert set(tables["pairs_without_leaky"]["left out"]) == {1}
-    assert left_out(tmp_path) == [(MOUSE.id, MOUSE.label)]
+    page = (tmp_path / "tables" / "leaky_tasks.md").read_text(encoding="utf-8")
+    assert "| audited files" in page and "| split anew" in page
+    assert "split anew" in (tmp_path / "tables" / "leaky_tasks.tex").read_text(encoding="utf-8")
+    assert left_out(tmp_path) == [(MOUSE.id, MOUSE.label, " (audited files: split anew)")]
     found = tasks_of(tmp_path)
     facts = ("verdict", "reasons", "audited_files")
     assert [found[MOUSE.id][name] for name in facts] == ["leaky", ["its twins"], "split anew"]

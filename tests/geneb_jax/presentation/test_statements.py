@@ -36,13 +36,14 @@ def test_statements_are_written_in_their_units():
             "models low": [15.0, np.nan, np.nan],
             "models high": [147.0, np.nan, np.nan],
             "null": [np.nan, 0.0, 0.0],
+            "by chance": [76.5, np.nan, np.nan],
             "word": ["estimate", "stands", "weak"],
         }
     )
     assert claim_texts(claims).drop(columns="statement").to_numpy().tolist() == [
-        ["74", "74", "70.0 to 84.5", "15 to 147", "", "estimate"],
-        ["0.565", "−0.565", "0.519 to 0.576", "", "0", "stands"],
-        ["", "1 %", "−7 % to 10 %", "", "0", "weak"],
+        ["74", "74", "70.0 to 84.5", "15 to 147", "", "76.5", "estimate"],
+        ["0.565", "−0.565", "0.519 to 0.576", "", "0", "", "stands"],
+        ["", "1 %", "−7 % to 10 %", "", "0", "", "weak"],
     ]
     clean = {"clean": 73, "clean low": 70.0, "clean high": 80.0, "clean word": ["weak", "", "gone"]}
     again = claim_texts(claims.assign(**clean))
