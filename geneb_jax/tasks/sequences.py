@@ -24,7 +24,8 @@ def read_sequences(path: Path) -> Records:
     """Reads the records of a file by its ending, in any case, with .gz or not.
 
     .fa, .fasta and .fna are FASTA, .fq and .fastq FASTQ, .csv, .tsv and .parquet tables with a
-    column `sequence`, `text` or `seq`; a .txt file holds one sequence a line. White space around
+    column `sequence`, `text` or `seq`; a .txt file holds one sequence a line, and blank lines at
+    its end alone. White space around
     sequences, and within those of FASTA, is dropped; letters are kept as they are. A warning
     names the first of repeated names, and the first record with unusual letters.
 
@@ -157,15 +158,18 @@ def _table(path: Path) -> Records:
 
 
 def _lines(path: Path) -> Records:
-    lines = [line.strip() for line in _text(path).split("\n")]
+    sequences = [line.strip() for line in _text(path).rstrip().split("\n")]
+    if sequences == [""]:
+        return [], []
+    # A blank line would shift the numbers of those below, by which people keep labels.
     problems = [
         f"line {number} of {path}, {shown(line)!r}, {reason}"
-        for number, line in enumerate(lines, 1)
-        if line and (reason := refusal(line))
+        + ("; give it a sequence or remove it" if not line else "")
+        for number, line in enumerate(sequences, 1)
+        if (reason := refusal(line))
     ]
     if problems:
         raise ValueError("\n".join(first_problems(problems, str(path))))
-    sequences = [line for line in lines if line]
     return [str(i) for i in range(len(sequences))], sequences
 
 

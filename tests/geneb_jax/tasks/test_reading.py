@@ -151,6 +151,13 @@ def test_labels_that_differ_in_case_alone_are_said(tmp_path, caplog):
     )
 
 
+def test_a_blank_line_between_rows_is_said(tmp_path, caplog):
+    task = read_task(write(tmp_path, GOOD.replace("GGTT", "\nGGTT") + "\n"), INFO)
+    assert task.train.sequences == ["ACGT", "GGTT"]
+    (message,) = caplog.messages
+    assert message.startswith("mine.csv: 1 blank line between its rows, first line 3: ")
+
+
 def test_unusual_letters_are_kept_and_said(tmp_path, caplog):
     task = read_task(write(tmp_path, GOOD.replace("GGTT", "GGT-*RU")), INFO)
     assert task.train.sequences == ["ACGT", "GGT-*RU"]
