@@ -25,6 +25,7 @@ from geneb_jax.tasks.task import Split, Task, TaskError
 
 _LABEL_COLUMNS = ("label", "target")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # fits int64
+_WHOLE = re.compile(r"([+-]?[0-9]{1,15})\.0+")  # an integer as float64 holds and writes it
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?", re.I)
 _MISSING = ("", "nan", "na", "n/a", "<na>", "null")  # what tables hold where a value is missing
 
@@ -47,7 +48,8 @@ def find_tasks(tasks_dir: Path) -> dict[str, TaskInfo]:
 def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
     """Reads and checks one task.
 
-    Labels are all integers or all text; text becomes 0, 1, ... in sorted order. Sequences are kept
+    Labels are all integers or all text; a column of whole numbers that are all written as 1.0 is one
+    of integers, which pandas writes so where values were missing. Text becomes 0, 1, ... in sorted order. Sequences are kept
     as they are, but for white space around them. Rows of a validation split are left out.
 
     Raises:
@@ -127,8 +129,15 @@ def _read_files(tasks_dir: Path, task_id: str) -> tuple[list[_Rows], list[str]]:
             known = {name: SPLITS.get(name.casefold(), name) for name in set(given)}
             numbers = range(1, len(given) + 1)
             splits = [known[name] for name in given]
-            files.append(_Rows(table, numbers, columns[0], columns[1], splits))
+            files.append(_Rows(table, numbers, columns[0], _integers(columns[1]), splits))
     return files, problems
+
+
+def _integers(labels: list[str]) -> list[str]:
+    """Returns a column of labels, without the .0 where all that are not missing end with one."""
+    names = {label for label in set(labels) if label.casefold() not in _MISSING}
+    whole = {name: match[1] for name in names if (match := _WHOLE.fullmatch(name))}
+    return [whole.get(label, label) for label in labels] if len(whole) == len(names) else labels
 
 
 def _row_problems(files: Sequence[_Rows]) -> list[str]:
