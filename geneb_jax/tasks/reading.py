@@ -48,9 +48,10 @@ def find_tasks(tasks_dir: Path) -> dict[str, TaskInfo]:
 def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
     """Reads and checks one task.
 
-    Labels are all integers or all text; a column of whole numbers that are all written as 1.0 is one
-    of integers, which pandas writes so where values were missing. Text becomes 0, 1, ... in sorted order. Sequences are kept
-    as they are, but for white space around them. Rows of a validation split are left out.
+    Labels are all integers or all text; text becomes 0, 1, ... in sorted order. A column of whole
+    numbers that are all written as 1.0 is one of integers, which pandas writes so where values
+    were missing. Sequences are kept as they are, but for white space around them. Rows of a
+    validation split are left out.
 
     Raises:
         TaskError: Lists what is wrong, with file, row and value.

@@ -16,6 +16,8 @@ from geneb_jax.tasks.tabular import ENDINGS, first_problems, read_table, shown
 
 Records = tuple[list[str], list[str]]  # names and sequences
 
+FASTA = (".fa", ".fasta", ".fna")
+FASTQ = (".fq", ".fastq")
 SEQUENCE_COLUMNS = ("sequence", "text", "seq")
 _NAME_COLUMNS = ("id", "name")
 
@@ -186,11 +188,8 @@ def _text(path: Path) -> str:
 
 # Reads a file of each ending; .gz behind it is unpacked.
 _READERS: Mapping[str, Callable[[Path], Records]] = {
-    ".fa": _fasta,
-    ".fasta": _fasta,
-    ".fna": _fasta,
-    ".fq": _fastq,
-    ".fastq": _fastq,
+    **dict.fromkeys(FASTA, _fasta),
+    **dict.fromkeys(FASTQ, _fastq),
     ".txt": _lines,
     **{ending: _table for ending in ENDINGS if not ending.endswith(".gz")},
 }
