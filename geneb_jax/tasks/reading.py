@@ -17,6 +17,7 @@ from absl import logging
 
 from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
 from geneb_jax.collector import collector_paused
+from geneb_jax.config import Letters
 from geneb_jax.tasks.folder import SPLITS, task_files, task_ids
 from geneb_jax.tasks.letters import all_taken, field_refusal, unusual
 from geneb_jax.tasks.sequences import SEQUENCE_COLUMNS
@@ -45,13 +46,18 @@ def find_tasks(tasks_dir: Path) -> dict[str, TaskInfo]:
 
 
 @collector_paused()
-def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
+def read_task(tasks_dir: Path, info: TaskInfo, letters: Letters = "as-is") -> Task:
     """Reads and checks one task.
 
     Labels are all integers or all text; text becomes 0, 1, ... in sorted order. A column of whole
     numbers that are all written as 1.0 is one of integers, which pandas writes so where values
     were missing. Sequences are kept as they are, but for white space around them. Rows of a
     validation split are left out.
+
+    Args:
+        tasks_dir: The folder of its files.
+        info: The task.
+        letters: How the caller prepares the records: no warning is of letters that this changes.
 
     Raises:
         TaskError: Lists what is wrong, with file, row and value.
@@ -65,7 +71,7 @@ def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
         raise TaskError("\n".join(f"task '{info.id}': {problem}" for problem in problems))
     classes = _classes(scored)
     train, test = (_make_split(scored, name, classes) for name in ("train", "test"))
-    _say(info.id, sum(len(file.numbers) for file in files), train, test, classes)
+    _say(info.id, sum(len(file.numbers) for file in files), train, test, classes, letters)
     return Task(info, train, test, classes=classes)
 
 
@@ -247,6 +253,7 @@ def _say(
     train: Split,
     test: Split,
     classes: Mapping[str, int] | None,
+    letters: Letters,
 ) -> None:
     """Warns of what a reader of the scores should know of a task that is taken."""
     left_out = rows - len(train.labels) - len(test.labels)
@@ -268,6 +275,6 @@ def _say(
         missing = [names.get(label, label) for label in absent]
         logging.warning("task '%s': test has no row of class %s", task_id, missing)
     for name, split in (("train", train), ("test", test)):
-        odd = unusual(split.sequences, lambda i: f"record {i + 1}")
+        odd = unusual(split.sequences, lambda i: f"record {i + 1}", letters)
         if odd:
             logging.warning("task '%s', %s: %s", task_id, name, odd)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import dnaio
 from absl import logging
 
+from geneb_jax.config import Letters
 from geneb_jax.tasks.content import line_of, read_content
 from geneb_jax.tasks.letters import field_refusal, refusal, unusual
 from geneb_jax.tasks.tabular import ENDINGS, first_problems, read_table, shown
@@ -22,7 +23,7 @@ SEQUENCE_COLUMNS = ("sequence", "text", "seq")
 _NAME_COLUMNS = ("id", "name")
 
 
-def read_sequences(path: Path) -> Records:
+def read_sequences(path: Path, letters: Letters = "as-is") -> Records:
     """Reads the records of a file by its ending, in any case, with .gz or not.
 
     .fa, .fasta and .fna are FASTA, .fq and .fastq FASTQ, .csv, .tsv and .parquet tables with a
@@ -30,6 +31,10 @@ def read_sequences(path: Path) -> Records:
     its end alone. White space around
     sequences, and within those of FASTA, is dropped; letters are kept as they are. A warning
     names the first of repeated names, and the first record with unusual letters.
+
+    Args:
+        path: The file.
+        letters: How the caller prepares the sequences: no warning is of letters that this changes.
 
     Returns:
         Names and sequences. A record of FASTA and FASTQ is named by its header's first word; a
@@ -54,7 +59,7 @@ def read_sequences(path: Path) -> Records:
         logging.warning(
             "%s: %d record names are repeated, first '%s'", path, len(repeated), repeated[0]
         )
-    odd = unusual(sequences, lambda i: f"'{names[i]}'")
+    odd = unusual(sequences, lambda i: f"'{names[i]}'", letters)
     if odd:
         logging.warning("%s: %s", path, odd)
     return names, sequences

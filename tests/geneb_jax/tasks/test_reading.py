@@ -187,6 +187,18 @@ def test_unusual_letters_are_kept_and_said(tmp_path, caplog):
     (record,) = caplog.records
     assert "1 of 2 records hold letters other than A, C, G, T and N (* - R U)" in record.message
     assert "first record 2" in record.message
+    assert record.message.endswith("the file is read as it is, and a model may not know them")
+
+
+def test_letters_that_are_prepared_are_not_said(tmp_path, caplog):
+    task = read_task(write(tmp_path, GOOD.replace("GGTT", "GGuU")), INFO, "dna")
+    assert task.train.sequences == ["ACGT", "GGuU"]
+    assert not caplog.messages
+    for letters, text, named in (("dna", "GGRU", "R"), ("upper", "ggru", "r u")):
+        caplog.clear()
+        read_task(write(tmp_path, GOOD.replace("GGTT", text)), INFO, letters)
+        (message,) = caplog.messages
+        assert f"({named}), first record 2; letters={letters} keeps these, and a model" in message
 
 
 @given(st.one_of(st.binary(), st.binary().map(lambda tail: GOOD.encode() + tail)))
