@@ -124,7 +124,7 @@ def _record_seeds() -> Sequence[Files]:
         {"x.fa": fasta},
         {"x.fa.gz": gzip.compress(fasta, mtime=0)},
         {"x.fq": fastq},
-        {"x.txt": b"ACGT\nGATTACA\n\nAC\n"},
+        {"x.txt": b"ACGT\nGATTACA\nAC\n\n"},
         {"x.csv": table},
         *_parquet("x.parquet", table),
     ]

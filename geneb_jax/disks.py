@@ -20,7 +20,7 @@ from geneb_jax.embedding.store import folder_of_stores
 from geneb_jax.files.folders import nearest_there
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.scoring.cells import holds_scores
-from geneb_jax.scoring.heads import probes_of
+from geneb_jax.scoring.heads import presents, probes_of
 from geneb_jax.tasks.sizes import TaskSize, sizes_of
 from geneb_jax.tasks.task import Task
 
@@ -154,7 +154,7 @@ def disks(
         for kind in ("embeddings", "fetched", "converted")
     )
     folder = folder_of_stores(settings.embedding.embeddings_dir, workdir)
-    shown = _SHOWN + _A_PAIR * pairs if settings.output.report and pairs else 0
+    shown = _SHOWN + _A_PAIR * pairs if presents(settings.probes, settings.output) and pairs else 0
     amounts = [
         Amount("embeddings", folder, "config.embeddings_dir", embeddings, counted),
         Amount("scores and predictions", workdir, "--workdir", sum(e.results for e in needs)),

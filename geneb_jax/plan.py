@@ -30,7 +30,7 @@ from geneb_jax.files.sizes import shown_size
 from geneb_jax.files.texts import FileError
 from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.cost import is_known, probing_in_all, showing_seconds
-from geneb_jax.scoring.heads import hold_all_heads
+from geneb_jax.scoring.heads import hold_all_heads, not_presented
 from geneb_jax.tasks.hub import fetched_tasks
 from geneb_jax.tasks.selection import generated_tasks, read_tasks
 from geneb_jax.tasks.sizes import TaskSize, published_lengths, published_sizes, sizes_of
@@ -402,7 +402,9 @@ def _probing_lines(plans: Sequence[ModelPlan], work: Work, settings: Settings) -
             "how long probing takes is not known: rates were measured of logistic heads as GENEB's "
             "protocol fits them alone"
         )
-    if settings.output.report:
+    if reason := not_presented(settings.probes, settings.output):
+        yield reason
+    elif settings.output.report:
         seconds = _about(showing_seconds(work.sizes, len(plans), settings))
         yield (
             f"tables, figures and report take about {seconds}; --config.report=False leaves them "

@@ -47,7 +47,7 @@ from geneb_jax.presentation.verdicts import read_verdicts
 from geneb_jax.scoring.assisting import assist
 from geneb_jax.scoring.cost import showing_seconds
 from geneb_jax.scoring.evaluation import Evaluation, Evaluator, Workload, asked_rows, evaluate
-from geneb_jax.scoring.heads import probes_of, regime_name
+from geneb_jax.scoring.heads import not_presented, probes_of, regime_name
 from geneb_jax.scoring.outlook import AUDIT, SHOWING, expect, rates_before
 from geneb_jax.scoring.probing import Asked
 from geneb_jax.scoring.progress import RunProgress
@@ -155,6 +155,8 @@ def _lead(
             first.agree(common, [each.source.name for each in workloads])
             plans = _plans(workloads, workdir)
             check_disks(workloads, plans, settings, workdir)
+            if lacking := not_presented(settings.probes, settings.output):
+                logging.warning("%s", lacking)
             keep_log()
             if "://" not in str(folder):  # it may be outside of the workdir
                 remove_leftovers(Path(folder))

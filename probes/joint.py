@@ -27,6 +27,8 @@ from probes.solvers import SOLVERS
 
 _SHOWN = 3  # names of columns, or of types, in an error
 _MOST_DENSE = 2**30  # numbers of a sparse X that is made dense: 4 GiB of float32
+_ROUNDED_AT_ONCE = 2**20  # numbers that are looked at together
+_MOST_MOVED = 2**-5  # of a column's spread that rounding may move its values by without a word
 _FACTS = ("iterations", "objective", "gradient_norm", "converged")
 
 Features = ArrayLike | sparse.sparray | sparse.spmatrix  # numbers [N, D]
@@ -94,7 +96,8 @@ class JointLogistic:
         """Fits all heads, and scores each on rows of X that it did not see.
 
         Args:
-            X: Features, finite numbers [N, D]; they are taken as float32. A sparse matrix is made
+            X: Features, finite numbers [N, D]. They are rounded to float32, and the arithmetic is
+                float64: a head is scikit-learn's on the rounded features. A sparse matrix is made
                 dense, which takes 4 N D bytes.
             y: Labels [N], of any kind that can be sorted.
 
@@ -103,10 +106,14 @@ class JointLogistic:
                 no finite number or a parameter is not valid.
 
         Warns:
-            UserWarning: A class has fewer rows than `shots` asks for; it gives all it has.
+            UserWarning: A class has fewer rows than `shots` asks for; it gives all it has. Or
+                rounding to float32 moves a column's values by more than 1/32 of its spread, as
+                where its mean is above 2^20 times that.
         """
         probe, shots, seeds = self._asked()
-        x = _features(X)
+        given = _matrix(X)
+        x = _float32(given)
+        _say_rounding(given, x)
         labels = _labels(y, len(x))
         self.feature_names_in_ = _column_names(X)
         self.classes_, classes = np.unique(labels, return_inverse=True)
@@ -328,8 +335,38 @@ def _say_small_classes(
         )
 
 
+def _say_rounding(given: Shaped[np.ndarray, "N D"], x: Float32[np.ndarray, "N D"]) -> None:
+    """Warns where float32 holds little of how the values of a column differ."""
+    if np.can_cast(given.dtype, np.float32):
+        return
+    width = x.shape[1]
+    moved, low, high = np.zeros(width), np.full(width, np.inf), np.full(width, -np.inf)
+    step = max(_ROUNDED_AT_ONCE // width, 1)
+    for rows in (slice(start, start + step) for start in range(0, len(x), step)):
+        block = given[rows].astype(np.float64)
+        moved = np.maximum(moved, np.abs(block - x[rows]).max(axis=0))
+        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+    (lossy,) = np.nonzero(moved > (high - low) * _MOST_MOVED)
+    lossy = lossy[high[lossy] > low[lossy]]  # a constant stays one
+    if len(lossy):
+        share = moved[lossy] / (high - low)[lossy]
+        worst = int(share.argmax())
+        warnings.warn(
+            f"X is rounded to float32, which moves values of {len(lossy)} of {width} columns by "
+            f"more than {_MOST_MOVED:.0%} of their spread, of column {lossy[worst]} by up to "
+            f"{share[worst]:.0%}; subtract the mean of each column from X, or standardise it, "
+            "before the fit (standardised=True comes after rounding)",
+            stacklevel=3,
+        )
+
+
 def _features(X: Features) -> Float32[np.ndarray, "N D"]:
     """Returns X as float32; raises ValueError where it is no matrix of finite numbers."""
+    return _float32(_matrix(X))
+
+
+def _matrix(X: Features) -> Shaped[np.ndarray, "N D"]:
+    """Returns X as it was given, dense; raises ValueError where it is no matrix of numbers."""
     if sparse.issparse(X):
         X = _dense(X)
     x = np.asarray(X)
@@ -337,8 +374,13 @@ def _features(X: Features) -> Float32[np.ndarray, "N D"]:
         raise ValueError(f"X has the shape {list(x.shape)}; rows x features, [N, D], is needed")
     if x.dtype.kind not in "biufO":
         raise ValueError(f"X holds values of type {x.dtype}; real numbers are needed")
+    return x
+
+
+def _float32(given: Shaped[np.ndarray, "N D"]) -> Float32[np.ndarray, "N D"]:
+    """Returns features as float32; raises ValueError where a value is no finite number there."""
     try:
-        x = np.ascontiguousarray(x, np.float32)
+        x = np.ascontiguousarray(given, np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"X holds something else than numbers: {error}") from None
     finite = np.isfinite(x).all(axis=1)

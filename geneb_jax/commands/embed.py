@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> int:
         from geneb_jax.tasks.sequences import read_sequences
 
     keep_programs()
-    names, sequences = read_sequences(arguments.input)
+    names, sequences = read_sequences(arguments.input, arguments.letters)
     if arguments.out.suffix != ".npz":
         raise ValueError(f"{arguments.out}: name a file that ends with .npz")
     if not arguments.out.absolute().parent.is_dir():

@@ -15,7 +15,7 @@ from geneb_jax.config import (
 )
 from geneb_jax.config_checks import OF_PRESET, directory, local_path
 from geneb_jax.config_checks import window as parse_window
-from geneb_jax.embedding.models import find_source
+from geneb_jax.embedding.models import find_source, ignored_fields
 from geneb_jax.embedding.unseen import say_unseen_sequences
 from geneb_jax.tasks.letters import prepare
 from model_ports.catalog import CATALOG_DTYPE, PresetName
@@ -62,7 +62,8 @@ def embed(
         float32 [N, D].
 
     Raises:
-        ValueError: The model cannot be loaded or has no such view, there is no such folder, or a
+        ValueError: The model cannot be loaded or has no such view (k-mers have no hidden states,
+            windows and precisions to choose among), there is no such folder, or a
             sequence is no text, or empty, or too long; it is named by its index from 0.
     """
     options = {
@@ -120,7 +121,8 @@ def embed_views(
         float32 [N, D] of each view.
 
     Raises:
-        ValueError: The model cannot be loaded or has no such view, there is no such folder, or a
+        ValueError: The model cannot be loaded or has no such view (k-mers have no hidden states,
+            windows and precisions to choose among), there is no such folder, or a
             sequence is no text, or empty, or too long; sequences are checked before weights are
             loaded.
     """
@@ -143,6 +145,8 @@ def embed_views(
         ),
     )
     source = find_source(model, settings)
+    if ignored := ignored_fields(source, settings.embedding):
+        raise ValueError("\n".join(ignored))
     say_unseen_sequences(source.name, source.unseen(texts), len(texts), names)
     embeddings = source.embed(texts, names, advance)
     for view in embeddings:

@@ -18,14 +18,16 @@ all, more                 the paper's 40; the others that the package knows
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from geneb_jax.config import Settings
+from geneb_jax.config import EmbeddingSettings, Settings
+from geneb_jax.config_checks import OF_PRESET
 from geneb_jax.embedding.identity import BOTH_STRANDS
 from geneb_jax.embedding.source import Source
 from geneb_jax.embedding.strands import BothStrands, stranded
 from model_ports import catalog
+from model_ports.contract.family import FINAL
 
 # Modules, each imported when it is asked. Its `source_of(name, settings)` returns the source that
 # a name asks for, or None where the name is of another kind; the last one takes every name.
@@ -41,6 +43,39 @@ SOURCES: Sequence[str] = (
 
 # Names that stand for several models.
 _GROUPS: Mapping[str, Callable[[], Iterable[str]]] = {"all": catalog.entries, "more": catalog.more}
+
+
+# Fields that are of ports alone: the values that are true of every other model too, what such a
+# model lacks, and what stands between the numbers of a value.
+_OF_VIEWS: Mapping[str, tuple[Collection[object], str, str]] = {
+    "taps": ({(OF_PRESET,), (FINAL,)}, "has no hidden states to choose among", ","),
+    "poolings": ({(OF_PRESET,), ("mean",)}, "has no hidden states to pool", ","),
+    "window": ({"model", "none"}, "reads records whole", "/"),
+    "dtype": ({catalog.CATALOG_DTYPE, "float32"}, "is computed in float32 alone", ""),
+}
+
+
+def ignored_fields(source: Source, settings: EmbeddingSettings) -> list[str]:
+    """Returns a problem for each field that a model without hidden states would ignore.
+
+    Args:
+        source: The model; of one that has hidden states there are none.
+        settings: What is asked of it.
+    """
+    if not source.viewless:
+        return []
+    given = {name: getattr(settings, name) for name in _OF_VIEWS}
+    return [
+        f"{name}={_written(given[name], between)}: '{source.name}' {lack}; leave {name} out, or "
+        "name a model with hidden states"
+        for name, (held, lack, between) in _OF_VIEWS.items()
+        if given[name] not in held
+    ]
+
+
+def _written(value: str | tuple[int | str, ...], between: str) -> str:
+    """Returns a field's value as it is given; no hidden state is written as all of them."""
+    return value if isinstance(value, str) else between.join(map(str, value)) or "all"
 
 
 def _named_in_list(name: str, settings: Settings) -> str:
@@ -71,7 +106,8 @@ def find_sources(
         given: Sources that are there already, by the names that the settings have for them.
 
     Returns:
-        The sources of the models that can be run, and a problem for each that cannot.
+        The sources of the models that can be run; a problem for each that cannot, and for each
+        field that all of them would ignore. Beside a model with hidden states others are baselines.
     """
     sources: dict[str, Source] = {}
     problems = []
@@ -95,6 +131,9 @@ def find_sources(
                         f"config.models: '{name}': another model of the run is called "
                         f"'{each.name}' too; give one another name, as in NAME=hf:FOLDER"
                     )
+    if sources and not problems and all(source.viewless for source in sources.values()):
+        first = next(iter(sources.values()))
+        problems += [f"config.{each}" for each in ignored_fields(first, settings.embedding)]
     return list(sources.values()), problems
 
 

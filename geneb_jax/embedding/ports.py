@@ -215,6 +215,11 @@ class PortSource:
         """False: a port reads a record from its first letter to its last."""
         return False
 
+    @property
+    def viewless(self) -> bool:
+        """False: a port has a view of each hidden state and pooling."""
+        return False
+
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what is wrong with files and views, and the records that the model refuses."""
         try:

@@ -214,6 +214,11 @@ class Source(Protocol):
         """Whether the features of a record are those of its reverse complement, by definition."""
         ...
 
+    @property
+    def viewless(self) -> bool:
+        """Whether it has one vector a record, whatever hidden states and poolings are asked."""
+        ...
+
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what would keep the model from running on these tasks, found without weights."""
         ...
@@ -294,6 +299,11 @@ class Weightless:
         """False: features may differ between strands."""
         return False
 
+    @property
+    def viewless(self) -> bool:
+        """True: without weights there are no hidden states."""
+        return True
+
     def operations(self, records: int) -> float | None:
         """Returns 0: nothing is embedded."""
         del records
@@ -315,6 +325,11 @@ class UnfitSource(Weightless):
 
     name: str
     reason: str
+
+    @property
+    def viewless(self) -> bool:
+        """False: it is not known."""
+        return False
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns the reason."""

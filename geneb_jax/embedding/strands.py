@@ -73,6 +73,11 @@ class _Stranded:
         """Whether the features of a record are those of its reverse complement, by definition."""
         return self.source.strandless
 
+    @property
+    def viewless(self) -> bool:
+        """Whether the model has one vector a record and strand; see `Source`."""
+        return self.source.viewless
+
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what would keep the model from running on these tasks, on either strand."""
         found = self.source.check(_on_both(tasks))

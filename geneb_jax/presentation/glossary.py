@@ -49,6 +49,16 @@ GLOSSARY: Mapping[str, Word] = {
         "Mean of the category means, so that each category counts alike however many tasks it has.",
     ),
     "micro": Word(_SCORES, "Mean over all tasks, so that categories of many tasks count more."),
+    "macro full, published": Word(
+        _SCORES,
+        "In tables/leaderboard.csv, of each average: the same of the authors' published scores, "
+        "over the same tasks. Of fewer than all 100 it is not what the paper prints.",
+    ),
+    "macro full - published": Word(
+        _SCORES,
+        "In tables/leaderboard.csv, of each average: these scores minus the published ones, over "
+        "the same tasks.",
+    ),
     "score": Word(
         _SCORES,
         "The chosen average (macro, micro or a category) of the chosen metric in the chosen "

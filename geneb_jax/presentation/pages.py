@@ -17,14 +17,15 @@ from geneb_jax.presentation.numbers import (
 )
 from geneb_jax.presentation.statements import claim_texts, statistic_texts
 
-_OF_PAPER = re.compile(r".* - paper|largest .* - paper\|")  # that only a check of the paper wants
+# Differences, which only a check of the paper or of the published scores wants.
+_OF_PAPER = re.compile(r".* - (paper|published)|largest .* - published\|")
 _SHOT = re.compile(r"\d+shot")
 _MACRO = re.compile(r"macro (\w+)")  # the leaderboard's column of a regime's macro scores
 
 
 def page(table: pd.DataFrame) -> pd.DataFrame:
     """Returns a table as texts: its index first where it has a name, without differences to the
-    paper's numbers, which are in the .csv file.
+    paper's numbers and to published scores, which are in the .csv file.
     """
     whole = table.reset_index() if table.index.name is not None else table
     wanted = [name for name in whole if not _OF_PAPER.fullmatch(str(name))]

@@ -75,6 +75,12 @@ def print_table(scores: pd.DataFrame, console: Console) -> None:
     if not custom.empty:
         console.print(f"custom tasks, in no average: {_title(custom)}", highlight=False)
         console.print(_custom_table(custom))
+    if others := _others(scores, rows):
+        console.print(
+            f"not in this table, but in scores.csv: {'; '.join(others)}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def print_statistics(statistics: pd.DataFrame, console: Console) -> None:
@@ -454,6 +460,22 @@ def _averages_table(rows: pd.DataFrame, averages: pd.DataFrame, regimes: list[st
         cells = [f"{row[what, regime]:.3f}" for regime in regimes for what in ("macro", "micro")]
         table.add_row(str(model), *cells, f"{row['tasks'].min():.0f}")
     return table
+
+
+def _others(scores: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """Returns which heads stand in scores and not in `headline` rows, as in 'C=0.1, 10'."""
+    if rows.empty:
+        return []
+    alike = scores[scores["probe"].isin(rows["probe"])]
+    return [
+        f"{column}={', '.join(format(value, form) for value in sorted(absent))}"
+        for column, among, form in (
+            ("probe", scores, ""),
+            ("class_weight", alike, ""),
+            ("C", alike, "g"),
+        )
+        if (absent := set(among[column]) - set(rows[column]))
+    ]
 
 
 def _custom_table(rows: pd.DataFrame) -> Table:

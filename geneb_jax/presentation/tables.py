@@ -168,17 +168,18 @@ def _specialisation(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame
 
 
 def _leaderboard(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Rank, size, the averages, those of the published leaderboard with the difference, and tasks.
+    """Rank, size, the averages, those of published scores with the difference, and tasks.
 
-    Tasks are how many the averages are of, in the regime with the fewest.
+    Published averages are over the same tasks, and so not always what the paper prints. Tasks are
+    how many the averages are of, in the regime with the fewest.
     """
     board = analysis.leaderboard(results)
     averages = board.drop(columns="rank")
     published = {}
     for name in averages:
         average, regime = str(name).split()
-        theirs = _paper_means(results, regime)[average].reindex(board.index)
-        published |= {f"{name}, paper": theirs, f"{name} - paper": averages[name] - theirs}
+        theirs = _published_means(results, regime)[average].reindex(board.index)
+        published |= {f"{name}, published": theirs, f"{name} - published": averages[name] - theirs}
     regimes = analysis.regimes_of(results)
     counts = pd.DataFrame({name: analysis.task_counts(results, name) for name in regimes})
     columns = {
@@ -218,7 +219,7 @@ def _with_intervals(
 
 
 def _categories(regime: str) -> Build:
-    """Category means with the largest difference to the published leaderboard's by model.
+    """Category means with the largest difference to those of published scores by model.
 
     The model of the best macro score stands first.
     """
@@ -226,14 +227,14 @@ def _categories(regime: str) -> Build:
     def build(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         table = analysis.category_matrix(results, regime)
         table = table.loc[table.mean(axis=1).sort_values(ascending=False, kind="stable").index]
-        printed = _paper_means(results, regime)[[str(name) for name in table]]
-        off = (table - printed.reindex(table.index)).abs()
-        return table.assign(**{"largest |ours - paper|": off.max(axis=1)})
+        theirs = _published_means(results, regime)[[str(name) for name in table]]
+        off = (table - theirs.reindex(table.index)).abs()
+        return table.assign(**{"largest |ours - published|": off.max(axis=1)})
 
     return build
 
 
-def _paper_means(results: pd.DataFrame, regime: str) -> pd.DataFrame:
+def _published_means(results: pd.DataFrame, regime: str) -> pd.DataFrame:
     """The published macro, micro and category means of one regime over the tasks of `results`.
 
     Over all tasks they are those of the published leaderboard.

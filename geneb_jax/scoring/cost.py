@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from geneb_jax.config import ProbeSettings, Settings
 from geneb_jax.embedding.source import ITERATIONS, SourcePlan
+from geneb_jax.scoring.heads import presents
 from geneb_jax.tasks.sizes import TaskSize
 from probes.logistic import is_large
 
@@ -83,7 +84,7 @@ def showing_seconds(sizes: Sequence[TaskSize], models: int, settings: Settings) 
         settings: Say what is shown.
     """
     probes, output = settings.probes, settings.output
-    if not output.report:
+    if not presents(probes, output):
         return 0.0
     scores = models * len(sizes) * len(probes.regimes)
     few = len(probes.seeds) * sum(shots is not None for shots in probes.regimes)

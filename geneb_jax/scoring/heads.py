@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from geneb_jax.config import ProbeSettings
-from geneb_jax.scoring.scores import HEAD_COLUMNS, METRIC_COLUMNS
+from geneb_jax.config import OutputSettings, ProbeSettings
+from geneb_jax.scoring.scores import HEAD_COLUMNS, METRIC_COLUMNS, PROTOCOL
 from probes import HeadScore, Probe, solver_name
 
 
@@ -29,6 +29,35 @@ def probes_of(settings: ProbeSettings) -> list[Probe]:
         )
         for kind in settings.probes
     ]
+
+
+def departures(settings: ProbeSettings) -> list[str]:
+    """Returns the fields by which no head follows GENEB's protocol, as in 'config.solver=...'.
+
+    There are none where some head follows it, whatever the others do.
+    """
+    fields = {"probe": "probes"}  # the column probe has one of the field's values
+    asked = {column: getattr(settings, fields.get(column, column)) for column in PROTOCOL}
+    return [
+        f"config.{fields.get(column, column)}={','.join(map(str, values))}"
+        for column, given in asked.items()
+        if PROTOCOL[column] not in (values := given if isinstance(given, tuple) else (given,))
+    ]
+
+
+def presents(settings: ProbeSettings, output: OutputSettings) -> bool:
+    """Says whether a run writes tables and report, which are of GENEB's protocol alone."""
+    return output.report and not departures(settings)
+
+
+def not_presented(settings: ProbeSettings, output: OutputSettings) -> str | None:
+    """Says why a run that is asked for tables and report writes none; None: it is not so."""
+    if not output.report or presents(settings, output):
+        return None
+    return (
+        "no tables, intervals or report will be written: they are of GENEB's protocol, which no "
+        f"row follows ({', '.join(departures(settings))}); scores.csv and figures/scores will"
+    )
 
 
 def hold_all_heads(rows: pd.DataFrame, settings: ProbeSettings) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import logging
 
+from geneb_jax.tasks.sequences import FASTA, FASTQ
 from geneb_jax.tasks.tabular import ENDINGS, table_ending
 from geneb_jax.tasks.task import TaskError
 
@@ -105,11 +106,12 @@ def _task_of(path: Path) -> tuple[str | None, Iterable[tuple[str, str]]]:
         return None, [(path.name, "hidden")]
     if not path.is_dir():
         stem = _stem(path)
-        reason = f"not a table; valid endings: {', '.join(ENDINGS)}"
+        reason = _unlabelled(path) or f"not a table; valid endings: {', '.join(ENDINGS)}"
         return stem, [] if stem is not None else [(path.name, reason)]
     if _has_split(path):
         return path.name, _others(path)
-    reason = "a folder without train.csv and test.csv"
+    unlabelled = filter(None, map(_unlabelled, sorted(path.iterdir())))
+    reason = next(unlabelled, "a folder without train.csv and test.csv")
     if any(part.is_dir() and _has_split(part) for part in path.iterdir()):
         reason = "a folder of tasks itself; give it, and not the one above it, as tasks_dir"
     return None, [(f"{path.name}/", reason)]
@@ -124,8 +126,18 @@ def _others(folder: Path) -> Iterator[tuple[str, str]]:
     for part in sorted(folder.iterdir()):
         if _split_of(part) is None:
             hidden = part.name.startswith(".")
-            reason = "hidden" if hidden else f"not a table named {', '.join(SPLITS)}"
-            yield f"{folder.name}/{part.name}", reason
+            reason = _unlabelled(part) or f"not a table named {', '.join(SPLITS)}"
+            yield f"{folder.name}/{part.name}", "hidden" if hidden else reason
+
+
+def _unlabelled(path: Path) -> str | None:
+    """Says what to do with a file of sequences alone; None: it is something else."""
+    if not path.name.lower().removesuffix(".gz").endswith((*FASTA, *FASTQ)):
+        return None
+    return (
+        "not a table: FASTA and FASTQ have no place for labels; write TASK.csv with the columns "
+        "sequence, label and split (docs/running.md has a script)"
+    )
 
 
 def _stem(path: Path) -> str | None:

@@ -77,22 +77,27 @@ def all_taken(sequences: Sequence[str]) -> bool:
     return all(sequences) and short.isdisjoint(_MISSING) and hold_only(sequences, _TAKEN)
 
 
-def unusual(sequences: Sequence[str], name_of: Callable[[int], str]) -> str | None:
+def unusual(
+    sequences: Sequence[str], name_of: Callable[[int], str], letters: Letters = "as-is"
+) -> str | None:
     """Says how many records hold letters other than A, C, G, T and N, in any case.
 
     Args:
-        sequences: N sequences.
+        sequences: N sequences as a file holds them.
         name_of: Returns what the message calls a record, given by its index from 0.
+        letters: How they are prepared; letters that become one of these are not counted.
 
     Returns:
         A sentence with the count, the first record and the letters; None: no record does.
     """
     reason = "hold letters other than A, C, G, T and N"
-    found = unknown_letters(sequences, _USUAL, reason)
+    usual = "".join(sign for sign in _TAKEN if prepare(sign, letters) in _USUAL)
+    found = unknown_letters(sequences, usual, reason)
     if not found.rows:
         return None
+    kept = "the file is read as it is" if letters == "as-is" else f"letters={letters} keeps these"
     return (
         f"{len(found.rows)} of {len(sequences)} records {reason} "
         f"({' '.join(found.letters)}), first {name_of(found.rows[0])}; "
-        "the file is read as it is, and a model may not know them"
+        f"{kept}, and a model may not know them"
     )

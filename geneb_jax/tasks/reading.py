@@ -17,6 +17,7 @@ from absl import logging
 
 from geneb_jax.benchmark import CUSTOM, GENEB, TaskInfo
 from geneb_jax.collector import collector_paused
+from geneb_jax.config import Letters
 from geneb_jax.tasks.folder import SPLITS, task_files, task_ids
 from geneb_jax.tasks.letters import all_taken, field_refusal, unusual
 from geneb_jax.tasks.sequences import SEQUENCE_COLUMNS
@@ -25,6 +26,7 @@ from geneb_jax.tasks.task import Split, Task, TaskError
 
 _LABEL_COLUMNS = ("label", "target")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # fits int64
+_WHOLE = re.compile(r"([+-]?[0-9]{1,15})\.0+")  # an integer as float64 holds and writes it
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?", re.I)
 _MISSING = ("", "nan", "na", "n/a", "<na>", "null")  # what tables hold where a value is missing
 
@@ -44,11 +46,18 @@ def find_tasks(tasks_dir: Path) -> dict[str, TaskInfo]:
 
 
 @collector_paused()
-def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
+def read_task(tasks_dir: Path, info: TaskInfo, letters: Letters = "as-is") -> Task:
     """Reads and checks one task.
 
-    Labels are all integers or all text; text becomes 0, 1, ... in sorted order. Sequences are kept
-    as they are, but for white space around them. Rows of a validation split are left out.
+    Labels are all integers or all text; text becomes 0, 1, ... in sorted order. A column of whole
+    numbers that are all written as 1.0 is one of integers, which pandas writes so where values
+    were missing. Sequences are kept as they are, but for white space around them. Rows of a
+    validation split are left out.
+
+    Args:
+        tasks_dir: The folder of its files.
+        info: The task.
+        letters: How the caller prepares the records: no warning is of letters that this changes.
 
     Raises:
         TaskError: Lists what is wrong, with file, row and value.
@@ -62,7 +71,7 @@ def read_task(tasks_dir: Path, info: TaskInfo) -> Task:
         raise TaskError("\n".join(f"task '{info.id}': {problem}" for problem in problems))
     classes = _classes(scored)
     train, test = (_make_split(scored, name, classes) for name in ("train", "test"))
-    _say(info.id, sum(len(file.numbers) for file in files), train, test, classes)
+    _say(info.id, sum(len(file.numbers) for file in files), train, test, classes, letters)
     return Task(info, train, test, classes=classes)
 
 
@@ -127,8 +136,15 @@ def _read_files(tasks_dir: Path, task_id: str) -> tuple[list[_Rows], list[str]]:
             known = {name: SPLITS.get(name.casefold(), name) for name in set(given)}
             numbers = range(1, len(given) + 1)
             splits = [known[name] for name in given]
-            files.append(_Rows(table, numbers, columns[0], columns[1], splits))
+            files.append(_Rows(table, numbers, columns[0], _integers(columns[1]), splits))
     return files, problems
+
+
+def _integers(labels: list[str]) -> list[str]:
+    """Returns a column of labels, without the .0 where all that are not missing end with one."""
+    names = {label for label in set(labels) if label.casefold() not in _MISSING}
+    whole = {name: match[1] for name in names if (match := _WHOLE.fullmatch(name))}
+    return [whole.get(label, label) for label in labels] if len(whole) == len(names) else labels
 
 
 def _row_problems(files: Sequence[_Rows]) -> list[str]:
@@ -237,6 +253,7 @@ def _say(
     train: Split,
     test: Split,
     classes: Mapping[str, int] | None,
+    letters: Letters,
 ) -> None:
     """Warns of what a reader of the scores should know of a task that is taken."""
     left_out = rows - len(train.labels) - len(test.labels)
@@ -258,6 +275,6 @@ def _say(
         missing = [names.get(label, label) for label in absent]
         logging.warning("task '%s': test has no row of class %s", task_id, missing)
     for name, split in (("train", train), ("test", test)):
-        odd = unusual(split.sequences, lambda i: f"record {i + 1}")
+        odd = unusual(split.sequences, lambda i: f"record {i + 1}", letters)
         if odd:
             logging.warning("task '%s', %s: %s", task_id, name, odd)

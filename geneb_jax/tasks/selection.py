@@ -37,7 +37,7 @@ def read_tasks(settings: DataSettings) -> tuple[list[Task], dict[str, str]]:
         folder, wanted = _find(settings)
         for info in wanted:
             try:
-                tasks.append(read_task(folder, info))
+                tasks.append(read_task(folder, info, settings.letters))
             except ValueError as error:
                 unreadable[info.id] = str(error)
     if settings.max_train:

@@ -10,23 +10,31 @@ from typing import NamedTuple
 import dnaio
 from absl import logging
 
+from geneb_jax.config import Letters
 from geneb_jax.tasks.content import line_of, read_content
 from geneb_jax.tasks.letters import field_refusal, refusal, unusual
 from geneb_jax.tasks.tabular import ENDINGS, first_problems, read_table, shown
 
 Records = tuple[list[str], list[str]]  # names and sequences
 
+FASTA = (".fa", ".fasta", ".fna")
+FASTQ = (".fq", ".fastq")
 SEQUENCE_COLUMNS = ("sequence", "text", "seq")
 _NAME_COLUMNS = ("id", "name")
 
 
-def read_sequences(path: Path) -> Records:
+def read_sequences(path: Path, letters: Letters = "as-is") -> Records:
     """Reads the records of a file by its ending, in any case, with .gz or not.
 
     .fa, .fasta and .fna are FASTA, .fq and .fastq FASTQ, .csv, .tsv and .parquet tables with a
-    column `sequence`, `text` or `seq`; a .txt file holds one sequence a line. White space around
+    column `sequence`, `text` or `seq`; a .txt file holds one sequence a line, and blank lines at
+    its end alone. White space around
     sequences, and within those of FASTA, is dropped; letters are kept as they are. A warning
     names the first of repeated names, and the first record with unusual letters.
+
+    Args:
+        path: The file.
+        letters: How the caller prepares the sequences: no warning is of letters that this changes.
 
     Returns:
         Names and sequences. A record of FASTA and FASTQ is named by its header's first word; a
@@ -51,7 +59,7 @@ def read_sequences(path: Path) -> Records:
         logging.warning(
             "%s: %d record names are repeated, first '%s'", path, len(repeated), repeated[0]
         )
-    odd = unusual(sequences, lambda i: f"'{names[i]}'")
+    odd = unusual(sequences, lambda i: f"'{names[i]}'", letters)
     if odd:
         logging.warning("%s: %s", path, odd)
     return names, sequences
@@ -157,15 +165,18 @@ def _table(path: Path) -> Records:
 
 
 def _lines(path: Path) -> Records:
-    lines = [line.strip() for line in _text(path).split("\n")]
+    sequences = [line.strip() for line in _text(path).rstrip().split("\n")]
+    if sequences == [""]:
+        return [], []
+    # A blank line would shift the numbers of those below, by which people keep labels.
     problems = [
         f"line {number} of {path}, {shown(line)!r}, {reason}"
-        for number, line in enumerate(lines, 1)
-        if line and (reason := refusal(line))
+        + ("; give it a sequence or remove it" if not line else "")
+        for number, line in enumerate(sequences, 1)
+        if (reason := refusal(line))
     ]
     if problems:
         raise ValueError("\n".join(first_problems(problems, str(path))))
-    sequences = [line for line in lines if line]
     return [str(i) for i in range(len(sequences))], sequences
 
 
@@ -182,11 +193,8 @@ def _text(path: Path) -> str:
 
 # Reads a file of each ending; .gz behind it is unpacked.
 _READERS: Mapping[str, Callable[[Path], Records]] = {
-    ".fa": _fasta,
-    ".fasta": _fasta,
-    ".fna": _fasta,
-    ".fq": _fastq,
-    ".fastq": _fastq,
+    **dict.fromkeys(FASTA, _fasta),
+    **dict.fromkeys(FASTQ, _fastq),
     ".txt": _lines,
     **{ending: _table for ending in ENDINGS if not ending.endswith(".gz")},
 }

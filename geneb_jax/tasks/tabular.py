@@ -1,7 +1,8 @@
 """Tables that somebody wrote, read strictly: CSV, TSV and Parquet.
 
 A row whose fields are not those of the header is refused, never shifted. Rows are counted from 1
-below the header, without blank lines. Messages name a row's line of the file too, where blank
+below the header, without blank lines: a warning says where one stands between rows, and in a
+table of one column it is an empty field. Messages name a row's line of the file too, where blank
 lines or quoted newlines make it another than the row's number plus one.
 """
 
@@ -9,8 +10,11 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
+
+from absl import logging
 
 from geneb_jax.files.counts import counted
 from geneb_jax.tasks.content import line_of, read_content
@@ -147,6 +151,7 @@ def _delimited(path: Path, name: str, delimiter: str) -> Table:
     ]
     if problems:
         raise TableError("\n".join(problems))
+    _say_blank_lines(spans, name)
     return Table(name, header, [row for _, _, row in rows], [start + 1 for start, _, _ in rows])
 
 
@@ -173,15 +178,23 @@ _Span = tuple[int, int, list[str]]  # a row is lines[start:end]; its fields
 
 
 def _spans(lines: Sequence[str], delimiter: str, name: str) -> tuple[list[_Span], list[str]]:
-    """Parses rows, blank ones left out, up to what is no CSV; that is a problem."""
-    spans, problems, start = [], [], 0
+    """Parses rows, up to what is no CSV; that is a problem.
+
+    Blank lines are left out, but for those between the rows of one column: there they are a row
+    whose field is empty.
+    """
+    spans, one_column_gap, problems, start = [], [], [], 0
     # A field may be as long as the file: the module's limit is for all of its users.
     limit = csv.field_size_limit(max(sum(map(len, lines)), 1))
     try:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         for row in reader:
-            if len(row) > 1 or (row and row[0].strip()):
+            if not _is_blank(lines[start : reader.line_num], row):
+                spans += one_column_gap
                 spans.append((start, reader.line_num, row))
+                one_column_gap = []
+            elif spans and len(spans[0][2]) == 1:
+                one_column_gap.append((start, reader.line_num, [""]))
             start = reader.line_num
     except csv.Error as error:
         kind = "CSV" if delimiter == "," else "TSV"
@@ -194,6 +207,22 @@ def _spans(lines: Sequence[str], delimiter: str, name: str) -> tuple[list[_Span]
     finally:
         csv.field_size_limit(limit)
     return spans, problems
+
+
+def _is_blank(lines: Sequence[str], row: Sequence[str]) -> bool:
+    """Says whether nothing stands in the lines of a row, which a quoted empty field is not."""
+    return len(row) < 2 and not "".join(lines).strip()
+
+
+def _say_blank_lines(spans: Sequence[_Span], name: str) -> None:
+    """Warns of blank lines between rows, which whoever counts lines would take for rows."""
+    gaps = [(end + 1, start - end) for (_, end, _), (start, _, _) in pairwise(spans) if start > end]
+    if gaps:
+        logging.warning(
+            "%s: %s between its rows, first line %d: no row is read there; remove it, or give it "
+            "the fields that are missing",
+            *(name, counted(sum(lines for _, lines in gaps), "blank line"), gaps[0][0]),
+        )
 
 
 def _wrong_counts(

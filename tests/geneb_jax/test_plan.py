@@ -132,11 +132,19 @@ def test_how_long_probing_takes_is_said_of_what_was_measured(tasks_dir, tmp_path
     assert rows["probing"].tolist() == pytest.approx(seconds, rel=1e-3)
     assert "probing takes about 0.04 s, " in text and "alone 0.02 s: by rows, widths" in text
     assert "tables, figures and report take" not in text
-    config.update(probes="mlp", report=True)
+    config.update(probes="logistic,mlp", report=True)
     rows, text = planned(config, tmp_path)
     assert rows["probing"].isna().all()
     assert "how long probing takes is not known" in text
     assert "tables, figures and report take about 8 s" in text
+    config.update(probes="logistic", solver="converged", selection="folds")
+    _, text = planned(config, tmp_path)
+    assert (
+        "no tables, intervals or report will be written: they are of GENEB's protocol, which no "
+        "row follows (config.solver=converged, config.selection=folds); scores.csv and "
+        "figures/scores will\n"
+    ) in text
+    assert "tables, figures and report" not in text
 
 
 @pytest.fixture

@@ -484,6 +484,18 @@ def test_custom_tasks_alone_are_shown(tasks_dir, tmp_path):
     assert re.search(r"mine +│ kmer-1 +│ +-?\d\.\d{3} │", text)
 
 
+def test_a_run_without_the_protocol_says_first_what_it_will_not_write(tasks_dir, tmp_path, caplog):
+    made = config(tasks_dir, models="kmer-1", regimes="full", tasks="mine", report=True)
+    made.update(solver="converged", C="0.1,1")
+    console = Console(record=True, width=120)
+    run(made, tmp_path, console)
+    (said,) = [line for line in caplog.messages if "intervals or report" in line]
+    assert "no row follows (config.solver=converged); scores.csv and figures/scores will" in said
+    assert (tmp_path / "figures" / "scores.svg").exists()
+    assert not (tmp_path / "tables").exists() and not (tmp_path / "report").exists()
+    assert "not in this table, but in scores.csv: C=0.1\n" in console.export_text()
+
+
 def test_a_run_that_only_resumes_draws_what_its_models_took(tasks_dir, tmp_path):
     made = config(tasks_dir, models="kmer-1", regimes="full,10shot", tasks="mine", report=True)
     quiet(made, tmp_path)

@@ -59,6 +59,49 @@ def test_one_head_is_scikit_learns(classes):
     assert joint.score(x_test, true) == model.score(x_test, true)
 
 
+def test_what_rounding_to_float32_loses_is_said(recwarn):
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    spread = y + rng.uniform(0, 0.5, 40)
+    # Near 1e8 float32 has steps of 8.
+    x = np.stack([spread, 1e8 + spread, np.full(40, 0.1)], axis=1)
+    JointLogistic().fit(x, y)
+    (said,) = [str(each.message) for each in recwarn]
+    assert said.startswith("X is rounded to float32, which moves values of 1 of 3 columns by more")
+    assert "than 3% of their spread, of column 1 by up to " in said
+    assert "subtract the mean of each column from X, or standardise it, before the fit" in said
+    recwarn.clear()
+    for harmless in (
+        x.astype(np.float32),  # was rounded before
+        x - x.mean(axis=0),
+        x[:, [0, 2]],
+        np.stack([2**22 + y, 3 * y], axis=1),  # integers that float32 holds
+    ):
+        JointLogistic().fit(harmless, y)
+    assert not recwarn
+
+
+@pytest.mark.parametrize("ratio", [2.0**17, 2.0**23])
+def test_rounding_is_said_from_an_offset_of_about_a_million_spreads(recwarn, ratio):
+    y = np.arange(60) % 2
+    x = ratio + np.random.default_rng(1).uniform(0, 1, (60, 1))
+    JointLogistic().fit(x, y)
+    assert bool(recwarn) == (ratio > 2**20)
+
+
+def test_heads_are_of_features_that_are_rounded_to_float32():
+    x, y, x_test, _ = problem()
+    x = x + np.random.default_rng(0).normal(0, 1e-3, x.shape)  # numbers that float32 has not
+    rounded = x.astype(np.float32)
+    assert (rounded != x).any()
+    joint = JointLogistic().fit(x, y)
+    np.testing.assert_array_equal(joint.coef_, JointLogistic().fit(rounded, y).coef_)
+    expected = LogisticRegression().fit(rounded.astype(np.float64), y)
+    np.testing.assert_allclose(
+        joint.decision_function(x_test), expected.decision_function(x_test), rtol=1e-4, atol=1e-5
+    )
+
+
 def test_held_out_scores_are_of_rows_that_the_fit_did_not_see():
     x, y, _, _ = problem(n=160)
     joint = JointLogistic(shots=[None, 5], seeds=(13, 17), random_state=3).fit(x, y)

@@ -27,6 +27,22 @@ def test_any_iterable_of_texts_is_embedded(sequences):
     np.testing.assert_array_equal(embed("kmer-1", sequences), ROWS)
 
 
+@pytest.mark.parametrize("model", ["kmer-3", "kmer-3:both"])
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ({"tap": 3}, "taps=3: '{}' has no hidden states to choose among; leave taps out, or name"),
+        ({"pooling": "max"}, "poolings=max: '{}' has no hidden states to pool"),
+        ({"window": "8/4"}, "window=8/4: '{}' reads records whole"),
+        ({"dtype": "bfloat16"}, "dtype=bfloat16: '{}' is computed in float32 alone"),
+    ],
+)
+def test_what_a_model_without_hidden_states_would_ignore_is_refused(model, field, words):
+    with pytest.raises(ValueError) as error:
+        embed(model, TEXTS, **field)
+    assert str(error.value).startswith(words.format(model))
+
+
 @pytest.mark.parametrize(
     ("sequences", "words"),
     [

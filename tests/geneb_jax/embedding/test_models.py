@@ -53,6 +53,35 @@ def test_what_cannot_run_is_a_problem(tmp_path, name, words):
         assert word in problem
 
 
+IGNORED = [
+    ({"taps": (3,)}, "taps=3: 'kmer-3' has no hidden states to choose among; leave taps out"),
+    ({"taps": ()}, "taps=all: 'kmer-3' has no hidden states to choose among"),
+    ({"poolings": ("mean", "max")}, "poolings=mean,max: 'kmer-3' has no hidden states to pool"),
+    ({"window": (1024, 512)}, "window=1024/512: 'kmer-3' reads records whole"),
+    ({"dtype": "bfloat16"}, "dtype=bfloat16: 'kmer-3' is computed in float32 alone"),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), IGNORED)
+def test_fields_that_all_models_of_a_run_would_ignore_are_problems(fields, words):
+    def problems(*names):
+        return find_sources(Settings(DataSettings(names), EmbeddingSettings(**fields)))[1]
+
+    (problem,) = problems("kmer-3", "shortcut-length")
+    assert problem.startswith(f"config.{words}")
+    assert problem.endswith("or name a model with hidden states")
+    assert not problems("kmer-3", f"{NT}:random:tiny")
+
+
+@pytest.mark.parametrize("strand", [("given",), ("both",), ("given", "both")])
+def test_fields_that_hold_of_every_model_are_none(strand):
+    held = EmbeddingSettings(
+        taps=(-1,), poolings=("mean",), window="none", dtype="float32", preset="published",
+        strand=strand,
+    )  # fmt: skip
+    assert find_sources(Settings(DataSettings(("kmer-3",)), held))[1] == []
+
+
 @pytest.mark.parametrize("variant", ["base:random", "base:random=hf:FOLDER:random"])
 def test_a_variant_of_a_name_of_the_list_is_told_a_name_that_works(variant):
     folder = MORE / "DNA_bert_3"

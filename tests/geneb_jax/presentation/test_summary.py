@@ -200,6 +200,25 @@ def test_without_the_protocol_the_strength_closest_to_its_own_is_shown():
     assert headline(table(*swept))["MCC"].tolist() == [0.2]
 
 
+def test_heads_that_are_not_in_the_table_are_named():
+    swept = [
+        {"C": C, "class_weight": weight}
+        for C in (0.001, 1.0, 10.0)
+        for weight in ("none", "balanced")
+    ]
+    ridge = {"probe": "ridge", "solver": "closed form", "C": 100.0}
+    named = "not in this table, but in scores.csv: "
+    for rows, others in (
+        ((*swept, ridge), "probe=ridge; class_weight=balanced; C=0.001, 10\n"),
+        (({}, {"C": 0.001}), "C=0.001\n"),
+    ):
+        assert printed(print_table, table(*rows)).endswith(named + others)
+    # What was selected on train stands in the table, whatever its C.
+    selected = [{"selection": "folds", "C": C, "seed": seed} for C, seed in ((0.1, 13), (10.0, 17))]
+    for rows in (({},), selected):
+        assert named not in printed(print_table, table(*rows))
+
+
 def test_fits_that_did_not_end_are_counted_once_a_model():
     scores = table(
         {"converged": False, "seed": 13, "objective": 0.5},

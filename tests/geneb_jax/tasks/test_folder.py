@@ -1,6 +1,12 @@
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from geneb_jax.benchmark import CUSTOM, TaskInfo
 from geneb_jax.tasks.folder import task_files, task_ids
+from geneb_jax.tasks.reading import read_task
 from geneb_jax.tasks.task import TaskError
 
 
@@ -43,6 +49,36 @@ def test_what_is_skipped_is_said_once_with_the_reason(tmp_path, caplog):
         "skipped two/more.csv: not a table named train, test",
     ):
         assert sum(words in message for message in said) == 1, words
+
+
+def test_files_of_sequences_alone_are_told_what_a_task_is(tmp_path, caplog):
+    touch(
+        tmp_path, "pos.fa", "neg.FASTA.gz", "r.fq", "x.bed", "one/train.fna", "one/test.fna",
+        "two/train.csv", "two/test.csv", "two/more.fastq", "two/.x.fa",
+    )  # fmt: skip
+    assert task_ids(tmp_path) == ["two"]
+    assert caplog.messages == [
+        f"{tmp_path}: skipped neg.FASTA.gz, one/, pos.fa and 2 more: not a table: FASTA and FASTQ "
+        "have no place for labels; write TASK.csv with the columns sequence, label and split "
+        "(docs/running.md has a script)",
+        f"{tmp_path}: skipped two/.x.fa: hidden",
+        f"{tmp_path}: skipped x.bed: not a table; valid endings: .csv, .tsv, .csv.gz, .tsv.gz, "
+        ".parquet",
+    ]
+
+
+def test_the_script_of_the_docs_makes_a_task_of_fasta_files(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "running.md").read_text()
+    (script,) = re.findall(r"## A task from FASTA files\n.*?```bash\n(.*?)```", page, re.DOTALL)
+    for name, sequences in {"promoters": ["AC\nGT", "GG"], "others": ["TT", "CA"]}.items():
+        records = zip(("train", "test"), sequences, strict=True)
+        for split, sequence in records:
+            (tmp_path / f"{name}_{split}.fa").write_text(f">a b\n{sequence}\n")
+    subprocess.run(["bash", "-ec", script], cwd=tmp_path, check=True)
+    task = read_task(tmp_path / "my_tasks", TaskInfo("promoters", "promoters", CUSTOM, CUSTOM))
+    assert task.classes == {"others": 0, "promoters": 1}
+    assert dict(zip(task.train.sequences, task.train.labels, strict=True)) == {"ACGT": 1, "TT": 0}
+    assert dict(zip(task.test.sequences, task.test.labels, strict=True)) == {"GG": 1, "CA": 0}
 
 
 def test_folders_of_tasks_one_level_deeper_are_said(tmp_path, caplog):

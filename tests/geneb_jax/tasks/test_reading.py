@@ -48,6 +48,7 @@ def test_quotes_bom_crlf_and_white_space(tmp_path):
         (GOOD.replace("0,test", "0,holdout"), ["split 'holdout' in row 3 of mine.csv"]),
         (GOOD.replace("1,train", "yes,train"), ["label 'yes' in row 2 of mine.csv", "integer"]),
         (GOOD.replace("1,train", "1.0,train"), ["label '1.0' in row 2"]),
+        (GOOD.replace("0,train", "0.5,train").replace("1,", "1.0,"), ["label '0.5' in row 1"]),
         (GOOD.replace("ACGT", "  "), ["sequence '' in row 1 of mine.csv is empty"]),
         (GOOD.replace("GGTT,1", "GGTT,0"), ["every train row has label 0", "lacks: [1]"]),
         (GOOD.replace("CCCC,1", "CCCC,7"), ["test has labels that train lacks: [7]"]),
@@ -96,6 +97,28 @@ def test_what_is_wrong_is_named(tmp_path, text, words):
         read_task(write(tmp_path, text), INFO)
     for word in ["task 'mine'", *words]:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("end", [".0", ".00"])
+def test_whole_numbers_written_as_floats_are_integers(tmp_path, end):
+    written = GOOD.replace("0,t", f"0{end},t").replace("1,t", f"1{end},t")
+    task = read_task(write(tmp_path / "flat", written), INFO)
+    assert task.classes is None
+    assert task.train.labels.tolist() == task.test.labels.tolist() == [0, 1]
+    # pandas writes each file by its own values.
+    write(tmp_path / "two", f"text,label\nACGT,0{end}\nGGTT,-1{end}\n", "mine/train.csv")
+    write(tmp_path / "two", "text,label\nAAAA,0\nCCCC,-1\n", "mine/test.csv")
+    task = read_task(tmp_path / "two", INFO)
+    assert task.train.labels.tolist() == task.test.labels.tolist() == [0, -1]
+
+
+def test_a_missing_label_beside_whole_numbers_is_the_only_problem(tmp_path):
+    text = GOOD.replace("0,t", "0.0,t").replace("1,train", ",train").replace("1,t", "1.0,t")
+    with pytest.raises(TaskError) as error:
+        read_task(write(tmp_path, text), INFO)
+    assert str(error.value) == (
+        "task 'mine': label '' in row 2 of mine.csv is missing; give the row a class or remove it"
+    )
 
 
 @pytest.mark.parametrize("name", ["mine.tsv", "mine.TSV.gz", "mine.csv.gz", "mine.CSV"])
@@ -151,12 +174,31 @@ def test_labels_that_differ_in_case_alone_are_said(tmp_path, caplog):
     )
 
 
+def test_a_blank_line_between_rows_is_said(tmp_path, caplog):
+    task = read_task(write(tmp_path, GOOD.replace("GGTT", "\nGGTT") + "\n"), INFO)
+    assert task.train.sequences == ["ACGT", "GGTT"]
+    (message,) = caplog.messages
+    assert message.startswith("mine.csv: 1 blank line between its rows, first line 3: ")
+
+
 def test_unusual_letters_are_kept_and_said(tmp_path, caplog):
     task = read_task(write(tmp_path, GOOD.replace("GGTT", "GGT-*RU")), INFO)
     assert task.train.sequences == ["ACGT", "GGT-*RU"]
     (record,) = caplog.records
     assert "1 of 2 records hold letters other than A, C, G, T and N (* - R U)" in record.message
     assert "first record 2" in record.message
+    assert record.message.endswith("the file is read as it is, and a model may not know them")
+
+
+def test_letters_that_are_prepared_are_not_said(tmp_path, caplog):
+    task = read_task(write(tmp_path, GOOD.replace("GGTT", "GGuU")), INFO, "dna")
+    assert task.train.sequences == ["ACGT", "GGuU"]
+    assert not caplog.messages
+    for letters, text, named in (("dna", "GGRU", "R"), ("upper", "ggru", "r u")):
+        caplog.clear()
+        read_task(write(tmp_path, GOOD.replace("GGTT", text)), INFO, letters)
+        (message,) = caplog.messages
+        assert f"({named}), first record 2; letters={letters} keeps these, and a model" in message
 
 
 @given(st.one_of(st.binary(), st.binary().map(lambda tail: GOOD.encode() + tail)))

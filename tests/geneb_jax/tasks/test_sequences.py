@@ -26,7 +26,7 @@ def test_csv_by_its_columns(tmp_path):
 
 def test_lines(tmp_path):
     path = tmp_path / "x.txt"
-    path.write_text("ACG\n\n  TT\n")
+    path.write_text("ACG\r\n  TT\n\n \n")
     assert read_sequences(path) == (["0", "1"], ["ACG", "TT"])
 
 
@@ -79,6 +79,16 @@ def test_fasta_lines_may_be_cut_anywhere(tmp_path_factory, sequences, width):
         ("x.fa", ">a\nAC>b\nGT\n", r"record 'a' \(line 1\) holds the character '>'"),
         ("x.fa", "<html>\n>a\nAC\n", "line 1 is a sequence before any '>' header"),
         ("x.txt", "ACGT\n>b\n", r"line 2 of .*x.txt, '>b', holds the character '>'"),
+        (
+            "x.txt",
+            "ACG\n\n  TT\n \t\nG\n\n",
+            r"line 2 of .*x.txt, '', is empty; give it a sequence or remove it\n"
+            r"line 4 of .*x.txt, '', is empty; give it a sequence or remove it$",
+        ),
+        ("x.txt", "\n \n", "holds no record"),
+        ("x.txt", "\nACG\n", "line 1 of .*, '', is empty"),
+        ("x.csv", "seq\nAC\n\nGT\n", r"sequence '' in row 2 of .*x.csv is empty"),
+        ("x.csv", 'seq\nAC\n""\n', r"sequence '' in row 2 of .*x.csv is empty"),
         ("x.fq", "@a\nACGT\n+\nIII\n", "is not a FASTQ file: .*line 4.*differ"),
         ("x.fq", "@a\nACGT\n+\nIIII\n@b\nAC\n", "is not a FASTQ file: .*Premature end"),
         ("x.fq", ">a\nACGT\n", "is not a FASTQ file"),

@@ -32,6 +32,24 @@ def test_lines_end_in_any_way(folder, end, mark):
     assert table.where(1) == "row 2 (line 4) of x.csv"
 
 
+def test_blank_lines_between_rows_are_said(folder, caplog):
+    read(folder, "\nid,seq\na,AC\n\n \nb,GT\n\nc,T\n\n\n")
+    assert caplog.messages == [
+        "x.csv: 3 blank lines between its rows, first line 4: no row is read there; remove it, or "
+        "give it the fields that are missing"
+    ]
+    caplog.clear()
+    read(folder, 'id,seq\n"a\n\nb",AC\nb,GT\n\n')  # inside a quoted field, and at the end
+    assert not caplog.messages
+
+
+def test_a_blank_line_of_one_column_is_an_empty_field(folder, caplog):
+    table = read(folder, 'seq\nAC\n\nGT\n""\n\n')
+    assert table.column("seq") == ["AC", "", "GT", ""]
+    assert table.lines == [2, 3, 4, 5]
+    assert not caplog.messages
+
+
 def test_lines_are_counted_through_quoted_newlines(folder):
     table = read(folder, 'note,seq,n\n"two\nlines, and ""quotes""",AC,1\nplain,GT,2\n')
     assert table.column("note") == ['two\nlines, and "quotes"', "plain"]
