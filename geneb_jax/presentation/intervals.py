@@ -67,7 +67,8 @@ def interval_tables(
 
     Each question compares models on the tasks that all of them have in a regime, and on each custom
     task those that have it. Of a pair A is, whatever is asked, the model that stands first in
-    `analysis.leaderboard` of all results.
+    `analysis.leaderboard` of all results; on a custom task the one that has the higher score in its
+    first regime.
 
     Args:
         results: Results table.
@@ -81,21 +82,25 @@ def interval_tables(
         `intervals_macro` for each task, and `pairs_custom`, the pairs on each, corrected among
         themselves. Those without a row are left out.
     """
-    asked, of_custom = [*_of_tasks(results)], []
+    asked, of_custom, places = [*_of_tasks(results)], [], {}
     if scores is not None:
         rows = protocol_rows(scores)
         paper = paper_names()
         names = {name: own_name(paper.get(name) or name, results) for name in set(rows["model"])}
         custom = rows["category"] == CUSTOM
         of_custom += _of_custom_tasks(rows[custom], names, predictions or {})
+        places = _places(rows[custom], names)
         rows = rows[~custom]
         asked += _of_shots(rows, names)
         asked += _of_records(rows, names, predictions or {})
-    return _tables(asked, of_custom, results)
+    return _tables(asked, of_custom, results, places)
 
 
 def _tables(
-    asked: Sequence[_Asked], of_custom: Sequence[_Asked], results: pd.DataFrame
+    asked: Sequence[_Asked],
+    of_custom: Sequence[_Asked],
+    results: pd.DataFrame,
+    places: Mapping[str, Mapping[str, int]],
 ) -> dict[str, pd.DataFrame]:
     """Returns the tables of some questions; see `interval_tables`.
 
@@ -103,7 +108,13 @@ def _tables(
         asked: Questions that were asked of models of `results`.
         of_custom: Those of single custom tasks.
         results: Results table whose leaderboard gives the order of the models of a pair.
+        places: The order of the models of a pair on each custom task (see `_places`).
     """
+
+    def custom_pairs(each: _Asked) -> list[dict[str, Any]]:
+        (task,) = each.tasks
+        return _of_one_task(each, _pair_rows(each, places[task]))
+
     # Models of custom tasks alone have no place in the leaderboard.
     models = dict.fromkeys([*leaderboard(results).index, *results["model"]])
     place = {model: i for i, model in enumerate(models)}
@@ -114,7 +125,7 @@ def _tables(
         "intervals_scores": (asked, _score_rows),
         "pairs": (asked, pair_rows),
         "intervals_custom": (of_custom, lambda each: _of_one_task(each, _macro_rows(each))),
-        "pairs_custom": (of_custom, lambda each: _of_one_task(each, pair_rows(each))),
+        "pairs_custom": (of_custom, custom_pairs),
     }
     tables = {
         name: pd.DataFrame([row for each in some for row in build(each)])
@@ -142,7 +153,7 @@ def without_leaky(
     asked = "pairs" in tables and (tables["pairs"]["question"] == "tasks").any()
     if len(kept) == len(results) or not asked:
         return {}
-    again, found = _tables([*_of_tasks(kept)], [], results), {}
+    again, found = _tables([*_of_tasks(kept)], [], results, {}), {}
     for name, keys, column in (
         ("intervals_macro", ["regime", "model"], "rank"),
         ("pairs", ["regime", "A", "B"], "told apart"),
@@ -252,6 +263,21 @@ def _of_custom_tasks(
             low, high = (ends[:, 0] for ends in each.answer.scores)
             yield each._replace(answer=each.answer._replace(macro=(low, high)))
     _say_without(without, len(heads))
+
+
+def _places(rows: pd.DataFrame, names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Returns the place of each model on each task: by MCC in its first regime, the best first.
+
+    Models without scores there come last, and equal ones are in the order of their names.
+    """
+    places = {}
+    for task, of_task in rows.groupby("task"):
+        first = of_task[of_task["regime"] == regimes_of(of_task)[0]]
+        scores = first.groupby("model")["MCC"].mean().rename(names)
+        best = scores.sort_index().sort_values(ascending=False, kind="stable").index
+        others = sorted({names[model] for model in of_task["model"]}.difference(best))
+        places[str(task)] = {model: place for place, model in enumerate([*best, *others])}
+    return places
 
 
 def _heads(rows: pd.DataFrame) -> dict[str, dict[str, list[_Head]]]:
