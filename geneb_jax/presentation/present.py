@@ -115,6 +115,7 @@ def present(
         of_models=_of_models(tables.get("intervals_macro")),
         of_tasks=_of_verdicts(given) | _of_tasks(tables.get("audit")),
         pairs=tables.get("pairs"),
+        custom=tables,
         audit=tables,
     )
     return tables

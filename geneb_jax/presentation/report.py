@@ -162,6 +162,7 @@ def write_report(
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
+    custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     audit: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
     """Writes the report.
@@ -182,6 +183,7 @@ def write_report(
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs` (see `intervals.interval_tables`); None: it was not made.
+        custom: Tables by name, of which `intervals_custom` and `pairs_custom` are shown.
         audit: Tables of the audit by name; those that `report_sections.AUDIT` names are shown.
     """
     environment = jinja2.Environment(
@@ -213,6 +215,7 @@ def write_report(
         of_models=of_models,
         of_tasks=of_tasks,
         pairs=pairs,
+        custom=custom,
     )
     text = environment.get_template("page.html.j2").render(
         **parts,
@@ -239,6 +242,7 @@ def report_data(
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
+    custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Returns what the page's scripts read, JSON-serialisable.
 
@@ -251,6 +255,7 @@ def report_data(
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs`; None: it was not made.
+        custom: Tables by name, of which `intervals_custom` and `pairs_custom` are read.
 
     Returns:
         version, of geneb_jax; here, what scores that are not the paper's are of; user_files,
@@ -259,7 +264,8 @@ def report_data(
         with null where there is no score, and for a row without any; seeds: by regime and index of
         a run's model the MCC [seeds, tasks], where seeds differ; t95: the 97.5 % points of
         Student's t with 1, 2, ... degrees of freedom; pairs: by regime the differences of two
-        models' macro MCC (see `_pairs`); method and bibtex: what is quoted; words: the meaning of
+        models' macro MCC (see `_pairs`); custom: the same of MCC on each custom task, and how sure
+        that is (see `_custom`); method and bibtex: what is quoted; words: the meaning of
         what stands above columns and beside choices.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
@@ -306,6 +312,7 @@ def report_data(
         "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
         "t95": [round(float(special.stdtrit(n, 0.975)), 5) for n in range(1, len(tasks) + 1)],
         "pairs": _pairs(pairs, models) if pairs is not None else {},
+        "custom": _custom(custom, models),
         "words": {name: word.meaning for name, word in GLOSSARY.items()},
         "method": _method(provenance),
         "bibtex": _BIBTEX.format(version=metadata.version("geneb-jax")),
@@ -408,7 +415,7 @@ def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[An
 
     Returns:
         Of each row the question, A, B, A - B, the ends of its 95 % interval, whether the two are
-        told apart, and how many tasks it is over.
+        told apart, and how many tasks it is over: one where the table does not say.
     """
     number = {model: i for i, model in enumerate(models)}
     found: dict[str, list[list[Any]]] = {}
@@ -416,8 +423,36 @@ def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[An
         ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("A - B", "low", "high")]
         pair = [number[row["A"]], number[row["B"]]]
         found.setdefault(row["regime"], []).append(
-            [row["question"], *pair, *ends, bool(row["told apart"]), int(row["tasks"])]
+            [row["question"], *pair, *ends, bool(row["told apart"]), int(row.get("tasks", 1))]
         )
+    return found
+
+
+def _custom(
+    tables: Mapping[str, pd.DataFrame], models: Sequence[str]
+) -> dict[str, dict[str, dict[str, list[list[Any]]]]]:
+    """Returns what is known of each custom task beside its scores.
+
+    Args:
+        tables: Tables by name, with `intervals_custom` and `pairs_custom` where they were made.
+        models: The page's models, by whose numbers models go.
+
+    Returns:
+        By task `pairs` (see `_pairs`) and `intervals`, by regime a list of question, model, the
+        ends of the 95 % interval of MCC and of the rank, and the letters of its groups.
+    """
+    number = {model: i for i, model in enumerate(models)}
+    found: dict[str, dict[str, dict[str, list[list[Any]]]]] = {}
+    for row in tables.get("intervals_custom", pd.DataFrame()).to_dict("records"):
+        of_task = found.setdefault(row["task"], {"intervals": {}, "pairs": {}})
+        ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("low", "high")]
+        ranks = [int(row["rank low"]), int(row["rank high"])]
+        of_task["intervals"].setdefault(row["regime"], []).append(
+            [row["question"], number[row["model"]], *ends, *ranks, row["group"]]
+        )
+    if "pairs_custom" in tables:
+        for task, rows in tables["pairs_custom"].groupby("task"):
+            found[str(task)]["pairs"] = _pairs(rows, models)
     return found
 
 
@@ -444,7 +479,7 @@ def _method(provenance: Mapping[str, Any]) -> dict[str, Any]:
         "probe": f"logistic regressions (C = 1, features as they are, seeds {seeds})",
         "paper": "Published scores are those of the submissions in GENEB's repository (commit "
         "095e35fdb411, Apache-2.0).",
-        "run": f"Other scores were computed with geneb_jax {metadata.version('geneb-jax')}"
+        "run": f"computed with geneb_jax {metadata.version('geneb-jax')}"
         + (f" ({versions}; {devices}; preset {preset})" if versions else "")
         + "."
         + "".join(f" {note}" for note in _notes(provenance)),

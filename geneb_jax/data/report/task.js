@@ -12,7 +12,7 @@ const AUDIT = {
 function taskRows(t) {
   const scores = scoresNow();
   return DATA.models
-    .map((model, m) => ({ ...model, m, score: scores[m][t], spread: seedSpread(m, [t], CUSTOM) }))
+    .map((model, m) => ({ ...model, m, score: scores[m][t], spread: seedSpread(m, [t], "micro") }))
     .filter(({ score }) => score !== null)
     .sort((a, b) => b.score - a.score)
     .map((row, i) => ({ ...row, rank: i + 1 }));
@@ -276,6 +276,7 @@ function drawTask() {
       value: ({ spread }) => spread,
       show: ({ spread }) => shown(spread),
     },
+    ...surenessOnTaskColumns(t),
     { key: "size", name: "size", value: ({ params }) => params, show: ({ params }) => size(params) },
     { key: "architecture", name: "architecture", text: true, value: ({ architecture }) => architecture },
     { key: "pretraining", name: "pretraining", text: true, value: ({ pretraining }) => pretraining },
@@ -283,5 +284,55 @@ function drawTask() {
   host.append(
     tableOf(`Models on ${task.label}`, columns, rows, { marked: ({ run }) => run }),
     tableButtons("task", columns, rows),
+  );
+  drawTaskPairs(host, t);
+}
+
+// How sure the MCC of each model on a custom task is, three columns a question that was asked.
+function surenessOnTaskColumns(t) {
+  const of = (question, m) => surenessOnTask(t, m).find((each) => each.question === question);
+  return ["records", "shots"].flatMap((question) => [
+    {
+      key: `${question} interval`,
+      name: `95 %, ${question}`,
+      text: true,
+      short: true,
+      value: ({ m }) => (of(question, m) ? between(of(question, m).interval) : null),
+      saved: endsOf(`95 %, ${question}`, ({ m }) => of(question, m)?.interval),
+      title: `95 % interval of MCC, had ${QUESTIONS[question]} been drawn.`,
+    },
+    {
+      key: `${question} ranks`,
+      name: `rank, ${question}`,
+      text: true,
+      short: true,
+      value: ({ m }) => (of(question, m) ? between(of(question, m).ranks, 0) : null),
+      saved: endsOf(`rank, ${question}`, ({ m }) => of(question, m)?.ranks),
+      title: `95 % interval of the rank among the models that have the task, had ${QUESTIONS[question]} been drawn.`,
+    },
+    {
+      key: `${question} group`,
+      name: `group, ${question}`,
+      text: true,
+      value: ({ m }) => of(question, m)?.group ?? null,
+      title: `Models that share a letter cannot be told apart, had ${QUESTIONS[question]} been drawn.`,
+    },
+  ]);
+}
+
+// Every two models on a custom task, as tables/pairs_custom has them.
+function drawTaskPairs(host, t) {
+  const ofTask = pairsOnTask(t);
+  const rows = (ofTask[state.regime] ?? []).flatMap(([question, a, b]) =>
+    surenessOfPair(a, b, ofTask)
+      .filter((each) => each.question === question)
+      .map((each) => ({ ...each, pair: pairName(a, b) })),
+  );
+  if (!rows.length) return;
+  const columns = surenessColumns("MCC on the task");
+  host.append(
+    h("h3", {}, "Every two models on this task"),
+    tableOf(`Every two models on ${DATA.tasks[t].label}`, columns, rows),
+    tableButtons("task_pairs", columns, rows),
   );
 }
