@@ -163,6 +163,7 @@ def write_report(
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
     custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    called: str | None = None,
     audit: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
     """Writes the report.
@@ -184,6 +185,8 @@ def write_report(
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs` (see `intervals.interval_tables`); None: it was not made.
         custom: Tables by name, of which `intervals_custom` and `pairs_custom` are shown.
+        called: What scores are called that are not published and of which there is no run.json,
+            such as the name of their file; None: they are of submissions.
         audit: Tables of the audit by name; those that `report_sections.AUDIT` names are shown.
     """
     environment = jinja2.Environment(
@@ -216,6 +219,7 @@ def write_report(
         of_tasks=of_tasks,
         pairs=pairs,
         custom=custom,
+        called=called,
     )
     text = environment.get_template("page.html.j2").render(
         **parts,
@@ -243,6 +247,7 @@ def report_data(
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
     custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    called: str | None = None,
 ) -> dict[str, Any]:
     """Returns what the page's scripts read, JSON-serialisable.
 
@@ -256,6 +261,8 @@ def report_data(
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs`; None: it was not made.
         custom: Tables by name, of which `intervals_custom` and `pairs_custom` are read.
+        called: What scores are called that are not published and of which there is no run.json;
+            None: they are of submissions.
 
     Returns:
         version, of geneb_jax; here, what scores that are not the paper's are of; user_files,
@@ -277,9 +284,10 @@ def report_data(
     labels = labels_of(models, model_labels(version)).to_dict("index")
     by_name = {entry.paper_name: entry for entry in entries().values()}
     in_run = run_names(run_models)
+    here = "this run" if provenance else called or "the submissions"
     return {
         "version": metadata.version("geneb-jax"),
-        "here": "this run" if provenance else "the submissions",
+        "here": here,
         "user_files": bool(provenance.get("config", {}).get("tasks_dir")),
         "regimes": regimes,
         "metrics": metrics,
@@ -314,7 +322,7 @@ def report_data(
         "pairs": _pairs(pairs, models) if pairs is not None else {},
         "custom": _custom(custom, models),
         "words": {name: word.meaning for name, word in GLOSSARY.items()},
-        "method": _method(provenance),
+        "method": _method(provenance, here),
         "bibtex": _BIBTEX.format(version=metadata.version("geneb-jax")),
     }
 
@@ -468,22 +476,29 @@ def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> st
     return f"{counted(models, 'model')} of {here}{beside}; {counted(of_them, 'task')} of {here}"
 
 
-def _method(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """How scores were made, in sentences to quote; max_train is the run's, 0: all train rows."""
+def _method(provenance: Mapping[str, Any], here: str) -> dict[str, Any]:
+    """How scores were made, in sentences to quote.
+
+    max_train is the run's, 0: all train rows; None: there is no run.json, and it is not known.
+    """
     packages = provenance.get("packages", {})
     versions = ", ".join(f"{name} {packages[name]}" for name in ("jax", "flax") if name in packages)
     devices = ", ".join(map(str, provenance.get("devices", [])))
     preset = provenance.get("config", {}).get("preset")
     seeds = ", ".join(map(str, GENEB.seeds))
+    computed = (
+        f"computed with geneb_jax {metadata.version('geneb-jax')}"
+        + (f" ({versions}; {devices}; preset {preset})" if versions else "")
+        + "."
+        + "".join(f" {note}" for note in _notes(provenance))
+    )
+    read = f"read from {here}; what else they were computed with is not known."
     return {
         "probe": f"logistic regressions (C = 1, features as they are, seeds {seeds})",
         "paper": "Published scores are those of the submissions in GENEB's repository (commit "
         "095e35fdb411, Apache-2.0).",
-        "run": f"computed with geneb_jax {metadata.version('geneb-jax')}"
-        + (f" ({versions}; {devices}; preset {preset})" if versions else "")
-        + "."
-        + "".join(f" {note}" for note in _notes(provenance)),
-        "max_train": provenance.get("config", {}).get("max_train", 0),
+        "run": computed if provenance else read,
+        "max_train": provenance.get("config", {}).get("max_train", 0) if provenance else None,
     }
 
 

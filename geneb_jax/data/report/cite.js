@@ -12,9 +12,10 @@ function sentence() {
   const what = tasks.length
     ? `, ${averaged} over ${counted(tasks.length, "task")}${over} of ${paper}`
     : ` on each of ${counted(own, "custom task")}, which are none of ${paper} but follow its protocol and are not averaged`;
-  const limit = runModels.length ? DATA.method.max_train : 0;
-  const ofRun = `at most ${counted(limit, "train row")} of a task`;
-  const all = !limit ? "all train rows" : published ? `all train rows (of ${DATA.here} ${ofRun})` : ofRun;
+  const limit = runModels.length ? DATA.method.max_train : 0; // null: not known
+  const ofRun = `at most ${counted(limit ?? 0, "train row")} of a task`;
+  const unknown = limit === null ? ` (of ${DATA.here} it is not known how many)` : "";
+  const all = !limit ? `all train rows${unknown}` : published ? `all train rows (of ${DATA.here} ${ofRun})` : ofRun;
   const drawn = limit ? ` (of ${DATA.here} out of ${ofRun})` : "";
   const shots =
     state.regime === "full"

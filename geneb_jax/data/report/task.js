@@ -43,14 +43,14 @@ const TASK_COLUMNS = [
     name: "train",
     value: ({ train, run_train }) => run_train ?? train,
     show: ({ train, run_train }) => rowsOf(run_train ?? train),
-    title: `Train rows: of ${DATA.here} where it has the task, else as published.`,
+    title: `Train rows: of ${DATA.here} where they are known, else as published.`,
   },
   {
     key: "test",
     name: "test",
     value: ({ test, run_test }) => run_test ?? test,
     show: ({ test, run_test }) => rowsOf(run_test ?? test),
-    title: `Test rows: of ${DATA.here} where it has the task, else as published.`,
+    title: `Test rows: of ${DATA.here} where they are known, else as published.`,
   },
   { key: "classes", name: "classes", value: ({ classes }) => classes },
   {
@@ -137,6 +137,9 @@ function taskSummary(t) {
   };
 }
 
+// Whether models of the run have scores of a task whose rows are known as published alone.
+const sizesUnknown = ({ run, run_train }) => run !== null && missing(run_train);
+
 function drawTasks() {
   const every = DATA.tasks.map((task, t) => ({ ...task, t, ...taskSummary(t) }));
   // Those of the run first: they are what a reader looks for.
@@ -144,12 +147,16 @@ function drawTasks() {
   const columns = TASK_COLUMNS.filter(({ value }) => tasks.some((task) => !missing(value(task))));
   const rows = state.order ? sorted(tasks, columns, state.order) : tasks;
   const ofRun = every.filter(({ run }) => run).length;
+  const unknown = every.filter(sizesUnknown).length;
   byId("tasks-body").replaceChildren(
     note(
       `${metricName(state.metric)} in ${regimeName(state.regime)}. ` +
         (runModels.length
           ? `${counted(ofRun, "task")} of ${DATA.here} first; ${every.length - ofRun} others have published scores alone.`
           : `${counted(every.length, "task")} with scores of the published models.`) +
+        (unknown
+          ? ` How many rows ${DATA.here} had is not known of ${counted(unknown, "task")}: they stand as published, if at all.`
+          : "") +
         (every.some(({ audited_files }) => audited_files)
           ? " Verdicts are of an audit of files that may not be those of the scores; the page of a task says which files, and why."
           : ""),
@@ -197,6 +204,7 @@ function drawTask() {
         count("test rows, as published", task.test),
         count(`train rows of ${DATA.here}`, task.run_train),
         count(`test rows of ${DATA.here}`, task.run_test),
+        [`rows of ${DATA.here}`, sizesUnknown({ run, ...task }) ? "not known" : null],
         ["classes", task.classes],
         ...Object.entries(AUDIT).map(([key, name]) => [name, task[key] ?? null]),
         [

@@ -566,6 +566,28 @@ def test_the_page_of_a_custom_task_has_its_intervals_and_pairs(browser, custom_p
     assert "Every two" not in browser.find_element(By.ID, "task-body").text
 
 
+def test_scores_without_their_run_are_named_and_their_rows_are_not_known(browser, tmp_path):
+    path = tmp_path / "index.html"
+    results = pd.concat([published_results(), run_results(table(*ROWS))])
+    write_report(path, results, [MINE], called="lab.csv")
+    show(browser, path, view="tasks")
+    header = browser.find_element(By.TAG_NAME, "header").text
+    assert "1 model of lab.csv beside the 40 published" in header
+    said = browser.find_element(By.ID, "tasks-body").text
+    assert "How many rows lab.csv had is not known of 4 tasks: they stand as published" in said
+    show(browser, path, view="task", task=TASK.id)
+    facts = browser.find_element(By.CSS_SELECTOR, "#task-body dl").text
+    assert "rows of lab.csv\nnot known" in facts
+    assert "train rows, as published\n13,468" in facts
+    show(browser, path, view="task", task=GENEB.tasks[50].id)
+    assert "lab.csv" not in browser.find_element(By.CSS_SELECTOR, "#task-body dl").text
+    show(browser, path, view="cite")
+    words = browser.find_element(By.ID, "cite-sentence").text
+    assert "all train rows (of lab.csv it is not known how many)" in words
+    assert "Other scores were read from lab.csv; what else" in words
+    assert "submissions" in report_data(results, [MINE])["here"]
+
+
 def test_a_model_has_a_page(browser, page):
     show(browser, page, view="model", model="GROVER", tasks="all")
     text = browser.find_element(By.ID, "model-body").text
