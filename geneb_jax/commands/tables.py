@@ -77,6 +77,7 @@ def main(words: Sequence[str]) -> int:
         audits=scores.audits if scores else (),
         predictions=scores.predictions if scores else None,
         verdicts=verdicts,
+        called=arguments.scores.resolve().name if arguments.scores else None,
     )
     console = wide_console(160)
     for name in ("intervals_macro", "intervals_custom"):

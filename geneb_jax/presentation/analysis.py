@@ -20,9 +20,14 @@ MUCH_LARGER = 5  # times the parameters
 _FEWEST_MODELS = 3  # of a rank correlation
 
 
+def of_benchmark(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of a results or scores table that averages are of: no custom tasks."""
+    return rows[rows["category"] != CUSTOM]
+
+
 def score_matrix(results: pd.DataFrame, regime: str = "full") -> pd.DataFrame:
     """Returns the MCC of one regime, models x tasks of the benchmark."""
-    rows = results[(results["regime"] == regime) & (results["category"] != CUSTOM)]
+    rows = of_benchmark(results[results["regime"] == regime])
     return rows.pivot(index="model", columns="task", values="MCC")
 
 
@@ -343,10 +348,10 @@ def strength_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Averages the linear probe's MCC over tasks and seeds, by regime and model, and by C.
 
     Args:
-        scores: A run's scores table; rows like the protocol's but for C count. A task counts for
-            a model where every C has scored it.
+        scores: A run's scores table; rows like the protocol's but for C count. A task of the
+            benchmark counts for a model where every C has scored it; custom tasks do not count.
     """
-    cells = protocol_rows(scores, C=None).pivot_table(
+    cells = protocol_rows(of_benchmark(scores), C=None).pivot_table(
         index=["regime", "model", "task"], columns="C", values="MCC", aggfunc="mean"
     )
     return cells.dropna().groupby(["regime", "model"]).mean()
@@ -357,13 +362,14 @@ def layer_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         scores: A run's scores table; rows of the protocol, whatever hidden state and pooling. A
-            task counts for a model where all its hidden states and poolings were scored on it.
+            task of the benchmark counts for a model where all its hidden states and poolings were
+            scored on it; custom tasks do not count.
 
     Returns:
         Columns model, pooling, tap, then one a regime and `tasks`; the hidden states of a model
         in their order, -1, the final one, last. Models with one of them alone are left out.
     """
-    rows = protocol_rows(scores, every_representation=True)
+    rows = protocol_rows(of_benchmark(scores), every_representation=True)
     rows = rows[rows["tap"] != "none"]
     tables = []
     for model, group in rows.groupby("model", sort=False):

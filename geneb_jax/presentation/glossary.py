@@ -115,8 +115,9 @@ GLOSSARY: Mapping[str, Word] = {
     ),
     "A - B": Word(
         _UNSURE,
-        "In tables/pairs: macro score of A minus that of B. A is the one that stands first in the "
-        "leaderboard of the first regime, whatever question and regime are asked.",
+        "Macro score of A minus that of B, of a custom task its MCC. A stands first in the first "
+        "regime's leaderboard, on a custom task in that task's first regime, whatever question and "
+        "regime are asked.",
     ),
     "difference": Word(_UNSURE, "Score of the first model minus that of the second."),
     "wins": Word(_UNSURE, "On how many of the tasks the first model scores higher."),

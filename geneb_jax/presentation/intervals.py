@@ -68,7 +68,7 @@ def interval_tables(
     Each question compares models on the tasks that all of them have in a regime, without models
     that lack more than a tenth of what others have; and on each custom task those that have it. Of
     a pair A is, whatever is asked, the model that stands first in `analysis.leaderboard` of all
-    results.
+    results; on a custom task the one that has the higher score in its first regime.
 
     Args:
         results: Results table.
@@ -86,7 +86,7 @@ def interval_tables(
     custom = rows["category"] == CUSTOM
     of_custom = [*_of_custom_tasks(rows[custom], names, predictions or {})]
     asked = [*_of_averages(results, rows[~custom], names, predictions or {})]
-    return _tables(asked, of_custom, results)
+    return _tables(asked, of_custom, results, _places(rows[custom], names))
 
 
 def _of_run(
@@ -113,7 +113,10 @@ def _of_averages(
 
 
 def _tables(
-    asked: Sequence[_Asked], of_custom: Sequence[_Asked], results: pd.DataFrame
+    asked: Sequence[_Asked],
+    of_custom: Sequence[_Asked],
+    results: pd.DataFrame,
+    places: Mapping[str, Mapping[str, int]],
 ) -> dict[str, pd.DataFrame]:
     """Returns the tables of some questions; see `interval_tables`.
 
@@ -121,10 +124,14 @@ def _tables(
         asked: Questions that were asked of models of `results`.
         of_custom: Those of single custom tasks.
         results: Results table whose leaderboard gives the order of the models of a pair.
+        places: The order of the models of a pair on each custom task (see `_places`).
     """
-    # Models of custom tasks alone have no place in the leaderboard.
-    models = dict.fromkeys([*leaderboard(results).index, *results["model"]])
-    place = {model: i for i, model in enumerate(models)}
+
+    def custom_pairs(each: _Asked) -> list[dict[str, Any]]:
+        (task,) = each.tasks
+        return _of_one_task(each, _pair_rows(each, places[task]))
+
+    place = {model: i for i, model in enumerate(leaderboard(results).index)}
     pair_rows = functools.partial(_pair_rows, place=place)
     builds: dict[str, tuple[Sequence[_Asked], Callable[[_Asked], list[dict[str, Any]]]]] = {
         "intervals_macro": (asked, _macro_rows),
@@ -132,7 +139,7 @@ def _tables(
         "intervals_scores": (asked, _score_rows),
         "pairs": (asked, pair_rows),
         "intervals_custom": (of_custom, lambda each: _of_one_task(each, _macro_rows(each))),
-        "pairs_custom": (of_custom, lambda each: _of_one_task(each, pair_rows(each))),
+        "pairs_custom": (of_custom, custom_pairs),
     }
     tables = {
         name: pd.DataFrame([row for each in some for row in build(each)])
@@ -171,7 +178,7 @@ def without_leaky(
     kept, of_kept = (table[~table["task"].isin(leaky)] for table in (results, rows))
     of_kept = of_kept[of_kept["category"] != CUSTOM]
     asked = _of_averages(kept, of_kept, names, predictions or {}, " without the leaky ones")
-    again, found = _tables([*asked], [], results), {}
+    again, found = _tables([*asked], [], results, {}), {}
     for name, keys, column in (
         ("intervals_macro", ["question", "regime", "model"], "rank"),
         ("pairs", ["question", "regime", "A", "B"], "told apart"),
@@ -284,6 +291,21 @@ def _of_custom_tasks(
             low, high = (ends[:, 0] for ends in each.answer.scores)
             yield each._replace(answer=each.answer._replace(macro=(low, high)))
     _say_without(without, len(heads))
+
+
+def _places(rows: pd.DataFrame, names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Returns the place of each model on each task: by MCC in its first regime, the best first.
+
+    Models without scores there come last, and equal ones are in the order of their names.
+    """
+    places = {}
+    for task, of_task in rows.groupby("task"):
+        first = of_task[of_task["regime"] == regimes_of(of_task)[0]]
+        scores = first.groupby("model")["MCC"].mean().rename(names)
+        best = scores.sort_index().sort_values(ascending=False, kind="stable").index
+        others = sorted({names[model] for model in of_task["model"]}.difference(best))
+        places[str(task)] = {model: place for place, model in enumerate([*best, *others])}
+    return places
 
 
 def _heads(rows: pd.DataFrame) -> dict[str, dict[str, list[_Head]]]:

@@ -42,6 +42,7 @@ def present(
     audits: Sequence[TaskAudit] = (),
     thresholds: AuditSettings | None = None,
     verdicts: Mapping[str, Verdict] | None = None,
+    called: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Writes `tables/`, `figures/` and `report/index.html`.
 
@@ -64,6 +65,8 @@ def present(
         verdicts: The verdict of an audit on tasks, by id: intervals of macro scores, pairs and the
             paper's statements are computed without the leaky ones, too, and the report has them
             beside the tasks that `audits` are not of; None: those of `audits`.
+        called: What the report calls scores without `provenance`, such as the name of their file;
+            None: they are of submissions.
 
     Returns:
         The tables by name.
@@ -117,6 +120,8 @@ def present(
         of_models=_of_models(tables.get("intervals_macro")),
         of_tasks=_of_verdicts(given) | _of_tasks(tables.get("audit")),
         pairs=tables.get("pairs"),
+        custom=tables,
+        called=called,
         audit=tables,
     )
     return tables

@@ -162,6 +162,8 @@ def write_report(
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
+    custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    called: str | None = None,
     audit: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
     """Writes the report.
@@ -182,6 +184,9 @@ def write_report(
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs` (see `intervals.interval_tables`); None: it was not made.
+        custom: Tables by name, of which `intervals_custom` and `pairs_custom` are shown.
+        called: What scores are called that are not published and of which there is no run.json,
+            such as the name of their file; None: they are of submissions.
         audit: Tables of the audit by name; those that `report_sections.AUDIT` names are shown.
     """
     environment = jinja2.Environment(
@@ -213,6 +218,8 @@ def write_report(
         of_models=of_models,
         of_tasks=of_tasks,
         pairs=pairs,
+        custom=custom,
+        called=called,
     )
     text = environment.get_template("page.html.j2").render(
         **parts,
@@ -239,6 +246,8 @@ def report_data(
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
+    custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    called: str | None = None,
 ) -> dict[str, Any]:
     """Returns what the page's scripts read, JSON-serialisable.
 
@@ -251,6 +260,9 @@ def report_data(
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs`; None: it was not made.
+        custom: Tables by name, of which `intervals_custom` and `pairs_custom` are read.
+        called: What scores are called that are not published and of which there is no run.json;
+            None: they are of submissions.
 
     Returns:
         version, of geneb_jax; here, what scores that are not the paper's are of; user_files,
@@ -259,7 +271,8 @@ def report_data(
         with null where there is no score, and for a row without any; seeds: by regime and index of
         a run's model the MCC [seeds, tasks], where seeds differ; t95: the 97.5 % points of
         Student's t with 1, 2, ... degrees of freedom; pairs: by regime the differences of two
-        models' macro MCC (see `_pairs`); method and bibtex: what is quoted; words: the meaning of
+        models' macro MCC (see `_pairs`); custom: the same of MCC on each custom task, and how sure
+        that is (see `_custom`); method and bibtex: what is quoted; words: the meaning of
         what stands above columns and beside choices.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
@@ -271,9 +284,10 @@ def report_data(
     labels = labels_of(models, model_labels(version)).to_dict("index")
     by_name = {entry.paper_name: entry for entry in entries().values()}
     in_run = run_names(run_models)
+    here = "this run" if provenance else called or "the submissions"
     return {
         "version": metadata.version("geneb-jax"),
-        "here": "this run" if provenance else "the submissions",
+        "here": here,
         "user_files": bool(provenance.get("config", {}).get("tasks_dir")),
         "regimes": regimes,
         "metrics": metrics,
@@ -306,8 +320,9 @@ def report_data(
         "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
         "t95": [round(float(special.stdtrit(n, 0.975)), 5) for n in range(1, len(tasks) + 1)],
         "pairs": _pairs(pairs, models) if pairs is not None else {},
+        "custom": _custom(custom, models),
         "words": {name: word.meaning for name, word in GLOSSARY.items()},
-        "method": _method(provenance),
+        "method": _method(provenance, here),
         "bibtex": _BIBTEX.format(version=metadata.version("geneb-jax")),
     }
 
@@ -408,7 +423,7 @@ def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[An
 
     Returns:
         Of each row the question, A, B, A - B, the ends of its 95 % interval, whether the two are
-        told apart, and how many tasks it is over.
+        told apart, and how many tasks it is over: one where the table does not say.
     """
     number = {model: i for i, model in enumerate(models)}
     found: dict[str, list[list[Any]]] = {}
@@ -416,8 +431,36 @@ def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[An
         ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("A - B", "low", "high")]
         pair = [number[row["A"]], number[row["B"]]]
         found.setdefault(row["regime"], []).append(
-            [row["question"], *pair, *ends, bool(row["told apart"]), int(row["tasks"])]
+            [row["question"], *pair, *ends, bool(row["told apart"]), int(row.get("tasks", 1))]
         )
+    return found
+
+
+def _custom(
+    tables: Mapping[str, pd.DataFrame], models: Sequence[str]
+) -> dict[str, dict[str, dict[str, list[list[Any]]]]]:
+    """Returns what is known of each custom task beside its scores.
+
+    Args:
+        tables: Tables by name, with `intervals_custom` and `pairs_custom` where they were made.
+        models: The page's models, by whose numbers models go.
+
+    Returns:
+        By task `pairs` (see `_pairs`) and `intervals`, by regime a list of question, model, the
+        ends of the 95 % interval of MCC and of the rank, and the letters of its groups.
+    """
+    number = {model: i for i, model in enumerate(models)}
+    found: dict[str, dict[str, dict[str, list[list[Any]]]]] = {}
+    for row in tables.get("intervals_custom", pd.DataFrame()).to_dict("records"):
+        of_task = found.setdefault(row["task"], {"intervals": {}, "pairs": {}})
+        ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("low", "high")]
+        ranks = [int(row["rank low"]), int(row["rank high"])]
+        of_task["intervals"].setdefault(row["regime"], []).append(
+            [row["question"], number[row["model"]], *ends, *ranks, row["group"]]
+        )
+    if "pairs_custom" in tables:
+        for task, rows in tables["pairs_custom"].groupby("task"):
+            found[str(task)]["pairs"] = _pairs(rows, models)
     return found
 
 
@@ -433,22 +476,29 @@ def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> st
     return f"{counted(models, 'model')} of {here}{beside}; {counted(of_them, 'task')} of {here}"
 
 
-def _method(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """How scores were made, in sentences to quote; max_train is the run's, 0: all train rows."""
+def _method(provenance: Mapping[str, Any], here: str) -> dict[str, Any]:
+    """How scores were made, in sentences to quote.
+
+    max_train is the run's, 0: all train rows; None: there is no run.json, and it is not known.
+    """
     packages = provenance.get("packages", {})
     versions = ", ".join(f"{name} {packages[name]}" for name in ("jax", "flax") if name in packages)
     devices = ", ".join(map(str, provenance.get("devices", [])))
     preset = provenance.get("config", {}).get("preset")
     seeds = ", ".join(map(str, GENEB.seeds))
+    computed = (
+        f"computed with geneb_jax {metadata.version('geneb-jax')}"
+        + (f" ({versions}; {devices}; preset {preset})" if versions else "")
+        + "."
+        + "".join(f" {note}" for note in _notes(provenance))
+    )
+    read = f"read from {here}; what else they were computed with is not known."
     return {
         "probe": f"logistic regressions (C = 1, features as they are, seeds {seeds})",
         "paper": "Published scores are those of the submissions in GENEB's repository (commit "
         "095e35fdb411, Apache-2.0).",
-        "run": f"Other scores were computed with geneb_jax {metadata.version('geneb-jax')}"
-        + (f" ({versions}; {devices}; preset {preset})" if versions else "")
-        + "."
-        + "".join(f" {note}" for note in _notes(provenance)),
-        "max_train": provenance.get("config", {}).get("max_train", 0),
+        "run": computed if provenance else read,
+        "max_train": provenance.get("config", {}).get("max_train", 0) if provenance else None,
     }
 
 

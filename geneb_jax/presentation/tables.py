@@ -384,7 +384,7 @@ def _is_published(results: pd.DataFrame) -> bool:
 
 
 def _stability_statistics(scores: pd.DataFrame) -> dict[str, float]:
-    cells = analysis.linear_against_mlp(scores)
+    cells = analysis.linear_against_mlp(analysis.of_benchmark(scores))
     models = cells.groupby("model")[["linear", "mlp"]].mean()
     agreement = analysis.strength_agreement(scores)["rho"]
     return {

@@ -294,13 +294,15 @@ def task_means(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def category_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Averages MCC by model and regime (rows) and category (columns, in the benchmark's order)."""
+    """Averages MCC by model and regime (rows) and category (columns, in the benchmark's order).
+
+    Custom tasks are in no column.
+    """
     means = task_means(scores)
     table = means.pivot_table(
         index=["model", "regime"], columns="category", values="MCC", sort=False
     )
-    order = [category for category in (*GENEB.categories, CUSTOM) if category in table]
-    return table[order]
+    return table[[category for category in GENEB.categories if category in table]]
 
 
 def macro_micro(scores: pd.DataFrame) -> pd.DataFrame:

@@ -2,28 +2,30 @@
 function sentence() {
   const tasks = tasksInScope();
   const paper = "GENEB (Ledneva et al., 2026)";
-  const theirs = tasks.filter((t) => DATA.tasks[t].suite).length;
-  const whose =
-    theirs === tasks.length
-      ? ` of ${paper}`
-      : `, ${theirs || "none"} of them of ${paper}, whose protocol all follow`;
   const scores = scoresNow();
   const published = DATA.models.some(
     (model, m) => !model.run && tasks.some((t) => scores[m][t] !== null),
   );
   const averaged = state.score === "macro" ? "the mean of the category means" : "the mean over tasks";
   const over = benchmarkCategories.includes(state.score) ? ` of the category ${state.score}` : "";
-  const limit = runModels.length ? DATA.method.max_train : 0;
-  const ofRun = `at most ${counted(limit, "train row")} of a task`;
-  const all = !limit ? "all train rows" : published ? `all train rows (of ${DATA.here} ${ofRun})` : ofRun;
+  const own = customAlone ? tasksInScope(CUSTOM).length : 0;
+  const what = tasks.length
+    ? `, ${averaged} over ${counted(tasks.length, "task")}${over} of ${paper}`
+    : ` on each of ${counted(own, "custom task")}, which are none of ${paper} but follow its protocol and are not averaged`;
+  const limit = runModels.length ? DATA.method.max_train : 0; // null: not known
+  const ofRun = `at most ${counted(limit ?? 0, "train row")} of a task`;
+  const unknown = limit === null ? ` (of ${DATA.here} it is not known how many)` : "";
+  const all = !limit ? `all train rows${unknown}` : published ? `all train rows (of ${DATA.here} ${ofRun})` : ofRun;
   const drawn = limit ? ` (of ${DATA.here} out of ${ofRun})` : "";
   const shots =
     state.regime === "full"
       ? all
       : `${parseInt(state.regime, 10)} train rows of each class${drawn}, mean over seeds`;
+  if (!tasks.length && !own)
+    return `This view has no scores: no task${over} has ${metricName(state.metric)} in ${regimeName(state.regime)} of all models of ${DATA.here}.`;
   return (
-    `Scores are ${metricName(state.metric)}, ${averaged} over ${counted(tasks.length, "task")}${over}${whose}, ` +
-    `of ${DATA.method.probe} on frozen embeddings with ${shots}. ${[published ? DATA.method.paper : "", runModels.length ? DATA.method.run : ""].filter(Boolean).join(" ")}`
+    `Scores are ${metricName(state.metric)}${what}, ` +
+    `of ${DATA.method.probe} on frozen embeddings with ${shots}. ${[published ? DATA.method.paper : "", runModels.length ? `${published ? "Other scores" : "They"} were ${DATA.method.run}` : ""].filter(Boolean).join(" ")}`
   );
 }
 

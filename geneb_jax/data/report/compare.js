@@ -6,10 +6,11 @@ const DRAWN = { tasks: "tasks within categories", records: "test records", shots
 function chosenModels() {
   const found = state.chosen.map(indexOfModel).filter((m) => m >= 0);
   if (found.length) return found;
-  // Until models are chosen, the best of this run with the best other, or the two best.
-  const best = standings()
-    .rows.filter((row) => row.score !== null)
-    .sort((a, b) => b.score - a.score);
+  // Until models are chosen, the best of this run with the best other, or the two best; without
+  // averages the first two of this run.
+  const { rows } = standings();
+  const scored = rows.filter((row) => row.score !== null);
+  const best = (scored.length ? scored : rows.filter((row) => row.run)).sort((a, b) => b.score - a.score);
   const first = best.find((row) => row.run) ?? best[0];
   return [first, best.find((row) => row !== first)].filter(Boolean).map((row) => row.m);
 }
@@ -57,10 +58,9 @@ function drawCompare() {
     return;
   }
   const scores = scoresNow();
-  const tasks = tasksInScope(benchmarkCategories.length ? "micro" : CUSTOM).filter((t) =>
-    chosen.every((m) => scores[m][t] !== null),
-  );
-  if (!tasks.length) {
+  const shared = (score) => tasksInScope(score).filter((t) => chosen.every((m) => scores[m][t] !== null));
+  const [tasks, custom] = [shared("micro"), shared(CUSTOM)];
+  if (!tasks.length && !custom.length) {
     const has = chosen.map((m, i) => `${names[i]} ${scores[m].filter((value) => value !== null).length}`);
     host.append(
       note(
@@ -69,22 +69,19 @@ function drawCompare() {
     );
     return;
   }
-  drawDifferences(host, chosen, tasks);
-  drawProfiles(host, chosen, tasks);
-  drawTaskPoints(host, chosen, tasks);
-  drawTaskTable(host, chosen, tasks);
+  if (tasks.length) {
+    drawDifferences(host, chosen, tasks);
+    drawProfiles(host, chosen, tasks);
+  }
+  if (custom.length) drawCustomDifferences(host, chosen, custom);
+  drawTaskPoints(host, chosen, [...tasks, ...custom]);
+  drawTaskTable(host, chosen, [...tasks, ...custom]);
 }
 
 // The groups of tasks that are compared: the averages, then each category.
 function groupsOf(tasks) {
-  const averages = benchmarkCategories.length
-    ? [
-        ["macro", tasks],
-        ["micro", tasks],
-      ]
-    : [];
   const categories = byCategory(tasks).map((group) => [DATA.tasks[group[0]].category, group]);
-  return [...averages, ...categories].map(([name, group]) => ({ name, tasks: group }));
+  return [["macro", tasks], ["micro", tasks], ...categories].map(([name, group]) => ({ name, tasks: group }));
 }
 
 function drawDifferences(host, chosen, tasks) {
@@ -195,14 +192,11 @@ function drawDifferences(host, chosen, tasks) {
   );
 }
 
-// How sure the macro differences are, as tables/pairs has it.
-function drawSureness(host, [first, ...others]) {
-  const rows = others.flatMap((m) =>
-    surenessOfPair(first, m).map((each) => ({ ...each, pair: `${DATA.models[first].name} − ${DATA.models[m].name}` })),
-  );
-  if (!rows.length) return;
-  const drawn = [...new Set(rows.map(({ question }) => DRAWN[question] ?? question))].join(" or of ");
-  const columns = [
+const pairName = (a, b) => `${DATA.models[a].name} − ${DATA.models[b].name}`;
+
+// Columns of differences and how sure they are.
+function surenessColumns(meaning) {
+  return [
     { key: "pair", name: "pair", text: true, row: true, value: ({ pair }) => pair },
     {
       key: "question",
@@ -216,7 +210,7 @@ function drawSureness(host, [first, ...others]) {
       name: "difference",
       value: ({ value }) => value,
       show: ({ value }) => signed(value),
-      title: "Macro MCC of the first model minus that of the second.",
+      title: `${meaning} of the first model minus that of the second.`,
     },
     {
       key: "interval",
@@ -233,6 +227,18 @@ function drawSureness(host, [first, ...others]) {
       text: true,
       value: ({ apart }) => (apart ? "yes" : "no"),
     },
+  ];
+}
+
+// How sure the macro differences are, as tables/pairs has it.
+function drawSureness(host, [first, ...others]) {
+  const rows = others.flatMap((m) =>
+    surenessOfPair(first, m).map((each) => ({ ...each, pair: pairName(first, m) })),
+  );
+  if (!rows.length) return;
+  const drawn = [...new Set(rows.map(({ question }) => DRAWN[question] ?? question))].join(" or of ");
+  const columns = [
+    ...surenessColumns("Macro MCC"),
     { key: "tasks", name: "tasks", value: ({ tasks }) => tasks },
   ];
   host.append(
@@ -242,6 +248,45 @@ function drawSureness(host, [first, ...others]) {
     note(
       `'Told apart' is a test over all tasks at once, which is corrected for all pairs of models; the interval is of this pair alone, over draws of ${drawn}, as the question of its row says. They may disagree: quote the test where a model is called better.`,
     ),
+  );
+}
+
+// Custom tasks are compared one by one: on how many the first model is better, and how sure that is.
+function drawCustomDifferences(host, [first, ...others], tasks) {
+  const scores = scoresNow();
+  const name = (m) => DATA.models[m].name;
+  const sentences = others.map((m) => {
+    const wins = tasks.filter((t) => scores[first][t] > scores[m][t]).length;
+    const ties = tasks.filter((t) => scores[first][t] === scores[m][t]).length;
+    return (
+      `${name(first)} is better than ${name(m)} on ${wins}, worse on ${tasks.length - wins - ties} of ` +
+      `${counted(tasks.length, "custom task")}${ties ? `, equal on ${ties}` : ""}.`
+    );
+  });
+  host.append(
+    h("h3", {}, "Custom tasks"),
+    h("p", { id: "compare-custom" }, `${sentences.join(" ")} Custom tasks are in no average.`),
+  );
+  const rows = others.flatMap((m) =>
+    tasks.flatMap((t) =>
+      surenessOfPair(first, m, pairsOnTask(t)).map((each) => ({ ...each, t, pair: pairName(first, m) })),
+    ),
+  );
+  if (!rows.length) return;
+  const columns = [
+    {
+      key: "task",
+      name: "task",
+      text: true,
+      row: true,
+      value: ({ t }) => DATA.tasks[t].label,
+      show: ({ t }) => taskLink(t),
+    },
+    ...surenessColumns("MCC on the task").map((column) => ({ ...column, row: false })),
+  ];
+  host.append(
+    tableOf("How sure the differences on custom tasks are", columns, rows),
+    tableButtons("sureness_on_custom_tasks", columns, rows),
   );
 }
 

@@ -41,7 +41,7 @@ const FILTERS = ["size", "architecture", "tokenization", "pretraining", "source"
 
 function boardColumns(rows, top) {
   const fields = Object.entries(FIELDS).map(([key, field]) => ({ key, ...field }));
-  const categories = DATA.categories.map((category) => ({
+  const categories = benchmarkCategories.map((category) => ({
     key: category,
     name: category,
     value: (row) => row.categories[category],
@@ -115,16 +115,28 @@ function drawBoard() {
   const inOrder = sorted(rows.filter(passes), columns, state.sort);
   // Averages of fewer tasks are no competitors: they stand below those of more.
   const kept = /^-?score$/.test(state.sort) ? inOrder.sort((a, b) => b.tasks - a.tasks) : inOrder;
-  byId("board-table").replaceChildren(
-    tableOf("Models by score", columns, kept, {
-      sort: state.sort,
-      onSort: (sort) => go({ sort }),
-      marked: (row) => row.run,
-    }),
-    tableButtons("leaderboard", columns, kept),
+  byId("board-custom").hidden = !customTasks.length;
+  byId("board-custom").replaceChildren(
+    `${counted(customTasks.length, "custom task")}, in no average: their scores are in the `,
+    link("list of tasks", address({ view: "tasks" })),
+    ".",
   );
-  byId("board-shown").textContent =
-    `${kept.length} of ${counted(scored.length, "model")}; ${metricName(state.metric)}, ${regimeName(state.regime)}, ` +
+  byId("board-table").replaceChildren(
+    ...(scored.length
+      ? [
+          tableOf("Models by score", columns, kept, {
+            sort: state.sort,
+            onSort: (sort) => go({ sort }),
+            marked: (row) => row.run,
+          }),
+          tableButtons("leaderboard", columns, kept),
+        ]
+      : []),
+  );
+  byId("board-shown").textContent = !scored.length
+    ? `No task of the benchmark has such scores of all models of ${DATA.here}: ${metricName(state.metric)}, ${regimeName(state.regime)}, ` +
+      `${CHOICES.score.find(([key]) => key === state.score)[1]}. Tasks 'all' has those of the published models.`
+    : `${kept.length} of ${counted(scored.length, "model")}; ${metricName(state.metric)}, ${regimeName(state.regime)}, ` +
     `${CHOICES.score.find(([key]) => key === state.score)[1]}, over ${counted(tasks.length, "task")}` +
     (state.tasks === "run" ? ` that all models of ${DATA.here} have` : "") +
     (scored.some((row) => row.rank === null)
@@ -152,6 +164,7 @@ function drawBoard() {
       ),
     ),
   );
+  byId("board-chosen").hidden = !scored.length;
   byId("board-chosen").replaceChildren(
     ...(state.chosen.length
       ? [

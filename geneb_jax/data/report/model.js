@@ -57,7 +57,7 @@ function drawRegimes(host, m) {
   const rows = DATA.regimes.flatMap((regime) => {
     state = { ...now, regime };
     const found = Object.fromEntries(
-      (benchmarkCategories.length ? ["macro", "micro"] : [CUSTOM]).map((score) => {
+      ["macro", "micro"].map((score) => {
         const { rows: all, tasks } = standings(score);
         return [
           score,
@@ -70,7 +70,7 @@ function drawRegimes(host, m) {
   state = now;
   const columns = [
     { key: "regime", name: "regime", text: true, row: true, value: ({ regime }) => regimeName(regime) },
-    ...(benchmarkCategories.length ? ["macro", "micro"] : [CUSTOM]).flatMap((score) => [
+    ...["macro", "micro"].flatMap((score) => [
       { key: score, name: score, value: (row) => row[score].score, show: (row) => shown(row[score].score) },
       {
         key: `${score} rank`,
@@ -99,7 +99,7 @@ function drawRegimes(host, m) {
       name: "tasks",
       text: true,
       short: true,
-      value: (row) => `${(row.macro ?? row[CUSTOM]).tasks} of ${(row.macro ?? row[CUSTOM]).scope}`,
+      value: (row) => `${row.macro.tasks} of ${row.macro.scope}`,
     },
   ].filter(({ value }) => rows.some((row) => value(row) !== null));
   if (rows.length)
@@ -111,7 +111,12 @@ function drawRegimes(host, m) {
 
 function drawProfile(host, m) {
   const scores = scoresNow();
-  const rows = byCategory(DATA.tasks.flatMap((_, t) => (scores[m][t] === null ? [] : [t]))).map((tasks) => {
+  const has = DATA.tasks.flatMap((_, t) => (scores[m][t] === null ? [] : [t]));
+  if (!has.length) {
+    host.append(note("It has no scores in this regime."));
+    return;
+  }
+  const rows = byCategory(has.filter((t) => !customTasks.includes(t))).map((tasks) => {
     const name = DATA.tasks[tasks[0]].category;
     const field = scores.flatMap((row, other) =>
       other !== m && tasks.every((t) => row[t] !== null) ? [average(row, tasks, name)] : [],
@@ -128,10 +133,7 @@ function drawProfile(host, m) {
       median: field.length ? quantile(field, 0.5) : null,
     };
   });
-  if (!rows.length) {
-    host.append(note("It has no scores in this regime."));
-    return;
-  }
+  if (!rows.length) return; // custom tasks are in no average
   const columns = [
     { key: "category", name: "category", text: true, row: true, value: (row) => row.name },
     {
@@ -182,7 +184,7 @@ function drawProfile(host, m) {
 function drawExtremes(host, m) {
   const rows = DATA.tasks
     .flatMap((_, t) => (scoresNow()[m][t] === null ? [] : [against(m, t)]))
-    .filter(({ of }) => of > 1)
+    .filter(({ of, t }) => of > 1 || customTasks.includes(t))
     .sort((a, b) => b.difference - a.difference);
   if (!rows.length) return;
   const columns = [

@@ -2,7 +2,7 @@
 // A model is named by its index m in DATA.models, a task by its index t in DATA.tasks.
 const scoresNow = () => DATA.scores[state.regime][state.metric];
 
-// The tasks that a score is taken over: macro, micro, or a category.
+// The tasks that a score is taken over: macro, micro, or a category. Custom tasks are one by one.
 function tasksInScope(score = state.score) {
   const scores = scoresNow();
   const run = DATA.models.flatMap((model, m) =>
@@ -53,7 +53,7 @@ function surenessOf(m, tasks, score = state.score) {
 function standings(score = state.score) {
   const scores = scoresNow();
   const tasks = tasksInScope(score);
-  const columns = DATA.categories.map((category) => [category, tasksInScope(category)]);
+  const columns = benchmarkCategories.map((category) => [category, tasksInScope(category)]);
   const rows = DATA.models.map((model, m) => ({
     ...model,
     m,
@@ -84,8 +84,8 @@ function against(m, t) {
     t,
     score,
     of: others.length + 1,
-    median: others.length ? quantile(others, 0.5) : NaN,
-    difference: others.length ? score - quantile(others, 0.5) : NaN,
+    median: others.length ? quantile(others, 0.5) : null,
+    difference: others.length ? score - quantile(others, 0.5) : null,
     rank: 1 + others.filter((other) => other > score).length,
   };
 }
@@ -117,16 +117,29 @@ function difference(a, b, group, everything, score = state.score) {
   };
 }
 
-// What the tables of intervals say of two models' macro MCC, a row a question of the regime: what
-// might have been other, the difference a - b, its interval, and whether the two are told apart.
-function surenessOfPair(a, b) {
+// What the tables of intervals say of two models' macro MCC, or MCC on a custom task, a row a question
+// of the regime: what might have been other, the difference a - b, its interval, and whether the two
+// are told apart.
+function surenessOfPair(a, b, pairs = DATA.pairs) {
   if (state.metric !== "MCC") return [];
-  return (DATA.pairs[state.regime] ?? []).flatMap(
+  return (pairs[state.regime] ?? []).flatMap(
     ([question, first, second, value, low, high, apart, tasks]) => {
       if (first === a && second === b) return [{ question, value, interval: [low, high], apart, tasks }];
       if (first === b && second === a)
         return [{ question, value: -value, interval: [-high, -low], apart, tasks }];
       return [];
+    },
+  );
+}
+
+// What the tables of custom tasks say of one: by regime the pairs, and how sure each model's MCC is.
+const pairsOnTask = (t) => DATA.custom[DATA.tasks[t].id]?.pairs ?? {};
+function surenessOnTask(t, m) {
+  if (state.metric !== "MCC") return [];
+  return (DATA.custom[DATA.tasks[t].id]?.intervals[state.regime] ?? []).flatMap(
+    ([question, model, low, high, ...ranks]) => {
+      const [best, worst, group] = ranks;
+      return model === m ? [{ question, interval: [low, high], ranks: [best, worst], group }] : [];
     },
   );
 }

@@ -3,6 +3,15 @@
 const TIERS = { "<100M": [0, 1e8], "100M-500M": [1e8, 5e8], "500M-2B": [5e8, 2e9], "≥2B": [2e9, Infinity] };
 const benchmarkCategories = DATA.categories.filter((category) => category !== CUSTOM);
 const runModels = DATA.models.filter((model) => model.run);
+const customTasks = DATA.tasks.flatMap((task, t) => (task.category === CUSTOM ? [t] : []));
+// Whether the run's models have scores on custom tasks alone, so that none has an average.
+const customAlone =
+  customTasks.length > 0 &&
+  !Object.values(DATA.scores)
+    .flatMap(Object.values)
+    .some((rows) =>
+      rows.some((row, m) => DATA.models[m].run && row.some((value, t) => value !== null && !customTasks.includes(t))),
+    );
 const labelsOf = (field) => [...new Set(DATA.models.map((model) => model[field]).filter(Boolean))].sort();
 const all = (names) => [["all", "all"], ...names.map((name) => [name, name])];
 
@@ -14,13 +23,9 @@ const CHOICES = {
   regime: DATA.regimes.map((regime) => [regime, regimeName(regime)]),
   metric: DATA.metrics.map((metric) => [metric, metricName(metric)]),
   score: [
-    ...(benchmarkCategories.length
-      ? [
-          ["macro", "macro (mean of category means)"],
-          ["micro", "micro (mean over tasks)"],
-        ]
-      : []),
-    ...DATA.categories.map((category) => [category, category]),
+    ["macro", "macro (mean of category means)"],
+    ["micro", "micro (mean over tasks)"],
+    ...benchmarkCategories.map((category) => [category, category]),
   ],
   tasks: [...(runModels.length ? [["run", `those of ${DATA.here}`]] : []), ["all", "all"]],
   size: all(Object.keys(TIERS)),
@@ -31,6 +36,7 @@ const CHOICES = {
 };
 const DEFAULTS = {
   ...Object.fromEntries(Object.entries(CHOICES).map(([key, pairs]) => [key, pairs[0][0]])),
+  view: customAlone ? "tasks" : CHOICES.view[0][0], // where the scores are
   sort: "-score", // the column's key, after a minus where the largest is first
   search: "",
   columns: ["parameters", "architecture", "pretraining", ...benchmarkCategories],
@@ -70,7 +76,7 @@ const cut = (words) => (words.length > 40 ? `${words.slice(0, 39)}…` : words);
 
 // The parts of an address that this report does not have, as people read them.
 function unknownParts(hash) {
-  const columns = new Set([...Object.keys(FIELDS), ...DATA.categories]);
+  const columns = new Set([...Object.keys(FIELDS), ...benchmarkCategories]);
   const boardKeys = new Set([...columns, "rank", "model", "score"]);
   const bare = (sort) => sort.replace(/^-/, "");
   const known = {

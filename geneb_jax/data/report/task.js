@@ -12,7 +12,7 @@ const AUDIT = {
 function taskRows(t) {
   const scores = scoresNow();
   return DATA.models
-    .map((model, m) => ({ ...model, m, score: scores[m][t], spread: seedSpread(m, [t], CUSTOM) }))
+    .map((model, m) => ({ ...model, m, score: scores[m][t], spread: seedSpread(m, [t], "micro") }))
     .filter(({ score }) => score !== null)
     .sort((a, b) => b.score - a.score)
     .map((row, i) => ({ ...row, rank: i + 1 }));
@@ -43,14 +43,14 @@ const TASK_COLUMNS = [
     name: "train",
     value: ({ train, run_train }) => run_train ?? train,
     show: ({ train, run_train }) => rowsOf(run_train ?? train),
-    title: `Train rows: of ${DATA.here} where it has the task, else as published.`,
+    title: `Train rows: of ${DATA.here} where they are known, else as published.`,
   },
   {
     key: "test",
     name: "test",
     value: ({ test, run_test }) => run_test ?? test,
     show: ({ test, run_test }) => rowsOf(run_test ?? test),
-    title: `Test rows: of ${DATA.here} where it has the task, else as published.`,
+    title: `Test rows: of ${DATA.here} where they are known, else as published.`,
   },
   { key: "classes", name: "classes", value: ({ classes }) => classes },
   {
@@ -137,6 +137,9 @@ function taskSummary(t) {
   };
 }
 
+// Whether models of the run have scores of a task whose rows are known as published alone.
+const sizesUnknown = ({ run, run_train }) => run !== null && missing(run_train);
+
 function drawTasks() {
   const every = DATA.tasks.map((task, t) => ({ ...task, t, ...taskSummary(t) }));
   // Those of the run first: they are what a reader looks for.
@@ -144,12 +147,16 @@ function drawTasks() {
   const columns = TASK_COLUMNS.filter(({ value }) => tasks.some((task) => !missing(value(task))));
   const rows = state.order ? sorted(tasks, columns, state.order) : tasks;
   const ofRun = every.filter(({ run }) => run).length;
+  const unknown = every.filter(sizesUnknown).length;
   byId("tasks-body").replaceChildren(
     note(
       `${metricName(state.metric)} in ${regimeName(state.regime)}. ` +
         (runModels.length
           ? `${counted(ofRun, "task")} of ${DATA.here} first; ${every.length - ofRun} others have published scores alone.`
           : `${counted(every.length, "task")} with scores of the published models.`) +
+        (unknown
+          ? ` How many rows ${DATA.here} had is not known of ${counted(unknown, "task")}: they stand as published, if at all.`
+          : "") +
         (every.some(({ audited_files }) => audited_files)
           ? " Verdicts are of an audit of files that may not be those of the scores; the page of a task says which files, and why."
           : ""),
@@ -197,6 +204,7 @@ function drawTask() {
         count("test rows, as published", task.test),
         count(`train rows of ${DATA.here}`, task.run_train),
         count(`test rows of ${DATA.here}`, task.run_test),
+        [`rows of ${DATA.here}`, sizesUnknown({ run, ...task }) ? "not known" : null],
         ["classes", task.classes],
         ...Object.entries(AUDIT).map(([key, name]) => [name, task[key] ?? null]),
         [
@@ -276,6 +284,7 @@ function drawTask() {
       value: ({ spread }) => spread,
       show: ({ spread }) => shown(spread),
     },
+    ...surenessOnTaskColumns(t),
     { key: "size", name: "size", value: ({ params }) => params, show: ({ params }) => size(params) },
     { key: "architecture", name: "architecture", text: true, value: ({ architecture }) => architecture },
     { key: "pretraining", name: "pretraining", text: true, value: ({ pretraining }) => pretraining },
@@ -283,5 +292,55 @@ function drawTask() {
   host.append(
     tableOf(`Models on ${task.label}`, columns, rows, { marked: ({ run }) => run }),
     tableButtons("task", columns, rows),
+  );
+  drawTaskPairs(host, t);
+}
+
+// How sure the MCC of each model on a custom task is, three columns a question that was asked.
+function surenessOnTaskColumns(t) {
+  const of = (question, m) => surenessOnTask(t, m).find((each) => each.question === question);
+  return ["records", "shots"].flatMap((question) => [
+    {
+      key: `${question} interval`,
+      name: `95 %, ${question}`,
+      text: true,
+      short: true,
+      value: ({ m }) => (of(question, m) ? between(of(question, m).interval) : null),
+      saved: endsOf(`95 %, ${question}`, ({ m }) => of(question, m)?.interval),
+      title: `95 % interval of MCC, had ${QUESTIONS[question]} been drawn.`,
+    },
+    {
+      key: `${question} ranks`,
+      name: `rank, ${question}`,
+      text: true,
+      short: true,
+      value: ({ m }) => (of(question, m) ? between(of(question, m).ranks, 0) : null),
+      saved: endsOf(`rank, ${question}`, ({ m }) => of(question, m)?.ranks),
+      title: `95 % interval of the rank among the models that have the task, had ${QUESTIONS[question]} been drawn.`,
+    },
+    {
+      key: `${question} group`,
+      name: `group, ${question}`,
+      text: true,
+      value: ({ m }) => of(question, m)?.group ?? null,
+      title: `Models that share a letter cannot be told apart, had ${QUESTIONS[question]} been drawn.`,
+    },
+  ]);
+}
+
+// Every two models on a custom task, as tables/pairs_custom has them.
+function drawTaskPairs(host, t) {
+  const ofTask = pairsOnTask(t);
+  const rows = (ofTask[state.regime] ?? []).flatMap(([question, a, b]) =>
+    surenessOfPair(a, b, ofTask)
+      .filter((each) => each.question === question)
+      .map((each) => ({ ...each, pair: pairName(a, b) })),
+  );
+  if (!rows.length) return;
+  const columns = surenessColumns("MCC on the task");
+  host.append(
+    h("h3", {}, "Every two models on this task"),
+    tableOf(`Every two models on ${DATA.tasks[t].label}`, columns, rows),
+    tableButtons("task_pairs", columns, rows),
   );
 }

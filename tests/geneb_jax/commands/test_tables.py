@@ -100,7 +100,7 @@ def test_custom_tasks_have_tables_of_their_own(tmp_path, command):
     assert done.returncode == 0, done.stderr
     last, out = done.stdout.splitlines()[-1], tmp_path / "out"
     assert last.endswith(f"the figures and report/index.html are in {out}")
-    names = ("intervals_custom", "pairs_custom", "strength_scores", "task_scores")
+    names = ("intervals_custom", "pairs_custom", "task_scores")
     assert {path.name for path in (out / "tables").iterdir()} == {
         f"{name}.{ending}" for name in names for ending in ("csv", "md", "tex")
     }
@@ -110,5 +110,6 @@ def test_custom_tasks_have_tables_of_their_own(tmp_path, command):
     ]
     assert pairs["A - B"].tolist() == pytest.approx([0.3])
     report = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "2 models of scores.csv beside the 40 published; 1 task of scores.csv" in report
     assert "Every two models on each custom task" in report
     assert re.search(r"<th scope=.row.>mine</th><td class=.text.>shots</td>", report)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from score_rows import table
 
-from geneb_jax.benchmark import GENEB
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation import analysis
 from geneb_jax.presentation.published import model_labels, published_results
 
@@ -168,6 +168,24 @@ def test_layers_are_compared_on_the_tasks_that_all_have():
     assert found["full"].tolist() == pytest.approx(list(layers.values()))
     assert found["tasks"].tolist() == [1] * 4
     assert analysis.layer_scores(table(one, {"model": "kmer-4"})).empty
+
+
+def test_custom_tasks_are_in_no_average_over_strengths_or_hidden_states():
+    custom = {"task": "mine", "category": CUSTOM}
+    strengths = [{"model": "a", "C": C, "MCC": value} for C, value in ((1.0, 0.4), (10.0, 0.6))]
+    own = [row | custom | {"MCC": -0.8} for row in strengths]
+    (means,) = analysis.strength_scores(table(*strengths, *own)).to_numpy()
+    assert means.tolist() == [0.4, 0.6]
+    assert analysis.strength_scores(table(*own)).empty
+    layers = [
+        {"model": "x", "tap": tap, "pooling": "mean", "MCC": value}
+        for tap, value in (("0", 0.2), ("-1", 0.3))
+    ]
+    own = [row | custom | {"MCC": -0.8} for row in layers]
+    found = analysis.layer_scores(table(*layers, *own))
+    assert found["full"].tolist() == [0.2, 0.3]
+    assert found["tasks"].tolist() == [1, 1]
+    assert analysis.layer_scores(table(*own)).empty
 
 
 def test_agreement_over_strengths_is_the_mean_pairwise_rank_correlation():

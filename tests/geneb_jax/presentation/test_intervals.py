@@ -364,6 +364,25 @@ def test_two_models_are_compared_on_each_custom_task(custom):
     assert bool(shots["told apart"]) == (test.pvalue < 0.05)
 
 
+def test_of_a_pair_on_a_custom_task_a_is_the_better_in_its_first_regime(custom):
+    scores, predictions, first, _ = custom
+    full = scores[(scores["task"] == first) & (scores["regime"] == "full")]
+    better = full.groupby("model")["MCC"].mean().idxmax()
+    # By their names the better would stand second.
+    names = dict.fromkeys(scores["model"].unique(), "a worse one") | {better: "the better"}
+    scores = scores.assign(model=scores["model"].map(names))
+    folders = {names[name]: folder for name, folder in predictions.items()}
+    pairs = interval_tables(run_results(scores), scores, folders)["pairs_custom"]
+    assert set(pairs["A"]) == {"the better"}
+    assert set(pairs["B"]) == {"a worse one"}
+    for row in pairs.to_dict("records"):
+        of_regime = scores[(scores["task"] == first) & (scores["regime"] == row["regime"])]
+        mcc = of_regime.groupby("model")["MCC"].mean()
+        assert row["A - B"] == pytest.approx(mcc["the better"] - mcc["a worse one"])
+        assert row["low"] < row["A - B"] < row["high"]
+    assert set(pairs["question"]) == {"records", "shots"}
+
+
 def test_a_run_of_custom_tasks_alone_has_their_tables_and_no_others(custom, run, caplog):
     _, predictions, first, *_ = custom
     scores = run[0][run[0]["task"] == first].assign(category=CUSTOM)

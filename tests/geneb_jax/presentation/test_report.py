@@ -91,6 +91,27 @@ def page(tmp_path_factory):
     return folder / "report" / "index.html"
 
 
+BETTER, WORSE = "zeta", "alpha"
+SHOTS = {BETTER: (0.6, 0.7, 0.8, 0.65, 0.75), WORSE: (0.5, 0.3, 0.4, 0.35, 0.45)}
+
+
+@pytest.fixture(scope="module")
+def custom_page(tmp_path_factory):
+    """The report of two models on two custom tasks, the second of which turns them around."""
+    folder = tmp_path_factory.mktemp("custom")
+    rows = [
+        {"model": model, "task": task, "category": "custom", "regime": regime, "seed": seed,
+         "MCC": sign * (0.1 if regime == "full" and model == WORSE else value)}
+        for model, values in SHOTS.items()
+        for task, sign in (("mine", 1), ("yours", -1))
+        for regime in ("full", "10shot")
+        for seed, value in zip(GENEB.seeds, [0.2] * 5 if regime == "full" else values, strict=True)
+    ]  # fmt: skip
+    scores = table(*rows)
+    showing.present(run_results(scores), folder, scores=scores, provenance={"models": {"m": {}}})
+    return folder / "report" / "index.html"
+
+
 @pytest.fixture(scope="module")
 def downloads(tmp_path_factory):
     return tmp_path_factory.mktemp("downloads")
@@ -198,8 +219,11 @@ def test_models_of_the_run_stand_beside_the_published_on_the_tasks_they_have(ope
     assert column(opened, "model")[-1] == MINE
     assert column(opened, "rank")[:1] + column(opened, "rank")[-1:] == ["1", "–"]
     assert "the more they lack" in opened.find_element(By.ID, "board-shown").text
-    choose(opened, "score", "custom")
-    assert column(opened, "model") == [MINE]
+    # The custom task is in no average, and has none of its own.
+    scores = Select(opened.find_element(By.ID, "choice-score")).options
+    assert "custom" not in [option.text for option in scores]
+    said = opened.find_element(By.ID, "board-custom").text
+    assert said == "1 custom task, in no average: their scores are in the list of tasks."
 
 
 def test_scores_are_the_published_averages(opened):
@@ -495,6 +519,88 @@ def test_compared_models_differ_by_what_numpy_says(browser, page):
     half = stats.t.ppf(0.975, freedom) * np.sqrt(variance / groups.size()["Promoters"])
     middle = groups.mean()["Promoters"]
     assert promoters[6].replace("−", "-") == f"{middle - half:.3f} to {middle + half:.3f}"
+
+
+def test_a_report_of_custom_tasks_alone_opens_on_them(browser, custom_page):
+    show(browser, custom_page)
+    assert browser.find_element(By.ID, "tasks").is_displayed()
+    assert column(browser, "task", "#tasks-body")[:2] == ["mine", "yours"]
+    assert column(browser, "its model", "#tasks-body")[:2] == [BETTER, WORSE]
+    show(browser, custom_page, view="board")
+    shown = browser.find_element(By.ID, "board-shown").text
+    assert shown.startswith("No task of the benchmark has such scores of all models of this run")
+    assert browser.find_elements(By.CSS_SELECTOR, "#board-table table") == []
+    browser.find_element(By.CSS_SELECTOR, "#board-custom a").click()
+    WebDriverWait(browser, 5).until(lambda b: b.find_element(By.ID, "tasks").is_displayed())
+    show(browser, custom_page, view="model", model=BETTER)
+    assert "custom" not in browser.find_element(By.ID, "model-body").text
+    assert column(browser, "task", "#model-body") == ["mine", "yours"]
+    assert column(browser, "rank", "#model-body") == ["1 of 2", "2 of 2"]
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+
+
+def test_models_are_compared_on_custom_tasks_one_by_one(browser, custom_page):
+    show(browser, custom_page, view="compare", regime="10shot")
+    assert "Custom tasks" in browser.find_element(By.ID, "compare-body").text
+    show(browser, custom_page, view="compare", regime="10shot", chosen=[BETTER, WORSE])
+    said = browser.find_element(By.ID, "compare-custom").text
+    assert said == (
+        f"{BETTER} is better than {WORSE} on 1, worse on 1 of 2 custom tasks. "
+        "Custom tasks are in no average."
+    )
+    assert "macro" not in browser.find_element(By.ID, "compare-body").text
+    # The pair of the second task has the other model as A in its table.
+    _, *rows = cells(browser, "[aria-label='How sure the differences on custom tasks are']")
+    test = stats.ttest_rel(SHOTS[BETTER], SHOTS[WORSE])
+    low, high = test.confidence_interval()
+    assert [row[:2] + row[3:4] + row[5:] for row in rows] == [
+        ["mine", f"{BETTER} − {WORSE}", "+0.300", "yes"],
+        ["yours", f"{BETTER} − {WORSE}", "−0.300", "yes"],
+    ]
+    ends = [[float(x) for x in row[4].replace("−", "-").split(" to ")] for row in rows]
+    assert np.allclose(ends, [[low, high], [-high, -low]], atol=0.002)
+    assert column(browser, "first − second", "[aria-label='Compared models by task']") == [
+        "+0.300", "−0.300",
+    ]  # fmt: skip
+
+
+def test_the_page_of_a_custom_task_has_its_intervals_and_pairs(browser, custom_page):
+    show(browser, custom_page, view="task", task="yours", regime="10shot")
+    where = "[aria-label='Models on yours']"
+    assert column(browser, "model", where) == [WORSE, BETTER]
+    for name, text in zip((WORSE, BETTER), column(browser, "95 %, shots", where), strict=True):
+        mean, error = -np.mean(SHOTS[name]), stats.sem(SHOTS[name])
+        half = stats.t.ppf(0.975, 4) * error
+        found = [float(end) for end in text.replace("−", "-").split(" to ")]
+        assert found == pytest.approx([mean - half, mean + half], abs=0.002)
+    assert column(browser, "rank, shots", where) == ["1 to 1", "2 to 2"]
+    assert column(browser, "group, shots", where) == ["a", "b"]
+    (pair,) = cells(browser, "[aria-label='Every two models on yours']")[1:]
+    assert [pair[0], pair[2], pair[4]] == [f"{WORSE} − {BETTER}", "+0.300", "yes"]
+    show(browser, custom_page, view="task", task="yours", regime="10shot", metric="accuracy")
+    assert "Every two" not in browser.find_element(By.ID, "task-body").text
+
+
+def test_scores_without_their_run_are_named_and_their_rows_are_not_known(browser, tmp_path):
+    path = tmp_path / "index.html"
+    results = pd.concat([published_results(), run_results(table(*ROWS))])
+    write_report(path, results, [MINE], called="lab.csv")
+    show(browser, path, view="tasks")
+    header = browser.find_element(By.TAG_NAME, "header").text
+    assert "1 model of lab.csv beside the 40 published" in header
+    said = browser.find_element(By.ID, "tasks-body").text
+    assert "How many rows lab.csv had is not known of 4 tasks: they stand as published" in said
+    show(browser, path, view="task", task=TASK.id)
+    facts = browser.find_element(By.CSS_SELECTOR, "#task-body dl").text
+    assert "rows of lab.csv\nnot known" in facts
+    assert "train rows, as published\n13,468" in facts
+    show(browser, path, view="task", task=GENEB.tasks[50].id)
+    assert "lab.csv" not in browser.find_element(By.CSS_SELECTOR, "#task-body dl").text
+    show(browser, path, view="cite")
+    words = browser.find_element(By.ID, "cite-sentence").text
+    assert "all train rows (of lab.csv it is not known how many)" in words
+    assert "Other scores were read from lab.csv; what else" in words
+    assert "submissions" in report_data(results, [MINE])["here"]
 
 
 def test_a_model_has_a_page(browser, page):
@@ -816,14 +922,20 @@ def test_a_citation_says_how_the_numbers_were_made(browser, page):
     assert browser.find_element(By.ID, "compare-summary").text.startswith("LucaOne is better")
 
 
-def test_a_citation_of_tasks_that_are_not_genebs_says_so(browser, page):
-    show(browser, page, view="cite", score="custom")
+def test_a_citation_of_tasks_that_are_not_genebs_says_so(browser, page, custom_page):
+    show(browser, custom_page, view="cite")
     words = browser.find_element(By.ID, "cite-sentence").text
-    assert (
-        "1 task, none of them of GENEB (Ledneva et al., 2026), whose protocol all follow" in words
+    assert words.startswith(
+        "Scores are MCC on each of 2 custom tasks, which are none of GENEB (Ledneva et al., 2026) "
+        "but follow its protocol and are not averaged, of logistic regressions"
     )
     assert "Published scores" not in words
-    assert "embeddings with at most 50 train rows of a task." in words
+    assert "with all train rows. They were computed with geneb_jax" in words
+    show(browser, page, view="cite", score="Promoters")
+    assert browser.find_element(By.ID, "cite-sentence").text == (
+        "This view has no scores: no task of the category Promoters has MCC in full of all models "
+        "of this run."
+    )
     show(browser, page, view="cite")
     words = browser.find_element(By.ID, "cite-sentence").text
     assert "with all train rows (of this run at most 50 train rows of a task)." in words

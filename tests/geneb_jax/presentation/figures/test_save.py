@@ -1,6 +1,9 @@
+import re
+
 import pytest
 from score_rows import table
 
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.presentation.figures.heatmap import save_heatmap
 from geneb_jax.presentation.figures.save import CAPTIONS, FIGURES, TITLES, save_figures
 from geneb_jax.presentation.published import model_labels, published_results
@@ -100,6 +103,19 @@ def test_names_with_dollars_are_no_formulas_in_figures(published, tmp_path):
     scores = table({"model": name}, {"model": "kmer-4"})
     for path in save_heatmap(scores, tmp_path):
         assert path.stat().st_size > 1000
+
+
+def test_a_heat_map_has_a_column_a_custom_task_and_no_mean_over_them(tmp_path):
+    scores = table(
+        {"MCC": 0.5},
+        {"task": "mine", "category": CUSTOM, "MCC": 0.2},
+        {"task": "yours", "category": CUSTOM, "MCC": 0.6},
+    )
+    for some, categories in ((scores, [GENEB.tasks[0].category]), (scores[1:], [])):
+        svg, _ = save_heatmap(some, tmp_path)
+        texts = re.findall(r"<!-- (.*?) -->", svg.read_text(encoding="utf-8"))
+        named = {GENEB.tasks[0].category, "mine", "yours", CUSTOM}
+        assert [text for text in texts if text in named] == [*categories, "mine", "yours"]
 
 
 def test_the_same_heat_map_gives_the_same_files(tmp_path):
