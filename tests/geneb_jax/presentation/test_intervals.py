@@ -315,9 +315,9 @@ def test_a_model_that_has_leaky_tasks_alone_does_not_change_what_is_left_out():
     others = some[some["model"] != "GROVER"]
     found, expected = (without_leaky(each, leaky, interval_tables(each)) for each in (some, others))
     assert set(found) == {"intervals_macro_without_leaky", "pairs_without_leaky"}
-    for name, table in found.items():
-        pd.testing.assert_frame_equal(table, expected[name])
-        assert set(table["left out"]) == {len(leaky)} and set(table["tasks"]) == {95}
+    for name, each in found.items():
+        pd.testing.assert_frame_equal(each, expected[name])
+        assert set(each["left out"]) == {len(leaky)} and set(each["tasks"]) == {95}
 
 
 @pytest.fixture(scope="module")
