@@ -3,7 +3,7 @@
 It is the routine that scikit-learn calls, on the objective of `logistic`, so nothing is compiled
 and the path of iterates is scikit-learn's. Heads are [K1, D + 1] here, intercepts last, and rows
 are cast to float64 a block at a time. Where there are fewer rows than features, as in few-shot
-fits of most models, the fit runs on the rows' coordinates in a basis of their span.
+fits of most models, larger fits run on the rows' coordinates in a basis of their span.
 """
 
 import functools
@@ -27,6 +27,10 @@ from probes.whitening import curvature, is_near_optimum
 
 # Numbers in the features up to which they are cast once, not in each product: 32 MB as float64.
 _KEPT_AS_PRODUCTS = 2**22
+
+# Numbers in the features, times columns of decision values, from which rows are fitted in a basis
+# of their span, if they are fewer than the features. Smaller fits take no less time there.
+_IN_SPAN_FROM = 2**15
 
 
 class _Rows(NamedTuple):
@@ -179,7 +183,7 @@ def _fit_draws(
         features = features.astype(products, copy=False)
     if solver.whitened:
         fit = functools.partial(_fit_whitened, basis=_eigenbasis(features))
-    elif len(features) < features.shape[1]:
+    elif len(features) < features.shape[1] and features.size * len(y) >= _IN_SPAN_FROM:
         fit = functools.partial(_fit_in_span, span=_span(features, products))
     else:
         fit = _fit_from_zero

@@ -107,7 +107,7 @@ def test_a_row_with_a_weight_is_so_many_equal_rows(classes):
     assert np.ptp(head[-1, columns] - repeated.intercept_) < 1e-5  # one number is free for three
 
 
-def few_rows(classes, rows=30, width=200):
+def few_rows(classes, rows=40, width=1000):
     """Overlapping classes of fewer rows than features; some features are far larger."""
     rng = np.random.default_rng(classes)
     y = np.arange(rows) % classes
@@ -141,7 +141,7 @@ def test_fewer_rows_than_features_end_where_scikit_learn_ends(classes, weighting
 
 
 def test_fewer_rows_than_features_stop_at_the_start_where_it_is_flat():
-    x, y = np.zeros((4, 9), np.float32), np.array([0, 1, 0, 1])
+    x, y = np.zeros((4, 9000), np.float32), np.array([0, 1, 0, 1])
     (head,) = evaluate_task(x, y, x, y, probes=[Probe()], shots=[None], seeds=[0])
     theirs = LogisticRegression().fit(x, y)
     assert head.iterations == theirs.n_iter_[0] == 0
