@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from geneb_jax.audit.findings import TaskAudit
-from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.benchmark import CUSTOM
+from geneb_jax.presentation.analysis import regimes_of
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.presentation.results import of_comparable_models
 from geneb_jax.scoring.clean import clean_rows, clean_scores
@@ -125,11 +126,9 @@ def _leaderboard(
 
 def _fields(rows: pd.DataFrame) -> dict[str, _Field]:
     """Returns whom and what each regime compares, the benchmark's regimes first."""
-    regimes = [name for name in GENEB.regimes if name in set(rows["regime"])]
-    regimes += sorted(set(rows["regime"]) - set(regimes))
     categories = rows.drop_duplicates("task").set_index("task")["category"]
     fields = {}
-    for regime in regimes:
+    for regime in regimes_of(rows):
         left = _means(rows[rows["regime"] == regime])
         if len(left.columns):
             names = categories[list(left.columns)].tolist()
