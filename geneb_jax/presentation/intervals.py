@@ -46,6 +46,20 @@ _SAME = 1e-9  # MCC of kept predictions beside the scores table's
 _FULL = "full"
 
 
+class _Part(NamedTuple):
+    """Tasks of which averages are compared.
+
+    Attributes:
+        which: Which tasks these are, in messages.
+        results: Their rows of a results table.
+        rows: Those of the run's scores, of the protocol.
+    """
+
+    which: str
+    results: pd.DataFrame
+    rows: pd.DataFrame
+
+
 class _Asked(NamedTuple):
     """One question of one regime: M models on T tasks, and the answer."""
 
@@ -62,6 +76,7 @@ def interval_tables(
     results: pd.DataFrame,
     scores: pd.DataFrame | None = None,
     predictions: Mapping[str, Path] | None = None,
+    leaky: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Makes the tables of intervals and comparisons.
 
@@ -74,19 +89,31 @@ def interval_tables(
         results: Results table.
         scores: The run's scores table; None: only other tasks are asked of.
         predictions: Folder of the kept predictions of each model of `scores`, by its name there.
+        leaky: Ids of tasks that an audit found leaky: averages are compared again without them.
+            Others than those of the scores do not count.
 
     Returns:
         `intervals_macro` (macro score and rank with intervals, how many models are told to be
         better and worse, the groups that cannot be told apart, as letters), `intervals_categories`,
         `intervals_scores` and `pairs`; of custom tasks `intervals_custom`, which has the columns of
         `intervals_macro` for each task, and `pairs_custom`, the pairs on each, corrected among
-        themselves. Those without a row are left out.
+        themselves. `intervals_macro_without_leaky` and `pairs_without_leaky` are these tables of
+        the tasks that are not leaky, with the rank, or whether the pair is told apart, on all
+        tasks, and how many are left out; they have the questions and regimes of which a task is
+        left out and the others suffice. Tables without a row are left out.
     """
     rows, names = _of_run(scores, results)
     custom = rows["category"] == CUSTOM
+    parts = [_Part("", results[results["category"] != CUSTOM], rows[~custom])]
+    if not set(leaky).isdisjoint([*parts[0].results["task"], *parts[0].rows["task"]]):
+        kept = (table[~table["task"].isin(leaky)] for table in parts[0][1:])
+        parts.append(_Part(" without the leaky ones", *kept))
     of_custom = [*_of_custom_tasks(rows[custom], names, predictions or {})]
-    asked = [*_of_averages(results, rows[~custom], names, predictions or {})]
-    return _tables(asked, of_custom, results, _places(rows[custom], names))
+    asked, *again = _of_averages(parts, names, predictions or {})
+    tables = _tables(asked, of_custom, results, _places(rows[custom], names))
+    for questions in again:
+        tables |= _without_leaky(tables, _tables(questions, [], results, {}))
+    return tables
 
 
 def _of_run(
@@ -100,16 +127,14 @@ def _of_run(
 
 
 def _of_averages(
-    results: pd.DataFrame,
-    rows: pd.DataFrame,
-    names: Mapping[str, str],
-    predictions: Mapping[str, Path],
-    which: str = "",
-) -> Iterator[_Asked]:
-    """Asks every question of the benchmark's tasks; `which` says of which in messages."""
-    yield from _of_tasks(results, which)
-    yield from _of_shots(rows, names)
-    yield from _of_records(rows, names, predictions, which)
+    parts: Sequence[_Part], names: Mapping[str, str], predictions: Mapping[str, Path]
+) -> list[list[_Asked]]:
+    """Asks every question of each part of the benchmark's tasks."""
+    of_records = _of_records(parts, names, predictions)
+    return [
+        [*_of_tasks(part.results, part.which), *_of_shots(part.rows, names), *records]
+        for part, records in zip(parts, of_records, strict=True)
+    ]
 
 
 def _tables(
@@ -148,37 +173,16 @@ def _tables(
     return {name: table for name, table in tables.items() if not table.empty}
 
 
-def without_leaky(
-    results: pd.DataFrame,
-    leaky: Sequence[str],
-    tables: Mapping[str, pd.DataFrame],
-    scores: pd.DataFrame | None = None,
-    predictions: Mapping[str, Path] | None = None,
+def _without_leaky(
+    tables: Mapping[str, pd.DataFrame], again: Mapping[str, pd.DataFrame]
 ) -> dict[str, pd.DataFrame]:
-    """Makes the tables of macro scores and pairs again, without tasks that an audit found leaky.
-
-    Every question is asked again that `interval_tables` asked of these arguments.
+    """Returns `intervals_macro_without_leaky` and `pairs_without_leaky` (see `interval_tables`).
 
     Args:
-        results: Results table.
-        leaky: Ids of the tasks that are left out; others than those of the scores do not count.
-        tables: Of `interval_tables`, on all tasks.
-        scores: The run's scores table, or None.
-        predictions: Folder of the kept predictions of each model of `scores`, by its name there.
-
-    Returns:
-        `intervals_macro_without_leaky` and `pairs_without_leaky`: these tables of the other tasks,
-        with the rank, or whether the pair is told apart, on all tasks, and how many are left out.
-        Each has the questions and regimes of which a task is left out and the others suffice; a
-        table without any is left out.
+        tables: Of all tasks.
+        again: The same tables of those that are not leaky.
     """
-    rows, names = _of_run(scores, results)
-    if set(leaky).isdisjoint([*results["task"], *rows["task"]]):
-        return {}
-    kept, of_kept = (table[~table["task"].isin(leaky)] for table in (results, rows))
-    of_kept = of_kept[of_kept["category"] != CUSTOM]
-    asked = _of_averages(kept, of_kept, names, predictions or {}, " without the leaky ones")
-    again, found = _tables([*asked], [], results, {}), {}
+    found = {}
     for name, keys, column in (
         ("intervals_macro", ["question", "regime", "model"], "rank"),
         ("pairs", ["question", "regime", "A", "B"], "told apart"),
@@ -194,8 +198,7 @@ def without_leaky(
     return {name: table for name, table in found.items() if not table.empty}
 
 
-def _of_tasks(results: pd.DataFrame, which: str) -> Iterator[_Asked]:
-    rows = results[results["category"] != CUSTOM]
+def _of_tasks(rows: pd.DataFrame, which: str) -> Iterator[_Asked]:
     for regime in regimes_of(rows):
         of_regime = of_comparable_models(rows[rows["regime"] == regime])
         matrix = of_regime.pivot(index="model", columns="task", values="MCC").dropna(axis=1)
@@ -242,36 +245,72 @@ class _Head(NamedTuple):
 class _OfTask(NamedTuple):
     """What `answer_records` asks of each task, of one task without the last axis."""
 
-    replicates: np.ndarray  # [3, B, M]
+    replicates: tuple[np.ndarray, ...]  # three of [B, M]
     variances: np.ndarray  # [M]
     scores: np.ndarray  # [M]
 
 
-def _of_records(
-    rows: pd.DataFrame, names: Mapping[str, str], predictions: Mapping[str, Path], which: str
-) -> Iterator[_Asked]:
-    """Resamples the test rows of each task with the same weights for all models and regimes.
+class _Compared(NamedTuple):
+    """Whom the question of other records compares, and on what.
 
-    The prior's shares are those of all tasks, also where some turn out to have no predictions.
+    Attributes:
+        models: Names of the models.
+        categories: Category of each task, by its id.
+        shares: The prior's shares of each task (see `Weights.shares`): those of all tasks, also
+            where some turn out to have no predictions.
     """
-    if rows.empty:
-        return
+
+    models: list[str]
+    categories: dict[str, str]
+    shares: dict[str, tuple[float, ...]]
+
+
+def _compared(rows: pd.DataFrame) -> _Compared:
     rows = of_comparable_models(rows)
-    models, heads = list(dict.fromkeys(rows["model"])), _heads(rows)
-    drawn: dict[str, dict[str, _OfTask]] = {}
-    without = 0
-    shares = weights_of(_categories(rows, list(heads))).shares
-    for (task, of_task), of_prior in zip(heads.items(), shares, strict=True):
-        if len(of_task) < len(models):
-            continue  # a model has no scores of it: nothing is compared
-        found = _resampled(task, {name: of_task[name] for name in models}, predictions, of_prior)
-        without += not found
-        for regime, each in found.items():
-            drawn.setdefault(regime, {})[task] = each
-    _say_without(without, len(heads), which)
-    shown = [names[model] for model in models]
-    for regime, of_tasks in drawn.items():
-        yield _of_replicates(regime, shown, of_tasks, _categories(rows, list(of_tasks)))
+    tasks = list(dict.fromkeys(rows["task"]))
+    categories = _categories(rows, tasks)
+    shares = map(tuple, weights_of(categories).shares.tolist()) if tasks else ()
+    return _Compared(
+        list(dict.fromkeys(rows["model"])),
+        dict(zip(tasks, categories, strict=True)),
+        dict(zip(tasks, shares, strict=True)),
+    )
+
+
+def _of_records(
+    parts: Sequence[_Part], names: Mapping[str, str], predictions: Mapping[str, Path]
+) -> list[list[_Asked]]:
+    """Resamples the test rows of each task with the same weights for all parts, models and regimes.
+
+    Parts that compare the same models share what is drawn, which is the same to each of them as if
+    it were asked alone.
+    """
+    compared = [_compared(part.rows) for part in parts]
+    drawn: list[dict[str, dict[str, _OfTask]]] = [{} for _ in parts]
+    without = [0 for _ in parts]
+    for task, of_task in _heads(parts[0].rows).items():
+        asking: dict[tuple[str, ...], list[int]] = {}
+        for number, each in enumerate(compared):
+            # Where a model has no scores nothing is compared.
+            if task in each.shares and of_task.keys() >= set(each.models):
+                asking.setdefault(tuple(each.models), []).append(number)
+        for models, numbers in asking.items():
+            heads = {model: of_task[model] for model in models}
+            shares = [compared[number].shares[task] for number in numbers]
+            found = _resampled(task, heads, predictions, shares)
+            for number, of_regimes in zip(numbers, found, strict=True):
+                without[number] += not of_regimes
+                for regime, one in of_regimes.items():
+                    drawn[number].setdefault(regime, {})[task] = one
+    asked = []
+    for part, each, missing, of_regimes in zip(parts, compared, without, drawn, strict=True):
+        _say_without(missing, len(each.categories), part.which)
+        shown = [names[model] for model in each.models]
+        asked.append([
+            _of_replicates(regime, shown, tasks, [each.categories[task] for task in tasks])
+            for regime, tasks in of_regimes.items()
+        ])  # fmt: skip
+    return asked
 
 
 def _of_custom_tasks(
@@ -279,9 +318,9 @@ def _of_custom_tasks(
 ) -> Iterator[_Asked]:
     """Asks of each custom task by itself, whose score is then the macro score."""
     without, heads = 0, _heads(rows)
-    (whole,) = weights_of([CUSTOM]).shares
+    shares = [tuple(each) for each in weights_of([CUSTOM]).shares.tolist()]
     for task, of_task in heads.items():
-        found = _resampled(task, of_task, predictions, whole)
+        (found,) = _resampled(task, of_task, predictions, shares)
         without += not found
         shown = [names[model] for model in of_task]
         asked = [_of_replicates(name, shown, {task: one}, [CUSTOM]) for name, one in found.items()]
@@ -324,11 +363,12 @@ def _resampled(
     task: str,
     heads: Mapping[str, list[_Head]],
     predictions: Mapping[str, Path],
-    shares: Sequence[float],
-) -> dict[str, _OfTask]:
-    """Returns by regime the replicates of models on a task, which all of them have scores of.
+    shares: Sequence[tuple[float, ...]],
+) -> list[dict[str, _OfTask]]:
+    """Returns for each three shares of the prior replicates of models on a task, by regime.
 
-    None where predictions of a model are not kept, or are of other records than the others'.
+    They are of the regimes which all models have scores in; of none where predictions of a model
+    are not kept, or are of other records than the others'.
     """
     kept = [
         _kept(of_model, predictions_path(predictions[model], task))
@@ -337,24 +377,28 @@ def _resampled(
     ]
     there = [each for each in kept if each is not None]
     if len(there) < len(heads) or any(not np.array_equal(there[0][0], true) for true, _ in there):
-        return {}
+        return [{} for _ in shares]
     true, every = there[0][0], np.concatenate([predicted for _, predicted in there])
     rng = np.random.default_rng([*task.encode()])  # the same whatever else is in the run
     of_scores: dict[tuple[str, str], list[int]] = {}  # numbers of the heads of each score
     of_rows = [head for of_model in heads.values() for head in of_model]
     for number, head in enumerate(of_rows):
         of_scores.setdefault((head.regime, head.model), []).append(number)
+    different = list(dict.fromkeys(share for each in shares for share in each))
     replicates, variances = score_replicates(
-        true, every, list(of_scores.values()), REPLICATES, rng, shares
+        true, every, list(of_scores.values()), REPLICATES, rng, different
     )
     MCC = np.array([head.MCC for head in of_rows])
     means = np.array([MCC[each].mean() for each in of_scores.values()])
     place = {score: number for number, score in enumerate(of_scores)}
-    found = {}
+    found: list[dict[str, _OfTask]] = [{} for _ in shares]
     for regime in dict.fromkeys(regime for regime, _ in of_scores):
         if all((regime, model) in place for model in heads):
             those = [place[regime, model] for model in heads]
-            found[regime] = _OfTask(replicates[..., those], variances[those], means[those])
+            of_shares = dict(zip(different, replicates[..., those], strict=True))
+            for of_regimes, three in zip(found, shares, strict=True):
+                drawn = tuple(of_shares[share] for share in three)
+                of_regimes[regime] = _OfTask(drawn, variances[those], means[those])
     return found
 
 

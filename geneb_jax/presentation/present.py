@@ -13,7 +13,7 @@ from geneb_jax.config import AuditSettings, PaperVersion
 from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
-from geneb_jax.presentation.intervals import interval_tables, without_leaky
+from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.numbers import group_text
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
@@ -88,12 +88,11 @@ def present(
         found |= strand_tables(scores, predictions or {})
     if intervals:
         logging.info("intervals over other records, shots and tasks")
-        found |= interval_tables(shown, scores, predictions)
         if verdicts is None and "audit" in found:
             rows = found["audit"][["task", "verdict", "reasons"]]
             verdicts = {task: Verdict(*said) for task, *said in rows.itertuples(index=False)}
         leaky = leaky_tasks(verdicts or {})
-        found |= without_leaky(of_benchmark, leaky, found, scores, predictions)
+        found |= interval_tables(shown, scores, predictions, leaky)
         claims = claims_table(of_benchmark, labels, verdicts)
         found |= {} if claims.empty else {"claims": claims}
         named = leaky_table(verdicts or {}, set(of_benchmark["task"]))

@@ -119,7 +119,7 @@ def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
 
     Args:
         tables: Of which `pairs` and `pairs_without_leaky` count (see
-            `intervals.interval_tables` and `intervals.without_leaky`).
+            `intervals.interval_tables`).
 
     Returns:
         A clause, which names a pair that turns and one that is no longer told apart, of the first

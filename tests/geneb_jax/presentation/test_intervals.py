@@ -8,7 +8,7 @@ from score_rows import table
 from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.benchmark import CUSTOM, GENEB
-from geneb_jax.presentation.intervals import interval_tables, without_leaky
+from geneb_jax.presentation.intervals import interval_tables
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.results import run_results, say_fewer_tasks
 from geneb_jax.presentation.verdicts import order_words
@@ -134,7 +134,7 @@ def test_pairs_of_published_models_stand_in_the_order_of_the_leaderboard():
     some = published[published["model"].isin(models)]
     leaky = [task.id for task in GENEB.tasks if task.category == "Mouse Enh."]
     tables = interval_tables(some)
-    found = tables | without_leaky(some, leaky, tables)
+    found = interval_tables(some, leaky=leaky)
     means = some.groupby(["regime", "model", "category"])["MCC"].mean()
     macro = means.groupby(["regime", "model"]).mean()
     order = macro["full"].sort_values(ascending=False).index
@@ -223,7 +223,9 @@ def test_tables_without_leaky_tasks_are_those_of_the_other_tasks():
     some = some[some["regime"] == "full"]
     leaky = [task.id for task in GENEB.tasks if task.category == "Mouse Enh."]
     tables = interval_tables(some)
-    found = without_leaky(some, [*leaky, "elsewhere"], tables)
+    found = interval_tables(some, leaky=[*leaky, "elsewhere"])
+    for name, each in tables.items():
+        pd.testing.assert_frame_equal(found.pop(name), each)
     assert set(found) == {"intervals_macro_without_leaky", "pairs_without_leaky"}
     macro = found["intervals_macro_without_leaky"].set_index("model")
     kept = some[some["category"] != "Mouse Enh."]
@@ -235,19 +237,21 @@ def test_tables_without_leaky_tasks_are_those_of_the_other_tasks():
     assert len(pairs) == 3 and set(pairs["told apart, all tasks"]) <= {True, False}
     for each in found.values():
         assert set(each["tasks"]) == {95} and set(each["left out"]) == {5}
-    assert without_leaky(some, [], tables) == {} == without_leaky(some, ["elsewhere"], tables)
     every = [task.id for task in GENEB.tasks]
-    assert without_leaky(some, every, tables) == {}
+    for of_others in (["elsewhere"], every):
+        assert set(interval_tables(some, leaky=of_others)) == set(tables)
 
 
 def test_messages_say_that_they_are_of_the_tasks_that_are_not_leaky(swapped, caplog):
     scores, predictions, leaky = swapped
-    only = {"kmer-2": predictions["kmer-2"]}
     with caplog.at_level("INFO"):
-        tables = interval_tables(run_results(scores), scores, predictions)
+        interval_tables(run_results(scores), scores, predictions)
         assert "no intervals" not in caplog.text
-        without_leaky(run_results(scores), leaky, tables, scores, only)
-    (of_tasks, of_records) = (line for line in caplog.messages if "no intervals" in line)
+        only = {"kmer-2": predictions["kmer-2"]}
+        interval_tables(run_results(scores), scores, only, leaky)
+    said = [line for line in caplog.messages if "no intervals" in line]
+    of_all, of_records, of_tasks = said
+    assert of_all.startswith("no intervals over other records on 10 of 10 tasks: pred")
     assert of_tasks.startswith(
         "no intervals over other tasks without the leaky ones: too few tasks: 3 categories"
     )
@@ -278,8 +282,7 @@ def swapped(tmp_path_factory):
 
 def test_every_question_is_asked_again_without_leaky_tasks(swapped):
     scores, predictions, leaky = swapped
-    tables = interval_tables(run_results(scores), scores, predictions)
-    found = without_leaky(run_results(scores), leaky, tables, scores, predictions)
+    found = interval_tables(run_results(scores), scores, predictions, leaky)
     kept = scores[~scores["task"].isin(leaky)]
     again = interval_tables(run_results(kept), kept, predictions)
     asked = {("records", "full"), ("records", "10shot"), ("shots", "10shot")}
@@ -301,7 +304,7 @@ def test_every_question_is_asked_again_without_leaky_tasks(swapped):
     assert (pairs["A"], pairs["B"]) == ("kmer-4", "kmer-2")
     assert pairs["A - B"] == pytest.approx(mean["kmer-4"] - mean["kmer-2"])
     assert pairs["A - B"] < 0 and pairs["told apart, all tasks"]
-    assert order_words(tables | found) == (
+    assert order_words(found) == (
         f"without the {len(leaky)} leaky tasks kmer-2 comes before kmer-4 (full, other records); "
         "tables/pairs_without_leaky"
     )
@@ -313,11 +316,28 @@ def test_a_model_that_has_leaky_tasks_alone_does_not_change_what_is_left_out():
     some = published[published["model"].isin(["LucaOne", "GROVER", "Evo-1-131k"])]
     some = some[(some["model"] != "GROVER") | some["task"].isin(leaky)]
     others = some[some["model"] != "GROVER"]
-    found, expected = (without_leaky(each, leaky, interval_tables(each)) for each in (some, others))
-    assert set(found) == {"intervals_macro_without_leaky", "pairs_without_leaky"}
-    for name, each in found.items():
+    found, expected = (interval_tables(each, leaky=leaky) for each in (some, others))
+    for name in ("intervals_macro_without_leaky", "pairs_without_leaky"):
+        each = found[name]
         pd.testing.assert_frame_equal(each, expected[name])
         assert set(each["left out"]) == {len(leaky)} and set(each["tasks"]) == {95}
+
+
+def test_a_model_that_lacks_leaky_tasks_alone_is_compared_without_them(run):
+    scores, predictions = run
+    leaky = [task.id for task in TASKS[:2]]
+    lacking = scores["task"].isin(leaky) & (scores["model"] == "kmer-3")
+    some, kept = scores[~lacking], scores[~scores["task"].isin(leaky)]
+    found = interval_tables(run_results(some), some, predictions, leaky)
+    assert set(found["intervals_macro"].query("question == 'records'")["model"]) == {"kmer-4"}
+    again = interval_tables(run_results(kept), kept, predictions)["intervals_macro"]
+    expected = again[(again["question"] == "records") & (again["model"] == "kmer-4")]
+    mine = found["intervals_macro_without_leaky"].query("question == 'records'")
+    assert len(mine) == len(expected) == 2 and set(mine["left out"]) == {2}
+    columns = list(expected.columns)
+    pd.testing.assert_frame_equal(
+        mine[columns].reset_index(drop=True), expected.reset_index(drop=True)
+    )
 
 
 @pytest.fixture(scope="module")

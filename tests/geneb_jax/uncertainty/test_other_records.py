@@ -1,5 +1,8 @@
+import copy
+
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 
 from geneb_jax.uncertainty import other_records
@@ -38,16 +41,22 @@ def test_replicates_are_those_of_a_direct_float64_resampling(classes, block, at_
     shares = (1.0, 0.25)
     found = record_replicates(true, heads, 20, np.random.default_rng(2), shares)
     again = np.random.default_rng(2)
-    drawn = [again.standard_exponential((20, min(block, 40 - first)), np.float32)
-             for first in range(0, 40, block)]  # fmt: skip
-    weights = np.concatenate(drawn, axis=1).astype(np.float64)
+    weights = np.empty((20, 40))
+    # A weight is the exponential's quantile in the middle of one of 2^16 equal parts.
+    middles = stats.expon.ppf((np.arange(2**16) + 0.5) / 2**16)
+    for first in range(0, 40, block):
+        for start in range(0, 20, at_once):
+            part = weights[start : start + at_once, first : first + block]
+            part[:] = middles[again.integers(2**16, size=part.shape, dtype=np.uint16)]
+    weights /= middles.mean()
     again.choice([-1, 1], (20, 1))  # signs, which no head here has
     cells = np.array([(i, j) for i in range(classes) for j in range(classes)])
     # One right answer and three quarters of a wrong one, spread over their cells.
     shapes = np.full((classes, classes), 0.75 / (classes**2 - classes))
     shapes[np.diag_indices(classes)] = 1 / classes
     for of_share, share in zip(found, shares, strict=True):
-        prior = again.standard_gamma(share * shapes, (20, classes, classes))
+        of_share_alone = copy.deepcopy(again)
+        prior = of_share_alone.standard_gamma(share * shapes, (20, classes, classes))
         for h, head in enumerate(heads):
             # The counts of the prior are rows too, one for each cell of the confusion matrix.
             drawn = np.array([
@@ -60,6 +69,9 @@ def test_replicates_are_those_of_a_direct_float64_resampling(classes, block, at_
             ])  # fmt: skip
             expected = drawn.mean() + (drawn - drawn.mean()) * np.sqrt(40 / 39)
             assert of_share[:, h] == pytest.approx(np.clip(expected, -1, 1), abs=2e-6)
+    # Whatever other shares there are.
+    alone = record_replicates(true, heads, 20, np.random.default_rng(2), shares[1:])
+    assert (alone == found[1:]).all()
 
 
 def test_the_prior_is_of_one_right_answer_and_three_quarters_of_a_wrong_one():
