@@ -119,7 +119,7 @@ def present(
         of_models=_of_models(tables.get("intervals_macro")),
         of_tasks=_of_verdicts(given) | _of_tasks(tables.get("audit")),
         pairs=tables.get("pairs"),
-        custom=tables,
+        alone=tables,
         called=called,
         audit=tables,
     )

@@ -162,7 +162,7 @@ def write_report(
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
-    custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    alone: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     called: str | None = None,
     audit: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
@@ -184,7 +184,8 @@ def write_report(
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs` (see `intervals.interval_tables`); None: it was not made.
-        custom: Tables by name, of which `intervals_custom` and `pairs_custom` are shown.
+        alone: Tables by name, of which intervals and pairs of single tasks are shown
+            (`intervals_tasks`, `pairs_tasks`, `intervals_custom`, `pairs_custom`).
         called: What scores are called that are not published and of which there is no run.json,
             such as the name of their file; None: they are of submissions.
         audit: Tables of the audit by name; those that `report_sections.AUDIT` names are shown.
@@ -218,7 +219,7 @@ def write_report(
         of_models=of_models,
         of_tasks=of_tasks,
         pairs=pairs,
-        custom=custom,
+        alone=alone,
         called=called,
     )
     text = environment.get_template("page.html.j2").render(
@@ -246,7 +247,7 @@ def report_data(
     of_models: Mapping[str, ModelExtras] = MappingProxyType({}),
     of_tasks: Mapping[str, TaskExtras] = MappingProxyType({}),
     pairs: pd.DataFrame | None = None,
-    custom: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    alone: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     called: str | None = None,
 ) -> dict[str, Any]:
     """Returns what the page's scripts read, JSON-serialisable.
@@ -260,7 +261,7 @@ def report_data(
         of_models: What else is known of models, by name in `results`.
         of_tasks: What an audit found, by task id.
         pairs: The table `pairs`; None: it was not made.
-        custom: Tables by name, of which `intervals_custom` and `pairs_custom` are read.
+        alone: Tables by name, of which intervals and pairs of single tasks are read.
         called: What scores are called that are not published and of which there is no run.json;
             None: they are of submissions.
 
@@ -271,8 +272,8 @@ def report_data(
         with null where there is no score, and for a row without any; seeds: by regime and index of
         a run's model the MCC [seeds, tasks], where seeds differ; t95: the 97.5 % points of
         Student's t with 1, 2, ... degrees of freedom; pairs: by regime the differences of two
-        models' macro MCC (see `_pairs`); custom: the same of MCC on each custom task, and how sure
-        that is (see `_custom`); method and bibtex: what is quoted; words: the meaning of
+        models' macro MCC (see `_pairs`); alone: the same of MCC on single tasks, and how sure
+        that is (see `_alone`); method and bibtex: what is quoted; words: the meaning of
         what stands above columns and beside choices.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
@@ -320,7 +321,7 @@ def report_data(
         "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
         "t95": [round(float(special.stdtrit(n, 0.975)), 5) for n in range(1, len(tasks) + 1)],
         "pairs": _pairs(pairs, models) if pairs is not None else {},
-        "custom": _custom(custom, models),
+        "alone": _alone(alone, models),
         "words": {name: word.meaning for name, word in GLOSSARY.items()},
         "method": _method(provenance, here),
         "bibtex": _BIBTEX.format(version=metadata.version("geneb-jax")),
@@ -436,13 +437,13 @@ def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[An
     return found
 
 
-def _custom(
+def _alone(
     tables: Mapping[str, pd.DataFrame], models: Sequence[str]
 ) -> dict[str, dict[str, dict[str, list[list[Any]]]]]:
-    """Returns what is known of each custom task beside its scores.
+    """Returns what is known of single tasks beside their scores.
 
     Args:
-        tables: Tables by name, with `intervals_custom` and `pairs_custom` where they were made.
+        tables: Tables by name, with intervals and pairs of single tasks where they were made.
         models: The page's models, by whose numbers models go.
 
     Returns:
@@ -451,15 +452,19 @@ def _custom(
     """
     number = {model: i for i, model in enumerate(models)}
     found: dict[str, dict[str, dict[str, list[list[Any]]]]] = {}
-    for row in tables.get("intervals_custom", pd.DataFrame()).to_dict("records"):
+    intervals, pairs = (
+        [tables[name] for name in names if name in tables]
+        for names in (("intervals_tasks", "intervals_custom"), ("pairs_tasks", "pairs_custom"))
+    )
+    for row in (row for table in intervals for row in table.to_dict("records")):
         of_task = found.setdefault(row["task"], {"intervals": {}, "pairs": {}})
         ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("low", "high")]
         ranks = [int(row["rank low"]), int(row["rank high"])]
         of_task["intervals"].setdefault(row["regime"], []).append(
             [row["question"], number[row["model"]], *ends, *ranks, row["group"]]
         )
-    if "pairs_custom" in tables:
-        for task, rows in tables["pairs_custom"].groupby("task"):
+    for table in pairs:
+        for task, rows in table.groupby("task"):
             found[str(task)]["pairs"] = _pairs(rows, models)
     return found
 

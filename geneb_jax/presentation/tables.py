@@ -604,8 +604,9 @@ def without_rows(written: Collection[str], leaky: bool = False) -> list[str]:
 
 # What others make of scores and audits; `geneb-jax tables --subsets` adds the last two.
 _OTHERS = (
-    "intervals_macro", "intervals_categories", "intervals_scores", "intervals_custom",
-    "intervals_macro_without_leaky", "pairs", "pairs_custom", "pairs_without_leaky",
+    "intervals_macro", "intervals_categories", "intervals_scores", "intervals_tasks",
+    "intervals_custom", "intervals_macro_without_leaky",
+    "pairs", "pairs_tasks", "pairs_custom", "pairs_without_leaky",
     "claims", "leaky_tasks", "audit", "clean_leaderboard", "clean_scores", "clean_tasks",
     "floors", "lift", "lift_tasks", "strand", "strand_tasks", "subsets", "lite",
 )  # fmt: skip

@@ -117,7 +117,7 @@ function difference(a, b, group, everything, score = state.score) {
   };
 }
 
-// What the tables of intervals say of two models' macro MCC, or MCC on a custom task, a row a question
+// What the tables of intervals say of two models' macro MCC, or MCC on one task, a row a question
 // of the regime: what might have been other, the difference a - b, its interval, and whether the two
 // are told apart.
 function surenessOfPair(a, b, pairs = DATA.pairs) {
@@ -132,11 +132,11 @@ function surenessOfPair(a, b, pairs = DATA.pairs) {
   );
 }
 
-// What the tables of custom tasks say of one: by regime the pairs, and how sure each model's MCC is.
-const pairsOnTask = (t) => DATA.custom[DATA.tasks[t].id]?.pairs ?? {};
+// What the tables of single tasks say of one: by regime the pairs, and how sure each model's MCC is.
+const pairsOnTask = (t) => DATA.alone[DATA.tasks[t].id]?.pairs ?? {};
 function surenessOnTask(t, m) {
   if (state.metric !== "MCC") return [];
-  return (DATA.custom[DATA.tasks[t].id]?.intervals[state.regime] ?? []).flatMap(
+  return (DATA.alone[DATA.tasks[t].id]?.intervals[state.regime] ?? []).flatMap(
     ([question, model, low, high, ...ranks]) => {
       const [best, worst, group] = ranks;
       return model === m ? [{ question, interval: [low, high], ranks: [best, worst], group }] : [];

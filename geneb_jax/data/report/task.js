@@ -296,7 +296,7 @@ function drawTask() {
   drawTaskPairs(host, t);
 }
 
-// How sure the MCC of each model on a custom task is, three columns a question that was asked.
+// How sure the MCC of each model on the task is, three columns a question that was asked.
 function surenessOnTaskColumns(t) {
   const of = (question, m) => surenessOnTask(t, m).find((each) => each.question === question);
   return ["records", "shots"].flatMap((question) => [
@@ -316,7 +316,7 @@ function surenessOnTaskColumns(t) {
       short: true,
       value: ({ m }) => (of(question, m) ? between(of(question, m).ranks, 0) : null),
       saved: endsOf(`rank, ${question}`, ({ m }) => of(question, m)?.ranks),
-      title: `95 % interval of the rank among the models that have the task, had ${QUESTIONS[question]} been drawn.`,
+      title: `95 % interval of the rank among the models of the run that have the task, had ${QUESTIONS[question]} been drawn.`,
     },
     {
       key: `${question} group`,
@@ -328,7 +328,7 @@ function surenessOnTaskColumns(t) {
   ]);
 }
 
-// Every two models on a custom task, as tables/pairs_custom has them.
+// Every two models on a task, as tables/pairs_tasks and tables/pairs_custom have them.
 function drawTaskPairs(host, t) {
   const ofTask = pairsOnTask(t);
   const rows = (ofTask[state.regime] ?? []).flatMap(([question, a, b]) =>

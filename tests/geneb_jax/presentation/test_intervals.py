@@ -340,6 +340,43 @@ def test_a_model_that_lacks_leaky_tasks_alone_is_compared_without_them(run):
     )
 
 
+def test_two_models_are_compared_on_each_task(tables, run):
+    scores, _ = run
+    found = tables["pairs_tasks"].set_index(["task", "question", "regime"])
+    asked = [("records", "full"), ("records", "10shot"), ("shots", "10shot")]
+    assert set(found.index) == {(task.id, *each) for task in TASKS for each in asked}
+    for (task, question, regime), row in found.iterrows():
+        of_task = scores[(scores["task"] == task) & (scores["regime"] == regime)]
+        mcc = of_task.pivot(index="seed", columns="model", values="MCC")
+        assert row["A - B"] == pytest.approx((mcc[row["A"]] - mcc[row["B"]]).mean())
+        assert row["low"] < row["A - B"] < row["high"]
+        if question == "shots":
+            test = stats.ttest_rel(mcc[row["A"]], mcc[row["B"]])
+            assert row["p"] == pytest.approx(test.pvalue) == row["p, Holm"]
+        assert bool(row["told apart"]) == (row["p, Holm"] < 0.05)
+        full = scores[(scores["task"] == task) & (scores["regime"] == "full")]
+        assert row["A"] == full.groupby("model")["MCC"].mean().idxmax()
+    # A direct resampling of the rows and of the prior's cells, the same for both models.
+    drawn = np.random.default_rng(3)
+    prior = drawn.standard_gamma([[0.5, 0.375], [0.375, 0.5]], (20_000, 2, 2))
+    weights = drawn.standard_exponential((20_000, 60))
+    of_model = {}
+    for model, folder in run[1].items():
+        kept = np.load(predictions_path(folder, TASKS[0].id))
+        true, predicted = kept["labels"], kept["predictions"][0]
+        cells = [
+            [weights[:, (true == i) & (predicted == j)].sum(1) for j in (0, 1)] for i in (0, 1)
+        ]
+        (a, b), (c, d) = np.array(cells) + np.moveaxis(prior, 0, -1)
+        mcc = (a * d - b * c) / np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
+        of_model[model] = mcc.mean() + (mcc - mcc.mean()) * np.sqrt(60 / 59)
+    row = found.loc[(TASKS[0].id, "records", "full")]
+    difference = of_model[row["A"]] - of_model[row["B"]]
+    assert row["P(A beats B)"] == pytest.approx((difference > 0).mean(), abs=0.03)
+    ends = np.quantile(difference, [0.025, 0.975])
+    assert (row["low"], row["high"]) == pytest.approx(tuple(ends), abs=0.03)
+
+
 @pytest.fixture(scope="module")
 def custom(run):
     """The same run, its first two tasks being custom ones, one of which a model lacks."""

@@ -32,23 +32,26 @@ def rows(classes, n, wrong, rng):
     return true, heads
 
 
-@pytest.mark.parametrize(("classes", "block", "at_once"), [(2, 40, 64), (3, 16, 7), (5, 40, 20)])
-def test_replicates_are_those_of_a_direct_float64_resampling(classes, block, at_once, monkeypatch):
-    monkeypatch.setattr(other_records, "_ROWS", block)
+@pytest.mark.parametrize(("classes", "groups", "at_once"), [(2, 40, 64), (3, 15, 7), (5, 99, 20)])
+def test_replicates_are_those_of_a_direct_float64_resampling(classes, groups, at_once, monkeypatch):
+    monkeypatch.setattr(other_records, "_WEIGHTS", groups)
     monkeypatch.setattr(other_records, "_AT_ONCE", at_once)
     rng = np.random.default_rng(1)
     true, heads = rows(classes, 40, [0.1, 0.4, 0.9], rng)
     shares = (1.0, 0.25)
     found = record_replicates(true, heads, 20, np.random.default_rng(2), shares)
     again = np.random.default_rng(2)
-    weights = np.empty((20, 40))
-    # A weight is the exponential's quantile in the middle of one of 2^16 equal parts.
+    group = again.permutation(40) % groups if groups < 40 else np.arange(40)
+    # A weight is the exponential's quantile in the middle of one of 2^16 equal parts, which 16
+    # random bits pick; rows of a group have the same.
     middles = stats.expon.ppf((np.arange(2**16) + 0.5) / 2**16)
-    for first in range(0, 40, block):
-        for start in range(0, 20, at_once):
-            part = weights[start : start + at_once, first : first + block]
-            part[:] = middles[again.integers(2**16, size=part.shape, dtype=np.uint16)]
-    weights /= middles.mean()
+    weights = np.empty((20, 40))
+    for start in range(0, 20, at_once):
+        part = weights[start : start + at_once]
+        size = len(part) * min(groups, 40)
+        bits = again.integers(2**64, size=(size + 3) // 4, dtype=np.uint64)
+        levels = bits.astype("<u8").view("<u2")[:size].reshape(len(part), -1)
+        part[:] = middles[levels][:, group] / middles.mean()
     again.choice([-1, 1], (20, 1))  # signs, which no head here has
     cells = np.array([(i, j) for i in range(classes) for j in range(classes)])
     # One right answer and three quarters of a wrong one, spread over their cells.
