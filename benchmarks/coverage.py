@@ -524,7 +524,7 @@ def of_records(count: int) -> Iterator[Coverage]:
     for rows in (19, 50):
         methods = [name for name in METHODS if rows < 50 or name != "likelihood ratio"]
         yield from exact_cases(rows, methods)
-    splits = ((2, 200), (2, 2000), (3, 30), (3, 300), (9, 90), (20, 200))
+    splits = ((2, 200), (2, 2000), (2, 20_000), (3, 30), (3, 300), (9, 90), (20, 200))
     for (classes, rows), band in itertools.product(splits, _BANDS):
         case = f"{rows} rows, {classes} classes, MCC {band[0]} to {band[1]}"
         yield from simulated(

@@ -138,7 +138,7 @@ def test_intervals_over_records_cover(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("classes", "rows"), [(2, 200), (3, 30), (9, 90)])
+@pytest.mark.parametrize(("classes", "rows"), [(2, 200), (2, 9000), (3, 30), (9, 90)])
 def test_intervals_of_many_classes_cover(classes, rows):
     found = held(functools.partial(rows_case, rows, classes, (0.85, 0.98)), 400, 7)
     assert 0.92 < found["ours"].item() < 0.98

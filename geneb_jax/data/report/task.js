@@ -311,11 +311,11 @@ function surenessOnTaskColumns(t) {
     },
     {
       key: `${question} ranks`,
-      name: `rank, ${question}`,
+      name: `rank in run, ${question}`,
       text: true,
       short: true,
       value: ({ m }) => (of(question, m) ? between(of(question, m).ranks, 0) : null),
-      saved: endsOf(`rank, ${question}`, ({ m }) => of(question, m)?.ranks),
+      saved: endsOf(`rank in run, ${question}`, ({ m }) => of(question, m)?.ranks),
       title: `95 % interval of the rank among the models of the run that have the task, had ${QUESTIONS[question]} been drawn.`,
     },
     {
@@ -339,7 +339,7 @@ function drawTaskPairs(host, t) {
   if (!rows.length) return;
   const columns = surenessColumns("MCC on the task");
   host.append(
-    h("h3", {}, "Every two models on this task"),
+    h("h3", {}, "Every two models of this run on this task"),
     tableOf(`Every two models on ${DATA.tasks[t].label}`, columns, rows),
     tableButtons("task_pairs", columns, rows),
   );

@@ -98,12 +98,23 @@ SHOTS = {BETTER: (0.6, 0.7, 0.8, 0.65, 0.75), WORSE: (0.5, 0.3, 0.4, 0.35, 0.45)
 @pytest.fixture(scope="module")
 def custom_page(tmp_path_factory):
     """The report of two models on two custom tasks, the second of which turns them around."""
-    folder = tmp_path_factory.mktemp("custom")
+    return two_models_page(tmp_path_factory.mktemp("custom"), {"mine": "custom", "yours": "custom"})
+
+
+@pytest.fixture(scope="module")
+def two_models_on_benchmark_tasks(tmp_path_factory):
+    """The same report on two tasks of the benchmark."""
+    tasks = {task.id: task.category for task in GENEB.tasks[:2]}
+    return two_models_page(tmp_path_factory.mktemp("benchmark"), tasks)
+
+
+def two_models_page(folder, categories):
+    """The report of two models on two tasks, the second of which turns them around."""
     rows = [
-        {"model": model, "task": task, "category": "custom", "regime": regime, "seed": seed,
+        {"model": model, "task": task, "category": category, "regime": regime, "seed": seed,
          "MCC": sign * (0.1 if regime == "full" and model == WORSE else value)}
         for model, values in SHOTS.items()
-        for task, sign in (("mine", 1), ("yours", -1))
+        for (task, category), sign in zip(categories.items(), (1, -1), strict=True)
         for regime in ("full", "10shot")
         for seed, value in zip(GENEB.seeds, [0.2] * 5 if regime == "full" else values, strict=True)
     ]  # fmt: skip
@@ -564,20 +575,37 @@ def test_models_are_compared_on_custom_tasks_one_by_one(browser, custom_page):
     ]  # fmt: skip
 
 
-def test_the_page_of_a_custom_task_has_its_intervals_and_pairs(browser, custom_page):
-    show(browser, custom_page, view="task", task="yours", regime="10shot")
-    where = "[aria-label='Models on yours']"
-    assert column(browser, "model", where) == [WORSE, BETTER]
-    for name, text in zip((WORSE, BETTER), column(browser, "95 %, shots", where), strict=True):
+@pytest.mark.parametrize(
+    ("fixture", "task", "label"),
+    [
+        ("custom_page", "yours", "yours"),
+        ("two_models_on_benchmark_tasks", GENEB.tasks[1].id, GENEB.tasks[1].label),
+    ],
+)
+def test_the_page_of_a_task_has_its_intervals_and_pairs(browser, fixture, task, label, request):
+    page = request.getfixturevalue(fixture)
+    show(browser, page, view="task", task=task, regime="10shot")
+    where = f"[aria-label='Models on {label}']"
+    shown = {row[1]: row for row in cells(browser, where)[1:]}
+    assert [name for name in shown if name in SHOTS] == [WORSE, BETTER]
+    columns = {name: column(browser, f"{name}, shots", where) for name in ("95 %", "group")}
+    columns["rank"] = column(browser, "rank in run, shots", where)
+    of = {
+        name: {key: values[list(shown).index(name)] for key, values in columns.items()}
+        for name in shown
+    }
+    for name in (WORSE, BETTER):
+        text = of[name]["95 %"]
         mean, error = -np.mean(SHOTS[name]), stats.sem(SHOTS[name])
         half = stats.t.ppf(0.975, 4) * error
         found = [float(end) for end in text.replace("−", "-").split(" to ")]
         assert found == pytest.approx([mean - half, mean + half], abs=0.002)
-    assert column(browser, "rank, shots", where) == ["1 to 1", "2 to 2"]
-    assert column(browser, "group, shots", where) == ["a", "b"]
-    (pair,) = cells(browser, "[aria-label='Every two models on yours']")[1:]
+    assert (of[WORSE]["rank"], of[BETTER]["rank"]) == ("1 to 1", "2 to 2")
+    assert (of[WORSE]["group"], of[BETTER]["group"]) == ("a", "b")
+    assert {of[name]["rank"] for name in shown} - {"1 to 1", "2 to 2"} <= {"–"}
+    (pair,) = cells(browser, f"[aria-label='Every two models on {label}']")[1:]
     assert [pair[0], pair[2], pair[4]] == [f"{WORSE} − {BETTER}", "+0.300", "yes"]
-    show(browser, custom_page, view="task", task="yours", regime="10shot", metric="accuracy")
+    show(browser, page, view="task", task=task, regime="10shot", metric="accuracy")
     assert "Every two" not in browser.find_element(By.ID, "task-body").text
 
 
