@@ -1,11 +1,11 @@
 """Would other test records have given another score? The Bayesian bootstrap over test rows.
 
 A replicate weighs every test row by a standard exponential, the same weights for all heads (Rubin
-1981; many rows share weights, see `_WEIGHTS`), and adds a gamma to each of the K x K cells of the confusion matrices, the same gammas for
-all heads: of shape `RIGHT` / K in the cells of right answers, `WRONG` / (K (K - 1)) in the others.
-Normalised, the cells then follow a Dirichlet distribution: the posterior of the cells'
-probabilities under a prior of one right answer and three quarters of a wrong one. Heads that
-predict alike get the same replicates.
+1981; many rows share weights, see `_WEIGHTS`), and adds a gamma to each of the K x K cells of the
+confusion matrices, the same gammas for all heads: of shape `RIGHT` / K in the cells of right
+answers, `WRONG` / (K (K - 1)) in the others. Normalised, the cells then follow a Dirichlet
+distribution: the posterior of the cells' probabilities under a prior of one right answer and three
+quarters of a wrong one. Heads that predict alike get the same replicates.
 
 How much is added decides where few errors are likely. Half a count in each cell (Jeffreys' prior)
 is one wrong answer of two classes, and more of many: intervals of good heads end too low. With a
@@ -135,11 +135,12 @@ def record_replicates(
     sums = _weighted_sums(facts, count, rng)
     of_one_class = (distinct == distinct[:, :1]).all(1) | (true == true[0]).all()
     signs = np.where(of_one_class, rng.choice([-1, 1], (count, 1)), 1)
+    (of_priors,) = rng.spawn(1)
     found = np.empty((len(shares), count, len(predicted)), np.float32)
     for of_share, share in zip(found, shares, strict=True):
         # Each share starts with the same generator, and each part of it that a head has with one
         # of its own: what is drawn depends on neither the other shares nor the other heads.
-        of_prior = copy.deepcopy(rng)
+        of_prior = copy.deepcopy(of_priors)
         thinners = dict(zip(OF_HEADS, of_prior.spawn(len(OF_HEADS)), strict=True))
         shapes = share * prior_shapes(classes)
         prior = of_prior.standard_gamma(shapes, (count, classes, classes))

@@ -52,13 +52,13 @@ def test_replicates_are_those_of_a_direct_float64_resampling(classes, groups, at
         bits = again.integers(2**64, size=(size + 3) // 4, dtype=np.uint64)
         levels = bits.astype("<u8").view("<u2")[:size].reshape(len(part), -1)
         part[:] = middles[levels][:, group] / middles.mean()
-    again.choice([-1, 1], (20, 1))  # signs, which no head here has
+    (of_priors,) = again.spawn(1)
     cells = np.array([(i, j) for i in range(classes) for j in range(classes)])
     # One right answer and three quarters of a wrong one, spread over their cells.
     shapes = np.full((classes, classes), 0.75 / (classes**2 - classes))
     shapes[np.diag_indices(classes)] = 1 / classes
     for of_share, share in zip(found, shares, strict=True):
-        of_share_alone = copy.deepcopy(again)
+        of_share_alone = copy.deepcopy(of_priors)
         prior = of_share_alone.standard_gamma(share * shapes, (20, classes, classes))
         for h, head in enumerate(heads):
             # The counts of the prior are rows too, one for each cell of the confusion matrix.
