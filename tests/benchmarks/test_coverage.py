@@ -177,7 +177,9 @@ def test_intervals_of_means_over_many_small_tasks_cover(mcc, monkeypatch):
     categories = [task.category for task in GENEB.tasks]
     case = functools.partial(macro_of_rows_case, 19, categories, mcc, (0.2, 0.2))
     found = held(case, 120, 7)
-    assert 0.88 < found["ours"].item() < 1 and found["whole priors, moved"].item() < 0.88
+    # 0.94 and 0.84 to 0.85 of a thousand; both are of the same simulations.
+    assert 0.88 < found["ours"].item() < 1
+    assert found["ours"].item() - found["whole priors, moved"].item() > 0.03
 
 
 @pytest.mark.slow
