@@ -18,6 +18,7 @@ from geneb_jax.presentation.numbers import group_text
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
 from geneb_jax.presentation.results import (
+    as_own,
     beside_published,
     common_cells,
     labels_of,
@@ -86,6 +87,7 @@ def present(
         found |= audit_tables(scores, audits, predictions or {}, settings)
     if scores is not None:
         found |= strand_tables(scores, predictions or {})
+    of_run = set(found)
     if intervals:
         logging.info("intervals over other records, shots and tasks")
         found |= interval_tables(shown, scores, predictions)
@@ -104,6 +106,10 @@ def present(
     taken = (provenance or {}).get("taken")
     save_figures(of_benchmark, labels, folder / "figures", scores, taken, tables)
     published = set(published_results()["model"])
+    in_report = {
+        name: table if beside and name not in of_run else as_own(table, everything)
+        for name, table in tables.items()
+    }
     logging.info("report: %s", folder / "report")
     write_report(
         folder / "report" / "index.html",
@@ -111,18 +117,18 @@ def present(
         [model for model in everything["model"].unique() if model not in published],
         version=version,
         scores=scores,
-        statistics=tables.get("paper_statistics"),
-        claims=tables.get("claims"),
-        leaky=tables.get("leaky_tasks"),
+        statistics=in_report.get("paper_statistics"),
+        claims=in_report.get("claims"),
+        leaky=in_report.get("leaky_tasks"),
         figures=folder / "figures",
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
-        of_models=_of_models(tables.get("intervals_macro")),
-        of_tasks=_of_verdicts(given) | _of_tasks(tables.get("audit")),
-        pairs=tables.get("pairs"),
-        custom=tables,
+        of_models=_of_models(in_report.get("intervals_macro")),
+        of_tasks=_of_verdicts(given) | _of_tasks(in_report.get("audit")),
+        pairs=in_report.get("pairs"),
+        custom=in_report,
         called=called,
-        audit=tables,
+        audit=in_report,
     )
     return tables
 

@@ -238,6 +238,18 @@ def own_name(model: str, results: pd.DataFrame) -> str:
     return model + _OWN if (results["model"] == model + _OWN).any() else model
 
 
+def as_own(table: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table of a run with the names that its models have beside the published ones.
+
+    Args:
+        table: Its columns model, of, A and B, those that there are, name models of the run alone.
+        results: Results table of both; see `beside_published`.
+    """
+    own = {namesake(model): model for model in results["model"].unique() if model.endswith(_OWN)}
+    columns = [name for name in ("model", "of", "A", "B") if name in table]
+    return table.assign(**{name: table[name].replace(own) for name in columns})
+
+
 def namesake(model: str) -> str:
     """Returns the published model that a run's model is a namesake of, or the name itself."""
     return model.removesuffix(_OWN)

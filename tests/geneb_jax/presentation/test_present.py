@@ -12,6 +12,7 @@ from geneb_jax.presentation import claims
 from geneb_jax.presentation import present as module
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import published_results
+from geneb_jax.presentation.results import run_results
 from geneb_jax.presentation.verdicts import Verdict
 
 TASKS = [task for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4", "NT H3")]
@@ -30,11 +31,15 @@ def quick(monkeypatch):
     monkeypatch.setattr(claims, "FLIPS", 100)
 
 
-def tasks_of(folder):
-    """What the report knows of each task, by its id."""
+def data_of(folder):
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
-    return {task["id"]: task for task in json.loads(data)["tasks"]}
+    return json.loads(data)
+
+
+def tasks_of(folder):
+    """What the report knows of each task, by its id."""
+    return {task["id"]: task for task in data_of(folder)["tasks"]}
 
 
 def left_out(folder):
@@ -104,3 +109,30 @@ def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_no
     assert reported["leaky"]["task"].tolist() == [MOUSE.id, OTHER_MOUSE.id]
     words = {task: known["verdict"] for task, known in reported["of_tasks"].items()}
     assert words == {H3.id: "leaky", MOUSE.id: "caution", OTHER_MOUSE.id: "leaky"}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_intervals_of_a_run_are_not_those_of_the_published_model_of_its_name(tmp_path, beside):
+    # The run's DNABERT-2 is 0.3 above its published namesake on every task.
+    published = published_results()
+    rows = published.query("regime == 'full' and model in ['DNABERT-2', 'GROVER']")
+    own = rows[["model", "task", "category", "MCC"]].assign(MCC=rows["MCC"] + 0.3)
+    scores = table(*own.to_dict("records"))
+    tables = present(run_results(scores), tmp_path, scores=scores, beside=beside)
+    data = data_of(tmp_path)
+    ends = {each["name"]: each["sure"]["full"]["interval"]
+            for each in data["models"] if "sure" in each}  # fmt: skip
+    assert len(ends) == (42 if beside else 2)
+    macro = own.groupby(["model", "category"])["MCC"].mean().groupby("model").mean()
+    for model in ("DNABERT-2", "GROVER"):
+        low, high = ends[f"{model} (own)"]
+        assert low < macro[model] < high
+        if beside:
+            low, high = ends[model]
+            assert low < macro[model] - 0.3 < high
+    names = [each["name"] for each in data["models"]]
+    pairs = [{names[a], names[b]} for _, a, b, *_ in data["pairs"]["full"]]
+    assert {"DNABERT-2 (own)", "GROVER (own)"} in pairs
+    assert ({"DNABERT-2", "GROVER"} in pairs) == beside
+    shown = set(tables["intervals_macro"]["model"])
+    assert ("DNABERT-2 (own)" in shown) == beside  # tables of a run alone need no such name
