@@ -24,7 +24,7 @@ from geneb_jax.files.counts import counted
 from geneb_jax.presentation.analysis import regimes_of
 from geneb_jax.presentation.glossary import GLOSSARY, words_by_part
 from geneb_jax.presentation.guide import what_it_is
-from geneb_jax.presentation.published import model_labels
+from geneb_jax.presentation.published import model_labels, paper_names
 from geneb_jax.presentation.report_sections import (
     audit_sections,
     figure_rows,
@@ -33,7 +33,7 @@ from geneb_jax.presentation.report_sections import (
     statement_sections,
     unseen_rows,
 )
-from geneb_jax.presentation.results import labels_of, namesake, run_names
+from geneb_jax.presentation.results import ENOUGH, labels_of, namesake, run_names
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows
 from geneb_jax.tasks.sizes import published_sizes
 from model_ports.catalog import Entry, entries, known
@@ -227,7 +227,7 @@ def write_report(
         verdicts=bool(of_tasks),
         views={view: each for view, each in _VIEWS.items() if view not in absent},
         notes=[*_notes(provenance), *_limit_note(provenance)] if run_models else [],
-        contents=_contents(results, run_models, data["here"]),
+        contents=_contents(results, run_models, data),
         glossary=words_by_part(),
         version=metadata.version("geneb-jax"),
         style=markupsafe.Markup("\n".join(_part(f"{name}.css") for name in _STYLES)),
@@ -271,8 +271,10 @@ def report_data(
         with null where there is no score, and for a row without any; seeds: by regime and index of
         a run's model the MCC [seeds, tasks], where seeds differ; t95: the 97.5 % points of
         Student's t with 1, 2, ... degrees of freedom; pairs: by regime the differences of two
-        models' macro MCC (see `_pairs`); custom: the same of MCC on each custom task, and how sure
-        that is (see `_custom`); method and bibtex: what is quoted; words: the meaning of
+        models' macro MCC (see `_pairs`); enough: of the most tasks that a model of the run has, the
+        share that a compared one has at least; failures: whether run.json names any; failed: the
+        run's models without any score; custom: the same as pairs of MCC on each custom task, and
+        how sure that is (see `_custom`); method and bibtex: what is quoted; words: the meaning of
         what stands above columns and beside choices.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
@@ -320,6 +322,9 @@ def report_data(
         "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
         "t95": [round(float(special.stdtrit(n, 0.975)), 5) for n in range(1, len(tasks) + 1)],
         "pairs": _pairs(pairs, models) if pairs is not None else {},
+        "enough": ENOUGH,
+        "failures": bool(provenance.get("failures")),
+        "failed": _failed(provenance, run_models),
         "custom": _custom(custom, models),
         "words": {name: word.meaning for name, word in GLOSSARY.items()},
         "method": _method(provenance, here),
@@ -464,8 +469,28 @@ def _custom(
     return found
 
 
-def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> str:
-    """Says how many models and tasks the page is of, those of a run apart from the published."""
+def _failed(provenance: Mapping[str, Any], run_models: Sequence[str]) -> list[str]:
+    """Returns the models that failed and have no score at all, by their names in the paper or run.
+
+    Args:
+        provenance: Content of run.json.
+        run_models: The run's models that have scores, by their names in the results table.
+    """
+    names, there = paper_names(), {"", *map(namesake, run_models)}
+    failures = [failure["model"] for failure in provenance.get("failures", [])]
+    return [name for name in dict.fromkeys(names.get(each, each) for each in failures)
+            if name not in there]  # fmt: skip
+
+
+def _contents(results: pd.DataFrame, run_models: Sequence[str], data: Mapping[str, Any]) -> str:
+    """Says how many models and tasks the page is of, those of a run apart from the published.
+
+    Args:
+        results: Results table.
+        run_models: Models of it that are not the published ones.
+        data: See `report_data`; of it here and failed.
+    """
+    here, failed = data["here"], data["failed"]
     of_run = results["model"].isin(list(run_models))
     published = results["model"][~of_run].nunique()
     tasks = results["task"].nunique()
@@ -473,7 +498,10 @@ def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> st
         return f"{counted(published, 'published model')}, {counted(tasks, 'task')}"
     beside = f" beside the {published} published" if published else ""
     models, of_them = (results[of_run][name].nunique() for name in ("model", "task"))
-    return f"{counted(models, 'model')} of {here}{beside}; {counted(of_them, 'task')} of {here}"
+    asked = counted(models + len(failed), "model")
+    without = f" (all but {', '.join(failed)}, which failed)" if failed else ""
+    there = f"{models} of {asked}" if failed else asked
+    return f"{there} of {here}{without}{beside}; {counted(of_them, 'task')} of {here}"
 
 
 def _method(provenance: Mapping[str, Any], here: str) -> dict[str, Any]:

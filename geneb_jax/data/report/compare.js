@@ -10,7 +10,7 @@ function chosenModels() {
   // averages the first two of this run.
   const { rows } = standings();
   const scored = rows.filter((row) => row.score !== null);
-  const best = (scored.length ? scored : rows.filter((row) => row.run)).sort((a, b) => b.score - a.score);
+  const best = (scored.length ? scored : rows.filter((row) => row.run)).sort(byStanding);
   const first = best.find((row) => row.run) ?? best[0];
   return [first, best.find((row) => row !== first)].filter(Boolean).map((row) => row.m);
 }

@@ -425,6 +425,69 @@ def test_averages_of_fewer_tasks_stand_below_those_of_more(browser, tmp_path):
     assert column(browser, "rank") == ["–"] * 3
 
 
+SPREAD = GENEB.tasks[: 3 * 30 : 3]  # over the categories
+LACKING = {"zeta": 30, "alpha": 30, "nearly": 28, "lame": 10}  # tasks of each model of a run
+
+
+@pytest.fixture(scope="module")
+def lacking(tmp_path_factory):
+    """The report of a run of five models: one lacks two tasks, one most, and one all of them."""
+    folder = tmp_path_factory.mktemp("lacking")
+    rng = np.random.default_rng(3)
+    rows = [
+        {"model": model, "task": task.id, "category": task.category, "MCC": rng.uniform(0.2, 0.8)}
+        for model, count in LACKING.items()
+        for task in SPREAD[:count]
+    ]
+    failed = [("lame", task.id) for task in SPREAD[10:]]
+    failed += [("GENERator-eukaryote-3b-base", ""), ("", GENEB.tasks[1].id)]
+    failures = [{"model": model, "task": task, "stage": "embed", "reason": "out of memory"}
+                for model, task in failed]  # fmt: skip
+    scores = table(*rows)
+    showing.present(run_results(scores), folder, scores=scores, provenance={"failures": failures})
+    return folder / "report" / "index.html", scores.pivot(
+        index="task", columns="model", values="MCC"
+    )
+
+
+def test_models_that_lack_tasks_are_named_and_take_none_from_the_others(browser, lacking):
+    page, mcc = lacking
+    show(browser, page)
+    said = browser.find_element(By.ID, "board-compared")
+    assert said.text == (
+        "Of the 30 tasks of this run nearly has 28; lame has 10 and GENERator-Eukaryote-3B has "
+        "none, too few to be compared (less than nine tenths of what another model has): macro is "
+        "over the 28 tasks that all other models of this run have. What failed"
+    )
+    header = browser.find_element(By.TAG_NAME, "header").text
+    assert "4 of 5 models of this run (all but GENERator-Eukaryote-3B, which failed)" in header
+    found = dict(zip(column(browser, "model"), column(browser, "score"), strict=True))
+    category = {task.id: task.category for task in GENEB.tasks}
+    shared = mcc.dropna(subset=["zeta", "alpha", "nearly"])
+    macro = shared.groupby(category).mean().mean()
+    assert len(shared) == 28
+    for model in ("zeta", "alpha", "nearly"):
+        assert float(found[model]) == pytest.approx(macro[model], abs=5.01e-4)
+    ranks = dict(zip(column(browser, "model"), column(browser, "rank"), strict=True))
+    assert ranks["lame"] == "–" and column(browser, "model")[-1] == "lame"
+    # Their intervals are of the same models and tasks, so that they stand beside them.
+    show(browser, page, columns="interval")
+    intervals = dict(zip(column(browser, "model"), column(browser, "95 % interval"), strict=True))
+    assert [intervals[model] != "–" for model in LACKING] == [True, True, True, False]
+    first, second = (row.split()[0] for row in browser.find_element(
+        By.ID, "board-run").text.removeprefix("Models of this run: ").split(", ")[:2])  # fmt: skip
+    assert {first, second} == set(macro.nlargest(2).index) - {"lame"}
+    choose(browser, "tasks", "all")
+    said = browser.find_element(By.ID, "board-compared")
+    assert "macro is over" not in said.text and "lame has 10" in said.text
+    said.find_element(By.TAG_NAME, "a").click()
+    assert browser.find_element(By.ID, "limits").is_displayed()
+
+
+def test_nobody_is_said_to_lack_tasks_where_all_have_them(opened):
+    assert not opened.find_element(By.ID, "board-compared").is_displayed()
+
+
 def test_intervals_and_counts_are_saved_as_numbers(browser, page, downloads):
     show(browser, page, view="compare", chosen=["LucaOne", "GROVER"], tasks="all")
     content = downloaded(browser, downloads, "comparison csv", "geneb_comparison_full.csv")
