@@ -68,7 +68,7 @@ def test_what_run_json_says_of_a_model_stands_under_its_name_in_the_report(tmp_p
     recorded = {**parts, "failures": [failure, {**failure, "model": ""}], "seconds": {}}
     close(tmp_path, f"{MODEL}:local", LOCAL_WEIGHTS, provenance=recorded)
     assert shown["provenance"] == {
-        **dict.fromkeys(parts, {f"{MODEL}:local": {"width": 3}, "kmer-3": {}}),
+        **{part: {f"{MODEL}:local": {"width": 3}, "kmer-3": {}} for part in parts},
         "failures": [{**failure, "model": f"{MODEL}:local"}, {**failure, "model": ""}],
         "seconds": {},
     }
