@@ -478,7 +478,7 @@ def _failed(provenance: Mapping[str, Any], run_models: Sequence[str]) -> list[st
     """
     names, there = paper_names(), {"", *map(namesake, run_models)}
     failures = [failure["model"] for failure in provenance.get("failures", [])]
-    return [name for name in dict.fromkeys(names.get(each, each) for each in failures)
+    return [name for name in dict.fromkeys(names.get(each) or each for each in failures)
             if name not in there]  # fmt: skip
 
 
