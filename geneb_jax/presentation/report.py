@@ -72,9 +72,7 @@ _VIEWS: Mapping[str, tuple[str, str]] = {
     "words": ("Words", "Every word of this page in a sentence or two."),
     "everything": ("Everything", "All views below each other, for printing."),
 }
-_DECIMALS = 6  # of the scores, as in the published ones
-_SEED_DECIMALS = 4  # of the scores of single seeds, of which the page shows the spread
-_PAIR_DECIMALS = 4  # of differences of two models
+_DECIMALS = 6  # of scores and differences, as in the published scores
 _SYNTHETIC = (
     "The tasks of this run are generated: they show that the program works, and nothing of biology."
 )
@@ -221,6 +219,7 @@ def write_report(
         custom=custom,
         called=called,
     )
+    data["tables"] = _saved_tables(parts)
     text = environment.get_template("page.html.j2").render(
         **parts,
         data=data,
@@ -234,6 +233,30 @@ def write_report(
         script=markupsafe.Markup("\n".join(_part(f"{name}.js") for name in _SCRIPTS)),
     )
     write_whole(path, text.encode())
+
+
+def _saved_tables(parts: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """Returns the tables that the template writes, with the numbers as they are, to be saved.
+
+    Args:
+        parts: What the template is given, by section.
+
+    Returns:
+        By the table's name its columns and rows, JSON-serialisable; missing values are None.
+    """
+    tables = {each["name"]: each["table"] for each in (*parts["statistics"], *parts["audit"])}
+    tables |= {name: pd.DataFrame(parts[name]) for name in ("failures", "unseen")}
+    tables["unfinished"] = pd.DataFrame(parts["unfinished"].items(), columns=["model", "fits"])
+    for name, rows in parts["provenance"]:
+        tables[f"run_{name}"] = pd.DataFrame(rows, columns=["name", "value"])
+    return {
+        name: {
+            "columns": list(map(str, table.columns)),
+            "rows": table.astype(object).where(table.notna(), None).to_numpy().tolist(),
+        }
+        for name, table in tables.items()
+        if len(table)
+    }
 
 
 def report_data(
@@ -414,7 +437,7 @@ def _seeds(
         for regime, group in rows[rows["model"] == model].groupby("regime"):
             table = group.pivot(index="seed", columns="task", values="MCC")
             if (table.nunique() > 1).any():
-                values = _numbers(table.reindex(columns=list(tasks)), _SEED_DECIMALS)
+                values = _numbers(table.reindex(columns=list(tasks)), _DECIMALS)
                 found.setdefault(str(regime), {})[str(models.index(name))] = values
     return found
 
@@ -433,7 +456,7 @@ def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[An
     number = {model: i for i, model in enumerate(models)}
     found: dict[str, list[list[Any]]] = {}
     for row in table.to_dict("records"):
-        ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("A - B", "low", "high")]
+        ends = [round(float(row[name]), _DECIMALS) for name in ("A - B", "low", "high")]
         pair = [number[row["A"]], number[row["B"]]]
         found.setdefault(row["regime"], []).append(
             [row["question"], *pair, *ends, bool(row["told apart"]), int(row.get("tasks", 1))]
@@ -458,7 +481,7 @@ def _custom(
     found: dict[str, dict[str, dict[str, list[list[Any]]]]] = {}
     for row in tables.get("intervals_custom", pd.DataFrame()).to_dict("records"):
         of_task = found.setdefault(row["task"], {"intervals": {}, "pairs": {}})
-        ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("low", "high")]
+        ends = [round(float(row[name]), _DECIMALS) for name in ("low", "high")]
         ranks = [int(row["rank low"]), int(row["rank high"])]
         of_task["intervals"].setdefault(row["regime"], []).append(
             [row["question"], number[row["model"]], *ends, *ranks, row["group"]]

@@ -78,6 +78,10 @@ function drawRegimes(host, m) {
         text: true,
         short: true,
         value: (row) => (row[score].rank === null ? null : `${row[score].rank} of ${row[score].of}`),
+        saved: [
+          { name: `${score} rank`, value: (row) => row[score].rank },
+          { name: `models of ${score} rank`, value: (row) => row[score].of },
+        ],
       },
       {
         key: `${score} interval`,
@@ -92,6 +96,7 @@ function drawRegimes(host, m) {
         name: "SD over seeds",
         value: (row) => row[score].spread,
         show: (row) => shown(row[score].spread),
+        saved: [{ name: `${score}, SD over seeds`, value: (row) => row[score].spread }],
       },
     ]),
     {
@@ -100,12 +105,17 @@ function drawRegimes(host, m) {
       text: true,
       short: true,
       value: (row) => `${row.macro.tasks} of ${row.macro.scope}`,
+      saved: [
+        { name: "tasks", value: (row) => row.macro.tasks },
+        { name: "of tasks", value: (row) => row.macro.scope },
+      ],
     },
   ].filter(({ value }) => rows.some((row) => value(row) !== null));
   if (rows.length)
     host.append(
       h("h3", {}, `${metricName(state.metric)} by regime`),
       tableOf(`Scores of ${DATA.models[m].name} by regime`, columns, rows),
+      tableButtons("model_by_regime", columns, rows, { regime: "" }),
     );
 }
 
@@ -236,5 +246,5 @@ function drawExtremes(host, m) {
         ["Worst tasks against the others", rows.slice(-MOST_TASKS).reverse()],
       ];
   for (const [title, some] of parts) host.append(h("h3", {}, title), tableOf(title, columns, some));
-  host.append(tableButtons("model_by_task", columns, rows, few ? "this table" : "all of its tasks"));
+  host.append(tableButtons("model_by_task", columns, rows, { what: few ? "this table" : "all of its tasks" }));
 }

@@ -514,6 +514,68 @@ def test_tables_of_the_audit_follow_the_regime(browser, tmp_path):
     assert "No records of tasks were audited" in browser.find_element(By.ID, "audit").text
 
 
+UNSAVED = """
+const parts = [...document.querySelectorAll("main .scroll, main .downloads")];
+return parts.filter((part, i) => part.matches(".scroll") && !parts[i + 1]?.matches(".downloads"))
+  .map((part) => part.ariaLabel)
+"""
+
+
+def test_every_table_can_be_saved(browser, page, lacking):
+    for each in (page, lacking[0]):
+        show(browser, each, view="everything", model="GROVER", task=TASK.id, regime="10shot")
+        # The button behind the table of the worst tasks saves all of them.
+        assert browser.execute_script(UNSAVED) == ["Best tasks against the others"]
+
+
+def test_tables_of_audit_statements_and_limits_are_saved_with_all_digits(
+    browser, downloads, tmp_path
+):
+    lift = pd.DataFrame(
+        {"regime": ["10shot", "full", "10shot"], "model": ["a", "b", "c"],
+         "macro lift": [0.1 + 1e-15, 0.2, np.nan], "tasks": [1000, 2, 3]}
+    )  # fmt: skip
+    statistics = pd.DataFrame(
+        {"statistic": ["rho", "unknown"], "ours": [1 / 3, np.nan], "paper": [0.5, 1.0],
+         "difference": [1 / 3 - 0.5, np.nan], "note": ""}
+    )  # fmt: skip
+    page = tmp_path / "index.html"
+    failure = {"model": "a", "task": "", "stage": "load", "reason": 'no file "a, b"'}
+    write_report(
+        page,
+        published_results(),
+        audit={"lift": lift},
+        statistics=statistics,
+        unfinished={"b": 1234},
+        provenance={"unseen": UNSEEN, "failures": [failure]},
+    )
+
+    def saved(view, name, regime=""):
+        show(browser, page, view=view, regime="10shot")
+        content = downloaded(browser, downloads, f"{name} csv", f"geneb_{name}{regime}.csv")
+        return pd.read_csv(io.BytesIO(content))
+
+    pd.testing.assert_frame_equal(
+        saved("audit", "lift", "_10shot"), lift.iloc[[0, 2]].reset_index(drop=True)
+    )
+    found = saved("statistics", "statistics")
+    assert found["ours"].tolist() == [1 / 3] and found["difference"].tolist() == [1 / 3 - 0.5]
+    assert saved("limits", "unfinished").to_numpy().tolist() == [["b", 1234]]
+    assert saved("limits", "failures").drop(columns="task").to_dict("records") == [
+        {name: failure[name] for name in ("model", "stage", "reason")}
+    ]
+    unseen = saved("limits", "unseen").iloc[0]
+    assert unseen[["model", "kind", "tasks", "records", "most in", "there", "of"]].tolist() == [
+        "DNABERT-2", "unknown letters", 2, 1000, "<b>", 920, 1000
+    ]  # fmt: skip
+    show(browser, page, view="provenance")
+    browser.find_element(By.CSS_SELECTOR, "#provenance details:last-of-type summary").click()
+    shown = pd.read_csv(
+        io.BytesIO(downloaded(browser, downloads, "run_failures csv", "geneb_run_failures.csv"))
+    )
+    assert "stage: load" in shown["value"][0]
+
+
 def test_intervals_say_which_orders_do_not_hold_without_leaky_tasks():
     pair = {"question": "records", "regime": "full", "A": "kmer-4", "B": "kmer-2"}
     before = pd.DataFrame([{**pair, "A - B": 0.1, "told apart": True}])
