@@ -128,7 +128,7 @@ class TaskExtras(TypedDict, total=False):
     """What an audit found of a task; each part is shown where it is there.
 
     Attributes:
-        verdict: One word, such as 'leaky', 'caution' or 'clean'.
+        verdict: One word, such as 'leaky', 'caution' or 'passed'.
         reasons: Why, a sentence each.
         audited_files: What files were audited, where these may be others than those of the scores.
         copies: Test records that are copies of train records, a count.

@@ -19,7 +19,7 @@ TASKS = [task for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mous
 H3, MOUSE, OTHER_MOUSE = TASKS
 GIVEN = {
     MOUSE.id: Verdict("leaky", "its twins", "split anew"),
-    H3.id: Verdict("clean"),
+    H3.id: Verdict("passed"),
 }
 
 
@@ -66,7 +66,7 @@ def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path)
     facts = ("verdict", "reasons", "audited_files")
     assert [found[MOUSE.id][name] for name in facts] == ["leaky", ["its twins"], "split anew"]
     said = [found[H3.id][name] for name in facts]
-    assert said == ["clean", [], "those of the audit that was given"]
+    assert said == ["passed", [], "those of the audit that was given"]
     assert "verdict" not in found[OTHER_MOUSE.id]
 
 

@@ -766,14 +766,15 @@ def test_a_task_has_a_page_with_the_audit_and_the_models_of_the_run(browser, pag
 def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_path):
     verdicts = {
         TASK.id: Verdict("leaky", "its copies", "split anew"),
-        GENEB.tasks[1].id: Verdict("clean"),
+        GENEB.tasks[1].id: Verdict("passed"),
     }
     claims = pd.DataFrame(
         {
             "statement": ["mean macro MCC, full"], "paper": 0.488, "ours": 0.488, "low": 0.4,
             "high": 0.5, "models low": np.nan, "models high": np.nan, "null": np.nan,
-            "by chance": np.nan, "tasks": 100, "word": "estimate", "clean": 0.49, "clean low": 0.41,
-            "clean high": 0.51, "clean tasks": 99, "clean word": "estimate", "audited tasks": 2,
+            "by chance": np.nan, "tasks": 100, "word": "estimate", "without leaky": 0.49,
+            "without leaky low": 0.41, "without leaky high": 0.51, "without leaky tasks": 99,
+            "without leaky word": "estimate", "audited tasks": 2,
         }
     )  # fmt: skip
     page = tmp_path / "index.html"
@@ -786,7 +787,7 @@ def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_
         audit={"intervals_macro": INTERVALS},
     )
     show(browser, page, view="tasks")
-    assert column(browser, "verdict", "#tasks-body")[:3] == ["leaky", "clean", "–"]
+    assert column(browser, "verdict", "#tasks-body")[:3] == ["leaky", "passed", "–"]
     note = "Verdicts are of an audit of files that may not be those of the scores"
     assert note in browser.find_element(By.ID, "tasks-body").text
     show(browser, page, view="audit")
@@ -796,8 +797,8 @@ def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_
     ):  # fmt: skip
         show(browser, page, view=view, model="LucaOne", chosen=["LucaOne", "GROVER"])
         found = column(browser, "verdict", f"#{view}-body [aria-label='{caption}']")
-        assert set(found) <= {"leaky", "clean", "–"}
-    assert sorted(found)[:3] == ["clean", "leaky", "–"]
+        assert set(found) <= {"leaky", "passed", "–"}
+    assert sorted(found)[:3] == ["leaky", "passed", "–"]
     show(browser, page, view="statistics")
     named = browser.find_element(By.CSS_SELECTOR, "#statistics details.part")
     assert not named.find_element(By.TAG_NAME, "a").is_displayed()
@@ -1094,7 +1095,7 @@ def test_a_phone_shows_a_task_of_the_audit_in_a_few_lines_until_it_is_opened(pho
         "best_rule": "opposite_twin", "best_rule_train_MCC": 0.5, "best_rule_MCC": 0.4,
         "published_median": 0.6,
     }  # fmt: skip
-    rows = [("leaky", REASON), ("caution", "a few near copies"), ("clean", "")]
+    rows = [("leaky", REASON), ("caution", "a few near copies"), ("passed", "")]
     audit = pd.DataFrame(
         [{"task": task.id, **audited, "verdict": verdict, "reasons": reasons}
          for task, (verdict, reasons) in zip(GENEB.tasks, rows, strict=False)]
