@@ -27,7 +27,7 @@ from geneb_jax.presentation.results import (
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
-from geneb_jax.presentation.verdicts import Verdict, leaky_table, leaky_tasks
+from geneb_jax.presentation.verdicts import Verdict, leaky_table, leaky_tasks, sentences
 
 
 def present(
@@ -156,7 +156,7 @@ def _of_verdicts(verdicts: Mapping[str, Verdict]) -> dict[str, TaskExtras]:
     return {
         task: TaskExtras(
             verdict=verdict.word,
-            reasons=[verdict.reasons] if verdict.reasons else [],
+            reasons=sentences(verdict.reasons),
             audited_files=verdict.files or "those of the audit that was given",
         )
         for task, verdict in verdicts.items()
@@ -169,7 +169,7 @@ def _of_tasks(audit: pd.DataFrame | None) -> dict[str, TaskExtras]:
     for row in [] if audit is None else audit.to_dict("records"):
         found[row["task"]] = TaskExtras(
             verdict=row["verdict"],
-            reasons=[row["reasons"]] if row["reasons"] else [],
+            reasons=sentences(row["reasons"]),
             copies=int(row["copies"]),
             twins=int(row["twins"]),
             near_50=int(row["near_50"]),

@@ -5,6 +5,7 @@ repositories (docs/audit.md). Many are rebuilt or subsamples, so that GENEB's ow
 where these are not, and the other way round; of the other tasks it says nothing.
 """
 
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ LEAKY = "leaky"  # the verdict of an audit on a task
 VERDICTS = (LEAKY, "caution", "passed")  # all of them, the worst first
 SHIPPED = "shipped"  # names the audit of the package
 SHIPPED_AUDIT = Path(geneb_jax.__file__).parent / "data" / "task_audit.csv"
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.?!]) (?=[A-Z0-9])")
 
 
 class Verdict(NamedTuple):
@@ -76,6 +78,17 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
     if unknown:
         raise ValueError(f"{source}: '{shown(unknown[0])}' is no task of the benchmark")
     return {ids[name]: verdict for name, verdict in found.items() if name in ids}
+
+
+def sentences(reasons: str) -> list[str]:
+    """Returns the reasons of a verdict one by one.
+
+    Args:
+        reasons: Whole sentences with a blank between them, each of one reason. A sentence ends
+            where a full stop, question or exclamation mark stands before a blank with a capital
+            letter or a digit behind it; '': there is no reason.
+    """
+    return _BETWEEN_SENTENCES.split(reasons) if reasons else []
 
 
 def leaky_tasks(verdicts: Mapping[str, Verdict]) -> list[str]:

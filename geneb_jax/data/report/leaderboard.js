@@ -36,11 +36,20 @@ const FIELDS = {
   source: { name: "source", text: true, value: sourceName },
   licence: { name: "weights' licence", text: true, value: (row) => row.licence },
 };
+const fieldColumn = (key) => ({ key, ...FIELDS[key] });
+const MODEL_COLUMN = {
+  key: "model",
+  name: "model",
+  text: true,
+  row: true,
+  value: ({ name }) => name,
+  show: ({ name }) => modelLink(name),
+};
 const MOST_OF_RUN = 6; // models whose ranks are said above the table
 const FILTERS = ["size", "architecture", "tokenization", "pretraining", "source"];
 
 function boardColumns(rows, top) {
-  const fields = Object.entries(FIELDS).map(([key, field]) => ({ key, ...field }));
+  const fields = Object.keys(FIELDS).map(fieldColumn);
   const categories = benchmarkCategories.map((category) => ({
     key: category,
     name: category,
@@ -69,14 +78,7 @@ function fixedColumns(top) {
   return [
     { key: "choose", name: "⇄", title: "Tick models here to compare them.", show: box },
     { key: "rank", name: "rank", value: (row) => row.rank },
-    {
-      key: "model",
-      name: "model",
-      text: true,
-      row: true,
-      value: (row) => row.name,
-      show: (row) => modelLink(row.name),
-    },
+    MODEL_COLUMN,
     {
       key: "score",
       name: "score",

@@ -1,5 +1,11 @@
 // The page of a model: what is known of it, its profile over the categories, its best and worst tasks.
 const MOST_TASKS = 8; // of the best and of the worst
+const MEDIAN_COLUMN = {
+  key: "median",
+  name: "others' median",
+  value: ({ median }) => median,
+  show: ({ median }) => shown(median),
+};
 
 function drawModel() {
   const host = byId("model-body");
@@ -164,8 +170,8 @@ function drawProfile(host, m) {
         { name: "models", value: (row) => row.field.length + 1 },
       ],
     },
-    { key: "median", name: "others' median", value: (row) => row.median, show: (row) => shown(row.median) },
-    { key: "spread", name: "SD over seeds", value: (row) => row.spread, show: (row) => shown(row.spread) },
+    MEDIAN_COLUMN,
+    fieldColumn("spread"),
     { key: "tasks", name: "tasks", value: (row) => row.tasks.length },
   ].filter(({ value }) => rows.some((row) => value(row) !== null));
   host.append(h("h3", {}, `By category, ${regimeName(state.regime)}`));
@@ -198,14 +204,7 @@ function drawExtremes(host, m) {
     .sort((a, b) => b.difference - a.difference);
   if (!rows.length) return;
   const columns = [
-    {
-      key: "task",
-      name: "task",
-      text: true,
-      row: true,
-      value: ({ t }) => DATA.tasks[t].label,
-      show: ({ t }) => taskLink(t),
-    },
+    taskColumn(({ t }) => t),
     verdictColumn(({ t }) => t),
     {
       key: "score",
@@ -214,12 +213,7 @@ function drawExtremes(host, m) {
       value: ({ score }) => score,
       show: ({ score }) => barCell(score, 1),
     },
-    {
-      key: "median",
-      name: "others' median",
-      value: ({ median }) => median,
-      show: ({ median }) => shown(median),
-    },
+    MEDIAN_COLUMN,
     {
       key: "difference",
       name: "above it",

@@ -18,7 +18,7 @@ from geneb_jax.presentation.verdicts import Verdict
 TASKS = [task for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4", "NT H3")]
 H3, MOUSE, OTHER_MOUSE = TASKS
 GIVEN = {
-    MOUSE.id: Verdict("leaky", "its twins", "split anew"),
+    MOUSE.id: Verdict("leaky", "Half are twins. 2 are copies.", "split anew"),
     H3.id: Verdict("passed"),
 }
 
@@ -53,7 +53,7 @@ def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path)
     tables = present(some, tmp_path, verdicts=GIVEN)
     assert tables["leaky_tasks"].to_dict("records") == [
         {"task": MOUSE.id, "label": MOUSE.label, "category": MOUSE.category,
-         "reasons": "its twins", "files": "split anew"}
+         "reasons": "Half are twins. 2 are copies.", "files": "split anew"}
     ]  # fmt: skip
     read = pd.read_csv(tmp_path / "tables" / "leaky_tasks.csv")
     assert read["task"].tolist() == [MOUSE.id]
@@ -64,7 +64,11 @@ def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path)
     assert left_out(tmp_path) == [(MOUSE.id, MOUSE.label, " (audited files: split anew)")]
     found = tasks_of(tmp_path)
     facts = ("verdict", "reasons", "audited_files")
-    assert [found[MOUSE.id][name] for name in facts] == ["leaky", ["its twins"], "split anew"]
+    assert [found[MOUSE.id][name] for name in facts] == [
+        "leaky",
+        ["Half are twins.", "2 are copies."],
+        "split anew",
+    ]
     said = [found[H3.id][name] for name in facts]
     assert said == ["passed", [], "those of the audit that was given"]
     assert "verdict" not in found[OTHER_MOUSE.id]
@@ -85,7 +89,7 @@ def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_no
     audited = {"copies": 1, "twins": 2, "near_50": 3, "near": 3}
     audit = pd.DataFrame(
         [
-            {"task": H3.id, "verdict": "leaky", "reasons": "its copies", **audited},
+            {"task": H3.id, "verdict": "leaky", "reasons": "It has copies. So it is.", **audited},
             {"task": MOUSE.id, "verdict": "caution", "reasons": "its ends", **audited},
         ]
     )
@@ -101,7 +105,8 @@ def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_no
     results = scores.reindex(columns=list(published))
     present(results, tmp_path, scores=scores, audits=["of two tasks"])
     assert reported["leaky"]["task"].tolist() == [H3.id]
-    assert reported["leaky"]["reasons"].tolist() == ["its copies"]
+    assert reported["leaky"]["reasons"].tolist() == ["It has copies. So it is."]
+    assert reported["of_tasks"][H3.id]["reasons"] == ["It has copies.", "So it is."]
     assert set(reported["of_tasks"]) == {H3.id, MOUSE.id}
     assert not any("audited_files" in task for task in reported["of_tasks"].values())
     given = {MOUSE.id: Verdict("leaky"), OTHER_MOUSE.id: Verdict("leaky")}

@@ -69,7 +69,7 @@ INTERVALS = pd.DataFrame(
      "high": 0.7, "rank": 1, "rank low": 1, "rank high": 2, "group": "a", "tasks": 100}
 )  # fmt: skip
 TASK = GENEB.tasks[0]
-OF_TASKS = {TASK.id: {"verdict": "leaky", "reasons": ["its copies"], "copies": 12}}
+OF_TASKS = {TASK.id: {"verdict": "leaky", "reasons": ["its copies", "its twins"], "copies": 12}}
 PROVENANCE = {
     "packages": {"jax": "0.10"},
     "seconds": {"total": 3.0},
@@ -750,6 +750,8 @@ def test_a_task_has_a_page_with_the_audit_and_the_models_of_the_run(browser, pag
     text = browser.find_element(By.ID, "task-body").text
     for fact in ("leaky", "its copies", "12", "13,468", "Histone Mod.", "NT"):
         assert fact in text
+    reasons = browser.find_elements(By.CSS_SELECTOR, "#task-body dd li")
+    assert [each.text for each in reasons] == ["its copies", "its twins"]
     values = full_scores().loc[TASK.id].to_numpy()
     assert (
         f"40 published models in full: median {np.median(values):.3f}, best {max(values):.3f}"

@@ -16,6 +16,7 @@ from geneb_jax.presentation.verdicts import (
     leaky_tasks,
     order_words,
     read_verdicts,
+    sentences,
 )
 
 MICE = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4")]
@@ -40,6 +41,24 @@ def test_an_audit_is_read(tmp_path):
         ValueError, match=r"'nothing\.csv' is no file; name the CSV of an audit, or"
     ):
         read_verdicts("nothing.csv")
+
+
+def test_reasons_of_a_verdict_are_one_by_one():
+    verdicts = read_verdicts(SHIPPED)
+    assert sentences(verdicts["iPro-WAEL_Promoter_R_capsulatus"].reasons) == [
+        "515 of 2,116 test records are copies (17) or near copies (498) of train records.",
+        "Without a model, 'nearest' (the label of the nearest train record) reaches an MCC of "
+        "0.481 on the test records.",
+        "It answers 32% of them; all others are given one class.",
+        "Depending on that class, its MCC lies between 0.15 and 0.48.",
+        "89% of its answers are right.",
+        "The median of the published models is 0.272.",
+    ]
+    for verdict in verdicts.values():
+        assert " ".join(sentences(verdict.reasons)) == verdict.reasons
+        assert all(". " not in each and each[-1] == "." for each in sentences(verdict.reasons))
+    assert sentences("") == []
+    assert sentences("its copies, e.g. those of mice") == ["its copies, e.g. those of mice"]
 
 
 @pytest.mark.parametrize("word", ["Leaky", "leakey", "clean", ""])
