@@ -121,12 +121,11 @@ def _present(
     if protocol_rows(shown).empty:
         return {}
     results, version = run_results(shown), settings.output.labels
-    taken = {names.get(name, name): each for name, each in provenance["taken"].items()}
     return present(
         results,
         workdir,
         scores=shown,
-        provenance={**provenance, "taken": taken},
+        provenance=_as_shown(provenance, names),
         version=version,
         predictions={
             names.get(name, name): predictions_folder(workdir, name) for name in evaluation.cards
@@ -136,6 +135,24 @@ def _present(
         thresholds=settings.audit,
         verdicts=read_verdicts(leaky) if (leaky := settings.audit.leaky) else None,
     )
+
+
+def _as_shown(provenance: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the content of run.json with its models named as tables and report name them.
+
+    Args:
+        provenance: The content.
+        names: What these call some of the models; see `_local_names`.
+    """
+    of_models = {
+        part: {names.get(model, model): value for model, value in provenance[part].items()}
+        for part in ("models", "taken", "unseen")
+    }
+    failures = [
+        {**failure, "model": names.get(failure["model"], failure["model"])}
+        for failure in provenance["failures"]
+    ]
+    return {**provenance, **of_models, "failures": failures}
 
 
 def present_scores(settings: Settings, workdir: Path, console: Console) -> pd.DataFrame:

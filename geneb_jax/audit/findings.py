@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
     """What is to be thought of a task.
 
     Attributes:
-        word: 'leaky', 'caution' or 'clean'.
+        word: 'leaky', 'caution' or 'passed'.
         reasons: Why, and that the chosen rule fails on test, if it does: whole sentences, each of
             one fact.
     """
@@ -88,7 +88,7 @@ def verdict(audit: TaskAudit, median: float | None, settings: AuditSettings = _D
     highest = 1.0 if median is None else median
     reached = best.MCC / (settings.leaky_median * highest) if highest > 0 else 0.0
     worst = max(share, reached)
-    word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "clean"
+    word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "passed"
     reasons = []
     if share >= 0.5:
         kinds = " or ".join(

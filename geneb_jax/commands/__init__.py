@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "workdir": Command(
         "geneb_jax.commands.workdir",
-        "list what a workdir holds, and clean it",
+        "list what a workdir holds, and remove what nothing reads",
         "what was not removed yet is there; the same command removes it",
     ),
     "doctor": Command(

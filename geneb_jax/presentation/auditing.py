@@ -108,7 +108,7 @@ def audit_summary(row: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def audit_lines(rows: Iterable[Mapping[Any, Any]]) -> list[str]:
-    """Returns the reasons of each verdict that is not clean, a line each, the leaky first."""
+    """Returns the reasons of each verdict that has any, a line each, the leaky first."""
     found = sorted(
         (row for row in rows if row["reasons"]), key=lambda row: VERDICTS.index(row["verdict"])
     )

@@ -1,4 +1,4 @@
-"""The paper's headline statements beside what other tasks, other models and clean tasks would say.
+"""The paper's headline statements beside what other tasks, other models and fewer tasks would say.
 
 Definitions: GENEB (arXiv 2606.04525), as in `presentation.analysis`. A statement is a number and a
 null value that it should exceed. Its interval over other tasks is that of `uncertainty.other_tasks`
@@ -112,9 +112,9 @@ def claims_table(
         corrected for their number), tasks, and word: `stands` where both intervals lie beyond the
         null value and the number beyond that by chance, `gone` where the number lies on the other
         side of the null value, `weak` in between, and `estimate` where there is no such value. Of
-        an audit the same without its leaky tasks, apart: clean (the number), clean low, ..., clean
-        tasks and clean word, which are missing values and '' where the statement cannot be made
-        without these; and audited tasks (of `tasks`).
+        an audit the same without its leaky tasks, apart: without leaky (the number), without leaky
+        low, ..., without leaky tasks and without leaky word, which are missing values and '' where
+        the statement cannot be made without these; and audited tasks (of `tasks`).
     """
     evidence = _evidence(results, labels)
     if evidence is None or not set(GENEB.categories) <= set(evidence.categories):
@@ -127,12 +127,14 @@ def claims_table(
     ]
     if verdicts is not None:
         kept = _evidence(results[~results["task"].isin(leaky_tasks(verdicts))], labels)
-        clean = {claim.name: claim for claim in _claims(kept)} if kept else {}
+        of_kept = {claim.name: claim for claim in _claims(kept)} if kept else {}
         left = len(kept.tasks) if kept else 0
-        again = [_computed(clean.get(claim.name, _NONE), _side(claim), left) for claim in found]
+        again = [_computed(of_kept.get(claim.name, _NONE), _side(claim), left) for claim in found]
         seen = {"audited tasks": len(set(evidence.tasks) & set(verdicts))}
         rows = [
-            row | {f"clean {name}".removesuffix(" ours"): each[name] for name in each} | seen
+            row
+            | {f"without leaky {name}".removesuffix(" ours"): each[name] for name in each}
+            | seen
             for row, each in zip(rows, again, strict=True)
         ]
     return pd.DataFrame(rows)

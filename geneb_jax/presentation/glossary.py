@@ -148,7 +148,7 @@ GLOSSARY: Mapping[str, Word] = {
     "verdict": Word(
         _HIDDEN,
         "What the audit says of a task: leaky, scores may come from copies or shortcuts; caution, "
-        "look at the reasons; clean, nothing was found. Tasks that no audit saw have none.",
+        "look at the reasons; passed, nothing was found. Tasks that no audit saw have none.",
     ),
     "copies": Word(
         _HIDDEN, "Test records whose sequence, on either strand, is that of a train record."

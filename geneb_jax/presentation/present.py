@@ -18,6 +18,7 @@ from geneb_jax.presentation.numbers import group_text
 from geneb_jax.presentation.published import model_labels, published_results
 from geneb_jax.presentation.report import ModelExtras, Sureness, TaskExtras, write_report
 from geneb_jax.presentation.results import (
+    as_own,
     beside_published,
     common_cells,
     labels_of,
@@ -26,7 +27,7 @@ from geneb_jax.presentation.results import (
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
 from geneb_jax.presentation.tables import write_tables
-from geneb_jax.presentation.verdicts import Verdict, leaky_table, leaky_tasks
+from geneb_jax.presentation.verdicts import Verdict, leaky_table, leaky_tasks, sentences
 
 
 def present(
@@ -86,6 +87,7 @@ def present(
         found |= audit_tables(scores, audits, predictions or {}, settings)
     if scores is not None:
         found |= strand_tables(scores, predictions or {})
+    of_run = set(found)
     if intervals:
         logging.info("intervals over other records, shots and tasks")
         if verdicts is None and "audit" in found:
@@ -103,6 +105,10 @@ def present(
     taken = (provenance or {}).get("taken")
     save_figures(of_benchmark, labels, folder / "figures", scores, taken, tables)
     published = set(published_results()["model"])
+    in_report = {
+        name: table if beside and name not in of_run else as_own(table, everything)
+        for name, table in tables.items()
+    }
     logging.info("report: %s", folder / "report")
     write_report(
         folder / "report" / "index.html",
@@ -110,18 +116,18 @@ def present(
         [model for model in everything["model"].unique() if model not in published],
         version=version,
         scores=scores,
-        statistics=tables.get("paper_statistics"),
-        claims=tables.get("claims"),
-        leaky=tables.get("leaky_tasks"),
+        statistics=in_report.get("paper_statistics"),
+        claims=in_report.get("claims"),
+        leaky=in_report.get("leaky_tasks"),
         figures=folder / "figures",
         unfinished={} if scores is None else unfinished_fits(scores),
         provenance=provenance,
-        of_models=_of_models(tables.get("intervals_macro")),
-        of_tasks=_of_verdicts(given) | _of_tasks(tables.get("audit")),
-        pairs=tables.get("pairs"),
-        alone=tables,
+        of_models=_of_models(in_report.get("intervals_macro")),
+        of_tasks=_of_verdicts(given) | _of_tasks(in_report.get("audit")),
+        pairs=in_report.get("pairs"),
+        alone=in_report,
         called=called,
-        audit=tables,
+        audit=in_report,
     )
     return tables
 
@@ -149,7 +155,7 @@ def _of_verdicts(verdicts: Mapping[str, Verdict]) -> dict[str, TaskExtras]:
     return {
         task: TaskExtras(
             verdict=verdict.word,
-            reasons=[verdict.reasons] if verdict.reasons else [],
+            reasons=sentences(verdict.reasons),
             audited_files=verdict.files or "those of the audit that was given",
         )
         for task, verdict in verdicts.items()
@@ -162,7 +168,7 @@ def _of_tasks(audit: pd.DataFrame | None) -> dict[str, TaskExtras]:
     for row in [] if audit is None else audit.to_dict("records"):
         found[row["task"]] = TaskExtras(
             verdict=row["verdict"],
-            reasons=[row["reasons"]] if row["reasons"] else [],
+            reasons=sentences(row["reasons"]),
             copies=int(row["copies"]),
             twins=int(row["twins"]),
             near_50=int(row["near_50"]),

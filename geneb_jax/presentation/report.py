@@ -24,7 +24,7 @@ from geneb_jax.files.counts import counted
 from geneb_jax.presentation.analysis import regimes_of
 from geneb_jax.presentation.glossary import GLOSSARY, words_by_part
 from geneb_jax.presentation.guide import what_it_is
-from geneb_jax.presentation.published import model_labels
+from geneb_jax.presentation.published import model_labels, paper_names
 from geneb_jax.presentation.report_sections import (
     audit_sections,
     figure_rows,
@@ -33,7 +33,7 @@ from geneb_jax.presentation.report_sections import (
     statement_sections,
     unseen_rows,
 )
-from geneb_jax.presentation.results import labels_of, namesake, run_names
+from geneb_jax.presentation.results import ENOUGH, labels_of, namesake, run_names
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows
 from geneb_jax.tasks.sizes import published_sizes
 from model_ports.catalog import Entry, entries, known
@@ -72,9 +72,7 @@ _VIEWS: Mapping[str, tuple[str, str]] = {
     "words": ("Words", "Every word of this page in a sentence or two."),
     "everything": ("Everything", "All views below each other, for printing."),
 }
-_DECIMALS = 6  # of the scores, as in the published ones
-_SEED_DECIMALS = 4  # of the scores of single seeds, of which the page shows the spread
-_PAIR_DECIMALS = 4  # of differences of two models
+_DECIMALS = 6  # of scores and differences, as in the published scores
 _SYNTHETIC = (
     "The tasks of this run are generated: they show that the program works, and nothing of biology."
 )
@@ -130,7 +128,7 @@ class TaskExtras(TypedDict, total=False):
     """What an audit found of a task; each part is shown where it is there.
 
     Attributes:
-        verdict: One word, such as 'leaky', 'caution' or 'clean'.
+        verdict: One word, such as 'leaky', 'caution' or 'passed'.
         reasons: Why, a sentence each.
         audited_files: What files were audited, where these may be others than those of the scores.
         copies: Test records that are copies of train records, a count.
@@ -222,19 +220,44 @@ def write_report(
         alone=alone,
         called=called,
     )
+    data["tables"] = _saved_tables(parts)
     text = environment.get_template("page.html.j2").render(
         **parts,
         data=data,
         verdicts=bool(of_tasks),
         views={view: each for view, each in _VIEWS.items() if view not in absent},
         notes=[*_notes(provenance), *_limit_note(provenance)] if run_models else [],
-        contents=_contents(results, run_models, data["here"]),
+        contents=_contents(results, run_models, data),
         glossary=words_by_part(),
         version=metadata.version("geneb-jax"),
         style=markupsafe.Markup("\n".join(_part(f"{name}.css") for name in _STYLES)),
         script=markupsafe.Markup("\n".join(_part(f"{name}.js") for name in _SCRIPTS)),
     )
     write_whole(path, text.encode())
+
+
+def _saved_tables(parts: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """Returns the tables that the template writes, with the numbers as they are, to be saved.
+
+    Args:
+        parts: What the template is given, by section.
+
+    Returns:
+        By the table's name its columns and rows, JSON-serialisable; missing values are None.
+    """
+    tables = {each["name"]: each["table"] for each in (*parts["statistics"], *parts["audit"])}
+    tables |= {name: pd.DataFrame(parts[name]) for name in ("failures", "unseen")}
+    tables["unfinished"] = pd.DataFrame(parts["unfinished"].items(), columns=["model", "fits"])
+    for name, rows in parts["provenance"]:
+        tables[f"run_{name}"] = pd.DataFrame(rows, columns=["name", "value"])
+    return {
+        name: {
+            "columns": list(map(str, table.columns)),
+            "rows": table.astype(object).where(table.notna(), None).to_numpy().tolist(),
+        }
+        for name, table in tables.items()
+        if len(table)
+    }
 
 
 def report_data(
@@ -272,8 +295,10 @@ def report_data(
         with null where there is no score, and for a row without any; seeds: by regime and index of
         a run's model the MCC [seeds, tasks], where seeds differ; t95: the 97.5 % points of
         Student's t with 1, 2, ... degrees of freedom; pairs: by regime the differences of two
-        models' macro MCC (see `_pairs`); alone: the same of MCC on single tasks, and how sure
-        that is (see `_alone`); method and bibtex: what is quoted; words: the meaning of
+        models' macro MCC (see `_pairs`); enough: of the most tasks that a model of the run has, the
+        share that a compared one has at least; failures: whether run.json names any; failed: the
+        run's models without any score; alone: the same as pairs of MCC on single tasks, and how
+        sure that is (see `_alone`); method and bibtex: what is quoted; words: the meaning of
         what stands above columns and beside choices.
     """
     models = [str(model) for model in dict.fromkeys(results["model"])]
@@ -321,6 +346,9 @@ def report_data(
         "seeds": _seeds(scores, in_run, models, tasks) if scores is not None else {},
         "t95": [round(float(special.stdtrit(n, 0.975)), 5) for n in range(1, len(tasks) + 1)],
         "pairs": _pairs(pairs, models) if pairs is not None else {},
+        "enough": ENOUGH,
+        "failures": bool(provenance.get("failures")),
+        "failed": _failed(provenance, run_models),
         "alone": _alone(alone, models),
         "words": {name: word.meaning for name, word in GLOSSARY.items()},
         "method": _method(provenance, here),
@@ -410,7 +438,7 @@ def _seeds(
         for regime, group in rows[rows["model"] == model].groupby("regime"):
             table = group.pivot(index="seed", columns="task", values="MCC")
             if (table.nunique() > 1).any():
-                values = _numbers(table.reindex(columns=list(tasks)), _SEED_DECIMALS)
+                values = _numbers(table.reindex(columns=list(tasks)), _DECIMALS)
                 found.setdefault(str(regime), {})[str(models.index(name))] = values
     return found
 
@@ -429,7 +457,7 @@ def _pairs(table: pd.DataFrame, models: Sequence[str]) -> dict[str, list[list[An
     number = {model: i for i, model in enumerate(models)}
     found: dict[str, list[list[Any]]] = {}
     for row in table.to_dict("records"):
-        ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("A - B", "low", "high")]
+        ends = [round(float(row[name]), _DECIMALS) for name in ("A - B", "low", "high")]
         pair = [number[row["A"]], number[row["B"]]]
         found.setdefault(row["regime"], []).append(
             [row["question"], *pair, *ends, bool(row["told apart"]), int(row.get("tasks", 1))]
@@ -458,7 +486,7 @@ def _alone(
     )
     for row in (row for table in intervals for row in table.to_dict("records")):
         of_task = found.setdefault(row["task"], {"intervals": {}, "pairs": {}})
-        ends = [round(float(row[name]), _PAIR_DECIMALS) for name in ("low", "high")]
+        ends = [round(float(row[name]), _DECIMALS) for name in ("low", "high")]
         ranks = [int(row["rank low"]), int(row["rank high"])]
         of_task["intervals"].setdefault(row["regime"], []).append(
             [row["question"], number[row["model"]], *ends, *ranks, row["group"]]
@@ -469,8 +497,28 @@ def _alone(
     return found
 
 
-def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> str:
-    """Says how many models and tasks the page is of, those of a run apart from the published."""
+def _failed(provenance: Mapping[str, Any], run_models: Sequence[str]) -> list[str]:
+    """Returns the models that failed and have no score at all, by their names in the paper or run.
+
+    Args:
+        provenance: Content of run.json.
+        run_models: The run's models that have scores, by their names in the results table.
+    """
+    names, there = paper_names(), {"", *map(namesake, run_models)}
+    failures = [failure["model"] for failure in provenance.get("failures", [])]
+    return [name for name in dict.fromkeys(names.get(each) or each for each in failures)
+            if name not in there]  # fmt: skip
+
+
+def _contents(results: pd.DataFrame, run_models: Sequence[str], data: Mapping[str, Any]) -> str:
+    """Says how many models and tasks the page is of, those of a run apart from the published.
+
+    Args:
+        results: Results table.
+        run_models: Models of it that are not the published ones.
+        data: See `report_data`; of it here and failed.
+    """
+    here, failed = data["here"], data["failed"]
     of_run = results["model"].isin(list(run_models))
     published = results["model"][~of_run].nunique()
     tasks = results["task"].nunique()
@@ -478,7 +526,10 @@ def _contents(results: pd.DataFrame, run_models: Sequence[str], here: str) -> st
         return f"{counted(published, 'published model')}, {counted(tasks, 'task')}"
     beside = f" beside the {published} published" if published else ""
     models, of_them = (results[of_run][name].nunique() for name in ("model", "task"))
-    return f"{counted(models, 'model')} of {here}{beside}; {counted(of_them, 'task')} of {here}"
+    asked = counted(models + len(failed), "model")
+    without = f" (all but {', '.join(failed)}, which failed)" if failed else ""
+    there = f"{models} of {asked}" if failed else asked
+    return f"{there} of {here}{without}{beside}; {counted(of_them, 'task')} of {here}"
 
 
 def _method(provenance: Mapping[str, Any], here: str) -> dict[str, Any]:

@@ -76,26 +76,29 @@ def statement_sections(
         leaky: See `verdicts.leaky_table`; None: no task is left out.
 
     Returns:
-        Those that have rows, in the form of `audit_sections`.
+        Those that have rows, in the form of `audit_sections`; the table of statistics has the rows
+        that are shown.
     """
     tables = []
     if claims is not None and not claims.empty:
         caption = f"{_CLAIMS} Without leaky tasks: {audited_words(claims)}."
         named = [] if leaky is None else list(map(_left_out, leaky.to_dict("records")))
-        tables.append(("claims", caption, claim_texts(claims), named))
+        tables.append(("claims", caption, claims, claim_texts(claims), named))
     if statistics is not None and statistics["ours"].notna().any():
-        tables.append(("statistics", _STATISTICS, statistic_texts(statistics), []))
+        known = statistics[statistics["ours"].notna()]
+        tables.append(("statistics", _STATISTICS, known, statistic_texts(known), []))
     return [
         {
             "name": name,
             "caption": caption,
             "left_out": left_out,
-            "header": [(str(column), _TEXTS.get(str(column), "")) for column in table],
-            "rows": table.to_numpy().tolist(),
+            "header": [(str(column), _TEXTS.get(str(column), "")) for column in texts],
+            "rows": texts.to_numpy().tolist(),
             "regimes": [],
-            "meanings": meanings(table) | words_in(table.iloc[:, 0]),
+            "meanings": meanings(texts) | words_in(texts.iloc[:, 0]),
+            "table": table,
         }
-        for name, caption, table, left_out in tables
+        for name, caption, table, texts, left_out in tables
     ]
 
 
@@ -139,9 +142,9 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     Returns:
         By table its name and caption, the names and addresses of the tasks that are left out of
         it and what their audited files are, its header, its rows, of which the first column is the
-        name, the regime of each row where it has one, and the meanings of its words. The header has
-        the name of each column and its kind: text, sentences, heat (of a category, whose name
-        stands upright) or nothing (numbers).
+        name, the regime of each row where it has one, the meanings of its words, and the table
+        with all columns and digits, which is saved. The header has the name of each column and its
+        kind: text, sentences, heat (of a category, whose name stands upright) or nothing (numbers).
     """
     words = order_words(tables)
     leaky = f" {words[0].upper()}{words[1:]}." if words else ""
@@ -163,6 +166,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                     "rows": texts.to_numpy().tolist(),
                     "regimes": list(table["regime"]) if "regime" in table else [],
                     "meanings": meanings(texts),
+                    "table": table,
                 }
             )
     return found
@@ -181,11 +185,15 @@ def _kind(column: str, texts: pd.Series) -> str:
     return _TEXTS.get(column, "" if are_numbers(texts) else "text")
 
 
-def unseen_rows(content: Mapping[str, Any]) -> list[dict[str, str]]:
+def unseen_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns a row, over all tasks, for each model and kind of records that it cannot see in full.
 
     Args:
         content: The part `unseen` of run.json.
+
+    Returns:
+        Of each row the model, the kind, the letters that are not known, how many tasks and records
+        there are, the task with the largest share of them, and how many of how many it has.
     """
     rows = []
     for model, tasks in content.items():
@@ -199,9 +207,11 @@ def unseen_rows(content: Mapping[str, Any]) -> list[dict[str, str]]:
                     "model": model,
                     "kind": kind,
                     "letters": " ".join(sorted(letters)),
-                    "tasks": f"{len(of_kind)}",
-                    "records": f"{sum(facts['records'] for facts in of_kind.values()):,}",
-                    "most": f"{most}: {of_kind[most]['records']:,} of {of_kind[most]['of']:,}",
+                    "tasks": len(of_kind),
+                    "records": sum(facts["records"] for facts in of_kind.values()),
+                    "most in": most,
+                    "there": of_kind[most]["records"],
+                    "of": of_kind[most]["of"],
                 }
             )
     return rows

@@ -25,7 +25,7 @@ from geneb_jax.scoring.predictions import predictions_folder
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows, read_scores, task_means
 
 RESULT_COLUMNS = ("model", "regime", "category", "task", *METRIC_COLUMNS)
-_ENOUGH = 0.9  # of the tasks: models with fewer are not compared with others
+ENOUGH = 0.9  # of the tasks: models with fewer are not compared with others
 _SHOWN = 3  # models in a warning
 _OWN = " (own)"  # follows the name of a model that stands beside its published namesake
 
@@ -80,7 +80,7 @@ def of_comparable_models(rows: pd.DataFrame) -> pd.DataFrame:
         rows: Columns model, regime and task; pairs of regime and task are counted.
     """
     counts = rows.drop_duplicates(["model", "regime", "task"])["model"].value_counts()
-    return rows[rows["model"].isin(counts.index[counts >= _ENOUGH * counts.max()])]
+    return rows[rows["model"].isin(counts.index[counts >= ENOUGH * counts.max()])]
 
 
 def say_fewer_tasks(results: pd.DataFrame) -> None:
@@ -93,7 +93,7 @@ def say_fewer_tasks(results: pd.DataFrame) -> None:
         if len(fewer):
             named = ", ".join(f"'{model}' ({n})" for model, n in fewer[:_SHOWN].items())
             more = f" and {len(fewer) - _SHOWN} more" if len(fewer) > _SHOWN else ""
-            few = (fewer < _ENOUGH * counts[regime].max()).any()
+            few = (fewer < ENOUGH * counts[regime].max()).any()
             left = "; with less than nine tenths of the tasks they have no intervals" if few else ""
             logging.warning(
                 "%s: averages of these models are not over all of the %d tasks, and are not "
@@ -236,6 +236,18 @@ def common_cells(results: pd.DataFrame) -> pd.DataFrame:
 def own_name(model: str, results: pd.DataFrame) -> str:
     """Returns what a results table calls a run's model that may stand beside its namesake."""
     return model + _OWN if (results["model"] == model + _OWN).any() else model
+
+
+def as_own(table: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table of a run with the names that its models have beside the published ones.
+
+    Args:
+        table: Its columns model, of, A and B, those that there are, name models of the run alone.
+        results: Results table of both; see `beside_published`.
+    """
+    own = {namesake(model): model for model in results["model"].unique() if model.endswith(_OWN)}
+    columns = [name for name in ("model", "of", "A", "B") if name in table]
+    return table.assign(**{name: table[name].replace(own) for name in columns})
 
 
 def namesake(model: str) -> str:

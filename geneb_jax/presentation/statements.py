@@ -48,10 +48,12 @@ def claim_texts(claims: pd.DataFrame) -> pd.DataFrame:
         "by chance": _numbers(claims["by chance"], units),
         "holds": claims["word"],
     }
-    if "clean" in claims:
-        columns["without leaky tasks"] = _numbers(claims["clean"], units)
-        columns["its interval"] = _intervals(claims, "clean low", "clean high", units)
-        columns["holds without them"] = claims["clean word"]
+    if "without leaky" in claims:
+        columns["without leaky tasks"] = _numbers(claims["without leaky"], units)
+        columns["its interval"] = _intervals(
+            claims, "without leaky low", "without leaky high", units
+        )
+        columns["holds without them"] = claims["without leaky word"]
     return pd.DataFrame(columns)
 
 

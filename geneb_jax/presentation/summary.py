@@ -30,8 +30,8 @@ _MOST_FAILURES = 40  # rows of the table of what failed
 _STATEMENT = 30  # letters of a line of a statement, at least
 # Columns of `print_claims` that a narrow screen goes without, the first first.
 _DISPENSABLE = (
-    "clean chance", "chance", "clean null", "null", "clean models", "models", "clean tasks",
-    "tasks", "clean", "paper",
+    "without chance", "chance", "without null", "null", "without models", "models",
+    "without tasks", "tasks", "without", "paper",
 )  # fmt: skip
 # What the intervals of a question range over.
 _QUESTIONS: Mapping[str, str] = {
@@ -206,7 +206,11 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
         return
     rows = [_claim_cells(row) for row in claims.to_dict("records")]
     names, audited = list(rows[0]), audited_words(claims)
-    clean = "clean: without leaky tasks, with a word of its own; " if "clean" in claims else ""
+    without = (
+        "without: the same without leaky tasks, with a word of its own; "
+        if "without leaky" in claims
+        else ""
+    )
 
     def table_of(names: Sequence[str]) -> Table:
         left_out = ", ".join(name for name in rows[0] if name not in names)
@@ -219,11 +223,11 @@ def print_claims(claims: pd.DataFrame, console: Console) -> None:
             "(chance: what it exceeds one time in twenty); gone: the number lies on the other "
             "side of null; weak: in between; estimate: there is no such value; a pair of models is "
             "one comparison here, which tables/pairs corrects for all pairs; "
-            f"{clean}{audited}{alone}",
+            f"{without}{audited}{alone}",
         )
         for name in names:
             numbers = name != "statement" and not name.endswith("holds")
-            head = name.removeprefix("clean ") if numbers else name
+            head = name.removeprefix("without ") if numbers else name
             table.add_column(
                 head,
                 justify="right" if numbers else "left",
@@ -250,26 +254,29 @@ def _claim_cells(row: Mapping[Any, Any]) -> dict[str, str]:
     """Returns a statement as texts, by what `print_claims` shows of it."""
     unit = statement_unit(row["statement"])
 
-    def cells(of: str) -> dict[str, str]:
+    def cells(of: str, shown: str) -> dict[str, str]:
         null = row[f"{of}null"]
         ends = {
             name: (row[f"{of}{start}low"], row[f"{of}{start}high"])
             for name, start in (("tasks", ""), ("models", "models "))
         }
         return {
-            **{f"{of}{name}": interval_text(*each, unit, "..") for name, each in ends.items()},
-            f"{of}null": number_text(null, unit if null else "count"),
-            f"{of}chance": number_text(row[f"{of}by chance"], unit),
-            f"{of}holds": row[f"{of}word"],
+            **{f"{shown}{name}": interval_text(*each, unit, "..") for name, each in ends.items()},
+            f"{shown}null": number_text(null, unit if null else "count"),
+            f"{shown}chance": number_text(row[f"{of}by chance"], unit),
+            f"{shown}holds": row[f"{of}word"],
         }
 
-    clean = {"clean": number_text(row["clean"], unit), **cells("clean ")} if "clean" in row else {}
+    without = {}
+    if "without leaky" in row:
+        number = number_text(row["without leaky"], unit)
+        without = {"without": number, **cells("without leaky ", "without ")}
     return {
         "statement": row["statement"],
         "paper": number_text(row["paper"], unit),
         "ours": number_text(row["ours"], unit),
-        **cells(""),
-        **clean,
+        **cells("", ""),
+        **without,
     }
 
 

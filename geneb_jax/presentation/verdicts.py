@@ -5,6 +5,7 @@ repositories (docs/audit.md). Many are rebuilt or subsamples, so that GENEB's ow
 where these are not, and the other way round; of the other tasks it says nothing.
 """
 
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,16 +18,17 @@ from geneb_jax.files.counts import counted
 from geneb_jax.tasks.tabular import TableError, read_table, shown
 
 LEAKY = "leaky"  # the verdict of an audit on a task
-VERDICTS = (LEAKY, "caution", "clean")  # all of them, the worst first
+VERDICTS = (LEAKY, "caution", "passed")  # all of them, the worst first
 SHIPPED = "shipped"  # names the audit of the package
 SHIPPED_AUDIT = Path(geneb_jax.__file__).parent / "data" / "task_audit.csv"
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.?!]) (?=[A-Z0-9])")
 
 
 class Verdict(NamedTuple):
     """What an audit says of a task.
 
     Attributes:
-        word: `leaky`, `caution` or `clean`.
+        word: `leaky`, `caution` or `passed`.
         reasons: Why; '': it is not said.
         files: What the audited files are, beside those of the benchmark; '': it is not said.
     """
@@ -64,7 +66,7 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
         word, reasons, files = (
             cells.get(name, "").strip() for name in ("verdict", "reasons", "files")
         )
-        # Whatever is not leaky counts as clean, a word that is written another way too.
+        # A task stays unless it is leaky: a word that is written another way would keep it.
         if word not in VERDICTS:
             raise ValueError(
                 f"{table.where(number)}: the verdict on '{shown(cells['task'])}' is "
@@ -76,6 +78,17 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
     if unknown:
         raise ValueError(f"{source}: '{shown(unknown[0])}' is no task of the benchmark")
     return {ids[name]: verdict for name, verdict in found.items() if name in ids}
+
+
+def sentences(reasons: str) -> list[str]:
+    """Returns the reasons of a verdict one by one.
+
+    Args:
+        reasons: Whole sentences with a blank between them, each of one reason. A sentence ends
+            where a full stop, question or exclamation mark stands before a blank with a capital
+            letter or a digit behind it; '': there is no reason.
+    """
+    return _BETWEEN_SENTENCES.split(reasons) if reasons else []
 
 
 def leaky_tasks(verdicts: Mapping[str, Verdict]) -> list[str]:
@@ -154,12 +167,12 @@ def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def audited_words(claims: pd.DataFrame) -> str:
-    """Says what the clean numbers of the paper's statements are without, and what no audit saw.
+    """Says what the paper's statements are computed without, too, and what no audit saw.
 
     Args:
         claims: See `claims.claims_table`; at least one row.
     """
-    if "clean" not in claims:
+    if "without leaky" not in claims:
         verdicts = read_verdicts(SHIPPED)
         return (
             f"no audit of the tasks was given: --leaky={SHIPPED} of `geneb-jax tables`, or "
@@ -167,10 +180,10 @@ def audited_words(claims: pd.DataFrame) -> str:
             f"{len(verdicts)} of {len(GENEB.tasks)} tasks of which files were at hand"
         )
     tasks, audited, left = (
-        int(claims[name].iloc[0]) for name in ("tasks", "audited tasks", "clean tasks")
+        int(claims[name].iloc[0]) for name in ("tasks", "audited tasks", "without leaky tasks")
     )
-    unseen = counted(tasks - audited, "counts", "count")
-    others = f", the other {unseen} as clean" if tasks > audited else ""
+    unseen = counted(tasks - audited, "was not and stays", "were not and stay")
+    others = f"; the other {unseen}" if tasks > audited else ""
     named = " (tables/leaky_tasks)" if tasks > left else ""
     were = "was" if audited == 1 else "were"
     return (

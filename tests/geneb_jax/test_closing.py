@@ -14,6 +14,7 @@ from geneb_jax.benchmark import GENEB
 from geneb_jax.config import DataSettings, OutputSettings, Settings
 from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.source import Representation, unpublished_card
+from geneb_jax.presentation import present
 from geneb_jax.scoring.evaluation import Evaluation
 
 MODEL, TASK = "GENERator-eukaryote-1.2b-base", GENEB.tasks[0].id
@@ -29,7 +30,7 @@ def log(caplog):
     absl_logging.get_absl_logger().removeHandler(caplog.handler)
 
 
-def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None, **said):
+def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None, provenance=None, **said):
     rows = [{"model": MODEL, "task": TASK, "seed": seed, **COLUMNS} for seed in GENEB.seeds]
     evaluation = Evaluation(
         table(*rows),
@@ -38,12 +39,13 @@ def close(workdir, model_id=MODEL, url="", prepared=(), tasks_dir=None, **said):
         {}, {}, {}, [], list(prepared),
     )  # fmt: skip
     settings = Settings(
-        data=DataSettings(tasks_dir=tasks_dir), output=OutputSettings(report=False, **said)
+        data=DataSettings(tasks_dir=tasks_dir),
+        output=OutputSettings(report=provenance is not None, **said),
     )
     task = type("Named", (), {"info": GENEB.tasks[0]})
     console = Console(width=120, record=True, quiet=False)
     with console.capture() as shown:
-        closing.close_run(settings, evaluation, [], [task], [], {}, workdir, console)
+        closing.close_run(settings, evaluation, [], [task], [], provenance or {}, workdir, console)
     return shown.get()
 
 
@@ -56,6 +58,20 @@ def test_weights_that_may_not_be_the_authors_have_another_name_in_tables_and_tha
     assert f"'{MODEL}:local' is '{MODEL}' of the config and scores.csv: the folder's" in words
     submission = json.loads((tmp_path / "b" / "submissions" / f"{MODEL}.json").read_text())
     assert submission["model_id"] == f"{MODEL}:local"
+
+
+def test_what_run_json_says_of_a_model_stands_under_its_name_in_the_report(tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(present, "present", lambda results, _, **given: shown.update(given) or {})
+    failure = {"model": MODEL, "task": "", "stage": "embed", "reason": "out of memory"}
+    parts = {part: {MODEL: {"width": 3}, "kmer-3": {}} for part in ("models", "taken", "unseen")}
+    recorded = {**parts, "failures": [failure, {**failure, "model": ""}], "seconds": {}}
+    close(tmp_path, f"{MODEL}:local", LOCAL_WEIGHTS, provenance=recorded)
+    assert shown["provenance"] == {
+        **{part: {f"{MODEL}:local": {"width": 3}, "kmer-3": {}} for part in parts},
+        "failures": [{**failure, "model": f"{MODEL}:local"}, {**failure, "model": ""}],
+        "seconds": {},
+    }
 
 
 def test_a_submission_leaves_out_tasks_whose_records_were_changed(tmp_path, log):

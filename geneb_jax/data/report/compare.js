@@ -10,7 +10,7 @@ function chosenModels() {
   // averages the first two of this run.
   const { rows } = standings();
   const scored = rows.filter((row) => row.score !== null);
-  const best = (scored.length ? scored : rows.filter((row) => row.run)).sort((a, b) => b.score - a.score);
+  const best = (scored.length ? scored : rows.filter((row) => row.run)).sort(byStanding);
   const first = best.find((row) => row.run) ?? best[0];
   return [first, best.find((row) => row !== first)].filter(Boolean).map((row) => row.m);
 }
@@ -274,14 +274,7 @@ function drawCustomDifferences(host, [first, ...others], tasks) {
   );
   if (!rows.length) return;
   const columns = [
-    {
-      key: "task",
-      name: "task",
-      text: true,
-      row: true,
-      value: ({ t }) => DATA.tasks[t].label,
-      show: ({ t }) => taskLink(t),
-    },
+    taskColumn(({ t }) => t),
     ...surenessColumns("MCC on the task").map((column) => ({ ...column, row: false })),
   ];
   host.append(
@@ -353,7 +346,7 @@ function drawTaskPoints(host, [a, b], tasks) {
 function drawTaskTable(host, chosen, tasks) {
   const scores = scoresNow();
   const columns = [
-    { key: "task", name: "task", text: true, row: true, value: (t) => DATA.tasks[t].label, show: taskLink },
+    taskColumn((t) => t),
     { key: "category", name: "category", text: true, value: (t) => DATA.tasks[t].category },
     verdictColumn((t) => t),
     ...chosen.map((m) => ({

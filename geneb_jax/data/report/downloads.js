@@ -39,10 +39,11 @@ function json(columns, rows) {
   return `${JSON.stringify({ regime, metric, score, tasks, view: location.href, geneb_jax: DATA.version, rows: records }, null, 1)}\n`;
 }
 
-// Buttons that save the table that is shown, but for columns without values, such as boxes.
-function tableButtons(name, columns, rows, what = "this table") {
+// Buttons that save the table that is shown, but for columns without values, such as boxes. `regime` is
+// that of its rows, "" where they are of none or several.
+function tableButtons(name, columns, rows, { what = "this table", regime = state.regime } = {}) {
   const kept = savedColumns(columns);
-  const file = (ending) => `geneb_${name}_${state.regime}.${ending}`;
+  const file = (ending) => `geneb_${[name, regime].filter(Boolean).join("_")}.${ending}`;
   return h(
     "p",
     { className: "downloads" },
@@ -52,6 +53,18 @@ function tableButtons(name, columns, rows, what = "this table") {
     button("JSON", `${name} json`, () =>
       save(file("json"), new Blob([json(kept, rows)], { type: "application/json" })),
     ),
+  );
+}
+
+// The buttons of a table that the page was written with, whose rows follow the regime where they have one.
+function writtenTableButtons(name) {
+  const { columns, rows } = DATA.tables[name];
+  const at = columns.indexOf("regime");
+  return tableButtons(
+    name,
+    columns.map((column, i) => ({ name: column, value: (row) => row[i] })),
+    at < 0 ? rows : rows.filter((row) => row[at] === state.regime),
+    { regime: at < 0 ? "" : state.regime },
   );
 }
 

@@ -36,11 +36,20 @@ const FIELDS = {
   source: { name: "source", text: true, value: sourceName },
   licence: { name: "weights' licence", text: true, value: (row) => row.licence },
 };
+const fieldColumn = (key) => ({ key, ...FIELDS[key] });
+const MODEL_COLUMN = {
+  key: "model",
+  name: "model",
+  text: true,
+  row: true,
+  value: ({ name }) => name,
+  show: ({ name }) => modelLink(name),
+};
 const MOST_OF_RUN = 6; // models whose ranks are said above the table
 const FILTERS = ["size", "architecture", "tokenization", "pretraining", "source"];
 
 function boardColumns(rows, top) {
-  const fields = Object.entries(FIELDS).map(([key, field]) => ({ key, ...field }));
+  const fields = Object.keys(FIELDS).map(fieldColumn);
   const categories = benchmarkCategories.map((category) => ({
     key: category,
     name: category,
@@ -69,14 +78,7 @@ function fixedColumns(top) {
   return [
     { key: "choose", name: "⇄", title: "Tick models here to compare them.", show: box },
     { key: "rank", name: "rank", value: (row) => row.rank },
-    {
-      key: "model",
-      name: "model",
-      text: true,
-      row: true,
-      value: (row) => row.name,
-      show: (row) => modelLink(row.name),
-    },
+    MODEL_COLUMN,
     {
       key: "score",
       name: "score",
@@ -138,11 +140,12 @@ function drawBoard() {
       `${CHOICES.score.find(([key]) => key === state.score)[1]}. Tasks 'all' has those of the published models.`
     : `${kept.length} of ${counted(scored.length, "model")}; ${metricName(state.metric)}, ${regimeName(state.regime)}, ` +
     `${CHOICES.score.find(([key]) => key === state.score)[1]}, over ${counted(tasks.length, "task")}` +
-    (state.tasks === "run" ? ` that all models of ${DATA.here} have` : "") +
+    (state.tasks === "run" ? ` that all ${countsOfRun().every(({ compared }) => compared) ? "" : "compared "}models of ${DATA.here} have` : "") +
     (scored.some((row) => row.rank === null)
       ? "; models that lack some of them have no rank, and the more they lack, the lower they stand, as averages of different tasks cannot be compared"
       : "") +
     `; colours from 0 to ${shown(top, 2)}. ${DATA.words[state.score] ? `${state.score}: ${DATA.words[state.score]}` : ""}`;
+  drawCompared(tasks);
   drawOfRun(scored);
   byId("board-columns").replaceChildren(
     ...offered.map(({ key, name }) =>
@@ -177,14 +180,43 @@ function drawBoard() {
   drawSizes(kept);
 }
 
+const listed = (texts) => [texts.slice(0, -1).join(", "), texts.at(-1)].filter(Boolean).join(" and ");
+
+// Which models of the run lack tasks, which of them are not compared for it, and what is left.
+function drawCompared(tasks) {
+  const counts = countsOfRun();
+  const total = tasksOfRun(counts).length;
+  const fewer = counts.filter(({ has }) => has < total);
+  const said = (some, none = []) => {
+    const texts = [...some.map(({ m, has }) => `${DATA.models[m].name} has ${has}`), ...none];
+    const more = texts.length - MOST_OF_RUN;
+    return listed(more > 1 ? [...texts.slice(0, MOST_OF_RUN), `${more} others have fewer`] : texts);
+  };
+  const compared = said(fewer.filter((each) => each.compared));
+  const apart = said(
+    fewer.filter((each) => !each.compared),
+    DATA.failed.map((name) => `${name} has none`),
+  );
+  const why = ", too few to be compared (less than nine tenths of what another model has)";
+  const over =
+    state.tasks === "run" && tasks.length
+      ? `: ${state.score} is over the ${counted(tasks.length, "task")} that all ${apart ? "other " : ""}models of ${DATA.here} have.`
+      : ".";
+  byId("board-compared").hidden = !total || !(compared || apart);
+  byId("board-compared").replaceChildren(
+    `Of the ${counted(total, "task")} of ${DATA.here} ${[compared, apart && `${apart}${why}`].filter(Boolean).join("; ")}${over} `,
+    ...(DATA.failures ? [link("What failed", address({ view: "limits" }))] : []),
+  );
+}
+
 // Where the models of the run stand, which may be far down the table.
 function drawOfRun(scored) {
-  const ofRun = scored.filter(({ run }) => run).sort((a, b) => b.score - a.score);
+  const ofRun = scored.filter(({ run }) => run).sort(byStanding);
   const few = ofRun.slice(0, MOST_OF_RUN);
   const links = few.flatMap((row, i) => [
     i ? ", " : "",
     modelLink(row.name),
-    ` ${shown(row.score)}${row.rank === null ? "" : ` (rank ${row.rank})`}`,
+    ` ${shown(row.score)}${row.rank === null ? ` (over ${counted(row.tasks, "task")})` : ` (rank ${row.rank})`}`,
   ]);
   const more = ofRun.length - few.length;
   byId("board-run").hidden = !few.length || ofRun.length === scored.length;

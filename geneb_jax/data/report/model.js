@@ -1,5 +1,11 @@
 // The page of a model: what is known of it, its profile over the categories, its best and worst tasks.
 const MOST_TASKS = 8; // of the best and of the worst
+const MEDIAN_COLUMN = {
+  key: "median",
+  name: "others' median",
+  value: ({ median }) => median,
+  show: ({ median }) => shown(median),
+};
 
 function drawModel() {
   const host = byId("model-body");
@@ -78,6 +84,10 @@ function drawRegimes(host, m) {
         text: true,
         short: true,
         value: (row) => (row[score].rank === null ? null : `${row[score].rank} of ${row[score].of}`),
+        saved: [
+          { name: `${score} rank`, value: (row) => row[score].rank },
+          { name: `models of ${score} rank`, value: (row) => row[score].of },
+        ],
       },
       {
         key: `${score} interval`,
@@ -92,6 +102,7 @@ function drawRegimes(host, m) {
         name: "SD over seeds",
         value: (row) => row[score].spread,
         show: (row) => shown(row[score].spread),
+        saved: [{ name: `${score}, SD over seeds`, value: (row) => row[score].spread }],
       },
     ]),
     {
@@ -100,12 +111,17 @@ function drawRegimes(host, m) {
       text: true,
       short: true,
       value: (row) => `${row.macro.tasks} of ${row.macro.scope}`,
+      saved: [
+        { name: "tasks", value: (row) => row.macro.tasks },
+        { name: "of tasks", value: (row) => row.macro.scope },
+      ],
     },
   ].filter(({ value }) => rows.some((row) => value(row) !== null));
   if (rows.length)
     host.append(
       h("h3", {}, `${metricName(state.metric)} by regime`),
       tableOf(`Scores of ${DATA.models[m].name} by regime`, columns, rows),
+      tableButtons("model_by_regime", columns, rows, { regime: "" }),
     );
 }
 
@@ -154,8 +170,8 @@ function drawProfile(host, m) {
         { name: "models", value: (row) => row.field.length + 1 },
       ],
     },
-    { key: "median", name: "others' median", value: (row) => row.median, show: (row) => shown(row.median) },
-    { key: "spread", name: "SD over seeds", value: (row) => row.spread, show: (row) => shown(row.spread) },
+    MEDIAN_COLUMN,
+    fieldColumn("spread"),
     { key: "tasks", name: "tasks", value: (row) => row.tasks.length },
   ].filter(({ value }) => rows.some((row) => value(row) !== null));
   host.append(h("h3", {}, `By category, ${regimeName(state.regime)}`));
@@ -188,14 +204,7 @@ function drawExtremes(host, m) {
     .sort((a, b) => b.difference - a.difference);
   if (!rows.length) return;
   const columns = [
-    {
-      key: "task",
-      name: "task",
-      text: true,
-      row: true,
-      value: ({ t }) => DATA.tasks[t].label,
-      show: ({ t }) => taskLink(t),
-    },
+    taskColumn(({ t }) => t),
     verdictColumn(({ t }) => t),
     {
       key: "score",
@@ -204,12 +213,7 @@ function drawExtremes(host, m) {
       value: ({ score }) => score,
       show: ({ score }) => barCell(score, 1),
     },
-    {
-      key: "median",
-      name: "others' median",
-      value: ({ median }) => median,
-      show: ({ median }) => shown(median),
-    },
+    MEDIAN_COLUMN,
     {
       key: "difference",
       name: "above it",
@@ -236,5 +240,5 @@ function drawExtremes(host, m) {
         ["Worst tasks against the others", rows.slice(-MOST_TASKS).reverse()],
       ];
   for (const [title, some] of parts) host.append(h("h3", {}, title), tableOf(title, columns, some));
-  host.append(tableButtons("model_by_task", columns, rows, few ? "this table" : "all of its tasks"));
+  host.append(tableButtons("model_by_task", columns, rows, { what: few ? "this table" : "all of its tasks" }));
 }

@@ -50,6 +50,8 @@ function render() {
   if (state.view !== "cite") quotedView = state.view;
   for (const row of document.querySelectorAll("tr[data-regime]"))
     row.hidden = row.dataset.regime !== state.regime;
+  for (const host of document.querySelectorAll("[data-table]"))
+    host.replaceChildren(writtenTableButtons(host.dataset.table));
   for (const [view, draw] of Object.entries(VIEWS)) if (!byId(view).hidden) draw();
   const title = { model: state.model, task: DATA.tasks[indexOfTask(state.task)]?.label }[state.view];
   document.title = title ? `${title}: GENEB report` : "GENEB report";

@@ -2,19 +2,37 @@
 // A model is named by its index m in DATA.models, a task by its index t in DATA.tasks.
 const scoresNow = () => DATA.scores[state.regime][state.metric];
 
+// How many tasks of the benchmark, or custom tasks, each model of the run has, and whether it is
+// compared. As in the tables of intervals, that takes a share of the tasks that any of them has: one
+// that failed on most tasks would leave the others a few.
+function countsOfRun(custom = false) {
+  const scores = scoresNow();
+  const counted = (value, t) => value !== null && (DATA.tasks[t].category === CUSTOM) === custom;
+  const counts = DATA.models
+    .map((model, m) => ({ m, run: model.run, has: scores[m].filter(counted).length }))
+    .filter(({ run, has }) => run && has);
+  const most = Math.max(...counts.map(({ has }) => has));
+  return counts.map(({ m, has }) => ({ m, has, compared: has >= DATA.enough * most }));
+}
+
+// The tasks of the benchmark that any of some models has.
+const tasksOfRun = (models) =>
+  DATA.tasks.flatMap(({ category }, t) =>
+    category !== CUSTOM && models.some(({ m }) => scoresNow()[m][t] !== null) ? [t] : [],
+  );
+
 // The tasks that a score is taken over: macro, micro, or a category. Custom tasks are one by one.
 function tasksInScope(score = state.score) {
   const scores = scoresNow();
-  const run = DATA.models.flatMap((model, m) =>
-    model.run && scores[m].some((value) => value !== null) ? [m] : [],
-  );
+  const compared = countsOfRun(score === CUSTOM).filter((each) => each.compared);
+  const anyOfRun = DATA.models.some(({ run }, m) => run && scores[m].some((value) => value !== null));
   return DATA.tasks.flatMap((task, t) => {
     const wanted =
       score === "macro" || score === "micro" ? task.category !== CUSTOM : task.category === score;
     const there =
-      state.tasks === "all" || !run.length
+      state.tasks === "all" || !anyOfRun
         ? scores.some((row) => row[t] !== null)
-        : run.every((m) => scores[m][t] !== null);
+        : compared.length > 0 && compared.every(({ m }) => scores[m][t] !== null);
     return wanted && there ? [t] : [];
   });
 }
@@ -74,6 +92,9 @@ function standings(score = state.score) {
     });
   return { rows, tasks };
 }
+
+// The ranked models first, each kind from the best: averages of fewer tasks are no competitors.
+const byStanding = (a, b) => (a.rank === null) - (b.rank === null) || b.score - a.score;
 
 // How a model stands on a task against the other models: its rank, and what is above their median.
 function against(m, t) {

@@ -26,16 +26,18 @@ const verdictColumn = (number) => ({
   text: true,
   value: (row) => DATA.tasks[number(row)].verdict ?? null,
 });
+// The task of a row, by the row's number of the task.
+const taskColumn = (number) => ({
+  key: "task",
+  name: "task",
+  text: true,
+  row: true,
+  value: (row) => DATA.tasks[number(row)].label,
+  show: (row) => taskLink(number(row)),
+});
 // Of a list of tasks; what is of the published models alone says so, as does what is of the run.
 const TASK_COLUMNS = [
-  {
-    key: "task",
-    name: "task",
-    text: true,
-    row: true,
-    value: ({ label }) => label,
-    show: ({ t }) => taskLink(t),
-  },
+  taskColumn(({ t }) => t),
   { key: "category", name: "category", text: true, short: true, value: ({ category }) => category },
   verdictColumn(({ t }) => t),
   {
@@ -263,14 +265,7 @@ function drawTask() {
       value: ({ rank }) => rank,
       title: "Rank among all models of this table, 1 the best.",
     },
-    {
-      key: "model",
-      name: "model",
-      text: true,
-      row: true,
-      value: ({ name }) => name,
-      show: ({ name }) => modelLink(name),
-    },
+    MODEL_COLUMN,
     {
       key: "score",
       name: metricName(state.metric),
@@ -278,16 +273,9 @@ function drawTask() {
       value: ({ score }) => score,
       show: ({ score }) => barCell(score, Math.max(rows[0].score, 0.01)),
     },
-    {
-      key: "spread",
-      name: "SD over seeds",
-      value: ({ spread }) => spread,
-      show: ({ spread }) => shown(spread),
-    },
+    fieldColumn("spread"),
     ...surenessOnTaskColumns(t),
-    { key: "size", name: "size", value: ({ params }) => params, show: ({ params }) => size(params) },
-    { key: "architecture", name: "architecture", text: true, value: ({ architecture }) => architecture },
-    { key: "pretraining", name: "pretraining", text: true, value: ({ pretraining }) => pretraining },
+    ...["parameters", "architecture", "pretraining"].map(fieldColumn),
   ].filter(({ value }) => rows.some((row) => value(row) !== null));
   host.append(
     tableOf(`Models on ${task.label}`, columns, rows, { marked: ({ run }) => run }),

@@ -15,7 +15,7 @@ from geneb_jax.presentation.figures.files import save_figure
 
 _BLUE, _AMBER, _PINK, _RED = (theme.COLOURS[i] for i in (0, 1, 3, 5))
 # By verdict, its colour and marker: told apart in grey, too.
-_VERDICTS = {"leaky": (_RED, "D"), "caution": (_AMBER, "s"), "clean": (_BLUE, "o")}
+_VERDICTS = {"leaky": (_RED, "D"), "caution": (_AMBER, "s"), "passed": (_BLUE, "o")}
 # Shares of the test records, by what the figure calls them.
 _SHARES = {"copies": ("copies", _RED), "near": ("near copies", _AMBER), "twins": ("twins", _PINK)}
 

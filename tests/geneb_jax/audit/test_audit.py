@@ -91,8 +91,8 @@ def test_a_file_in_the_order_of_its_labels_is_no_shortcut_of_a_model():
 
 @pytest.mark.parametrize(
     ("copied", "median", "word"),
-    [(0, None, "clean"), (4, None, "clean"), (5, None, "caution"), (10, None, "leaky"),
-     (0, 0.41, "clean"), (0, 0.39, "caution"), (0, 0.2, "leaky"), (0, -0.1, "clean")],
+    [(0, None, "passed"), (4, None, "passed"), (5, None, "caution"), (10, None, "leaky"),
+     (0, 0.41, "passed"), (0, 0.39, "caution"), (0, 0.2, "leaky"), (0, -0.1, "passed")],
 )  # fmt: skip
 def test_verdicts(toy, copied, median, word):
     rule = replace(toy.rules[0], train_MCC=0.2, MCC=0.2)
@@ -101,7 +101,7 @@ def test_verdicts(toy, copied, median, word):
     assert verdict(found, median).word == word
     said = "There are no published scores of the task to compare a rule with."
     reasons = verdict(found, median).reasons
-    if word == "clean":
+    if word == "passed":
         assert reasons == ([said] if median is None else [])
     else:
         assert reasons and said not in reasons
@@ -109,7 +109,7 @@ def test_verdicts(toy, copied, median, word):
 
 
 @pytest.mark.parametrize(
-    ("MCC", "word"), [(0.49, "clean"), (0.5, "caution"), (0.99, "caution"), (1.0, "leaky")]
+    ("MCC", "word"), [(0.49, "passed"), (0.5, "caution"), (0.99, "caution"), (1.0, "leaky")]
 )
 def test_a_rule_that_answers_a_task_without_published_scores_is_told(toy, MCC, word):
     rule = replace(toy.rules[0], train_MCC=MCC, MCC=MCC)
@@ -122,7 +122,7 @@ def test_a_rule_that_answers_a_task_without_published_scores_is_told(toy, MCC, w
         "It answers 50% of them; all others are given one class.",
         "The task has no published scores, so this is compared with 1, a perfect MCC.",
     ]
-    assert (found.reasons[:3] == told) == (word != "clean")
+    assert (found.reasons[:3] == told) == (word != "passed")
 
 
 def test_reasons_are_short_sentences_of_one_fact_each(toy):
@@ -169,12 +169,12 @@ def test_a_chosen_rule_that_fails_on_test_is_explained(toy, train_MCC, MCC, n_te
         "Train and test differ in what it reads.",
         "Of the rules that do not fail, 'twin' is the best on train: 0.100 there, 0.050 on test.",
     ]
-    assert verdict(found, 0.9).word == "clean"
+    assert verdict(found, 0.9).word == "passed"
 
 
 def test_thresholds_can_be_set(toy):
     assert verdict(toy, None).word == "leaky"  # four of six
     assert verdict(toy, None, AuditSettings(leaky_copies=1.0)).word == "caution"
-    assert verdict(toy, None, AuditSettings(leaky_copies=1.5)).word == "clean"
+    assert verdict(toy, None, AuditSettings(leaky_copies=1.5)).word == "passed"
     said = "4 of 6 test records are copies (3) or near copies (1) of train records."
     assert verdict(toy, None).reasons[0] == said

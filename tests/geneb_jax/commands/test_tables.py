@@ -47,14 +47,14 @@ def test_a_runs_tables_are_not_replaced_by_others(tmp_path, command):
 
 def test_an_order_that_rests_on_leaky_tasks_is_said(tmp_path, command):
     labels = ("GUE mouse 0", "GUE mouse 4", "NT H3")
-    leaky, *clean = sorted(
+    leaky, *others = sorted(
         (task for task in GENEB.tasks if task.label in labels), key=lambda t: labels.index(t.label)
     )
     means = {"kmer-2": (0.1, 0.5), "kmer-4": (0.9, 0.3)}  # on the leaky task and on the others
     scores = table(
         *({"model": model, "task": task.id, "category": task.category, "regime": "10shot",
-           "seed": seed, "MCC": means[model][task in clean] + seed / 10_000}
-          for model in means for task in (leaky, *clean) for seed in (13, 17, 42))
+           "seed": seed, "MCC": means[model][task in others] + seed / 10_000}
+          for model in means for task in (leaky, *others) for seed in (13, 17, 42))
     )  # fmt: skip
     write_scores(scores, tmp_path / "scores.csv")
     audit, out = tmp_path / "audit.csv", tmp_path / "out"

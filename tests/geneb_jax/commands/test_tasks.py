@@ -85,7 +85,7 @@ def test_thresholds_of_an_audit_are_options(tmp_path, command):
     write_task(tmp_path, "mine")
     words = ("tasks", "--audit", "--tasks_dir", tmp_path, "--out", tmp_path / "out")
     command(*words, "--leaky_copies", "0.5", "--leaky_median", "2")
-    assert pd.read_csv(tmp_path / "out" / "audit.csv")["verdict"].tolist() == ["clean"]
+    assert pd.read_csv(tmp_path / "out" / "audit.csv")["verdict"].tolist() == ["passed"]
     with pytest.raises(SystemExit, match="2"):
         command(*words, "--leaky_copies", "-1")
 

@@ -19,7 +19,7 @@ def test_published_medians_are_of_the_40_models():
 def test_reasons_of_leaky_tasks_come_first():
     rows = [
         {"task": "a", "verdict": "caution", "reasons": "x"},
-        {"task": "b", "verdict": "clean", "reasons": ""},
+        {"task": "b", "verdict": "passed", "reasons": ""},
         {"task": "c", "verdict": "leaky", "reasons": "y; z"},
     ]
     assert audit_lines(rows) == ["leaky: c: y; z", "caution: a: x"]
@@ -44,7 +44,7 @@ def test_what_scores_hide_is_printed_a_row_a_model():
 
 
 def test_an_audit_of_a_part_of_the_train_records_is_said_to_be_one():
-    table = pd.DataFrame({"task": ["a", "b"], "verdict": ["clean", "leaky"], "reasons": ["", "r"]})
+    table = pd.DataFrame({"task": ["a", "b"], "verdict": ["passed", "leaky"], "reasons": ["", "r"]})
     for most, rows in ((0, table), (500, table), (500, table[:1]), (500, table[:0])):
         console = Console(width=300)
         with console.capture() as shown:

@@ -12,13 +12,14 @@ from geneb_jax.presentation import claims
 from geneb_jax.presentation import present as module
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import published_results
+from geneb_jax.presentation.results import run_results
 from geneb_jax.presentation.verdicts import Verdict
 
 TASKS = [task for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4", "NT H3")]
 H3, MOUSE, OTHER_MOUSE = TASKS
 GIVEN = {
-    MOUSE.id: Verdict("leaky", "its twins", "split anew"),
-    H3.id: Verdict("clean"),
+    MOUSE.id: Verdict("leaky", "Half are twins. 2 are copies.", "split anew"),
+    H3.id: Verdict("passed"),
 }
 
 
@@ -30,11 +31,15 @@ def quick(monkeypatch):
     monkeypatch.setattr(claims, "FLIPS", 100)
 
 
-def tasks_of(folder):
-    """What the report knows of each task, by its id."""
+def data_of(folder):
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
-    return {task["id"]: task for task in json.loads(data)["tasks"]}
+    return json.loads(data)
+
+
+def tasks_of(folder):
+    """What the report knows of each task, by its id."""
+    return {task["id"]: task for task in data_of(folder)["tasks"]}
 
 
 def left_out(folder):
@@ -48,7 +53,7 @@ def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path)
     tables = present(some, tmp_path, verdicts=GIVEN)
     assert tables["leaky_tasks"].to_dict("records") == [
         {"task": MOUSE.id, "label": MOUSE.label, "category": MOUSE.category,
-         "reasons": "its twins", "files": "split anew"}
+         "reasons": "Half are twins. 2 are copies.", "files": "split anew"}
     ]  # fmt: skip
     read = pd.read_csv(tmp_path / "tables" / "leaky_tasks.csv")
     assert read["task"].tolist() == [MOUSE.id]
@@ -59,9 +64,13 @@ def test_an_audit_that_is_given_marks_tasks_and_names_what_is_left_out(tmp_path)
     assert left_out(tmp_path) == [(MOUSE.id, MOUSE.label, " (audited files: split anew)")]
     found = tasks_of(tmp_path)
     facts = ("verdict", "reasons", "audited_files")
-    assert [found[MOUSE.id][name] for name in facts] == ["leaky", ["its twins"], "split anew"]
+    assert [found[MOUSE.id][name] for name in facts] == [
+        "leaky",
+        ["Half are twins.", "2 are copies."],
+        "split anew",
+    ]
     said = [found[H3.id][name] for name in facts]
-    assert said == ["clean", [], "those of the audit that was given"]
+    assert said == ["passed", [], "those of the audit that was given"]
     assert "verdict" not in found[OTHER_MOUSE.id]
 
 
@@ -80,7 +89,7 @@ def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_no
     audited = {"copies": 1, "twins": 2, "near_50": 3, "near": 3}
     audit = pd.DataFrame(
         [
-            {"task": H3.id, "verdict": "leaky", "reasons": "its copies", **audited},
+            {"task": H3.id, "verdict": "leaky", "reasons": "It has copies. So it is.", **audited},
             {"task": MOUSE.id, "verdict": "caution", "reasons": "its ends", **audited},
         ]
     )
@@ -96,7 +105,8 @@ def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_no
     results = scores.reindex(columns=list(published))
     present(results, tmp_path, scores=scores, audits=["of two tasks"])
     assert reported["leaky"]["task"].tolist() == [H3.id]
-    assert reported["leaky"]["reasons"].tolist() == ["its copies"]
+    assert reported["leaky"]["reasons"].tolist() == ["It has copies. So it is."]
+    assert reported["of_tasks"][H3.id]["reasons"] == ["It has copies.", "So it is."]
     assert set(reported["of_tasks"]) == {H3.id, MOUSE.id}
     assert not any("audited_files" in task for task in reported["of_tasks"].values())
     given = {MOUSE.id: Verdict("leaky"), OTHER_MOUSE.id: Verdict("leaky")}
@@ -104,3 +114,30 @@ def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_no
     assert reported["leaky"]["task"].tolist() == [MOUSE.id, OTHER_MOUSE.id]
     words = {task: known["verdict"] for task, known in reported["of_tasks"].items()}
     assert words == {H3.id: "leaky", MOUSE.id: "caution", OTHER_MOUSE.id: "leaky"}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_intervals_of_a_run_are_not_those_of_the_published_model_of_its_name(tmp_path, beside):
+    # The run's DNABERT-2 is 0.3 above its published namesake on every task.
+    published = published_results()
+    rows = published.query("regime == 'full' and model in ['DNABERT-2', 'GROVER']")
+    own = rows[["model", "task", "category", "MCC"]].assign(MCC=rows["MCC"] + 0.3)
+    scores = table(*own.to_dict("records"))
+    tables = present(run_results(scores), tmp_path, scores=scores, beside=beside)
+    data = data_of(tmp_path)
+    ends = {each["name"]: each["sure"]["full"]["interval"]
+            for each in data["models"] if "sure" in each}  # fmt: skip
+    assert len(ends) == (42 if beside else 2)
+    macro = own.groupby(["model", "category"])["MCC"].mean().groupby("model").mean()
+    for model in ("DNABERT-2", "GROVER"):
+        low, high = ends[f"{model} (own)"]
+        assert low < macro[model] < high
+        if beside:
+            low, high = ends[model]
+            assert low < macro[model] - 0.3 < high
+    names = [each["name"] for each in data["models"]]
+    pairs = [{names[a], names[b]} for _, a, b, *_ in data["pairs"]["full"]]
+    assert {"DNABERT-2 (own)", "GROVER (own)"} in pairs
+    assert ({"DNABERT-2", "GROVER"} in pairs) == beside
+    shown = set(tables["intervals_macro"]["model"])
+    assert ("DNABERT-2 (own)" in shown) == beside  # tables of a run alone need no such name

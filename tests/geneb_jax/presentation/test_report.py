@@ -69,7 +69,7 @@ INTERVALS = pd.DataFrame(
      "high": 0.7, "rank": 1, "rank low": 1, "rank high": 2, "group": "a", "tasks": 100}
 )  # fmt: skip
 TASK = GENEB.tasks[0]
-OF_TASKS = {TASK.id: {"verdict": "leaky", "reasons": ["its copies"], "copies": 12}}
+OF_TASKS = {TASK.id: {"verdict": "leaky", "reasons": ["its copies", "its twins"], "copies": 12}}
 PROVENANCE = {
     "packages": {"jax": "0.10"},
     "seconds": {"total": 3.0},
@@ -436,6 +436,69 @@ def test_averages_of_fewer_tasks_stand_below_those_of_more(browser, tmp_path):
     assert column(browser, "rank") == ["–"] * 3
 
 
+SPREAD = GENEB.tasks[: 3 * 30 : 3]  # over the categories
+LACKING = {"zeta": 30, "alpha": 30, "nearly": 28, "lame": 10}  # tasks of each model of a run
+
+
+@pytest.fixture(scope="module")
+def lacking(tmp_path_factory):
+    """The report of a run of five models: one lacks two tasks, one most, and one all of them."""
+    folder = tmp_path_factory.mktemp("lacking")
+    rng = np.random.default_rng(3)
+    rows = [
+        {"model": model, "task": task.id, "category": task.category, "MCC": rng.uniform(0.2, 0.8)}
+        for model, count in LACKING.items()
+        for task in SPREAD[:count]
+    ]
+    failed = [("lame", task.id) for task in SPREAD[10:]]
+    failed += [("GENERator-eukaryote-3b-base", ""), ("", GENEB.tasks[1].id)]
+    failures = [{"model": model, "task": task, "stage": "embed", "reason": "out of memory"}
+                for model, task in failed]  # fmt: skip
+    scores = table(*rows)
+    showing.present(run_results(scores), folder, scores=scores, provenance={"failures": failures})
+    return folder / "report" / "index.html", scores.pivot(
+        index="task", columns="model", values="MCC"
+    )
+
+
+def test_models_that_lack_tasks_are_named_and_take_none_from_the_others(browser, lacking):
+    page, mcc = lacking
+    show(browser, page)
+    said = browser.find_element(By.ID, "board-compared")
+    assert said.text == (
+        "Of the 30 tasks of this run nearly has 28; lame has 10 and GENERator-Eukaryote-3B has "
+        "none, too few to be compared (less than nine tenths of what another model has): macro is "
+        "over the 28 tasks that all other models of this run have. What failed"
+    )
+    header = browser.find_element(By.TAG_NAME, "header").text
+    assert "4 of 5 models of this run (all but GENERator-Eukaryote-3B, which failed)" in header
+    found = dict(zip(column(browser, "model"), column(browser, "score"), strict=True))
+    category = {task.id: task.category for task in GENEB.tasks}
+    shared = mcc.dropna(subset=["zeta", "alpha", "nearly"])
+    macro = shared.groupby(category).mean().mean()
+    assert len(shared) == 28
+    for model in ("zeta", "alpha", "nearly"):
+        assert float(found[model]) == pytest.approx(macro[model], abs=5.01e-4)
+    ranks = dict(zip(column(browser, "model"), column(browser, "rank"), strict=True))
+    assert ranks["lame"] == "–" and column(browser, "model")[-1] == "lame"
+    # Their intervals are of the same models and tasks, so that they stand beside them.
+    show(browser, page, columns="interval")
+    intervals = dict(zip(column(browser, "model"), column(browser, "95 % interval"), strict=True))
+    assert [intervals[model] != "–" for model in LACKING] == [True, True, True, False]
+    first, second = (row.split()[0] for row in browser.find_element(
+        By.ID, "board-run").text.removeprefix("Models of this run: ").split(", ")[:2])  # fmt: skip
+    assert {first, second} == set(macro.nlargest(2).index) - {"lame"}
+    choose(browser, "tasks", "all")
+    said = browser.find_element(By.ID, "board-compared")
+    assert "macro is over" not in said.text and "lame has 10" in said.text
+    said.find_element(By.TAG_NAME, "a").click()
+    assert browser.find_element(By.ID, "limits").is_displayed()
+
+
+def test_nobody_is_said_to_lack_tasks_where_all_have_them(opened):
+    assert not opened.find_element(By.ID, "board-compared").is_displayed()
+
+
 def test_intervals_and_counts_are_saved_as_numbers(browser, page, downloads):
     show(browser, page, view="compare", chosen=["LucaOne", "GROVER"], tasks="all")
     content = downloaded(browser, downloads, "comparison csv", "geneb_comparison_full.csv")
@@ -460,6 +523,68 @@ def test_tables_of_the_audit_follow_the_regime(browser, tmp_path):
     rows = browser.find_elements(By.CSS_SELECTOR, "#audit tbody tr")
     assert [row.text for row in rows if row.is_displayed()] == ["10shot b", "10shot c"]
     assert "No records of tasks were audited" in browser.find_element(By.ID, "audit").text
+
+
+UNSAVED = """
+const parts = [...document.querySelectorAll("main .scroll, main .downloads")];
+return parts.filter((part, i) => part.matches(".scroll") && !parts[i + 1]?.matches(".downloads"))
+  .map((part) => part.ariaLabel)
+"""
+
+
+def test_every_table_can_be_saved(browser, page, lacking):
+    for each in (page, lacking[0]):
+        show(browser, each, view="everything", model="GROVER", task=TASK.id, regime="10shot")
+        # The button behind the table of the worst tasks saves all of them.
+        assert browser.execute_script(UNSAVED) == ["Best tasks against the others"]
+
+
+def test_tables_of_audit_statements_and_limits_are_saved_with_all_digits(
+    browser, downloads, tmp_path
+):
+    lift = pd.DataFrame(
+        {"regime": ["10shot", "full", "10shot"], "model": ["a", "b", "c"],
+         "macro lift": [0.1 + 1e-15, 0.2, np.nan], "tasks": [1000, 2, 3]}
+    )  # fmt: skip
+    statistics = pd.DataFrame(
+        {"statistic": ["rho", "unknown"], "ours": [1 / 3, np.nan], "paper": [0.5, 1.0],
+         "difference": [1 / 3 - 0.5, np.nan], "note": ""}
+    )  # fmt: skip
+    page = tmp_path / "index.html"
+    failure = {"model": "a", "task": "", "stage": "load", "reason": 'no file "a, b"'}
+    write_report(
+        page,
+        published_results(),
+        audit={"lift": lift},
+        statistics=statistics,
+        unfinished={"b": 1234},
+        provenance={"unseen": UNSEEN, "failures": [failure]},
+    )
+
+    def saved(view, name, regime=""):
+        show(browser, page, view=view, regime="10shot")
+        content = downloaded(browser, downloads, f"{name} csv", f"geneb_{name}{regime}.csv")
+        return pd.read_csv(io.BytesIO(content))
+
+    pd.testing.assert_frame_equal(
+        saved("audit", "lift", "_10shot"), lift.iloc[[0, 2]].reset_index(drop=True)
+    )
+    found = saved("statistics", "statistics")
+    assert found["ours"].tolist() == [1 / 3] and found["difference"].tolist() == [1 / 3 - 0.5]
+    assert saved("limits", "unfinished").to_numpy().tolist() == [["b", 1234]]
+    assert saved("limits", "failures").drop(columns="task").to_dict("records") == [
+        {name: failure[name] for name in ("model", "stage", "reason")}
+    ]
+    unseen = saved("limits", "unseen").iloc[0]
+    assert unseen[["model", "kind", "tasks", "records", "most in", "there", "of"]].tolist() == [
+        "DNABERT-2", "unknown letters", 2, 1000, "<b>", 920, 1000
+    ]  # fmt: skip
+    show(browser, page, view="provenance")
+    browser.find_element(By.CSS_SELECTOR, "#provenance details:last-of-type summary").click()
+    shown = pd.read_csv(
+        io.BytesIO(downloaded(browser, downloads, "run_failures csv", "geneb_run_failures.csv"))
+    )
+    assert "stage: load" in shown["value"][0]
 
 
 def test_intervals_say_which_orders_do_not_hold_without_leaky_tasks():
@@ -653,6 +778,8 @@ def test_a_task_has_a_page_with_the_audit_and_the_models_of_the_run(browser, pag
     text = browser.find_element(By.ID, "task-body").text
     for fact in ("leaky", "its copies", "12", "13,468", "Histone Mod.", "NT"):
         assert fact in text
+    reasons = browser.find_elements(By.CSS_SELECTOR, "#task-body dd li")
+    assert [each.text for each in reasons] == ["its copies", "its twins"]
     values = full_scores().loc[TASK.id].to_numpy()
     assert (
         f"40 published models in full: median {np.median(values):.3f}, best {max(values):.3f}"
@@ -669,14 +796,15 @@ def test_a_task_has_a_page_with_the_audit_and_the_models_of_the_run(browser, pag
 def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_path):
     verdicts = {
         TASK.id: Verdict("leaky", "its copies", "split anew"),
-        GENEB.tasks[1].id: Verdict("clean"),
+        GENEB.tasks[1].id: Verdict("passed"),
     }
     claims = pd.DataFrame(
         {
             "statement": ["mean macro MCC, full"], "paper": 0.488, "ours": 0.488, "low": 0.4,
             "high": 0.5, "models low": np.nan, "models high": np.nan, "null": np.nan,
-            "by chance": np.nan, "tasks": 100, "word": "estimate", "clean": 0.49, "clean low": 0.41,
-            "clean high": 0.51, "clean tasks": 99, "clean word": "estimate", "audited tasks": 2,
+            "by chance": np.nan, "tasks": 100, "word": "estimate", "without leaky": 0.49,
+            "without leaky low": 0.41, "without leaky high": 0.51, "without leaky tasks": 99,
+            "without leaky word": "estimate", "audited tasks": 2,
         }
     )  # fmt: skip
     page = tmp_path / "index.html"
@@ -689,7 +817,7 @@ def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_
         audit={"intervals_macro": INTERVALS},
     )
     show(browser, page, view="tasks")
-    assert column(browser, "verdict", "#tasks-body")[:3] == ["leaky", "clean", "–"]
+    assert column(browser, "verdict", "#tasks-body")[:3] == ["leaky", "passed", "–"]
     note = "Verdicts are of an audit of files that may not be those of the scores"
     assert note in browser.find_element(By.ID, "tasks-body").text
     show(browser, page, view="audit")
@@ -699,8 +827,8 @@ def test_what_an_audit_that_was_given_says_stands_beside_the_tasks(browser, tmp_
     ):  # fmt: skip
         show(browser, page, view=view, model="LucaOne", chosen=["LucaOne", "GROVER"])
         found = column(browser, "verdict", f"#{view}-body [aria-label='{caption}']")
-        assert set(found) <= {"leaky", "clean", "–"}
-    assert sorted(found)[:3] == ["clean", "leaky", "–"]
+        assert set(found) <= {"leaky", "passed", "–"}
+    assert sorted(found)[:3] == ["leaky", "passed", "–"]
     show(browser, page, view="statistics")
     named = browser.find_element(By.CSS_SELECTOR, "#statistics details.part")
     assert not named.find_element(By.TAG_NAME, "a").is_displayed()
@@ -997,7 +1125,7 @@ def test_a_phone_shows_a_task_of_the_audit_in_a_few_lines_until_it_is_opened(pho
         "best_rule": "opposite_twin", "best_rule_train_MCC": 0.5, "best_rule_MCC": 0.4,
         "published_median": 0.6,
     }  # fmt: skip
-    rows = [("leaky", REASON), ("caution", "a few near copies"), ("clean", "")]
+    rows = [("leaky", REASON), ("caution", "a few near copies"), ("passed", "")]
     audit = pd.DataFrame(
         [{"task": task.id, **audited, "verdict": verdict, "reasons": reasons}
          for task, (verdict, reasons) in zip(GENEB.tasks, rows, strict=False)]

@@ -45,8 +45,13 @@ def test_statements_are_written_in_their_units():
         ["0.565", "−0.565", "0.519 to 0.576", "", "0", "", "stands"],
         ["", "1 %", "−7 % to 10 %", "", "0", "", "weak"],
     ]
-    clean = {"clean": 73, "clean low": 70.0, "clean high": 80.0, "clean word": ["weak", "", "gone"]}
-    again = claim_texts(claims.assign(**clean))
+    without = {
+        "without leaky": 73,
+        "without leaky low": 70.0,
+        "without leaky high": 80.0,
+        "without leaky word": ["weak", "", "gone"],
+    }
+    again = claim_texts(claims.assign(**without))
     assert list(again)[-4:] == [
         "holds",
         "without leaky tasks",

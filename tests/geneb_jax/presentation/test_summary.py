@@ -128,18 +128,19 @@ def test_statements_and_what_they_come_to_are_shown_on_any_screen(width):
     claims = pd.DataFrame(
         [{"statement": "high-variance top-3 slots, eukaryotic-genes, beside its share of models",
           "paper": 20, "ours": 19, "low": 10.0, "high": 30.5, "models low": 12, "models high": 33,
-          "null": 12, "by chance": 21, "clean": 17, "clean low": 8.0, "clean high": 25,
-          "clean models low": 9, "clean models high": 30, "clean null": 11.5,
-          "clean by chance": 18, "clean tasks": 81, "tasks": 100, "audited tasks": 52,
-          "word": "weak", "clean word": "gone"}]
+          "null": 12, "by chance": 21, "without leaky": 17, "without leaky low": 8.0,
+          "without leaky high": 25, "without leaky models low": 9, "without leaky models high": 30,
+          "without leaky null": 11.5, "without leaky by chance": 18, "without leaky tasks": 81,
+          "tasks": 100, "audited tasks": 52,
+          "word": "weak", "without leaky word": "gone"}]
     )  # fmt: skip
     console = Console(file=io.StringIO(), width=width)
     print_claims(claims, console)
     lines = console.file.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
     line = next(line for line in lines if "statement " in line)
-    head = line.replace("clean holds", "clean_holds").split()
-    assert head[0] == "statement" and head[-1] == "clean_holds" and {"ours", "holds"} < {*head}
+    head = line.replace("without holds", "without_holds").split()
+    assert head[0] == "statement" and head[-1] == "without_holds" and {"ours", "holds"} < {*head}
     (row,) = (line.split() for line in lines if "weak" in line and "high-variance" in line)
     assert len(row) - len(head) == len(row[: row.index("20")]) - 1  # the words of the statement
     words = [row[i] for i in (head.index("holds") - len(head), -1)]

@@ -16,6 +16,7 @@ from geneb_jax.presentation.verdicts import (
     leaky_tasks,
     order_words,
     read_verdicts,
+    sentences,
 )
 
 MICE = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mouse 4")]
@@ -23,12 +24,12 @@ MICE = [task.id for task in GENEB.tasks if task.label in ("GUE mouse 0", "GUE mo
 
 def test_an_audit_is_read(tmp_path):
     path = tmp_path / "audit.csv"
-    rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,clean", f"{MICE[1]},1,leaky"]
+    rows = ["task,n_test,verdict", "GUE mouse 0,810,leaky", "NT H3,5,passed", f"{MICE[1]},1,leaky"]
     path.write_text("\n".join(rows))
     verdicts = read_verdicts(str(path))
     words = {task: verdict.word for task, verdict in verdicts.items()}
-    assert words == {MICE[0]: "leaky", GENEB.tasks[0].id: "clean", MICE[1]: "leaky"}
-    assert set(verdicts.values()) == {Verdict("leaky"), Verdict("clean")}
+    assert words == {MICE[0]: "leaky", GENEB.tasks[0].id: "passed", MICE[1]: "leaky"}
+    assert set(verdicts.values()) == {Verdict("leaky"), Verdict("passed")}
     assert leaky_tasks(verdicts) == MICE
     path.write_text("task,n_test\nNT H3,5\n")
     with pytest.raises(ValueError, match="no column 'verdict'"):
@@ -42,10 +43,28 @@ def test_an_audit_is_read(tmp_path):
         read_verdicts("nothing.csv")
 
 
-@pytest.mark.parametrize("word", ["Leaky", "leakey", "unclear", ""])
+def test_reasons_of_a_verdict_are_one_by_one():
+    verdicts = read_verdicts(SHIPPED)
+    assert sentences(verdicts["iPro-WAEL_Promoter_R_capsulatus"].reasons) == [
+        "515 of 2,116 test records are copies (17) or near copies (498) of train records.",
+        "Without a model, 'nearest' (the label of the nearest train record) reaches an MCC of "
+        "0.481 on the test records.",
+        "It answers 32% of them; all others are given one class.",
+        "Depending on that class, its MCC lies between 0.15 and 0.48.",
+        "89% of its answers are right.",
+        "The median of the published models is 0.272.",
+    ]
+    for verdict in verdicts.values():
+        assert " ".join(sentences(verdict.reasons)) == verdict.reasons
+        assert all(". " not in each and each[-1] == "." for each in sentences(verdict.reasons))
+    assert sentences("") == []
+    assert sentences("its copies, e.g. those of mice") == ["its copies, e.g. those of mice"]
+
+
+@pytest.mark.parametrize("word", ["Leaky", "leakey", "clean", ""])
 def test_a_verdict_that_is_not_known_is_refused(word, tmp_path):
     path = tmp_path / "audit.csv"
-    path.write_text(f"task,verdict\nNT H3,clean\nGUE mouse 0,{word}\n")
+    path.write_text(f"task,verdict\nNT H3,passed\nGUE mouse 0,{word}\n")
     said = f"row 2 of {path}: the verdict on 'GUE mouse 0' is '{word}'; write one of leaky, caution"
     with pytest.raises(ValueError, match=re.escape(said)):
         read_verdicts(str(path))
@@ -69,7 +88,7 @@ def test_the_shipped_audit_says_what_it_is_of():
         reached = float(row["best_rule_MCC"]) / float(row["published_median"])
         if min(abs(reached - 1), abs(reached - 0.5)) > 0.02:  # beside rounding
             worst = max(share, reached)
-            word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "clean"
+            word = "leaky" if worst >= 1 else "caution" if worst >= 0.5 else "passed"
             assert row["verdict"] == word
 
 
@@ -102,7 +121,7 @@ def test_the_tasks_that_are_left_out_are_named_with_reasons():
 def test_counts_of_leaky_tasks_are_english(leaky, audited, words):
     ids = [task.id for task in GENEB.tasks[:audited]]
     assert words == counted_words(
-        {name: Verdict("leaky" if i < leaky else "clean") for i, name in enumerate(ids)}
+        {name: Verdict("leaky" if i < leaky else "passed") for i, name in enumerate(ids)}
     )
 
 
@@ -139,15 +158,17 @@ def test_words_say_what_no_audit_saw():
     claims = pd.DataFrame({"tasks": [100]})
     assert "no audit of the tasks was given: --leaky=shipped" in audited_words(claims)
     assert "by the 52 of 100 tasks" in audited_words(claims)
-    claims = claims.assign(**{"clean": 0.1, "audited tasks": 52, "clean tasks": 81})
+    claims = claims.assign(**{"without leaky": 0.1, "audited tasks": 52, "without leaky tasks": 81})
     assert audited_words(claims) == (
         "19 tasks are left out (tables/leaky_tasks); 52 of the 100 were audited, in files that may "
-        "not be those of the scores, the other 48 count as clean"
+        "not be those of the scores; the other 48 were not and stay"
     )
     one, all_but_one = (
         audited_words(claims.assign(**{"audited tasks": count})) for count in (1, 99)
     )
     assert "; 1 of the 100 was audited, in files" in one
-    assert all_but_one.endswith("the other 1 counts as clean")
-    one, none = (audited_words(claims.assign(**{"clean tasks": left})) for left in (99, 100))
+    assert all_but_one.endswith("the other 1 was not and stays")
+    one, none = (
+        audited_words(claims.assign(**{"without leaky tasks": left})) for left in (99, 100)
+    )
     assert one.startswith("1 task is left out (") and none.startswith("0 tasks are left out; 52")

@@ -15,7 +15,7 @@ TABLE = pd.DataFrame(
         "best_rule": ["length", "opposite_twin", "composition"],
         "best_rule_MCC": [0.0, 0.9, 0.45],
         "published_median": [0.4, np.nan, 0.4],
-        "verdict": ["clean", "leaky", "caution"],
+        "verdict": ["passed", "leaky", "caution"],
         "copies": [0, 50, 5], "near": [0, 0, 5], "twins": [0, 10, 0], "n_test": [10, 100, 20],
     }
 )  # fmt: skip
