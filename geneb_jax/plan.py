@@ -23,11 +23,10 @@ from geneb_jax.devices.capacity import matmul_rate, read_facts
 from geneb_jax.disks import Needs, disks, needs_of
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Source, SourcePlan
+from geneb_jax.embedding.tuning import embedding_rate
 from geneb_jax.embedding.unseen import find_unseen, unseen_by_reason
 from geneb_jax.files.counts import counted
-from geneb_jax.files.json_files import read_object
 from geneb_jax.files.sizes import shown_size
-from geneb_jax.files.texts import FileError
 from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.cost import is_known, probing_in_all, showing_seconds
 from geneb_jax.scoring.heads import hold_all_heads, not_presented
@@ -251,21 +250,12 @@ class _Rates:
 
     Attributes:
         kinds: The devices.
-        problem: What keeps the rates of the last run from being read; empty: nothing does.
     """
 
     def __init__(self, workdir: Path) -> None:
         self.kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
         self._known = read_facts(workdir)["matmul_rate"]
-        self.problem = ""
-        self._of_runs: Mapping[str, Any] = {}
-        if (workdir / "run.json").is_file():
-            try:
-                record = read_object(workdir / "run.json")
-            except FileError as error:
-                record, self.problem = {}, f"{error}; how fast the last run was is not known"
-            if record.get("devices") == self.kinds:
-                self._of_runs = record.get("embedding") or {}
+        self._workdir = workdir
 
     def products(self, dtype: str) -> float:
         """Returns the rate of matrix products of all devices, measured where it is not known."""
@@ -279,8 +269,7 @@ class _Rates:
             return 0.0, False
         if not cost.flop:
             return None, False
-        rate = (self._of_runs.get(model) or {}).get("flop_per_second")
-        if rate:
+        if rate := embedding_rate(model, dtype, self._workdir):
             return cost.flop / rate, True
         return cost.flop / self.products(dtype), False
 
@@ -373,10 +362,8 @@ def _lines(
             f"> embedding takes longer than matrix products alone, at {rates.shown()} on "
             f"{rates.kinds[0]}{f' (x {len(rates.kinds)})' if len(rates.kinds) > 1 else ''}"
         )
-    if rates.problem:
-        yield rates.problem
     if any(plan.measured for plan in plans):
-        yield f"time without >: at the rate of the last run in {workdir} on this kind of device"
+        yield f"time without >: at the rate of earlier runs in {workdir} on this kind of device"
     yield (
         "time is of embedding; fetching and compiling, some seconds a program that is not kept "
         "yet, come on top, and are not known before"

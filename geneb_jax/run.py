@@ -34,6 +34,7 @@ from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Refusal, Representation, Source, SourcePlan
 from geneb_jax.embedding.store import check_folder, folder_of_stores
+from geneb_jax.embedding.tuning import embedding_rate
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.failures import Failure, Failures, file_only, reason
 from geneb_jax.files.atomic import remove_leftovers
@@ -163,7 +164,8 @@ def _lead(
             file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
             expected = expect(workloads, plans, settings.probes, workdir)
             showing = showing_seconds(sizes_of(tasks), len(workloads), settings)
-            progress.begin(expected, rates_before(settings.probes), showing)
+            speeds = [_embedded_at(source.name, plans, workdir) for source, _ in workloads]
+            progress.begin(expected, rates_before(settings.probes, expected, speeds), showing)
             evaluation = _compute(config, settings, workloads, tasks, progress, first)
             file_only.info("done, %d failed", len(failures.found))
         first.finish([failure._asdict() for failure in failures.found])
@@ -197,6 +199,11 @@ def _plans(workloads: Sequence[Workload], workdir: Path) -> dict[str, SourcePlan
         with suppress(ValueError):  # said of the model where it is opened
             plans[source.name] = source.plan(workdir)
     return plans
+
+
+def _embedded_at(name: str, plans: Mapping[str, SourcePlan], workdir: Path) -> float | None:
+    """Returns the operations a second at which a model was embedded before; None: not known."""
+    return embedding_rate(name, plans[name].dtype, workdir) if name in plans else None
 
 
 def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:

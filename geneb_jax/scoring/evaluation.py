@@ -323,6 +323,7 @@ def _probe(
 
     def do(some: Sequence[_Job]) -> None:
         """Probes a task in some representations, each in a thread; each is on disk when it is."""
+        how.progress.take_up(sum(weights[job.task.info.id] for job in some))
         with clock.time(f"probe {name}"):
             wait_for_programs(some[0].task)  # first: compilers and large features need much memory
         of_jobs = [features(job) for job in some]

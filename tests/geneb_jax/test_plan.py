@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 
+import jax
 import numpy as np
 import pytest
 from golden_ports import GOLDEN, change_tensors
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from geneb_jax import plan
 from geneb_jax.config import ConfigError, default_config, parse_config
-from geneb_jax.devices.capacity import matmul_rate
+from geneb_jax.devices.capacity import keep_facts, matmul_rate, read_facts
 from geneb_jax.run import run
 from geneb_jax.scoring.cost import probing_seconds
 from geneb_jax.tasks.reading import read_task
@@ -100,7 +101,7 @@ def test_tokens_and_operations_are_those_of_the_records(tasks_dir, tmp_path):
     assert rows.loc[f"{NT}:random", "store"] == 30 * width * 4
 
 
-def test_the_time_is_at_the_rate_of_the_last_run(tasks_dir, tmp_path, monkeypatch):
+def test_the_time_is_at_the_rate_of_earlier_runs(tasks_dir, tmp_path, monkeypatch):
     rates = {"float32": 2e9}
     monkeypatch.setattr(plan, "matmul_rate", lambda dtype: rates[dtype])
     config = made(models=TINY, tasks_dir=str(tasks_dir))
@@ -109,17 +110,33 @@ def test_the_time_is_at_the_rate_of_the_last_run(tasks_dir, tmp_path, monkeypatc
     seconds = rows.loc[TINY, "flop"] / 2e9
     assert rows.loc[TINY, "seconds"] == pytest.approx(seconds) and not rows.loc[TINY, "measured"]
     assert "2 GFLOP/s in float32" in text and "> " in text
-    workdir.mkdir()
-    kinds = plan._Rates(workdir).kinds
-    for devices, measured in ((kinds, True), (["gpu: another"], False)):
-        record = {"devices": devices, "embedding": {TINY: {"flop_per_second": 1e9}}}
-        (workdir / "run.json").write_text(json.dumps(record))
-        rows, text = planned(config, workdir)
-        expected = seconds * (2 if measured else 1)
-        assert rows.loc[TINY, "seconds"] == pytest.approx(expected)
-        assert rows.loc[TINY, "measured"] == measured
-    (workdir / "run.json").write_text("{")
-    assert not planned(config, workdir)[0].loc[TINY, "measured"]
+    keep_facts(workdir, read_facts(None) | {"embedding_rate": {f"{TINY} float32": 1e9}})
+    rows, text = planned(config, workdir)
+    assert rows.loc[TINY, "seconds"] == pytest.approx(2 * seconds / len(jax.devices()))
+    assert rows.loc[TINY, "measured"] and "at the rate of earlier runs" in text
+    (facts,) = (workdir / "devices").iterdir()
+    facts.rename(facts.with_name("another-kind.json"))
+    rows, _ = planned(config, workdir)
+    assert rows.loc[TINY, "seconds"] == pytest.approx(seconds) and not rows.loc[TINY, "measured"]
+
+
+def test_a_plan_after_a_kill_and_a_run_that_goes_on_knows_the_rate(tasks_dir, tmp_path):
+    config = made(models=TINY, tasks_dir=str(tasks_dir), tasks="one")
+    workdir = tmp_path / "run"
+    run(config, workdir, Console(quiet=True))
+    speed = json.loads((workdir / "run.json").read_text())["embedding"][TINY]
+    (workdir / "run.json").unlink()  # as a kill leaves it
+    config.tasks = "all"
+    rows, _ = planned(config, workdir)
+    assert rows.loc[TINY, "measured"]
+    rate = rows.loc[TINY, "flop"] / rows.loc[TINY, "seconds"]
+    assert rate == pytest.approx(speed["flop_per_second"], abs=1e6)
+    config.tasks = "one"
+    run(config, workdir, Console(quiet=True))  # which embeds nothing
+    assert json.loads((workdir / "run.json").read_text())["embedding"] == {}
+    config.tasks = "all"
+    rows, _ = planned(config, workdir)
+    assert rows.loc[TINY, "flop"] / rows.loc[TINY, "seconds"] == pytest.approx(rate)
 
 
 def test_how_long_probing_takes_is_said_of_what_was_measured(tasks_dir, tmp_path):

@@ -68,7 +68,7 @@ def test_units_of_different_weight_are_projected_by_it(tmp_path, clock, progress
     with progress.shown():
         progress.begin([Expected()])
         progress.stage("probe", 3, "tasks", 1000)
-        assert progress._stage.remaining() is None
+        assert progress._remaining_of(progress._stage) is None
         progress.advance(1, 800)
         clock.now += 8
     assert (status(tmp_path)["done"], status(tmp_path)["stage_remaining"]) == (1, 2.0)
