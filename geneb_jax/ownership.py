@@ -6,11 +6,12 @@ for file systems whose locks another host does not see. A run ends by removing `
 that was killed leaves it.
 """
 
+import errno
 import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from absl import logging
 from filelock import FileLock, Timeout
 
-from geneb_jax.files.atomic import is_alive, remove_leftovers
+from geneb_jax.files.atomic import WriteError, is_alive, remove_leftovers
 from geneb_jax.files.counts import counted
 from geneb_jax.files.folders import unless_empty
 from geneb_jax.files.json_files import read_object, write_json
@@ -36,14 +37,19 @@ class OwnedError(ValueError):
 
 
 @contextmanager
-def owned(workdir: Path) -> Iterator[None]:
+def owned(workdir: Path) -> Iterator[Callable[[], None]]:
     """Makes a workdir this process's while inside, and removes what dead runs left unfinished.
 
     Args:
         workdir: Made where it is missing. Where nothing comes into it, nothing stays of this.
 
+    Yields:
+        A function that raises WriteError where the workdir was removed or moved away since, or is
+        another run's by now: what was written before is not there. It is called at the end, too.
+
     Raises:
         OwnedError: Another run has it, or nothing can be written there.
+        WriteError: See what is yielded.
     """
     with ExitStack() as made:
         try:
@@ -53,19 +59,20 @@ def owned(workdir: Path) -> Iterator[None]:
         except OSError as error:
             reason = f"nothing can be written there: {error.strerror}"
             raise OwnedError(f"{workdir}: {reason}") from error
-        with _locked(workdir):
+        with _locked(workdir) as check:
             try:
-                yield
+                yield check
+                check()
             finally:
                 ours = {workdir / LOCK, workdir / OWNER}
-                new = set(workdir.iterdir()) - before
-                if workdir / LOCK in new and new <= ours:
-                    with suppress(OSError):  # Windows keeps a file that is open
+                with suppress(OSError):  # it is gone; or Windows, which keeps a file that is open
+                    new = set(workdir.iterdir()) - before
+                    if workdir / LOCK in new and new <= ours:
                         (workdir / LOCK).unlink()
 
 
 @contextmanager
-def _locked(workdir: Path) -> Iterator[None]:
+def _locked(workdir: Path) -> Iterator[Callable[[], None]]:
     """Holds the lock of a workdir and says who does, while inside; see `owned`."""
     lock = FileLock(workdir / LOCK)
     try:
@@ -81,13 +88,18 @@ def _locked(workdir: Path) -> Iterator[None]:
         _refuse_a_living_owner(workdir, lock.is_locked)
         mine = {"host": socket.gethostname(), "process": os.getpid(), "start": _now()}
         write_json(workdir / OWNER, mine)
+
+        def check() -> None:
+            _refuse_a_lost_workdir(workdir, mine)
+
         try:
             if left := remove_leftovers(workdir):
                 count = counted(len(left), "unfinished file")
                 logging.info("removed of a killed run: %s", count)
-            yield
+            yield check
         finally:
-            (workdir / OWNER).unlink(missing_ok=True)
+            if _owner(workdir) == mine:
+                (workdir / OWNER).unlink(missing_ok=True)
     finally:
         lock.release()
 
@@ -141,6 +153,23 @@ def _refuse_a_living_owner(workdir: Path, locked: bool) -> None:
             f"remove {workdir / OWNER}, or wait {_SILENT - silent:.0f} s"
         )
     logging.warning("%s was killed; this run goes on from what it left", _words(owner))
+
+
+def _refuse_a_lost_workdir(workdir: Path, mine: dict[str, Any]) -> None:
+    """Raises WriteError where a workdir does not say any more that it is this run's."""
+    if (workdir / OWNER).exists():
+        owner = _owner(workdir)
+        if owner == mine:
+            return
+        what = f"is {_words(owner)}'s by now: it was removed while this run was going on"
+    else:
+        what = "was removed, or moved away, while the run was going on"
+    raise WriteError(
+        errno.ENOENT,
+        f"{what}; what this run had written there is no result of it; the same command computes "
+        "what is not there",
+        str(workdir),
+    )
 
 
 def _silence(workdir: Path) -> float:

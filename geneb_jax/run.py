@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,7 @@ from geneb_jax.files.atomic import remove_leftovers
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
+from geneb_jax.full_disk import saying_what_is_kept
 from geneb_jax.log_file import log_kept_for
 from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
@@ -150,7 +151,12 @@ def _lead(
     first = First(process, settings.devices.peer_seconds, settings.data.fail_fast)
     with log_kept_for(workdir) as keep_log, in_touch(first):
         first.gather()
-        with owned(workdir), progress.shown(), interruption_first(), shown_to_others(first, folder):
+        with (
+            owned(workdir) as check_ours,
+            progress.shown(),
+            interruption_first(),
+            shown_to_others(first, folder),
+        ):
             workloads, tasks = check(settings, failures, given)
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
@@ -166,7 +172,11 @@ def _lead(
             showing = showing_seconds(sizes_of(tasks), len(workloads), settings)
             speeds = [_embedded_at(source.name, plans, workdir) for source, _ in workloads]
             progress.begin(expected, rates_before(settings.probes, expected, speeds), showing)
-            evaluation = _compute(config, settings, workloads, tasks, progress, first)
+            with saying_what_is_kept(config, settings, workloads, plans, workdir):
+                evaluation = _compute(
+                    config, settings, workloads, tasks, progress, first, check_ours
+                )
+                check_ours()
             file_only.info("done, %d failed", len(failures.found))
         first.finish([failure._asdict() for failure in failures.found])
     asked = asked_rows(evaluation, tasks, settings.probes)
@@ -223,6 +233,7 @@ def _compute(
     tasks: Sequence[Task],
     progress: RunProgress,
     first: First,
+    check_ours: Callable[[], None],
 ) -> Evaluation:
     """Computes, writes and shows what was found fit to run."""
     workdir, failures = progress.workdir, progress.failures
@@ -238,7 +249,7 @@ def _compute(
     audits = _audit(settings, tasks, progress)
     audited = progress.elapsed() - begun
     evaluator = Evaluator(
-        _asked(settings), workdir, progress, failures, first, settings.devices.profile
+        _asked(settings), workdir, progress, failures, first, settings.devices.profile, check_ours
     )
     evaluation = evaluate(evaluator, workloads, tasks)
     progress.stage(SHOWING)

@@ -39,7 +39,8 @@ def ended(work: Callable[[], int]) -> int:
 
     Args:
         work: Returns the exit status. A ValueError of it says what is wrong with the call or its
-            input; an OSError, FloatingPointError or MemoryError what has failed under way. A
+            input; an OSError, FloatingPointError or MemoryError what has failed under way, and its
+            notes what to do. A
             KeyboardInterrupt may say what interrupted it. A BrokenPipeError, of output that
             nobody reads any more, ends the command without a word.
     """
@@ -57,7 +58,7 @@ def ended(work: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
     except (OSError, FloatingPointError, MemoryError) as error:
-        print(words_of(error), file=sys.stderr)
+        print("\n".join([words_of(error), *getattr(error, "__notes__", ())]), file=sys.stderr)
         return FAILED
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -109,6 +109,7 @@ class Evaluator(NamedTuple):
         failures: Takes what fails, of which one leaves the others alone.
         processes: Deals work to the other processes of the run.
         profile: Whether a JAX profiler trace of each model is written.
+        check: Raises WriteError where the workdir is gone (see `ownership.owned`).
     """
 
     asked: Asked
@@ -117,6 +118,7 @@ class Evaluator(NamedTuple):
     failures: Failures
     processes: First
     profile: bool = False
+    check: Callable[[], None] = lambda: None
 
 
 class _Evaluated(NamedTuple):
@@ -145,6 +147,7 @@ def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task
         model, speed, clock = _evaluate_model(how, workload, digests)
         if model is not None:
             weights[name] = weights_identity(model.representations[0].identity)
+        how.check()
         gathered = gather(how.workdir / "cells", weights, digests)
         scores = arrange(gathered.rows, [each.source.name for each in workloads])
         write_scores(scores, how.workdir / "scores.csv")
@@ -268,6 +271,7 @@ def _compute(
         prepared = None
         with how.failures.contained(name, "embed"), clock.time(f"embed {name}"):
             prepared = _prepare(how, source, model, tasks, digest)
+            how.check()
         if prepared is None:
             return {}
         _probe(how, name, jobs, digest, prepared, model.widths, wait_for_programs, clock)
@@ -314,6 +318,7 @@ def _probe(
     how.progress.stage("probe", len(jobs), "tasks", weight)
 
     def done(job: _Job, probed: Probed) -> None:
+        how.check()  # a file that is written makes a folder that is gone anew
         keep(probed, job.cell, job.predictions)
 
     def features(job: _Job) -> _Features | None:

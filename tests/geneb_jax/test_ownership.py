@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from geneb_jax import ownership
+from geneb_jax.files.atomic import WriteError
 from geneb_jax.ownership import LOCK, OWNER, OwnedError, owned
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
+from geneb_jax.files.atomic import WriteError
 from geneb_jax.ownership import owned
 with owned(Path(sys.argv[1])):
     print("owned", flush=True)
@@ -128,3 +130,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     words = "nothing can be written there: Not a directory"
     with pytest.raises(OwnedError, match=words), owned(tmp_path / "file" / "x"):
         pass
+
+
+def test_a_workdir_that_is_removed_or_taken_is_this_runs_no_more(tmp_path):
+    workdir = tmp_path / "run"
+    words = "was removed, or moved away, while the run was going on"
+    with pytest.raises(WriteError, match=words) as error, owned(workdir) as check:
+        check()
+        workdir.rename(tmp_path / "elsewhere")
+        (workdir / "cells").mkdir(parents=True)  # as a file that is written makes it
+        with pytest.raises(WriteError):
+            check()
+    assert error.value.filename == str(workdir)
+    words = r"is the run of process 7 on host far .*'s by now: it was removed"
+    with pytest.raises(WriteError, match=words), owned(workdir):
+        write_owner(workdir, host="far", process=7)
+    assert json.loads((workdir / OWNER).read_text())["process"] == 7  # which stays the other's
+    (workdir / OWNER).unlink()
+    with pytest.raises(KeyError), owned(workdir):  # an error of its own is what is said
+        (workdir / OWNER).unlink()
+        raise KeyError

@@ -1,6 +1,7 @@
 import errno
 import logging
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -152,29 +153,35 @@ TINY = "nucleotide-transformer-v2-50m-3mer-multi-species:random:tiny"
 
 
 @pytest.mark.parametrize(
-    ("part", "model"),
+    ("part", "model", "scored", "written"),
     [
-        ("cells/", "kmer-1"),
-        ("scores.csv", "kmer-1"),
-        ("run.json", "kmer-1"),
-        ("values-", TINY),
-        ("keys-", TINY),
+        ("cells/", "kmer-1", 0, "scores and predictions"),
+        ("scores.csv", "kmer-1", 2, ""),
+        ("run.json", "kmer-1", 2, ""),
+        ("values-", TINY, 0, "768 B of embeddings and "),
+        ("keys-", TINY, 0, "768 B of embeddings and "),
     ],
 )
-def test_a_full_disk_is_said_in_a_line_and_the_run_goes_on(
-    command, tmp_path, small, full_for, part, model
+def test_a_full_disk_is_said_with_what_is_kept_and_the_run_goes_on(
+    command, tmp_path, small, full_for, part, model, scored, written
 ):
     full_for.add(part)
     call = ("run", *small, f"--config.models={model}", f"--workdir={tmp_path / 'full'}")
     done = command(*call)
     assert done.returncode == FAILED
-    (line,) = done.stderr.splitlines()[-1:]
+    full = ": cannot be written: No space left on device"
+    before, _, said = done.stderr.rpartition(full)
+    line = before.splitlines()[-1]
     assert line.startswith(str(tmp_path / "full")) and part in line
-    assert line.endswith(": cannot be written: No space left on device")
+    kept, *disk, mend = said.strip().splitlines()
+    assert kept.startswith(f"kept: scores of {scored} of 2 pairs of model and task in {tmp_path}")
+    assert len(disk) == bool(written) and all(written in each for each in disk)
+    assert mend.startswith("make room, or move the workdir to a larger disk and name it in ")
+    assert (tmp_path / "full" / "log.txt").read_text().endswith(f"{full}\n")
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.tmp"))
     full_for.clear()
-    assert command(*call).returncode == DONE
+    assert command(*shlex.split(mend.partition(": geneb-jax ")[2])).returncode == DONE
     assert command(*call[:-1], f"--workdir={tmp_path / 'other'}").returncode == DONE
     scores = [(tmp_path / name / "scores.csv").read_bytes() for name in ("full", "other")]
     assert scores[0] == scores[1]
