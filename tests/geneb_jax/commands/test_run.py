@@ -1,7 +1,10 @@
 import errno
+import json
 import logging
 import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,6 +131,22 @@ def test_a_workdir_that_cannot_be_written_is_named(command, tmp_path, small):
     assert done.returncode == WRONG
     words = f"--workdir={workdir}: nothing can be written there: Not a directory"
     assert done.stderr == f"nothing was started:\n{words}\n"
+
+
+def test_a_run_whose_output_nobody_reads_is_done(tmp_path, small):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "geneb_jax", "run", *small, f"--workdir={tmp_path / 'run'}"],
+        stdout=writing, stderr=writing, timeout=120, check=False,
+        cwd=Path(__file__).parents[3], env=os.environ | {"JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode == DONE
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["remaining"]) == ("done", 0.0)
+    assert len(read_scores(tmp_path / "run" / "scores.csv")) == 2
+    assert (tmp_path / "run" / "log.txt").read_text().endswith("done, 0 failed\n")
 
 
 @pytest.fixture
