@@ -22,7 +22,7 @@ from geneb_jax.config import ConfigError, DataSettings, ProbeSettings, Settings
 from geneb_jax.devices.capacity import matmul_rate, read_facts
 from geneb_jax.disks import Needs, disks, needs_of
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.source import Cost, Source, SourcePlan
+from geneb_jax.embedding.source import Cost, Refusal, Source, SourcePlan
 from geneb_jax.embedding.tuning import embedding_rate
 from geneb_jax.embedding.unseen import find_unseen, unseen_by_reason
 from geneb_jax.files.counts import counted
@@ -114,8 +114,14 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
             plan = source.plan(workdir)
         except ValueError as error:
             refused.append(f"config.models: '{source.name}': {error}")
+            continue
+        refusals = plan.refusals(work.tasks) if work.tasks else ()
+        nowhere = {refusal.task for refusal in refusals}
+        none_left = all(task.info.id in nowhere for task in work.tasks or ())
+        if refusals and ("" in nowhere or none_left or settings.data.fail_fast):
+            refused += [f"config.models: '{source.name}': {refusal}" for refusal in refusals]
         else:
-            plans.append(_plan_model(source, plan, work, settings, workdir, rates))
+            plans.append(_plan_model(source, plan, refusals, work, settings, workdir, rates))
     if refused and (settings.data.fail_fast or not plans):
         raise ConfigError(refused)
     plans = list(_each_once(plans))
@@ -156,6 +162,7 @@ def _find_work(settings: DataSettings) -> tuple[Work, Mapping[str, str]]:
 def _plan_model(
     source: Source,
     plan: SourcePlan,
+    refusals: Sequence[Refusal],
     work: Work,
     settings: Settings,
     workdir: Path,
@@ -167,7 +174,7 @@ def _plan_model(
         cost = plan.cost(sum(size.train + size.test for size in sizes))
         count = len(sizes)
     else:
-        refused = {refusal.task: refusal for refusal in reversed(plan.refusals(work.tasks))}
+        refused = {refusal.task: refusal for refusal in reversed(refusals)}
         notes += [f"{refusal}; the task would be left out" for refusal in refused.values()]
         tasks = [task for task in work.tasks if task.info.id not in refused]
         notes += unseen_by_reason(find_unseen(source.name, plan.unseen, tasks))

@@ -1,6 +1,7 @@
 """The plan of a run: beside what the run then takes, and without data or a network."""
 
 import json
+import re
 import shutil
 import socket
 
@@ -203,6 +204,53 @@ def test_what_cannot_be_run_is_refused_as_by_the_run(tasks_dir, tmp_path):
     rows, text = planned(config, tmp_path)
     assert list(rows.index) == ["kmer-2"]
     assert "left out: config.models: 'GROVER:random'" in text
+
+
+def stored(folder, width=3, **changed):
+    """Own vectors of the two tasks, of 14 train and 4 test rows, with some files changed."""
+    folder.mkdir()
+    for name in ("one", "two"):
+        arrays = {"train": np.ones((14, width)), "test": np.ones((4, width))}
+        np.savez(folder / f"{name}.npz", **(arrays | changed.get(name, {})))
+    return f"embeddings:{folder}"
+
+
+def test_own_vectors_are_read_by_the_plan(tasks_dir, tmp_path):
+    nan = np.ones((14, 3))
+    nan[6, 1] = np.nan
+    config = made(models=stored(tmp_path / "good"), tasks_dir=str(tasks_dir))
+    assert "left out" not in planned(config, tmp_path / "run")[1]
+    wrong = {
+        "nan": ({"train": nan}, "train holds values that are not finite numbers, first in row 7"),
+        "rows": ({"test": np.ones((5, 3))}, "test is [5, 3], but the task has 4 rows"),
+        "width": ({"test": np.ones((4, 2))}, "train and test differ in width"),
+    }
+    for name, (arrays, words) in wrong.items():
+        config.models = model = stored(tmp_path / name, two=arrays)
+        rows, text = planned(config, tmp_path / "run")
+        assert rows.loc[model, ["tasks", "kept"]].tolist() == [1, 18]
+        path = tmp_path / name / "two.npz"
+        line = f"{model}: task 'two': {path}: {words}"
+        assert line in text and "; the task would be left out" in text
+        config.fail_fast = True  # which starts nothing
+        with pytest.raises(ConfigError, match=re.escape(f"'two': {path}: {words}")):
+            planned(config, tmp_path / "run")
+        config.fail_fast = False
+    config.models = model = stored(tmp_path / "both", one=wrong["nan"][0], two=wrong["rows"][0])
+    with pytest.raises(ConfigError, match=r"one\.npz.*\n.*two\.npz"):
+        planned(config, tmp_path / "run")
+    config.models = f"kmer-2,{model}"
+    rows, text = planned(config, tmp_path / "run")
+    assert list(rows.index) == ["kmer-2"]
+    assert f"left out: config.models: '{model}': task 'one': " in text
+
+
+def test_both_strands_of_own_vectors_are_refused_by_plan_and_run_alike(tasks_dir, tmp_path):
+    model = stored(tmp_path / "good")
+    config = made(models=f"kmer-2,{model}", tasks_dir=str(tasks_dir), strand="both")
+    rows, text = planned(config, tmp_path / "run")
+    assert not any(name.startswith("embeddings") for name in rows.index)
+    assert f"left out: config.models: '{model}:both': task 'one': " in text
 
 
 def test_the_rate_of_products_is_not_kept_by_a_plan(tasks_dir, tmp_path):
