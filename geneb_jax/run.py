@@ -364,8 +364,10 @@ def check(
             for refusal in found
         ),
     ]
-    if problems or (hopeless and (failures.fail_fast or not workloads)):
-        raise ConfigError([*problems, *_cut(hopeless)])
+    fatal = failures.fail_fast or _none_left(tasks, unreadable, refusals)
+    if problems or (hopeless and fatal):
+        last = _cut(hopeless)
+        raise ConfigError([*problems, *last]) if fatal else ConfigError(problems, last)
     _say_small_classes(tasks, settings.probes.regimes)
     for task, reasons in unreadable.items():
         lines = [line.removeprefix(f"task '{task}': ") for line in reasons.split("\n")]
@@ -392,6 +394,20 @@ def _runnable(tasks: Sequence[Task], refusals: Sequence[Refusal]) -> list[Task]:
     """Returns the tasks that a model can be run on."""
     refused = {refusal.task for refusal in refusals}
     return [] if "" in refused else [task for task in tasks if task.info.id not in refused]
+
+
+def _none_left(
+    tasks: Sequence[Task],
+    unreadable: Mapping[str, str],
+    refusals: Mapping[str, Sequence[Refusal]],
+) -> bool:
+    """Says whether no task can be read, or no model run; those that are not known yet may be."""
+    no_task = bool(unreadable) and not tasks
+    none_of = [
+        not _runnable(tasks, found) if tasks else any(not each.task for each in found)
+        for found in refusals.values()
+    ]
+    return no_task or (bool(none_of) and all(none_of))
 
 
 def _cut(problems: Sequence[str]) -> list[str]:
