@@ -84,7 +84,9 @@ def _at(status: Mapping[str, Any]) -> str:
     left = status.get("remaining")
     time_left = f", left: about {duration(left)}" if isinstance(left, float) and left else ""
     parts = [model, f"{status.get('stage', '')}{counted}", compiled]
-    return ", ".join(filter(None, [*parts, f"{_elapsed(status)} so far{time_left}"]))
+    count = status.get("failures")
+    failed = f"{count} failed" if count else ""
+    return ", ".join(filter(None, [*parts, f"{_elapsed(status)} so far{time_left}", failed]))
 
 
 def _elapsed(status: Mapping[str, Any]) -> str:

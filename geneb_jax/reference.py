@@ -20,8 +20,8 @@ WORKDIR: Mapping[str, str] = {
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model (empty before the first and after the last), its number of models, stage, done "
     "of total units, what is compiling, elapsed seconds of the run, remaining ones of the run and "
-    "of the stage (null: not known), what each model has taken in all runs, failures, process, "
-    "host, time.",
+    "of the stage (null: not known), what each model has taken in all runs, how many failures "
+    "there are, what failed, process, host, time.",
     "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",

@@ -342,6 +342,7 @@ class RunProgress:
             "stage_remaining": _rounded(self._remaining_of(stage)),
             "taken": {name: each._asdict() for name, each in stage.taken_so_far().items()},
             "failures": len(self.failures.found),
+            "failed": [failure._asdict() for failure in [*self.failures.found]],
             "process": os.getpid(),
             "host": socket.gethostname(),
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),

@@ -133,6 +133,16 @@ def test_a_workdir_that_cannot_be_written_is_named(command, tmp_path, small):
     assert done.stderr == f"nothing was started:\n{words}\n"
 
 
+def test_a_sweep_of_layers_says_what_kmers_take_in_its_stead(command, tmp_path, small):
+    words = ("run", *small, "--config=layers", f"--workdir={tmp_path}")
+    done = command(*words)
+    assert done.returncode == WRONG
+    said = done.stderr.splitlines()[1:]
+    mends = [line.partition("; write ")[2].partition(", or ")[0] for line in said]
+    assert mends == ["--config.taps=preset", "--config.poolings=preset"]
+    assert command(*words, *mends).returncode == DONE
+
+
 def test_a_run_whose_output_nobody_reads_is_done(tmp_path, small):
     reading, writing = os.pipe()
     os.close(reading)
