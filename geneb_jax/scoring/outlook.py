@@ -5,10 +5,11 @@ each stage in proportion to what there is to do: operations of embedding, the si
 seconds for each are those that this run has taken for what it has done; of stages that are still to
 come, those of `scoring.cost` and of earlier runs.
 
-What is measured first says little: the smallest tasks come first, and take longer by their size
-than others. So the rate of a stage moves from what was expected to what is measured while the first
-quarter of it is done, in proportion to what is done. Of units that are in hand, such as a task that
-is probed, as much counts as done as the time says that they have taken.
+What is measured first says little: the smallest tasks are probed first, and take longer by their
+size than others. So the rate of a stage moves from what was expected to what is measured, in
+proportion to what is done: over all of probing, and over the first quarter of embedding, whose
+batches are like each other. Of units that are in hand, such as a task that is probed, as much
+counts as done as the time says that they have taken.
 
 Waiting for programs to be compiled is apart: a model waits once in a stage, however much there is
 to do, and those ahead as long as those before it on average. The audit stands before the models,
@@ -28,7 +29,8 @@ from geneb_jax.tasks.sizes import sizes_of
 from geneb_jax.tasks.task import Task
 
 AUDIT, SHOWING = "audit", "tables and report"  # stages of the whole run
-_TRUSTED = 0.25  # of a stage: from here on its rate is what was measured of it
+# How much of a stage is done where its rate is what was measured of it.
+_TRUSTED = {"load": 1.0, "embed": 0.25, "probe": 1.0}
 
 
 class Expected(NamedTuple):
@@ -211,7 +213,7 @@ class Outlook:
                 here = self._expected_here(kind)
                 total += self.left_of_stage(kind, worked, share) or 0.0
                 past = past.and_also(worked, waited, share * (here or 0.0))
-                rate = _moving(rate, past.worked / past.done if past.done else None, share)
+                rate = _moving(kind, rate, past.worked / past.done if past.done else None, share)
             elif stage in _STAGES and _STAGES.index(kind) >= _STAGES.index(stage):
                 units.append(self._expected_here(kind))
             if None in units or (any(units) and rate is None):
@@ -230,7 +232,7 @@ class Outlook:
         """Returns the seconds of a whole stage, of which a share took some; None: not known."""
         rate, units = self._rate_before(stage), self._expected_here(stage)
         before = None if rate is None or not units else rate * units
-        return _moving(before, worked / share if share else None, share)
+        return _moving(stage, before, worked / share if share else None, share)
 
     def _done_in_hand(
         self, stage: str, worked: float, share: float, in_hand: float, since: float
@@ -246,9 +248,9 @@ class Outlook:
         return getattr(self._expected[self._number], stage)
 
 
-def _moving(before: float | None, measured: float | None, share: float) -> float | None:
+def _moving(stage: str, before: float | None, measured: float | None, share: float) -> float | None:
     """Returns what is expected where a share of a stage was measured; None: nothing is known."""
     if before is None or measured is None:
         return measured if before is None else before
-    trust = min(share / _TRUSTED, 1.0)
+    trust = min(share / _TRUSTED[stage], 1.0)
     return (1 - trust) * before + trust * measured

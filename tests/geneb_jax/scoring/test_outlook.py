@@ -86,8 +86,10 @@ def test_what_is_known_before_counts_until_something_was_done():
     assert outlook.remaining("load", 0.1, 0.0, 0.0) == pytest.approx(4 + 6 + 20)
     outlook.ended("load", 0.5, 0.0, 1.0)
     assert outlook.remaining("probe", 0.0, 0.0, 0.0) == pytest.approx(4 + 0.5 + 6 + 20)
-    # A quarter takes 2 s: this machine is half as fast as the one that was measured.
-    assert outlook.remaining("probe", 2.0, 0.0, 0.25) == pytest.approx(6 + 0.5 + 12 + 20)
+    # A quarter takes 2 s: this machine is half as fast as the one that was measured, which is
+    # believed by a quarter: 1.25 s a unit, of the 3 here and the 6 ahead. In the end it is by all.
+    assert outlook.remaining("probe", 2.0, 0.0, 0.25) == pytest.approx(3.75 + 0.5 + 7.5 + 20)
+    assert outlook.remaining("probe", 8.0, 0.0, 1.0) == pytest.approx(0.5 + 12 + 20)
     outlook.ended("probe", 8.0, 0.0, 1.0)
     outlook.next_model()
     outlook.ended("load", 0.5, 0.0, 1.0)
@@ -174,28 +176,35 @@ def test_a_first_task_that_takes_long_by_its_size_moves_the_time_left_little():
     # rate of this task alone the run would take 400 s.
     weights, seconds = [0.1, 0.9, 9.0], [1.0, 0.9, 9.0]
     left = over_the_first_task(begun(Expected(probe=10.0), Expected(probe=30.0)), weights, seconds)
-    # A 25th of the way to what was measured: (24 + 10) / 25 of what was expected of all that is
-    # left, 9.9 and 30.
+    # A hundredth of the way to what was measured: (99 + 10) / 100 of what was expected of all that
+    # is left, 9.9 and 30.
     after_first = left[21]
-    assert after_first == pytest.approx(39.9 * (24 + 10) / 25)
-    assert max(left) < 1.5 * 40 and left[-1] == pytest.approx(30 * 10.9 / 10)
-    assert np.abs(np.diff(left[:21])).max() < 1
+    assert after_first == pytest.approx(39.9 * (99 + 10) / 100)
+    assert max(left) == pytest.approx(after_first) and left[-1] == pytest.approx(30 * 10.9 / 10)
+    steps = np.abs(np.diff(left))
+    assert steps[:-1].max() < 0.01 * 40 and steps[-1] < 0.1 * 40
 
 
-def test_a_slower_machine_is_believed_from_a_quarter_of_the_stage_on():
+def test_a_slower_machine_is_believed_by_what_is_done():
     weights = [0.5] * 20
     left = over_the_first_task(begun(Expected(probe=10.0)), weights, [1.0] * 20)
-    # 3 of 20 tasks: 3/5 of the way from 1 to 2 seconds a unit, of 8.5 units.
-    assert left[3 * 21] == pytest.approx(8.5 * 1.6)
-    for task in range(5, 20):
-        assert left[task * 21] == pytest.approx(20 - task)
-    assert np.abs(np.diff(left)).max() < 0.3
+    for done in (3, 10, 19):  # of 20 tasks: so much of the way from 1 to 2 seconds a unit
+        assert left[done * 21] == pytest.approx((20 - done) / 2 * (1 + done / 20))
+    assert np.abs(np.diff(left)).max() < 0.1
+
+
+def test_embedding_is_believed_from_a_quarter_on():
+    outlook = begun(Expected(embed=10.0), rates=(("load", 0.0), ("embed", 1.0)))
+    for tenths, rate in ((1, 1.4), (2, 1.8), (3, 2.0), (9, 2.0)):
+        left = outlook.left_of_stage("embed", 2.0 * tenths, tenths / 10)
+        assert left == pytest.approx((10 - tenths) * rate)
 
 
 def test_a_task_in_hand_that_overruns_is_no_more_than_done():
     outlook = begun(Expected(probe=10.0))
-    # Half of the stage is in hand and should take 5 s. The other half stays to come.
-    for seconds, left in ((2.0, 8.0), (5.0, 5.0), (9.0, 9.0)):
+    # Half of the stage is in hand and should take 5 s. The other half stays to come: half of 10 s,
+    # and after 9 s half of 14, midway between the 10 that were expected and the 18 of that rate.
+    for seconds, left in ((2.0, 8.0), (5.0, 5.0), (9.0, 7.0)):
         assert outlook.remaining("probe", seconds, 0.0, 0.0, 0.5, seconds) == pytest.approx(left)
         assert outlook.left_of_stage("probe", seconds, 0.0, 0.5, seconds) == pytest.approx(left)
 
