@@ -1,5 +1,6 @@
 """Every model on every task: features, probes, scores; finished pairs are kept."""
 
+import errno
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from geneb_jax.embedding.source import (
 )
 from geneb_jax.embedding.store import key
 from geneb_jax.failures import Failure, Failures
+from geneb_jax.files.atomic import WriteError
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
@@ -122,11 +124,15 @@ class Evaluator(NamedTuple):
 
 
 class _Evaluated(NamedTuple):
-    """What evaluating one model took; `model` is None where it could not be opened."""
+    """What evaluating one model took; `model` is None where it could not be opened.
+
+    Its jobs are those that were finished before, or are now but for failures.
+    """
 
     model: OpenSource | None
     speed: Mapping[str, Any]
     clock: "_Clock"
+    jobs: Sequence[_Job] = ()
 
 
 def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task]) -> Evaluation:
@@ -144,10 +150,11 @@ def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task
         name = workload.source.name
         how.progress.next_model(name)
         how.processes.next_model(name)
-        model, speed, clock = _evaluate_model(how, workload, digests)
+        model, speed, clock, jobs = _evaluate_model(how, workload, digests)
         if model is not None:
             weights[name] = weights_identity(model.representations[0].identity)
         how.check()
+        _refuse_lost_cells(name, jobs, how.failures)
         gathered = gather(how.workdir / "cells", weights, digests)
         scores = arrange(gathered.rows, [each.source.name for each in workloads])
         write_scores(scores, how.workdir / "scores.csv")
@@ -213,7 +220,22 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
         trace = how.workdir / "profile" / file_name(source.name)
         with jax.profiler.trace(str(trace)) if how.profile else nullcontext():
             speed = _compute(how, source, model, pending, clock)
-    return _Evaluated(model, speed, clock)
+    return _Evaluated(model, speed, clock, jobs)
+
+
+def _refuse_lost_cells(name: str, jobs: Sequence[_Job], failures: Failures) -> None:
+    """Raises WriteError where a finished task's scores were removed since: they are no result."""
+    failed = {failure.task for failure in failures.found if failure.model == name}
+    done = [job for job in jobs if not failed.intersection(("", job.task.info.id))]
+    lost = [job.cell.path for job in done if not job.cell.path.is_file()]
+    if lost:
+        raise WriteError(
+            errno.ENOENT,
+            f"was removed while the run was going on; gone are {len(lost)} of "
+            f"{counted(len(jobs), 'file')} of scores of '{name}', and the same command computes "
+            "what is not there",
+            str(lost[0]),
+        )
 
 
 def _jobs(

@@ -283,6 +283,28 @@ def test_a_run_whose_workdir_is_removed_has_failed(command, tmp_path, call, monk
     assert set(read_scores(run / "scores.csv")["task"]) == set(TASKS)
 
 
+def test_a_run_whose_scores_are_removed_has_failed(command, tmp_path, call, monkeypatch):
+    cells, real, calls = tmp_path / "run" / "cells", probing.evaluate_task, []
+
+    def removes(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:  # the first task's are there
+            shutil.rmtree(cells)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(probing, "evaluate_task", removes)
+    done = command(*call, "--config.models=kmer-1")
+    assert done.returncode == FAILED
+    path, _, words = done.stderr.splitlines()[-1].partition(": ")
+    assert Path(path).is_relative_to(cells)
+    assert words == (
+        "was removed while the run was going on; gone are 1 of 2 files of scores of 'kmer-1', and "
+        "the same command computes what is not there"
+    )
+    assert command(*call, "--config.models=kmer-1").returncode == DONE
+    assert len(calls) == 3
+
+
 def test_a_run_that_is_not_started_leaves_no_folder(command, tmp_path, call, checkpoints):
     call = (*call, f"--config.checkpoints_dir={checkpoints}", f"--config.models={TRUNCATED}")
     before = set(tmp_path.rglob("*"))
