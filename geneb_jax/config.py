@@ -6,6 +6,7 @@ use.
 """
 
 import dataclasses
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,22 @@ PAPER_VERSIONS: tuple[PaperVersion, ...] = get_args(PaperVersion)
 LETTERS: tuple[Letters, ...] = get_args(Letters)
 
 
-class ConfigError(ValueError):
-    """Everything that is wrong with a run's config, one problem a line."""
+_APART = "these would only be left out, while the others run:"
 
-    def __init__(self, problems: Iterable[str]):
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+
+class ConfigError(ValueError):
+    """Everything that is wrong with a run's config, one problem a line.
+
+    Attributes:
+        problems: What keeps the run from being started.
+        left_out: What is wrong with models and tasks that would only be left out of it; these lines
+            stand apart, behind the others.
+    """
+
+    def __init__(self, problems: Iterable[str], left_out: Iterable[str] = ()):
+        self.problems, self.left_out = tuple(problems), tuple(left_out)
+        apart = [_APART, textwrap.indent("\n".join(self.left_out), "  ")] if self.left_out else []
+        super().__init__("\n".join([*self.problems, *apart]))
 
 
 def _field(default: Any, check: Callable[[Any], Any], help: str) -> Any:

@@ -199,7 +199,45 @@ def check_disks(
     Raises:
         ConfigError: The embeddings alone take more than there is.
     """
-    planned = [
+    planned = _planned(workloads, plans, workdir)
+    most = [needs_of(plan, sizes_of(some), plan.most(some), settings) for plan, some in planned]
+    pairs = sum(len(tasks) for _, tasks in workloads)
+    rough = disks(most, settings, workdir, counted=False, pairs=pairs)
+    if not any(disk.lacking() for disk in rough):
+        return
+    found = still_to_write(workloads, plans, settings, workdir)
+    short = [each for each in found if each.lacking()]
+    if any(disk.lacking(counted=True) for disk in short):
+        raise ConfigError([str(disk) for disk in short])
+    for disk in short:
+        logging.warning("%s", disk)
+
+
+def still_to_write(
+    workloads: Sequence[tuple[Source, Sequence[Task]]],
+    plans: Mapping[str, SourcePlan],
+    settings: Settings,
+    workdir: Path,
+) -> list[Disk]:
+    """Returns the file systems that a run will write to; records that lack embeddings are counted.
+
+    The arguments are those of `check_disks`.
+    """
+    needs = [
+        needs_of(plan, sizes_of(some), plan.cost(some).store, settings)
+        for plan, some in _planned(workloads, plans, workdir)
+    ]
+    pairs = sum(len(tasks) for _, tasks in workloads)
+    return disks(needs, settings, workdir, counted=True, pairs=pairs)
+
+
+def _planned(
+    workloads: Sequence[tuple[Source, Sequence[Task]]],
+    plans: Mapping[str, SourcePlan],
+    workdir: Path,
+) -> list[tuple[SourcePlan, list[Task]]]:
+    """Returns the models that are known, each with the tasks that it is not scored on."""
+    return [
         (
             plans[source.name],
             [task for task in tasks if not holds_scores(workdir, source.name, task.info.id)],
@@ -207,20 +245,6 @@ def check_disks(
         for source, tasks in workloads
         if source.name in plans
     ]
-    most = [needs_of(plan, sizes_of(some), plan.most(some), settings) for plan, some in planned]
-    pairs = sum(len(tasks) for _, tasks in workloads)
-    rough = disks(most, settings, workdir, counted=False, pairs=pairs)
-    if not any(disk.lacking() for disk in rough):
-        return
-    exact = [
-        needs_of(plan, sizes_of(some), plan.cost(some).store, settings) for plan, some in planned
-    ]
-    found = disks(exact, settings, workdir, counted=True, pairs=pairs)
-    short = [each for each in found if each.lacking()]
-    if any(disk.lacking(counted=True) for disk in short):
-        raise ConfigError([str(disk) for disk in short])
-    for disk in short:
-        logging.warning("%s", disk)
 
 
 def needs_of(

@@ -48,7 +48,7 @@ def last_run(workdir: Path) -> list[str]:
     lines = [_end(owner, status, logged)] if owner or status or logged else []
     done = not owner and status.get("state") == "done"
     if logged and logged.config and not (done and not status.get("failures")):
-        lines.append(f"the same command goes on: {_command(workdir, logged.config)}")
+        lines.append(f"the same command goes on: {command_of(workdir, logged.config)}")
     return lines
 
 
@@ -84,7 +84,9 @@ def _at(status: Mapping[str, Any]) -> str:
     left = status.get("remaining")
     time_left = f", left: about {duration(left)}" if isinstance(left, float) and left else ""
     parts = [model, f"{status.get('stage', '')}{counted}", compiled]
-    return ", ".join(filter(None, [*parts, f"{_elapsed(status)} so far{time_left}"]))
+    count = status.get("failures")
+    failed = f"{count} failed" if count else ""
+    return ", ".join(filter(None, [*parts, f"{_elapsed(status)} so far{time_left}", failed]))
 
 
 def _elapsed(status: Mapping[str, Any]) -> str:
@@ -127,8 +129,13 @@ def _config(text: str) -> Mapping[str, Any]:
     return config if isinstance(config, Mapping) else {}
 
 
-def _command(workdir: Path, config: Mapping[str, Any]) -> str:
-    """Returns the command of a run: its fields that are not the defaults, which config=full has."""
+def command_of(workdir: Path, config: Mapping[str, Any]) -> str:
+    """Returns the command of a run: its fields that are not the defaults, which config=full has.
+
+    Args:
+        workdir: The folder of its results.
+        config: The values of its fields, by name.
+    """
     words = ["geneb-jax", "run", "--config=full", f"--workdir={workdir}"]
     for field in fields():
         value = config.get(field.name, field.default)

@@ -22,12 +22,11 @@ from geneb_jax.config import ConfigError, DataSettings, ProbeSettings, Settings
 from geneb_jax.devices.capacity import matmul_rate, read_facts
 from geneb_jax.disks import Needs, disks, needs_of
 from geneb_jax.embedding.models import find_sources
-from geneb_jax.embedding.source import Cost, Source, SourcePlan
+from geneb_jax.embedding.source import Cost, Refusal, Source, SourcePlan
+from geneb_jax.embedding.tuning import embedding_rate
 from geneb_jax.embedding.unseen import find_unseen, unseen_by_reason
 from geneb_jax.files.counts import counted
-from geneb_jax.files.json_files import read_object
 from geneb_jax.files.sizes import shown_size
-from geneb_jax.files.texts import FileError
 from geneb_jax.scoring.cells import Held, cell_of
 from geneb_jax.scoring.cost import is_known, probing_in_all, showing_seconds
 from geneb_jax.scoring.heads import hold_all_heads, not_presented
@@ -115,8 +114,14 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
             plan = source.plan(workdir)
         except ValueError as error:
             refused.append(f"config.models: '{source.name}': {error}")
+            continue
+        refusals = plan.refusals(work.tasks) if work.tasks else ()
+        nowhere = {refusal.task for refusal in refusals}
+        none_left = all(task.info.id in nowhere for task in work.tasks or ())
+        if refusals and ("" in nowhere or none_left or settings.data.fail_fast):
+            refused += [f"config.models: '{source.name}': {refusal}" for refusal in refusals]
         else:
-            plans.append(_plan_model(source, plan, work, settings, workdir, rates))
+            plans.append(_plan_model(source, plan, refusals, work, settings, workdir, rates))
     if refused and (settings.data.fail_fast or not plans):
         raise ConfigError(refused)
     plans = list(_each_once(plans))
@@ -157,6 +162,7 @@ def _find_work(settings: DataSettings) -> tuple[Work, Mapping[str, str]]:
 def _plan_model(
     source: Source,
     plan: SourcePlan,
+    refusals: Sequence[Refusal],
     work: Work,
     settings: Settings,
     workdir: Path,
@@ -168,7 +174,7 @@ def _plan_model(
         cost = plan.cost(sum(size.train + size.test for size in sizes))
         count = len(sizes)
     else:
-        refused = {refusal.task: refusal for refusal in reversed(plan.refusals(work.tasks))}
+        refused = {refusal.task: refusal for refusal in reversed(refusals)}
         notes += [f"{refusal}; the task would be left out" for refusal in refused.values()]
         tasks = [task for task in work.tasks if task.info.id not in refused]
         notes += unseen_by_reason(find_unseen(source.name, plan.unseen, tasks))
@@ -251,21 +257,12 @@ class _Rates:
 
     Attributes:
         kinds: The devices.
-        problem: What keeps the rates of the last run from being read; empty: nothing does.
     """
 
     def __init__(self, workdir: Path) -> None:
         self.kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
         self._known = read_facts(workdir)["matmul_rate"]
-        self.problem = ""
-        self._of_runs: Mapping[str, Any] = {}
-        if (workdir / "run.json").is_file():
-            try:
-                record = read_object(workdir / "run.json")
-            except FileError as error:
-                record, self.problem = {}, f"{error}; how fast the last run was is not known"
-            if record.get("devices") == self.kinds:
-                self._of_runs = record.get("embedding") or {}
+        self._workdir = workdir
 
     def products(self, dtype: str) -> float:
         """Returns the rate of matrix products of all devices, measured where it is not known."""
@@ -279,8 +276,7 @@ class _Rates:
             return 0.0, False
         if not cost.flop:
             return None, False
-        rate = (self._of_runs.get(model) or {}).get("flop_per_second")
-        if rate:
+        if rate := embedding_rate(model, dtype, self._workdir):
             return cost.flop / rate, True
         return cost.flop / self.products(dtype), False
 
@@ -373,10 +369,8 @@ def _lines(
             f"> embedding takes longer than matrix products alone, at {rates.shown()} on "
             f"{rates.kinds[0]}{f' (x {len(rates.kinds)})' if len(rates.kinds) > 1 else ''}"
         )
-    if rates.problem:
-        yield rates.problem
     if any(plan.measured for plan in plans):
-        yield f"time without >: at the rate of the last run in {workdir} on this kind of device"
+        yield f"time without >: at the rate of earlier runs in {workdir} on this kind of device"
     yield (
         "time is of embedding; fetching and compiling, some seconds a program that is not kept "
         "yet, come on top, and are not known before"

@@ -14,14 +14,14 @@ WORKDIR: Mapping[str, str] = {
     "scores.csv": "Every score, one row a head; see above.",
     "run.json": "What the scores depend on: config, versions, devices, engines, identities of "
     "models, what a submission says of them, sizes and fingerprints of tasks, what models do not "
-    "see of their records, failures, speeds, seconds of the last run by stage, and what embedding "
-    "and probing each model has taken in all runs, the peaks of memory by stage, and of several "
-    "processes the others.",
+    "see of their records, failures, how fast the last run embedded, its seconds by stage, and "
+    "what embedding and probing each model has taken in all runs, the peaks of memory by stage, "
+    "and of several processes the others.",
     "status.json": "Where the run is, about once a second: state (running, done, interrupted, "
     "failed), model (empty before the first and after the last), its number of models, stage, done "
     "of total units, what is compiling, elapsed seconds of the run, remaining ones of the run and "
-    "of the stage (null: not known), what each model has taken in all runs, failures, process, "
-    "host, time.",
+    "of the stage (null: not known), what each model has taken in all runs, how many failures "
+    "there are, what failed, process, host, time.",
     "log.txt": "Every line that the runs in the workdir said, and the tracebacks of failures.",
     "log-NUMBER.txt": "The same of another process of the run than the first.",
     "run.lock, owner.json": "Who owns the workdir while a run goes on.",
@@ -47,7 +47,8 @@ WORKDIR: Mapping[str, str] = {
     "resumes.",
     "embeddings/MODEL/REPRESENTATION/": "Kept embeddings: chunks keys-K-V.npy and values-V.npy, "
     "named by their digests, and store.json, which says what they were computed with.",
-    "devices/KIND.json": "What was measured of this kind of device, and what did not fit it.",
+    "devices/KIND.json": "What was measured of this kind of device: how fast it multiplies, how "
+    "fast each model was embedded, and what did not fit it.",
     "profile/MODEL/": "With profile: a trace for the JAX profiler.",
 }
 

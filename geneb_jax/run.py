@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -34,12 +34,14 @@ from geneb_jax.embedding.identity import LOCAL_WEIGHTS
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Refusal, Representation, Source, SourcePlan
 from geneb_jax.embedding.store import check_folder, folder_of_stores
+from geneb_jax.embedding.tuning import embedding_rate
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
 from geneb_jax.failures import Failure, Failures, file_only, reason
 from geneb_jax.files.atomic import remove_leftovers
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import write_json
 from geneb_jax.files.names import clashes
+from geneb_jax.full_disk import saying_what_is_kept
 from geneb_jax.log_file import log_kept_for
 from geneb_jax.ownership import OwnedError, owned
 from geneb_jax.presentation.console import wide_console
@@ -149,7 +151,12 @@ def _lead(
     first = First(process, settings.devices.peer_seconds, settings.data.fail_fast)
     with log_kept_for(workdir) as keep_log, in_touch(first):
         first.gather()
-        with owned(workdir), progress.shown(), interruption_first(), shown_to_others(first, folder):
+        with (
+            owned(workdir) as check_ours,
+            progress.shown(),
+            interruption_first(),
+            shown_to_others(first, folder),
+        ):
             workloads, tasks = check(settings, failures, given)
             common = facts(settings, tasks) if process.count > 1 else {}
             first.agree(common, [each.source.name for each in workloads])
@@ -163,8 +170,13 @@ def _lead(
             file_only.info("begun: %s", json.dumps(config.to_dict(), default=str))
             expected = expect(workloads, plans, settings.probes, workdir)
             showing = showing_seconds(sizes_of(tasks), len(workloads), settings)
-            progress.begin(expected, rates_before(settings.probes), showing)
-            evaluation = _compute(config, settings, workloads, tasks, progress, first)
+            speeds = [_embedded_at(source.name, plans, workdir) for source, _ in workloads]
+            progress.begin(expected, rates_before(settings.probes, expected, speeds), showing)
+            with saying_what_is_kept(config, settings, workloads, plans, workdir):
+                evaluation = _compute(
+                    config, settings, workloads, tasks, progress, first, check_ours
+                )
+                check_ours()
             file_only.info("done, %d failed", len(failures.found))
         first.finish([failure._asdict() for failure in failures.found])
     asked = asked_rows(evaluation, tasks, settings.probes)
@@ -199,6 +211,11 @@ def _plans(workloads: Sequence[Workload], workdir: Path) -> dict[str, SourcePlan
     return plans
 
 
+def _embedded_at(name: str, plans: Mapping[str, SourcePlan], workdir: Path) -> float | None:
+    """Returns the operations a second at which a model was embedded before; None: not known."""
+    return embedding_rate(name, plans[name].dtype, workdir) if name in plans else None
+
+
 def _embeddings_folder(settings: Settings, workdir: Path) -> epath.Path:
     return folder_of_stores(settings.embedding.embeddings_dir, workdir)
 
@@ -216,6 +233,7 @@ def _compute(
     tasks: Sequence[Task],
     progress: RunProgress,
     first: First,
+    check_ours: Callable[[], None],
 ) -> Evaluation:
     """Computes, writes and shows what was found fit to run."""
     workdir, failures = progress.workdir, progress.failures
@@ -231,7 +249,7 @@ def _compute(
     audits = _audit(settings, tasks, progress)
     audited = progress.elapsed() - begun
     evaluator = Evaluator(
-        _asked(settings), workdir, progress, failures, first, settings.devices.profile
+        _asked(settings), workdir, progress, failures, first, settings.devices.profile, check_ours
     )
     evaluation = evaluate(evaluator, workloads, tasks)
     progress.stage(SHOWING)
@@ -346,8 +364,10 @@ def check(
             for refusal in found
         ),
     ]
-    if problems or (hopeless and (failures.fail_fast or not workloads)):
-        raise ConfigError([*problems, *_cut(hopeless)])
+    fatal = failures.fail_fast or _none_left(tasks, unreadable, refusals)
+    if problems or (hopeless and fatal):
+        last = _cut(hopeless)
+        raise ConfigError([*problems, *last]) if fatal else ConfigError(problems, last)
     _say_small_classes(tasks, settings.probes.regimes)
     for task, reasons in unreadable.items():
         lines = [line.removeprefix(f"task '{task}': ") for line in reasons.split("\n")]
@@ -374,6 +394,20 @@ def _runnable(tasks: Sequence[Task], refusals: Sequence[Refusal]) -> list[Task]:
     """Returns the tasks that a model can be run on."""
     refused = {refusal.task for refusal in refusals}
     return [] if "" in refused else [task for task in tasks if task.info.id not in refused]
+
+
+def _none_left(
+    tasks: Sequence[Task],
+    unreadable: Mapping[str, str],
+    refusals: Mapping[str, Sequence[Refusal]],
+) -> bool:
+    """Says whether no task can be read, or no model run; those that are not known yet may be."""
+    no_task = bool(unreadable) and not tasks
+    none_of = [
+        not _runnable(tasks, found) if tasks else any(not each.task for each in found)
+        for found in refusals.values()
+    ]
+    return no_task or (bool(none_of) and all(none_of))
 
 
 def _cut(problems: Sequence[str]) -> list[str]:

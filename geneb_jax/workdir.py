@@ -68,7 +68,8 @@ class Contents:
         folder: The workdir.
         models: Each model with files there, by name.
         left_over: Files that killed runs have left: temporary ones, and values without keys.
-        failures: What failed in the last run, as run.json has it.
+        failures: What failed in the last run, as run.json has it; by then, as status.json has it,
+            where that was killed or ended before it was done.
         unreadable: What is wrong with files that say what a run did, a line each.
     """
 
@@ -155,16 +156,26 @@ def _left_over(workdir: Path) -> Iterator[Path]:
 
 def _last_failures(workdir: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
     """Returns what failed in the last run, and what keeps its record from being read."""
-    path = workdir / "run.json"
+    path, name = workdir / "run.json", "failures"
+    if (status := _status(workdir)).get("state") != "done" and "failed" in status:
+        path, name = workdir / STATUS, "failed"
     if not path.exists():  # no run has come to its end
         return [], []
     try:
-        found = read_object(path).get("failures", [])
+        found = read_object(path).get(name, [])
         if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
             raise FileError(f"{path}: its failures are no list of objects")
     except FileError as error:
         return [], [f"{error}; what failed in the last run is not known, the next one writes it"]
     return found, []
+
+
+def _status(workdir: Path) -> Mapping[str, Any]:
+    """Returns what the last run wrote of itself; nothing where it cannot be read."""
+    try:
+        return read_object(workdir / STATUS)
+    except FileError:
+        return {}
 
 
 def files_of(contents: Contents, model: str) -> list[Path]:

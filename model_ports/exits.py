@@ -10,9 +10,9 @@ INTERRUPTED  ended by a signal or from the keyboard; the same command goes on fr
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn, TextIO, cast
 
 DONE, FAILED, WRONG, SOME_FAILED, INTERRUPTED = range(5)
 
@@ -34,30 +34,75 @@ def words_of(error: BaseException) -> str:
     return str(error)
 
 
+class _Output:
+    """Standard output or error; from when nobody reads it on, what is written goes nowhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes text."""
+        with self._going_nowhere():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what was held back."""
+        with self._going_nowhere():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns what the stream has beside these."""
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _going_nowhere(self) -> Iterator[None]:
+        """Lets a pipe go that is closed at its other end, and what is held back for it."""
+        try:
+            yield
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            self._stream.flush()  # else the interpreter complains of it at its end
+
+
+@contextmanager
+def _read_or_not() -> Iterator[None]:
+    """Makes work inside go on where nobody reads what it prints any more, as behind `head`."""
+    before = sys.stdout, sys.stderr
+    # One that was closed before the program began is None, and takes nothing.
+    sys.stdout, sys.stderr = (cast(Any, each and _Output(each)) for each in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
 def ended(work: Callable[[], int]) -> int:
     """Runs a command and returns its exit status; an error that it raises is said on stderr.
 
+    Output that nobody reads any more, as behind `head`, goes nowhere: the command goes on without a
+    word, writes its files, and ends as it would have.
+
     Args:
         work: Returns the exit status. A ValueError of it says what is wrong with the call or its
-            input; an OSError, FloatingPointError or MemoryError what has failed under way. A
-            KeyboardInterrupt may say what interrupted it. A BrokenPipeError, of output that
-            nobody reads any more, ends the command without a word.
+            input; an OSError, FloatingPointError or MemoryError what has failed under way, and its
+            notes what to do. A KeyboardInterrupt may say what interrupted it.
     """
+    with _read_or_not():
+        return _ended(work)
+
+
+def _ended(work: Callable[[], int]) -> int:
     try:
         try:
             return work()
         finally:
-            sys.stdout.flush()  # also where --help ends the program
-    except (BrokenPipeError, SystemExit) as end:
-        # Rich, too, ends the program where its output is not read.
-        if not isinstance(end if isinstance(end, OSError) else end.__context__, BrokenPipeError):
-            raise
-        # Whoever read the output has seen enough, as `head` has; what is still held back goes
-        # nowhere, so that the interpreter does not complain of it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INTERRUPTED
+            if sys.stdout is not None:
+                sys.stdout.flush()  # also where --help ends the program
     except (OSError, FloatingPointError, MemoryError) as error:
-        print(words_of(error), file=sys.stderr)
+        print("\n".join([words_of(error), *getattr(error, "__notes__", ())]), file=sys.stderr)
         return FAILED
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -1,5 +1,6 @@
 """`geneb-jax choices`: how much layers, presets, solvers, C and others move the leaderboard."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,14 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(words)
 
+    from geneb_jax.ownership import held
+
+    with held(arguments.out):
+        return _compare(arguments)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Writes and prints the tables."""
     import functools
 
     import pandas as pd

@@ -1,5 +1,6 @@
 """`geneb-jax export WORKDIR`: scores as Parquet, and as results of a model card."""
 
+import argparse
 from collections.abc import Sequence
 
 from geneb_jax.config_checks import local_path
@@ -30,6 +31,14 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
 
+    from geneb_jax.ownership import held
+
+    with held(arguments.out or arguments.workdir):
+        return _export(arguments)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    """Writes what is asked for."""
     from geneb_jax.files.atomic import write_whole
     from geneb_jax.files.counts import counted
     from geneb_jax.files.json_files import read_object

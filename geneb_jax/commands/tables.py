@@ -1,5 +1,6 @@
 """`geneb-jax tables`: the paper's tables, figures and a report of scores that are there already."""
 
+import argparse
 import logging as stdlib_logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,14 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(words)
 
+    from geneb_jax.ownership import held
+
+    with held(arguments.out):
+        return _present(arguments)
+
+
+def _present(arguments: argparse.Namespace) -> int:
+    """Writes and prints what is asked for."""
     import pandas as pd
 
     from geneb_jax.files.counts import counted

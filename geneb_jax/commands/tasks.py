@@ -59,9 +59,12 @@ def main(words: Sequence[str]) -> int:
         settings = AuditSettings(
             **{field.name: getattr(arguments, field.name) for field in _THRESHOLDS}
         )
-        return _audit(
-            arguments.tasks_dir, arguments.tasks, arguments.out, settings, arguments.cache_dir
-        )
+        from geneb_jax.ownership import held
+
+        with held(arguments.out):
+            return _audit(
+                arguments.tasks_dir, arguments.tasks, arguments.out, settings, arguments.cache_dir
+            )
     if arguments.out is not None:
         raise ValueError("--out is the folder of --audit; --csv=FILE writes the table of tasks")
     if arguments.csv and not arguments.csv.absolute().parent.is_dir():

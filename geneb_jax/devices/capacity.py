@@ -21,6 +21,7 @@ _highest = {"host": 0}  # peaks that were seen
 _MEASURED: Mapping[str, Any] = {
     "matmul_rate": (int, float),
     "fitting_tokens": int,
+    "embedding_rate": (int, float),
 }
 
 
@@ -97,8 +98,9 @@ def read_facts(workdir: Path | None) -> dict[str, dict[str, Any]]:
 
     Returns:
         `matmul_rate`: FLOP/s by dtype; `fitting_tokens`: the tokens that a batch may have at most,
-        of models for which the device's memory ran out. Each is empty where nothing was measured,
-        or without a workdir.
+        of models for which the device's memory ran out; `embedding_rate`: FLOP/s a device of
+        models that were embedded (see `embedding.tuning.keep_rate`). Each is empty where nothing
+        was measured, or without a workdir.
     """
     nothing: dict[str, dict[str, Any]] = {name: {} for name in _MEASURED}
     if workdir is None or not _facts_file(workdir).exists():

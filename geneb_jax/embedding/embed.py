@@ -146,7 +146,8 @@ def embed_views(
     )
     source = find_source(model, settings)
     if ignored := ignored_fields(source, settings.embedding):
-        raise ValueError("\n".join(ignored))
+        mend = "leave {} out, or name a model with hidden states"
+        raise ValueError("\n".join(f"{e.problem}; {mend.format(e.field)}" for e in ignored))
     say_unseen_sequences(source.name, source.unseen(texts), len(texts), names)
     embeddings = source.embed(texts, names, advance)
     for view in embeddings:

@@ -529,7 +529,13 @@ def _stream(
     engine: Engine, works: Iterator[Work], sequences: Sequence[str]
 ) -> Iterator[tuple[Sequence[int], np.ndarray]]:
     """Yields the rows of each batch, which are of `sequences`, with their float32 [n, D]."""
-    speed, start = engine.speed, time.monotonic()
+    speed, counted = engine.speed, time.monotonic()
+
+    def count() -> None:
+        nonlocal counted
+        now = time.monotonic()
+        speed.seconds, counted = speed.seconds + now - counted, now
+
     pending: deque[tuple[Batch, jax.Array]] = deque()
     prepared = _ahead(map(engine.put, works), _AHEAD)
     try:
@@ -545,6 +551,7 @@ def _stream(
                 for batch, vectors in pending:  # what the device does meanwhile is no waiting
                     engine.settle(batch, vectors)
             pending.append((item[0].batch, engine.run(*item)))
+            count()  # at each batch: whoever is told of it asks how fast it goes
             if len(pending) > _IN_FLIGHT:
                 yield _finite(engine, *pending.popleft(), sequences)
         while pending:
@@ -552,7 +559,7 @@ def _stream(
     finally:
         prepared.close()
         engine.compile_no_more()
-        speed.seconds += time.monotonic() - start
+        count()
 
 
 def _finite(

@@ -20,8 +20,9 @@ all, more                 the paper's 40; the others that the package knows
 import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
-from geneb_jax.config import EmbeddingSettings, Settings
+from geneb_jax.config import EmbeddingSettings, Settings, fields
 from geneb_jax.config_checks import OF_PRESET
 from geneb_jax.embedding.identity import BOTH_STRANDS
 from geneb_jax.embedding.source import Source
@@ -55,8 +56,20 @@ _OF_VIEWS: Mapping[str, tuple[Collection[object], str, str]] = {
 }
 
 
-def ignored_fields(source: Source, settings: EmbeddingSettings) -> list[str]:
-    """Returns a problem for each field that a model without hidden states would ignore.
+class Ignored(NamedTuple):
+    """A field that a model without hidden states would ignore.
+
+    Attributes:
+        field: Its name.
+        problem: The field with its value, and why the model ignores it.
+    """
+
+    field: str
+    problem: str
+
+
+def ignored_fields(source: Source, settings: EmbeddingSettings) -> list[Ignored]:
+    """Returns the fields that a model without hidden states would ignore.
 
     Args:
         source: The model; of one that has hidden states there are none.
@@ -66,8 +79,7 @@ def ignored_fields(source: Source, settings: EmbeddingSettings) -> list[str]:
         return []
     given = {name: getattr(settings, name) for name in _OF_VIEWS}
     return [
-        f"{name}={_written(given[name], between)}: '{source.name}' {lack}; leave {name} out, or "
-        "name a model with hidden states"
+        Ignored(name, f"{name}={_written(given[name], between)}: '{source.name}' {lack}")
         for name, (held, lack, between) in _OF_VIEWS.items()
         if given[name] not in held
     ]
@@ -133,7 +145,12 @@ def find_sources(
                     )
     if sources and not problems and all(source.viewless for source in sources.values()):
         first = next(iter(sources.values()))
-        problems += [f"config.{each}" for each in ignored_fields(first, settings.embedding)]
+        default = {field.name: field.default for field in fields()}
+        problems += [
+            f"config.{each.problem}; write --config.{each.field}={default[each.field]}, or name a "
+            "model with hidden states"
+            for each in ignored_fields(first, settings.embedding)
+        ]
     return list(sources.values()), problems
 
 

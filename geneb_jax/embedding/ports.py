@@ -53,7 +53,7 @@ from geneb_jax.embedding.source import (
     unpublished_card,
 )
 from geneb_jax.embedding.store import Store, folder_of_stores, kept_keys, key
-from geneb_jax.embedding.tuning import batch_sizes, smaller_batches, speed_figures
+from geneb_jax.embedding.tuning import batch_sizes, keeping_rate, smaller_batches, speed_figures
 from geneb_jax.embedding.units import Unit, deal, units_of
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import canonical_json
@@ -541,7 +541,8 @@ class OpenPort:
         if port.preset.window is not None:
             records = sum(len(each.counts) for each in cut.values())
             advance = telling_of_records(advance, records, sum(map(len, splits.values())))
-        with _naming_rows(tasks):
+        rate = keeping_rate(self.engine, self.name, self.workdir, advance)
+        with _naming_rows(tasks), rate as advance:
             if port.preset.batching == "input-order":
                 keys = self._embed_in_order(stores, splits, advance)
             else:

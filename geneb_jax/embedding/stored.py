@@ -69,12 +69,16 @@ class StoredSource(Weightless):
         return []
 
     def plan(self, workdir: Path) -> SourcePlan:
-        """Returns that all features are there; their width is that of the first file."""
+        """Returns that all features are there, and reads them as a run does to say what is wrong.
+
+        Their width is that of the first file.
+        """
         del workdir
         return SourcePlan(
             lambda tasks: Cost(0, kept=count_records(tasks)),
             self._width(),
             [self._representation()],
+            refusals=self.check,
         )
 
     def open(self, workdir: Path) -> Immediate:

@@ -80,8 +80,7 @@ class _Stranded:
 
     def check(self, tasks: Sequence[Task]) -> list[Refusal]:
         """Returns what would keep the model from running on these tasks, on either strand."""
-        found = self.source.check(_on_both(tasks))
-        return [refusal._replace(task=refusal.task.removesuffix(_TURNED)) for refusal in found]
+        return _of_records_as_given(self.source.check(_on_both(tasks)))
 
     def unseen(self, sequences: Sequence[str]) -> list[Unseen]:
         """Returns which records the model does not see in full, found without weights."""
@@ -94,7 +93,12 @@ class _Stranded:
         def cost(tasks: Sequence[Task] | int) -> Cost:
             return plan.cost(2 * tasks if isinstance(tasks, int) else _on_both(tasks))
 
-        return replace(plan, cost=cost, most=lambda tasks: 2 * plan.most(tasks))
+        return replace(
+            plan,
+            cost=cost,
+            most=lambda tasks: 2 * plan.most(tasks),
+            refusals=lambda tasks: _of_records_as_given(plan.refusals(_on_both(tasks))),
+        )
 
     def operations(self, records: int) -> float | None:
         """Returns how many operations so many records take on both strands; see `Source`."""
@@ -103,6 +107,11 @@ class _Stranded:
     def control(self, seed: int) -> None:
         """Returns nothing: controls are asked of the model itself."""
         del seed
+
+
+def _of_records_as_given(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """Returns refusals of tasks on either strand as those of the tasks."""
+    return [refusal._replace(task=refusal.task.removesuffix(_TURNED)) for refusal in refusals]
 
 
 @dataclass(frozen=True)

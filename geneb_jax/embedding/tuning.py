@@ -5,7 +5,9 @@ records give the same bytes in every run.
 """
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,15 @@ from geneb_jax.devices.capacity import (
 )
 from geneb_jax.embedding.batches import Batch, batch_size, typical_length
 from geneb_jax.embedding.engine import DeviceMemoryError, Engine
+from geneb_jax.embedding.identity import BOTH_STRANDS
+from geneb_jax.embedding.source import Advance
 
 # Tokens of a batch on one device: enough rows to fill the matrix units.
 _BATCH_TOKENS = {"cpu": 2048}
 _BATCH_TOKENS_ACCELERATOR = 65536
 _SMALL = 4  # times fewer tokens has the batch that few records take
 _WORTH_MEASURING = 2.0  # seconds of embedding; rates of less are noise
+_KEPT = 10.0  # seconds between two times that a rate is kept; a run may be killed
 _USED = 0.9  # of a device's memory; the rest is for batches that wait and for fragments
 
 
@@ -110,8 +115,73 @@ def speed_figures(engine: Engine, workdir: Path) -> dict[str, Any]:
     speed = engine.speed
     figures: dict[str, Any] = speed.figures() | {"peak_bytes": peak_bytes()}
     if speed.seconds - speed.compile_seconds >= _WORTH_MEASURING:
-        devices = engine.port.mesh.size if engine.port.mesh else 1
-        rate = devices * matmul_rate(engine.port.dtype, workdir)
+        rate = _devices(engine) * matmul_rate(engine.port.dtype, workdir)
         figures["matmul_flop_per_second"] = round(rate, -6)
         figures["share_of_matmul_rate"] = round(figures["flop_per_second"] / rate, 4)
     return figures
+
+
+def _devices(engine: Engine) -> int:
+    return engine.port.mesh.size if engine.port.mesh else 1
+
+
+@contextmanager
+def keeping_rate(engine: Engine, model: str, workdir: Path, advance: Advance) -> Iterator[Advance]:
+    """Keeps how fast a model is embedded inside, for later runs and plans in the workdir.
+
+    It is kept every ten seconds and at the end, so that a run that is killed leaves it.
+
+    Args:
+        engine: The model.
+        model: Its name in the config.
+        workdir: Holds what is known of the devices.
+        advance: Is told how many records were done.
+
+    Yields:
+        What is to be told so in its stead.
+    """
+    kept = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal kept
+        advance(done)
+        if time.monotonic() - kept >= _KEPT:
+            kept = time.monotonic()
+            _keep_rate(engine, model, workdir)
+
+    try:
+        yield tell
+    finally:
+        _keep_rate(engine, model, workdir)
+
+
+def _keep_rate(engine: Engine, model: str, workdir: Path) -> None:
+    """Keeps the FLOP/s a device; those of a moment only where nothing else is known."""
+    speed = engine.speed
+    running = speed.seconds - speed.compile_seconds
+    facts, name = read_facts(workdir), _rate_name(model, engine.port.dtype)
+    short = running < _WORTH_MEASURING and name in facts["embedding_rate"]
+    if speed.flop and running > 0 and not short:
+        facts["embedding_rate"][name] = speed.flop / running / _devices(engine)
+        keep_facts(workdir, facts)
+
+
+def embedding_rate(model: str, dtype: str, workdir: Path) -> float | None:
+    """Returns the FLOP/s at which runs in a workdir embedded a model, of all devices together.
+
+    Args:
+        model: Its name in the config; averaged over both strands it is as fast as it is.
+        dtype: Precision of the computation.
+        workdir: Holds what is known of the devices; it need not be there.
+
+    Returns:
+        The rate of the last run that embedded for two seconds or more; None: on this kind of device
+        the model was not embedded there.
+    """
+    name = _rate_name(model.removesuffix(BOTH_STRANDS), dtype)
+    rate = read_facts(workdir)["embedding_rate"].get(name)
+    return rate and rate * len(jax.devices())
+
+
+def _rate_name(model: str, dtype: str) -> str:
+    return f"{model} {dtype}"

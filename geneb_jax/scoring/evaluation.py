@@ -1,5 +1,6 @@
 """Every model on every task: features, probes, scores; finished pairs are kept."""
 
+import errno
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from geneb_jax.embedding.source import (
 )
 from geneb_jax.embedding.store import key
 from geneb_jax.failures import Failure, Failures
+from geneb_jax.files.atomic import WriteError
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import canonical_json
 from geneb_jax.files.names import file_name
@@ -109,6 +111,7 @@ class Evaluator(NamedTuple):
         failures: Takes what fails, of which one leaves the others alone.
         processes: Deals work to the other processes of the run.
         profile: Whether a JAX profiler trace of each model is written.
+        check: Raises WriteError where the workdir is gone (see `ownership.owned`).
     """
 
     asked: Asked
@@ -117,14 +120,19 @@ class Evaluator(NamedTuple):
     failures: Failures
     processes: First
     profile: bool = False
+    check: Callable[[], None] = lambda: None
 
 
 class _Evaluated(NamedTuple):
-    """What evaluating one model took; `model` is None where it could not be opened."""
+    """What evaluating one model took; `model` is None where it could not be opened.
+
+    Its jobs are those that were finished before, or are now but for failures.
+    """
 
     model: OpenSource | None
     speed: Mapping[str, Any]
     clock: "_Clock"
+    jobs: Sequence[_Job] = ()
 
 
 def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task]) -> Evaluation:
@@ -142,9 +150,11 @@ def evaluate(how: Evaluator, workloads: Sequence[Workload], tasks: Sequence[Task
         name = workload.source.name
         how.progress.next_model(name)
         how.processes.next_model(name)
-        model, speed, clock = _evaluate_model(how, workload, digests)
+        model, speed, clock, jobs = _evaluate_model(how, workload, digests)
         if model is not None:
             weights[name] = weights_identity(model.representations[0].identity)
+        how.check()
+        _refuse_lost_cells(name, jobs, how.failures)
         gathered = gather(how.workdir / "cells", weights, digests)
         scores = arrange(gathered.rows, [each.source.name for each in workloads])
         write_scores(scores, how.workdir / "scores.csv")
@@ -210,7 +220,22 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
         trace = how.workdir / "profile" / file_name(source.name)
         with jax.profiler.trace(str(trace)) if how.profile else nullcontext():
             speed = _compute(how, source, model, pending, clock)
-    return _Evaluated(model, speed, clock)
+    return _Evaluated(model, speed, clock, jobs)
+
+
+def _refuse_lost_cells(name: str, jobs: Sequence[_Job], failures: Failures) -> None:
+    """Raises WriteError where a finished task's scores were removed since: they are no result."""
+    failed = {failure.task for failure in failures.found if failure.model == name}
+    done = [job for job in jobs if not failed.intersection(("", job.task.info.id))]
+    lost = [job.cell.path for job in done if not job.cell.path.is_file()]
+    if lost:
+        raise WriteError(
+            errno.ENOENT,
+            f"was removed while the run was going on; gone are {len(lost)} of "
+            f"{counted(len(jobs), 'file')} of scores of '{name}', and the same command computes "
+            "what is not there",
+            str(lost[0]),
+        )
 
 
 def _jobs(
@@ -268,6 +293,7 @@ def _compute(
         prepared = None
         with how.failures.contained(name, "embed"), clock.time(f"embed {name}"):
             prepared = _prepare(how, source, model, tasks, digest)
+            how.check()
         if prepared is None:
             return {}
         _probe(how, name, jobs, digest, prepared, model.widths, wait_for_programs, clock)
@@ -314,6 +340,7 @@ def _probe(
     how.progress.stage("probe", len(jobs), "tasks", weight)
 
     def done(job: _Job, probed: Probed) -> None:
+        how.check()  # a file that is written makes a folder that is gone anew
         keep(probed, job.cell, job.predictions)
 
     def features(job: _Job) -> _Features | None:
@@ -323,6 +350,7 @@ def _probe(
 
     def do(some: Sequence[_Job]) -> None:
         """Probes a task in some representations, each in a thread; each is on disk when it is."""
+        how.progress.take_up(sum(weights[job.task.info.id] for job in some))
         with clock.time(f"probe {name}"):
             wait_for_programs(some[0].task)  # first: compilers and large features need much memory
         of_jobs = [features(job) for job in some]

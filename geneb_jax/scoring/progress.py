@@ -65,6 +65,8 @@ class _Stage:
         weight: The sum of what the units weigh.
         done: Units that are done.
         weight_done: What these weigh.
+        in_hand: What units weigh that were taken up and are not done.
+        worked: Seconds of work when a unit was done last.
         model: The model that it is of; empty: it is of the run.
         taken: What each model had taken when it began; see `RunProgress.taken`.
     """
@@ -77,6 +79,8 @@ class _Stage:
     weight: float = 0.0
     done: int = 0
     weight_done: float = 0.0
+    in_hand: float = 0.0
+    worked: float = 0.0
     model: str = ""
     taken: Mapping[str, _Taken] = field(default_factory=dict)
 
@@ -93,27 +97,17 @@ class _Stage:
         more = {self.name: seconds.get(self.name, 0.0) + sum(self.spent())}
         return {**self.taken, self.model: _Taken(identity, {**seconds, **more})}
 
-    def remaining(self) -> float | None:
-        """Returns the seconds of work left at the rate so far; None: it is not known yet."""
-        if not self.weight_done:
-            return None
-        worked, _ = self.spent()
-        return worked * max(self.weight - self.weight_done, 0.0) / self.weight_done
-
     def share(self) -> float:
         """Returns how much is done, from 0 to 1."""
         return min(self.weight_done / self.weight, 1.0) if self.weight else 0.0
 
+    def share_in_hand(self) -> float:
+        """Returns how much was taken up and is not done, from 0 to 1."""
+        return min(self.in_hand / self.weight, 1.0 - self.share()) if self.weight else 0.0
+
     def counted(self) -> str:
         """Returns how much is done, in words; empty where nothing is counted."""
         return f"{self.done:,} of {self.total:,} {self.unit}" if self.total else ""
-
-    def left(self) -> str:
-        """Returns what compiles, or else the time that is left of the stage, in words."""
-        if compiled := compiling():
-            return f"compiling {compiled}"
-        remaining = self.remaining()
-        return "" if remaining is None else f"about {duration(remaining)}"
 
 
 class RunProgress:
@@ -206,8 +200,15 @@ class RunProgress:
 
     def advance(self, done: int, weight: float | None = None) -> None:
         """Says that units were done; what they weigh is their number unless it is given."""
-        self._stage.done += done
-        self._stage.weight_done += done if weight is None else weight
+        stage, weighed = self._stage, done if weight is None else weight
+        stage.done += done
+        stage.weight_done += weighed
+        stage.in_hand = max(stage.in_hand - weighed, 0.0)
+        stage.worked, _ = stage.spent()
+
+    def take_up(self, weight: float) -> None:
+        """Says that units of some weight are in hand; `advance` says when they are done."""
+        self._stage.in_hand += weight
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -257,7 +258,26 @@ class RunProgress:
 
     def _remaining(self, stage: _Stage) -> float | None:
         """Returns the seconds that the whole run still takes, in some stage; None: not known."""
-        return self._outlook.remaining(stage.name, *stage.spent(), stage.share())
+        worked, waiting = stage.spent()
+        since = max(worked - stage.worked, 0.0)
+        return self._outlook.remaining(
+            stage.name, worked, waiting, stage.share(), stage.share_in_hand(), since
+        )
+
+    def _remaining_of(self, stage: _Stage) -> float | None:
+        """Returns the seconds of work that some stage still takes; None: it is not known."""
+        worked, _ = stage.spent()
+        since = max(worked - stage.worked, 0.0)
+        return self._outlook.left_of_stage(
+            stage.name, worked, stage.share(), stage.share_in_hand(), since
+        )
+
+    def _left(self, stage: _Stage) -> str:
+        """Returns what compiles, or else the time that is left of some stage, in words."""
+        if compiled := compiling():
+            return f"compiling {compiled}"
+        remaining = self._remaining_of(stage)
+        return "" if remaining is None else f"about {duration(remaining)}"
 
     def _time(self, stage: _Stage) -> str:
         """Returns the time of the whole run, that so far and that which is left."""
@@ -287,7 +307,7 @@ class RunProgress:
             "description": f"  {stage.name}",
             "total": stage.weight or None,
             "completed": stage.weight_done,
-            "text": ", ".join(filter(None, [stage.counted(), stage.left()])),
+            "text": ", ".join(filter(None, [stage.counted(), self._left(stage)])),
             "visible": bool(stage.total),
         }
 
@@ -299,7 +319,7 @@ class RunProgress:
         self._said = now
         stage = self._stage
         what = " ".join(filter(None, [stage.name, stage.counted()]))
-        what = ", ".join(filter(None, [what, stage.left()]))
+        what = ", ".join(filter(None, [what, self._left(stage)]))
         parts = [self._which_model(), what, self._time(stage)]
         logging.info("%s", "; ".join(filter(None, parts)))
 
@@ -319,9 +339,10 @@ class RunProgress:
             "compiling": compiling(),
             "elapsed": round(self.elapsed(), 1),
             "remaining": 0.0 if state == "done" else _rounded(self._remaining(stage)),
-            "stage_remaining": _rounded(stage.remaining()),
+            "stage_remaining": _rounded(self._remaining_of(stage)),
             "taken": {name: each._asdict() for name, each in stage.taken_so_far().items()},
             "failures": len(self.failures.found),
+            "failed": [failure._asdict() for failure in [*self.failures.found]],
             "process": os.getpid(),
             "host": socket.gethostname(),
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),

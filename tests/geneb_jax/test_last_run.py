@@ -127,3 +127,9 @@ def test_the_command_gives_the_config_of_the_run(tmp_path, monkeypatch):
     command = shlex.split(last_run(tmp_path)[1].split(": ", 1)[1])
     assert command[:2] == ["geneb-jax", "run"] and main(command[2:]) == 0
     assert seen[0] == seen[1]
+
+
+def test_what_had_failed_by_a_kill_is_counted(tmp_path):
+    write(tmp_path, begun(), failures=2)
+    owner(tmp_path, process=2**22 + 1)
+    assert last_run(tmp_path)[0].endswith(f": {AT}, 2 failed")

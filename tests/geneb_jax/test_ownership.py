@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from geneb_jax import ownership
-from geneb_jax.ownership import LOCK, OWNER, OwnedError, owned
+from geneb_jax.files.atomic import WriteError
+from geneb_jax.ownership import LOCK, OWNER, OwnedError, held, owned
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
+from geneb_jax.files.atomic import WriteError
 from geneb_jax.ownership import owned
 with owned(Path(sys.argv[1])):
     print("owned", flush=True)
@@ -127,4 +129,50 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     words = "nothing can be written there: Not a directory"
     with pytest.raises(OwnedError, match=words), owned(tmp_path / "file" / "x"):
+        pass
+
+
+def test_a_workdir_that_is_removed_or_taken_is_this_runs_no_more(tmp_path):
+    workdir = tmp_path / "run"
+    words = "was removed, or moved away, while the run was going on"
+    with pytest.raises(WriteError, match=words) as error, owned(workdir) as check:
+        check()
+        workdir.rename(tmp_path / "elsewhere")
+        (workdir / "cells").mkdir(parents=True)  # as a file that is written makes it
+        with pytest.raises(WriteError):
+            check()
+    assert error.value.filename == str(workdir)
+    words = r"is the run of process 7 on host far .*'s by now: it was removed"
+    with pytest.raises(WriteError, match=words), owned(workdir):
+        write_owner(workdir, host="far", process=7)
+    assert json.loads((workdir / OWNER).read_text())["process"] == 7  # which stays the other's
+    (workdir / OWNER).unlink()
+    with pytest.raises(KeyError), owned(workdir):  # an error of its own is what is said
+        (workdir / OWNER).unlink()
+        raise KeyError
+
+
+def test_a_command_that_writes_there_keeps_out_of_a_living_runs_folder(tmp_path, holder):
+    words = f"the run of process {holder.pid} on host .* is running there"
+    with pytest.raises(OwnedError, match=words), held(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    before = (tmp_path / OWNER).read_text()
+    with held(tmp_path):
+        again = pytest.raises(OwnedError, match="another command is running there")
+        with again as error, held(tmp_path):
+            pass
+        assert str(tmp_path) in str(error.value)
+    assert (tmp_path / OWNER).read_text() == before  # that it was killed is still to be read
+    with held(tmp_path / "new"):
+        pass
+    assert not (tmp_path / "new").exists()
+    with held(tmp_path / "new"):
+        (tmp_path / "new" / "a table").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a table"]
+
+
+def test_a_run_keeps_out_of_a_folder_that_a_command_writes(tmp_path):
+    with held(tmp_path), pytest.raises(OwnedError, match="another command"), owned(tmp_path):
         pass

@@ -1,9 +1,11 @@
 """The plan of a run: beside what the run then takes, and without data or a network."""
 
 import json
+import re
 import shutil
 import socket
 
+import jax
 import numpy as np
 import pytest
 from golden_ports import GOLDEN, change_tensors
@@ -11,7 +13,7 @@ from rich.console import Console
 
 from geneb_jax import plan
 from geneb_jax.config import ConfigError, default_config, parse_config
-from geneb_jax.devices.capacity import matmul_rate
+from geneb_jax.devices.capacity import keep_facts, matmul_rate, read_facts
 from geneb_jax.run import run
 from geneb_jax.scoring.cost import probing_seconds
 from geneb_jax.tasks.reading import read_task
@@ -100,7 +102,7 @@ def test_tokens_and_operations_are_those_of_the_records(tasks_dir, tmp_path):
     assert rows.loc[f"{NT}:random", "store"] == 30 * width * 4
 
 
-def test_the_time_is_at_the_rate_of_the_last_run(tasks_dir, tmp_path, monkeypatch):
+def test_the_time_is_at_the_rate_of_earlier_runs(tasks_dir, tmp_path, monkeypatch):
     rates = {"float32": 2e9}
     monkeypatch.setattr(plan, "matmul_rate", lambda dtype: rates[dtype])
     config = made(models=TINY, tasks_dir=str(tasks_dir))
@@ -109,17 +111,33 @@ def test_the_time_is_at_the_rate_of_the_last_run(tasks_dir, tmp_path, monkeypatc
     seconds = rows.loc[TINY, "flop"] / 2e9
     assert rows.loc[TINY, "seconds"] == pytest.approx(seconds) and not rows.loc[TINY, "measured"]
     assert "2 GFLOP/s in float32" in text and "> " in text
-    workdir.mkdir()
-    kinds = plan._Rates(workdir).kinds
-    for devices, measured in ((kinds, True), (["gpu: another"], False)):
-        record = {"devices": devices, "embedding": {TINY: {"flop_per_second": 1e9}}}
-        (workdir / "run.json").write_text(json.dumps(record))
-        rows, text = planned(config, workdir)
-        expected = seconds * (2 if measured else 1)
-        assert rows.loc[TINY, "seconds"] == pytest.approx(expected)
-        assert rows.loc[TINY, "measured"] == measured
-    (workdir / "run.json").write_text("{")
-    assert not planned(config, workdir)[0].loc[TINY, "measured"]
+    keep_facts(workdir, read_facts(None) | {"embedding_rate": {f"{TINY} float32": 1e9}})
+    rows, text = planned(config, workdir)
+    assert rows.loc[TINY, "seconds"] == pytest.approx(2 * seconds / len(jax.devices()))
+    assert rows.loc[TINY, "measured"] and "at the rate of earlier runs" in text
+    (facts,) = (workdir / "devices").iterdir()
+    facts.rename(facts.with_name("another-kind.json"))
+    rows, _ = planned(config, workdir)
+    assert rows.loc[TINY, "seconds"] == pytest.approx(seconds) and not rows.loc[TINY, "measured"]
+
+
+def test_a_plan_after_a_kill_and_a_run_that_goes_on_knows_the_rate(tasks_dir, tmp_path):
+    config = made(models=TINY, tasks_dir=str(tasks_dir), tasks="one")
+    workdir = tmp_path / "run"
+    run(config, workdir, Console(quiet=True))
+    speed = json.loads((workdir / "run.json").read_text())["embedding"][TINY]
+    (workdir / "run.json").unlink()  # as a kill leaves it
+    config.tasks = "all"
+    rows, _ = planned(config, workdir)
+    assert rows.loc[TINY, "measured"]
+    rate = rows.loc[TINY, "flop"] / rows.loc[TINY, "seconds"]
+    assert rate == pytest.approx(speed["flop_per_second"], abs=1e6)
+    config.tasks = "one"
+    run(config, workdir, Console(quiet=True))  # which embeds nothing
+    assert json.loads((workdir / "run.json").read_text())["embedding"] == {}
+    config.tasks = "all"
+    rows, _ = planned(config, workdir)
+    assert rows.loc[TINY, "flop"] / rows.loc[TINY, "seconds"] == pytest.approx(rate)
 
 
 def test_how_long_probing_takes_is_said_of_what_was_measured(tasks_dir, tmp_path):
@@ -186,6 +204,53 @@ def test_what_cannot_be_run_is_refused_as_by_the_run(tasks_dir, tmp_path):
     rows, text = planned(config, tmp_path)
     assert list(rows.index) == ["kmer-2"]
     assert "left out: config.models: 'GROVER:random'" in text
+
+
+def stored(folder, width=3, **changed):
+    """Own vectors of the two tasks, of 14 train and 4 test rows, with some files changed."""
+    folder.mkdir()
+    for name in ("one", "two"):
+        arrays = {"train": np.ones((14, width)), "test": np.ones((4, width))}
+        np.savez(folder / f"{name}.npz", **(arrays | changed.get(name, {})))
+    return f"embeddings:{folder}"
+
+
+def test_own_vectors_are_read_by_the_plan(tasks_dir, tmp_path):
+    nan = np.ones((14, 3))
+    nan[6, 1] = np.nan
+    config = made(models=stored(tmp_path / "good"), tasks_dir=str(tasks_dir))
+    assert "left out" not in planned(config, tmp_path / "run")[1]
+    wrong = {
+        "nan": ({"train": nan}, "train holds values that are not finite numbers, first in row 7"),
+        "rows": ({"test": np.ones((5, 3))}, "test is [5, 3], but the task has 4 rows"),
+        "width": ({"test": np.ones((4, 2))}, "train and test differ in width"),
+    }
+    for name, (arrays, words) in wrong.items():
+        config.models = model = stored(tmp_path / name, two=arrays)
+        rows, text = planned(config, tmp_path / "run")
+        assert rows.loc[model, ["tasks", "kept"]].tolist() == [1, 18]
+        path = tmp_path / name / "two.npz"
+        line = f"{model}: task 'two': {path}: {words}"
+        assert line in text and "; the task would be left out" in text
+        config.fail_fast = True  # which starts nothing
+        with pytest.raises(ConfigError, match=re.escape(f"'two': {path}: {words}")):
+            planned(config, tmp_path / "run")
+        config.fail_fast = False
+    config.models = model = stored(tmp_path / "both", one=wrong["nan"][0], two=wrong["rows"][0])
+    with pytest.raises(ConfigError, match=r"one\.npz.*\n.*two\.npz"):
+        planned(config, tmp_path / "run")
+    config.models = f"kmer-2,{model}"
+    rows, text = planned(config, tmp_path / "run")
+    assert list(rows.index) == ["kmer-2"]
+    assert f"left out: config.models: '{model}': task 'one': " in text
+
+
+def test_both_strands_of_own_vectors_are_refused_by_plan_and_run_alike(tasks_dir, tmp_path):
+    model = stored(tmp_path / "good")
+    config = made(models=f"kmer-2,{model}", tasks_dir=str(tasks_dir), strand="both")
+    rows, text = planned(config, tmp_path / "run")
+    assert not any(name.startswith("embeddings") for name in rows.index)
+    assert f"left out: config.models: '{model}:both': task 'one': " in text
 
 
 def test_the_rate_of_products_is_not_kept_by_a_plan(tasks_dir, tmp_path):

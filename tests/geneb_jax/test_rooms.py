@@ -16,8 +16,8 @@ PACKAGE = Path(geneb_jax.__file__).parent
 ROOMS = (
     "files", "collector", "signals", "failures", "log_file", "ownership", "benchmark",
     "config_checks", "config", "tasks", "audit", "uncertainty", "devices", "embedding", "scoring",
-    "presentation", "reference", "closing", "agreement", "disks", "plan", "run", "notebook",
-    "last_run", "workdir", "doctor", "commands",
+    "presentation", "reference", "closing", "agreement", "disks", "last_run", "full_disk",
+    "plan", "run", "notebook", "workdir", "doctor", "commands",
 )  # fmt: skip
 HEAVY = {"jax", "flax", "orbax", "tensorstore", "matplotlib", "scipy", "sklearn"}
 

@@ -407,6 +407,39 @@ def test_everything_wrong_is_reported_before_anything_starts(tasks_dir, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_what_would_only_be_left_out_stands_apart_from_what_keeps_a_run(tasks_dir, tmp_path):
+    def refused(**fields):
+        with pytest.raises(ConfigError) as error:
+            made = config(tasks_dir, models="kmer-1,deepgene")
+            made.update(fields)
+            quiet(made, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+        return error.value
+
+    (tasks_dir / "broken.csv").write_text("text,label,split\nA,x,train\n")
+    try:
+        found = refused(embeddings_dir=__file__)
+        (problem,) = found.problems
+        task, model = found.left_out  # kmer-1 and the other tasks would be run
+        assert problem.startswith("config.embeddings_dir: ")
+        assert task.startswith("task 'broken': ") and model.startswith("config.models: 'deepgene'")
+        assert str(found).splitlines() == [
+            problem,
+            "these would only be left out, while the others run:",
+            *(f"  {line}" for line in task.splitlines()),
+            f"  {model}",
+        ]
+        for fields in ({"fail_fast": True}, {"models": "deepgene"}, {"tasks": "broken"}):
+            found = refused(embeddings_dir=__file__, **fields)
+            assert not found.left_out and len(found.problems) > 1
+    finally:
+        (tasks_dir / "broken.csv").unlink()
+    # Tasks that are not there leave no model out but those that have no checkpoint.
+    found = refused(tasks="none of these")
+    assert "none of these" in found.problems[0] and len(found.problems) == 1
+    assert [line.partition(": ")[2][:10] for line in found.left_out] == ["'deepgene'"]
+
+
 def test_a_model_without_a_checkpoint_leaves_the_others_alone(tasks_dir, tmp_path):
     made = config(tasks_dir, models="kmer-1,deepgene", regimes="full")  # not on the hub
     done = run(made, tmp_path / "run", Console(quiet=True))

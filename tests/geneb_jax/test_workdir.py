@@ -179,3 +179,21 @@ def test_failures_are_those_of_run_json(copied):
     assert workdirs.look(copied).failures == [failure]
     (copied / "run.json").write_text("{")
     assert workdirs.look(copied).failures == []
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "failed"])
+def test_failures_of_a_run_that_was_not_done_are_those_of_status_json(copied, state):
+    record = json.loads((copied / "run.json").read_text())
+    before = {"model": "B", "task": "", "stage": "load", "reason": "of the run before"}
+    (copied / "run.json").write_text(json.dumps(record | {"failures": [before]}))
+    status = json.loads((copied / "status.json").read_text())
+    failed = {"model": "M", "task": "mine", "stage": "probe", "reason": "no class"}
+    (copied / "status.json").write_text(json.dumps(status | {"state": state, "failed": [failed]}))
+    assert workdirs.look(copied).failures == [failed]
+    (copied / "run.json").unlink()  # no run has come to its end
+    assert workdirs.look(copied).failures == [failed]
+    (copied / "status.json").write_text(json.dumps(status | {"state": state, "failed": 3}))
+    contents = workdirs.look(copied)
+    assert not contents.failures
+    (line,) = contents.unreadable
+    assert line.startswith(f"{copied / 'status.json'}: its failures are no list of objects")

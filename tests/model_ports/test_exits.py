@@ -54,32 +54,81 @@ def test_a_wrong_command_line_is_answered_in_a_line(capsys):
         assert line.endswith("; `program --help` shows all\n") and line.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "print('x' * 10**6)",
-        "print('x')",
-        "import rich.console; rich.console.Console().print('word ' * 10**4)",
-        "Parser(prog='p').parse_args(['--help'])",
-    ],
-)
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_output_that_nobody_reads_ends_a_command_without_a_word(words, unbuffered):
-    code = f"""
-import sys
+CODE = """
+import logging, sys
+from pathlib import Path
 from model_ports.exits import Parser, ended
+from model_ports.screen_log import show_log
 def work():
     {words}
-    return 0
+    Path(sys.argv[1]).write_text("all of it")
+    return 3
 sys.exit(ended(work))
 """
+WORDS = [
+    "print('x' * 10**6)",
+    "print('x')",
+    "import rich.console; rich.console.Console().print('word ' * 10**4)",
+    "print('x', file=sys.stderr, flush=True); print('y', file=sys.stderr)",
+    "show_log(logging.INFO); from absl import logging as log; log.info('x'); log.info('y')",
+]
+
+
+def left_alone(words, tmp_path, **how):
+    """What a program does whose output goes to a pipe that nobody reads, or was closed."""
+    return subprocess.run(
+        [sys.executable, "-c", CODE.format(words=words), str(tmp_path / "result")],
+        text=True, timeout=60, check=False, **how,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_command_whose_output_nobody_reads_goes_on_to_its_end(words, unbuffered, tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-    )  # fmt: skip
+    environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    silent = "stderr" if "log" in words or "stderr" in words else "stdout"
+    other = "stdout" if silent == "stderr" else "stderr"
+    pipes = {silent: writing, other: subprocess.PIPE}
+    done = left_alone(words, tmp_path, env=environ, **pipes)
     os.close(writing)
-    assert done.stderr == ""
-    assert done.returncode in ({0, INTERRUPTED} if "Parser" in words else {INTERRUPTED})
+    assert not getattr(done, other)
+    assert done.returncode == 3
+    assert (tmp_path / "result").read_text() == "all of it"
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_command_without_output_goes_on_to_its_end(words, closed, tmp_path):
+    def close():
+        os.close(closed)
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    done = left_alone(words, tmp_path, preexec_fn=close, **pipes)
+    assert "Traceback" not in done.stderr and "Error" not in done.stderr
+    assert done.returncode == 3
+    assert (tmp_path / "result").read_text() == "all of it"
+
+
+def test_help_that_nobody_reads_is_no_failure(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = "Parser(prog='p').parse_args(['--help'])"
+    done = left_alone(words, tmp_path, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_pipe_of_its_own_that_breaks_has_failed(capsys):
+    def work():
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    assert ended(work) == FAILED
+    assert capsys.readouterr().err == "Broken pipe\n"
+
+
+def test_streams_are_those_of_before_behind_a_command(capsys):
+    before = sys.stdout, sys.stderr
+    assert ended(lambda: print("x") or DONE) == DONE
+    assert (sys.stdout, sys.stderr) == before and capsys.readouterr().out == "x\n"

@@ -9,7 +9,8 @@ import pytest
 
 import geneb_jax
 from geneb_jax.commands import COMMANDS
-from model_ports.exits import INTERRUPTED
+from geneb_jax.ownership import owned
+from model_ports.exits import INTERRUPTED, WRONG
 
 ROOT = Path(__file__).parents[3]
 
@@ -135,3 +136,27 @@ def test_a_signal_while_a_file_is_written_leaves_nothing_of_it(name, tmp_path):
     said = f"interrupted by SIGTERM; {COMMANDS[name].interrupted}"
     assert done.stderr.splitlines()[-1] == said and "Traceback" not in done.stderr
     assert set(tmp_path.iterdir()) - {tmp_path / "cache"} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tables", "--out"),
+        ("choices", "--scores", "{run}", "--out"),
+        ("export",),
+        ("export", "{other}", "--out"),
+        ("tasks", "--audit", "--tasks_dir", "{other}", "--out"),
+    ],
+)
+def test_commands_write_into_no_workdir_of_a_living_run(command, tmp_path, words):
+    run, other = tmp_path / "run", tmp_path / "other"
+    other.mkdir()
+    words = [word.format(run=run, other=other) for word in words]
+    with owned(run):
+        before = set(run.iterdir())
+        done = command(*words, run)
+        assert done.returncode == WRONG
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"{run}: the run of process {os.getpid()} on host ")
+        assert line.endswith(" is running there")
+        assert set(run.iterdir()) == before

@@ -1,6 +1,10 @@
 import errno
+import json
 import logging
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,6 +133,32 @@ def test_a_workdir_that_cannot_be_written_is_named(command, tmp_path, small):
     assert done.stderr == f"nothing was started:\n{words}\n"
 
 
+def test_a_sweep_of_layers_says_what_kmers_take_in_its_stead(command, tmp_path, small):
+    words = ("run", *small, "--config=layers", f"--workdir={tmp_path}")
+    done = command(*words)
+    assert done.returncode == WRONG
+    said = done.stderr.splitlines()[1:]
+    mends = [line.partition("; write ")[2].partition(", or ")[0] for line in said]
+    assert mends == ["--config.taps=preset", "--config.poolings=preset"]
+    assert command(*words, *mends).returncode == DONE
+
+
+def test_a_run_whose_output_nobody_reads_is_done(tmp_path, small):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "geneb_jax", "run", *small, f"--workdir={tmp_path / 'run'}"],
+        stdout=writing, stderr=writing, timeout=120, check=False,
+        cwd=Path(__file__).parents[3], env=os.environ | {"JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode == DONE
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["remaining"]) == ("done", 0.0)
+    assert len(read_scores(tmp_path / "run" / "scores.csv")) == 2
+    assert (tmp_path / "run" / "log.txt").read_text().endswith("done, 0 failed\n")
+
+
 @pytest.fixture
 def full_for(monkeypatch):
     """Parts of paths for which the disk is full: ten bytes are written, and no more."""
@@ -152,29 +182,35 @@ TINY = "nucleotide-transformer-v2-50m-3mer-multi-species:random:tiny"
 
 
 @pytest.mark.parametrize(
-    ("part", "model"),
+    ("part", "model", "scored", "written"),
     [
-        ("cells/", "kmer-1"),
-        ("scores.csv", "kmer-1"),
-        ("run.json", "kmer-1"),
-        ("values-", TINY),
-        ("keys-", TINY),
+        ("cells/", "kmer-1", 0, "scores and predictions"),
+        ("scores.csv", "kmer-1", 2, ""),
+        ("run.json", "kmer-1", 2, ""),
+        ("values-", TINY, 0, "768 B of embeddings and "),
+        ("keys-", TINY, 0, "768 B of embeddings and "),
     ],
 )
-def test_a_full_disk_is_said_in_a_line_and_the_run_goes_on(
-    command, tmp_path, small, full_for, part, model
+def test_a_full_disk_is_said_with_what_is_kept_and_the_run_goes_on(
+    command, tmp_path, small, full_for, part, model, scored, written
 ):
     full_for.add(part)
     call = ("run", *small, f"--config.models={model}", f"--workdir={tmp_path / 'full'}")
     done = command(*call)
     assert done.returncode == FAILED
-    (line,) = done.stderr.splitlines()[-1:]
+    full = ": cannot be written: No space left on device"
+    before, _, said = done.stderr.rpartition(full)
+    line = before.splitlines()[-1]
     assert line.startswith(str(tmp_path / "full")) and part in line
-    assert line.endswith(": cannot be written: No space left on device")
+    kept, *disk, mend = said.strip().splitlines()
+    assert kept.startswith(f"kept: scores of {scored} of 2 pairs of model and task in {tmp_path}")
+    assert len(disk) == bool(written) and all(written in each for each in disk)
+    assert mend.startswith("make room, or move the workdir to a larger disk and name it in ")
+    assert (tmp_path / "full" / "log.txt").read_text().endswith(f"{full}\n")
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.tmp"))
     full_for.clear()
-    assert command(*call).returncode == DONE
+    assert command(*shlex.split(mend.partition(": geneb-jax ")[2])).returncode == DONE
     assert command(*call[:-1], f"--workdir={tmp_path / 'other'}").returncode == DONE
     scores = [(tmp_path / name / "scores.csv").read_bytes() for name in ("full", "other")]
     assert scores[0] == scores[1]

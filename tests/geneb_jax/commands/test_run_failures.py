@@ -17,6 +17,7 @@ import pytest
 from golden_ports import GOLDEN
 from safetensors.numpy import load_file, save_file
 
+import geneb_jax.run
 from geneb_jax.embedding import engine
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.files import atomic
@@ -240,13 +241,68 @@ def test_a_disk_that_is_full_at_the_end_is_named_with_the_file(
     monkeypatch.setattr(atomic, "_sync", full)
     done = command(*call, "--config.models=kmer-1", "--config.report=True")
     assert done.returncode == FAILED
-    last = done.stderr.splitlines()[-1]
-    assert last == f"{run / 'figures' / 'scores.svg'}: cannot be written: No space left on device"
+    line, kept, disk, mend, tables = done.stderr.splitlines()[-5:]
+    assert line == f"{run / 'figures' / 'scores.svg'}: cannot be written: No space left on device"
+    assert kept == f"kept: scores of 2 of 2 pairs of model and task in {run}"
+    assert disk.startswith(f"disk of {run}: ~5.0 MiB of tables, figures and report will be written")
+    assert mend.endswith(" --config.regimes=full,1shot --config.seeds=13")
+    _, _, shown = tables.partition(": geneb-jax ")
+    assert shown == f"tables --scores={run} --out=FOLDER"
     assert "Traceback" not in done.stderr + done.stdout
     assert json.loads((run / "status.json").read_text())["state"] == "failed"
     assert not list(run.rglob("*.tmp"))
     monkeypatch.undo()
+    words = shown.replace("FOLDER", str(tmp_path / "of another disk")).split(maxsplit=2)
+    assert command(*words).returncode == DONE
     assert command(*call, "--config.models=kmer-1", "--config.report=True").returncode == DONE
+
+
+@pytest.mark.parametrize("when", ["probing", "the end"])
+def test_a_run_whose_workdir_is_removed_has_failed(command, tmp_path, call, monkeypatch, when):
+    run = tmp_path / "run"
+    kind, name = (probing, "evaluate_task") if when == "probing" else (geneb_jax.run, "close_run")
+    real = getattr(kind, name)
+
+    def removes(*arguments, **options):
+        result = real(*arguments, **options)
+        if run.is_dir():
+            shutil.rmtree(run)
+        return result
+
+    monkeypatch.setattr(kind, name, removes)
+    done = command(*call, "--config.models=kmer-1")
+    assert done.returncode == FAILED
+    assert done.stderr.splitlines()[-1] == (
+        f"{run}: was removed, or moved away, while the run was going on; what this run had written "
+        "there is no result of it; the same command computes what is not there"
+    )
+    assert "Traceback" not in done.stderr
+    assert not (run / "scores.csv").exists()
+    monkeypatch.undo()
+    assert command(*call, "--config.models=kmer-1").returncode == DONE
+    assert set(read_scores(run / "scores.csv")["task"]) == set(TASKS)
+
+
+def test_a_run_whose_scores_are_removed_has_failed(command, tmp_path, call, monkeypatch):
+    cells, real, calls = tmp_path / "run" / "cells", probing.evaluate_task, []
+
+    def removes(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:  # the first task's are there
+            shutil.rmtree(cells)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(probing, "evaluate_task", removes)
+    done = command(*call, "--config.models=kmer-1")
+    assert done.returncode == FAILED
+    path, _, words = done.stderr.splitlines()[-1].partition(": ")
+    assert Path(path).is_relative_to(cells)
+    assert words == (
+        "was removed while the run was going on; gone are 1 of 2 files of scores of 'kmer-1', and "
+        "the same command computes what is not there"
+    )
+    assert command(*call, "--config.models=kmer-1").returncode == DONE
+    assert len(calls) == 3
 
 
 def test_a_run_that_is_not_started_leaves_no_folder(command, tmp_path, call, checkpoints):

@@ -52,6 +52,7 @@ def test_the_hosts_peak_counts_what_was_touched_and_stays():
 FACTS = {
     "matmul_rate": {"float32": 2.5e9},
     "fitting_tokens": {"M": 1024},
+    "embedding_rate": {"M float32": 1.5e9},
 }
 
 
@@ -68,7 +69,7 @@ def test_facts_are_kept(tmp_path):
 def test_facts_of_older_code_are_read(tmp_path):
     old = {name: FACTS[name] for name in ("matmul_rate",)}
     capacity.keep_facts(tmp_path, old)
-    assert capacity.read_facts(tmp_path) == old | {"fitting_tokens": {}}
+    assert capacity.read_facts(tmp_path) == old | {"fitting_tokens": {}, "embedding_rate": {}}
 
 
 @pytest.mark.parametrize(

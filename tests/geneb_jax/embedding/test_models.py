@@ -54,11 +54,26 @@ def test_what_cannot_run_is_a_problem(tmp_path, name, words):
 
 
 IGNORED = [
-    ({"taps": (3,)}, "taps=3: 'kmer-3' has no hidden states to choose among; leave taps out"),
-    ({"taps": ()}, "taps=all: 'kmer-3' has no hidden states to choose among"),
-    ({"poolings": ("mean", "max")}, "poolings=mean,max: 'kmer-3' has no hidden states to pool"),
-    ({"window": (1024, 512)}, "window=1024/512: 'kmer-3' reads records whole"),
-    ({"dtype": "bfloat16"}, "dtype=bfloat16: 'kmer-3' is computed in float32 alone"),
+    (
+        {"taps": (3,)},
+        "taps=3: 'kmer-3' has no hidden states to choose among; write --config.taps=preset, or",
+    ),
+    (
+        {"taps": ()},
+        "taps=all: 'kmer-3' has no hidden states to choose among; write --config.taps=preset, or",
+    ),
+    (
+        {"poolings": ("mean", "max")},
+        "poolings=mean,max: 'kmer-3' has no hidden states to pool; write --config.poolings=preset,",
+    ),
+    (
+        {"window": (1024, 512)},
+        "window=1024/512: 'kmer-3' reads records whole; write --config.window=model, or",
+    ),
+    (
+        {"dtype": "bfloat16"},
+        "dtype=bfloat16: 'kmer-3' is computed in float32 alone; write --config.dtype=model, or",
+    ),
 ]
 
 

@@ -79,3 +79,31 @@ def test_figures_of_a_model(tmp_path, monkeypatch):
     assert figures["flop_per_second"] == 0.25e9
     assert figures["matmul_flop_per_second"] == 1e9
     assert figures["share_of_matmul_rate"] == 0.25
+
+
+def told(engine, workdir, advance, seconds, flop):
+    """Embeds something in some seconds, two of which are compiling, and tells of it."""
+    with tuning.keeping_rate(engine, "some", workdir, advance) as tell:
+        engine.speed.seconds, engine.speed.compile_seconds = seconds, 2.0
+        engine.speed.flop = flop
+        tell(3)
+        return tuning.embedding_rate("some", "float32", workdir)
+
+
+def test_how_fast_a_model_is_embedded_is_kept_while_it_is_and_at_the_end(tmp_path, monkeypatch):
+    engine, records = open_engine(PORT), []
+    assert tuning.embedding_rate("some", "float32", tmp_path) is None
+    assert told(engine, tmp_path, records.append, 0.0, 0.0) is None  # nothing was embedded
+    assert not list(tmp_path.iterdir())
+    # 0.5 s without compiling, in which nothing is kept; at the end it is, as nothing else is known.
+    assert told(engine, tmp_path, records.append, 2.5, 1e9) is None
+    assert tuning.embedding_rate("some", "float32", tmp_path) == 2e9 * jax.device_count()
+    monkeypatch.setattr(tuning, "_KEPT", 0.0)  # as after ten seconds
+    for seconds, flop, rate in ((10.0, 4e9, 5e8), (2.1, 9e9, 5e8), (6.0, 4e9, 1e9)):
+        found = told(engine, tmp_path, records.append, seconds, flop)
+        assert found == pytest.approx(rate * jax.device_count())
+    assert records == [3] * 5
+    of_both = tuning.embedding_rate("some:both", "float32", tmp_path)
+    assert of_both == pytest.approx(1e9 * jax.device_count())
+    for model, dtype in (("other", "float32"), ("some", "bfloat16")):
+        assert tuning.embedding_rate(model, dtype, tmp_path) is None

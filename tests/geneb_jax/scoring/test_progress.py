@@ -60,7 +60,8 @@ def test_the_status_says_where_a_run_is(tmp_path, clock, progress):
         "state": "done", "model": "other", "number": 2, "models": 40, "stage": "embed",
         "unit": "records", "done": 250, "total": 1000, "compiling": "", "elapsed": 40.0,
         "remaining": 0.0, "stage_remaining": 90.0, "taken": {},
-        "failures": 1, "process": os.getpid(), "host": socket.gethostname(),
+        "failures": 1, "failed": [{"model": "some", "task": "", "stage": "load", "reason": "x"}],
+        "process": os.getpid(), "host": socket.gethostname(),
     }  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def test_units_of_different_weight_are_projected_by_it(tmp_path, clock, progress
     with progress.shown():
         progress.begin([Expected()])
         progress.stage("probe", 3, "tasks", 1000)
-        assert progress._stage.remaining() is None
+        assert progress._remaining_of(progress._stage) is None
         progress.advance(1, 800)
         clock.now += 8
     assert (status(tmp_path)["done"], status(tmp_path)["stage_remaining"]) == (1, 2.0)
