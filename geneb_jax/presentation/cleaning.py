@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from absl import logging
 
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.benchmark import CUSTOM
@@ -93,6 +94,12 @@ def _leaderboard(
         for task in dict.fromkeys(str(task) for field in fields.values() for task in field.clean)
     }
     tables = []
+    compared = {model for field in fields.values() for model in field.clean.index}
+    if lacking := sorted(set(clean.loc[clean["category"] != CUSTOM, "model"]) - compared):
+        logging.info(
+            "not compared over clean records, as their clean scores are of too few tasks: %s",
+            ", ".join(f"'{model}'" for model in lacking),
+        )
     for regime, (left, categories, weights) in fields.items():
         models, tasks = list(left.index), list(left.columns)
         whole = _means(every[every["regime"] == regime]).reindex(index=models, columns=tasks)

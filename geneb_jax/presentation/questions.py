@@ -17,7 +17,12 @@ from absl import logging
 from geneb_jax.benchmark import CUSTOM
 from geneb_jax.presentation.analysis import regimes_of
 from geneb_jax.presentation.results import of_comparable_models
-from geneb_jax.scoring.predictions import of_protocol, predictions_path, read_predictions
+from geneb_jax.scoring.predictions import (
+    SAME_MCC,
+    of_protocol,
+    predictions_path,
+    read_predictions,
+)
 from geneb_jax.tasks.synthetic import SYNTHETIC_PREFIX
 from geneb_jax.uncertainty.comparing import Answer
 from geneb_jax.uncertainty.other_records import (
@@ -31,7 +36,6 @@ from geneb_jax.uncertainty.other_shots import FEWEST, answer_shots
 from geneb_jax.uncertainty.other_tasks import answer_tasks
 
 _SEED = 0
-_SAME = 1e-9  # MCC of kept predictions beside the scores table's
 _FULL = "full"
 # Models that are compared on each task of the benchmark: 45 pairs a task, regime and question.
 _MOST_ON_A_TASK = 10
@@ -358,7 +362,7 @@ def _kept(wanted: list[_Head], path: Path) -> tuple[np.ndarray, np.ndarray] | No
         return None
     predicted = kept.predictions[[numbers[head.regime, head.seed] for head in wanted]]
     off = np.abs(mcc_of(kept.labels, predicted) - [head.MCC for head in wanted])
-    return (kept.labels, predicted) if off.max() < _SAME else None
+    return (kept.labels, predicted) if off.max() < SAME_MCC else None
 
 
 def _categories(rows: pd.DataFrame, tasks: list[str]) -> list[str]:

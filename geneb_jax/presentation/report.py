@@ -356,6 +356,7 @@ def report_data(
     }
 
 
+_NAMED = 3  # tasks in a sentence
 _UNSAID = ("model", "known_defects")  # they stand elsewhere on a model's page
 # What the page calls fields of run.json whose names say little.
 _FACTS = {
@@ -563,12 +564,35 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
     config, tasks = provenance.get("config", {}), provenance.get("tasks", {})
     synthetic = any(task.get("synthetic") for task in tasks.values())
     folder = config.get("tasks_dir")
-    notes = {
-        _SYNTHETIC: synthetic,
-        "The task files of this run come from a folder of its user: whether they hold the records "
-        "that the published scores are of is not known.": folder,
-    }
+    notes = {_SYNTHETIC: synthetic, _own_files(provenance): folder}
     return [note for note, holds in notes.items() if holds]
+
+
+def _own_files(provenance: Mapping[str, Any]) -> str:
+    """Says how far task files of a user may be those that the published scores are of."""
+    # Of limited train rows run.json has no others.
+    splits = ("test",) if provenance.get("config", {}).get("max_train") else ("train", "test")
+    tasks = [_task(name, "", of_run) for name, of_run in provenance.get("tasks", {}).items()]
+    known = [task for task in tasks if all(task[f"run_{split}"] for split in splits)]
+    benchmark = [task for task in known if task["test"]]
+    other = [
+        task["label"]
+        for task in benchmark
+        if any(task[split] != task[f"run_{split}"] for split in splits)
+    ]
+    start = "The task files of this run come from a folder of its user"
+    if not other:
+        return (
+            f"{start}: whether they hold the records that the published scores are of is not known."
+        )
+    named = ", ".join(other[:_NAMED])
+    more = f" and {len(other) - _NAMED} more" if len(other) > _NAMED else ""
+    return (
+        f"{start}: {len(other)} of {counted(len(benchmark), 'task')} of the benchmark have other "
+        f"numbers of records than the published scores are of ({named}{more}), so that ranks "
+        "beside published models say little there. Whether the others hold the same records is "
+        "not known."
+    )
 
 
 def _limit_note(provenance: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 import geneb_jax
-from geneb_jax.benchmark import GENEB
+from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.files.counts import counted
 from geneb_jax.tasks.tabular import TableError, read_table, shown
 
@@ -43,7 +43,7 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
 
     Args:
         source: 'shipped', or the path of a CSV with the columns task (id or label) and verdict, and
-            maybe reasons and files.
+            maybe reasons, files and category; custom tasks do not count.
 
     Raises:
         ValueError: The file cannot be read, lacks a column, has a verdict that is none of
@@ -66,6 +66,8 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
         word, reasons, files = (
             cells.get(name, "").strip() for name in ("verdict", "reasons", "files")
         )
+        if cells.get("category") == CUSTOM:
+            continue  # it is in no average
         # A task stays unless it is leaky: a word that is written another way would keep it.
         if word not in VERDICTS:
             raise ValueError(
@@ -73,7 +75,7 @@ def read_verdicts(source: str) -> dict[str, Verdict]:
                 f"'{shown(word)}'; write one of {', '.join(VERDICTS)}"
             )
         found[cells["task"]] = Verdict(word, reasons, files)
-    # Tasks of others may have been audited too; that one of them is leaky asks for a mistake.
+    # A leaky task that the benchmark does not have may be a misspelt one.
     unknown = [name for name in found if name not in ids and found[name].word == LEAKY]
     if unknown:
         raise ValueError(f"{source}: '{shown(unknown[0])}' is no task of the benchmark")

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from absl import logging
 
 from geneb_jax.audit.findings import CLEAN, TaskAudit, label_digest
 from geneb_jax.scoring.predictions import (
+    SAME_MCC,
     Predictions,
     predictions_path,
     read_decision_values,
@@ -66,17 +68,41 @@ def clean_scores(
     Returns:
         The columns that name a head, `clean` (how many test records are), the metrics, and `note`:
         why these are missing. AUROC and AUPRC need kept decision values (`save_predictions`).
-        Heads without kept predictions of these records are left out.
+        Heads without kept predictions are left out, and a model on a task where its predictions
+        are of other records or do not give its scores; the log names the first.
     """
     rows: list[dict[str, Any]] = []
+    without: list[str] = []
     for (model, task), group in preset_rows(scores).groupby(["model", "task"], sort=False):
         if task not in audits or model not in predictions:
             continue
-        path = predictions_path(predictions[str(model)], str(task))
+        path, audit = predictions_path(predictions[str(model)], str(task)), audits[str(task)]
         kept = read_predictions(path)
-        if kept is not None and label_digest(kept.labels) == audits[str(task)].labels:
-            rows += _of_task(group, audits[str(task)], kept, read_decision_values(path))
+        if kept is None or label_digest(kept.labels) != audit.labels or not _are_of(group, kept):
+            without.append(f"'{model}' on '{task}'")
+        else:
+            rows += _of_task(group, audit, kept, read_decision_values(path))
+    if without:
+        logging.info(
+            "no clean scores of %s%s: the predictions are not kept, or do not give the scores "
+            "(config.save_predictions=True has them computed again)",
+            without[0],
+            f" and {len(without) - 1} more" if without[1:] else "",
+        )
     return pd.DataFrame(rows, columns=[*KEY_COLUMNS, "clean", *METRICS, "note"])
+
+
+def _are_of(group: pd.DataFrame, kept: Predictions) -> bool:
+    """Says whether predictions give the MCC of the heads that they are of."""
+    labels = np.unique(np.concatenate([kept.labels, kept.predictions.ravel()]))
+    true, predicted = (np.searchsorted(labels, of) for of in (kept.labels, kept.predictions))
+    facts = count_metrics(confusion_matrix(true, predicted, len(labels)))
+    found = dict(zip(_heads(kept.heads), np.asarray(facts["MCC"]).tolist(), strict=True))
+    names = [*HEAD_COLUMNS, "MCC"]
+    return all(
+        abs(found.get(tuple(head), mcc) - mcc) < SAME_MCC
+        for *head, mcc in group[names].itertuples(index=False)
+    )
 
 
 def _of_task(

@@ -15,6 +15,7 @@ from geneb_jax.scoring.scores import HEAD_COLUMNS, PROTOCOL
 from geneb_jax.tasks.task import Task
 from probes import HeadScore
 
+SAME_MCC = 1e-9  # of predictions that are those of a score, beside its MCC
 _VALUES = "scores"  # the array of decision values
 _TURNED = "turned"  # that of predictions on the other strand
 # Of zlib, 1 to 9. Where NumPy takes 6, labels take four times as long, for three quarters of the

@@ -330,5 +330,12 @@ function drawTaskPairs(host, t) {
     h("h3", {}, "Every two models of this run on this task"),
     tableOf(`Every two models on ${DATA.tasks[t].label}`, columns, rows),
     tableButtons("task_pairs", columns, rows),
+    h(
+      "p",
+      { class: "note" },
+      "'Told apart' is a test that is corrected for all pairs on this task; the interval is of its pair " +
+        "alone. They may disagree, most of all where a model predicts a class for a few records or none: " +
+        "quote the test where a model is called better.",
+    ),
   );
 }

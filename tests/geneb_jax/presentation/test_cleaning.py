@@ -71,7 +71,8 @@ def test_intervals_of_a_regime_are_the_same_whatever_others_there_are(tmp_path):
         heads |= {"regime": np.array(regimes), "seed": np.array(seeds)}
         np.savez(tmp_path / f"{info.id}.npz", labels=labels, predictions=predicted, **heads)
         rows += [{"model": "a", "task": info.id, "category": info.category, "regime": regime,
-                  "seed": seed} for regime, seed in zip(regimes, seeds, strict=True)]  # fmt: skip
+                  "seed": seed, "MCC": matthews_corrcoef(labels, head)}
+                 for regime, seed, head in zip(regimes, seeds, predicted, strict=True)]  # fmt: skip
         # All clean rows of 10shot alone, with the share of the prior that the task has.
         category = [other.category for other in TASKS].count(info.category)
         share = 1 / (category * len({other.category for other in TASKS}))
@@ -104,3 +105,14 @@ def test_intervals_of_a_regime_are_the_same_whatever_others_there_are(tmp_path):
 def test_without_predictions_there_are_no_tables(run):
     scores, audits, _, _ = run
     assert clean_tables(scores, audits, {}) == {}
+
+
+def test_a_model_without_clean_scores_of_enough_tasks_is_named(run, caplog):
+    scores, audits, folders, _ = run
+    path = folders["b"] / f"{TASKS[0].id}.npz"
+    path.unlink()
+    with caplog.at_level("INFO"):
+        board = clean_tables(scores, audits, folders)["clean_leaderboard"]
+    assert board["model"].tolist() == ["a"] and board["tasks"].tolist() == [2]
+    assert f"no clean scores of 'b' on '{TASKS[0].id}'" in caplog.text
+    assert "as their clean scores are of too few tasks: 'b'" in caplog.text

@@ -30,6 +30,7 @@ from geneb_jax.presentation.report_sections import audit_sections
 from geneb_jax.presentation.results import run_results
 from geneb_jax.presentation.verdicts import Verdict, leaky_table
 from geneb_jax.scoring.scores import METRIC_COLUMNS
+from geneb_jax.tasks.sizes import published_sizes
 
 MINE = "kmer-4 <b>&</script>"  # names come from files: they must not become markup
 UNSEEN = {
@@ -1258,3 +1259,26 @@ def test_a_report_has_the_parts_that_there_is_something_for(tmp_path):
         assert f'id="{part}"' not in text
         assert f'data-view="{part}"' not in text
     assert 'data-view="provenance"' in text
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "2 of 3 tasks of the benchmark have other numbers of records than the published"),
+        # Where fewer train rows were asked for, they do not say of which file they are.
+        ({"max_train": 50}, "1 of 3 tasks of the benchmark have other numbers of records"),
+    ],
+)
+def test_task_files_of_other_sizes_are_said(more, said):
+    sizes = {each.task: each for each in published_sizes()}
+    infos = [task for task in GENEB.tasks if task.label in sizes][:3]
+    same, fewer, other = (sizes[info.label] for info in infos)
+    rows = [(same.train, same.test), (50, fewer.test), (other.train, other.test - 1)]
+    tasks = {
+        info.id: {"train": {"rows": train}, "test": {"rows": test}}
+        for info, (train, test) in zip(infos, rows, strict=True)
+    } | {"mine": {"train": {"rows": 7}, "test": {"rows": 7}}}
+    provenance = {"config": {"tasks_dir": "here", **more}, "tasks": tasks}
+    method = report_data(run_results(table(*ROWS)), [MINE], provenance=provenance)["method"]
+    assert said in method["run"] and infos[2].label in method["run"]
+    assert (infos[1].label in method["run"]) == (not more)

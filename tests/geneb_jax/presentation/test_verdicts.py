@@ -31,6 +31,8 @@ def test_an_audit_is_read(tmp_path):
     assert words == {MICE[0]: "leaky", GENEB.tasks[0].id: "passed", MICE[1]: "leaky"}
     assert set(verdicts.values()) == {Verdict("leaky"), Verdict("passed")}
     assert leaky_tasks(verdicts) == MICE
+    path.write_text("task,category,verdict\nmine,custom,leaky\nNT H3,Histone Mod.,leaky\n")
+    assert leaky_tasks(read_verdicts(str(path))) == [GENEB.tasks[0].id]  # custom ones do not count
     path.write_text("task,n_test\nNT H3,5\n")
     with pytest.raises(ValueError, match="no column 'verdict'"):
         read_verdicts(str(path))

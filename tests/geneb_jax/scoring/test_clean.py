@@ -33,19 +33,25 @@ def kept(tmp_path):
     return tmp_path, labels, values, audit([0, 1] * 60, labels)
 
 
+def scores_of(kept):
+    """Rows of scores.csv of the two heads."""
+    _, labels, values, _ = kept
+    return table(*(
+        {"model": "m", "task": TASK, "seed": seed,
+         "MCC": metrics.matthews_corrcoef(labels, value > 0)}
+        for seed, value in zip((13, 17), values, strict=True)
+    ))  # fmt: skip
+
+
 def save(folder, labels, predicted, **more):
     heads = {name: np.array([value] * 2) for name, value in HEAD.items()}
     np.savez(folder / f"{TASK}.npz", labels=labels, predictions=predicted.astype(np.int64),
              seed=np.array([13, 17]), **heads, **more)  # fmt: skip
 
 
-def scores():
-    return table(*({"model": "m", "task": TASK, "seed": seed} for seed in (13, 17)))
-
-
 def test_clean_scores_are_those_of_scikit_learn_on_clean_rows(kept):
     folder, labels, values, found = kept
-    clean = clean_scores(scores(), {TASK: found}, {"m": folder})
+    clean = clean_scores(scores_of(kept), {TASK: found}, {"m": folder})
     assert clean["seed"].tolist() == [13, 17]
     assert clean["clean"].tolist() == [60, 60] and clean["note"].tolist() == ["", ""]
     for row, value in zip(clean.to_dict("records"), values[:, ::2], strict=True):
@@ -64,7 +70,7 @@ def test_every_metric_of_the_tables_has_a_clean_score(kept, monkeypatch):
     folder, labels, values, found = kept
     monkeypatch.setitem(COUNTS, "recall", lambda counts: counts[:, 1, 1] / counts[:, 1].sum(-1))
     monkeypatch.setitem(METRICS, "recall", "Share of the rows of class 1.")
-    clean = clean_scores(scores(), {TASK: found}, {"m": folder})
+    clean = clean_scores(scores_of(kept), {TASK: found}, {"m": folder})
     assert clean[list(METRICS)].notna().all(axis=None)
     true = labels[::2] == 1
     assert clean["recall"].tolist() == pytest.approx((values[:, ::2] > 0)[:, true].mean(1).tolist())
@@ -73,23 +79,33 @@ def test_every_metric_of_the_tables_has_a_clean_score(kept, monkeypatch):
 def test_without_decision_values_there_are_no_areas(kept):
     folder, labels, values, found = kept
     save(folder, labels, values > 0)
-    clean = clean_scores(scores(), {TASK: found}, {"m": folder})
+    clean = clean_scores(scores_of(kept), {TASK: found}, {"m": folder})
     assert clean["AUROC"].isna().all() and clean["MCC"].notna().all()
 
 
 def test_predictions_of_other_records_or_heads_are_left_out(kept):
     folder, _, _, found = kept
-    assert clean_scores(scores(), {TASK: replace(found, labels="x")}, {"m": folder}).empty
-    others = scores().assign(C=10.0)
+    scores = scores_of(kept)
+    assert clean_scores(scores, {TASK: replace(found, labels="x")}, {"m": folder}).empty
+    others = scores.assign(C=10.0)
     assert clean_scores(others, {TASK: found}, {"m": folder}).empty
-    assert clean_scores(scores(), {}, {"m": folder}).empty
-    assert clean_scores(scores(), {TASK: found}, {"m": folder / "none"}).empty
+    assert clean_scores(scores, {}, {"m": folder}).empty
+    assert clean_scores(scores, {TASK: found}, {"m": folder / "none"}).empty
+
+
+def test_predictions_that_do_not_give_the_scores_have_no_clean_ones(kept, caplog):
+    folder, *_, found = kept
+    scores = scores_of(kept)
+    scores.loc[1, "MCC"] += 0.01  # one head of the two: the file is of other scores
+    with caplog.at_level("INFO"):
+        assert clean_scores(scores, {TASK: found}, {"m": folder}).empty
+    assert f"no clean scores of 'm' on '{TASK}': the predictions are not kept" in caplog.text
 
 
 def test_too_few_clean_rows_and_missing_classes_have_no_scores(kept):
     folder, labels, _, _ = kept
     few = audit([1] * 71 + [0] * 49, labels)
-    clean = clean_scores(scores(), {TASK: few}, {"m": folder})
+    clean = clean_scores(scores_of(kept), {TASK: few}, {"m": folder})
     assert clean["MCC"].isna().all() and pd.isna(clean["accuracy"]).all()
     assert clean["note"].unique().tolist() == ["49 clean test records; 50 are needed"]
     one = audit(np.where(labels == 1, 1, 0), labels)
