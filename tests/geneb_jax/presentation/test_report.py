@@ -1282,3 +1282,17 @@ def test_task_files_of_other_sizes_are_said(more, said):
     method = report_data(run_results(table(*ROWS)), [MINE], provenance=provenance)["method"]
     assert said in method["run"] and infos[2].label in method["run"]
     assert (infos[1].label in method["run"]) == (not more)
+
+
+def test_every_view_shows_where_parts_of_a_run_are_empty(browser, tmp_path):
+    """As in a run on records that all models see in full, which computed nothing and lacks none."""
+    path = tmp_path / "index.html"
+    provenance = PROVENANCE | {"unseen": {}, "embedding": {}, "failures": [], "taken": {}}
+    results = pd.concat([published_results(), run_results(table(*ROWS))])
+    write_report(path, results, [MINE], scores=table(*ROWS), provenance=provenance)
+    browser.get_log("browser")
+    for view in ("leaderboard", "compare", "tasks", "cite", "provenance"):
+        show(browser, path, view=view)
+        assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+    show(browser, path)
+    assert MINE in column(browser, "model")
