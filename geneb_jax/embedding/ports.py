@@ -164,7 +164,9 @@ def source_of(name: str, settings: Settings) -> "PortSource":
         model_id = catalog.resolve(model_id, (f"kmer-{k}" for k in range(1, MAX_K + 1)))
     except catalog.CatalogError as error:
         if Path(name).is_dir():
-            raise ValueError(f"model '{name}' is a folder; write hf:{name}") from error
+            vectors = any(path.suffix in (".npz", ".npy") for path in Path(name).iterdir())
+            kind = "embeddings" if vectors else "hf"
+            raise ValueError(f"model '{name}' is a folder; write {kind}:{name}") from error
         called, given, of = name.partition("=")
         if given:
             raise ValueError(

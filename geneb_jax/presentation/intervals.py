@@ -233,6 +233,7 @@ def _score_rows(asked: Asked) -> list[dict[str, Any]]:
         }
         for i, model in enumerate(asked.models)
         for k, task in enumerate(asked.tasks)
+        if high[i, k] > low[i, k]  # scores that are the same in all draws say nothing of others
     ]
 
 

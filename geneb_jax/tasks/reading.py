@@ -141,10 +141,11 @@ def _read_files(tasks_dir: Path, task_id: str) -> tuple[list[_Rows], list[str]]:
 
 
 def _integers(labels: list[str]) -> list[str]:
-    """Returns a column of labels, without the .0 where all that are not missing end with one."""
+    """Returns a column of labels, where all that are not missing are integers without their .0."""
     names = {label for label in set(labels) if label.casefold() not in _MISSING}
     whole = {name: match[1] for name in names if (match := _WHOLE.fullmatch(name))}
-    return [whole.get(label, label) for label in labels] if len(whole) == len(names) else labels
+    integers = all(name in whole or _INTEGER.fullmatch(name) for name in names)
+    return [whole.get(label, label) for label in labels] if integers else labels
 
 
 def _row_problems(files: Sequence[_Rows]) -> list[str]:

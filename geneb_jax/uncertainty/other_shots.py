@@ -22,6 +22,7 @@ from geneb_jax.uncertainty.comparing import (
 
 REPLICATES = 10_000
 FEWEST = 2  # seeds that have a spread
+_NO_SPREAD = 1e-12  # of scores that are equal up to rounding
 
 
 def answer_shots(
@@ -82,6 +83,9 @@ def shot_replicates(
 def shot_test(scores: Float[np.ndarray, "S M"]) -> PairTest:
     """Tests every difference by Student's paired t over S >= 2 seeds.
 
+    Of two models whose scores are the same for all seeds p is 1: the draws may have taken the same
+    rows, or scores of few rows be equal by chance; neither says that others would be.
+
     Raises:
         ValueError: There are fewer than two seeds.
     """
@@ -90,6 +94,8 @@ def shot_test(scores: Float[np.ndarray, "S M"]) -> PairTest:
     difference = scores[:, first] - scores[:, second]
     size, error = np.abs(difference.mean(0)), _error(difference)
     t = np.divide(size, error, np.where(size > 0, np.inf, 0.0), where=error > 0)
+    fixed = _error(scores) < _NO_SPREAD
+    t[fixed[first] & fixed[second]] = 0
     return PairTest(2 * special.stdtr(freedom, -t), 0.0)
 
 

@@ -9,8 +9,11 @@ function sentence() {
   const averaged = state.score === "macro" ? "the mean of the category means" : "the mean over tasks";
   const over = benchmarkCategories.includes(state.score) ? ` of the category ${state.score}` : "";
   const own = customAlone ? tasksInScope(CUSTOM).length : 0;
+  // Tasks of an average that the benchmark does not have are generated.
+  const generated = tasks.length > 0 && tasks.every((t) => DATA.tasks[t].suite === null);
+  const where = generated ? `, generated in place of those of ${paper}` : ` of ${paper}`;
   const what = tasks.length
-    ? `, ${averaged} over ${counted(tasks.length, "task")}${over} of ${paper}`
+    ? `, ${averaged} over ${counted(tasks.length, "task")}${over}${where}`
     : ` on each of ${counted(own, "custom task")}, which are none of ${paper} but follow its protocol and are not averaged`;
   const limit = runModels.length ? DATA.method.max_train : 0; // null: not known
   const ofRun = `at most ${counted(limit ?? 0, "train row")} of a task`;

@@ -123,6 +123,14 @@ function drawBoard() {
     link("list of tasks", address({ view: "tasks" })),
     ".",
   );
+  const leaky = tasks.filter((t) => DATA.tasks[t].verdict === "leaky").length;
+  byId("board-leaky").hidden = !leaky;
+  byId("board-leaky").replaceChildren(
+    `${leaky} of the ${counted(tasks.length, "task")} of this score ${leaky > 1 ? "are" : "is"} leaky by the audit: ` +
+      "train gives their answers away, or something simple that is no model. ",
+    link("What scores hide", address({ view: "audit" })),
+    " has the scores without that.",
+  );
   byId("board-table").replaceChildren(
     ...(scored.length
       ? [

@@ -143,9 +143,14 @@ def test_long_records_are_cut_where_the_tokenizer_says(folder, tmp_path):
     assert np.abs(found[0] - geneb_jax.embed(f"hf:{folder}", records)[0]).max() > 1e-3
 
 
-def test_a_folder_without_its_prefix_is_recognised(folder):
+def test_a_folder_without_its_prefix_is_recognised(folder, tmp_path):
     _, (problem,) = find(str(folder))
     assert problem.endswith(f"model '{folder}' is a folder; write hf:{folder}")
+    vectors = tmp_path / "vectors"
+    vectors.mkdir()
+    np.savez(vectors / "task.npz", train=np.zeros((1, 2)))
+    _, (problem,) = find(str(vectors))
+    assert problem.endswith(f"is a folder; write embeddings:{vectors}")
 
 
 def test_another_pooling_than_its_bases_is_said(tmp_path, monkeypatch):

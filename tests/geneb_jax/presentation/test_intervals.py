@@ -466,3 +466,19 @@ def test_a_model_that_failed_on_most_tasks_leaves_the_others_theirs(run, caplog)
         pd.testing.assert_frame_equal(found[name], expected[name])
     say_fewer_tasks(run_results(few))
     assert "with less than nine tenths of the tasks they have no intervals" in caplog.text
+
+
+def test_draws_that_take_the_same_rows_are_asked_nothing(run):
+    """Few-shot scores that do not differ between seeds say nothing of other draws."""
+    scores, _ = run
+    keys = ["model", "task", "regime"]
+    same = scores.assign(MCC=scores.groupby(keys)["MCC"].transform("mean"))
+    found = interval_tables(run_results(same), same)
+    assert set(found["intervals_macro"]["question"]) == {"tasks"}
+    assert "pairs_tasks" not in found
+    # On one task alone: its scores have no interval, and those of the others stay.
+    first = scores["task"] == TASKS[0].id
+    some = scores.assign(MCC=scores["MCC"].where(~first, same["MCC"]))
+    shots = interval_tables(run_results(some), some)["intervals_scores"]
+    assert set(shots["question"]) == {"shots"}
+    assert set(shots["task"]) == {task.id for task in TASKS[1:]}

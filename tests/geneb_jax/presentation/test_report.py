@@ -1296,3 +1296,21 @@ def test_every_view_shows_where_parts_of_a_run_are_empty(browser, tmp_path):
         assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
     show(browser, path)
     assert MINE in column(browser, "model")
+
+
+def test_the_leaderboard_says_how_many_of_its_tasks_are_leaky(browser, page):
+    show(browser, page)
+    said = browser.find_element(By.ID, "board-leaky")
+    assert said.text.startswith("1 of the ") and "is leaky by the audit" in said.text
+    said.find_element(By.TAG_NAME, "a").click()
+    assert browser.find_element(By.ID, "audit").is_displayed()
+
+
+def test_generated_tasks_are_not_cited_as_the_benchmarks(browser, tmp_path):
+    path = tmp_path / "index.html"
+    rows = [row | {"task": f"synthetic_{i}", "category": "Promoters"}
+            for i, row in enumerate(ROWS) if row["category"] != "custom"]  # fmt: skip
+    write_report(path, run_results(table(*rows)), [MINE], provenance=PROVENANCE)
+    show(browser, path, view="cite")
+    words = browser.find_element(By.ID, "cite-sentence").text
+    assert "generated in place of those of GENEB" in words and "tasks of GENEB" not in words

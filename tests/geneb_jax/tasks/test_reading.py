@@ -47,7 +47,6 @@ def test_quotes_bom_crlf_and_white_space(tmp_path):
         ("text,label\nA,0\n", ["mine.csv has no column split", "text, label"]),
         (GOOD.replace("0,test", "0,holdout"), ["split 'holdout' in row 3 of mine.csv"]),
         (GOOD.replace("1,train", "yes,train"), ["label 'yes' in row 2 of mine.csv", "integer"]),
-        (GOOD.replace("1,train", "1.0,train"), ["label '1.0' in row 2"]),
         (GOOD.replace("0,train", "0.5,train").replace("1,", "1.0,"), ["label '0.5' in row 1"]),
         (GOOD.replace("ACGT", "  "), ["sequence '' in row 1 of mine.csv is empty"]),
         (GOOD.replace("GGTT,1", "GGTT,0"), ["every train row has label 0", "lacks: [1]"]),
@@ -110,6 +109,12 @@ def test_whole_numbers_written_as_floats_are_integers(tmp_path, end):
     write(tmp_path / "two", "text,label\nAAAA,0\nCCCC,-1\n", "mine/test.csv")
     task = read_task(tmp_path / "two", INFO)
     assert task.train.labels.tolist() == task.test.labels.tolist() == [0, -1]
+
+
+def test_whole_numbers_may_be_written_in_both_ways(tmp_path):
+    task = read_task(write(tmp_path, GOOD.replace("1,t", "1.0,t")), INFO)
+    expected = read_task(write(tmp_path / "plain", GOOD), INFO)
+    assert content_digest(task) == content_digest(expected) and task.classes is None
 
 
 def test_a_missing_label_beside_whole_numbers_is_the_only_problem(tmp_path):

@@ -31,6 +31,16 @@ def test_equal_models_are_not_told_apart_and_a_constant_difference_is():
     assert shot_test(same).p[0] == 1 and shot_test(same).p[1] < 1e-10
 
 
+def test_models_that_score_the_same_in_all_draws_are_not_told_apart():
+    varies = np.array([0.1, 0.3, 0.2, 0.4, 0.25])
+    scores = np.stack([np.full(5, 0.577), np.full(5, 1 / 3), varies], axis=1)
+    test = shot_test(scores)
+    assert test.p[0] == 1
+    assert test.p[1:] == pytest.approx(
+        [stats.ttest_rel(scores[:, 0], varies).pvalue, stats.ttest_rel(scores[:, 1], varies).pvalue]
+    )
+
+
 def test_replicates_have_the_same_interval_jointly():
     found = shot_replicates(SCORES, 40_000, np.random.default_rng(1))
     low, high = shot_interval(SCORES)
