@@ -9,6 +9,7 @@ from geneb_jax.presentation.figures.point_names import name_points
 from geneb_jax.presentation.published import model_labels
 
 _FEWEST = 2  # models of known size; one says nothing of size
+_NOT_STATED = "not stated"  # an architecture that a run does not say
 
 
 def overall(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
@@ -21,7 +22,7 @@ def overall(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
     models = macro.index.intersection(labels.index)
     if len(models) < _FEWEST:
         return None
-    known = labels.loc[models].assign(macro=macro)
+    known = labels.loc[models].fillna({"architecture": _NOT_STATED}).assign(macro=macro)
     figure, axis = theme.lines(theme.PAGE, 3.6, 0, 0)
     # Numbered over all of the paper's models: a group looks the same whichever models there are.
     everything = model_labels()["architecture"].value_counts().index

@@ -631,6 +631,29 @@ def test_scores_without_their_run_are_named_and_their_rows_are_not_known(browser
     assert "submissions" in report_data(results, [MINE])["here"]
 
 
+def test_sizes_and_architectures_of_the_runs_models_are_shown(browser, tmp_path):
+    path, published = tmp_path / "index.html", published_results()
+    own = {"small": 87312, "middle": 512, "large": 1_250_000}
+    models = dict(zip(("GROVER", "LucaOne", "SPACE"), own, strict=True))
+    some = published[published["model"].isin(models)].replace({"model": models})
+    cards = {
+        name: {"model_id": name, "params": params, "architecture": "T-dec"}
+        for name, params in own.items()
+    }
+    results = pd.concat([published, some])
+    write_report(path, results, list(own), provenance={"cards": cards})
+    show(browser, path, source="this run")
+    rows = {name: i for i, name in enumerate(column(browser, "model"))}
+    sizes, kinds = column(browser, "size"), column(browser, "architecture")
+    shown = {name: (sizes[i], kinds[i]) for name, i in rows.items()}
+    assert shown == {
+        "small": ("87K", "T-dec"), "middle": ("0.5K", "T-dec"), "large": ("1.3M", "T-dec")
+    }  # fmt: skip
+    show(browser, path, view="model", model="small")
+    text = browser.find_element(By.ID, "model-body").text
+    assert "87,312 (87K)" in text and "T-dec" in text
+
+
 def test_a_model_has_a_page(browser, page):
     show(browser, page, view="model", model="GROVER", tasks="all")
     text = browser.find_element(By.ID, "model-body").text
