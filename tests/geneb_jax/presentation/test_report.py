@@ -466,12 +466,16 @@ def test_intervals_say_which_orders_do_not_hold_without_leaky_tasks():
     pair = {"question": "records", "regime": "full", "A": "kmer-4", "B": "kmer-2"}
     before = pd.DataFrame([{**pair, "A - B": 0.1, "told apart": True}])
     after = before.assign(**{"A - B": -0.2, "told apart, all tasks": True, "left out": 2})
+    after["tasks"] = 1
     tables = {"intervals_macro": INTERVALS, "pairs": before, "pairs_without_leaky": after}
     words = (
-        "Without the 2 leaky tasks kmer-2 comes before kmer-4 (full, other records); "
-        "tables/pairs_without_leaky."
+        "Without the 2 leaky tasks kmer-2 comes before kmer-4 (full, other records, over 1 task "
+        "instead of 3); tables/pairs_without_leaky."
     )
     assert audit_sections(tables)[0]["caption"].endswith(f"told apart. {words}")
+    alone = INTERVALS.assign(question="records", macro=0.0, low=-0.1, high=0.1)
+    (section,) = audit_sections({"intervals_macro": alone})
+    assert "apart. A score of exactly 0 is that of heads that predict one" in section["caption"]
     held = tables | {"pairs_without_leaky": after.assign(**{"A - B": 0.2})}
     assert audit_sections(held)[0]["caption"].endswith("where they cannot be told apart.")
 
