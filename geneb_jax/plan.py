@@ -24,6 +24,7 @@ from geneb_jax.disks import Needs, disks, needs_of
 from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Source, SourcePlan
 from geneb_jax.embedding.unseen import find_unseen, unseen_by_reason
+from geneb_jax.failures import without_names
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.sizes import shown_size
@@ -114,7 +115,8 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
         try:
             plan = source.plan(workdir)
         except ValueError as error:
-            refused.append(f"config.models: '{source.name}': {error}")
+            reason = without_names(str(error), source.name)
+            refused.append(f"config.models: '{source.name}': {reason}")
         else:
             plans.append(_plan_model(source, plan, work, settings, workdir, rates))
     if refused and (settings.data.fail_fast or not plans):

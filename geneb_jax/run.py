@@ -35,7 +35,7 @@ from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Refusal, Representation, Source, SourcePlan
 from geneb_jax.embedding.store import check_folder, folder_of_stores
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
-from geneb_jax.failures import Failure, Failures, file_only, reason
+from geneb_jax.failures import Failure, Failures, file_only, reason, without_names
 from geneb_jax.files.atomic import remove_leftovers
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import write_json
@@ -341,7 +341,7 @@ def check(
     hopeless = [
         *unreadable.values(),
         *(
-            f"config.models: '{name}': {refusal}"
+            f"config.models: '{name}': {without_names(str(refusal), name)}"
             for name, found in refusals.items()
             for refusal in found
         ),

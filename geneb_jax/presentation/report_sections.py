@@ -158,7 +158,9 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                     "caption": caption.format(
                         asked=_asked(table),
                         leaky=leaky,
-                        one_class=_sentence(one_class_words(table) if "question" in table else ""),
+                        one_class=_sentence(
+                            one_class_words(table) if name.startswith("intervals_") else ""
+                        ),
                     ),
                     "left_out": [],
                     "header": [

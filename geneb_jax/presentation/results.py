@@ -290,7 +290,7 @@ def with_cards(
     """
     published = labels_of(models, labels)
     said = {
-        key: {name: card.get(name) for name in labels}
+        key: {name: card.get(str(name)) for name in labels}
         for model, card in cards.items()
         if card.get("params")
         for key in (model, card.get("model_id", model))  # tables may call it by its id

@@ -36,8 +36,8 @@ const FIELDS = {
   source: { name: "source", text: true, value: sourceName },
   licence: { name: "weights' licence", text: true, value: (row) => row.licence },
 };
-const MOST_OF_RUN = 6; // models whose ranks are said above the table
-const FILTERS = ["size", "architecture", "tokenization", "pretraining", "source"];
+const MOST_OF_RUN = 8; // models whose ranks are said above the table
+const FILTERS = ["size", "architecture", "tokenization", "pretraining"];
 
 function boardColumns(rows, top) {
   const fields = Object.entries(FIELDS).map(([key, field]) => ({ key, ...field }));
@@ -240,7 +240,7 @@ function fillBoardForm() {
     architecture: "Architecture",
     tokenization: "Tokenization",
     pretraining: "Pretraining",
-    source: "Source",
+    source: "Models of",
   };
   const useful = Object.keys(labels).filter((key) => CHOICES[key].length > (FILTERS.includes(key) ? 2 : 1));
   const search = h("input", {
@@ -257,7 +257,7 @@ function fillBoardForm() {
     useful.filter((key) => keys.includes(key)).map((key) => control(key, labels[key]));
   byId("board-form").append(
     h("label", {}, "Search", search),
-    ...controls(["score", "tasks"]),
+    ...controls(["score", "tasks", "source"]),
     button("Reset", "reset", () => go(reset)),
   );
   byId("board-filters").append(...controls(FILTERS));

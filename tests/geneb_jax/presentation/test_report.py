@@ -278,6 +278,25 @@ def test_filters_and_a_search_for_several_names(opened):
     assert column(opened, "model") == []
 
 
+@pytest.mark.parametrize("count", [8, 9])
+def test_the_models_of_the_run_are_shown_alone_by_a_choice_that_is_seen(browser, tmp_path, count):
+    path, published = tmp_path / "index.html", published_results()
+    names = {name: f"own-{i}" for i, name in enumerate(published["model"].unique()[:count])}
+    own = published[published["model"].isin(names)].replace({"model": names})
+    write_report(path, pd.concat([published, own]), list(names.values()))
+    show(browser, path)
+    assert len(column(browser, "model")) == 40 + count
+    said = browser.find_element(By.ID, "board-run").text
+    assert len(re.findall(r"own-\d", said)) == 8
+    assert said.endswith("." if count == 8 else ", and 1 other.")
+    assert not browser.find_element(By.ID, "choice-size").is_displayed()  # below the fold
+    assert browser.find_element(By.ID, "choice-source").is_displayed()
+    choose(browser, "source", "the submissions")
+    assert sorted(column(browser, "model")) == sorted(names.values())
+    choose(browser, "source", "paper")
+    assert len(column(browser, "model")) == 40
+
+
 def test_the_whole_head_of_a_column_sorts(browser, page):
     """Heads of categories are tall, and so are the cells beside them."""
     show(browser, page, columns=[TASK.category, "parameters"])
