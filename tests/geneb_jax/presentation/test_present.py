@@ -137,6 +137,8 @@ def test_models_of_a_run_have_the_size_and_architecture_of_their_cards(tmp_path,
     (labels,) = drawn
     figure = size_and_score.overall(results, labels)
     assert figure is not None
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert texts >= set(SIZES)  # one of them alone is on the frontier
     points = {tuple(p) for c in figure.axes[0].collections for p in c.get_offsets().tolist()}
     plt.close(figure)
     assert {size for size, _ in points} >= set(SIZES.values())
