@@ -497,13 +497,17 @@ def rotary(
     partial = [f"{prefix}partial_rotary_factor" for prefix in prefixes]
     if share is None:
         fields.check(dict.fromkeys(partial, (1.0, None)))
-        return Rotary(_base(fields, prefixes, absent), **scaling)
+        return _checked(Rotary(_base(fields, prefixes, absent), **scaling))
     partial = ["rotary_pct", *(name for name in partial if not fields.unset(name))]
-    return Rotary(
-        _base(fields, [*prefixes, None], absent),
-        fields.number(*partial, absent=share),
-        **scaling,
-    )
+    base = _base(fields, [*prefixes, None], absent)
+    return _checked(Rotary(base, fields.number(*partial, absent=share), **scaling))
+
+
+def _checked(found: Rotary) -> Rotary:
+    """Returns rotary positions; raises FieldError where YaRN's number of a pair is not defined."""
+    if found.ramp and found.base == 1.0:
+        raise FieldError("config.json: rope_theta is 1: YaRN takes another base; correct it")
+    return found
 
 
 def _base(fields: Fields, prefixes: Iterable[str | None], absent: float) -> float:

@@ -62,7 +62,7 @@ class Kind(NamedTuple):
 
 # In the paper's words, of families whose code is transformers' own; others have the word of the
 # model whose code they share. docs/your-model.md explains them.
-_ARCHITECTURES: Mapping[str, str] = {
+ARCHITECTURES: Mapping[str, str] = {
     "bert": "T-enc",
     "esm": "T-enc",
     "modernbert": "T-enc",
@@ -161,7 +161,7 @@ def describe(
     }
     labels = {
         "architecture": (
-            like.labels["architecture"] if like else _ARCHITECTURES.get(kind.family, kind.family)
+            like.labels["architecture"] if like else ARCHITECTURES.get(kind.family, kind.family)
         ),
         "tokenization": _tokenization(folder, tokenizer, like),
         "params": f"{params / 1e6:.3g}M",

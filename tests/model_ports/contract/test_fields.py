@@ -288,6 +288,7 @@ def test_the_share_of_a_head_that_turns_is_read_in_both_spellings(content, share
         ({"rope_scaling": {**YARN, "factor": 0.5}}, "factor is 0.5; it must be 1 or above"),
         ({"rope_scaling": {**YARN, "beta_fast": 1}}, "beta_fast is 1; it must be above beta_slow"),
         ({"rope_scaling": {**YARN, "beta_slow": -0.5}}, "beta_slow is -0.5; it must be a number"),
+        ({"rope_theta": 1, "rope_scaling": YARN}, "rope_theta is 1: YaRN takes another base"),
         ({"rope_scaling": {**YARN, "truncate": None}}, "truncate is null; it must be true or"),
         ({"rope_scaling": {"type": "yarn", "factor": 2}}, "max_position_embeddings is missing"),
         ({"rope_scaling": {"type": "linear"}}, "rope_scaling.factor is missing; add it"),

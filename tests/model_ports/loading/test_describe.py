@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.loading.convert import convert
-from model_ports.loading.describe import KINDS, describe
+from model_ports.loading.describe import ARCHITECTURES, KINDS, describe
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.tensors import CheckpointError
@@ -99,6 +99,12 @@ def test_everything_is_found_out(saved, name, family, tokenizer, limit):
 def test_labels_are_words_of_the_benchmark(saved, name, architecture, tokenization):
     labels = describe(saved(name), "mine").labels
     assert (labels["architecture"], labels["tokenization"]) == (architecture, tokenization)
+
+
+def test_every_model_type_of_transformers_has_a_word_of_the_paper():
+    words = {entry.labels["architecture"] for entry in catalog.entries().values()}
+    assert {kind.family for kind in KINDS.values() if not kind.like} == set(ARCHITECTURES)
+    assert set(ARCHITECTURES.values()) <= words
 
 
 def test_code_of_a_repository_has_the_labels_of_the_catalogs_model():
