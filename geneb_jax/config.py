@@ -72,7 +72,8 @@ class DataSettings:
         "checkpoint's and at small size, also with a seed, as ID:random:1; hf:FOLDER, "
         "hf:FOLDER+ADAPTER (LoRA) and hf:ORG/NAME@REVISION, a checkpoint of your own; "
         "embeddings:DIR, computed elsewhere; NAME=hf:... and NAME=embeddings:..., what such a "
-        "model is called; all: the paper's 40; more: the others that the package knows.",
+        "model is called, and NAME:random beside it its untrained control; all: the paper's 40; "
+        "more: the others that the package knows.",
     )
     controls: int = _field(
         0,

@@ -69,10 +69,7 @@ class Failures:
 
         A reason that begins with the name of the failed model or task says it once.
         """
-        text = failure.reason
-        for name in (failure.model.partition(":")[0], failure.model, failure.task):
-            for kind in ("model", "task"):
-                text = text.removeprefix(f"{kind} '{name}': ")
+        text = without_names(failure.reason, failure.model, failure.task)
         self.found.append(failure._replace(reason=text))
         logging.error("%s", self.found[-1])
 
@@ -97,6 +94,20 @@ class Failures:
             if self.fail_fast or _ends_the_run(error):
                 raise
             self.add(Failure(model, task, stage, reason(error)))
+
+
+def without_names(reason: str, model: str, task: str = "") -> str:
+    """Returns a reason without the names of its model and task in front, where they stand anyway.
+
+    Args:
+        reason: What is wrong.
+        model: The model's name; in front may stand that of the model whose variant it is.
+        task: The task's id; empty: it is not of one.
+    """
+    for name in (model.partition(":")[0], model, task):
+        for kind in ("model", "task"):
+            reason = reason.removeprefix(f"{kind} '{name}': ")
+    return reason
 
 
 def reason(error: Exception) -> str:

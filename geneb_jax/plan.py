@@ -25,6 +25,7 @@ from geneb_jax.embedding.models import find_sources
 from geneb_jax.embedding.source import Cost, Refusal, Source, SourcePlan
 from geneb_jax.embedding.tuning import embedding_rate
 from geneb_jax.embedding.unseen import find_unseen, unseen_by_reason
+from geneb_jax.failures import without_names
 from geneb_jax.files.counts import counted
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.scoring.cells import Held, cell_of
@@ -113,7 +114,8 @@ def print_plan(settings: Settings, workdir: Path, console: Console) -> pd.DataFr
         try:
             plan = source.plan(workdir)
         except ValueError as error:
-            refused.append(f"config.models: '{source.name}': {error}")
+            reason = without_names(str(error), source.name)
+            refused.append(f"config.models: '{source.name}': {reason}")
             continue
         refusals = plan.refusals(work.tasks) if work.tasks else ()
         nowhere = {refusal.task for refusal in refusals}

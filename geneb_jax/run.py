@@ -36,7 +36,7 @@ from geneb_jax.embedding.source import Refusal, Representation, Source, SourcePl
 from geneb_jax.embedding.store import check_folder, folder_of_stores
 from geneb_jax.embedding.tuning import embedding_rate
 from geneb_jax.embedding.unseen import Finding, by_model, find_unseen, say_unseen
-from geneb_jax.failures import Failure, Failures, file_only, reason
+from geneb_jax.failures import Failure, Failures, file_only, reason, without_names
 from geneb_jax.files.atomic import remove_leftovers
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import write_json
@@ -359,7 +359,7 @@ def check(
     hopeless = [
         *unreadable.values(),
         *(
-            f"config.models: '{name}': {refusal}"
+            f"config.models: '{name}': {without_names(str(refusal), name)}"
             for name, found in refusals.items()
             for refusal in found
         ),

@@ -278,7 +278,9 @@ def _is_like_transformers(folder: Path, name: str | None) -> bool:
         + (" with the sums of weights and adapter" if adapter else "")
     )
     Console().print(table)
-    print(f"token ids: {found.tokens or 'the same'}")
+    for letters, ids in found.tokens.items():
+        verdict = "the same" if ids.verdict == "same" else ids.verdict
+        print(f"token ids of {letters}: {verdict}" + (f": {ids.why}" if ids.why else ""))
     rounding = f"differences up to {TOLERANCE:.0e} of the largest value are rounding"
     if found.passed:
         print(f"PASS: {rounding}", flush=True)

@@ -6,6 +6,7 @@ embeddings:DIR            embeddings that somebody else computed
 hf:FOLDER                 a checkpoint that is in no catalog; also hf:FOLDER+ADAPTER and
                           hf:ORG/NAME@REVISION
 NAME=hf:..., NAME=embeddings:...   what such a model is called in scores and tables
+NAME:random, NAME:both    a variant of it, beside NAME=... in the list; NAME:random:tiny likewise
 ID                        a model of `config.catalog`; also ID:random and ID:random:tiny
 MODEL                     a port with its checkpoint: the model's id, its name in the paper, or
                           its repository on the hub
@@ -90,18 +91,23 @@ def _written(value: str | tuple[int | str, ...], between: str) -> str:
     return value if isinstance(value, str) else between.join(map(str, value)) or "all"
 
 
-def _named_in_list(name: str, settings: Settings) -> str:
-    """Returns what to write for NAME:random where NAME=SPEC stands in the list; empty: nothing.
+def _written_out(name: str, models: Collection[str]) -> str:
+    """Returns NAME=SPEC:VARIANT for NAME:VARIANT where NAME=SPEC is in the list, else the name."""
+    base, separator, variant = name.partition(":")
+    if not separator or "=" in base:
+        return name
+    given = [model for model in models if model.startswith(f"{base}=")]
+    return f"{given[0]}:{variant}" if given else name
 
-    NAME:random=SPEC:random has its own specification, and only needs another name.
-    """
-    called, _, its_spec = name.partition("=")
+
+def _named_in_list(name: str, models: Collection[str]) -> str:
+    """Returns what to write for NAME:VARIANT=SPEC where NAME=... is in the list; empty: nothing."""
+    called, _, spec = name.partition("=")
     base, _, variant = called.partition(":")
-    given = [each for each in settings.data.models if each.startswith(f"{base}=")]
-    if not variant or not given:
+    if not (spec and variant) or not any(model.startswith(f"{base}=") for model in models):
         return ""
-    spec = its_spec or f"{given[0].partition('=')[2]}:{variant}"
-    right = f"{base}-{variant.replace(':', '-')}={spec}"
+    same = _written_out(called, models) == f"{base}={spec}"
+    right = called if same else f"{base}-{variant.replace(':', '-')}={spec}"
     return f"'{name}': '{base}' is a name that this list gives; write {right}"
 
 
@@ -126,9 +132,11 @@ def find_sources(
     for name in settings.data.models:
         for wanted in _GROUPS.get(name, lambda: (name,))():  # noqa: B023 (called at once)
             try:
-                source = given.get(wanted) or find_source(wanted, settings)
+                written = _written_out(wanted, settings.data.models)
+                source = given.get(wanted) or find_source(written, settings)
             except ValueError as error:
-                problems.append(f"config.models: {_named_in_list(wanted, settings) or error}")
+                mend = _named_in_list(wanted, settings.data.models)
+                problems.append(f"config.models: {mend or error}")
                 continue
             controls = (source.control(seed) for seed in range(settings.data.controls))
             wanted_of = [

@@ -429,22 +429,25 @@ class PortSource:
         They are where they come from the hub, or from a folder of which `is_published` says so.
         Parameters are those of the port, which leaves out heads that no embedding needs.
         """
-        params = _count(port.state)
+        labels, params = self.entry.labels, _count(port.state)
+        of_network = {name: labels[name] for name in ("architecture", "tokenization")}
         if self.weights != "checkpoint":
-            return unpublished_card(self.name, params=params)
+            return unpublished_card(self.name, params=params) | of_network
         if self.entry.source["kind"] == catalog.FOLDER:
-            training_data = self.entry.labels["pretraining"]
-            return unpublished_card(self.name, params=params, training_data=training_data)
+            training_data = labels["pretraining"]
+            card = unpublished_card(self.name, params=params, training_data=training_data)
+            return card | of_network
         if self.folder and not is_published(self.entry, self.folder):
             card = unpublished_card(f"{self.name}:local", params=params, training_data="not stated")
             display = f"{self.entry.paper_name}, local weights"
-            return card | {"display": display, "url": LOCAL_WEIGHTS}
+            return card | {"display": display, "url": LOCAL_WEIGHTS} | of_network
         return {
             "model_id": self.name,
             "display": self.entry.paper_name,
             "params": params,
             "url": self.entry.source["url"] or "",
-            "training_data": self.entry.labels["pretraining"],
+            "training_data": labels["pretraining"],
+            **of_network,
         }
 
     def _reader(self) -> Reader:

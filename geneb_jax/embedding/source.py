@@ -170,7 +170,10 @@ class OpenSource(Protocol):
 
     @property
     def card(self) -> Mapping[str, Any]:
-        """What a submission says of the model: model_id, display, params, url, training_data."""
+        """What a submission says of the model: model_id, display, params, url, training_data.
+
+        Beside it stand what the report says of a network: architecture and tokenization.
+        """
         ...
 
     @property

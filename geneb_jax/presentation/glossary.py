@@ -129,11 +129,12 @@ GLOSSARY: Mapping[str, Word] = {
     "category": Word(_TASKS, "One of 13 biological groups of tasks, or 'custom': in no average."),
     "classes": Word(_TASKS, "How many labels the task tells apart."),
     "tasks": Word(_TASKS, "How many tasks the score is taken over."),
-    "size": Word(_MODELS, "Number of parameters: M a million, B a billion."),
+    "size": Word(_MODELS, "Number of parameters: K a thousand, M a million, B a billion."),
     "architecture": Word(
         _MODELS,
         "Kind of network, after the paper: T-enc and T-dec are Transformer encoders and decoders, "
-        "SSM are state space models.",
+        "SSM are state space models. A model of the run has the word of the paper's models whose "
+        "code computes it.",
     ),
     "tokenization": Word(
         _MODELS, "How a sequence becomes tokens: single letters, k-mers, or pieces found by BPE."

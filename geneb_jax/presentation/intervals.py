@@ -28,6 +28,25 @@ from geneb_jax.uncertainty.comparing import (
 )
 
 _Rows = Callable[[Asked], list[dict[str, Any]]]
+_ONE_CLASS = (
+    "a score of exactly 0 is that of heads that predict one class alone: their interval lies "
+    "around 0, as nothing says whether their first other prediction would be right "
+    "(docs/protocol.md, One class alone)"
+)
+
+
+def one_class_words(intervals: pd.DataFrame) -> str:
+    """Says why the interval of a score of exactly 0 over other records lies around it.
+
+    Args:
+        intervals: Table `intervals_macro` or `intervals_custom`, or rows of it.
+
+    Returns:
+        A clause; '': there is no such row.
+    """
+    score = "MCC" if "MCC" in intervals else "macro"
+    alone = intervals[(intervals["question"] == "records") & (intervals[score] == 0)]
+    return _ONE_CLASS if ((alone["low"] < 0) & (alone["high"] > 0)).any() else ""
 
 
 def interval_tables(

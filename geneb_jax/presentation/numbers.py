@@ -14,6 +14,7 @@ MINUS = "\N{MINUS SIGN}"
 _FORMS: Mapping[Unit, str] = {"score": "z.3f", "rank": "z.1f", "share": "z.0%", "count": ",.0f"}
 DECIMALS: Mapping[Unit, int] = {"score": 3, "rank": 1, "share": 2, "count": 0, "p": 3}
 _SMALLEST_P = 0.001  # that is written with its digits
+_SIZES = ((1e9, "B"), (1e6, "M"), (1e3, "K"))  # of parameters
 _RUN = 3  # letters that follow each other, from which on their first and last one are written
 # Columns whose names tell the unit of numbers that might be of several.
 _P = re.compile(r"(smallest )?p(, .*)?")
@@ -137,5 +138,6 @@ def _is_run(letters: str) -> bool:
 
 
 def size_text(params: float) -> str:
-    """Returns a number of parameters as text: 2M, 1.2B."""
-    return f"{params / 1e9:.3g}B" if params >= 1e9 else f"{params / 1e6:.3g}M"
+    """Returns a number of parameters as text: 87.3K, 2M, 1.2B."""
+    unit, letter = next((each for each in _SIZES if params >= each[0]), _SIZES[-1])
+    return f"{params / unit:.3g}{letter}"

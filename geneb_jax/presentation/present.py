@@ -23,6 +23,7 @@ from geneb_jax.presentation.results import (
     common_cells,
     labels_of,
     say_fewer_tasks,
+    with_cards,
 )
 from geneb_jax.presentation.strand import strand_tables
 from geneb_jax.presentation.summary import unfinished_fits
@@ -79,7 +80,8 @@ def present(
     shown = everything if results is None else common_cells(everything) if beside else results
     of_benchmark = shown[shown["category"] != CUSTOM]
     say_fewer_tasks(of_benchmark)
-    labels = labels_of(list(shown["model"].unique()), model_labels(version))
+    models, cards = list(shown["model"].unique()), (provenance or {}).get("cards", {})
+    labels = labels_of(models, model_labels(version))
     given = verdicts or {}
     found: dict[str, pd.DataFrame] = {}
     if scores is not None and audits:
@@ -100,10 +102,11 @@ def present(
         named = leaky_table(verdicts or {}, set(of_benchmark["task"]))
         found |= {} if named.empty else {"leaky_tasks": named}
     logging.info("tables: %s", folder / "tables")
-    tables = write_tables(shown, folder / "tables", scores, version, found)
+    tables = write_tables(shown, folder / "tables", scores, version, found, cards=cards)
     logging.info("figures: %s", folder / "figures")
     taken = (provenance or {}).get("taken")
-    save_figures(of_benchmark, labels, folder / "figures", scores, taken, tables)
+    sized = with_cards(models, model_labels(version), cards)
+    save_figures(of_benchmark, sized, folder / "figures", scores, taken, tables)
     published = set(published_results()["model"])
     in_report = {
         name: table if beside and name not in of_run else as_own(table, everything)

@@ -33,7 +33,7 @@ from geneb_jax.presentation.report_sections import (
     statement_sections,
     unseen_rows,
 )
-from geneb_jax.presentation.results import ENOUGH, labels_of, namesake, run_names
+from geneb_jax.presentation.results import ENOUGH, namesake, run_names, with_cards
 from geneb_jax.scoring.scores import METRIC_COLUMNS, protocol_rows
 from geneb_jax.tasks.sizes import published_sizes
 from model_ports.catalog import Entry, entries, known
@@ -307,7 +307,8 @@ def report_data(
     tasks = sorted(found.index, key=lambda task: (order.get(task, len(order)), task))
     regimes = regimes_of(results)
     metrics = [name for name in METRIC_COLUMNS if results[name].notna().any()]
-    labels = labels_of(models, model_labels(version)).to_dict("index")
+    labels = with_cards(models, model_labels(version), provenance.get("cards", {}))
+    labels = labels.astype(object).where(labels.notna(), None).to_dict("index")
     by_name = {entry.paper_name: entry for entry in entries().values()}
     in_run = run_names(run_models)
     here = "this run" if provenance else called or "the submissions"

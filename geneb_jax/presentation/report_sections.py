@@ -12,6 +12,7 @@ import pandas as pd
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation.figures.save import CAPTIONS, TITLES
 from geneb_jax.presentation.glossary import meanings, words_in
+from geneb_jax.presentation.intervals import one_class_words
 from geneb_jax.presentation.numbers import are_numbers
 from geneb_jax.presentation.pages import PAGES, page
 from geneb_jax.presentation.statements import claim_texts, statistic_texts
@@ -29,10 +30,10 @@ AUDIT: Mapping[str, str] = {
     "published models.",
     "intervals_macro": "How sure macro MCC and ranks are, whichever metric is shown: 95 % "
     "intervals, had other {asked} been drawn. Ranks and groups are of the models of a question: "
-    "two share a letter where they cannot be told apart.{leaky}",
+    "two share a letter where they cannot be told apart.{leaky}{one_class}",
     "intervals_custom": "How sure MCC and ranks are on each custom task: 95 % intervals, had other "
     "test records (records) or few-shot rows (shots) been drawn. Ranks and groups are of the "
-    "models on that task: two share a letter where they cannot be told apart.",
+    "models on that task: two share a letter where they cannot be told apart.{one_class}",
     "pairs_custom": "Every two models on each custom task: MCC of the first minus that of the "
     "second with its 95 % interval, and whether they are told apart, after Holm's correction over "
     "the pairs of the task, regime and question.",
@@ -146,8 +147,7 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
         with all columns and digits, which is saved. The header has the name of each column and its
         kind: text, sentences, heat (of a category, whose name stands upright) or nothing (numbers).
     """
-    words = order_words(tables)
-    leaky = f" {words[0].upper()}{words[1:]}." if words else ""
+    leaky = _sentence(order_words(tables))
     found = []
     for name, caption in AUDIT.items():
         if name in tables:
@@ -158,7 +158,13 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
             found.append(
                 {
                     "name": name,
-                    "caption": caption.format(asked=_asked(table), leaky=leaky),
+                    "caption": caption.format(
+                        asked=_asked(table),
+                        leaky=leaky,
+                        one_class=_sentence(
+                            one_class_words(table) if name.startswith("intervals_") else ""
+                        ),
+                    ),
                     "left_out": [],
                     "header": [
                         (str(column), _kind(str(column), texts[column])) for column in texts
@@ -170,6 +176,11 @@ def audit_sections(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _sentence(clause: str) -> str:
+    """Returns a clause as a sentence behind others; '' of none."""
+    return f" {clause[0].upper()}{clause[1:]}." if clause else ""
 
 
 def _asked(table: pd.DataFrame) -> str:

@@ -200,6 +200,8 @@ def _provenance(file: Path) -> Mapping[str, Any] | None:
         models = taken.values() if isinstance(taken, Mapping) else [taken]
         if not all(map(_are_seconds, [content.get("seconds", {}), *models])):
             raise FileError(f"{file}: seconds, or those that models have taken, are not numbers")
+        if not _are_cards(content.get("cards", {})):
+            raise FileError(f"{file}: cards are not objects whose params are whole numbers")
     except FileError as error:
         logging.warning("%s; the report says nothing of how the scores were computed", error)
         return None
@@ -209,6 +211,13 @@ def _provenance(file: Path) -> Mapping[str, Any] | None:
 def _are_seconds(by_stage: Any) -> bool:
     return isinstance(by_stage, Mapping) and all(
         isinstance(value, int | float) and 0 <= value < float("inf") for value in by_stage.values()
+    )
+
+
+def _are_cards(by_model: Any) -> bool:
+    return isinstance(by_model, Mapping) and all(
+        isinstance(card, Mapping) and isinstance(card.get("params", 0), int)
+        for card in by_model.values()
     )
 
 
@@ -274,3 +283,31 @@ def labels_of(models: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
     namesakes = {model: namesake(model) for model in models}
     known = {model: name for model, name in namesakes.items() if name in labels.index}
     return labels.loc[list(known.values())].set_axis(pd.Index(list(known)))
+
+
+def with_cards(
+    models: Sequence[str], labels: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]
+) -> pd.DataFrame:
+    """Returns the labels of these models; a run's card speaks for a model that has none otherwise.
+
+    Args:
+        models: Names in a results table.
+        labels: See `published.model_labels`.
+        cards: What a run says of its models (see `OpenSource.card`), by their names in the run. One
+            without parameters, as of k-mers, says nothing here.
+
+    Returns:
+        What `labels_of` returns, then the other models of which a card has the parameters; labels
+        that their cards lack are missing values.
+    """
+    published = labels_of(models, labels)
+    said = {
+        key: {name: card.get(str(name)) for name in labels}
+        for model, card in cards.items()
+        if card.get("params")
+        for key in (model, card.get("model_id", model))  # tables may call it by its id
+    }
+    own = {model: said[model] for model in models if model in said and model not in published.index}
+    if not own:
+        return published
+    return pd.concat([published, pd.DataFrame.from_dict(own, orient="index")[list(labels)]])

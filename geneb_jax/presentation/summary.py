@@ -15,6 +15,7 @@ from geneb_jax.failures import Failure
 from geneb_jax.files.sizes import shown_size
 from geneb_jax.presentation.analysis import layer_scores
 from geneb_jax.presentation.glossary import words_in
+from geneb_jax.presentation.intervals import one_class_words
 from geneb_jax.presentation.numbers import group_text, interval_text, number_text
 from geneb_jax.presentation.statements import statement_unit
 from geneb_jax.presentation.verdicts import audited_words, order_words
@@ -182,6 +183,8 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
         "a, b, c and d",
         highlight=False,
     )
+    if note := one_class_words(intervals[intervals["regime"] == leading]):
+        console.print(note, highlight=False)
 
 
 def print_order_without_leaky(tables: Mapping[str, pd.DataFrame], console: Console) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from geneb_jax.presentation.published import (
     published_leaderboard,
     published_results,
 )
-from geneb_jax.presentation.results import labels_of
+from geneb_jax.presentation.results import labels_of, with_cards
 from geneb_jax.presentation.statements import statement_unit
 
 Build = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]  # of results and labels
@@ -38,11 +38,14 @@ class Table:
         build: Makes it of a results table and the models' labels.
         regimes: Those that it needs.
         custom: Whether custom tasks take part, which are in no average.
+        own: Whether models beside the paper's have the labels that their run's cards say; the
+            paper's statements are of its own models.
     """
 
     build: Build
     regimes: tuple[str, ...] = ("full",)
     custom: bool = False
+    own: bool = False
 
 
 # Why the published scores may give another number than the paper prints, by label version.
@@ -258,7 +261,7 @@ def _of_results(build: Callable[[pd.DataFrame], pd.DataFrame]) -> Build:
 _SHOTS = ("full", "10shot", "1shot")
 
 TABLES: Mapping[str, Table] = {
-    "leaderboard": Table(_leaderboard, ()),
+    "leaderboard": Table(_leaderboard, (), own=True),
     "task_scores": Table(_of_results(analysis.task_scores), (), custom=True),
     "categories_full": Table(_categories("full")),
     "categories_10shot": Table(_categories("10shot"), ("10shot",)),
@@ -278,7 +281,7 @@ TABLES: Mapping[str, Table] = {
     "rank_summary": Table(_of_results(analysis.rank_summary)),
     "specialisation": Table(_specialisation),
     "corpus_groups": Table(_corpus_groups),
-    "pareto_frontier": Table(analysis.pareto_frontier),
+    "pareto_frontier": Table(analysis.pareto_frontier, own=True),
 }
 
 
@@ -528,6 +531,8 @@ def write_tables(
     scores: pd.DataFrame | None = None,
     version: PaperVersion = "v1",
     others: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    *,
+    cards: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, pd.DataFrame]:
     """Writes every table that the scores have something for; see `write_table`.
 
@@ -541,6 +546,8 @@ def write_tables(
         scores: The run's scores table, for probe stability; None: those tables are left out.
         version: Whose labels to use.
         others: More tables to write, by name.
+        cards: What a run says of its models, by their names in it, for the sizes of those that the
+            paper does not have.
 
     Returns:
         The tables by name, and always `paper_statistics`, which is written where a number of it
@@ -552,10 +559,12 @@ def write_tables(
     """
     if strange := others.keys() - _OTHERS:
         raise ValueError(f"no table has the name '{min(strange)}'; known: {', '.join(_OTHERS)}")
-    labels = labels_of(list(results["model"].unique()), model_labels(version))
+    models = list(results["model"].unique())
+    labels = labels_of(models, model_labels(version))
+    sized = with_cards(models, model_labels(version), cards)
     of_benchmark = results[results["category"] != CUSTOM]
     tables = {
-        name: table.build(rows, labels)
+        name: table.build(rows, sized if table.own else labels)
         for name, table in TABLES.items()
         if len(rows := results if table.custom else of_benchmark)
         and set(rows["regime"]).issuperset(table.regimes)

@@ -138,8 +138,8 @@ def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
 
     Returns:
         A clause, which names a pair that turns and one that is no longer told apart, of the first
-        regime where there is one, and counts the others; '': all orders hold, or nothing is left
-        out.
+        regime where there is one, over how many tasks both orders are, and counts the other pairs;
+        '': all orders hold, or nothing is left out.
     """
     if "pairs_without_leaky" not in tables:
         return ""
@@ -159,7 +159,9 @@ def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
         if not some.empty:
             first, pairs = some.iloc[0], some[["A", "B"]].drop_duplicates()
             order = ["A", "B"] if first["A - B"] >= 0 else ["B", "A"]
-            where = f" ({first['regime']}, other {first['question']})"
+            left, every = int(first["tasks"]), int(first["tasks"] + first["left out"])
+            over = f"over {counted(left, 'task')} instead of {every}"
+            where = f" ({first['regime']}, other {first['question']}, {over})"
             others = len(pairs) - 1
             more = f" and {counted(others, 'more such pair')}" if others else ""
             said.append(form.format(*first[order]) + where + more)

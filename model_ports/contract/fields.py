@@ -10,10 +10,11 @@ Every field that a config.json states is one of four things to a family:
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 # Largest sizes that are read. No model comes near, and shapes stay within 32 bits.
 SIZES = 2**20  # widths
@@ -193,8 +194,16 @@ class Fields:
             raise _error(name, value, "it must be true or false")
         return value
 
-    def choice(self, *names: str, among: Iterable[str], absent: str | None = None) -> str:
+    def choice(
+        self, *names: str, among: Iterable[str], absent: str | None = None, mend: str = ""
+    ) -> str:
         """Returns one of some texts.
+
+        Args:
+            names: The field's spellings.
+            among: The texts.
+            absent: What the original takes where the field is not there; None: it is refused.
+            mend: What is said of another value; '': that it must be one of these.
 
         Raises:
             FieldError: It is absent or anything else.
@@ -202,7 +211,7 @@ class Fields:
         name, value = self._value(names, absent)
         among = tuple(among)
         if value not in among:
-            raise _error(name, value, f"it must be {_either(among)}")
+            raise _error(name, value, mend or f"it must be {_either(among)}")
         return value
 
     def choices(self, name: str, *, among: Iterable[str], length: int) -> tuple[str, ...]:
@@ -330,16 +339,11 @@ def _looked_up(values: Mapping[str, Any], name: str) -> tuple[bool, Any]:
     return True, value
 
 
+WAY_OUT = (
+    "embeddings that the model's own code computes are a model of a run too, as NAME=embeddings:DIR"
+)
 _ROPE_FIELDS = {"rope_theta", "rope_type", "type", "partial_rotary_factor"}
-
-# The kinds of scaled rotary positions that are computed, and the fields that they add.
-_SCALINGS: Mapping[str, Collection[str]] = {
-    "default": (),
-    "linear": ("factor",),
-    "llama3": (
-        "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
-    ),
-}  # fmt: skip
+_LENGTH = "original_max_position_embeddings"  # in tokens, before positions were scaled
 
 
 @dataclass(frozen=True)
@@ -349,15 +353,101 @@ class Rotary:
     Attributes:
         base: Base of the frequencies.
         share: The share of a head, from its front, whose elements turn.
-        factor: What frequencies are divided by; 1.0: positions are not scaled.
+        factor: What frequencies are divided by; 1.0: they are not scaled.
         bands: Of Llama 3.1's scaling the trained length in tokens and the factors of low and high
-            frequencies; None: all frequencies are divided.
+            frequencies; None: it is another kind.
+        ramp: Of YaRN's scaling the trained length in tokens, the turns within it from which on
+            frequencies are kept and up to which they are divided, and whether the pairs at which
+            that happens are rounded to whole numbers; None: it is another kind.
+        scale: What cosines and sines are multiplied by.
+        longest: The longest input in tokens that these positions are of; None: any.
     """
 
     base: float
     share: float = 1.0
     factor: float = 1.0
     bands: tuple[int, float, float] | None = None
+    ramp: tuple[int, float, float, bool] | None = None
+    scale: float = 1.0
+    longest: int | None = None
+
+
+def _linear(fields: Fields, group: str) -> dict[str, Any]:
+    return {"factor": fields.number(f"{group}.factor", most=1e6)}
+
+
+def _dynamic(fields: Fields, group: str) -> dict[str, Any]:
+    """Of inputs up to `max_position_embeddings` positions are not scaled, and longer ones are cut.
+
+    Beyond, the original's base grows with the longest input of a batch: an embedding would depend
+    on the records beside it.
+    """
+    fields.number(f"{group}.factor", most=1e6)  # which changes nothing up to there
+    return {"longest": fields.count("max_position_embeddings", most=ROWS)}
+
+
+def _llama3(fields: Fields, group: str) -> dict[str, Any]:
+    low = fields.number(f"{group}.low_freq_factor", most=1e6)
+    high = fields.number(f"{group}.high_freq_factor", most=1e6)
+    if high <= low:
+        raise fields.refuse(
+            f"{group}.high_freq_factor", f"it must be above low_freq_factor, {low:g}"
+        )
+    return {**_linear(fields, group), "bands": (_trained_length(fields, group), low, high)}
+
+
+def _yarn(fields: Fields, group: str) -> dict[str, Any]:
+    """Peng et al. 2023, as transformers' modeling_rope_utils.py computes it."""
+
+    def number(name: str, absent: float) -> float:
+        """Returns a number of the group; null and 0 mean that it is not stated."""
+        stated = f"{group}.{name}"
+        if fields.unset(stated) or fields.number(stated, above=-1.0, most=1e6) == 0:
+            return absent
+        return fields.number(stated, most=1e6)
+
+    factor = fields.number(f"{group}.factor", most=1e6)
+    if factor < 1:
+        raise fields.refuse(f"{group}.factor", "it must be 1 or above")
+    fast, slow = number("beta_fast", 32.0), number("beta_slow", 1.0)
+    if fast <= slow:
+        raise fields.refuse(f"{group}.beta_fast", f"it must be above beta_slow, {slow:g}")
+    above, below = number("mscale", 0.0), number("mscale_all_dim", 0.0)
+    scale = 1.0 + 0.1 * math.log(factor)
+    if above and below:
+        scale = (1.0 + 0.1 * above * math.log(factor)) / (1.0 + 0.1 * below * math.log(factor))
+    if not fields.unset(f"{group}.attention_factor"):
+        scale = fields.number(f"{group}.attention_factor", most=1e6)
+    truncate = fields.flag(f"{group}.truncate", absent=True)
+    length = _trained_length(fields, group)
+    return {"factor": factor, "ramp": (length, fast, slow, truncate), "scale": scale}
+
+
+def _trained_length(fields: Fields, group: str) -> int:
+    names = (_LENGTH, f"{group}.{_LENGTH}")
+    there = [name for name in names if fields.has(name)] or ["max_position_embeddings"]
+    return fields.count(*there, most=ROWS)
+
+
+class _Scaling(NamedTuple):
+    """A kind of scaled rotary positions: the fields that it adds, and what of `Rotary` they say."""
+
+    names: Collection[str]
+    read: Callable[[Fields, str], dict[str, Any]]
+
+
+# Those that are computed.
+_SCALINGS: Mapping[str, _Scaling] = {
+    "default": _Scaling((), lambda fields, group: {}),
+    "linear": _Scaling(("factor",), _linear),
+    "dynamic": _Scaling(("factor",), _dynamic),
+    "llama3": _Scaling(("factor", "low_freq_factor", "high_freq_factor", _LENGTH), _llama3),
+    "yarn": _Scaling(
+        ("factor", "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim",
+         "truncate", _LENGTH),
+        _yarn,
+    ),
+}  # fmt: skip
 
 
 def rotary(
@@ -392,45 +482,32 @@ def rotary(
             continue
         stated = fields.object(group)
         kinds = (f"{group}.rope_type", f"{group}.type")
-        kind = fields.choice(*kinds, among=scalings, absent="default")
-        if strange := sorted(set(stated) - _ROPE_FIELDS - set(_SCALINGS[kind])):
+        known = tuple(scalings)
+        are = "is" if len(known) == 1 else "are"
+        mend = f"it is not known here, where {', '.join(known)} {are}; {WAY_OUT}"
+        kind = fields.choice(*kinds, among=known, absent="default", mend=mend)
+        if strange := sorted(set(stated) - _ROPE_FIELDS - set(_SCALINGS[kind].names)):
             raise fields.refuse(f"{group}.{strange[0]}", "it is not computed here")
         prefixes.append(f"{group}.")
         if kind != "default":
-            scaled.append((group, _scaling(fields, group, kind)))
-    if len({scaling for _, scaling in scaled}) > 1:
+            scaled.append((group, _SCALINGS[kind].read(fields, group)))
+    if any(scaling != scaled[0][1] for _, scaling in scaled):
         raise fields.refuse(scaled[1][0], f"{scaled[0][0]} states another scaling; keep one")
-    factor, bands = scaled[0][1] if scaled else (1.0, None)
+    scaling = scaled[0][1] if scaled else {}
     partial = [f"{prefix}partial_rotary_factor" for prefix in prefixes]
     if share is None:
         fields.check(dict.fromkeys(partial, (1.0, None)))
-        return Rotary(_base(fields, prefixes, absent), 1.0, factor, bands)
+        return _checked(Rotary(_base(fields, prefixes, absent), **scaling))
     partial = ["rotary_pct", *(name for name in partial if not fields.unset(name))]
-    return Rotary(
-        _base(fields, [*prefixes, None], absent),
-        fields.number(*partial, absent=share),
-        factor,
-        bands,
-    )
+    base = _base(fields, [*prefixes, None], absent)
+    return _checked(Rotary(base, fields.number(*partial, absent=share), **scaling))
 
 
-def _scaling(
-    fields: Fields, group: str, kind: str
-) -> tuple[float, tuple[int, float, float] | None]:
-    """Returns the factor and, of Llama 3.1's kind, the bands; see `Rotary`."""
-    factor = fields.number(f"{group}.factor", most=1e6)
-    if kind == "linear":
-        return factor, None
-    names = ("original_max_position_embeddings", f"{group}.original_max_position_embeddings")
-    there = [name for name in names if fields.has(name)] or ["max_position_embeddings"]
-    length = fields.count(*there, most=ROWS)
-    low = fields.number(f"{group}.low_freq_factor", most=1e6)
-    high = fields.number(f"{group}.high_freq_factor", most=1e6)
-    if high <= low:
-        raise fields.refuse(
-            f"{group}.high_freq_factor", f"it must be above low_freq_factor, {low:g}"
-        )
-    return factor, (length, low, high)
+def _checked(found: Rotary) -> Rotary:
+    """Returns rotary positions; raises FieldError where YaRN's number of a pair is not defined."""
+    if found.ramp and found.base == 1.0:
+        raise FieldError("config.json: rope_theta is 1: YaRN takes another base; correct it")
+    return found
 
 
 def _base(fields: Fields, prefixes: Iterable[str | None], absent: float) -> float:

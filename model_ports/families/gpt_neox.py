@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from model_ports.contract.family import FINAL, Hidden, Inputs
-from model_ports.contract.fields import COUNTS, ROWS, FieldError, Fields, Rotary, rotary
+from model_ports.contract.fields import COUNTS, ROWS, WAY_OUT, FieldError, Fields, Rotary, rotary
 from model_ports.contract.weights import Ignored, Weight, linear_weights, norm_weights
 from model_ports.layers.attention import attend
 from model_ports.layers.dense import ACTIVATIONS, embed, layer_norm, linear
@@ -60,8 +60,8 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest input in tokens: None, as rotary positions have no table that ends."""
-        return None
+        """The longest input in tokens: None where rotary positions are the same at any length."""
+        return self.rotary.longest
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Config":
@@ -76,10 +76,16 @@ class Config:
         turns = rotary(fields, share=_SHARE)
         turned = int(width // heads * turns.share)
         if turned % 2 or not turned:
-            mend = f"of heads {width // heads} wide, {turned} elements turn: it must be pairs"
+            head = width // heads
+            mend = (
+                f"of the {head} elements of a head (hidden_size {width} / num_attention_heads "
+                f"{heads}) it turns {turned}, and elements turn in pairs: only an even number "
+                f"above 0 is computed here; {WAY_OUT}"
+            )
             stated = [name for name in _SHARES if not fields.unset(name)]
             if not stated:
-                raise FieldError(f"config.json: rotary_pct is not stated, {_SHARE} counts; {mend}")
+                missing = f"config.json: rotary_pct is missing, which means {_SHARE}"
+                raise FieldError(f"{missing}; {mend}")
             raise fields.refuse(stated[0], mend)
         return cls(
             vocab_size=fields.count("vocab_size", most=ROWS),
@@ -99,8 +105,8 @@ class Config:
 def _turn(config: Config, x: Float[Array, "B L H d"]) -> Float[Array, "B L H d"]:
     """Applies the rotary positions to the elements of each head that turn."""
     turns, turned = config.rotary, config.turned
-    frequencies = scaled_frequencies(turned, turns.base, turns.factor, turns.bands)
-    table = rotary_table(x.shape[1], turned, frequencies=frequencies)
+    frequencies = scaled_frequencies(turned, turns.base, turns.factor, turns.bands, turns.ramp)
+    table = rotary_table(x.shape[1], turned, frequencies=frequencies, scale=turns.scale)
     return rotate_front(x, table)
 
 

@@ -98,8 +98,8 @@ class Config:
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest input in tokens: None, as rotary positions have no table that ends."""
-        return None
+        """The longest input in tokens: None where rotary positions are the same at any length."""
+        return self.rotary.longest
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Config":
@@ -266,10 +266,10 @@ class Block(nnx.Module):
 def _table(config: Config, length: int) -> tuple[Float[Array, "L pairs"], Float[Array, "L pairs"]]:
     """Returns the cosines and sines of `length` positions; see `rotary_table`."""
     width, turns = config.head_width, config.rotary
-    if turns.factor == 1.0:
-        return rotary_table(length, width, turns.base)
-    frequencies = scaled_frequencies(width, turns.base, turns.factor, turns.bands)
-    return rotary_table(length, width, frequencies=frequencies)
+    frequencies = None
+    if turns.factor != 1.0:
+        frequencies = scaled_frequencies(width, turns.base, turns.factor, turns.bands, turns.ramp)
+    return rotary_table(length, width, turns.base, frequencies, turns.scale)
 
 
 class Model(nnx.Module):

@@ -24,6 +24,7 @@ from model_ports.layers.positions import rotary_table, rotate, scaled_frequencie
 from model_ports.layers.stacking import scan_mixed, stack_layers
 
 _WHOLE, _SLIDING = "full_attention", "sliding_attention"
+_SCALINGS = ("default", "linear", "llama3")  # of rotary positions
 
 BATCHING = "masked"
 
@@ -141,7 +142,7 @@ def _rotary(fields: Fields) -> tuple[Rotary, Rotary]:
         if strange:
             raise fields.refuse(f"rope_parameters.{min(strange)}", "it is not computed here")
     found = [
-        rotary(fields, base, groups=(f"rope_parameters.{kind}", "rope_scaling"))
+        rotary(fields, base, scalings=_SCALINGS, groups=(f"rope_parameters.{kind}", "rope_scaling"))
         for kind, base in ((_WHOLE, whole), (_SLIDING, near))
     ]
     return found[0], found[1]

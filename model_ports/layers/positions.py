@@ -16,6 +16,7 @@ def rotary_table(
     width: int,
     base: float = 10000.0,
     frequencies: Float[Array, " pairs"] | None = None,
+    scale: float = 1.0,
 ) -> tuple[Float32[Array, "L pairs"], Float32[Array, "L pairs"]]:
     """Returns the cosines and the sines of the rotary angles, both [L, d / 2].
 
@@ -26,28 +27,38 @@ def rotary_table(
         width: d.
         base: Base of the frequencies.
         frequencies: Angle by which each of the d / 2 pairs turns a position; None: that of `base`.
+        scale: What both are multiplied by.
     """
     if frequencies is None:
         frequencies = base ** (-jnp.arange(0, width, 2, dtype=jnp.float32) / width)
     angles = jnp.arange(length, dtype=jnp.float32)[:, None] * frequencies
-    return jnp.cos(angles), jnp.sin(angles)
+    return scale * jnp.cos(angles), scale * jnp.sin(angles)
 
 
 def scaled_frequencies(
-    width: int, base: float, factor: float, bands: tuple[int, float, float] | None = None
+    width: int,
+    base: float,
+    factor: float,
+    bands: tuple[int, float, float] | None = None,
+    ramp: tuple[int, float, float, bool] | None = None,
 ) -> Float32[Array, " pairs"]:
     """Returns the angle by which each pair of a head turns a position where positions are scaled.
 
     Dividing all frequencies by the factor is the same as dividing positions (Chen et al. 2023).
     Llama 3.1 (its modeling code, and transformers' modeling_rope_utils.py) leaves frequencies that
     turn at least `high` times within the trained length, divides those that turn at most `low`
-    times, and mixes the two linearly in the turns between.
+    times, and mixes the two linearly in the turns between. YaRN (Peng et al. 2023, as in that
+    file) mixes them linearly in the number of the pair instead, between the pairs that turn so
+    often.
 
     Args:
         width: d, the elements that turn.
         base: Base of the frequencies.
         factor: What frequencies are divided by.
-        bands: The trained length in tokens, `low` and `high`; None: all are divided.
+        bands: Of Llama 3.1 the trained length in tokens, `low` and `high`; None: it is another way.
+        ramp: Of YaRN the trained length in tokens, the turns within it from which on frequencies
+            are kept and up to which they are divided, and whether the pairs at which that happens
+            are rounded outwards; None: it is another way. Without both, all are divided.
     """
     frequencies = base ** (-np.arange(0, width, 2) / width)
     kept = np.zeros_like(frequencies)
@@ -55,6 +66,18 @@ def scaled_frequencies(
         length, low, high = bands
         turns = length * frequencies / (2 * math.pi)
         kept = np.clip((turns - low) / (high - low), 0, 1)
+    if ramp is not None:
+        length, fast, slow, rounded = ramp
+        # A pair j turns n times within the length where base^(2j / d) = length / (2 pi n).
+        first, last = (
+            width * math.log(length / (2 * math.pi * turns)) / (2 * math.log(base))
+            for turns in (fast, slow)
+        )
+        if rounded:
+            first, last = math.floor(first), math.ceil(last)
+        first, last = max(first, 0), min(last, width - 1)
+        last += 0.001 * (first == last)  # as in the original, which divides by the difference
+        kept = 1 - np.clip((np.arange(width // 2) - first) / (last - first), 0, 1)
     return jnp.float32(frequencies * (kept + (1 - kept) / factor))
 
 

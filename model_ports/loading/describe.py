@@ -60,6 +60,18 @@ class Kind(NamedTuple):
     prepared: bool = False
 
 
+# In the paper's words, of families whose code is transformers' own; others have the word of the
+# model whose code they share. docs/your-model.md explains them.
+ARCHITECTURES: Mapping[str, str] = {
+    "bert": "T-enc",
+    "esm": "T-enc",
+    "modernbert": "T-enc",
+    "gpt2": "T-dec",
+    "gpt_neox": "T-dec",
+    "llama": "T-dec",
+}
+
+
 # By `model_type`, or by the module that `auto_map` names, whose code is known here.
 KINDS: Mapping[str, Kind] = {
     "bert": Kind("bert"),
@@ -148,8 +160,10 @@ def describe(
         "published": {"same_as_corrected": "the model is not one of the paper's"},
     }
     labels = {
-        "architecture": kind.family,
-        "tokenization": tokenizer["kind"],
+        "architecture": (
+            like.labels["architecture"] if like else ARCHITECTURES.get(kind.family, kind.family)
+        ),
+        "tokenization": _tokenization(folder, tokenizer, like),
         "params": f"{params / 1e6:.3g}M",
         "pretraining": "not stated",
     }
@@ -345,6 +359,30 @@ def _try_tokenizer(folder: Path, options: Mapping[str, Any], rows: int) -> None:
     tokenizer = build_tokenizer(folder, options)
     if isinstance(tokenizer, JsonTokenizer | AutoTokenizer):
         check_reads_dna(tokenizer, folder, rows)
+
+
+def _tokenization(folder: Path, options: Mapping[str, Any], like: catalog.Entry | None) -> str:
+    """Returns how a record becomes tokens, in the catalog's words where it has one.
+
+    These are `SN`, single letters; `k-mer`, k letters each, side by side; `overlapping k-mers`; the
+    kind of a vocabulary of pieces, such as BPE, WordPiece or Unigram; and that of a rule that is
+    written here.
+    """
+    if like and options == like.tokenizer:
+        return like.labels["tokenization"]
+    tokenizer = build_tokenizer(folder, options)
+    if not isinstance(tokenizer, JsonTokenizer | AutoTokenizer):
+        return options["kind"]
+    if tokenizer.spaced:
+        return f"overlapping {tokenizer.spaced}-mers"
+    vocabulary = {word.upper() for word in tokenizer.tokenizer.get_vocab()}
+    words = {word for word in vocabulary if word and set(word) <= set("ACGT")}
+    lengths = {len(word) for word in words}
+    if lengths == {1}:
+        return "SN"
+    if len(words) == 4 + 4 ** max(lengths, default=0) and len(lengths) == 2:
+        return "k-mer"  # and letters for what remains at the end
+    return tokenizer.model_name
 
 
 def _fields(folder: Path, name: str) -> Mapping[str, Any]:

@@ -106,7 +106,7 @@ def read_names(
     for name, found in second.items():
         needed.setdefault(found, name)
     equal = [(needed[found], name) for name, found in second.items() if needed[found] != name]
-    return Names(needed, equal, heads, unknown, [*_renamed(needed), *_left_out(heads)])
+    return Names(needed, equal, heads, unknown, [*_renamed(needed, base), *_left_out(heads)])
 
 
 def _base(sources: Sequence[str]) -> list[str]:
@@ -154,11 +154,12 @@ def _is_head(name: str, base: Sequence[str]) -> bool:
     return parts[0] in HEADS
 
 
-def _renamed(needed: Mapping[str, str]) -> list[str]:
+def _renamed(needed: Mapping[str, str], base: Sequence[str]) -> list[str]:
+    """Says which prefixes were read otherwise; spellings that transformers writes are no news."""
     changes: dict[str, tuple[str, str]] = {}
     count = 0
     for new, old in needed.items():
-        if new == old:
+        if new in _spellings(old, base):
             continue
         count += 1
         (*old_parts, old_ending), (*new_parts, new_ending) = old.split("."), new.split(".")

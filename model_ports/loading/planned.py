@@ -142,7 +142,11 @@ def plan_checkpoint(
         tensors = merged(tensors, adapter) if adapter else tensors
         rules = family(entry.family).weights(config)
         described = entry.source["kind"] in (catalog.FOLDER, catalog.REPOSITORY)
-        names = read_names(rules, tensors, every_head=described)
+        try:
+            names = read_names(rules, tensors, every_head=described)
+        except CheckpointError as error:
+            error.args = (f"{folder}: {error}",)
+            raise
         for name in names.needed.values():
             tensors.dtype(name)  # raises where it is not one of weights
         try:

@@ -52,6 +52,12 @@ class AutoTokenizer:
         return self.tokenizer.unk_token_id
 
     @property
+    def model_name(self) -> str:
+        """The way to tokens: 'BPE', 'WordPiece', 'Unigram', 'WordLevel', or the library's class."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        return type(backend.model if backend else self.tokenizer).__name__
+
+    @property
     def vocab_size(self) -> int:
         """The largest id that letters can give plus one; see `Tokenizer.vocab_size`."""
         added = self.tokenizer.added_tokens_decoder.values()

@@ -51,6 +51,11 @@ class JsonTokenizer:
         return None if unknown is None else self.tokenizer.token_to_id(unknown)
 
     @property
+    def model_name(self) -> str:
+        """What the library calls the way to tokens: 'BPE', 'WordPiece', 'Unigram', 'WordLevel'."""
+        return type(self.tokenizer.model).__name__
+
+    @property
     def vocab_size(self) -> int:
         """The largest id that letters can give plus one; see `Tokenizer.vocab_size`."""
         added = self.tokenizer.get_added_tokens_decoder().values()

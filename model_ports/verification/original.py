@@ -4,11 +4,11 @@ What `verify` proves of a family, at a tiny size and once, is proven here of any
 tokenizer, its config.json and its weights give what the authors' code gives. No remote code runs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,12 +22,16 @@ from model_ports.pooling import POOLINGS
 from model_ports.port import Port
 from model_ports.running.embedder import forward
 from model_ports.running.records import collate, padded_length, tokenize
+from model_ports.tokenizers.base import letters_of
+from model_ports.tokenizers.json_file import JsonTokenizer
 from model_ports.tokenizers.spaced import spaced
 
 # Of the largest magnitude of a hidden state; float32 codes of deep models differ by a tenth of it.
 TOLERANCE = 1e-4
 
 _LENGTHS = (200, 131, 64, 33, 12, 7)  # letters of the records that are drawn
+_DNA = "A, C, G and T"
+_RARE = "JXZ*"  # of which some are known to tokenizers of proteins or of bytes
 _UNKNOWN = 0.01  # the share of unknown tokens from which a tokenizer is taken to be misread
 
 
@@ -48,6 +52,19 @@ class Distance:
     relative: float
 
 
+class TokenIds(NamedTuple):
+    """How a port's token ids compare with the original's.
+
+    Attributes:
+        verdict: `same`; `differ by design`, in a way that is meant and documented; `differ`; or
+            `not compared`.
+        why: What differs, or why nothing was compared; '': they are the same.
+    """
+
+    verdict: Literal["same", "differ by design", "differ", "not compared"]
+    why: str = ""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What a port and the original code make of the same records.
@@ -55,18 +72,21 @@ class Comparison:
     Attributes:
         original: The class in transformers.
         records: How many records were compared.
-        tokens: What is to be said of token ids: '' where both tokenizers give the same.
-        tokens_differ: Whether they give others; false too where transformers' cannot be used.
+        tokens: How token ids compare, by the letters of the records, such as `lower case`.
         states: By tap (see `Hidden`), the distance of hidden states over all tokens.
         pooled: The distance of the embeddings.
     """
 
     original: str
     records: int
-    tokens: str
-    tokens_differ: bool
+    tokens: Mapping[str, TokenIds]
     states: Mapping[int, Distance]
     pooled: Distance
+
+    @property
+    def tokens_differ(self) -> bool:
+        """Whether token ids of any letters are others in a way that is not meant."""
+        return any(each.verdict == "differ" for each in self.tokens.values())
 
     @property
     def passed(self) -> bool:
@@ -93,8 +113,9 @@ def compare_with_transformers(
 ) -> Comparison:
     """Embeds records with a port and with the original code, in one padded batch, on the CPU.
 
-    Both get the port's token ids; those of transformers' tokenizer are compared beside it. Where
-    its vocabulary is one of overlapping k-mers it is given the records written in these.
+    Both get the port's token ids; those of transformers' tokenizer are compared beside it, also of
+    records in lower case, with N, with U for T, and with a letter that the port's does not know.
+    Where its vocabulary is one of overlapping k-mers it is given the records written in these.
 
     Args:
         port: The port of the folder's checkpoint, of dtype float32.
@@ -115,7 +136,7 @@ def compare_with_transformers(
     longest = None if limit is None else limit - port.tokenizer.specials
     records = random_records(longest, seed)
     encoded = tokenize(port, records)
-    tokens, differ = _compare_tokens(port, folder, records, encoded)
+    tokens = _compare_tokens(port, folder, records[:-1])  # the last one has letters N
     inputs = collate(port, encoded, padded_length(port, max(map(len, encoded))))
     mask = inputs["attention_mask"]
     expected = _hidden_states(model, inputs)
@@ -129,7 +150,6 @@ def compare_with_transformers(
         original=type(model).__name__,
         records=len(records),
         tokens=tokens,
-        tokens_differ=differ,
         states={
             tap: _distance(np.asarray(hidden.states[tap])[mask], expected[tap][mask])
             for tap in taps
@@ -275,41 +295,107 @@ def _hidden_states(model: Any, inputs: Mapping[str, np.ndarray]) -> list[np.ndar
     return [state.numpy() for state in states]
 
 
-def _compare_tokens(
-    port: Port, folder: Path, records: Sequence[str], encoded: Sequence[np.ndarray]
-) -> tuple[str, bool]:
-    """Returns what is to be said of token ids, and whether they differ."""
+def _compare_tokens(port: Port, folder: Path, records: Sequence[str]) -> dict[str, TokenIds]:
+    """Returns how the token ids of both tokenizers compare, by the letters of the records.
+
+    Args:
+        port: The port.
+        folder: Its folder, whose tokenizer transformers reads.
+        records: DNA of the letters A, C, G and T, in which others are put.
+    """
     with _quiet_transformers() as transformers:
+
+        def ids(texts: Sequence[str]) -> list[list[int]]:
+            cut = {"truncation": longest is not None, "max_length": longest}
+            k = port.entry.tokenizer.get("spaced")
+            return [tokenizer(spaced(text, k), **cut)["input_ids"] for text in texts]
+
+        longest = port.preset.max_tokens
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
-            theirs = [
-                tokenizer(
-                    spaced(record, port.entry.tokenizer.get("spaced")),
-                    truncation=port.preset.max_tokens is not None,
-                    max_length=port.preset.max_tokens,
-                )["input_ids"]
-                for record in records
-            ]
+            of_dna = ids(records)
         except Exception as error:  # its tokenizers raise whatever their files lead them to
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-            return f"not compared: transformers' tokenizer cannot be used ({reason})", False
-    unknown = tokenizer.unk_token_id
-    share = np.mean([token == unknown for ids in theirs[:-1] for token in ids] or [1.0])
-    if share > _UNKNOWN or not all(theirs):
-        return "not compared: transformers' tokenizer does not know these letters", False
-    for record, mine, other in zip(records, encoded, theirs, strict=True):
-        if mine.tolist() != other:
-            first = next(
-                (i for i, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]),
-                min(len(mine), len(other)),
-            )
-            return (
-                f"record {record[:24]}... differs from token {first} on: "
-                f"{mine.tolist()[first : first + 6]} here, {other[first : first + 6]} there"
-            ), True
-    return "", False
+            unusable = f"transformers' tokenizer cannot be used ({reason})"
+            return {_DNA: TokenIds("not compared", unusable)}
+        share = np.mean([i == tokenizer.unk_token_id for each in of_dna for i in each] or [1.0])
+        if share > _UNKNOWN or not all(of_dna):
+            unread = "transformers' tokenizer does not know these letters"
+            return {_DNA: TokenIds("not compared", unread)}
+        found = {}
+        for letters, change in _letters(port).items():
+            changed = [change(record) for record in records]
+            found[letters] = _compare_ids(port, changed, ids, dna=letters == _DNA)
+        return found
+
+
+def _letters(port: Port) -> dict[str, Callable[[str], str]]:
+    """Returns what is made of records of A, C, G and T to hold other letters, by their name."""
+
+    def with_letter(letter: str) -> Callable[[str], str]:
+        return lambda record: record[:5] + 2 * letter + record[7:]
+
+    unknown = next((each for each in _RARE if each not in port.tokenizer.known_letters), None)
+    found: dict[str, Callable[[str], str]] = {
+        _DNA: str,
+        "lower case": str.lower,
+        "N": with_letter("N"),
+        "U for T": lambda record: record.replace("T", "U"),
+    }
+    if unknown:
+        found[f"{unknown}, which the tokenizer does not know"] = with_letter(unknown)
+    return found
+
+
+def _compare_ids(
+    port: Port,
+    records: Sequence[str],
+    ids: Callable[[Sequence[str]], list[list[int]]],
+    *,
+    dna: bool,
+) -> TokenIds:
+    """Compares a port's token ids of some records with the original's.
+
+    Args:
+        port: The port.
+        records: The records.
+        ids: Gives the original's token ids of records.
+        dna: Whether they are of A, C, G and T alone, of which no difference is meant.
+    """
+    try:
+        theirs = ids(records)
+    except Exception as error:  # its tokenizers raise whatever letters lead them to
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        return TokenIds("not compared", f"transformers' tokenizer refuses them ({reason})")
+    mine = [encoded.tolist() for encoded in tokenize(port, records)]
+    if mine == theirs:
+        return TokenIds("same")
+    tokenizer, known = port.tokenizer, set(port.tokenizer.known_letters)
+    unknown = tokenizer.unknown_id if isinstance(tokenizer, JsonTokenizer) else None
+    unread = all(unknown in a for a, b in zip(mine, theirs, strict=True) if a != b)
+    written = letters_of(port.entry.tokenizer)
+    meant = {
+        "records are read as upper case here, as the vocabulary's k-mers are; transformers takes "
+        "them as they are": mine == ids([written(record) for record in records]),
+        "transformers drops letters that its tokenizer does not know; here they are the unknown "
+        "token that tokenizer.json names": unread
+        and theirs == ids(["".join(filter(known.__contains__, record)) for record in records]),
+    }
+    for why, holds in meant.items():
+        if holds and not dna:
+            return TokenIds("differ by design", why)
+    record, a, b = next(
+        each for each in zip(records, mine, theirs, strict=True) if each[1] != each[2]
+    )
+    pairs = enumerate(zip(a, b, strict=False))
+    first = next((i for i, (x, y) in pairs if x != y), min(len(a), len(b)))
+    return TokenIds(
+        "differ",
+        f"record {record[:24]}... differs from token {first} on: {a[first : first + 6]} here, "
+        f"{b[first : first + 6]} there",
+    )
 
 
 def _distance(found: np.ndarray, expected: np.ndarray) -> Distance:

@@ -253,6 +253,22 @@ def test_both_strands_of_own_vectors_are_refused_by_plan_and_run_alike(tasks_dir
     assert f"left out: config.models: '{model}:both': task 'one': " in text
 
 
+def test_a_model_that_cannot_be_run_is_named_once(tasks_dir, tmp_path):
+    folder = shutil.copytree(GOLDEN / GENA, tmp_path / "mine")
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(content | {"is_decoder": True}))
+    (folder / "meta.json").unlink()
+    config = made(models=f"kmer-2,a=hf:{folder}", tasks_dir=str(tasks_dir))
+    words = "config.json: is_decoder is true; only false or null is computed here"
+    _, text = planned(config, tmp_path)
+    assert f"left out: config.models: 'a': {words}" in " ".join(text.split())
+    config.fail_fast = True
+    for refuse in (lambda: planned(config, tmp_path), lambda: run(config, tmp_path / "run")):
+        with pytest.raises(ConfigError) as error:
+            refuse()
+        assert f"config.models: 'a': {words}" in str(error.value)
+
+
 def test_the_rate_of_products_is_not_kept_by_a_plan(tasks_dir, tmp_path):
     planned(made(models=TINY, tasks_dir=str(tasks_dir)), tmp_path / "run")
     assert not (tmp_path / "run").exists()

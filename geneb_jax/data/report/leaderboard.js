@@ -45,8 +45,8 @@ const MODEL_COLUMN = {
   value: ({ name }) => name,
   show: ({ name }) => modelLink(name),
 };
-const MOST_OF_RUN = 6; // models whose ranks are said above the table
-const FILTERS = ["size", "architecture", "tokenization", "pretraining", "source"];
+const MOST_OF_RUN = 8; // models whose ranks are said above the table
+const FILTERS = ["size", "architecture", "tokenization", "pretraining"];
 
 function boardColumns(rows, top) {
   const fields = Object.keys(FIELDS).map(fieldColumn);
@@ -280,7 +280,7 @@ function fillBoardForm() {
     architecture: "Architecture",
     tokenization: "Tokenization",
     pretraining: "Pretraining",
-    source: "Source",
+    source: "Models of",
   };
   const useful = Object.keys(labels).filter((key) => CHOICES[key].length > (FILTERS.includes(key) ? 2 : 1));
   const search = h("input", {
@@ -297,7 +297,7 @@ function fillBoardForm() {
     useful.filter((key) => keys.includes(key)).map((key) => control(key, labels[key]));
   byId("board-form").append(
     h("label", {}, "Search", search),
-    ...controls(["score", "tasks"]),
+    ...controls(["score", "tasks", "source"]),
     button("Reset", "reset", () => go(reset)),
   );
   byId("board-filters").append(...controls(FILTERS));

@@ -295,7 +295,7 @@ function surenessOnTaskColumns(t) {
       short: true,
       value: ({ m }) => (of(question, m) ? between(of(question, m).interval) : null),
       saved: endsOf(`95 %, ${question}`, ({ m }) => of(question, m)?.interval),
-      title: `95 % interval of MCC, had ${QUESTIONS[question]} been drawn.`,
+      title: `95 % interval of MCC, had ${QUESTIONS[question]} been drawn. Of heads that predict one class alone, whose MCC is 0, it lies around 0.`,
     },
     {
       key: `${question} ranks`,

@@ -28,9 +28,9 @@ const between = ([low, high], digits = 3) => `${shown(low, digits)} to ${shown(h
 
 function size(params) {
   if (params === null) return MISSING;
-  return params >= 1e9
-    ? `${+(params / 1e9).toFixed(1)}B`
-    : `${+(params / 1e6).toFixed(params < 1e7 ? 1 : 0)}M`;
+  if (params >= 1e9) return `${+(params / 1e9).toFixed(1)}B`;
+  const [unit, letter] = params >= 1e6 ? [1e6, "M"] : [1e3, "K"];
+  return `${+(params / unit).toFixed(params < 10 * unit ? 1 : 0)}${letter}`;
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

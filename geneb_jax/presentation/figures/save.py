@@ -101,7 +101,7 @@ FIGURES: Mapping[str, PaperFigure] = {
         "Size and macro MCC",
         "Of the models on the line, no model of their size or smaller scores higher. The flatter "
         "the line, the less size buys; points far below it are large models that smaller ones "
-        "beat.",
+        "beat. Models that the paper does not have are named, too, where there is room.",
     ),
     "category_heatmap": PaperFigure(
         categories.heat_map,

@@ -9,10 +9,13 @@ from geneb_jax.presentation.figures.point_names import name_points
 from geneb_jax.presentation.published import model_labels
 
 _FEWEST = 2  # models of known size; one says nothing of size
+_NOT_STATED = "not stated"  # an architecture that a run does not say
 
 
 def overall(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
     """Draws parameters against macro MCC, coloured by architecture; the frontier as a line.
+
+    Named are the models of the frontier and, where there is room, those that the paper lacks.
 
     Returns:
         The figure; None where fewer than two models have a known size.
@@ -21,7 +24,7 @@ def overall(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
     models = macro.index.intersection(labels.index)
     if len(models) < _FEWEST:
         return None
-    known = labels.loc[models].assign(macro=macro)
+    known = labels.loc[models].fillna({"architecture": _NOT_STATED}).assign(macro=macro)
     figure, axis = theme.lines(theme.PAGE, 3.6, 0, 0)
     # Numbered over all of the paper's models: a group looks the same whichever models there are.
     everything = model_labels()["architecture"].value_counts().index
@@ -41,9 +44,11 @@ def overall(results: pd.DataFrame, labels: pd.DataFrame) -> Figure | None:
     axis.margins(x=0.06, y=0.08)
     figure.legend(loc="outside right upper")
     names = theme.short_names(known.index)
-    best = frontier[::-1]  # the best model's name first
-    points = list(zip(best["params"], best["macro"], strict=True))
-    name_points(axis, [names[str(model)] for model in best.index], points)
+    best = frontier.index[::-1]  # the best model's name first
+    own = known.index.difference(model_labels().index).difference(best)
+    named = known.loc[[*best, *own]]
+    points = list(zip(named["params"], named["macro"], strict=True))
+    name_points(axis, [names[str(model)] for model in named.index], points)
     return figure
 
 

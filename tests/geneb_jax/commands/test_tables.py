@@ -63,8 +63,8 @@ def test_an_order_that_rests_on_leaky_tasks_is_said(tmp_path, command):
     done = command("tables", *words)
     assert done.returncode == 0, done.stderr
     line = (
-        "without the 1 leaky task kmer-2 comes before kmer-4 (10shot, other shots); "
-        "tables/pairs_without_leaky"
+        "without the 1 leaky task kmer-2 comes before kmer-4 (10shot, other shots, over 2 tasks "
+        "instead of 3); tables/pairs_without_leaky"
     )
     assert line in done.stdout.splitlines()
     report = (out / "report" / "index.html").read_text(encoding="utf-8")

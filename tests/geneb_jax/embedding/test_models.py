@@ -97,15 +97,36 @@ def test_fields_that_hold_of_every_model_are_none(strand):
     assert find_sources(Settings(DataSettings(("kmer-3",)), held))[1] == []
 
 
-@pytest.mark.parametrize("variant", ["base:random", "base:random=hf:FOLDER:random"])
-def test_a_variant_of_a_name_of_the_list_is_told_a_name_that_works(variant):
+@pytest.mark.parametrize("variant", ["random", "random:tiny", "random:3", "both", "random:both"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_variant_of_a_name_of_the_list_is_of_its_model(variant, first):
     folder = MORE / "DNA_bert_3"
-    wrong = variant.replace("FOLDER", str(folder))
-    _, (problem,) = find([f"base=hf:{folder}", wrong])
-    right = f"base-random=hf:{folder}:random"
+    names = [f"base=hf:{folder}", f"base:{variant}"]
+    sources, problems = find(names if first else names[::-1])
+    assert not problems
+    (source,) = (each for each in sources if each.name != "base")
+    (written,), _ = find([f"base=hf:{folder}:{variant}"])
+    assert source.name == f"base:{variant}"
+    assert source == written
+
+
+def test_a_variant_of_embeddings_is_refused(tmp_path):
+    _, (problem,) = find([f"base=embeddings:{tmp_path}", "base:random"])
+    assert "base:random" in problem or f"{tmp_path}:random" in problem
+
+
+@pytest.mark.parametrize(
+    ("spec", "right"), [("FOLDER:random", "base:random"), ("OTHER:random", "base-random=hf:OTHER")]
+)
+def test_a_variant_with_a_specification_of_its_own_is_told_what_to_write(tmp_path, spec, right):
+    folder = MORE / "DNA_bert_3"
+    spec, right = (
+        each.replace("FOLDER", str(folder)).replace("OTHER", str(tmp_path))
+        for each in (spec, right)
+    )
+    _, (problem,) = find([f"base=hf:{folder}", f"base:random=hf:{spec}"])
+    right += ":random" if "=" in right else ""
     assert problem.endswith(f"'base' is a name that this list gives; write {right}")
-    sources, _ = find([f"base=hf:{folder}", right])
-    assert sources[-1].name == "base-random:random"
 
 
 def test_all_stands_for_the_catalog():

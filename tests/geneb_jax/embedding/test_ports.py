@@ -189,6 +189,8 @@ def test_weights_of_unknown_origin_do_not_go_under_the_authors_name(tmp_path, ch
         "params": parameters(golden_port(GENA)),
         "url": "local weights",
         "training_data": "not stated",
+        "architecture": "T-enc",
+        "tokenization": "BPE",
     }
 
 
@@ -202,6 +204,8 @@ def test_the_authors_weights_go_under_their_name(tmp_path, checkpoints, monkeypa
         "params": parameters(golden_port(GENA)),
         "url": entry.source["url"],
         "training_data": entry.labels["pretraining"],
+        "architecture": "T-enc",
+        "tokenization": "BPE",
     }
     assert found["params"] != entry.params  # of the fixture, which is small
 
@@ -212,6 +216,7 @@ def test_parameters_of_random_weights_are_counted(tmp_path):
     assert (found["model_id"], found["display"], found["url"]) == (name, name, "")
     entry = catalog.get(name.partition(":")[0])
     assert found["params"] == parameters(random_port(entry, tiny=True)) > 0
+    assert (found["architecture"], found["tokenization"]) == ("Hyena", "SN")
 
 
 def test_a_control_has_the_architecture_of_the_checkpoint(tmp_path, checkpoints):

@@ -81,4 +81,9 @@ def test_groups_that_follow_each_other_are_written_as_runs(letters, text):
 
 
 def test_sizes_have_three_digits():
-    assert [size_text(size) for size in (1.93e6, 5e7, 1.2e9, 7e9)] == ["1.93M", "50M", "1.2B", "7B"]
+    assert [size_text(size) for size in (87312, 1.93e6, 5e7, 1.2e9)] == [
+        "87.3K",
+        "1.93M",
+        "50M",
+        "1.2B",
+    ]

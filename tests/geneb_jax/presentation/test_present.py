@@ -5,11 +5,13 @@ import re
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from score_rows import table
 
 from geneb_jax.benchmark import GENEB
 from geneb_jax.presentation import claims
 from geneb_jax.presentation import present as module
+from geneb_jax.presentation.figures import size_and_score
 from geneb_jax.presentation.present import present
 from geneb_jax.presentation.published import published_results
 from geneb_jax.presentation.results import run_results
@@ -32,6 +34,7 @@ def quick(monkeypatch):
 
 
 def data_of(folder):
+    """What the report's scripts read."""
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
     return json.loads(data)
@@ -94,7 +97,7 @@ def test_a_run_has_the_verdicts_of_its_own_audit_and_a_given_one_where_it_has_no
         ]
     )
     monkeypatch.setattr(module, "audit_tables", lambda *_: {"audit": audit})
-    monkeypatch.setattr(module, "write_tables", lambda *given: given[-1])
+    monkeypatch.setattr(module, "write_tables", lambda *given, **_: given[-1])
     monkeypatch.setattr(module, "write_report", lambda *_, **given: reported.update(given))
     reported = {}
     scores = table(
@@ -141,3 +144,58 @@ def test_intervals_of_a_run_are_not_those_of_the_published_model_of_its_name(tmp
     assert ({"DNABERT-2", "GROVER"} in pairs) == beside
     shown = set(tables["intervals_macro"]["model"])
     assert ("DNABERT-2 (own)" in shown) == beside  # tables of a run alone need no such name
+
+
+SIZES = {"base": 87312, "base:random": 87312, "tuned+lora": 5_000_000}
+
+
+def test_models_of_a_run_have_the_size_and_architecture_of_their_cards(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(module, "save_figures", lambda results, labels, *_: drawn.append(labels))
+    published = published_results()
+    some = published[published["model"].isin(["DNABERT-2", "GROVER", "LucaOne"])]
+    names = dict(zip(("DNABERT-2", "GROVER", "LucaOne"), SIZES, strict=True))
+    results = pd.concat([some, some.assign(model=some["model"].map(names))])
+    cards = {
+        name: {"model_id": name, "params": params, "architecture": "T-dec", "tokenization": "SN"}
+        for name, params in SIZES.items()
+    }
+    tables = present(results, tmp_path / "with", provenance={"cards": cards})
+    board = tables["leaderboard"].set_index("model")["parameters"]
+    assert board[list(SIZES)].to_dict() == SIZES
+    models = {model["name"]: model for model in data_of(tmp_path / "with")["models"]}
+    for name, params in SIZES.items():
+        found = {field: models[name][field] for field in ("params", "architecture", "pretraining")}
+        assert found == {"params": params, "architecture": "T-dec", "pretraining": None}
+    (labels,) = drawn
+    figure = size_and_score.overall(results, labels)
+    assert figure is not None
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert texts >= set(SIZES)  # one of them alone is on the frontier
+    points = {tuple(p) for c in figure.axes[0].collections for p in c.get_offsets().tolist()}
+    plt.close(figure)
+    assert {size for size, _ in points} >= set(SIZES.values())
+    frontier = tables["pareto_frontier"]["params"]
+    assert frontier.iloc[0] == min(SIZES.values())
+    # The paper's statements are of its own models, whatever a run has beside them.
+    without = present(results, tmp_path / "without")
+    assert without["leaderboard"].set_index("model").loc[list(SIZES), "parameters"].isna().all()
+    for name in ("size_correlation", "size_tiers", "corpus_groups", "claims"):
+        pd.testing.assert_frame_equal(tables[name], without[name])
+
+
+def test_cards_without_an_architecture_are_drawn_and_shown(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(module, "save_figures", lambda results, labels, *_: drawn.append(labels))
+    published = published_results()
+    some = published[published["model"] == "GROVER"]
+    results = pd.concat([some, some.assign(model="mine")])
+    cards = {"mine": {"model_id": "mine", "params": 87312}}
+    present(results, tmp_path, provenance={"cards": cards}, intervals=False)
+    models = {model["name"]: model for model in data_of(tmp_path)["models"]}
+    assert (models["mine"]["params"], models["mine"]["architecture"]) == (87312, None)
+    figure = size_and_score.overall(results, drawn[0])
+    assert figure is not None
+    names = [collection.get_label() for collection in figure.axes[0].collections]
+    plt.close(figure)
+    assert names == ["T-enc", "not stated"]

@@ -279,6 +279,25 @@ def test_filters_and_a_search_for_several_names(opened):
     assert column(opened, "model") == []
 
 
+@pytest.mark.parametrize("count", [8, 9])
+def test_the_models_of_the_run_are_shown_alone_by_a_choice_that_is_seen(browser, tmp_path, count):
+    path, published = tmp_path / "index.html", published_results()
+    names = {name: f"own-{i}" for i, name in enumerate(published["model"].unique()[:count])}
+    own = published[published["model"].isin(names)].replace({"model": names})
+    write_report(path, pd.concat([published, own]), list(names.values()))
+    show(browser, path)
+    assert len(column(browser, "model")) == 40 + count
+    said = browser.find_element(By.ID, "board-run").text
+    assert len(re.findall(r"own-\d", said)) == 8
+    assert said.endswith("." if count == 8 else ", and 1 other.")
+    assert not browser.find_element(By.ID, "choice-size").is_displayed()  # below the fold
+    assert browser.find_element(By.ID, "choice-source").is_displayed()
+    choose(browser, "source", "the submissions")
+    assert sorted(column(browser, "model")) == sorted(names.values())
+    choose(browser, "source", "paper")
+    assert len(column(browser, "model")) == 40
+
+
 def test_the_whole_head_of_a_column_sorts(browser, page):
     """Heads of categories are tall, and so are the cells beside them."""
     show(browser, page, columns=[TASK.category, "parameters"])
@@ -592,12 +611,16 @@ def test_intervals_say_which_orders_do_not_hold_without_leaky_tasks():
     pair = {"question": "records", "regime": "full", "A": "kmer-4", "B": "kmer-2"}
     before = pd.DataFrame([{**pair, "A - B": 0.1, "told apart": True}])
     after = before.assign(**{"A - B": -0.2, "told apart, all tasks": True, "left out": 2})
+    after["tasks"] = 1
     tables = {"intervals_macro": INTERVALS, "pairs": before, "pairs_without_leaky": after}
     words = (
-        "Without the 2 leaky tasks kmer-2 comes before kmer-4 (full, other records); "
-        "tables/pairs_without_leaky."
+        "Without the 2 leaky tasks kmer-2 comes before kmer-4 (full, other records, over 1 task "
+        "instead of 3); tables/pairs_without_leaky."
     )
     assert audit_sections(tables)[0]["caption"].endswith(f"told apart. {words}")
+    alone = INTERVALS.assign(question="records", macro=0.0, low=-0.1, high=0.1)
+    (section,) = audit_sections({"intervals_macro": alone})
+    assert "apart. A score of exactly 0 is that of heads that predict one" in section["caption"]
     held = tables | {"pairs_without_leaky": after.assign(**{"A - B": 0.2})}
     assert audit_sections(held)[0]["caption"].endswith("where they cannot be told apart.")
 
@@ -755,6 +778,29 @@ def test_scores_without_their_run_are_named_and_their_rows_are_not_known(browser
     assert "all train rows (of lab.csv it is not known how many)" in words
     assert "Other scores were read from lab.csv; what else" in words
     assert "submissions" in report_data(results, [MINE])["here"]
+
+
+def test_sizes_and_architectures_of_the_runs_models_are_shown(browser, tmp_path):
+    path, published = tmp_path / "index.html", published_results()
+    own = {"small": 87312, "middle": 512, "large": 1_250_000}
+    models = dict(zip(("GROVER", "LucaOne", "SPACE"), own, strict=True))
+    some = published[published["model"].isin(models)].replace({"model": models})
+    cards = {
+        name: {"model_id": name, "params": params, "architecture": "T-dec"}
+        for name, params in own.items()
+    }
+    results = pd.concat([published, some])
+    write_report(path, results, list(own), provenance={"cards": cards})
+    show(browser, path, source="this run")
+    rows = {name: i for i, name in enumerate(column(browser, "model"))}
+    sizes, kinds = column(browser, "size"), column(browser, "architecture")
+    shown = {name: (sizes[i], kinds[i]) for name, i in rows.items()}
+    assert shown == {
+        "small": ("87K", "T-dec"), "middle": ("0.5K", "T-dec"), "large": ("1.3M", "T-dec")
+    }  # fmt: skip
+    show(browser, path, view="model", model="small")
+    text = browser.find_element(By.ID, "model-body").text
+    assert "87,312 (87K)" in text and "T-dec" in text
 
 
 def test_a_model_has_a_page(browser, page):

@@ -14,6 +14,7 @@ from geneb_jax.presentation.results import (
     read_source,
     run_results,
     say_fewer_tasks,
+    with_cards,
 )
 from geneb_jax.presentation.submission_checks import read_model_run
 from geneb_jax.scoring.scores import write_scores
@@ -97,6 +98,26 @@ def test_own_results_stand_beside_their_published_namesakes():
     }
 
 
+def test_a_card_speaks_for_a_model_that_the_paper_does_not_have():
+    cards = {
+        "mine": {"model_id": "mine", "params": 87312, "architecture": "T-dec"},
+        "mine:random": {"model_id": "mine:random", "params": 87312},
+        MODEL: {"model_id": f"{MODEL}:local", "params": 5},
+        "kmer-4": {"model_id": "kmer-4", "params": 0},
+    }
+    names = ["mine", "mine:random", f"{MODEL}:local", "kmer-4", "NT-v2-50M-MS (own)"]
+    labels = with_cards(names, model_labels(), cards)
+    known = model_labels().loc["NT-v2-50M-MS"]
+    assert labels["params"].to_dict() == {
+        "NT-v2-50M-MS (own)": known["params"],
+        "mine": 87312,
+        "mine:random": 87312,
+        f"{MODEL}:local": 5,
+    }
+    assert labels.loc["mine", "architecture"] == "T-dec"
+    assert labels.loc["mine:random"].drop("params").isna().all()
+
+
 def test_common_cells_are_those_of_every_model():
     both = beside_published(run_results(table({"MCC": 0.1})))
     common = common_cells(both)
@@ -119,6 +140,8 @@ def test_common_cells_are_those_of_every_model():
         ('{"taken": {"a": 3}}', "seconds, or those that models have taken, are not numbers"),
         ('{"taken": {"a": {"probe": -1}}}', "that models have taken, are not numbers"),
         ('{"taken": []}', "that models have taken, are not numbers"),
+        ('{"cards": {"a": {"params": "87M"}}}', "cards are not objects whose params are whole"),
+        ('{"cards": [1]}', "cards are not objects whose params are whole numbers"),
     ],
 )
 def test_a_damaged_run_json_is_named_and_left_out(tmp_path, caplog, content, words):

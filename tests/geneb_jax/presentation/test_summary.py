@@ -94,6 +94,28 @@ def test_intervals_of_custom_tasks_are_printed_by_task():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("score", ["MCC", "macro"])
+def test_an_interval_of_a_head_of_one_class_is_explained(score):
+    facts = {"rank low": 1, "rank high": 2, "rank": 1, "group": "a", "tasks": 1}
+    facts |= {"task": "my_dhs"} if score == "MCC" else {}
+    row = {"question": "records", "regime": "full", "model": "kmer-4", **facts}
+    alone = {**row, score: 0.0, "low": -0.135, "high": 0.144}
+    words = "a score of exactly 0 is that of heads that predict one class alone"
+    text = " ".join(printed(print_intervals, pd.DataFrame([alone])).split())
+    assert "0.000 -0.135..0.144" in text and words in text
+    assert "(docs/protocol.md, One class alone)" in text
+    for other in (
+        {**alone, score: 0.01},
+        {**alone, "question": "tasks"},
+        {**alone, "question": "shots"},
+        {**alone, "low": 0.0, "high": 0.0},
+    ):
+        assert words not in printed(print_intervals, pd.DataFrame([other]))
+    # of few-shot regimes, the screen has no intervals over other records
+    both = pd.DataFrame([{**alone, score: 0.01}, {**alone, "regime": "10shot"}])
+    assert words not in printed(print_intervals, both)
+
+
 def test_a_score_stands_before_its_interval_and_groups_are_runs():
     """The 40 published models are in up to fifteen groups."""
     shots = [("tasks", "full", 0.6, "abcdefghijklmno"), ("shots", "10shot", 0.3, "abceg")]

@@ -136,7 +136,7 @@ def test_orders_that_rest_on_leaky_tasks_are_said():
         before = [{**asked, **dict(zip(names, row[:4], strict=True))} for row in rows]
         after = [
             {**each, "A - B": row[4], "told apart": row[5],
-             "told apart, all tasks": row[3], "left out": row[6]}
+             "told apart, all tasks": row[3], "left out": row[6], "tasks": 4 - row[6]}
             for each, row in zip(before, rows, strict=True)
         ]  # fmt: skip
         return order_words(
@@ -146,12 +146,18 @@ def test_orders_that_rest_on_leaky_tasks_are_said():
     assert order_words({"pairs": pd.DataFrame([asked])}) == ""
     assert words(("a", "b", 0.1, True, 0.2, True, 2), ("a", "c", 0.1, False, -0.1, True, 2)) == ""
     assert words(("a", "b", 0.1, True, -0.2, True, 1)) == (
-        "without the 1 leaky task b comes before a (full, other tasks); tables/pairs_without_leaky"
+        "without the 1 leaky task b comes before a (full, other tasks, over 3 tasks instead of 4); "
+        "tables/pairs_without_leaky"
+    )
+    # A single task may be all that remains of them.
+    assert "b comes before a (full, other tasks, over 1 task instead of 4)" in words(
+        ("a", "b", 0.1, True, -0.2, True, 3)
     )
     lost = [("a", name, 0.1, True, 0.1, False, 2) for name in "cde"]
     assert words(("a", "b", -0.1, True, 0.2, False, 2), *lost) == (
-        "without the 2 leaky tasks a comes before b (full, other tasks); a and c are no longer "
-        "told apart (full, other tasks) and 2 more such pairs; tables/pairs_without_leaky"
+        "without the 2 leaky tasks a comes before b (full, other tasks, over 2 tasks instead of "
+        "4); a and c are no longer told apart (full, other tasks, over 2 tasks instead of 4) and 2 "
+        "more such pairs; tables/pairs_without_leaky"
     )
     assert words(*lost[:1], ("a", "f", 0.1, True, -0.1, False, 3)).startswith("without leaky tasks")
 

@@ -221,6 +221,7 @@ def test_rotary_positions_that_are_not_computed_are_refused(content, message):
 
 BANDS = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 SCALED = Rotary(base=500.0, factor=8.0, bands=(64, 1.0, 4.0))
+YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
 
 
 @pytest.mark.parametrize(
@@ -238,6 +239,19 @@ SCALED = Rotary(base=500.0, factor=8.0, bands=(64, 1.0, 4.0))
             **BANDS}}, SCALED),
         ({"original_max_position_embeddings": 64, "rope_theta": 500,
           "rope_scaling": {"rope_type": "llama3", **BANDS}}, SCALED),
+        ({"rope_theta": 500, "max_position_embeddings": 64,
+          "rope_scaling": {"type": "dynamic", "factor": 2}}, Rotary(500.0, longest=64)),
+        ({"rope_theta": 500, "rope_scaling": YARN},
+         Rotary(500.0, factor=4.0, ramp=(64, 32.0, 1.0, True), scale=1 + math.log(4) / 10)),
+        ({"rope_theta": 500, "rope_scaling": {**YARN, "mscale": 2, "mscale_all_dim": 0.5}},
+         Rotary(500.0, factor=4.0, ramp=(64, 32.0, 1.0, True),
+                scale=(1 + 0.2 * math.log(4)) / (1 + 0.05 * math.log(4)))),
+        ({"rope_theta": 500, "rope_scaling": {
+            **YARN, "mscale": 2, "beta_fast": 0, "beta_slow": None, "attention_factor": None}},
+         Rotary(500.0, factor=4.0, ramp=(64, 32.0, 1.0, True), scale=1 + math.log(4) / 10)),
+        ({"rope_theta": 500, "rope_scaling": {
+            **YARN, "attention_factor": 1.5, "beta_fast": 8, "beta_slow": 2, "truncate": False}},
+         Rotary(500.0, factor=4.0, ramp=(64, 8.0, 2.0, False), scale=1.5)),
     ],
 )  # fmt: skip
 def test_scaled_rotary_positions_are_read_in_both_spellings(content, expected):
@@ -264,9 +278,19 @@ def test_the_share_of_a_head_that_turns_is_read_in_both_spellings(content, share
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"rope_scaling": {"type": "yarn", "factor": 2.0}},
-         'rope_scaling.type is "yarn"; it must be "default" or "linear" or "llama3"'),
-        ({"rope_scaling": {"type": "dynamic"}}, 'rope_scaling.type is "dynamic"; it must be'),
+        ({"rope_scaling": {"type": "longrope", "factor": 2.0}},
+         'rope_scaling.type is "longrope"; it is not known here, where default, linear, dynamic, '
+         "llama3, yarn are; embeddings that the model's own code computes are a model of a run "
+         "too, as NAME=embeddings:DIR"),
+        ({"rope_scaling": {"type": "dynamic"}}, "rope_scaling.factor is missing; add it"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2}}, "max_position_embeddings is missing"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2, "alpha": 3}}, "alpha is 3; it is not"),
+        ({"rope_scaling": {**YARN, "factor": 0.5}}, "factor is 0.5; it must be 1 or above"),
+        ({"rope_scaling": {**YARN, "beta_fast": 1}}, "beta_fast is 1; it must be above beta_slow"),
+        ({"rope_scaling": {**YARN, "beta_slow": -0.5}}, "beta_slow is -0.5; it must be a number"),
+        ({"rope_theta": 1, "rope_scaling": YARN}, "rope_theta is 1: YaRN takes another base"),
+        ({"rope_scaling": {**YARN, "truncate": None}}, "truncate is null; it must be true or"),
+        ({"rope_scaling": {"type": "yarn", "factor": 2}}, "max_position_embeddings is missing"),
         ({"rope_scaling": {"type": "linear"}}, "rope_scaling.factor is missing; add it"),
         ({"rope_scaling": {"type": "linear", "factor": 0}}, "rope_scaling.factor is 0; it must"),
         ({"rope_scaling": {"type": "linear", "factor": 2, "beta_fast": 3}}, "beta_fast is 3; it"),

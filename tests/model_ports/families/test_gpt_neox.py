@@ -18,6 +18,8 @@ TINY = {
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_factor": 1.0,
           "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
           "partial_rotary_factor": 0.5}  # fmt: skip
+YARN = {"rope_type": "yarn", "rope_theta": 900.0, "factor": 8.0,
+        "original_max_position_embeddings": 32}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,8 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_f
         ("Model", {"hidden_act": "gelu_new", "rotary_emb_base": 500, "layer_norm_eps": 1e-3}),
         ("ForCausalLM", {"rope_parameters": LLAMA3}),
         ("Model", {"rope_scaling": {"type": "linear", "factor": 2.0}}),
+        ("Model", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
+        ("Model", {"rope_parameters": {**YARN, "partial_rotary_factor": 0.5}}),
     ],
 )
 def test_agrees_with_transformers(tmp_path, head, fields):
@@ -41,15 +45,20 @@ def test_agrees_with_transformers(tmp_path, head, fields):
 @pytest.mark.parametrize(
     ("stated", "said"),
     [
-        ({"rotary_pct": 0.33}, "rotary_pct is 0.33; of heads 16 wide, 5 elements"),
-        ({"partial_rotary_factor": 0.33}, "partial_rotary_factor is 0.33; of heads 16 wide, 5 "),
+        (
+            {"rotary_pct": 0.33},
+            r"rotary_pct is 0.33; of the 16 elements of a head \(hidden_size 48 / "
+            r"num_attention_heads 3\) it turns 5, and elements turn in pairs: only an even number "
+            "above 0 is computed here; embeddings that .* as NAME=embeddings:DIR",
+        ),
+        ({"partial_rotary_factor": 0.33}, "partial_rotary_factor is 0.33; of the 16 elements "),
         (
             {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.2}},
-            "rope_parameters.partial_rotary_factor is 0.2; of heads 16 wide, 3 elements",
+            r"rope_parameters.partial_rotary_factor is 0.2; of the 16 .* it turns 3, and",
         ),
         (
             {"num_attention_heads": 8},  # heads of 6, of which a quarter is 1
-            "rotary_pct is not stated, 0.25 counts; of heads 6 wide, 1 elements",
+            r"rotary_pct is missing, which means 0.25; of the 6 elements .* it turns 1, and",
         ),
     ],
 )

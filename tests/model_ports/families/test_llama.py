@@ -11,7 +11,8 @@ from safetensors.numpy import load_file
 from saved_models import VOCABULARY, check_agrees, random_model
 
 from model_ports import catalog
-from model_ports.families.llama import _within
+from model_ports.contract.fields import Fields
+from model_ports.families.llama import Config, _within
 from model_ports.loading.planned import family_config, plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.tensors import CheckpointError
@@ -93,6 +94,8 @@ TINY = {
 }
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_factor": 1.0,
           "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
+YARN = {"rope_type": "yarn", "rope_theta": 900.0, "factor": 8.0,
+        "original_max_position_embeddings": 32}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,17 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_f
         ("Llama", "ForCausalLM", {"attention_bias": True, "mlp_bias": True, "hidden_act": "gelu"}),
         ("Llama", "ForSequenceClassification", {"rope_parameters": LLAMA3}),
         ("Llama", "Model", {"rope_scaling": {"type": "linear", "factor": 3.0}}),
+        ("Llama", "Model", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
+        ("Llama", "Model", {"rope_parameters": YARN}),
+        ("Llama", "ForCausalLM", {"rope_parameters": {**YARN, "attention_factor": 1.5}}),
+        ("Llama", "Model", {"rope_parameters": {**YARN, "beta_fast": 8, "beta_slow": 2,
+                                                "truncate": False}}),
+        ("Mistral", "Model", {"rope_parameters": {**YARN, "mscale": 0.7, "mscale_all_dim": 0.3}}),
+        ("Qwen2", "Model", {"rope_scaling": {"type": "yarn", "factor": 4.0,
+                                             "original_max_position_embeddings": 16}}),
+        ("Qwen2", "Model", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 900.0,
+                                                "factor": 4.0}}),
+        ("Qwen3", "Model", {"head_dim": 12, "rope_parameters": {**YARN, "factor": 1.0}}),
         ("Mistral", "Model", {"sliding_window": 4, "rms_norm_eps": 1e-3}),
         ("Mistral", "ForSequenceClassification", {"sliding_window": None}),
         ("Qwen2", "Model", {"num_key_value_heads": 3}),
@@ -121,6 +135,15 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 900.0, "factor": 8.0, "low_freq_f
 def test_agrees_with_transformers(tmp_path, name, head, fields):
     config = getattr(transformers, f"{name}Config")(**TINY | fields)
     check_agrees("llama", random_model(getattr(transformers, name + head), config), tmp_path)
+
+
+def test_dynamic_positions_end_where_the_original_scales_them():
+    fields = {**TINY, "model_type": "llama", "num_key_value_heads": 6}
+    scaled = fields | {"rope_scaling": {"type": "dynamic", "factor": 2.0}}
+    assert Config.from_json(Fields(scaled)).max_tokens == 64
+    assert Config.from_json(Fields(fields)).max_tokens is None
+    yarn = Config.from_json(Fields(fields | {"rope_parameters": YARN}))
+    assert yarn.max_tokens is None
 
 
 def hidden(port, encoded):

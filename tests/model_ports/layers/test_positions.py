@@ -46,6 +46,33 @@ def test_llama3_is_that_of_transformers(low):
     np.testing.assert_allclose(found, expected.numpy(), rtol=2e-6)
 
 
+@pytest.mark.parametrize("truncate", [True, False])
+@pytest.mark.parametrize(("fast", "slow", "length"), [(32.0, 1.0, 8192), (4.0, 2.0, 64)])
+def test_yarn_is_that_of_transformers(truncate, fast, slow, length):
+    functions = pytest.importorskip("transformers.modeling_rope_utils").ROPE_INIT_FUNCTIONS
+    parameters = {
+        "rope_theta": 5e5,
+        "factor": 8.0,
+        "beta_fast": fast,
+        "beta_slow": slow,
+        "truncate": truncate,
+        "original_max_position_embeddings": length,
+    }
+    config = SimpleNamespace(
+        rope_parameters=parameters,
+        head_dim=128,
+        hidden_size=128,
+        num_attention_heads=1,
+        standardize_rope_params=lambda: None,
+    )
+    expected, scale = functions["yarn"](config)
+    found = scaled_frequencies(128, 5e5, 8.0, ramp=(length, fast, slow, truncate))
+    np.testing.assert_allclose(found, expected.numpy(), rtol=2e-6)
+    cos, sin = rotary_table(3, 128, frequencies=found, scale=scale)
+    np.testing.assert_allclose(cos[0], scale, rtol=1e-6)
+    np.testing.assert_allclose(cos**2 + sin**2, scale**2, rtol=1e-5)
+
+
 def test_the_rest_of_a_head_stays_where_its_front_turns():
     x = jax.random.normal(jax.random.key(0), (2, 5, 3, 10))
     table = rotary_table(5, 4, 20000.0)

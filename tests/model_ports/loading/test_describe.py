@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from model_ports import catalog
 from model_ports.contract.family import family
 from model_ports.loading.convert import convert
-from model_ports.loading.describe import KINDS, describe
+from model_ports.loading.describe import ARCHITECTURES, KINDS, describe
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
 from model_ports.loading.tensors import CheckpointError
@@ -82,6 +83,46 @@ def test_everything_is_found_out(saved, name, family, tokenizer, limit):
     tensors = load_file(saved(name) / "model.safetensors")
     sizes = [array.size for tensor, array in tensors.items() if not others.match(tensor)]
     assert entry.params == sum(sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "tokenization"),
+    [
+        ("bert-json", "T-enc", "BPE"),
+        ("bert-characters", "T-enc", "SN"),
+        ("dnabert", "T-enc", "overlapping 3-mers"),
+        ("esm-rotary", "T-enc", "SN"),
+        ("gpt2", "T-dec", "BPE"),
+        ("llama", "T-dec", "BPE"),
+    ],
+)
+def test_labels_are_words_of_the_benchmark(saved, name, architecture, tokenization):
+    labels = describe(saved(name), "mine").labels
+    assert (labels["architecture"], labels["tokenization"]) == (architecture, tokenization)
+
+
+def test_every_model_type_of_transformers_has_a_word_of_the_paper():
+    words = {entry.labels["architecture"] for entry in catalog.entries().values()}
+    assert {kind.family for kind in KINDS.values() if not kind.like} == set(ARCHITECTURES)
+    assert set(ARCHITECTURES.values()) <= words
+
+
+def test_code_of_a_repository_has_the_labels_of_the_catalogs_model():
+    labels = describe(MORE / "PlantCAD2-Small-l24-d0768", "mine").labels
+    assert (labels["architecture"], labels["tokenization"]) == ("Mamba", "SN")
+    labels = describe(MORE / "NTv3_8M_pre", "mine").labels
+    assert (labels["architecture"], labels["tokenization"]) == ("CNN-Transformer", "SN")
+
+
+def test_a_vocabulary_of_kmers_side_by_side_is_said(saved, tmp_path):
+    words = [*("".join(each) for each in itertools.product("ACGT", repeat=3)), *"ACGTN"]
+    folder = changed(saved("esm-rotary"), tmp_path)
+    (folder / "vocab.txt").write_text("\n".join(["<cls>", "<pad>", "<eos>", "<unk>", *words]))
+    options = {"tokenizer_class": "EsmTokenizer"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(options))
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 80}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert describe(folder, "mine").labels["tokenization"] == "k-mer"
 
 
 def test_a_vocabulary_of_kmers_reads_both_cases_as_the_catalogs_dnabert_does():

@@ -22,6 +22,26 @@ def test_a_wrong_dtype_is_found_before_loading(source):
         plan_checkpoint(ENTRY, source)
 
 
+def test_names_that_are_refused_are_named_with_their_folder(source):
+    name = "model.layers.1.mlp.up_proj"
+    added = {f"{name}.lora_A.default.weight": np.zeros((2, 3), np.float32)}
+    change_tensors(source, lambda t: t.update(added))
+    with pytest.raises(CheckpointError) as error:
+        plan_checkpoint(ENTRY, source)
+    assert str(error.value).startswith(f"{source}: tensor '{name}.lora_A.default.weight' is of a")
+    twice = {"model.embed_tokens.weight", "embed_tokens.weight"}
+    change_tensors(
+        source,
+        lambda t: (
+            t.pop(f"{name}.lora_A.default.weight"),
+            t.update({each: np.zeros((3, 3), np.float32) for each in twice}),
+        ),
+    )
+    with pytest.raises(CheckpointError, match=r"are both 'model\.embed_tokens\.weight'") as error:
+        plan_checkpoint(ENTRY, source)
+    assert str(error.value).startswith(f"{source}: tensors '")
+
+
 def test_a_checkpoints_text_files_are_enough(tmp_path):
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         shutil.copy(GOLDEN / "gena-lm-bert-base" / name, tmp_path)

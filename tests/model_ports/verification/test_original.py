@@ -7,12 +7,21 @@ import pytest
 import transformers
 from golden_ports import GOLDEN, change_tensors, golden_port
 from safetensors.numpy import save_file
-from saved_models import SAVED, VOCABULARY, random_model, save, stock_port
+from saved_models import (
+    SAVED,
+    VOCABULARY,
+    llama,
+    random_model,
+    save,
+    stock_port,
+    write_json_bpe,
+)
 
 from model_ports import commands
 from model_ports.loading.describe import describe
 from model_ports.loading.planned import plan_checkpoint
 from model_ports.loading.ports import load_port
+from model_ports.running.records import tokenize
 from model_ports.verification.original import (
     TOLERANCE,
     OriginalError,
@@ -48,7 +57,8 @@ def test_a_port_agrees_with_the_original_in_every_hidden_state(folder):
     assert list(found.states) == [0, 1, 2, -1]
     assert 0 < found.states[-1].relative < 1e-5
     assert 0 < found.pooled.relative < 1e-5
-    assert found.tokens == "not compared: transformers' tokenizer does not know these letters"
+    why = "transformers' tokenizer does not know these letters"
+    assert found.tokens == {"A, C, G and T": ("not compared", why)}
 
 
 def test_the_hidden_states_behind_a_wrong_layer_differ(folder):
@@ -96,9 +106,63 @@ def test_kmers_are_compared_with_blanks_between_them(tmp_path):
     write(tmp_path)
     port = load_port(plan_checkpoint(describe(tmp_path, "mine"), tmp_path))
     found = compare_with_transformers(port, tmp_path)
-    assert found.passed and found.tokens == ""
+    assert found.passed
+    lower = found.tokens.pop("lower case")
+    assert lower.verdict == "differ by design"
+    assert "read as upper case here, as the vocabulary's k-mers are" in lower.why
+    assert list(found.tokens) == [
+        "A, C, G and T", "N", "U for T", "J, which the tokenizer does not know"
+    ]  # fmt: skip
+    assert {each.verdict for each in found.tokens.values()} == {"same"}
     other = dataclasses.replace(port.tokenizer, letters=lambda text: text.replace("T", "A"))
-    assert compare_with_transformers(dataclasses.replace(port, tokenizer=other), tmp_path).tokens
+    wrong = compare_with_transformers(dataclasses.replace(port, tokenizer=other), tmp_path)
+    assert wrong.tokens["A, C, G and T"].verdict == "differ" and not wrong.passed
+
+
+def qwen2_folder(path):
+    """A Qwen2 whose tokenizer.json has a token for unknown letters."""
+    save(lambda: llama("Qwen2"), write_json_bpe, path)
+    stated = json.loads((path / "tokenizer_config.json").read_text())
+    stated |= {"tokenizer_class": "Qwen2Tokenizer"}
+    (path / "tokenizer_config.json").write_text(json.dumps(stated))
+    return path
+
+
+def test_letters_that_the_original_drops_are_said_and_no_fault(tmp_path, capsys):
+    folder = qwen2_folder(tmp_path / "mine")
+    port = load_port(plan_checkpoint(describe(folder, "mine"), folder))
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    assert theirs("ACGNNT")["input_ids"] == theirs("ACGT")["input_ids"]
+    assert port.tokenizer.unknown_id in tokenize(port, ["ACGNNT"])[0]
+    found = compare_with_transformers(port, folder)
+    verdicts = {letters: ids.verdict for letters, ids in found.tokens.items()}
+    assert verdicts == {
+        "A, C, G and T": "same",
+        "lower case": "differ by design",
+        "N": "differ by design",
+        "U for T": "differ by design",
+        "J, which the tokenizer does not know": "differ by design",
+    }
+    assert found.passed
+    assert commands.main(["verify", str(folder), "--against", "transformers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "token ids of A, C, G and T: the same" in lines
+    (line,) = (line for line in lines if line.startswith("token ids of N: "))
+    assert line.endswith(
+        "differ by design: transformers drops letters that its tokenizer does not know; here they "
+        "are the unknown token that tokenizer.json names"
+    )
+
+
+def test_other_letters_that_are_read_in_another_way_are_a_fault(tmp_path):
+    folder = qwen2_folder(tmp_path / "mine")
+    port = load_port(plan_checkpoint(describe(folder, "mine"), folder))
+    # A port that reads N as A: neither its records nor its letters say so.
+    wrong = dataclasses.replace(port.tokenizer, letters=lambda text: text.replace("N", "A"))
+    found = compare_with_transformers(dataclasses.replace(port, tokenizer=wrong), folder)
+    assert found.tokens["A, C, G and T"].verdict == "same"
+    assert found.tokens["N"].verdict == "differ" and "differs from token" in found.tokens["N"].why
+    assert found.tokens_differ and not found.passed
 
 
 def test_a_config_that_transformers_refuses_is_no_lack_of_its_code(folder):
@@ -112,14 +176,15 @@ def test_a_config_that_transformers_refuses_is_no_lack_of_its_code(folder):
 def test_token_ids_are_compared():
     model_id = "GROVER"
     port = golden_port(model_id)
-    assert compare_with_transformers(port, GOLDEN / model_id).tokens == ""
+    tokens = compare_with_transformers(port, GOLDEN / model_id).tokens
+    assert {each.verdict for each in tokens.values()} == {"same"}
     shifted = dataclasses.replace(port.tokenizer, letters=lambda text: text.replace("T", "A"))
     found = compare_with_transformers(
         dataclasses.replace(port, tokenizer=shifted), GOLDEN / model_id
     )
     assert found.tokens_differ
     assert not found.passed
-    assert "differs from token" in found.tokens
+    assert "differs from token" in found.tokens["A, C, G and T"].why
 
 
 @pytest.mark.parametrize(
@@ -157,7 +222,8 @@ def test_the_command_prints_a_table_and_its_status(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "against transformers' GPT2Model" in lines[0]
     assert lines[-1].startswith("PASS")
-    assert [line.split()[0] for line in lines[2:-2]] == ["0", "1", "final", "embedding"]
+    states = [line for line in lines[2:-1] if not line.startswith("token ids of ")]
+    assert [line.split()[0] for line in states] == ["0", "1", "final", "embedding"]
     assert commands.main(["verify", str(GOLDEN / "DNABERT-S"), "--against", "transformers"]) == 2
     assert "'DNABERT-S': transformers' BertModel has other" in capsys.readouterr().out
     (folder / "meta.json").unlink()
