@@ -350,7 +350,8 @@ def _probe(
                 raise ValueError(str(failure))
             how.failures.add(failure)
         else:
-            done(job, from_json(message))
+            with how.failures.contained(name, "probe", job.task.info.id):
+                done(job, from_json(message))
         how.progress.advance(1, weights[job.task.info.id])
 
     offered = [
