@@ -145,14 +145,9 @@ def describe(
             "pooling": "mean",
             "batching": batching,
         },
-        "published": {"same_as_corrected": "the model is not one of the paper's"},
+        "published": catalog.UNPUBLISHED,
     }
-    labels = {
-        "architecture": kind.family,
-        "tokenization": tokenizer["kind"],
-        "params": f"{params / 1e6:.3g}M",
-        "pretraining": "not stated",
-    }
+    labels = catalog.plain_labels(kind.family, tokenizer, params)
     known = stated.get("presets", {})
     merged = {
         "id": name,
