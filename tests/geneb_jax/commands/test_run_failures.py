@@ -224,6 +224,7 @@ def test_a_task_whose_probes_fail_leaves_the_others_alone(command, tmp_path, cal
     assert "in fails_once" in log and "Traceback (most recent call last)" in log
     assert command(*call, "--config.models=kmer-1").returncode == DONE
     assert len(calls) == 3  # the failed one alone
+    assert "kmer-1: 1 of 2 tasks are finished" in (tmp_path / "run" / "log.txt").read_text()
     assert set(read_scores(tmp_path / "run" / "scores.csv")["task"]) == set(TASKS)
     assert failures(tmp_path / "run") == []
 
