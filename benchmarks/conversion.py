@@ -10,6 +10,8 @@ holds too, has in GB the `parameters`, the `largest` stacked tensor, the `bound`
 it the `imports`, before anything is converted, and the `seconds`. Status 1: over the bound.
 """
 
+# pyright: reportMissingImports=false
+
 import argparse
 import json
 import re

@@ -5,6 +5,8 @@
 FOLDER is described in `benchmarks.embedding_case`.
 """
 
+# pyright: reportMissingImports=false
+
 import argparse
 import importlib
 import json

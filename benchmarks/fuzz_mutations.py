@@ -5,6 +5,8 @@ another type, with other keys, cells, shapes or dtypes. All chance comes from th
 given, so that a number makes the same file again.
 """
 
+# pyright: reportMissingImports=false
+
 import gzip
 import io
 import json

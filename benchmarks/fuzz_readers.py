@@ -3,6 +3,8 @@
 Every folder is made by the project's writers, or comes from the conformance fixtures.
 """
 
+# pyright: reportMissingImports=false
+
 import contextlib
 import gzip
 import importlib.util

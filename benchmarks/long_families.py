@@ -13,6 +13,8 @@ the mean-pooled final states, relative to their largest entry.
 Needs a clone, and PyTorch (`pip install '.[convert]'`). `--out` holds these rows.
 """
 
+# pyright: reportMissingImports=false
+
 import importlib
 import json
 import re

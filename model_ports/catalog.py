@@ -8,11 +8,10 @@ is not known, and are read with it (`loading.local_catalog`).
 import difflib
 import functools
 import importlib.util
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,6 +19,8 @@ from urllib.parse import unquote
 
 from absl import logging
 
+from geneb_jax.files.json_files import read_object
+from geneb_jax.files.texts import FileError
 from model_ports.known_defects import known_defects
 
 PresetName = Literal["corrected", "published"]
@@ -34,6 +35,33 @@ _SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "d_model", "n_layer"
 
 _SHOWN = 100  # letters of a name that no model has
 
+# What the file of a model beyond the paper's 40 must state, null where a part of the source is not
+# known; and what it must state so that the model is known without its checkpoint.
+_NEEDED = (
+    *("id", "paper_name", "family"),
+    *(f"source.{part}" for part in ("kind", "repo", "revision", "url")),
+)
+_WHOLE = (
+    *("tokenizer.kind", "config", "width", "params"),
+    *(f"presets.corrected.{name}" for name in ("max_tokens", "pooling", "batching")),
+)
+_OBJECTS = (
+    *(
+        "labels",
+        "labels_paper_v1",
+        "source",
+        "licence",
+        "tokenizer",
+        "presets",
+        "config",
+        "unstated",
+    ),
+    *("presets.corrected", "presets.published"),
+)
+_COUNTS = ("params", "width")
+# The published preset of a model that the paper does not have.
+UNPUBLISHED: Mapping[str, str] = {"same_as_corrected": "the model is not one of the paper's"}
+
 BATCHINGS = {
     "masked": "bucketed: padding is hidden from the model by its mask",
     "causal": "bucketed: padding stands on the right, where a causal model cannot see it",
@@ -44,7 +72,10 @@ BATCHINGS = {
 
 
 class CatalogError(ValueError):
-    """Raised for a model or preset that the catalog lacks, or that cannot be computed."""
+    """Raised for a model or preset that the catalog lacks, or that cannot be computed.
+
+    Also for a file of the catalog that does not say what it must.
+    """
 
 
 @dataclass(frozen=True)
@@ -164,13 +195,15 @@ def is_ported(family: str) -> bool:
 
 @functools.cache
 def entries() -> Mapping[str, Entry]:
-    """Returns all models by id, the largest first."""
+    """Returns all models by id, the largest first.
+
+    Raises:
+        CatalogError: A file is no entry; names the file, the model and the field.
+    """
     found = []
-    for file in (resources.files("model_ports") / "data").iterdir():
-        if file.name.endswith(".json"):
-            fields = json.loads(file.read_text(encoding="utf-8"))
-            fields["known_defects"] = tuple(fields["known_defects"])
-            found.append(Entry(**fields))
+    for path in (Path(str(resources.files("model_ports"))) / "data").glob("*.json"):
+        stated = _read(path)
+        found.append(_entry(path, stated | {"known_defects": stated.get("known_defects", ())}))
     return {entry.id: entry for entry in sorted(found, key=lambda e: (-e.params, e.id))}
 
 
@@ -195,6 +228,11 @@ class More(NamedTuple):
         return {name: self.fields[name] for name in kept}
 
     @property
+    def lacking(self) -> tuple[str, ...]:
+        """The fields that the file leaves to the checkpoint; none where there is an entry."""
+        return _missing(self.fields, _WHOLE)
+
+    @property
     def proven_by(self) -> str:
         """What speaks for the port: 'fixture', 'family' or, where there is no port, 'not yet'."""
         ported = is_ported(self.fields["family"])
@@ -208,22 +246,136 @@ class More(NamedTuple):
 
 @functools.cache
 def more() -> Mapping[str, More]:
-    """Returns the models beyond the paper's 40, by id in alphabetical order."""
+    """Returns the models beyond the paper's 40, by id in alphabetical order.
+
+    Raises:
+        CatalogError: See `read_more`.
+    """
     folder = Path(str(resources.files("model_ports") / "data" / "more"))
-    found = {}
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.name.lower()):
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        found[fields["id"]] = More(path, fields, _whole_entry(fields))
-    return found
+    paths = sorted(folder.glob("*.json"), key=lambda path: path.name.lower())
+    return {found.fields["id"]: found for found in map(read_more, paths)}
 
 
-def _whole_entry(fields: Mapping[str, Any]) -> Entry | None:
+def read_more(path: Path) -> More:
+    """Reads the file of a model beyond the paper's 40.
+
+    Raises:
+        CatalogError: It is not JSON, lacks a field that must be stated, or has one that is not
+            known or of another kind of value; names the file, the model and the field.
+    """
+    stated = _read(path)
+    _refuse(path, stated, _missing(stated, _NEEDED), "is missing; state it")
+    return More(path, stated, _whole_entry(path, stated))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        stated = read_object(path)
+    except FileError as error:
+        raise CatalogError(str(error)) from error
+    _check_kinds(path, stated)
+    return stated
+
+
+def _refuse(path: Path, stated: Mapping[str, Any], names: Iterable[str], why: str) -> None:
+    """Raises CatalogError where something is wrong with fields of a file; names all of them."""
+    lines = [f"{path}: model '{stated.get('id', path.stem)}': {name} {why}" for name in names]
+    if lines:
+        raise CatalogError("\n".join(lines))
+
+
+def _missing(stated: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
+    """Returns which fields a file lacks: of a part of an object, that object where it lacks it."""
+
+    def lack(name: str) -> str:
+        found, parts = stated, name.split(".")
+        for depth, part in enumerate(parts, start=1):
+            if part not in found:
+                return ".".join(parts[:depth])
+            found = found[part]
+        return ""
+
+    return tuple(dict.fromkeys(filter(None, map(lack, names))))
+
+
+def _check_kinds(path: Path, stated: Mapping[str, Any]) -> None:
+    """Raises CatalogError where a field of a file is not of its kind of value."""
+    values = {**stated} | {f"presets.{name}": each for name, each in _presets(stated).items()}
+    objects = [name for name in _OBJECTS if not isinstance(values.get(name, {}), Mapping)]
+    _refuse(path, stated, objects, "is no object of JSON")
+    counts = [name for name in _COUNTS if type(values.get(name, 1)) is not int]
+    _refuse(path, stated, counts, "is no whole number")
+
+
+def _presets(stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    presets = stated.get("presets")
+    return presets if isinstance(presets, Mapping) else {}
+
+
+def _entry(path: Path, given: Mapping[str, Any]) -> Entry:
+    """Returns the entry of these fields; raises CatalogError where they are not those of one."""
+    needed = [
+        each.name
+        for each in fields(Entry)
+        if each.default is MISSING and each.default_factory is MISSING
+    ]
+    _refuse(path, given, _missing(given, needed), "is missing; state it")
+    _refuse(path, given, _unknown(given), "is not known; remove it")
+    return Entry(**{**given, "known_defects": tuple(given["known_defects"])})
+
+
+def _unknown(stated: Mapping[str, Any]) -> list[str]:
+    """Returns which fields of a file, or of its presets, no entry has."""
+    of_preset = {*_names_of(Preset), "same_as_corrected", "unavailable"}
+    return [
+        *(name for name in stated if name not in _names_of(Entry)),
+        *(
+            f"presets.{preset}.{name}"
+            for preset, its_fields in _presets(stated).items()
+            for name in its_fields
+            if name not in of_preset
+        ),
+    ]
+
+
+def _names_of(kind: type[Entry] | type[Preset]) -> set[str]:
+    return {each.name for each in fields(kind)}
+
+
+def _whole_entry(path: Path, stated: Mapping[str, Any]) -> Entry | None:
     """Returns the entry that a file makes; None where what the computation needs is missing."""
-    if not {"tokenizer", "presets", "config", "width", "params"} <= fields.keys():
+    given = {name: value for name, value in stated.items() if name != "proof"}
+    _refuse(path, stated, _unknown(given), "is not known; remove it")
+    if _missing(stated, _WHOLE):
         return None
-    stated = {name: value for name, value in fields.items() if name != "proof"}
-    absent = {"labels_paper_v1": {}, "licence": {"weights": None, "code": None}}
-    return Entry(**{**absent, **stated, "known_defects": _defects_of(fields)})
+    labels = plain_labels(stated["family"], stated["tokenizer"], stated["params"])
+    return _entry(
+        path,
+        {
+            "labels_paper_v1": {},
+            **given,
+            "labels": labels | stated.get("labels", {}),
+            "licence": {"weights": None, "code": None} | stated.get("licence", {}),
+            "presets": {"published": UNPUBLISHED} | stated["presets"],
+            "known_defects": _defects_of(stated),
+        },
+    )
+
+
+def plain_labels(family: str, tokenizer: Mapping[str, Any], params: int) -> dict[str, str]:
+    """Returns the `labels` of a model of which nobody states any.
+
+    Args:
+        family: A module of `model_ports.families`.
+        tokenizer: See `Entry`.
+        params: The parameter count.
+    """
+    return {
+        "architecture": family,
+        "tokenization": tokenizer["kind"],
+        "params": f"{params / 1e6:.3g}M",
+        "pretraining": "not stated",
+    }
 
 
 def _defects_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
@@ -241,6 +393,12 @@ def get(model_id: str) -> Entry:
             checkpoint.
     """
     entry = known(model_id)
+    if entry is None and model_id in more():
+        raise CatalogError(
+            f"model '{model_id}': {more()[model_id].path} leaves "
+            f"{', '.join(more()[model_id].lacking)} to the checkpoint; state them there to have "
+            "the model without it"
+        )
     if entry is None:
         raise unknown_model(model_id)
     return entry

@@ -1,5 +1,7 @@
 """Borzoi and Flashzoi in PyTorch, on the whole padded input."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Caduceus, PlantCaduceus and PlantCAD2 in PyTorch, the scan step by step."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Enformer and SPACE in PyTorch, on the whole padded input."""
 
+# pyright: reportMissingImports=false
+
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -3,6 +3,8 @@
 The v2 models' gated feed-forward, which transformers lacks, takes the place of its own.
 """
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """GPN in PyTorch, each record by itself, as its authors' code has no mask."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """HyenaDNA in PyTorch."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """JanusDNA in PyTorch, the scan step by step, each expert on its own tokens."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

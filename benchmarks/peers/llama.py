@@ -3,6 +3,8 @@
 GENERanno's tokens see each other: a mask of all pairs replaces the causal one.
 """
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

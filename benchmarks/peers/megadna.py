@@ -1,5 +1,7 @@
 """megaDNA in PyTorch, level by level over whole patches, as MEGABYTE-pytorch computes it."""
 
+# pyright: reportMissingImports=false
+
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

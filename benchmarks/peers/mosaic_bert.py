@@ -1,5 +1,7 @@
 """MosaicBERT in PyTorch: padding is taken out of all but the attention, as its authors do."""
 
+# pyright: reportMissingImports=false
+
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,15 +39,15 @@ def build(
     @torch.inference_mode()
     def forward(ids: Tensor, mask: Tensor | None = None) -> Tensor:
         batch, length = ids.shape
-        mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
-        whole = bool(mask.all())
-        kept = slice(None) if whole else mask.flatten().nonzero()[:, 0]
+        real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
+        whole = bool(real.all())
+        kept = slice(None) if whole else real.flatten().nonzero()[:, 0]
         scores = None
         if positions is None:
             place = torch.arange(length)
             scores = -slopes[:, None, None] * (place[:, None] - place).abs()
         if not whole:
-            hidden = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)[:, None, None]
+            hidden = torch.zeros(real.shape).masked_fill(~real, -torch.inf)[:, None, None]
             scores = hidden if scores is None else scores + hidden
 
         def padded(x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """NTv3 in PyTorch, each record filled with N to a whole number of the transformer's rows."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

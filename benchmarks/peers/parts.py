@@ -1,5 +1,7 @@
 """Parts that several peers share."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Mapping
 
 import numpy as np

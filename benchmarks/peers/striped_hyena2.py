@@ -1,5 +1,7 @@
 """StripedHyena 2 in PyTorch."""
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

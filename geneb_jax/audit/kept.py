@@ -5,6 +5,7 @@ cache, by what they are of (see `cached`), so that the files of a benchmark are 
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,13 @@ from absl import logging
 from geneb_jax.audit.cached import find_audit, identity_of, keep_audit
 from geneb_jax.audit.findings import CLEAN, MARKS, NUMERICS, TaskAudit
 from geneb_jax.audit.rules import Rule
-from geneb_jax.files.json_files import read_object, write_json
+from geneb_jax.files.json_files import json_bytes, read_object, write_json
 from geneb_jax.files.names import file_name
 from geneb_jax.files.texts import FileError
 from geneb_jax.tasks.task import Task, content_digest
+
+# What reading a file comes to that holds no audit.
+_UNREADABLE = (FileError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def find_kept(folder: Path, task: Task, cache: Path | None) -> TaskAudit | None:
@@ -42,10 +46,18 @@ def find_kept(folder: Path, task: Task, cache: Path | None) -> TaskAudit | None:
 
 
 def make_kept(folder: Path, task: Task, cache: Path | None) -> TaskAudit:
-    """Audits a task, and keeps what is found; see `find_kept` for the arguments."""
+    """Audits a task, and keeps what is found; see `find_kept` for the arguments.
+
+    Raises:
+        ValueError: What was found could not be read again; nothing is written.
+    """
     from geneb_jax.audit.audit import audit_task  # noqa: PLC0415 (JAX; reading does without it)
 
     audit, rows = audit_task(task), content_digest(task)
+    try:
+        _from_json(json.loads(json_bytes(_to_json(audit))))
+    except _UNREADABLE as error:
+        raise ValueError(f"the audit is not kept, as it could not be read: {error!r}") from error
     _write(folder, audit, rows)
     if cache is not None:
         keep_audit(cache, identity_of(rows), _to_json(audit))
@@ -71,7 +83,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], TaskAudit] | None:
     try:
         content = read_object(path)
         return content["identity"], _from_json(content)
-    except (FileError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         logging.warning("%s: a damaged audit, as if it were not there: %s", path, error)
         return None
 

@@ -40,7 +40,9 @@ def source_of(name: str, settings: Settings) -> PortSource | UnfitSource | None:
     there = checkpoints is not None and (checkpoints / model_id).is_dir()
     if model_id not in files and not there:
         missing = f"no checkpoint folder {checkpoints / model_id}; " if checkpoints else ""
-        return UnfitSource(name, missing + how_to_get(model_id, others[model_id].fields["source"]))
+        how = how_to_get(model_id, others[model_id].fields["source"])
+        left = f"{path.name} leaves {', '.join(others[model_id].lacking)} to the checkpoint"
+        return UnfitSource(name, f"{missing}{left}; {how}")
     try:
         entry, address = read_model(path, checkpoints)
     except (CheckpointError, TokenizerError, HubError) as error:

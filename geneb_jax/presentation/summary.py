@@ -176,11 +176,13 @@ def print_intervals(intervals: pd.DataFrame, console: Console) -> None:
         of_which = (
             f"of the {these} that all of these models have; rank: of the models in this table"
         )
+    groups = [cells[-1] for key, cells in found.items() if key[:2] in columns]
+    of_runs = "; a-d is a, b, c and d" if any("-" in group for group in groups) else ""
     console.print(
         "; ".join(_QUESTIONS[question] for question in asked_of)
         + f"; {of_which}; group: two models share a letter where they cannot be told apart "
-        "(corrected for all pairs that are compared, after Holm), and none where they can; a-d is "
-        "a, b, c and d",
+        "(corrected for all pairs that are compared, after Holm), and none where they can"
+        + of_runs,
         highlight=False,
     )
     if note := one_class_words(intervals[intervals["regime"] == leading]):

@@ -35,6 +35,10 @@ _SHOWN = 40  # letters of a value that is wrong
 _OF_CELL = [name for name in KEY_COLUMNS if name not in HEAD_COLUMNS]  # one value a cell
 
 
+class CellError(ValueError):
+    """Rows of scores that reading would refuse; the message names the value."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """The scores of one model on one task.
@@ -65,7 +69,12 @@ class Cell:
         return Held(content.rows, of_others=False)
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Writes rows; those that stood here with the same keys are replaced."""
+        """Writes rows; those that stood here with the same keys are replaced.
+
+        Raises:
+            CellError: The file would count as damaged, as where a metric is out of the range that
+                its column has; nothing is written.
+        """
         old = self.read()
         rows = merge(old, rows) if len(old) else rows
         content = {
@@ -73,7 +82,10 @@ class Cell:
             "columns": list(rows.columns),
             "rows": rows.to_numpy(object).tolist(),
         }
-        write_whole(self.path, json.dumps(content | {"sha256": _digest(content)}).encode())
+        text = json.dumps(content | {"sha256": _digest(content)})
+        if problem := next(_problems(json.loads(text)), None):
+            raise CellError(f"what was computed is not kept, as it could not be read: {problem}")
+        write_whole(self.path, text.encode())
 
 
 class Held(NamedTuple):

@@ -213,7 +213,7 @@ def _evaluate_model(how: Evaluator, workload: Workload, digests: Mapping[str, st
     if len(pending) < len(jobs):
         finished = len(jobs) - len(pending)
         of_all = counted(len(jobs), "task")
-        logging.info("%s: finished are %d of %s", source.name, finished, of_all)
+        logging.info("%s: %d of %s are finished", source.name, finished, of_all)
     _say_replaced(source.name, [job for job, cell in found if cell.of_others])
     speed: Mapping[str, Any] = {}
     if pending:
@@ -378,7 +378,8 @@ def _probe(
                 raise ValueError(str(failure))
             how.failures.add(failure)
         else:
-            done(job, from_json(message))
+            with how.failures.contained(name, "probe", job.task.info.id):
+                done(job, from_json(message))
         how.progress.advance(1, weights[job.task.info.id])
 
     offered = [

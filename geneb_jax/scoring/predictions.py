@@ -54,6 +54,9 @@ def predictions_file(
         The bytes of an .npz file of `labels` int64 [N], `predictions` int64 [H, N], `scores`
         float32 [H, N] (binary) or [H, N, K], and one array [H] for each column that names a head;
         `turned` int64 [H, N], predictions on the other strand, where these were asked for.
+
+    Raises:
+        ValueError: `read_predictions` would refuse the file.
     """
     buffer = io.BytesIO()
     others = [head.more for head in heads if head.more is not None] if turned else []
@@ -68,6 +71,9 @@ def predictions_file(
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
+    if read_predictions(io.BytesIO(buffer.getvalue())) is None:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"predictions are not kept, as they could not be read: {shapes}")
     return buffer.getvalue()
 
 
@@ -117,8 +123,8 @@ def of_protocol(heads: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " H"]:
     return np.logical_and.reduce([heads[name] == value for name, value in PROTOCOL.items()])
 
 
-def read_predictions(path: Path) -> Predictions | None:
-    """Reads a file of `predictions_file`; None: it is not there, or damaged."""
+def read_predictions(path: Path | io.BytesIO) -> Predictions | None:
+    """Reads a file of `predictions_file`, or its bytes; None: it is not there, or damaged."""
     try:
         with np.load(path) as arrays:
             heads = {name: arrays[name] for name in HEAD_COLUMNS}

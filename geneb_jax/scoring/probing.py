@@ -112,6 +112,9 @@ def keep(probed: Probed, cell: Cell, predictions: Path) -> None:
         probed: What they gave.
         cell: Takes the rows.
         predictions: The file that takes the predictions, where there are some.
+
+    Raises:
+        CellError: Reading would refuse the rows.
     """
     if probed.predictions:
         write_whole(predictions, probed.predictions)

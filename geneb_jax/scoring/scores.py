@@ -245,7 +245,8 @@ def represented(
     wanted = {(model, *each.values()) for model, many in columns.items() for each in many}
     names = ["model", *next(iter(columns.values()))[0]]
     rows = scores[names].itertuples(index=False, name=None)
-    return scores[[row in wanted for row in rows]]
+    keep = [row in wanted for row in rows]
+    return scores.loc[pd.Series(keep, index=scores.index, dtype=bool)]  # of no rows, all columns
 
 
 def preset_rows(scores: pd.DataFrame) -> pd.DataFrame:

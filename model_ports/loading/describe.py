@@ -157,15 +157,13 @@ def describe(
             "pooling": "mean",
             "batching": batching,
         },
-        "published": {"same_as_corrected": "the model is not one of the paper's"},
+        "published": catalog.UNPUBLISHED,
     }
+    architecture = ARCHITECTURES.get(kind.family, kind.family)
     labels = {
-        "architecture": (
-            like.labels["architecture"] if like else ARCHITECTURES.get(kind.family, kind.family)
-        ),
+        **catalog.plain_labels(kind.family, tokenizer, params),
+        "architecture": like.labels["architecture"] if like else architecture,
         "tokenization": _tokenization(folder, tokenizer, like),
-        "params": f"{params / 1e6:.3g}M",
-        "pretraining": "not stated",
     }
     known = stated.get("presets", {})
     merged = {

@@ -83,12 +83,12 @@ def catalog_reader(entry: catalog.Entry, preset: catalog.PresetName = "corrected
     Raises:
         CatalogError, FamilyError: See `random_reader`.
     """
-    config, _ = family_config(entry, entry.config)
+    config, unknown_fields = family_config(entry, entry.config)
     try:
         tokenizer = build_tokenizer(None, entry.tokenizer)
     except TokenizerError as error:
         tokenizer = AbsentTokenizer(str(error))
-    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields=())
+    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields)
 
 
 def random_reader(
@@ -116,9 +116,11 @@ def random_reader(
     content = entry.config
     for changes in (family(entry.family).TINY if tiny else {}, fields or {}):
         content = _changed(content, changes)
-    config, _ = family_config(entry, content)  # what the tiny one adds may be of another code
+    config, _ = family_config(entry, content)
+    # Of the model's own config.json: what the tiny one adds may be of another code.
+    _, unknown_fields = family_config(entry, entry.config)
     tokenizer = build_tokenizer(folder, entry.tokenizer)
-    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields=())
+    return Reader(entry, entry.preset(preset), config, tokenizer, unknown_fields)
 
 
 def control_reader(

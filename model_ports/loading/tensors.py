@@ -1,5 +1,7 @@
 """The weight files of a checkpoint folder: the authors' tensors by name; and its config."""
 
+# pyright: reportMissingImports=false
+
 import fnmatch
 import functools
 import io

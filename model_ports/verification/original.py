@@ -4,6 +4,8 @@ What `verify` proves of a family, at a tiny size and once, is proven here of any
 tokenizer, its config.json and its weights give what the authors' code gives. No remote code runs.
 """
 
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -124,8 +124,18 @@ def test_commands_answer_before_anything_heavy_is_loaded():
     assert not heavy
 
 
-def test_the_wheel_has_every_room():
-    listed = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {path.parent for path in PACKAGE.rglob("__init__.py")}
-    rooms = {".".join(folder.relative_to(PACKAGE.parent).parts) for folder in folders}
-    assert rooms <= set(listed["packages"])
+@pytest.mark.parametrize("package", ["geneb_jax", "model_ports", "probes"])
+def test_the_wheel_has_every_folder_and_every_kind_of_file(package):
+    root = PACKAGE.parent
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    files = [
+        path.relative_to(root)
+        for path in (root / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert {".".join(path.parent.parts) for path in files} <= set(listed["packages"])
+    (patterns,) = listed["package-data"].values()
+    left_out = [
+        str(path) for path in files if not any(path.match(each) for each in ["*.py", *patterns])
+    ]
+    assert not left_out

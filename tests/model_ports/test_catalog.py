@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,71 @@ def test_what_proves_a_model_says_that_its_family_is_not_there_yet():
     for (family, proof), word in lines.items():
         fields = {"family": family} | ({"proof": proof} if proof else {})
         assert catalog.More(Path("model.json"), fields, None).proven_by == word
+
+
+STATED = {
+    "id": "mine", "paper_name": "Mine", "family": "gpt2",
+    "source": {"kind": "url", "repo": None, "revision": None, "url": "https://example.org"},
+}  # fmt: skip
+WHOLE = STATED | {
+    "tokenizer": {"kind": "character"}, "config": {}, "width": 512, "params": 2110464,
+    "presets": {"corrected": {"max_tokens": 8, "pooling": "mean", "batching": "causal"}},
+}  # fmt: skip
+
+
+def read_more(tmp_path, stated):
+    (tmp_path / "mine.json").write_text(json.dumps(stated))
+    return catalog.read_more(tmp_path / "mine.json")
+
+
+def test_all_but_four_fields_of_a_further_model_can_be_left_out(tmp_path):
+    assert read_more(tmp_path, STATED).entry is None
+    assert read_more(tmp_path, STATED).lacking == (
+        "tokenizer", "config", "width", "params", "presets"
+    )  # fmt: skip
+    found = read_more(tmp_path, WHOLE)
+    assert found.entry is not None and not found.lacking
+    assert found.entry.labels == {
+        "architecture": "gpt2", "tokenization": "character", "params": "2.11M",
+        "pretraining": "not stated",
+    }  # fmt: skip
+    assert found.entry.licence_shown == "not stated"
+    assert found.entry.preset("published") == found.entry.preset("corrected")
+    some = read_more(tmp_path, WHOLE | {"labels": {"pretraining": "maize"}})
+    assert some.entry and some.entry.labels == found.entry.labels | {"pretraining": "maize"}
+    for name in WHOLE.keys() - STATED.keys():
+        less = {field: value for field, value in WHOLE.items() if field != name}
+        assert read_more(tmp_path, less).lacking == (name,)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        *(({name: None}, f"model 'mine': {name} is missing; state it") for name in STATED),
+        ({"source": {"kind": "url", "repo": None}}, "source.revision is missing; state it"),
+        ({"widht": 512}, "model 'mine': widht is not known; remove it"),
+        ({"presets": {"corrected": {"pool": "max"}}}, "presets.corrected.pool is not known"),
+        ({"presets": {"corrected": "mean"}}, "model 'mine': presets.corrected is no object"),
+        ({"labels": "T-enc"}, "model 'mine': labels is no object of JSON"),
+        ({"params": "2M"}, "model 'mine': params is no whole number"),
+    ],
+)
+def test_a_file_that_says_too_little_is_named_with_the_model_and_the_field(tmp_path, change, words):
+    stated = {name: value for name, value in (WHOLE | change).items() if value is not None}
+    with pytest.raises(catalog.CatalogError) as error:
+        read_more(tmp_path, stated)
+    assert str(error.value).startswith(f"{tmp_path / 'mine.json'}: model 'mine': ")
+    assert words in str(error.value)
+    (tmp_path / "mine.json").write_text("{")
+    with pytest.raises(catalog.CatalogError, match=f"{tmp_path / 'mine.json'}: not JSON"):
+        catalog.read_more(tmp_path / "mine.json")
+
+
+def test_a_model_that_leaves_something_to_its_checkpoint_is_not_said_to_be_unknown():
+    (name, found) = next((name, m) for name, m in catalog.more().items() if m.entry is None)
+    with pytest.raises(catalog.CatalogError) as error:
+        catalog.get(name)
+    assert str(error.value) == (
+        f"model '{name}': {found.path} leaves {', '.join(found.lacking)} to the checkpoint; state "
+        "them there to have the model without it"
+    )

@@ -5,11 +5,10 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 for (const matrix of Object.values(DATA.scores).flatMap(Object.values)) {
   for (const [m, row] of matrix.entries()) matrix[m] = row ?? Array(DATA.tasks.length).fill(null);
 }
-const METRIC_NAMES = { macro_F1: "macro F1", balanced_accuracy: "balanced accuracy" };
 const CUSTOM = "custom"; // the category of tasks that are in no average
 const MISSING = "–";
 
-const metricName = (metric) => METRIC_NAMES[metric] ?? metric;
+const metricName = (metric) => metric.replaceAll("_", " ");
 const regimeName = (regime) => regime.replace("shot", "-shot");
 // What a regime is, in a sentence.
 const regimeMeaning = (regime) =>

@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import rcsetup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -33,6 +34,7 @@ STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "svg.fonttype": "path",
     "font.size": 7,
+    "axes.prop_cycle": rcsetup.cycler(color=COLOURS),
     "axes.titlesize": 7.5,
     "axes.labelsize": 7,
     "xtick.labelsize": 6.5,

@@ -99,3 +99,13 @@ def test_a_damaged_audit_is_made_anew(tmp_path):
         assert find_kept(tmp_path, task, None) is None
         same(make_kept(tmp_path, task, None), first)
         assert json.loads(file.read_text()) == content
+
+
+def test_an_audit_that_reading_would_refuse_is_not_kept(tmp_path, monkeypatch):
+    task, cache = small(), tmp_path / "cache"
+    made = audit.audit_task(task)
+    counts = {name: value for name, value in made.counts.items() if name != "n_test"}
+    monkeypatch.setattr(audit, "audit_task", lambda _: replace(made, counts=counts))
+    with pytest.raises(ValueError, match="could not be read: KeyError\\('n_test'\\)"):
+        make_kept(tmp_path / "a", task, cache)
+    assert not list(tmp_path.rglob("*.json"))

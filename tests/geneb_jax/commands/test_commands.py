@@ -45,10 +45,11 @@ def test_the_module_forms_work_from_any_folder(words, tmp_path):
 
 @pytest.mark.slow
 def test_a_wheel_brings_configs_and_data(tmp_path):
-    subprocess.run(
+    built = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT],
-        check=True, timeout=300,
+        capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
+    assert "is absent from" not in built.stderr  # of a folder of data that is not listed
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:

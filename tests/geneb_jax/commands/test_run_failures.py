@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from geneb_jax.embedding import engine
 from geneb_jax.embedding.ports import PortSource
 from geneb_jax.files import atomic
 from geneb_jax.scoring import probing
-from geneb_jax.scoring.scores import read_scores
+from geneb_jax.scoring.scores import COLUMNS, OPTIONAL, read_scores
 from model_ports.exits import DONE, FAILED, INTERRUPTED, SOME_FAILED, WRONG
 
 ROOT = Path(__file__).parents[3]
@@ -224,8 +225,47 @@ def test_a_task_whose_probes_fail_leaves_the_others_alone(command, tmp_path, cal
     assert "in fails_once" in log and "Traceback (most recent call last)" in log
     assert command(*call, "--config.models=kmer-1").returncode == DONE
     assert len(calls) == 3  # the failed one alone
+    assert "kmer-1: 1 of 2 tasks are finished" in (tmp_path / "run" / "log.txt").read_text()
     assert set(read_scores(tmp_path / "run" / "scores.csv")["task"]) == set(TASKS)
     assert failures(tmp_path / "run") == []
+
+
+def test_what_was_computed_and_cannot_be_read_fails(command, tmp_path, call, monkeypatch):
+    call = (*call, "--config.models=kmer-1")
+    whole = tmp_path / "whole"
+    assert command(*call, f"--workdir={whole}").returncode == DONE
+    scores = read_scores(whole / "scores.csv")
+    lowest = scores.groupby("task")["MCC"].min()
+    assert lowest.min() < 0  # a metric below 0, whose column is said to begin there
+    monkeypatch.setattr("geneb_jax.scoring.scores._LOWEST", {})
+    done = command(*call)
+    assert done.returncode == SOME_FAILED
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    reasons = {each["task"]: each["reason"] for each in record["failures"]}
+    assert set(reasons) == set(lowest.index[lowest < 0])
+    for reason in reasons.values():
+        assert re.search("it could not be read: MCC -0[.][0-9]+ is not in 0 .. 1$", reason)
+    assert all(task in done.stdout.partition(" failed ")[2] for task in reasons)
+    left = {path.stem for path in (tmp_path / "run" / "cells").rglob("*.json")}
+    assert left == set(TASKS) - set(reasons)
+    monkeypatch.undo()
+    assert command(*call).returncode == DONE
+    assert read_scores(tmp_path / "run" / "scores.csv").equals(scores)
+
+
+def test_where_every_task_fails_the_failures_are_shown(command, tmp_path, call, monkeypatch):
+    def fails(*_, **__):
+        raise ValueError("of no reason")
+
+    monkeypatch.setattr(probing, "evaluate_task", fails)
+    call = (*call, "--config.models=kmer-1", "--config.report=True")
+    done = command(*call)
+    assert done.returncode == SOME_FAILED
+    assert "Traceback" not in done.stderr + done.stdout
+    assert set(failures(tmp_path / "run")) == {("kmer-1", task, "probe") for task in TASKS}
+    assert all(task in done.stdout.partition(" failed ")[2] for task in TASKS)
+    scores = (tmp_path / "run" / "scores.csv").read_text()
+    assert scores == ",".join(name for name in COLUMNS if name not in OPTIONAL) + "\n"
 
 
 def test_a_disk_that_is_full_at_the_end_is_named_with_the_file(

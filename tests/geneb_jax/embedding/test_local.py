@@ -87,4 +87,7 @@ def test_a_model_beyond_the_papers_without_files_says_how_to_get_them(tmp_path):
     data = DataSettings(("Omni-DNA-20M",), checkpoints_dir=tmp_path)
     ((source,), _) = find_sources(Settings(data=data))
     (refusal,) = source.check([])
-    assert refusal.reason.startswith(f"no checkpoint folder {tmp_path / 'Omni-DNA-20M'}; its rev")
+    assert refusal.reason.startswith(
+        f"no checkpoint folder {tmp_path / 'Omni-DNA-20M'}; Omni-DNA-20M.json leaves tokenizer, "
+        "config, width, params, presets to the checkpoint; its rev"
+    )

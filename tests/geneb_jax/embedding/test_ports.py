@@ -109,23 +109,31 @@ def test_what_can_be_embedded_is(checkpoints):
     assert np.isfinite(found).all()
 
 
-def test_unknown_fields_of_a_config_are_said_once_and_recorded(tmp_path, checkpoints, caplog):
+@pytest.mark.parametrize("variant", ["", ":random", ":random:tiny"])
+def test_unknown_fields_of_a_config_are_said_once_and_recorded(
+    tmp_path, checkpoints, caplog, monkeypatch, variant
+):
     path = checkpoints / GENA / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"rotary_twist": 1, "b": None}))
+    unknown = {"rotary_twist": 1, "b": None}
+    path.write_text(json.dumps(json.loads(path.read_text()) | unknown))
+    entry = catalog.get(GENA)  # whose config.json counts where a model is drawn
+    entries = {**catalog.entries(), GENA: replace(entry, config={**entry.config, **unknown})}
+    monkeypatch.setattr(catalog, "entries", lambda: entries)
+    name = f"{GENA}{variant}"
     rows = [("ACGT", 0, "train"), ("GG", 1, "train"), ("A", 0, "test")]
     write_task(tmp_path / "tasks", "one", rows)
     config = default_config()
-    config.update(models=f"kmer-2,{GENA}", tasks_dir=str(tmp_path / "tasks"), regimes="full")
+    config.update(models=f"kmer-2,{name}", tasks_dir=str(tmp_path / "tasks"), regimes="full")
     config.update(report=False, checkpoints_dir=str(checkpoints), poolings="preset,max")
     run(config, tmp_path / "run")
     said = [r.getMessage() for r in caplog.records if "rotary_twist" in r.getMessage()]
     assert said == [
-        f"model '{GENA}': config.json has fields that this port does not know: rotary_twist, b; "
+        f"model '{name}': config.json has fields that this port does not know: rotary_twist, b; "
         "embeddings are wrong if they change the computation"
     ]
     models = json.loads((tmp_path / "run" / "run.json").read_text())["models"]
-    assert models[GENA]["unknown_fields"] == ["rotary_twist", "b"]
-    assert models[GENA]["pooling"] == ["mean", "max"]
+    assert models[name]["unknown_fields"] == ["rotary_twist", "b"]
+    assert models[name]["pooling"] == ["mean", "max"]
     assert "unknown_fields" not in models["kmer-2"]
 
 

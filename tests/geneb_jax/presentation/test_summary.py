@@ -71,6 +71,9 @@ def test_the_legend_of_intervals_is_of_the_questions_that_were_asked():
     text = printed(print_intervals, pd.DataFrame([{"question": "tasks", **row}]))
     assert "tasks: had other tasks of each category been chosen; of the 7 tasks that all of" in text
     assert "records" not in text and "shots" not in text
+    assert text.rstrip().endswith("and none where they can")  # no group is a run of letters
+    text = printed(print_intervals, pd.DataFrame([{"question": "tasks", **row, "group": "abc"}]))
+    assert text.rstrip().endswith("and none where they can; a-d is a, b, c and d")
     text = printed(print_intervals, pd.DataFrame([{"question": "records", **row}]))
     assert "records: had other test records been drawn; of the 7 tasks" in text
 

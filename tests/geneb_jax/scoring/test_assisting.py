@@ -158,6 +158,16 @@ def test_the_first_writes_what_others_give(source, tmp_path):
     assert files[0] == files[1] and len(files[0]) == 5  # cells, predictions and scores.csv
 
 
+def test_what_others_give_and_cannot_be_read_fails(source, tmp_path):
+    ((_, content),), _ = answers([Workload(source, TASKS)], tmp_path, job(source, tmp_path))
+    at = content["columns"].index("MCC")
+    rows = [[*row[:at], -1.5, *row[at + 1 :]] for row in content["rows"]]
+    evaluation, failed = evaluated(source, tmp_path / "two", StubFirst(content | {"rows": rows}))
+    assert [(failure.model, failure.task) for failure in failed] == [("kmer-2", TASKS[0].info.id)]
+    assert "MCC -1.5 is not in -1 .. 1" in failed[0].reason
+    assert set(evaluation.scores["task"]) == {TASKS[1].info.id}
+
+
 def test_failures_of_others_are_the_firsts(source, tmp_path):
     answer = {"failed": "the host's memory ran out"}
     evaluation, failed = evaluated(source, tmp_path, StubFirst(answer))

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from score_rows import row, table
 
-from geneb_jax.scoring.cells import Cell, cell_path, gather
+from geneb_jax.scoring.cells import Cell, CellError, cell_path, gather
 
 
 def cell_of(folder, known, **fields):
@@ -102,6 +102,24 @@ def test_a_damaged_file_is_named_and_counts_as_missing(tmp_path, caplog, words):
         assert len(record.getMessage().splitlines()) == 1
     cell.add(table({"C": 0.1}))
     pd.testing.assert_frame_equal(cell.read(), good)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"MCC": -1.5}, "MCC -1.5 is not in -1 .. 1"),
+        ({"accuracy": -0.03}, "accuracy -0.03 is not in 0 .. 1"),
+        ({"MCC": float("nan")}, "MCC nan is missing"),
+        ({"probe": None}, "probe 'None' is no text"),
+    ],
+)
+def test_rows_that_reading_would_refuse_are_not_written(tmp_path, fields, words):
+    cell = cell_of(tmp_path, identity())
+    cell.add(table({"C": 0.1}))
+    before = cell.path.read_bytes()
+    with pytest.raises(CellError, match=f"it could not be read: {words}"):
+        cell.add(table({"C": 1.0} | fields))
+    assert cell.path.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 50, b"\xff\xfe", b"[1]", b"[" * 10**5])

@@ -49,3 +49,9 @@ def test_a_damaged_file_counts_as_missing(tmp_path):
     assert read_predictions(path) is None and not holds_decision_values(path)
     path.write_bytes(b"no archive")
     assert read_predictions(path) is None
+
+
+def test_predictions_that_reading_would_refuse_are_no_file():
+    rows = ROWS[:1]  # of two heads
+    with pytest.raises(ValueError, match=r"could not be read: labels \(3,\), predictions \(2, 3\)"):
+        predictions_file(TASK, HEADS, rows, decision_values=False)  # pyright: ignore

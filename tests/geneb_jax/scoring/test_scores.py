@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -6,9 +7,11 @@ from score_rows import table
 
 from geneb_jax.benchmark import CUSTOM, GENEB
 from geneb_jax.scoring.scores import (
+    METRIC_COLUMNS,
     ScoresError,
     arrange,
     category_means,
+    cell_problem,
     macro_micro,
     merge,
     preset_rows,
@@ -17,6 +20,7 @@ from geneb_jax.scoring.scores import (
     tap_position,
     write_scores,
 )
+from probes.metrics import score
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -48,6 +52,8 @@ def test_rows_of_the_representations_that_are_asked_for():
         "kmer-4": [{"preset": "none", "dtype": "float32", "tap": "none", "pooling": "none"}],
     }
     assert list(represented(scores, columns).index) == [0, 4]
+    nothing = represented(scores[:0], columns)  # of a run in which everything failed
+    assert nothing.empty and list(nothing.columns) == list(scores.columns)
 
 
 def test_rows_stand_in_the_benchmarks_order():
@@ -158,3 +164,21 @@ def test_rows_of_the_preset_are_those_of_the_hidden_state_that_it_pools():
     assert taps("mine", "3") == []
     assert taps("BioFM-265M", "-1", "0", pooling="penultimate") == ["-1"]
     assert tap_position("29") < tap_position("mlp29") < tap_position("30") < tap_position("-1")
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_range_of_every_metric_holds_what_it_gives(classes):
+    rng = np.random.default_rng(classes)
+    found = {}
+    for rows in (classes, classes + 1, 4 * classes):  # few rows reach the ends of a range
+        for true in (np.arange(rows) % classes, rng.integers(0, classes, rows)):
+            random = rng.normal(size=(2000, rows, classes if classes > 2 else 1))
+            own = np.eye(classes)[true] if classes > 2 else true[:, None] - 0.5
+            heads = np.concatenate([random, own[None], -own[None]])  # all right, and all wrong
+            for name, values in score(heads.astype(np.float32), true).items():
+                found.setdefault(name, []).extend(values.tolist())
+    assert tuple(found) == METRIC_COLUMNS
+    for name, values in found.items():
+        outside = sorted(value for value in set(values) if cell_problem(name, value))
+        assert not outside, f"{name} is {outside[0]}: write its lowest value into scores._LOWEST"
+    assert min(found["MCC"]) < -0.3

@@ -41,3 +41,8 @@ def test_a_control_is_the_checkpoint_but_for_its_weights(tmp_path):
     assert size_of(full) == "full" and full.config == random_reader(entry, tmp_path).config
     (tmp_path / "config.json").write_text(json.dumps(entry.config | {"torch_dtype": "float32"}))
     assert size_of(control_reader(entry, tmp_path)) == "full"
+
+
+def test_what_a_tiny_model_adds_is_not_said_to_be_unknown():
+    entry = catalog.get("gpt2_gene_v1")  # TINY of its family names fields of GPT-2 code it has not
+    assert random_reader(entry, GOLDEN / entry.id, tiny=True).unknown_fields == ()

@@ -63,3 +63,11 @@ def test_forty_groups_look_different():
     for before, after in itertools.pairwise(styles):
         assert before[0] != after[0]
         assert before[1] != after[1]
+
+
+def test_what_sets_no_colour_gets_the_palette_of_the_theme():
+    with plt.rc_context(theme.STYLE):
+        figure, axis = plt.subplots()
+        lines = [axis.plot([0, 1])[0] for _ in theme.COLOURS]
+    plt.close(figure)
+    assert tuple(line.get_color() for line in lines) == theme.COLOURS
