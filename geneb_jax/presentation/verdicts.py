@@ -138,7 +138,8 @@ def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
 
     Returns:
         A clause, which names a pair that turns and one that is no longer told apart, of the first
-        regime where there is one, over how many tasks both orders are, and counts the other pairs;
+        regime where there is one, over how many tasks both orders are, and counts the others by
+        regime;
         '': all orders hold, or nothing is left out.
     """
     if "pairs_without_leaky" not in tables:
@@ -157,13 +158,15 @@ def order_words(tables: Mapping[str, pd.DataFrame]) -> str:
         (rows[lost], "{} and {} are no longer told apart"),
     ):
         if not some.empty:
-            first, pairs = some.iloc[0], some[["A", "B"]].drop_duplicates()
+            first = some.iloc[0]
+            pairs = some.drop_duplicates(["regime", "A", "B"]).groupby("regime", sort=False).size()
             order = ["A", "B"] if first["A - B"] >= 0 else ["B", "A"]
             left, every = int(first["tasks"]), int(first["tasks"] + first["left out"])
             over = f"over {counted(left, 'task')} instead of {every}"
             where = f" ({first['regime']}, other {first['question']}, {over})"
-            others = len(pairs) - 1
-            more = f" and {counted(others, 'more such pair')}" if others else ""
+            pairs[first["regime"]] -= 1
+            others = [f"{count} in {regime}" for regime, count in pairs.items() if count]
+            more = f" (more such pairs: {', '.join(others)})" if others else ""
             said.append(form.format(*first[order]) + where + more)
     counts = rows[turns | lost]["left out"].unique().tolist()
     these = f"the {counted(counts[0], 'leaky task')}" if len(counts) == 1 else "leaky tasks"

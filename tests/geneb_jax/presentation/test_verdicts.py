@@ -156,8 +156,18 @@ def test_orders_that_rest_on_leaky_tasks_are_said():
     lost = [("a", name, 0.1, True, 0.1, False, 2) for name in "cde"]
     assert words(("a", "b", -0.1, True, 0.2, False, 2), *lost) == (
         "without the 2 leaky tasks a comes before b (full, other tasks, over 2 tasks instead of "
-        "4); a and c are no longer told apart (full, other tasks, over 2 tasks instead of 4) and 2 "
-        "more such pairs; tables/pairs_without_leaky"
+        "4); a and c are no longer told apart (full, other tasks, over 2 tasks instead of 4) (more "
+        "such pairs: 2 in full); tables/pairs_without_leaky"
+    )
+    # A pair that two questions are asked of counts once in a regime.
+    before = pd.concat([
+        pd.DataFrame({"question": question, "regime": regime, "A": "a", "B": list("cd"),
+                      "A - B": 0.1, "tasks": 3, "told apart": False, "told apart, all tasks": True,
+                      "left out": 1})
+        for question, regime in (("tasks", "10shot"), ("tasks", "full"), ("records", "full"))
+    ])  # fmt: skip
+    assert "(more such pairs: 1 in full, 2 in 10shot)" in order_words(
+        {"pairs": before, "pairs_without_leaky": before}
     )
     assert words(*lost[:1], ("a", "f", 0.1, True, -0.1, False, 3)).startswith("without leaky tasks")
 
