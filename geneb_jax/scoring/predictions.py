@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +58,6 @@ def predictions_file(
     Raises:
         ValueError: `read_predictions` would refuse the file.
     """
-    buffer = io.BytesIO()
     others = [head.more for head in heads if head.more is not None] if turned else []
     arrays = {
         "labels": task.test.labels,
@@ -67,13 +66,54 @@ def predictions_file(
         **({_TURNED: np.stack(others)} if turned else {}),
         **{name: np.array(rows[name].tolist()) for name in HEAD_COLUMNS},
     }
+    if not _fits(arrays):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"predictions are not kept, as they could not be read: {shapes}")
+    return _packed(arrays)
+
+
+def with_earlier_heads(content: bytes, path: Path) -> bytes:
+    """Adds to the content of a file the other heads of an earlier one, of the same features.
+
+    Args:
+        content: Of `predictions_file`.
+        path: The earlier file. Where it is damaged, is of other rows or has other arrays, such as
+            decision values, nothing is added.
+    """
+    with np.load(io.BytesIO(content)) as archive:
+        new = dict(archive)
+    try:
+        with np.load(path) as archive:
+            old = dict(archive)
+    except Exception:  # a damaged archive fails in whatever layer meets the damage first
+        return content
+    if old.keys() != new.keys() or not _fits(old):
+        return content
+    heads = set(_keys(new))
+    others = [number for number, key in enumerate(_keys(old)) if key not in heads]
+    if not others or not np.array_equal(old["labels"], new["labels"]):
+        return content
+    by_head = new.keys() - {"labels"}
+    joined = {name: np.concatenate([new[name], old[name][others]]) for name in by_head}
+    return _packed({name: joined.get(name, array) for name, array in new.items()})
+
+
+def _fits(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Says whether there is a prediction of each head and row."""
+    return arrays["predictions"].shape == (len(arrays["seed"]), len(arrays["labels"]))
+
+
+def _keys(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[object, ...]]:
+    """Yields what tells each head from the others."""
+    return zip(*(arrays[name].tolist() for name in HEAD_COLUMNS), strict=True)
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
-    if read_predictions(io.BytesIO(buffer.getvalue())) is None:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ValueError(f"predictions are not kept, as they could not be read: {shapes}")
     return buffer.getvalue()
 
 
@@ -123,8 +163,8 @@ def of_protocol(heads: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " H"]:
     return np.logical_and.reduce([heads[name] == value for name, value in PROTOCOL.items()])
 
 
-def read_predictions(path: Path | io.BytesIO) -> Predictions | None:
-    """Reads a file of `predictions_file`, or its bytes; None: it is not there, or damaged."""
+def read_predictions(path: Path) -> Predictions | None:
+    """Reads a file of `predictions_file`; None: it is not there, or damaged."""
     try:
         with np.load(path) as arrays:
             heads = {name: arrays[name] for name in HEAD_COLUMNS}

@@ -14,7 +14,7 @@ from geneb_jax.embedding.source import Representation
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.scoring.cells import Cell
 from geneb_jax.scoring.heads import head_columns, probes_of
-from geneb_jax.scoring.predictions import predictions_file
+from geneb_jax.scoring.predictions import predictions_file, with_earlier_heads
 from geneb_jax.tasks.task import Task
 from probes import evaluate_task, host_memory
 
@@ -106,7 +106,7 @@ def probing_memory(asked: Asked, task: Task, widths: Sequence[int]) -> int | Non
 
 
 def keep(probed: Probed, cell: Cell, predictions: Path) -> None:
-    """Writes what the probes of a task gave.
+    """Writes what the probes of a task gave, beside what others of these features have given.
 
     Args:
         probed: What they gave.
@@ -116,8 +116,12 @@ def keep(probed: Probed, cell: Cell, predictions: Path) -> None:
     Raises:
         CellError: Reading would refuse the rows.
     """
-    if probed.predictions:
-        write_whole(predictions, probed.predictions)
+    content = probed.predictions
+    if content:
+        # Rows of other features, as of other weights, are none of the cell's, and are replaced.
+        if predictions.is_file() and len(cell.read()):
+            content = with_earlier_heads(content, predictions)
+        write_whole(predictions, content)
     cell.add(probed.rows)
 
 
