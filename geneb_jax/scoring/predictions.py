@@ -93,9 +93,10 @@ def with_earlier_heads(content: bytes, path: Path) -> bytes:
     others = [number for number, key in enumerate(_keys(old)) if key not in heads]
     if not others or not np.array_equal(old["labels"], new["labels"]):
         return content
-    by_head = new.keys() - {"labels"}
-    joined = {name: np.concatenate([new[name], old[name][others]]) for name in by_head}
-    return _packed({name: joined.get(name, array) for name, array in new.items()})
+    return _packed({
+        name: array if name == "labels" else np.concatenate([array, old[name][others]])
+        for name, array in new.items()
+    })  # fmt: skip
 
 
 def _fits(arrays: Mapping[str, np.ndarray]) -> bool:

@@ -20,9 +20,7 @@ def probed(C):
 
 
 @pytest.mark.parametrize(("weights", "left"), [("same", [10.0, 1.0]), ("others", [10.0])])
-def test_predictions_stand_beside_those_of_other_heads_of_the_same_features(
-    tmp_path, weights, left
-):
+def test_predictions_stand_beside_those_of_other_heads(tmp_path, weights, left):
     path, predictions = tmp_path / "cell.json", tmp_path / "task.npz"
     keep(probed(1.0), Cell(path, {"model": {"weights": "same"}, "task": "rows"}), predictions)
     cell = Cell(path, {"model": {"weights": weights}, "task": "rows"})
