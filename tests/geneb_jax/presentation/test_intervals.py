@@ -306,7 +306,8 @@ def test_every_question_is_asked_again_without_leaky_tasks(swapped):
     assert pairs["A - B"] < 0 and pairs["told apart, all tasks"]
     assert order_words(found) == (
         f"without the {len(leaky)} leaky tasks kmer-2 comes before kmer-4 (full, other records, "
-        f"over {10 - len(leaky)} tasks instead of 10); tables/pairs_without_leaky"
+        f"over {10 - len(leaky)} tasks instead of 10) (more such pairs: 1 in 10shot); "
+        "tables/pairs_without_leaky"
     )
 
 
