@@ -44,34 +44,22 @@ def saying_what_is_kept(
     except OSError as error:
         if error.errno in _FULL:
             with suppress(OSError, ValueError):  # a disk that cannot be read: the error says enough
-                for line in _notes(config, settings, workloads, plans, workdir):
-                    error.add_note(line)
-                if _can_be_shown(settings, workloads, workdir, error):
+                scored = _scored(workloads, workdir)
+                error.add_note(_kept(scored, settings, workdir))
+                for disk in still_to_write(workloads, plans, settings, workdir):
+                    error.add_note(str(disk))
+                error.add_note(
+                    "make room, or move the workdir to a larger disk and name it in --workdir; "
+                    f"then this goes on from what is kept: {command_of(workdir, config.to_dict())}"
+                )
+                # scores.csv, which holds what tables show, is written behind all cells.
+                written = all(scored) and error.filename != str(workdir / _SCORES)
+                if written and presents(settings.probes, settings.output):
                     error.add_note(
                         "all scores are there; to have tables and report on another disk: "
                         f"geneb-jax tables --scores={workdir} --out=FOLDER"
                     )
         raise
-
-
-def _notes(
-    config: ml_collections.ConfigDict,
-    settings: Settings,
-    workloads: Sequence[tuple[Source, Sequence[Task]]],
-    plans: Mapping[str, SourcePlan],
-    workdir: Path,
-) -> Iterator[str]:
-    pairs = _scored(workloads, workdir)
-    folder = str(folder_of_stores(settings.embedding.embeddings_dir, workdir))
-    embedded = 0 if "://" in folder else size_of(Path(folder))
-    stored = f"; {shown_size(embedded)} of embeddings in {folder}" if embedded else ""
-    count = counted(len(pairs), "pair")
-    yield f"kept: scores of {sum(pairs)} of {count} of model and task in {workdir}{stored}"
-    yield from map(str, still_to_write(workloads, plans, settings, workdir))
-    yield (
-        "make room, or move the workdir to a larger disk and name it in --workdir; then this goes "
-        f"on from what is kept: {command_of(workdir, config.to_dict())}"
-    )
 
 
 def _scored(workloads: Sequence[tuple[Source, Sequence[Task]]], workdir: Path) -> list[bool]:
@@ -83,13 +71,10 @@ def _scored(workloads: Sequence[tuple[Source, Sequence[Task]]], workdir: Path) -
     ]
 
 
-def _can_be_shown(
-    settings: Settings,
-    workloads: Sequence[tuple[Source, Sequence[Task]]],
-    workdir: Path,
-    error: OSError,
-) -> bool:
-    """Says whether scores.csv, which is written behind all cells, holds what tables show."""
-    written = error.filename != str(workdir / _SCORES)
-    shown = presents(settings.probes, settings.output)
-    return shown and written and all(_scored(workloads, workdir))
+def _kept(scored: Sequence[bool], settings: Settings, workdir: Path) -> str:
+    """Says how many pairs of model and task have scores, and what embeddings there are."""
+    folder = str(folder_of_stores(settings.embedding.embeddings_dir, workdir))
+    embedded = 0 if "://" in folder else size_of(Path(folder))
+    stored = f"; {shown_size(embedded)} of embeddings in {folder}" if embedded else ""
+    count = counted(len(scored), "pair")
+    return f"kept: scores of {sum(scored)} of {count} of model and task in {workdir}{stored}"

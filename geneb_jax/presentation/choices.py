@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.benchmark import GENEB
 from geneb_jax.embedding.identity import BOTH_STRANDS
+from geneb_jax.presentation.analysis import of_benchmark
 from geneb_jax.scoring.scores import PROTOCOL, protocol_rows, task_means
 from geneb_jax.uncertainty.comparing import ranks
 from geneb_jax.uncertainty.fewer_tasks import rank_correlation
@@ -52,7 +53,7 @@ def choices_tables(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
         `choices_layers`: the layer and pooling of each model, chosen on train, in the protocol and
         best on test. Those without a row are left out.
     """
-    scores = scores[scores["category"] != CUSTOM]
+    scores = of_benchmark(scores)
     base = task_means(_of_one_preset(protocol_rows(scores)))
     views = _view_means(scores)
     found = [*_varied(scores), *_presets(scores), *_strands(scores), *_of_views(views)]

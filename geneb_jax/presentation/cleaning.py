@@ -9,8 +9,7 @@ import pandas as pd
 from absl import logging
 
 from geneb_jax.audit.findings import TaskAudit
-from geneb_jax.benchmark import CUSTOM
-from geneb_jax.presentation.analysis import regimes_of
+from geneb_jax.presentation.analysis import of_benchmark, regimes_of
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.presentation.results import of_comparable_models
 from geneb_jax.scoring.clean import clean_rows, clean_scores
@@ -87,15 +86,15 @@ def _leaderboard(
     audits: Mapping[str, TaskAudit],
     predictions: Mapping[str, Path],
 ) -> pd.DataFrame:
-    every = protocol_rows(scores)
-    fields = _fields(protocol_rows(clean[(clean["note"] == "") & (clean["category"] != CUSTOM)]))
+    every, averaged = protocol_rows(scores), of_benchmark(clean)
+    fields = _fields(protocol_rows(averaged[averaged["note"] == ""]))
     drawn = {
         task: _drawn(audits[task], fields, predictions)
         for task in dict.fromkeys(str(task) for field in fields.values() for task in field.clean)
     }
     tables = []
     compared = {model for field in fields.values() for model in field.clean.index}
-    if lacking := sorted(set(clean.loc[clean["category"] != CUSTOM, "model"]) - compared):
+    if lacking := sorted(set(averaged["model"]) - compared):
         logging.info(
             "not compared over clean records, as their clean scores are of too few tasks: %s",
             ", ".join(f"'{model}'" for model in lacking),

@@ -12,7 +12,8 @@ import pandas as pd
 from geneb_jax.audit import rules
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.shortcuts import UNSEEN
-from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.analysis import of_benchmark
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.scoring.scores import protocol_rows, task_means
 
@@ -53,11 +54,11 @@ def floor_tables(scores: pd.DataFrame, audits: Sequence[TaskAudit]) -> dict[str,
     models = means[~common & (control == "")]
     lifts = [lift for _, rows in models.groupby("model", sort=False)
              if not (lift := _lift(rows, floors)).empty]  # fmt: skip
-    averaged = floors[floors["category"] != CUSTOM]
+    averaged = of_benchmark(floors)
     tables = {} if averaged.empty else {"floors": _by_regime(averaged)}
     if lifts:
         by_task = pd.concat(lifts, ignore_index=True)
-        averaged = by_task[by_task["category"] != CUSTOM]
+        averaged = of_benchmark(by_task)
         tables |= {} if averaged.empty else {"lift": _by_model(averaged)}
         tables["lift_tasks"] = by_task
     for table in tables.values():

@@ -8,8 +8,8 @@ import pandas as pd
 from absl import logging
 
 from geneb_jax.audit.findings import TaskAudit
-from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config import AuditSettings, PaperVersion
+from geneb_jax.presentation.analysis import of_benchmark
 from geneb_jax.presentation.auditing import audit_tables
 from geneb_jax.presentation.claims import claims_table
 from geneb_jax.presentation.figures.save import save_figures
@@ -78,8 +78,8 @@ def present(
     """
     everything = published_results() if results is None else beside_published(results)
     shown = everything if results is None else common_cells(everything) if beside else results
-    of_benchmark = shown[shown["category"] != CUSTOM]
-    say_fewer_tasks(of_benchmark)
+    averaged = of_benchmark(shown)
+    say_fewer_tasks(averaged)
     models, cards = list(shown["model"].unique()), (provenance or {}).get("cards", {})
     labels = labels_of(models, model_labels(version))
     given = verdicts or {}
@@ -97,16 +97,16 @@ def present(
             verdicts = {task: Verdict(*said) for task, *said in rows.itertuples(index=False)}
         leaky = leaky_tasks(verdicts or {})
         found |= interval_tables(shown, scores, predictions, leaky)
-        claims = claims_table(of_benchmark, labels, verdicts)
+        claims = claims_table(averaged, labels, verdicts)
         found |= {} if claims.empty else {"claims": claims}
-        named = leaky_table(verdicts or {}, set(of_benchmark["task"]))
+        named = leaky_table(verdicts or {}, set(averaged["task"]))
         found |= {} if named.empty else {"leaky_tasks": named}
     logging.info("tables: %s", folder / "tables")
     tables = write_tables(shown, folder / "tables", scores, version, found, cards=cards)
     logging.info("figures: %s", folder / "figures")
     taken = (provenance or {}).get("taken")
     sized = with_cards(models, model_labels(version), cards)
-    save_figures(of_benchmark, sized, folder / "figures", scores, taken, tables)
+    save_figures(averaged, sized, folder / "figures", scores, taken, tables)
     published = set(published_results()["model"])
     in_report = {
         name: table if beside and name not in of_run else as_own(table, everything)

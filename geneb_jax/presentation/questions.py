@@ -15,7 +15,7 @@ import pandas as pd
 from absl import logging
 
 from geneb_jax.benchmark import CUSTOM
-from geneb_jax.presentation.analysis import regimes_of
+from geneb_jax.presentation.analysis import of_benchmark, regimes_of
 from geneb_jax.presentation.results import of_comparable_models
 from geneb_jax.scoring.predictions import (
     SAME_MCC,
@@ -97,7 +97,7 @@ def ask(
         predictions: Folder of the kept predictions of each model of `rows`, by its name there.
         leaky: Ids of tasks without which averages are asked of again.
     """
-    benchmark = (results[results["category"] != CUSTOM], rows[rows["category"] != CUSTOM])
+    benchmark = (of_benchmark(results), of_benchmark(rows))
     parts = [_Part("", *benchmark)]
     if not set(leaky).isdisjoint(pd.concat([each["task"] for each in benchmark])):
         kept = (table[~table["task"].isin(leaky)] for table in benchmark)

@@ -14,11 +14,11 @@ from absl import logging
 
 from geneb_jax.audit.findings import TaskAudit
 from geneb_jax.audit.kept import read_audits
-from geneb_jax.benchmark import CUSTOM
 from geneb_jax.config_checks import local_path
 from geneb_jax.files.counts import counted
 from geneb_jax.files.json_files import read_object
 from geneb_jax.files.texts import FileError
+from geneb_jax.presentation.analysis import of_benchmark
 from geneb_jax.presentation.published import PUBLISHED, paper_names, published_results
 from geneb_jax.presentation.submission import read_submissions
 from geneb_jax.scoring.predictions import predictions_folder
@@ -85,7 +85,7 @@ def of_comparable_models(rows: pd.DataFrame) -> pd.DataFrame:
 
 def say_fewer_tasks(results: pd.DataFrame) -> None:
     """Warns of models that lack tasks which others have: averages of different tasks are none."""
-    rows = results[results["category"] != CUSTOM]
+    rows = of_benchmark(results)
     tasks = rows.groupby("regime")["task"].nunique()
     counts = rows.groupby(["regime", "model"], sort=False)["task"].nunique()
     for regime in tasks.index:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from geneb_jax.benchmark import CUSTOM, GENEB
+from geneb_jax.benchmark import GENEB
+from geneb_jax.presentation.analysis import of_benchmark
 from geneb_jax.presentation.published import paper_names
 from geneb_jax.scoring.predictions import (
     of_protocol,
@@ -40,7 +41,7 @@ def strand_tables(scores: pd.DataFrame, predictions: Mapping[str, Path]) -> dict
         return {}
     by_task = pd.DataFrame(found)
     by_task["model"] = by_task["model"].replace(paper_names())
-    averaged = by_task[by_task["category"] != CUSTOM]
+    averaged = of_benchmark(by_task)
     if averaged.empty:
         return {"strand_tasks": by_task}
     wide = averaged.pivot_table(

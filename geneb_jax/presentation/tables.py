@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from geneb_jax.benchmark import CUSTOM, GENEB, select_tasks
+from geneb_jax.benchmark import GENEB, select_tasks
 from geneb_jax.config import PaperVersion
 from geneb_jax.files.atomic import write_whole
 from geneb_jax.presentation import analysis
@@ -562,16 +562,16 @@ def write_tables(
     models = list(results["model"].unique())
     labels = labels_of(models, model_labels(version))
     sized = with_cards(models, model_labels(version), cards)
-    of_benchmark = results[results["category"] != CUSTOM]
+    averaged = analysis.of_benchmark(results)
     tables = {
         name: table.build(rows, sized if table.own else labels)
         for name, table in TABLES.items()
-        if len(rows := results if table.custom else of_benchmark)
+        if len(rows := results if table.custom else averaged)
         and set(rows["regime"]).issuperset(table.regimes)
     }
     if "leaderboard" in tables:
         intervals = others.get("intervals_macro", pd.DataFrame())
-        tables["leaderboard"] = _with_intervals(tables["leaderboard"], of_benchmark, intervals)
+        tables["leaderboard"] = _with_intervals(tables["leaderboard"], averaged, intervals)
     if scores is not None:
         tables |= {name: build(scores) for name, build in _RUN_TABLES.items()}
     tables = {name: table for name, built in tables.items() if len(table := _told(built))}

@@ -21,6 +21,7 @@ from geneb_jax.scoring.predictions import (
     read_predictions,
 )
 from geneb_jax.scoring.scores import HEAD_COLUMNS, KEY_COLUMNS, preset_rows
+from geneb_jax.uncertainty.other_records import mcc_of
 from probes import METRICS
 from probes.metrics import area_metrics, confusion_matrix, count_metrics
 
@@ -94,10 +95,8 @@ def clean_scores(
 
 def _are_of(group: pd.DataFrame, kept: Predictions) -> bool:
     """Says whether predictions give the MCC of the heads that they are of."""
-    labels = np.unique(np.concatenate([kept.labels, kept.predictions.ravel()]))
-    true, predicted = (np.searchsorted(labels, of) for of in (kept.labels, kept.predictions))
-    facts = count_metrics(confusion_matrix(true, predicted, len(labels)))
-    found = dict(zip(_heads(kept.heads), np.asarray(facts["MCC"]).tolist(), strict=True))
+    given = mcc_of(kept.labels, kept.predictions)
+    found = dict(zip(_heads(kept.heads), given.tolist(), strict=True))
     names = [*HEAD_COLUMNS, "MCC"]
     return all(
         abs(found.get(tuple(head), mcc) - mcc) < SAME_MCC

@@ -105,6 +105,11 @@ class _Stage:
         """Returns how much was taken up and is not done, from 0 to 1."""
         return min(self.in_hand / self.weight, 1.0 - self.share()) if self.weight else 0.0
 
+    def since(self) -> float:
+        """Returns for how many seconds of work nothing was done."""
+        worked, _ = self.spent()
+        return max(worked - self.worked, 0.0)
+
     def counted(self) -> str:
         """Returns how much is done, in words; empty where nothing is counted."""
         return f"{self.done:,} of {self.total:,} {self.unit}" if self.total else ""
@@ -258,18 +263,15 @@ class RunProgress:
 
     def _remaining(self, stage: _Stage) -> float | None:
         """Returns the seconds that the whole run still takes, in some stage; None: not known."""
-        worked, waiting = stage.spent()
-        since = max(worked - stage.worked, 0.0)
         return self._outlook.remaining(
-            stage.name, worked, waiting, stage.share(), stage.share_in_hand(), since
+            stage.name, *stage.spent(), stage.share(), stage.share_in_hand(), stage.since()
         )
 
     def _remaining_of(self, stage: _Stage) -> float | None:
         """Returns the seconds of work that some stage still takes; None: it is not known."""
         worked, _ = stage.spent()
-        since = max(worked - stage.worked, 0.0)
         return self._outlook.left_of_stage(
-            stage.name, worked, stage.share(), stage.share_in_hand(), since
+            stage.name, worked, stage.share(), stage.share_in_hand(), stage.since()
         )
 
     def _left(self, stage: _Stage) -> str:
